@@ -1,0 +1,134 @@
+import type { Logger } from '../core/log.ts';
+import type { Pool } from '../core/postgres.ts';
+import { sleep } from '../core/shutdown.ts';
+import { readChanges, readLink } from './catalog.ts';
+import { emptyRoutes, type Route, type Routes } from './routes.ts';
+import { readSnapshot, writeSnapshot } from './snapshot.ts';
+
+// Keeps the routes fresh and finds what is not among them yet.
+//
+//   loading ──first look──► fresh ──a look fails──► stale (goes on with what it knows) ──a look succeeds──► fresh
+//      └──no database, but a snapshot──► stale
+//
+// A look asks for what changed since the one before; there is one every `pollMs`. A verified slug of an unknown link is asked for
+// at once, each link once at a time. An unknown alias, which anybody can make up, only waits for the next look.
+
+export interface LinkStore {
+  /** Loads everything, from the database or else from the snapshot; fails only if it has neither. */
+  load(): Promise<void>;
+  /** Polls until aborted. */
+  keepFresh(signal: AbortSignal): Promise<void>;
+  known(link: number): Route | undefined;
+  knownAlias(name: string): number | undefined;
+  /** A link that a verified slug names and that is not known: created a moment ago, if it exists. */
+  find(link: number): Promise<Route | undefined>;
+  findAlias(name: string): Promise<number | undefined>;
+  /** Whether the last look succeeded. */
+  fresh(): boolean;
+  size(): number;
+}
+
+// Beyond this many requests waiting for one look, unknown aliases are answered as unknown at once.
+const MAX_WAITING = 1000;
+const MISS_MEMORY_MS = 1000;
+
+export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logger; pollMs?: number }): LinkStore {
+  const { pool, stateDir, log, pollMs = 1000 } = deps;
+  let routes: Routes = emptyRoutes();
+  let since = 0n;
+  let fresh = false;
+  let waiting: (() => void)[] = [];
+  const lookups = new Map<number, Promise<Route | undefined>>();
+  const misses = new Map<number, number>();
+
+  async function look(): Promise<boolean> {
+    let changes = await readChanges(pool, since);
+    // Transaction ids that went backwards: another cluster, e.g. one restored from a dump. What we know may be too new.
+    if (changes.nextSince < since) {
+      routes = emptyRoutes();
+      changes = await readChanges(pool, 0n);
+    }
+    let changed = false;
+    for (const route of changes.routes) {
+      changed ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
+      routes.links.set(route.link, route);
+    }
+    for (const { name, link } of changes.aliases) {
+      changed ||= routes.aliases.get(name) !== link;
+      routes.aliases.set(name, link);
+    }
+    since = changes.nextSince;
+    return changed;
+  }
+
+  async function save(): Promise<void> {
+    try {
+      await writeSnapshot(stateDir, routes);
+    } catch (error) {
+      log.warn({ err: error }, 'could not write the snapshot of the links; it would be needed to start while Postgres is down');
+    }
+  }
+
+  async function lookUp(link: number): Promise<Route | undefined> {
+    try {
+      const route = await readLink(pool, link);
+      if (route) routes.links.set(link, route);
+      else misses.set(link, Date.now());
+      return route;
+    } catch (error) {
+      log.warn({ err: error }, 'could not look up a link');
+      return undefined;
+    } finally {
+      lookups.delete(link);
+    }
+  }
+
+  return {
+    async load() {
+      try {
+        await look();
+        fresh = true;
+        await save();
+      } catch (error) {
+        const snapshot = await readSnapshot(stateDir);
+        if (!snapshot) throw error;
+        routes = snapshot;
+        log.warn({ err: error, links: routes.links.size }, 'Postgres does not answer; starting with the snapshot of the links');
+      }
+    },
+    async keepFresh(signal) {
+      while (!signal.aborted) {
+        await sleep(pollMs, signal);
+        const released = waiting;
+        waiting = [];
+        try {
+          const changed = await look();
+          if (!fresh) log.info('the links are fresh again');
+          fresh = true;
+          if (changed) await save();
+        } catch (error) {
+          if (fresh) log.warn({ err: error }, 'Postgres does not answer; going on with the links as they were');
+          fresh = false;
+        }
+        for (const [link, at] of misses) if (Date.now() - at > MISS_MEMORY_MS) misses.delete(link);
+        for (const release of released) release();
+      }
+      for (const release of waiting) release();
+    },
+    known: (link) => routes.links.get(link),
+    knownAlias: (name) => routes.aliases.get(name),
+    async find(link) {
+      if (misses.has(link)) return undefined;
+      const running = lookups.get(link) ?? lookUp(link);
+      lookups.set(link, running);
+      return running;
+    },
+    async findAlias(name) {
+      if (!fresh || waiting.length >= MAX_WAITING) return undefined;
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return routes.aliases.get(name);
+    },
+    fresh: () => fresh,
+    size: () => routes.links.size,
+  };
+}

@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { codeOf } from '../core/errors.ts';
+import { replaceFile } from '../core/files.ts';
+import { emptyRoutes, type Routes } from './routes.ts';
+
+// The routes on disk, so that a backend can start while Postgres is down. Columns, not objects: a million links are read in a second.
+
+const schema = z.object({
+  v: z.literal(1),
+  links: z.array(z.tuple([z.int(), z.int(), z.string().nullable(), z.number().nullable(), z.number().nullable(), z.string().nullable()])),
+  aliases: z.array(z.tuple([z.string(), z.int()])),
+});
+
+const fileIn = (directory: string): string => join(directory, 'routes.json');
+
+export async function writeSnapshot(directory: string, routes: Routes): Promise<void> {
+  const links = Array.from(routes.links.values(), (r) => [r.link, r.version, r.target, r.expiresAt, r.disabledAt, r.fallback]);
+  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases] }));
+}
+
+/** The last snapshot; undefined if there is none or it cannot be read. */
+export async function readSnapshot(directory: string): Promise<Routes | undefined> {
+  let text: string;
+  try {
+    text = await readFile(fileIn(directory), 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const parsed = schema.safeParse(parseJson(text));
+  if (!parsed.success) return undefined;
+  const routes = emptyRoutes();
+  for (const [link, version, target, expiresAt, disabledAt, fallback] of parsed.data.links) {
+    routes.links.set(link, { link, version, target, expiresAt, disabledAt, fallback });
+  }
+  for (const [name, link] of parsed.data.aliases) routes.aliases.set(name, link);
+  return routes;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

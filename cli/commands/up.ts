@@ -1,0 +1,111 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { createLogger } from '../../core/log.ts';
+import { ClickledgerError } from '../../core/errors.ts';
+import { sleep, untilSignal } from '../../core/shutdown.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { locate } from '../../stack/debian.ts';
+import { lockData } from '../../stack/lock.ts';
+import { rotateLog } from '../../stack/nginx.ts';
+import { type Member, startSystem, type System } from '../../stack/system.ts';
+import { ensureCampaign, ensureLink, ensureRecipient, urls } from '../author.ts';
+import { dataDirOf, withPool } from '../context.ts';
+import { bold, dim, note } from '../output.ts';
+
+const ROTATE_BYTES = 256 * 1024 * 1024;
+const ROTATE_MS = 24 * 3600_000;
+const HOUSEKEEPING_MS = 1_000;
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('run everything on this machine: Postgres, NATS, nginx, two backends, an agent, a worker')
+    .option('--port <number>', 'where nginx listens on loopback (default: as last time, else 8080 or a free one)')
+    .option('--shards <number>', 'how many shard databases a new data directory gets; fixed for good', '1')
+    .addHelpText('after', '\nExamples:\n  clickledger up\n  clickledger up --port 8080 --data /srv/clickledger')
+    .action(async (options: { port?: string; shards: string }, command: Command) => {
+      const port = wholeNumber('--port', options.port, 1, 65535);
+      const shards = wholeNumber('--shards', options.shards, 1, 26) ?? 1;
+      const dataDir = dataDirOf(command);
+      const { stopped, signal } = untilSignal(createLogger('up', 'silent'));
+      const lock = await lockData(dataDir);
+      try {
+        await locate('nats-server', note);
+        await locate('nginx', note);
+        const system = await startSystem({ dataDir, shards, ...(port === undefined ? {} : { port }), onProgress: (text) => note(dim(text)) });
+        try {
+          await introduce(system, dataDir);
+          await Promise.race([stopped, Promise.all([...system.members.map((member) => keepRunning(member, signal)), keepRotating(system, signal)])]);
+        } finally {
+          note(dim('stopping'));
+          await system.stop();
+        }
+      } finally {
+        await lock.release();
+      }
+    });
+}
+
+function wholeNumber(option: string, text: string | undefined, min: number, max: number): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < min || number > max) throw new ClickledgerError('bad-input', `${option} takes a whole number from ${min} to ${max}, not '${text}'`);
+  return number;
+}
+
+/** Makes a first campaign to try, the same one every time, and says what can be done now. */
+async function introduce(system: System, dataDir: string): Promise<void> {
+  const { env, baseUrl } = system;
+  const make = urls(baseUrl, createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
+  const { campaign, click, pixel } = await withPool(env['AUTHOR_URL'] ?? '', async (pool) => {
+    const { id } = await ensureCampaign(pool, 'First steps', undefined);
+    const recipient = await ensureRecipient(pool, 'reader@example.com');
+    const link = await ensureLink(pool, id, { kind: 'url', target: 'https://www.example.com/?hello=clickledger' });
+    const image = await ensureLink(pool, id, { kind: 'pixel' });
+    return { campaign: id, click: make.click(link, recipient), pixel: make.pixel(image, recipient) };
+  });
+  process.stdout.write(`
+${bold('clickledger runs')} at ${baseUrl}
+
+  tracked URL  ${click}
+  pixel        ${pixel}
+  its report   npx clickledger report campaign-summary --campaign ${campaign}${dataFlag(dataDir)}
+
+  your own     npx clickledger campaign create "Spring sale"${dataFlag(dataDir)}
+               npx clickledger url https://www.example.com/sale --campaign "Spring sale" --to reader@example.com${dataFlag(dataDir)}
+
+Settings are in ${join(dataDir, 'env')}. Ctrl-C ends everything; the data stay.
+`);
+}
+
+function dataFlag(dataDir: string): string {
+  return dataDir === join(process.cwd(), '.clickledger') ? '' : ` --data ${dataDir}`;
+}
+
+/** Starts a member again whenever it ends by itself. */
+async function keepRunning(member: Member, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const how = await Promise.race([member.running?.ended ?? sleep(1_000, signal), sleep(2 ** 31 - 1, signal)]);
+    if (signal.aborted) return;
+    note(`${member.name} ${how ?? 'is not running'}; starting it again`);
+    await sleep(500, signal);
+    if (signal.aborted) return;
+    await member.start().catch((error: unknown) => note(error instanceof Error ? error.message : String(error)));
+  }
+}
+
+async function keepRotating(system: System, signal: AbortSignal): Promise<void> {
+  let rotatedAt = Date.now();
+  while (!signal.aborted) {
+    await sleep(HOUSEKEEPING_MS, signal);
+    for (const [i, logDir] of system.logDirs.entries()) {
+      const size = await stat(join(logDir, 'access.log')).then((status) => status.size, () => 0);
+      const nginx = system.member(`nginx-${i + 1}`).running;
+      if (nginx && (size >= ROTATE_BYTES || (size > 0 && Date.now() - rotatedAt >= ROTATE_MS))) {
+        await rotateLog(logDir, nginx);
+        rotatedAt = Date.now();
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import { createSlugCodec } from '../../core/slug.ts';
+import { assertKeyListed, ensureAlias, ensureLink, ensureRecipient, findCampaign, parseTarget, urls } from '../author.ts';
+import { configOf, type Globals, withPool } from '../context.ts';
+import { printJson } from '../output.ts';
+
+const SETTINGS = ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS'] as const;
+
+export function addUrl(program: Command): void {
+  program
+    .command('url <target>')
+    .description('the tracked URL of a target in a campaign')
+    .requiredOption('--campaign <name>', 'name or number of the campaign')
+    .option('--to <email>', 'for one person, who becomes known by this; without it the URL is shared')
+    .option('--alias <name>', "a readable name for the shared URL, with '-' or '_' in it")
+    .addHelpText('after', '\nExamples:\n  clickledger url https://shop.example/sale --campaign "Spring sale" --to reader@example.com\n  clickledger url https://shop.example/sale --campaign "Spring sale" --alias spring-sale')
+    .action(async (target: string, options: { campaign: string; to?: string; alias?: string }, command: Command) => {
+      if (options.to !== undefined && options.alias !== undefined) command.error("error: options '--to' and '--alias' exclude each other: an alias is shared", { exitCode: 2 });
+      const checked = parseTarget(target);
+      const config = await configOf(command, SETTINGS);
+      const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
+      const result = await withPool(config.AUTHOR_URL, async (pool) => {
+        await assertKeyListed(pool, config.SLUG_KEYS[0]);
+        const campaign = await findCampaign(pool, options.campaign);
+        const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
+        const link = await ensureLink(pool, campaign.id, { kind: 'url', target: checked });
+        if (options.alias !== undefined) await ensureAlias(pool, options.alias, link);
+        const url = options.alias === undefined ? make.click(link, recipient) : make.alias(options.alias);
+        return { url, campaign: campaign.id, link, recipient: recipient || null };
+      });
+      if (command.optsWithGlobals<Globals>().json) printJson(result);
+      else process.stdout.write(`${result.url}\n`);
+    });
+}
+
+export function addPixel(program: Command): void {
+  program
+    .command('pixel')
+    .description("the URL of a campaign's pixel, for the end of the letter")
+    .requiredOption('--campaign <name>', 'name or number of the campaign')
+    .option('--to <email>', 'for one person; without it the pixel is shared')
+    .addHelpText('after', '\nExample:\n  clickledger pixel --campaign "Spring sale" --to reader@example.com')
+    .action(async (options: { campaign: string; to?: string }, command: Command) => {
+      const config = await configOf(command, SETTINGS);
+      const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
+      const result = await withPool(config.AUTHOR_URL, async (pool) => {
+        await assertKeyListed(pool, config.SLUG_KEYS[0]);
+        const campaign = await findCampaign(pool, options.campaign);
+        const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
+        const link = await ensureLink(pool, campaign.id, { kind: 'pixel' });
+        return { url: make.pixel(link, recipient), campaign: campaign.id, link, recipient: recipient || null };
+      });
+      if (command.optsWithGlobals<Globals>().json) printJson(result);
+      else process.stdout.write(`${result.url}\n`);
+    });
+}

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { ClickledgerError } from '../core/errors.ts';
+import { addCampaign } from './commands/campaign.ts';
+import { addInit } from './commands/init.ts';
+import { addLink } from './commands/link.ts';
+import { addMigrate } from './commands/migrate.ts';
+import { addReport } from './commands/report.ts';
+import { addRun } from './commands/run.ts';
+import { addStatus } from './commands/status.ts';
+import { addUp } from './commands/up.ts';
+import { addPixel, addUrl } from './commands/url.ts';
+import { addWatch } from './commands/watch.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+const program = new Command('clickledger')
+  .description('Counts newsletter clicks and opens exactly once, straight from the nginx access log.')
+  .version(version)
+  .option('--data <directory>', 'the data directory, whose file env has the settings', process.env['CLICKLEDGER_DATA'] ?? '.clickledger')
+  .option('--json', 'print JSON')
+  .showHelpAfterError('(--help shows how it is used)')
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride();
+
+for (const add of [addUp, addInit, addMigrate, addRun, addCampaign, addUrl, addPixel, addLink, addReport, addStatus, addWatch]) add(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof ClickledgerError) {
+    process.stderr.write(`clickledger: ${error.message}\n`);
+    process.exitCode = 1;
+  } else {
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { ClickledgerError } from './errors.ts';
+import { parseShards } from './shards.ts';
+import { parseSlugKeys } from './slug.ts';
+
+// Every setting of every part: an environment variable, parsed once at the edge. A part asks for those it needs by name.
+
+interface Setting<T> {
+  readonly schema: z.ZodType<T>;
+  readonly default?: string;
+  readonly help: string;
+}
+
+const text = z.string().min(1);
+const whole = (min: number, max: number) => z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.int().min(min).max(max));
+const databaseUrl = text.refine((url) => URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol), 'must be a postgres:// URL');
+
+/** Lets a parser that throws a ClickledgerError stand in a schema. */
+function parsedBy<T>(parse: (value: string) => T) {
+  return text.transform((value, context): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof ClickledgerError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
+}
+
+function setting<T>(schema: z.ZodType<T>, help: string, defaultText?: string): Setting<T> {
+  return defaultText === undefined ? { schema, help } : { schema, help, default: defaultText };
+}
+
+export const SETTINGS = {
+  BASE_URL: setting(
+    text.refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL').transform((url) => url.replace(/\/+$/, '')),
+    'where recipients reach nginx, e.g. https://t.example.org',
+  ),
+  CATALOG_URL: setting(databaseUrl, "the catalog database as its owner; only `migrate` and `init` use it"),
+  BACKEND_URL: setting(databaseUrl, 'the catalog database as clickledger_backend'),
+  WORKER_URL: setting(databaseUrl, 'the catalog database as clickledger_worker; the same credentials open the shards'),
+  AUTHOR_URL: setting(databaseUrl, 'the catalog database as clickledger_author'),
+  ANALYST_URL: setting(databaseUrl, 'the catalog database as clickledger_analyst'),
+  SHARDS: setting(parsedBy(parseShards), 'the shards: `name=first tag=postgres URL without credentials`, separated by commas'),
+  SLUG_KEYS: setting(parsedBy(parseSlugKeys), 'keys of 64 hex digits, separated by commas: the first signs slugs, all verify them'),
+  NATS_URL: setting(text, 'the NATS server or servers', 'nats://127.0.0.1:4222'),
+  LOG_DIR: setting(text, 'the directory of access.log; it belongs to nginx and the agent alone'),
+  STATE_DIR: setting(text, 'where a part keeps what saves work at its next start; each part and instance its own'),
+  HOST: setting(text, 'the address a backend listens on', '127.0.0.1'),
+  PORT: setting(whole(0, 65535), 'the port a backend listens on', '3000'),
+  ADMIN_HOST: setting(text, 'the address of /healthz and /metrics', '127.0.0.1'),
+  ADMIN_PORT: setting(whole(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
+  WINDOW_MIB: setting(whole(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
+  KEEP_LOGS_DAYS: setting(whole(0, 36500), 'logs are deleted this long after they were finished and only when fully committed: longer than the age of any backup you would restore', '7'),
+  POLL_MS: setting(whole(10, 10_000), 'how often the agent looks at the log', '100'),
+  MMDB_PATH: setting(text, 'a MaxMind DB file with countries', ''),
+  WORKER_SHARDS: setting(z.string().transform((list) => list.split(',').filter((name) => name !== '')), 'the shards a worker serves; empty: all', ''),
+  STREAM_MAX_MIB: setting(whole(1, 1_048_576), 'size of the stream; keep it well under the disk', '1024'),
+  LOG_LEVEL: setting(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'how much the parts say', 'info'),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+type ValueOf<N extends SettingName> = (typeof SETTINGS)[N] extends Setting<infer T> ? T : never;
+export type Config<N extends SettingName> = { readonly [K in N]: ValueOf<K> };
+
+/** The named settings, parsed and frozen. All mistakes come in one `bad-settings` error. */
+export function parseConfig<N extends SettingName>(names: readonly N[], env: Readonly<Record<string, string | undefined>>): Config<N> {
+  const values: Partial<Record<N, unknown>> = {};
+  const mistakes: string[] = [];
+  for (const name of names) {
+    const entry: Setting<unknown> = SETTINGS[name];
+    const raw = env[name] === undefined || env[name] === '' ? entry.default : env[name];
+    if (raw === undefined) {
+      mistakes.push(`${name} is not set: ${entry.help}`);
+      continue;
+    }
+    if (raw === '') {
+      values[name] = entry.schema.safeParse(raw).data ?? '';
+      continue;
+    }
+    const parsed = entry.schema.safeParse(raw);
+    if (parsed.success) values[name] = parsed.data;
+    else mistakes.push(`${name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`);
+  }
+  if (mistakes.length > 0) throw new ClickledgerError('bad-settings', mistakes.join('\n'));
+  return Object.freeze(values) as Config<N>;
+}

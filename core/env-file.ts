@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from './errors.ts';
+import { replaceFile } from './files.ts';
+
+// `<data>/env`: one NAME=value a line, which systemd and docker read as well.
+
+const fileIn = (dataDir: string): string => join(dataDir, 'env');
+
+export async function writeEnvFile(dataDir: string, values: Readonly<Record<string, string>>): Promise<void> {
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
+  await replaceFile(fileIn(dataDir), lines.join(''), 0o600);
+}
+
+/** The settings of a data directory; empty where there are none. */
+export async function readEnvFile(dataDir: string): Promise<Record<string, string>> {
+  let text: string;
+  try {
+    text = await readFile(fileIn(dataDir), 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return {};
+    throw error;
+  }
+  const pairs = text.split('\n').flatMap((line) => {
+    const match = /^([A-Z_]+)=(.*)$/.exec(line);
+    return match ? [[match[1] as string, match[2] as string] as const] : [];
+  });
+  return Object.fromEntries(pairs);
+}

@@ -1,0 +1,54 @@
+import pg from 'pg';
+import { ClickledgerError, codeOf } from './errors.ts';
+
+// Ids and offsets are below 2^53: read them as numbers. Times stay as pg makes them (Date).
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+export type { Pool, PoolClient } from 'pg';
+
+/** A pool that notices dead peers and never lets a forgotten transaction sit on its locks. */
+export function createPool(url: string, options: { max: number; name: string; statementTimeoutMs?: number }): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max,
+    application_name: `clickledger ${options.name}`,
+    connectionTimeoutMillis: 5_000,
+    idle_in_transaction_session_timeout: 60_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+  });
+  // An idle connection that breaks is simply replaced; who holds one gets the error from its own query.
+  pool.on('error', () => {});
+  return pool;
+}
+
+// SQLSTATE classes (PostgreSQL documentation, appendix A) and the codes of Node's sockets.
+const RETRYABLE_CLASSES = ['08', '25', '40', '53', '55', '57', '58'];
+const RETRYABLE_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
+const POISON_CLASSES = ['22', '23'];
+
+export type Failure = 'retry' | 'poison' | 'fatal';
+
+/**
+ * What a failed statement means: try again later, one of the rows is at fault, or the set-up is wrong (a missing table or right).
+ * pg reports a connection that broke, or could not be made in time, without any code: that is 'retry'. 23514 without a constraint's
+ * name is a row without a partition, which is the set-up's fault.
+ */
+export function classify(error: unknown): Failure {
+  const code = codeOf(error);
+  if (code === undefined) return 'retry';
+  if (RETRYABLE_CODES.includes(code) || RETRYABLE_CLASSES.includes(code.slice(0, 2))) return 'retry';
+  if (POISON_CLASSES.includes(code.slice(0, 2))) return 'poison';
+  return 'fatal';
+}
+
+/** One line for a person whose command could not reach or use a database. */
+export function explainDatabaseError(error: unknown): ClickledgerError {
+  const code = codeOf(error);
+  if (code === '28P01' || code === '28000') return new ClickledgerError('bad-settings', 'the database refused the credentials in the settings', { cause: error });
+  if (code === '42501') return new ClickledgerError('bad-settings', 'the role in the settings lacks a right: run `clickledger migrate`', { cause: error });
+  if (code === '42P01' || code === '3F000' || code === '3D000') return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
+  if (classify(error) === 'retry') return new ClickledgerError('unavailable', 'the database does not answer: is it running (`clickledger up`)?', { cause: error });
+  return new ClickledgerError('server-failed', `the database said: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}

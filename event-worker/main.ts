@@ -1,0 +1,51 @@
+import { Registry } from 'prom-client';
+import { serveAdmin } from '../core/admin.ts';
+import { parseConfig } from '../core/config.ts';
+import { createLogger } from '../core/log.ts';
+import { connectNats, manager } from '../core/nats.ts';
+import { createPool } from '../core/postgres.ts';
+import { shardUrl } from '../core/shards.ts';
+import { untilSignal } from '../core/shutdown.ts';
+import { createSlugCodec } from '../core/slug.ts';
+import { createCatalog } from './catalog.ts';
+import { createCommitter } from './commit.ts';
+import { createWorkerMetrics } from './metrics.ts';
+import { createShardWorker } from './shard-worker.ts';
+
+// JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows and ledger in one transaction ──► ack
+
+const settings = ['WORKER_URL', 'SHARDS', 'WORKER_SHARDS', 'SLUG_KEYS', 'NATS_URL', 'STREAM_MAX_MIB', 'ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
+const config = parseConfig(settings, process.env);
+const log = createLogger('event-worker', config.LOG_LEVEL);
+const { signal } = untilSignal(log);
+
+const registry = new Registry();
+const metrics = createWorkerMetrics(registry);
+const slugs = createSlugCodec(config.SLUG_KEYS);
+const catalogPool = createPool(config.WORKER_URL, { max: 2, name: 'event-worker' });
+const catalog = createCatalog(catalogPool, config.SLUG_KEYS);
+const connection = await connectNats(config.NATS_URL, 'event-worker', log, signal);
+const streams = await manager(connection);
+
+const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
+const workers = served.map((shard) => {
+  // One connection commits, one answers agents, one finds out what else is wrong.
+  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: 3, name: `event-worker ${shard.name}` });
+  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog });
+  const worker = createShardWorker({
+    connection, pool, committer, shard, metrics, log,
+    manager: streams,
+    shardsFingerprint: config.SHARDS.fingerprint,
+    streamMaxBytes: config.STREAM_MAX_MIB * 1024 * 1024,
+  });
+  return { worker, pool };
+});
+
+const problems = (): string[] => workers.flatMap(({ worker }) => worker.problem() ?? []);
+const admin = await serveAdmin({ host: config.ADMIN_HOST, port: config.ADMIN_PORT, registry, health: () => ({ ready: true, degraded: problems() }) });
+log.info({ shards: served.map(({ name }) => name) }, 'committing events');
+await Promise.all(workers.map(({ worker }) => worker.run(signal)));
+
+admin?.close();
+await connection.drain();
+await Promise.all([catalogPool, ...workers.map(({ pool }) => pool)].map((pool) => pool.end()));

@@ -1,0 +1,30 @@
+import { Counter, Histogram, type Registry } from 'prom-client';
+
+export interface WorkerMetrics {
+  commits: Counter;
+  events: Counter;
+  batches: Counter;
+  repeated: Counter;
+  unreadable: Counter;
+  deadLetters: Counter;
+  skipped: Counter;
+  beyondSize: Counter;
+  failures: Counter;
+  commitSeconds: Histogram;
+}
+
+export function createWorkerMetrics(registry: Registry): WorkerMetrics {
+  const registers = [registry];
+  return {
+    commits: new Counter({ name: 'clickledger_worker_commits_total', help: 'Transactions committed', labelNames: ['shard'], registers }),
+    events: new Counter({ name: 'clickledger_worker_events_total', help: 'Events committed', labelNames: ['shard'], registers }),
+    batches: new Counter({ name: 'clickledger_worker_batches_total', help: 'Batches committed', labelNames: ['shard'], registers }),
+    repeated: new Counter({ name: 'clickledger_worker_repeated_batches_total', help: 'Batches dropped because their bytes were committed already', labelNames: ['shard'], registers }),
+    unreadable: new Counter({ name: 'clickledger_worker_unreadable_messages_total', help: 'Messages that are no batch; what they stood for is published again', labelNames: ['shard'], registers }),
+    deadLetters: new Counter({ name: 'clickledger_worker_dead_letters_total', help: 'Dead letters by reason', labelNames: ['shard', 'reason'], registers }),
+    skipped: new Counter({ name: 'clickledger_worker_skipped_lines_total', help: 'Lines that are no hit, by reason', labelNames: ['shard', 'reason'], registers }),
+    beyondSize: new Counter({ name: 'clickledger_worker_beyond_size_total', help: 'Batches beyond the recorded size of a final generation', labelNames: ['shard'], registers }),
+    failures: new Counter({ name: 'clickledger_worker_failures_total', help: 'Failed attempts to commit, by code', labelNames: ['shard', 'code'], registers }),
+    commitSeconds: new Histogram({ name: 'clickledger_worker_commit_seconds', help: 'From a full group to its COMMIT', labelNames: ['shard'], buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30], registers }),
+  };
+}

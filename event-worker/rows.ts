@@ -1,0 +1,92 @@
+import type { Batch, DeadLetter, Event, Skipped } from '../core/event.ts';
+import type { SlugCodec } from '../core/slug.ts';
+import type { Catalog } from './catalog.ts';
+import { type Subject, subjectOf } from './slugs.ts';
+import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
+import { RULES_VERSION, signalsOf, verdictOf } from './verdict.ts';
+
+/** What one batch becomes in the database. */
+export interface BatchRows {
+  readonly batch: Batch;
+  /** COPY lines, in the order of COLUMNS; `offs` has the offset of each. */
+  readonly lines: readonly string[];
+  readonly offs: readonly number[];
+  readonly agents: readonly ReducedAgent[];
+  readonly dead: readonly DeadLetter[];
+  readonly skipped: Skipped;
+}
+
+export const COLUMNS = 'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
+
+/** Judges every slug and lays the events out for COPY. Throws while the catalog is needed and out of reach, or a key is missing. */
+export async function layOutRows(batches: readonly Batch[], deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows[]> {
+  const judged = batches.map((batch) => batch.events.map((event) => subjectOf(event, deps.slugs)));
+  const links = new Set<number>();
+  let forged = false;
+  for (const subjects of judged) {
+    for (const subject of subjects) {
+      if (subject) links.add(subject.link);
+      else forged = true;
+    }
+  }
+  // A key is listed before it signs, so whatever was signed with it came after it could be seen here.
+  if (forged) await deps.catalog.assertAllKeys();
+  const campaigns = await deps.catalog.campaignsOf(links);
+  return batches.map((batch, i) => layOutBatch(batch, judged[i] as (Subject | undefined)[], campaigns));
+}
+
+function layOutBatch(batch: Batch, subjects: readonly (Subject | undefined)[], campaigns: ReadonlyMap<number, number>): BatchRows {
+  const lines: string[] = [];
+  const offs: number[] = [];
+  const agents = new Set<ReducedAgent>();
+  let forged = 0;
+  for (const [i, event] of batch.events.entries()) {
+    const subject = subjects[i];
+    if (!subject) {
+      forged++;
+      continue;
+    }
+    const agent = reduceUserAgent(event.ua);
+    agents.add(agent);
+    lines.push(copyLine(batch.gen, event, subject, campaigns.get(subject.link) ?? 0, agent));
+    offs.push(event.off);
+  }
+  const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
+  return { batch, lines, offs, agents: [...agents], dead: batch.dead, skipped };
+}
+
+function copyLine(gen: string, event: Event, subject: Subject, campaign: number, agent: ReducedAgent): string {
+  const signals = signalsOf(event, agent.bot);
+  return `${[
+    new Date(event.t).toISOString(),
+    event.off,
+    gen,
+    event.rid,
+    subject.recipient,
+    subject.link,
+    campaign,
+    event.visitor ?? '\\N',
+    agent.id,
+    subject.version ?? '\\N',
+    RULES_VERSION,
+    event.kind,
+    verdictOf(signals),
+    copyText(event.country),
+    copyText(event.net),
+    copyText(hostOf(event.ref)),
+    signals.length === 0 ? '\\N' : `{${signals.join(',')}}`,
+  ].join('\t')}\n`;
+}
+
+/** The host name of a referrer, and nothing else of it. */
+export function hostOf(referrer: string): string | null {
+  const host = /^(?:https?|android-app):\/\/([a-z0-9.-]{1,253})(?:[/:?#]|$)/i.exec(referrer)?.[1];
+  return host ? host.toLowerCase() : null;
+}
+
+/** A value in COPY's text format; NUL, which no text in Postgres may have, is dropped. */
+export function copyText(value: string | null): string {
+  if (value === null) return '\\N';
+  if (!/[\\\n\r\t\0]/.test(value)) return value;
+  return value.replaceAll('\0', '').replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t');
+}

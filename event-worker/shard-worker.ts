@@ -1,0 +1,150 @@
+import { type ConsumerMessages, jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { codeOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { classify, type Pool } from '../core/postgres.ts';
+import type { Shard } from '../core/shards.ts';
+import { sleep } from '../core/shutdown.ts';
+import { consumerName, STREAM } from '../core/subjects.ts';
+import { answerLedger } from './answer.ts';
+import type { Committed, Committer } from './commit.ts';
+import { gather, type Group } from './gather.ts';
+import type { WorkerMetrics } from './metrics.ts';
+import { ensureConsumer } from './streams.ts';
+
+// One shard's side of a worker: pull, commit, ack. A group that cannot be committed is held and tried again for as long as it takes;
+// giving up on a message would only make the agent send it again.
+
+const ENSURE_MS = 2_000;
+const PARTITION_MS = 3600_000;
+const MONTHS_AHEAD = 3;
+const MAX_MESSAGES = 128;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+export interface ShardWorker {
+  run(signal: AbortSignal): Promise<void>;
+  /** What it waits for; undefined while all is well. */
+  problem(): string | undefined;
+}
+
+export function createShardWorker(deps: {
+  connection: NatsConnection;
+  manager: JetStreamManager;
+  pool: Pool;
+  committer: Committer;
+  shard: Shard;
+  shardsFingerprint: string;
+  streamMaxBytes: number;
+  metrics: WorkerMetrics;
+  log: Logger;
+}): ShardWorker {
+  const { connection, manager, pool, committer, shard, shardsFingerprint, streamMaxBytes, metrics } = deps;
+  const log = deps.log.child({ shard: shard.name });
+  const label = { shard: shard.name };
+  let problem: string | undefined;
+
+  async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
+    for (const error of group.unreadable) {
+      metrics.unreadable.inc(label);
+      log.error({ err: error }, 'a message is no batch');
+    }
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
+      const done = metrics.commitSeconds.startTimer(label);
+      try {
+        report(await committer.commit(group.batches));
+        done();
+        if (problem !== undefined) log.info('commits go through again');
+        problem = undefined;
+        for (const message of group.messages) message.ack();
+        return;
+      } catch (error) {
+        metrics.failures.inc({ ...label, code: codeOf(error) ?? 'connection' });
+        const text = error instanceof Error ? error.message : String(error);
+        if (problem !== text) log[classify(error) === 'retry' ? 'warn' : 'error']({ err: error }, 'cannot commit; holding the batches');
+        problem = text;
+        await sleep(retryMs, signal);
+        // Unacked, they will be delivered again, to another worker or to our next life.
+        if (signal.aborted) return;
+      }
+    }
+  }
+
+  function report(committed: Committed): void {
+    metrics.commits.inc(label);
+    metrics.events.inc(label, committed.events);
+    metrics.batches.inc(label, committed.batches);
+    metrics.repeated.inc(label, committed.repeated);
+    for (const { reason } of committed.dead) metrics.deadLetters.inc({ ...label, reason });
+    for (const [reason, lines] of Object.entries(committed.skipped)) metrics.skipped.inc({ ...label, reason }, lines);
+    if (committed.beyondSize > 0) {
+      metrics.beyondSize.inc(label, committed.beyondSize);
+      log.warn({ batches: committed.beyondSize }, 'a log grew after it was final; its new lines are counted');
+    }
+  }
+
+  /** Until aborted: if the consumer is deleted or NATS forgets it, it is made again and the pulling goes on. */
+  async function keepConsumer(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await ensureConsumer(manager, shard.name, streamMaxBytes);
+      } catch (error) {
+        log.debug({ err: error }, 'JetStream does not answer');
+      }
+      await sleep(ENSURE_MS, signal);
+    }
+  }
+
+  async function keepMonths(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await pool.query(`SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, $1) n`, [MONTHS_AHEAD]);
+        await sleep(PARTITION_MS, signal);
+      } catch (error) {
+        log.debug({ err: error }, 'partitions ahead could not be made yet');
+        await sleep(ENSURE_MS * 5, signal);
+      }
+    }
+  }
+
+  async function pull(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let messages: ConsumerMessages | undefined;
+      const stop = () => messages?.stop();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        await ensureConsumer(manager, shard.name, streamMaxBytes);
+        const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(shard.name));
+        messages = await consumer.consume({ max_messages: MAX_MESSAGES, expires: 5_000, idle_heartbeat: 1_000 });
+        if (signal.aborted) messages.stop();
+        await drain(messages, signal);
+      } catch (error) {
+        log.warn({ err: error }, 'cannot pull; trying again');
+        await sleep(1_000, signal);
+      } finally {
+        signal.removeEventListener('abort', stop);
+        messages?.stop();
+      }
+    }
+  }
+
+  /** The next group is gathered, and decoded, while Postgres works on the one before. */
+  async function drain(messages: ConsumerMessages, signal: AbortSignal): Promise<void> {
+    const groups = gather(messages);
+    let next = groups.next();
+    for (;;) {
+      const step = await next;
+      if (step.done) return;
+      next = groups.next();
+      await commitGroup(step.value, signal);
+    }
+  }
+
+  return {
+    async run(signal) {
+      void answerLedger({ connection, pool, shard, shardsFingerprint, log });
+      await Promise.all([pull(signal), keepConsumer(signal), keepMonths(signal)]);
+    },
+    problem: () => (problem === undefined ? undefined : `shard ${shard.name}: ${problem}`),
+  };
+}

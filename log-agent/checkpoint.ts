@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { replaceFile } from '../core/files.ts';
+import type { Ranges } from '../core/ranges.ts';
+
+// What was published and not confirmed when it was written. It only saves publishing that again after a restart: without it, or with an
+// old one, the workers drop what they have already.
+
+const range = z.tuple([z.int().min(0), z.int().min(0)]);
+const schema = z.object({ v: z.literal(1), incarnation: z.string(), inFlight: z.record(z.string(), z.record(z.string(), z.array(range))) });
+
+/** In-flight ranges by generation and shard, for the stream created at `incarnation`. */
+export interface Checkpoint {
+  incarnation: string;
+  inFlight: Record<string, Record<string, Ranges>>;
+}
+
+const fileIn = (directory: string): string => join(directory, 'checkpoint.json');
+
+/** The last checkpoint, or undefined if there is none that can be used: any reason is as good as any other. */
+export async function readCheckpoint(directory: string): Promise<Checkpoint | undefined> {
+  try {
+    const parsed = schema.safeParse(JSON.parse(await readFile(fileIn(directory), 'utf8')));
+    return parsed.success ? { incarnation: parsed.data.incarnation, inFlight: parsed.data.inFlight } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function writeCheckpoint(directory: string, checkpoint: Checkpoint): Promise<void> {
+  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, ...checkpoint }));
+}

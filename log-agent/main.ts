@@ -1,0 +1,54 @@
+import { mkdir } from 'node:fs/promises';
+import { Registry } from 'prom-client';
+import { serveAdmin } from '../core/admin.ts';
+import { parseConfig } from '../core/config.ts';
+import { createLogger } from '../core/log.ts';
+import { connectNats, manager } from '../core/nats.ts';
+import { untilSignal } from '../core/shutdown.ts';
+import { createAgent } from './agent.ts';
+import { createLedgers } from './confirm.ts';
+import { createEnricher, readNetworks } from './enrich.ts';
+import { Follower } from './follow.ts';
+import { createAgentMetrics } from './metrics.ts';
+import { createPublisher } from './publish.ts';
+import { createSalts } from './salt.ts';
+import { createShipper } from './ship.ts';
+
+// log directory ──► follower: generations ──► shipper: lines, hits, batches by shard ──► publisher: JetStream
+//                                                 ▲                                           │
+//                                             coverage ◄── ledgers: what is committed ◄── workers
+
+const settings = ['BASE_URL', 'LOG_DIR', 'STATE_DIR', 'SHARDS', 'NATS_URL', 'WINDOW_MIB', 'KEEP_LOGS_DAYS', 'POLL_MS', 'MMDB_PATH', 'ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
+const config = parseConfig(settings, process.env);
+const log = createLogger('log-agent', config.LOG_LEVEL);
+const { signal } = untilSignal(log);
+
+const registry = new Registry();
+const metrics = createAgentMetrics(registry);
+await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
+const enricher = await createEnricher({ mmdbPath: config.MMDB_PATH, networks: await readNetworks(), site: new URL(config.BASE_URL).host });
+const connection = await connectNats(config.NATS_URL, 'log-agent', log, signal);
+
+const follower = new Follower({
+  directory: config.LOG_DIR,
+  onEvent: (event, path) => {
+    metrics.logEvents.inc({ event });
+    log.warn({ event, path }, 'a log was treated as logs should not be; see "What can be lost" in the README');
+  },
+});
+const publisher = createPublisher(connection, log, metrics);
+const shipper = createShipper({ shards: config.SHARDS, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes: config.WINDOW_MIB * 1024 * 1024 });
+const ledgers = createLedgers({ connection, manager: await manager(connection), shards: config.SHARDS, log });
+const agent = createAgent({
+  follower, shipper, ledgers, publisher, metrics, log,
+  shards: config.SHARDS,
+  stateDir: config.STATE_DIR,
+  pollMs: config.POLL_MS,
+  keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
+});
+
+const admin = await serveAdmin({ host: config.ADMIN_HOST, port: config.ADMIN_PORT, registry, health: () => ({ ready: true, degraded: agent.degraded() }) });
+log.info({ directory: config.LOG_DIR }, 'following the log');
+await agent.run(signal);
+admin?.close();
+await connection.close();

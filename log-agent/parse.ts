@@ -1,0 +1,59 @@
+import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
+import { isAlias, tagOf } from '../core/slug.ts';
+
+// Reads one line of "v":1. How such a line is classified is frozen: a generation that is shipped again after years must tile the same way.
+
+/** A tracking hit, before enrichment. `ip` and the whole `ua` go no further than the agent. */
+export interface Hit {
+  rid: string;
+  /** Epoch milliseconds. */
+  t: number;
+  kind: Kind;
+  slug: string;
+  /** Decides the shard. */
+  tag: string;
+  link: string | null;
+  head: boolean;
+  ip: string;
+  ua: string;
+  ref: string;
+  purpose: string;
+}
+
+export type Parsed = { hit: Hit } | { skip: SkipReason } | { dead: DeadReason };
+
+const RID = /^[0-9a-f]{32}$/;
+const SLUG = /^[0-9A-Za-z]{5,40}$/;
+const LINK = /^([1-9]\d{0,15})\.\d{1,9}$/;
+const EARLIEST_S = Date.UTC(2000, 0) / 1000;
+const LATEST_S = Date.UTC(2100, 0) / 1000;
+
+/** Classifies a line that begins with the constant of the log format. Never throws. */
+export function parseLine(text: string): Parsed {
+  let line: Record<string, unknown>;
+  try {
+    line = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return { dead: 'not-json' };
+  }
+  const { rid, t, m, u, s, ip, ua, ref, purpose, link } = line;
+  if (typeof rid !== 'string' || !RID.test(rid) || typeof t !== 'number' || t < EARLIEST_S || t >= LATEST_S) return { dead: 'bad-field' };
+  if (typeof m !== 'string' || typeof u !== 'string' || typeof s !== 'number' || typeof ip !== 'string') return { dead: 'bad-field' };
+  if (typeof ua !== 'string' || typeof ref !== 'string' || typeof purpose !== 'string' || typeof link !== 'string') return { dead: 'bad-field' };
+
+  const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;
+  if (kind === undefined) return { skip: 'not-tracking' };
+  if (s !== (kind === 'click' ? 302 : 200)) return { skip: 'not-served' };
+  const slug = kind === 'open' && u.endsWith('.gif') ? u.slice(3, -4) : u.slice(3);
+  const served = LINK.exec(link);
+  const tag = shardTag(slug, kind, served?.[1]);
+  if (tag === undefined) return { skip: 'malformed-slug' };
+  return { hit: { rid, t: Math.round(t * 1000), kind, slug, tag, link: served ? link : null, head: m === 'HEAD', ip, ua, ref, purpose: purpose.trim() } };
+}
+
+/** An alias is on the shard of the link it stands for, which only a served click tells. */
+function shardTag(slug: string, kind: Kind, servedLink: string | undefined): string | undefined {
+  if (SLUG.test(slug)) return slug.slice(0, 2);
+  if (kind === 'click' && servedLink !== undefined && isAlias(slug)) return tagOf({ link: Number(servedLink), recipient: 0 });
+  return undefined;
+}

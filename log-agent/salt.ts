@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { Kvm } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from '../core/log.ts';
+import { sleep } from '../core/shutdown.ts';
+import { SALT_BUCKET } from '../core/subjects.ts';
+
+// The day's salt: made at random by whichever agent needs it first, the same for all, gone after 48 hours, from then on nobody can
+// tell who a visitor was. Agents agree through a KV bucket, because creating a key there succeeds only once.
+
+export type Salt = string;
+
+const LIFETIME_MS = 48 * 3600_000;
+
+/** UTC day of an epoch-millisecond time, e.g. `2026-11-22`. */
+export function dayOf(t: number): string {
+  return new Date(t).toISOString().slice(0, 10);
+}
+
+export interface Salts {
+  /**
+   * The salt of a UTC day, or null where that day is over by more than 48 hours. Waits as long as the bucket is out of
+   * reach: a visitor under another salt would count twice.
+   */
+  of(day: string, signal: AbortSignal): Promise<Salt | null>;
+}
+
+export function createSalts(connection: NatsConnection, log: Logger, now: () => number = Date.now): Salts {
+  const known = new Map<string, Salt>();
+
+  async function agree(day: string): Promise<Salt> {
+    const bucket = await new Kvm(connection).create(SALT_BUCKET, { ttl: LIFETIME_MS, history: 1 });
+    const found = await bucket.get(day);
+    if (found) return found.string();
+    const fresh = randomBytes(16).toString('hex');
+    try {
+      await bucket.create(day, fresh);
+      return fresh;
+    } catch (error) {
+      const other = await bucket.get(day);
+      if (other) return other.string();
+      throw error;
+    }
+  }
+
+  return {
+    async of(day, signal) {
+      const endOfDay = Date.parse(day) + 24 * 3600_000;
+      if (now() > endOfDay + LIFETIME_MS) {
+        known.delete(day);
+        return null;
+      }
+      for (;;) {
+        const cached = known.get(day);
+        if (cached !== undefined) return cached;
+        signal.throwIfAborted();
+        try {
+          known.set(day, await agree(day));
+        } catch (error) {
+          log.warn({ err: error, day }, 'cannot agree on the salt of the day; nothing is shipped until NATS answers');
+          await sleep(1000, signal);
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,109 @@
+-- What authors make: campaigns, their links, the people they write to. Backends hold all of link and alias in memory.
+CREATE SCHEMA catalog;
+
+-- Readers that poll (backends, also on replicas, where NOTIFY does not reach) ask for rows with `changed` at or above
+-- the oldest transaction that was still running at their last look: no commit order can hide a row from them.
+CREATE FUNCTION catalog.mark_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.changed := pg_current_xact_id();
+  RETURN NEW;
+END $$;
+
+CREATE TABLE catalog.campaign (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name         text NOT NULL UNIQUE CHECK (name <> ''),
+  fallback_url text,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  sent_at      timestamptz,
+  closed_at    timestamptz
+);
+
+CREATE TABLE catalog.link (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  campaign_id bigint NOT NULL REFERENCES catalog.campaign,
+  kind        text NOT NULL CHECK (kind IN ('url', 'pixel')),
+  -- Tells two places in one letter apart that lead to the same address.
+  label       text NOT NULL DEFAULT '',
+  -- The address as the author first wrote it, which is how the link is found again; '' for a pixel. Addresses are longer than an index entry may be.
+  original    text NOT NULL,
+  version     integer NOT NULL DEFAULT 1 CHECK (version > 0),
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  expires_at  timestamptz,
+  disabled_at timestamptz,
+  changed     xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE UNIQUE INDEX link_by_original ON catalog.link (campaign_id, kind, label, md5(original));
+CREATE INDEX link_by_changed ON catalog.link (changed);
+CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.link FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
+
+-- Every address a link has led to. A click remembers the version it was served; 0 stands for the campaign's fallback.
+CREATE TABLE catalog.link_version (
+  link_id    bigint NOT NULL REFERENCES catalog.link,
+  version    integer NOT NULL CHECK (version > 0),
+  target     text NOT NULL CHECK (target ~* '^https?://' AND target !~ '[[:cntrl:]]'),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (link_id, version)
+);
+
+CREATE TABLE catalog.alias (
+  name       text PRIMARY KEY CHECK (name ~ '^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$' AND name ~ '[-_]'),
+  link_id    bigint NOT NULL REFERENCES catalog.link,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  changed    xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE INDEX alias_by_changed ON catalog.alias (changed);
+CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.alias FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
+
+-- The fallback is a property of the campaign that backends read with the link.
+CREATE FUNCTION catalog.touch_links() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  UPDATE catalog.link SET changed = pg_current_xact_id() WHERE campaign_id = NEW.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER touch_links AFTER UPDATE OF fallback_url ON catalog.campaign FOR EACH ROW
+  WHEN (OLD.fallback_url IS DISTINCT FROM NEW.fallback_url) EXECUTE FUNCTION catalog.touch_links();
+
+CREATE TABLE catalog.recipient (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  email        text CHECK (email = lower(email)),
+  external_id  text UNIQUE,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  opted_out_at timestamptz,
+  -- A tombstone: the row stays, so that the id is never given again, and everything that names the person is gone.
+  forgotten_at timestamptz CHECK (forgotten_at IS NULL OR (email IS NULL AND external_id IS NULL))
+);
+CREATE UNIQUE INDEX recipient_by_email ON catalog.recipient (email);
+
+CREATE TABLE catalog.mailing (
+  campaign_id  bigint NOT NULL REFERENCES catalog.campaign,
+  recipient_id bigint NOT NULL REFERENCES catalog.recipient,
+  prepared_at  timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (campaign_id, recipient_id)
+);
+
+-- A key is listed before it signs anything, so a worker that lacks a listed key knows that it cannot judge.
+CREATE TABLE catalog.signing_key (
+  fingerprint text PRIMARY KEY,
+  added_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- The shard list, fixed when the system is initialised.
+CREATE TABLE catalog.shard (
+  name     text PRIMARY KEY,
+  from_tag text COLLATE "C" NOT NULL UNIQUE
+);
+
+GRANT USAGE ON SCHEMA catalog TO clickledger_backend, clickledger_worker, clickledger_author;
+
+GRANT SELECT (id, fallback_url) ON catalog.campaign TO clickledger_backend;
+GRANT SELECT (id, campaign_id, kind, version, expires_at, disabled_at, changed) ON catalog.link TO clickledger_backend;
+GRANT SELECT (link_id, version, target) ON catalog.link_version TO clickledger_backend;
+GRANT SELECT (name, link_id, changed) ON catalog.alias TO clickledger_backend;
+
+GRANT SELECT (id, campaign_id) ON catalog.link TO clickledger_worker;
+GRANT SELECT ON catalog.signing_key TO clickledger_worker, clickledger_author;
+
+GRANT SELECT, INSERT ON catalog.campaign, catalog.link, catalog.link_version, catalog.alias, catalog.recipient, catalog.mailing TO clickledger_author;
+GRANT UPDATE (fallback_url, sent_at, closed_at) ON catalog.campaign TO clickledger_author;
+GRANT UPDATE (version, expires_at, disabled_at) ON catalog.link TO clickledger_author;
+GRANT UPDATE (email, external_id, opted_out_at, forgotten_at) ON catalog.recipient TO clickledger_author;
