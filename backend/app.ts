@@ -7,7 +7,12 @@ import { type Outcome, outcomeOf, type Route } from './routes.ts';
 const UNKNOWN: Outcome = { kind: 'unknown' };
 
 /** The HTTP side: `GET|HEAD /u/<slug or alias>`. `onOutcome` is told how each request ended. */
-export function createApp(deps: { slugs: SlugCodec; links: LinkStore; now: () => number; onOutcome: (kind: Outcome['kind']) => void }): FastifyInstance {
+export function createApp(deps: {
+  slugs: SlugCodec;
+  links: LinkStore;
+  now: () => number;
+  onOutcome: (kind: Outcome['kind']) => void;
+}): FastifyInstance {
   const { slugs, links, now, onOutcome } = deps;
   const app = Fastify({
     // nginx keeps idle connections for 60 s; ours must live longer.

@@ -22,8 +22,13 @@ const ROUTE_TABLES = `
 export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
   // The horizon is read first: a row that commits between the statements is then read now and once more next time.
   const horizon = await pool.query<{ xmin: string }>('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin');
-  const routes = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.changed >= $1::text::xid8`, [since.toString()]);
-  const aliases = await pool.query<{ name: string; link: number }>('SELECT name, link_id AS link FROM catalog.alias WHERE changed >= $1::text::xid8', [since.toString()]);
+  const routes = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.changed >= $1::text::xid8`, [
+    since.toString(),
+  ]);
+  const aliases = await pool.query<{ name: string; link: number }>(
+    'SELECT name, link_id AS link FROM catalog.alias WHERE changed >= $1::text::xid8',
+    [since.toString()],
+  );
   return { routes: routes.rows, aliases: aliases.rows, nextSince: BigInt(horizon.rows[0]?.xmin ?? '0') };
 }
 

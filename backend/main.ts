@@ -16,14 +16,31 @@ const log = createLogger('backend', config.LOG_LEVEL);
 const { stopped, signal } = untilSignal(log);
 
 const registry = new Registry();
-const redirects = new Counter({ name: 'clickledger_redirects_total', help: 'Requests for tracked URLs by outcome', labelNames: ['outcome'], registers: [registry] });
+const redirects = new Counter({
+  name: 'clickledger_redirects_total',
+  help: 'Requests for tracked URLs by outcome',
+  labelNames: ['outcome'],
+  registers: [registry],
+});
 
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const pool = createPool(config.BACKEND_URL, { max: 2, name: 'backend', statementTimeoutMs: 30_000 });
 const links = createLinkStore({ pool, stateDir: config.STATE_DIR, log });
-new Gauge({ name: 'clickledger_links', help: 'Links held in memory', registers: [registry], collect() { this.set(links.size()); } });
+new Gauge({
+  name: 'clickledger_links',
+  help: 'Links held in memory',
+  registers: [registry],
+  collect() {
+    this.set(links.size());
+  },
+});
 
-const app = createApp({ slugs: createSlugCodec(config.SLUG_KEYS), links, now: Date.now, onOutcome: (outcome) => redirects.inc({ outcome }) });
+const app = createApp({
+  slugs: createSlugCodec(config.SLUG_KEYS),
+  links,
+  now: Date.now,
+  onOutcome: (outcome) => redirects.inc({ outcome }),
+});
 
 await links.load();
 const polling = links.keepFresh(signal);

@@ -17,5 +17,8 @@ function page(title: string, text: string): string {
 `;
 }
 
-export const NOT_FOUND_PAGE = page('This link does not lead anywhere', 'It may have been cut off when it was copied. Please open it from the mail you received.');
+export const NOT_FOUND_PAGE = page(
+  'This link does not lead anywhere',
+  'It may have been cut off when it was copied. Please open it from the mail you received.',
+);
 export const GONE_PAGE = page('This link has ended', 'The page it led to is no longer offered.');

@@ -26,7 +26,10 @@ export async function environmentOf(command: Command): Promise<Record<string, st
 export async function configOf<N extends SettingName>(command: Command, names: readonly N[]): Promise<Config<N>> {
   const environment = await environmentOf(command);
   if (names.length > 0 && names.every((name) => environment[name] === undefined)) {
-    throw new ClickledgerError('bad-settings', `no settings in ${dataDirOf(command)}/env or the environment: start clickledger (\`npm start\`), or give its directory with --data`);
+    throw new ClickledgerError(
+      'bad-settings',
+      `no settings in ${dataDirOf(command)}/env or the environment: start clickledger (\`npm start\`), or give its directory with --data`,
+    );
   }
   return parseConfig(names, environment);
 }

@@ -23,7 +23,8 @@ const program = new Command('clickledger')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
-for (const add of [addUp, addInit, addMigrate, addRun, addCampaign, addUrl, addPixel, addLink, addReport, addStatus, addWatch]) add(program);
+for (const add of [addUp, addInit, addMigrate, addRun, addCampaign, addUrl, addPixel, addLink, addReport, addStatus, addWatch])
+  add(program);
 
 try {
   await program.parseAsync();

@@ -22,12 +22,35 @@ export function printJson(value: unknown): void {
 
 type Cell = string | number | null | undefined;
 
-const BARE = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' };
+const BARE = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+};
 
 /** Columns aligned, numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const aligns = head.map((_, i) => (rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null) ? 'right' : 'left'));
-  const grid = new Table({ head: head.map((title) => bold(title)), chars: BARE, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 }, colAligns: aligns });
+  const aligns = head.map((_, i) =>
+    rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null) ? 'right' : 'left',
+  );
+  const grid = new Table({
+    head: head.map((title) => bold(title)),
+    chars: BARE,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: aligns,
+  });
   for (const row of rows) grid.push(row.map((cell) => (cell === null || cell === undefined ? dim('–') : String(cell))));
   return grid
     .toString()

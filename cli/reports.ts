@@ -26,20 +26,30 @@ export async function listReports(directory = DIRECTORY): Promise<Report[]> {
 export async function readReport(name: string, directory = DIRECTORY): Promise<Report> {
   const text = /^[a-z0-9-]+$/.test(name) ? await readFile(join(directory, `${name}.sql`), 'utf8').catch(() => undefined) : undefined;
   if (text === undefined) throw new ClickledgerError('not-found', `there is no report '${name}': \`clickledger report\` lists them`);
-  const header = (key: string): string[] => Array.from(text.matchAll(new RegExp(`^-- ${key}: (.*)$`, 'gm')), (match) => (match[1] as string).trim());
-  const defaults = new Map(Array.from(text.matchAll(/^\s*\\set (\w+) '([^']*)'\s*$/gm), (match) => [match[1] as string, match[2] as string]));
+  const header = (key: string): string[] =>
+    Array.from(text.matchAll(new RegExp(`^-- ${key}: (.*)$`, 'gm')), (match) => (match[1] as string).trim());
+  const defaults = new Map(
+    Array.from(text.matchAll(/^\s*\\set (\w+) '([^']*)'\s*$/gm), (match) => [match[1] as string, match[2] as string]),
+  );
   const parameters = header('parameter').map((line) => {
     const [parameter = '', ...help] = line.split(/\s+/);
     return { name: parameter, help: help.join(' '), default: defaults.get(parameter) ?? '' };
   });
-  const sql = text.split('\n').filter((line) => !/^\s*(\\|--)/.test(line)).join('\n');
+  const sql = text
+    .split('\n')
+    .filter((line) => !/^\s*(\\|--)/.test(line))
+    .join('\n');
   return { name, title: header('title')[0] ?? name, question: header('question')[0] ?? '', parameters, sql };
 }
 
 /** The statement with every `:'name'` replaced; an unknown parameter is refused. */
 export function fillIn(report: Report, values: Readonly<Record<string, string>>): string {
   const unknown = Object.keys(values).find((name) => !report.parameters.some((parameter) => parameter.name === name));
-  if (unknown !== undefined) throw new ClickledgerError('bad-input', `the report '${report.name}' has no parameter '${unknown}'; it has: ${report.parameters.map(({ name }) => name).join(', ') || 'none'}`);
+  if (unknown !== undefined)
+    throw new ClickledgerError(
+      'bad-input',
+      `the report '${report.name}' has no parameter '${unknown}'; it has: ${report.parameters.map(({ name }) => name).join(', ') || 'none'}`,
+    );
   return report.sql.replace(/:'(\w+)'/g, (_, name: string) => {
     const value = values[name] ?? report.parameters.find((parameter) => parameter.name === name)?.default ?? '';
     return pg.escapeLiteral(value);

@@ -12,7 +12,12 @@ export interface Health {
  * Serves `/healthz` (200 when ready, 503 when not; degraded is still 200) and `/metrics`.
  * Resolves once it listens; undefined for port 0, which means none.
  */
-export async function serveAdmin(options: { host: string; port: number; registry: Registry; health: () => Health }): Promise<Server | undefined> {
+export async function serveAdmin(options: {
+  host: string;
+  port: number;
+  registry: Registry;
+  health: () => Health;
+}): Promise<Server | undefined> {
   if (options.port === 0) return undefined;
   const server = createServer((request, response) => {
     if (request.url === '/healthz') {

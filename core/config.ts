@@ -12,7 +12,8 @@ interface Setting<T> {
 }
 
 const text = z.string().min(1);
-const whole = (min: number, max: number) => z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.int().min(min).max(max));
+const whole = (min: number, max: number) =>
+  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.int().min(min).max(max));
 const databaseUrl = text.refine((url) => URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol), 'must be a postgres:// URL');
 
 /** Lets a parser that throws a ClickledgerError stand in a schema. */
@@ -34,10 +35,12 @@ function setting<T>(schema: z.ZodType<T>, help: string, defaultText?: string): S
 
 export const SETTINGS = {
   BASE_URL: setting(
-    text.refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL').transform((url) => url.replace(/\/+$/, '')),
+    text
+      .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
+      .transform((url) => url.replace(/\/+$/, '')),
     'where recipients reach nginx, e.g. https://t.example.org',
   ),
-  CATALOG_URL: setting(databaseUrl, "the catalog database as its owner; only `migrate` and `init` use it"),
+  CATALOG_URL: setting(databaseUrl, 'the catalog database as its owner; only `migrate` and `init` use it'),
   BACKEND_URL: setting(databaseUrl, 'the catalog database as clickledger_backend'),
   WORKER_URL: setting(databaseUrl, 'the catalog database as clickledger_worker; the same credentials open the shards'),
   AUTHOR_URL: setting(databaseUrl, 'the catalog database as clickledger_author'),
@@ -52,10 +55,18 @@ export const SETTINGS = {
   ADMIN_HOST: setting(text, 'the address of /healthz and /metrics', '127.0.0.1'),
   ADMIN_PORT: setting(whole(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
   WINDOW_MIB: setting(whole(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
-  KEEP_LOGS_DAYS: setting(whole(0, 36500), 'logs are deleted this long after they were finished and only when fully committed: longer than the age of any backup you would restore', '7'),
+  KEEP_LOGS_DAYS: setting(
+    whole(0, 36500),
+    'logs are deleted this long after they were finished and only when fully committed: longer than the age of any backup you would restore',
+    '7',
+  ),
   POLL_MS: setting(whole(10, 10_000), 'how often the agent looks at the log', '100'),
   MMDB_PATH: setting(text, 'a MaxMind DB file with countries', ''),
-  WORKER_SHARDS: setting(z.string().transform((list) => list.split(',').filter((name) => name !== '')), 'the shards a worker serves; empty: all', ''),
+  WORKER_SHARDS: setting(
+    z.string().transform((list) => list.split(',').filter((name) => name !== '')),
+    'the shards a worker serves; empty: all',
+    '',
+  ),
   STREAM_MAX_MIB: setting(whole(1, 1_048_576), 'size of the stream; keep it well under the disk', '1024'),
   LOG_LEVEL: setting(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'how much the parts say', 'info'),
 } as const;

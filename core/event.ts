@@ -29,7 +29,10 @@ const eventSchema = z.object({
   /** As in the URL: a slug, or an alias (then `link` is never null). */
   slug: z.string().max(64),
   /** `<link id>.<version>` as the backend answered it; version 0 is the campaign's fallback. Null where no backend was asked. */
-  link: z.string().regex(/^[1-9]\d{0,15}\.\d{1,9}$/).nullable(),
+  link: z
+    .string()
+    .regex(/^[1-9]\d{0,15}\.\d{1,9}$/)
+    .nullable(),
   head: z.boolean(),
   ua: z.string().max(512),
   ref: z.string().max(512),

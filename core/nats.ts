@@ -7,7 +7,15 @@ export async function connectNats(url: string, name: string, log: Logger, signal
   const servers = url.split(',').map((server) => server.trim());
   for (;;) {
     try {
-      const connection = await connect({ servers, name: `clickledger ${name}`, maxReconnectAttempts: -1, reconnectTimeWait: 250, timeout: 5_000, pingInterval: 5_000, maxPingOut: 2 });
+      const connection = await connect({
+        servers,
+        name: `clickledger ${name}`,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 250,
+        timeout: 5_000,
+        pingInterval: 5_000,
+        maxPingOut: 2,
+      });
       void watchStatus(connection, log);
       return connection;
     } catch (error) {

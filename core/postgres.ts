@@ -46,9 +46,15 @@ export function classify(error: unknown): Failure {
 /** One line for a person whose command could not reach or use a database. */
 export function explainDatabaseError(error: unknown): ClickledgerError {
   const code = codeOf(error);
-  if (code === '28P01' || code === '28000') return new ClickledgerError('bad-settings', 'the database refused the credentials in the settings', { cause: error });
-  if (code === '42501') return new ClickledgerError('bad-settings', 'the role in the settings lacks a right: run `clickledger migrate`', { cause: error });
-  if (code === '42P01' || code === '3F000' || code === '3D000') return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
-  if (classify(error) === 'retry') return new ClickledgerError('unavailable', 'the database does not answer: is it running (`clickledger up`)?', { cause: error });
-  return new ClickledgerError('server-failed', `the database said: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  if (code === '28P01' || code === '28000')
+    return new ClickledgerError('bad-settings', 'the database refused the credentials in the settings', { cause: error });
+  if (code === '42501')
+    return new ClickledgerError('bad-settings', 'the role in the settings lacks a right: run `clickledger migrate`', { cause: error });
+  if (code === '42P01' || code === '3F000' || code === '3D000')
+    return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
+  if (classify(error) === 'retry')
+    return new ClickledgerError('unavailable', 'the database does not answer: is it running (`clickledger up`)?', { cause: error });
+  return new ClickledgerError('server-failed', `the database said: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
 }

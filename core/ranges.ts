@@ -7,7 +7,10 @@ export const NOTHING: Ranges = [];
 
 /** The union of any ranges, in any order; empty ones vanish. */
 export function union(...sets: Ranges[]): Ranges {
-  const sorted = sets.flat().filter(([from, to]) => from < to).sort((a, b) => a[0] - b[0]);
+  const sorted = sets
+    .flat()
+    .filter(([from, to]) => from < to)
+    .sort((a, b) => a[0] - b[0]);
   const result: [number, number][] = [];
   for (const [from, to] of sorted) {
     const last = result[result.length - 1];

@@ -49,7 +49,8 @@ function shardMap(list: readonly Shard[]): ShardMap {
   if (list.some((shard, i) => i > 0 && shard.from <= (list[i - 1] as Shard).from)) {
     throw new ClickledgerError('bad-settings', 'SHARDS: each shard must begin above the one before it (order: 0-9, A-Z, a-z)');
   }
-  if (new Set(list.map((shard) => shard.name)).size < list.length) throw new ClickledgerError('bad-settings', 'SHARDS: a name stands twice');
+  if (new Set(list.map((shard) => shard.name)).size < list.length)
+    throw new ClickledgerError('bad-settings', 'SHARDS: a name stands twice');
   return {
     list,
     first,
@@ -57,7 +58,8 @@ function shardMap(list: readonly Shard[]): ShardMap {
     of: (tag) => list.findLast((shard) => shard.from <= tag) ?? first,
     named(name) {
       const shard = list.find((candidate) => candidate.name === name);
-      if (!shard) throw new ClickledgerError('bad-settings', `there is no shard '${name}'; SHARDS has ${list.map((s) => s.name).join(', ')}`);
+      if (!shard)
+        throw new ClickledgerError('bad-settings', `there is no shard '${name}'; SHARDS has ${list.map((s) => s.name).join(', ')}`);
       return shard;
     },
   };

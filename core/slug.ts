@@ -32,7 +32,32 @@ const MIN_SQID_LENGTH = 15;
 const MAX_SLUG_LENGTH = 40;
 
 // At least four letters each (Sqids matches shorter words only as a whole). Short on purpose: each word costs time in every encoding. A slug that was sent is never looked up here again, so the list may change.
-const BLOCKED_WORDS = ['anal', 'anus', 'arse', 'bitch', 'cock', 'cunt', 'dick', 'fuck', 'hitler', 'jizz', 'kike', 'nazi', 'nigga', 'nigger', 'penis', 'piss', 'porn', 'puta', 'rape', 'shit', 'slut', 'tits', 'twat', 'whore'];
+const BLOCKED_WORDS = [
+  'anal',
+  'anus',
+  'arse',
+  'bitch',
+  'cock',
+  'cunt',
+  'dick',
+  'fuck',
+  'hitler',
+  'jizz',
+  'kike',
+  'nazi',
+  'nigga',
+  'nigger',
+  'penis',
+  'piss',
+  'porn',
+  'puta',
+  'rape',
+  'shit',
+  'slut',
+  'tits',
+  'twat',
+  'whore',
+];
 const BLOCKED = new RegExp(BLOCKED_WORDS.join('|'), 'i');
 
 interface Alphabet {

@@ -7,7 +7,13 @@ import { ledgerSubject } from '../core/subjects.ts';
 import { readLedger } from './ledger.ts';
 
 /** Answers agents that ask what the shard's ledger has. Silence is an answer too: the agent then concludes nothing. */
-export async function answerLedger(deps: { connection: NatsConnection; pool: Pool; shard: Shard; shardsFingerprint: string; log: Logger }): Promise<void> {
+export async function answerLedger(deps: {
+  connection: NatsConnection;
+  pool: Pool;
+  shard: Shard;
+  shardsFingerprint: string;
+  log: Logger;
+}): Promise<void> {
   const { connection, pool, shard, shardsFingerprint, log } = deps;
   const questions = connection.subscribe(ledgerSubject(shard.name), { queue: 'workers' });
   for await (const question of questions) {

@@ -16,7 +16,10 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
     async campaignsOf(links) {
       const unknown = [...links].filter((link) => !campaigns.has(link));
       if (unknown.length > 0) {
-        const found = await pool.query<{ id: number; campaign: number }>('SELECT id, campaign_id AS campaign FROM catalog.link WHERE id = ANY($1::bigint[])', [unknown]);
+        const found = await pool.query<{ id: number; campaign: number }>(
+          'SELECT id, campaign_id AS campaign FROM catalog.link WHERE id = ANY($1::bigint[])',
+          [unknown],
+        );
         for (const { id, campaign } of found.rows) campaigns.set(id, campaign);
       }
       return campaigns;
@@ -25,7 +28,10 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
       const listed = await pool.query<{ fingerprint: string }>('SELECT fingerprint FROM catalog.signing_key');
       const missing = listed.rows.filter(({ fingerprint }) => !keys.some((key) => key.fingerprint === fingerprint));
       if (missing.length > 0) {
-        throw new ClickledgerError('bad-settings', `SLUG_KEYS lacks the key with fingerprint ${missing[0]?.fingerprint}: slugs that it signed cannot be judged`);
+        throw new ClickledgerError(
+          'bad-settings',
+          `SLUG_KEYS lacks the key with fingerprint ${missing[0]?.fingerprint}: slugs that it signed cannot be judged`,
+        );
       }
     },
   };

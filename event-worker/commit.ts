@@ -30,7 +30,13 @@ export interface Committer {
   commit(batches: readonly Batch[]): Promise<Committed>;
 }
 
-export function createCommitter(deps: { pool: Pool; shard: Shard; shardsFingerprint: string; slugs: SlugCodec; catalog: Catalog }): Committer {
+export function createCommitter(deps: {
+  pool: Pool;
+  shard: Shard;
+  shardsFingerprint: string;
+  slugs: SlugCodec;
+  catalog: Catalog;
+}): Committer {
   const { pool, shard, shardsFingerprint, slugs, catalog } = deps;
 
   async function commit(batches: readonly Batch[]): Promise<Committed> {
@@ -52,7 +58,10 @@ export function createCommitter(deps: { pool: Pool; shard: Shard; shardsFingerpr
         await insertAgents(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);
-        return markCommitted(client, rows.map(({ batch }) => batch));
+        return markCommitted(
+          client,
+          rows.map(({ batch }) => batch),
+        );
       });
     } catch (error) {
       if (classify(error) !== 'poison') throw error;
@@ -69,7 +78,8 @@ export function createCommitter(deps: { pool: Pool; shard: Shard; shardsFingerpr
     }
     const only = rows[0] as BatchRows;
     const bad = await findPoison(only);
-    if (bad.size === 0) throw new ClickledgerError('server-failed', 'the database refuses a batch, though none of its rows', { cause: error });
+    if (bad.size === 0)
+      throw new ClickledgerError('server-failed', 'the database refuses a batch, though none of its rows', { cause: error });
     const rejected = only.offs.filter((_, i) => bad.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
     Object.assign(only, {
       lines: only.lines.filter((_, i) => !bad.has(i)),
@@ -146,7 +156,13 @@ async function insertAgents(client: PoolClient, rows: readonly BatchRows[]): Pro
     `INSERT INTO shard.user_agent (id, client, version, system, device)
      SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS new (id, client, version, system, device)
      WHERE NOT EXISTS (SELECT FROM shard.user_agent known WHERE known.id = new.id) ON CONFLICT DO NOTHING`,
-    [sorted.map((a) => a.id), sorted.map((a) => a.client), sorted.map((a) => a.version), sorted.map((a) => a.system), sorted.map((a) => a.device)],
+    [
+      sorted.map((a) => a.id),
+      sorted.map((a) => a.client),
+      sorted.map((a) => a.version),
+      sorted.map((a) => a.system),
+      sorted.map((a) => a.device),
+    ],
   );
 }
 
@@ -155,7 +171,13 @@ async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promi
   if (letters.length === 0) return;
   await client.query(
     'INSERT INTO shard.dead_letter (gen, off, reason, length, hash) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[])',
-    [letters.map((l) => l.gen), letters.map((l) => l.off), letters.map((l) => l.reason), letters.map((l) => l.length), letters.map((l) => l.hash)],
+    [
+      letters.map((l) => l.gen),
+      letters.map((l) => l.off),
+      letters.map((l) => l.reason),
+      letters.map((l) => l.length),
+      letters.map((l) => l.hash),
+    ],
   );
 }
 
@@ -179,5 +201,10 @@ async function addSkipped(client: PoolClient, rows: readonly BatchRows[]): Promi
 function summary(rows: readonly BatchRows[]): Omit<Committed, 'repeated' | 'beyondSize'> {
   const skipped: Record<string, number> = {};
   for (const row of rows) for (const [reason, lines] of Object.entries(row.skipped)) skipped[reason] = (skipped[reason] ?? 0) + lines;
-  return { batches: rows.length, events: rows.reduce((sum, { lines }) => sum + lines.length, 0), dead: rows.flatMap(({ dead }) => dead), skipped };
+  return {
+    batches: rows.length,
+    events: rows.reduce((sum, { lines }) => sum + lines.length, 0),
+    dead: rows.flatMap(({ dead }) => dead),
+    skipped,
+  };
 }

@@ -15,13 +15,25 @@ const READ = `
   FROM shard.identity i LEFT JOIN shard.ledger l ON l.gen = ANY($1::uuid[])`;
 
 /** Reads the ledger of some generations. Throws `wrong-database` where this is not the shard it should be. */
-export async function readLedger(database: Pool | PoolClient, shard: Shard, shardsFingerprint: string, gens: readonly string[]): Promise<Map<string, LedgerEntry>> {
-  const found = await database.query<{ name: string; shards: string; gen: string | null; committed: string; size: number | null }>(READ, [gens]);
+export async function readLedger(
+  database: Pool | PoolClient,
+  shard: Shard,
+  shardsFingerprint: string,
+  gens: readonly string[],
+): Promise<Map<string, LedgerEntry>> {
+  const found = await database.query<{ name: string; shards: string; gen: string | null; committed: string; size: number | null }>(READ, [
+    gens,
+  ]);
   const identity = found.rows[0];
   if (identity?.name !== shard.name || identity.shards !== shardsFingerprint) {
-    throw new ClickledgerError('wrong-database', `the database for shard ${shard.name} is ${identity ? `shard ${identity.name} of list ${identity.shards}` : 'no shard'}; SHARDS has list ${shardsFingerprint}`);
+    throw new ClickledgerError(
+      'wrong-database',
+      `the database for shard ${shard.name} is ${identity ? `shard ${identity.name} of list ${identity.shards}` : 'no shard'}; SHARDS has list ${shardsFingerprint}`,
+    );
   }
-  return new Map(found.rows.flatMap(({ gen, committed, size }) => (gen === null ? [] : [[gen, { committed: parseMultirange(committed), size }]])));
+  return new Map(
+    found.rows.flatMap(({ gen, committed, size }) => (gen === null ? [] : [[gen, { committed: parseMultirange(committed), size }]])),
+  );
 }
 
 /** Which batches are new: none that touches a committed byte, or one that another batch of this transaction has. */
@@ -59,6 +71,10 @@ export async function markCommitted(client: PoolClient, batches: readonly Batch[
     gens.set(gen, { ranges: union(entry.ranges, [[from, to]]), size: size === undefined ? entry.size : Math.max(size, entry.size ?? 0) });
   }
   const sorted = [...gens].sort(([a], [b]) => (a < b ? -1 : 1));
-  const result = await client.query(MARK, [sorted.map(([gen]) => gen), sorted.map(([, { ranges }]) => formatMultirange(ranges)), sorted.map(([, { size }]) => size)]);
+  const result = await client.query(MARK, [
+    sorted.map(([gen]) => gen),
+    sorted.map(([, { ranges }]) => formatMultirange(ranges)),
+    sorted.map(([, { size }]) => size),
+  ]);
   return result.rowCount === sorted.length;
 }

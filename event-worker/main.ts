@@ -14,7 +14,17 @@ import { createShardWorker } from './shard-worker.ts';
 
 // JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows and ledger in one transaction ──► ack
 
-const settings = ['WORKER_URL', 'SHARDS', 'WORKER_SHARDS', 'SLUG_KEYS', 'NATS_URL', 'STREAM_MAX_MIB', 'ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
+const settings = [
+  'WORKER_URL',
+  'SHARDS',
+  'WORKER_SHARDS',
+  'SLUG_KEYS',
+  'NATS_URL',
+  'STREAM_MAX_MIB',
+  'ADMIN_HOST',
+  'ADMIN_PORT',
+  'LOG_LEVEL',
+] as const;
 const config = parseConfig(settings, process.env);
 const log = createLogger('event-worker', config.LOG_LEVEL);
 const { signal } = untilSignal(log);
@@ -33,7 +43,12 @@ const workers = served.map((shard) => {
   const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: 3, name: `event-worker ${shard.name}` });
   const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog });
   const worker = createShardWorker({
-    connection, pool, committer, shard, metrics, log,
+    connection,
+    pool,
+    committer,
+    shard,
+    metrics,
+    log,
     manager: streams,
     shardsFingerprint: config.SHARDS.fingerprint,
     streamMaxBytes: config.STREAM_MAX_MIB * 1024 * 1024,
@@ -42,7 +57,12 @@ const workers = served.map((shard) => {
 });
 
 const problems = (): string[] => workers.flatMap(({ worker }) => worker.problem() ?? []);
-const admin = await serveAdmin({ host: config.ADMIN_HOST, port: config.ADMIN_PORT, registry, health: () => ({ ready: true, degraded: problems() }) });
+const admin = await serveAdmin({
+  host: config.ADMIN_HOST,
+  port: config.ADMIN_PORT,
+  registry,
+  health: () => ({ ready: true, degraded: problems() }),
+});
 log.info({ shards: served.map(({ name }) => name) }, 'committing events');
 await Promise.all(workers.map(({ worker }) => worker.run(signal)));
 

@@ -16,7 +16,8 @@ export interface BatchRows {
   readonly skipped: Skipped;
 }
 
-export const COLUMNS = 'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
+export const COLUMNS =
+  'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
 
 /** Judges every slug and lays the events out for COPY. Throws while the catalog is needed and out of reach, or a key is missing. */
 export async function layOutRows(batches: readonly Batch[], deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows[]> {

@@ -38,5 +38,8 @@ function reduce(ua: string): ReducedAgent {
 
 /** Short, printable, and without anything that COPY or a terminal would take amiss. */
 function clean(text: string | undefined): string {
-  return (text ?? '').replace(/[^\x20-\x7e]/g, '').replaceAll('\\', '').slice(0, 40);
+  return (text ?? '')
+    .replace(/[^\x20-\x7e]/g, '')
+    .replaceAll('\\', '')
+    .slice(0, 40);
 }

@@ -135,7 +135,8 @@ export function createAgent(deps: {
     const place = `${gen} ${shard}`;
     if (resumed.has(place)) return;
     resumed.add(place);
-    if (checkpoint && checkpoint.incarnation === incarnation) shipper.coverage(gen, shard).resume(checkpoint.inFlight[gen]?.[shard] ?? [], last);
+    if (checkpoint && checkpoint.incarnation === incarnation)
+      shipper.coverage(gen, shard).resume(checkpoint.inFlight[gen]?.[shard] ?? [], last);
   }
 
   async function saveCheckpoint(): Promise<void> {

@@ -25,7 +25,16 @@ export interface BatchBuilder {
 
 export function createBatch(head: { gen: string; shard: string; shards: string; from: number; since: number }): BatchBuilder {
   const events: string[] = [];
-  const batch: Omit<Batch, 'events'> = { v: 1, gen: head.gen, shard: head.shard, shards: head.shards, from: head.from, to: head.from, skipped: {}, dead: [] };
+  const batch: Omit<Batch, 'events'> = {
+    v: 1,
+    gen: head.gen,
+    shard: head.shard,
+    shards: head.shards,
+    from: head.from,
+    to: head.from,
+    skipped: {},
+    dead: [],
+  };
   let bytes = 0;
   let skipped = 0;
   return {

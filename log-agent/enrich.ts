@@ -26,7 +26,13 @@ export interface Enricher {
 }
 
 const networksSchema = z.object({
-  networks: z.array(z.object({ label: z.string().min(1).max(64), source: z.url(), ranges: z.array(z.string().refine((cidr) => ipaddr.isValidCIDR(cidr), 'is no CIDR range')) })),
+  networks: z.array(
+    z.object({
+      label: z.string().min(1).max(64),
+      source: z.url(),
+      ranges: z.array(z.string().refine((cidr) => ipaddr.isValidCIDR(cidr), 'is no CIDR range')),
+    }),
+  ),
 });
 
 type Network = { label: string; range: [ipaddr.IPv4 | ipaddr.IPv6, number] };
@@ -41,7 +47,8 @@ export async function readNetworks(path = fileURLToPath(new URL('networks.json',
 /** `mmdbPath` empty: the database of the package @ip-location-db/geo-whois-asn-country-mmdb (CC0). */
 export async function createEnricher(options: { mmdbPath: string; networks: Network[]; site: string }): Promise<Enricher> {
   const { networks, site } = options;
-  const path = options.mmdbPath || createRequire(import.meta.url).resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb');
+  const path =
+    options.mmdbPath || createRequire(import.meta.url).resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb');
   const database = await maxmind.open<Response>(path);
   const origins = new LRUCache<string, Origin>({ max: 50_000 });
 

@@ -18,7 +18,20 @@ import { createShipper } from './ship.ts';
 //                                                 ▲                                           │
 //                                             coverage ◄── ledgers: what is committed ◄── workers
 
-const settings = ['BASE_URL', 'LOG_DIR', 'STATE_DIR', 'SHARDS', 'NATS_URL', 'WINDOW_MIB', 'KEEP_LOGS_DAYS', 'POLL_MS', 'MMDB_PATH', 'ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
+const settings = [
+  'BASE_URL',
+  'LOG_DIR',
+  'STATE_DIR',
+  'SHARDS',
+  'NATS_URL',
+  'WINDOW_MIB',
+  'KEEP_LOGS_DAYS',
+  'POLL_MS',
+  'MMDB_PATH',
+  'ADMIN_HOST',
+  'ADMIN_PORT',
+  'LOG_LEVEL',
+] as const;
 const config = parseConfig(settings, process.env);
 const log = createLogger('log-agent', config.LOG_LEVEL);
 const { signal } = untilSignal(log);
@@ -37,17 +50,34 @@ const follower = new Follower({
   },
 });
 const publisher = createPublisher(connection, log, metrics);
-const shipper = createShipper({ shards: config.SHARDS, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes: config.WINDOW_MIB * 1024 * 1024 });
+const shipper = createShipper({
+  shards: config.SHARDS,
+  enricher,
+  salts: createSalts(connection, log),
+  publisher,
+  metrics,
+  windowBytes: config.WINDOW_MIB * 1024 * 1024,
+});
 const ledgers = createLedgers({ connection, manager: await manager(connection), shards: config.SHARDS, log });
 const agent = createAgent({
-  follower, shipper, ledgers, publisher, metrics, log,
+  follower,
+  shipper,
+  ledgers,
+  publisher,
+  metrics,
+  log,
   shards: config.SHARDS,
   stateDir: config.STATE_DIR,
   pollMs: config.POLL_MS,
   keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
 });
 
-const admin = await serveAdmin({ host: config.ADMIN_HOST, port: config.ADMIN_PORT, registry, health: () => ({ ready: true, degraded: agent.degraded() }) });
+const admin = await serveAdmin({
+  host: config.ADMIN_HOST,
+  port: config.ADMIN_PORT,
+  registry,
+  health: () => ({ ready: true, degraded: agent.degraded() }),
+});
 log.info({ directory: config.LOG_DIR }, 'following the log');
 await agent.run(signal);
 admin?.close();

@@ -39,7 +39,8 @@ export function parseLine(text: string): Parsed {
   const { rid, t, m, u, s, ip, ua, ref, purpose, link } = line;
   if (typeof rid !== 'string' || !RID.test(rid) || typeof t !== 'number' || t < EARLIEST_S || t >= LATEST_S) return { dead: 'bad-field' };
   if (typeof m !== 'string' || typeof u !== 'string' || typeof s !== 'number' || typeof ip !== 'string') return { dead: 'bad-field' };
-  if (typeof ua !== 'string' || typeof ref !== 'string' || typeof purpose !== 'string' || typeof link !== 'string') return { dead: 'bad-field' };
+  if (typeof ua !== 'string' || typeof ref !== 'string' || typeof purpose !== 'string' || typeof link !== 'string')
+    return { dead: 'bad-field' };
 
   const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;
   if (kind === undefined) return { skip: 'not-tracking' };
@@ -48,7 +49,21 @@ export function parseLine(text: string): Parsed {
   const served = LINK.exec(link);
   const tag = shardTag(slug, kind, served?.[1]);
   if (tag === undefined) return { skip: 'malformed-slug' };
-  return { hit: { rid, t: Math.round(t * 1000), kind, slug, tag, link: served ? link : null, head: m === 'HEAD', ip, ua, ref, purpose: purpose.trim() } };
+  return {
+    hit: {
+      rid,
+      t: Math.round(t * 1000),
+      kind,
+      slug,
+      tag,
+      link: served ? link : null,
+      head: m === 'HEAD',
+      ip,
+      ua,
+      ref,
+      purpose: purpose.trim(),
+    },
+  };
 }
 
 /** An alias is on the shard of the link it stands for, which only a served click tells. */

@@ -89,11 +89,20 @@ export function createShipper(deps: {
     const fragments: Fragment[] = [];
     if (chunk.kind === 'long') fragments.push(fragment(chunk.bytes, chunk.from, 'too-long'));
     else if (chunk.kind === 'tail') fragments.push(fragment(chunk.bytes, chunk.from, 'unterminated'));
-    else splitLines(chunk.bytes, chunk.from, (line) => lines.push(line), (part) => fragments.push(part));
+    else
+      splitLines(
+        chunk.bytes,
+        chunk.from,
+        (line) => lines.push(line),
+        (part) => fragments.push(part),
+      );
     metrics.lines.inc(lines.length);
 
     const parsed = lines.map(({ text }) => parseLine(text));
-    const saltOf = await saltsFor(parsed.flatMap((line) => ('hit' in line ? [line.hit] : [])), signal);
+    const saltOf = await saltsFor(
+      parsed.flatMap((line) => ('hit' in line ? [line.hit] : [])),
+      signal,
+    );
     const byName = new Map(takers.map((share) => [share.shard, share]));
     const first = byName.get(shards.first.name);
 
@@ -161,7 +170,14 @@ export function createShipper(deps: {
         const later = needs.filter(({ range }) => range[0] !== from);
         // Ends where a taker needs no more, or where another shard could join in.
         const to = Math.min(...now.map(({ range }) => range[1]), ...later.map(({ range }) => range[0]));
-        moved = (await shipStretch(generation, from, to, now.map(({ share }) => share), signal)) || moved;
+        moved =
+          (await shipStretch(
+            generation,
+            from,
+            to,
+            now.map(({ share }) => share),
+            signal,
+          )) || moved;
         needs.splice(0, needs.length, ...later);
       }
       return moved;

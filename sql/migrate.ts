@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { ClickledgerError, codeOf } from '../core/errors.ts';
+import { ClickledgerError } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
 
@@ -24,19 +24,24 @@ interface Migration {
 export type Applied = { database: string; name: string }[];
 
 /** `ownerUrl` is the catalog's owner, whose credentials must open every shard's server as well. */
-export async function migrate(options: { ownerUrl: string; roleUrls: RoleUrls; shards: ShardMap; keys: readonly SlugKey[] }): Promise<Applied> {
+export async function migrate(options: {
+  ownerUrl: string;
+  roleUrls: RoleUrls;
+  shards: ShardMap;
+  keys: readonly SlugKey[];
+}): Promise<Applied> {
   const { ownerUrl, roleUrls, shards, keys } = options;
   const applied: Applied = [];
-  await ensureDatabase(ownerUrl);
+  await prepareServer(ownerUrl, roleUrls);
   const catalog = await connect(ownerUrl);
   try {
-    // Held until the connection ends, also over the shards' databases and the servers' roles.
+    // Held until the connection ends, also over the shards' databases.
     await catalog.query('SELECT pg_advisory_lock($1)', [LOCK]);
-    await ensureRoles(catalog, roleUrls);
     applied.push(...(await applyAll(catalog, 'catalog', 'catalog')));
     await grantConnect(catalog, ROLES);
     await recordShards(catalog, shards);
-    for (const { fingerprint } of keys) await catalog.query('INSERT INTO catalog.signing_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING', [fingerprint]);
+    for (const { fingerprint } of keys)
+      await catalog.query('INSERT INTO catalog.signing_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING', [fingerprint]);
     for (const shard of shards.list) {
       applied.push(...(await migrateShard(shard, shards, ownerUrl, roleUrls)));
       await attach(catalog, shard, roleUrls.analyst);
@@ -49,21 +54,26 @@ export async function migrate(options: { ownerUrl: string; roleUrls: RoleUrls; s
 
 async function migrateShard(shard: Shard, shards: ShardMap, ownerUrl: string, roleUrls: RoleUrls): Promise<Applied> {
   const url = shardUrl(shard, ownerUrl);
-  await ensureDatabase(url);
+  await prepareServer(url, roleUrls);
   const client = await connect(url);
   try {
     // Not the catalog's lock: a shard may live in the catalog's own database, and that lock is taken.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK + 1]);
-    await ensureRoles(client, roleUrls);
     const applied = await applyAll(client, 'shard', `shard ${shard.name}`);
     await grantConnect(client, ['worker', 'analyst']);
-    await client.query('INSERT INTO shard.identity (name, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING', [shard.name, shards.fingerprint]);
+    await client.query('INSERT INTO shard.identity (name, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+      shard.name,
+      shards.fingerprint,
+    ]);
     const identity = await client.query<{ name: string; shards: string }>('SELECT name, shards FROM shard.identity');
     const { name, shards: list } = identity.rows[0] as { name: string; shards: string };
     if (name !== shard.name || list !== shards.fingerprint) {
-      throw new ClickledgerError('wrong-database', `the database of shard ${shard.name} belongs to shard ${name} of another list; names and bounds of SHARDS are fixed for good when the system is initialised`);
+      throw new ClickledgerError(
+        'wrong-database',
+        `the database of shard ${shard.name} belongs to shard ${name} of another list; names and bounds of SHARDS are fixed for good when the system is initialised`,
+      );
     }
-    await client.query("SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n");
+    await client.query('SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n');
     return applied;
   } finally {
     await client.end();
@@ -76,41 +86,30 @@ async function connect(url: string): Promise<pg.Client> {
   return client;
 }
 
-/** Creates the database where it is missing and the owner may; the connection then goes through `postgres`. */
-async function ensureDatabase(url: string): Promise<void> {
+/**
+ * Makes the database where it is missing, and the roles with the passwords of their URLs. Both belong to the whole server, so this goes
+ * through its database `postgres`, one run at a time.
+ */
+async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
+  const maintenance = new URL(url);
+  const database = decodeURIComponent(maintenance.pathname.slice(1));
+  maintenance.pathname = '/postgres';
+  const client = await connect(maintenance.toString());
   try {
-    await (await connect(url)).end();
-  } catch (error) {
-    if (codeOf(error) !== '3D000') throw error;
-    const maintenance = new URL(url);
-    const name = decodeURIComponent(maintenance.pathname.slice(1));
-    maintenance.pathname = '/postgres';
-    const client = await connect(maintenance.toString());
-    try {
-      await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} TEMPLATE template0 ENCODING 'UTF8'`);
-    } catch (created) {
-      if (!['42P04', '23505'].includes(codeOf(created) ?? '')) throw created;
-    } finally {
-      await client.end();
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    const databases = await client.query('SELECT FROM pg_database WHERE datname = $1', [database]);
+    if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
+    for (const role of ROLES) {
+      const { username, password } = new URL(roleUrls[role]);
+      const name = `clickledger_${role}`;
+      if (username !== name)
+        throw new ClickledgerError('bad-settings', `${role.toUpperCase()}_URL must connect as ${name}, not as '${username}'`);
+      const roles = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
+      if (roles.rowCount === 0) await client.query(`CREATE ROLE ${name} NOINHERIT`);
+      await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(decodeURIComponent(password))}`);
     }
-  }
-}
-
-/** Makes the roles, with the passwords of their URLs. */
-async function ensureRoles(client: pg.Client, roleUrls: RoleUrls): Promise<void> {
-  for (const role of ROLES) {
-    const url = new URL(roleUrls[role]);
-    const name = `clickledger_${role}`;
-    if (url.username !== name) throw new ClickledgerError('bad-settings', `${role.toUpperCase()}_URL must connect as ${name}, not as '${url.username}'`);
-    const exists = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
-    if (exists.rowCount === 0) {
-      try {
-        await client.query(`CREATE ROLE ${name} NOINHERIT`);
-      } catch (error) {
-        if (!['42710', '23505'].includes(codeOf(error) ?? '')) throw error;
-      }
-    }
-    await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(decodeURIComponent(url.password))}`);
+  } finally {
+    await client.end();
   }
 }
 
@@ -124,11 +123,20 @@ async function grantConnect(client: pg.Client, roles: readonly Role[]): Promise<
 
 async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: string): Promise<Applied> {
   const migrations = await readMigrations(set);
-  await client.query('CREATE TABLE IF NOT EXISTS public.clickledger_migration (set text, number integer, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (set, number))');
-  const { rows } = await client.query<{ number: number; name: string }>('SELECT number, name FROM public.clickledger_migration WHERE set = $1 ORDER BY number', [set]);
+  await client.query(
+    'CREATE TABLE IF NOT EXISTS public.clickledger_migration (set text, number integer, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (set, number))',
+  );
+  const { rows } = await client.query<{ number: number; name: string }>(
+    'SELECT number, name FROM public.clickledger_migration WHERE set = $1 ORDER BY number',
+    [set],
+  );
   const newest = migrations.at(-1)?.number ?? 0;
   const ahead = rows.find(({ number }) => number > newest);
-  if (ahead) throw new ClickledgerError('database-too-new', `the ${database} database has migration ${ahead.name}, which this version does not know: update clickledger`);
+  if (ahead)
+    throw new ClickledgerError(
+      'database-too-new',
+      `the ${database} database has migration ${ahead.name}, which this version does not know: update clickledger`,
+    );
   const applied: Applied = [];
   for (const { number, name, sql } of migrations) {
     if (rows.some((row) => row.number === number)) continue;
@@ -139,7 +147,11 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK');
-      throw new ClickledgerError('server-failed', `migration ${set}/${name} failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new ClickledgerError(
+        'server-failed',
+        `migration ${set}/${name} failed: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
     }
     applied.push({ database, name });
   }
@@ -149,25 +161,37 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
 async function readMigrations(set: string): Promise<Migration[]> {
   const directory = fileURLToPath(new URL(`${set}/`, import.meta.url));
   const names = (await readdir(directory)).filter((name) => /^\d{4}-.+\.sql$/.test(name)).sort();
-  return Promise.all(names.map(async (name) => ({ number: Number(name.slice(0, 4)), name, sql: await readFile(`${directory}${name}`, 'utf8') })));
+  return Promise.all(
+    names.map(async (name) => ({ number: Number(name.slice(0, 4)), name, sql: await readFile(`${directory}${name}`, 'utf8') })),
+  );
 }
 
 /** The list is written once and compared ever after. */
 async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void> {
   const known = await catalog.query<{ name: string; from_tag: string }>('SELECT name, from_tag FROM catalog.shard ORDER BY from_tag');
   if (known.rowCount === 0) {
-    for (const { name, from } of shards.list) await catalog.query('INSERT INTO catalog.shard (name, from_tag) VALUES ($1, $2)', [name, from]);
+    for (const { name, from } of shards.list)
+      await catalog.query('INSERT INTO catalog.shard (name, from_tag) VALUES ($1, $2)', [name, from]);
     return;
   }
   const fixed = known.rows.map((row) => `${row.name}=${row.from_tag}`).join(',');
   const asked = shards.list.map((shard) => `${shard.name}=${shard.from}`).join(',');
-  if (fixed !== asked) throw new ClickledgerError('wrong-database', `SHARDS names ${asked}, but this system was initialised with ${fixed}: names and bounds are fixed for good`);
+  if (fixed !== asked)
+    throw new ClickledgerError(
+      'wrong-database',
+      `SHARDS names ${asked}, but this system was initialised with ${fixed}: names and bounds are fixed for good`,
+    );
 }
 
 async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Promise<void> {
   const url = new URL(shard.url);
   const analyst = new URL(analystUrl);
   await catalog.query('SELECT fleet.attach($1, $2, $3, $4, $5, $6)', [
-    shard.name, url.hostname, url.port || '5432', decodeURIComponent(url.pathname.slice(1)), analyst.username, decodeURIComponent(analyst.password),
+    shard.name,
+    url.hostname,
+    url.port || '5432',
+    decodeURIComponent(url.pathname.slice(1)),
+    analyst.username,
+    decodeURIComponent(analyst.password),
   ]);
 }

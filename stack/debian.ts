@@ -57,7 +57,8 @@ function cacheDir(): string {
 
 async function fetch(program: Program, onFetch: (text: string) => void): Promise<string> {
   const advice = `install ${PACKAGES[program][0]}, or run clickledger with Docker`;
-  if (!existsSync('/usr/bin/apt-get') || !existsSync('/usr/bin/dpkg')) throw new ClickledgerError('missing-server', `${program} is not on the PATH: ${advice}`);
+  if (!existsSync('/usr/bin/apt-get') || !existsSync('/usr/bin/dpkg'))
+    throw new ClickledgerError('missing-server', `${program} is not on the PATH: ${advice}`);
   onFetch(`fetching ${program} from the distribution's packages (once)`);
   await mkdir(cacheDir(), { recursive: true });
   const work = await mkdtemp(join(cacheDir(), 'fetch-'));
@@ -68,7 +69,8 @@ async function fetch(program: Program, onFetch: (text: string) => void): Promise
       const found = ['usr/sbin', 'usr/bin'].find((directory) => isExecutable(join(unpacked, directory, program)));
       if (!found) continue;
       const missing = await missingLibraries(join(unpacked, found, program));
-      if (missing.length > 0) throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine lacks: ${advice}`);
+      if (missing.length > 0)
+        throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine lacks: ${advice}`);
       const home = join(cacheDir(), program);
       // Another process may have been faster; one copy is as good as the other.
       await rename(unpacked, home).catch((error: unknown) => {
@@ -79,7 +81,11 @@ async function fetch(program: Program, onFetch: (text: string) => void): Promise
   } catch (error) {
     if (error instanceof ClickledgerError) throw error;
     const said = (error as { stderr?: string }).stderr?.trim().split('\n')[0];
-    throw new ClickledgerError('missing-server', `${program} is not on the PATH and could not be fetched (${said ?? String(error)}): ${advice}`, { cause: error });
+    throw new ClickledgerError(
+      'missing-server',
+      `${program} is not on the PATH and could not be fetched (${said ?? String(error)}): ${advice}`,
+      { cause: error },
+    );
   } finally {
     await rm(work, { recursive: true, force: true });
   }

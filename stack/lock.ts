@@ -28,7 +28,10 @@ export async function lockData(dataDir: string): Promise<{ release: () => Promis
       }
       const owner = await readFile(path, 'utf8').catch(() => '');
       if (await isAlive(owner)) {
-        throw new ClickledgerError('already-running', `clickledger already runs on ${dataDir} (process ${owner.split(' ')[0]}); end it first or give another --data`);
+        throw new ClickledgerError(
+          'already-running',
+          `clickledger already runs on ${dataDir} (process ${owner.split(' ')[0]}); end it first or give another --data`,
+        );
       }
       // Several may find the same dead owner: only one of them can move its lock away.
       await rename(path, `${mine}.dead`).catch(() => {});

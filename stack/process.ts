@@ -56,7 +56,11 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
   const output = await open(outputPath, 'a', 0o600);
   const { command, args } = guarded(spec);
   // A session of its own: Ctrl-C on the terminal reaches us alone, and we end everything in order.
-  const child = spawn(command, args, { env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...spec.env }, stdio: ['ignore', output.fd, output.fd], detached: true });
+  const child = spawn(command, args, {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...spec.env },
+    stdio: ['ignore', output.fd, output.fd],
+    detached: true,
+  });
   await output.close();
   const ended = endOf(child);
   const pid = child.pid;
@@ -105,7 +109,10 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
     }
     await running.kill();
     const tail = (await readFile(outputPath, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join('\n  ');
-    throw new ClickledgerError('server-failed', `${spec.name} ${how ?? 'did not become ready'}; its last words (${outputPath}):\n  ${tail}`);
+    throw new ClickledgerError(
+      'server-failed',
+      `${spec.name} ${how ?? 'did not become ready'}; its last words (${outputPath}):\n  ${tail}`,
+    );
   }
 }
 

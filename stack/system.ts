@@ -75,7 +75,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const part = (partName: 'backend' | 'log-agent' | 'event-worker', name: string, more: Record<string, string>) =>
     member(name, () => startPart({ part: partName, name, runDir, env: { ...env, STATE_DIR: join(dataDir, 'state', name), ...more } }));
 
-  const postgres = member('postgres', () => startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }));
+  const postgres = member('postgres', () =>
+    startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),
+  );
   const servers = [postgres, member('nats', () => startNats({ storeDir: join(dataDir, 'nats'), runDir, port: ports.nats }))];
   const parts = [
     ...Array.from({ length: workers }, (_, i) => part('event-worker', `event-worker-${i + 1}`, {})),
@@ -83,7 +85,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     ...ports.edges.flatMap((port, i) => {
       const logDir = logDirs[i] as string;
       return [
-        member(`nginx-${i + 1}`, () => startNginx({ logDir, runDir, port, backendPorts: ports.backends, name: `nginx-${i + 1}`, env: extra })),
+        member(`nginx-${i + 1}`, () =>
+          startNginx({ logDir, runDir, port, backendPorts: ports.backends, name: `nginx-${i + 1}`, env: extra }),
+        ),
         part('log-agent', `log-agent-${i + 1}`, { LOG_DIR: logDir }),
       ];
     }),
@@ -133,7 +137,10 @@ interface Ports {
 }
 
 /** Those of last time where they are free: URLs that were sent out stay good. */
-async function choosePorts(known: Record<string, string>, wanted: { wanted: number | undefined; backends: number; edges: number }): Promise<Ports> {
+async function choosePorts(
+  known: Record<string, string>,
+  wanted: { wanted: number | undefined; backends: number; edges: number },
+): Promise<Ports> {
   const portIn = (url: string | undefined): number => (url === undefined ? 0 : Number(new URL(url).port));
   const first = wanted.wanted ?? (await freePort(portIn(known['BASE_URL']), 8080));
   const taken = new Set<number>([first]);
@@ -152,7 +159,10 @@ async function choosePorts(known: Record<string, string>, wanted: { wanted: numb
   return { edges, backends, postgres: await another(portIn(known['CATALOG_URL'])), nats: await another(portIn(known['NATS_URL'])) };
 }
 
-type GeneratedSettings = Record<'BASE_URL' | 'CATALOG_URL' | 'BACKEND_URL' | 'WORKER_URL' | 'AUTHOR_URL' | 'ANALYST_URL' | 'SHARDS' | 'SLUG_KEYS' | 'NATS_URL', string>;
+type GeneratedSettings = Record<
+  'BASE_URL' | 'CATALOG_URL' | 'BACKEND_URL' | 'WORKER_URL' | 'AUTHOR_URL' | 'ANALYST_URL' | 'SHARDS' | 'SLUG_KEYS' | 'NATS_URL',
+  string
+>;
 
 /** Keys and passwords are made once; ports are those of this start. */
 function settings(known: Record<string, string>, ports: Ports, shards: number): GeneratedSettings {
@@ -178,6 +188,13 @@ function settings(known: Record<string, string>, ports: Ports, shards: number): 
 }
 
 export function migrationSettings(env: Readonly<Record<string, string>>): Parameters<typeof migrate>[0] {
-  const roleUrls = Object.fromEntries(ROLES.map((role) => [role, env[`${role.toUpperCase()}_URL`] ?? ''])) as Parameters<typeof migrate>[0]['roleUrls'];
-  return { ownerUrl: env['CATALOG_URL'] ?? '', roleUrls, shards: parseShards(env['SHARDS'] ?? ''), keys: parseSlugKeys(env['SLUG_KEYS'] ?? '') };
+  const roleUrls = Object.fromEntries(ROLES.map((role) => [role, env[`${role.toUpperCase()}_URL`] ?? ''])) as Parameters<
+    typeof migrate
+  >[0]['roleUrls'];
+  return {
+    ownerUrl: env['CATALOG_URL'] ?? '',
+    roleUrls,
+    shards: parseShards(env['SHARDS'] ?? ''),
+    keys: parseSlugKeys(env['SLUG_KEYS'] ?? ''),
+  };
 }

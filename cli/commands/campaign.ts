@@ -27,6 +27,10 @@ export function addCampaign(program: Command): void {
       const config = await configOf(command, ['AUTHOR_URL']);
       const campaigns = await withPool(config.AUTHOR_URL, listCampaigns);
       if (command.optsWithGlobals<Globals>().json) printJson(campaigns);
-      else printTable(['id', 'name', 'links', 'created'], campaigns.map((c) => [c.id, c.name, c.links, c.created_at.toISOString().slice(0, 16).replace('T', ' ')]));
+      else
+        printTable(
+          ['id', 'name', 'links', 'created'],
+          campaigns.map((c) => [c.id, c.name, c.links, c.created_at.toISOString().slice(0, 16).replace('T', ' ')]),
+        );
     });
 }

@@ -17,10 +17,14 @@ export function addInit(program: Command): void {
     .option('--nats <url>', 'the NATS server', 'nats://127.0.0.1:4222')
     .option('--log-dir <directory>', 'where nginx writes access.log', '/var/log/clickledger')
     .option('--shards <number>', 'as many as you may ever want database servers; fixed for good', '1')
-    .addHelpText('after', '\nExample:\n  clickledger init --base-url https://t.example.org --catalog postgres://owner:secret@db1/clickledger --shards 4\n\nThen look at <data>/env, put the shards where they shall live, and run `clickledger migrate`.')
+    .addHelpText(
+      'after',
+      '\nExample:\n  clickledger init --base-url https://t.example.org --catalog postgres://owner:secret@db1/clickledger --shards 4\n\nThen look at <data>/env, put the shards where they shall live, and run `clickledger migrate`.',
+    )
     .action(async (options: { baseUrl: string; catalog: string; nats: string; logDir: string; shards: string }, command: Command) => {
       const dataDir = dataDirOf(command);
-      if (Object.keys(await readEnvFile(dataDir)).length > 0) throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
+      if (Object.keys(await readEnvFile(dataDir)).length > 0)
+        throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
       if (!URL.canParse(options.catalog)) throw new ClickledgerError('bad-input', `'${options.catalog}' is no URL`);
       const catalog = new URL(options.catalog);
       const asRole = (role: string): string => {

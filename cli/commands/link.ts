@@ -15,6 +15,10 @@ export function addLink(program: Command): void {
       const config = await configOf(command, ['AUTHOR_URL']);
       const links = await withPool(config.AUTHOR_URL, async (pool) => listLinks(pool, (await findCampaign(pool, options.campaign)).id));
       if (command.optsWithGlobals<Globals>().json) printJson(links);
-      else printTable(['id', 'kind', 'target', 'version', 'aliases'], links.map((l) => [l.id, l.kind, l.target, l.version, l.aliases.join(' ')]));
+      else
+        printTable(
+          ['id', 'kind', 'target', 'version', 'aliases'],
+          links.map((l) => [l.id, l.kind, l.target, l.version, l.aliases.join(' ')]),
+        );
     });
 }

@@ -23,6 +23,9 @@ export function addMigrate(program: Command): void {
         throw error instanceof ClickledgerError ? error : explainDatabaseError(error);
       });
       if (command.optsWithGlobals<Globals>().json) printJson({ applied });
-      else process.stdout.write(applied.length === 0 ? 'up to date\n' : applied.map(({ database, name }) => `${database}: ${name}\n`).join(''));
+      else
+        process.stdout.write(
+          applied.length === 0 ? 'up to date\n' : applied.map(({ database, name }) => `${database}: ${name}\n`).join(''),
+        );
     });
 }

@@ -12,13 +12,20 @@ export function addReport(program: Command): void {
     .description('run a report of reports/*.sql as the analyst; without a name: list them')
     .allowUnknownOption()
     .allowExcessArguments()
-    .addHelpText('after', "\nEvery parameter of a report is an option; `clickledger report` shows them.\n\nExample:\n  clickledger report campaign-summary --campaign 1")
+    .addHelpText(
+      'after',
+      '\nEvery parameter of a report is an option; `clickledger report` shows them.\n\nExample:\n  clickledger report campaign-summary --campaign 1',
+    )
     .action(async (name: string | undefined, _options: object, command: Command) => {
       const { json } = command.optsWithGlobals<Globals>();
       if (name === undefined) {
         const reports = await listReports();
         if (json) printJson(reports.map(({ sql: _, ...report }) => report));
-        else printTable(['report', 'question', 'parameters'], reports.map((r) => [r.name, r.question, r.parameters.map((p) => `--${p.name}`).join(' ')]));
+        else
+          printTable(
+            ['report', 'question', 'parameters'],
+            reports.map((r) => [r.name, r.question, r.parameters.map((p) => `--${p.name}`).join(' ')]),
+          );
         return;
       }
       const report = await readReport(name);
@@ -36,7 +43,10 @@ export function addReport(program: Command): void {
       if (json) printJson(rows);
       else {
         note(report.title);
-        printTable(fields.map((field) => field.name), rows.map((row) => fields.map((field) => cell(row[field.name]))));
+        printTable(
+          fields.map((field) => field.name),
+          rows.map((row) => fields.map((field) => cell(row[field.name]))),
+        );
       }
     });
 }

@@ -33,7 +33,17 @@ export function addStatus(program: Command): void {
           FROM analytics.completeness c GROUP BY c.shard ORDER BY c.shard`);
         return config.SHARDS.list.map(({ name }): ShardStatus => {
           const row = found.rows.find(({ shard }) => shard === name);
-          return { shard: name, waiting: waiting?.get(name) ?? null, generations: 0, committed_bytes: 0, missing_bytes: 0, holes: 0, dead_letters: 0, last_commit: null, ...row };
+          return {
+            shard: name,
+            waiting: waiting?.get(name) ?? null,
+            generations: 0,
+            committed_bytes: 0,
+            missing_bytes: 0,
+            holes: 0,
+            dead_letters: 0,
+            last_commit: null,
+            ...row,
+          };
         });
       });
       if (command.optsWithGlobals<Globals>().json) {
@@ -43,7 +53,16 @@ export function addStatus(program: Command): void {
       if (!waiting) note('NATS does not answer: hits stay in the log until it does');
       printTable(
         ['shard', 'batches waiting', 'logs', 'committed bytes', 'missing bytes', 'holes', 'dead letters', 'last commit'],
-        shards.map((s) => [s.shard, s.waiting, s.generations, s.committed_bytes, s.missing_bytes, s.holes, s.dead_letters, s.last_commit?.toISOString() ?? null]),
+        shards.map((s) => [
+          s.shard,
+          s.waiting,
+          s.generations,
+          s.committed_bytes,
+          s.missing_bytes,
+          s.holes,
+          s.dead_letters,
+          s.last_commit?.toISOString() ?? null,
+        ]),
       );
     });
 }

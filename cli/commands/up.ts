@@ -33,10 +33,18 @@ export function addUp(program: Command): void {
       try {
         await locate('nats-server', note);
         await locate('nginx', note);
-        const system = await startSystem({ dataDir, shards, ...(port === undefined ? {} : { port }), onProgress: (text) => note(dim(text)) });
+        const system = await startSystem({
+          dataDir,
+          shards,
+          ...(port === undefined ? {} : { port }),
+          onProgress: (text) => note(dim(text)),
+        });
         try {
           await introduce(system, dataDir);
-          await Promise.race([stopped, Promise.all([...system.members.map((member) => keepRunning(member, signal)), keepRotating(system, signal)])]);
+          await Promise.race([
+            stopped,
+            Promise.all([...system.members.map((member) => keepRunning(member, signal)), keepRotating(system, signal)]),
+          ]);
         } finally {
           note(dim('stopping'));
           await system.stop();
@@ -50,7 +58,8 @@ export function addUp(program: Command): void {
 function wholeNumber(option: string, text: string | undefined, min: number, max: number): number | undefined {
   if (text === undefined) return undefined;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < min || number > max) throw new ClickledgerError('bad-input', `${option} takes a whole number from ${min} to ${max}, not '${text}'`);
+  if (!Number.isInteger(number) || number < min || number > max)
+    throw new ClickledgerError('bad-input', `${option} takes a whole number from ${min} to ${max}, not '${text}'`);
   return number;
 }
 
@@ -100,7 +109,10 @@ async function keepRotating(system: System, signal: AbortSignal): Promise<void> 
   while (!signal.aborted) {
     await sleep(HOUSEKEEPING_MS, signal);
     for (const [i, logDir] of system.logDirs.entries()) {
-      const size = await stat(join(logDir, 'access.log')).then((status) => status.size, () => 0);
+      const size = await stat(join(logDir, 'access.log')).then(
+        (status) => status.size,
+        () => 0,
+      );
       const nginx = system.member(`nginx-${i + 1}`).running;
       if (nginx && (size >= ROTATE_BYTES || (size > 0 && Date.now() - rotatedAt >= ROTATE_MS))) {
         await rotateLog(logDir, nginx);

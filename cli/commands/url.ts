@@ -13,9 +13,13 @@ export function addUrl(program: Command): void {
     .requiredOption('--campaign <name>', 'name or number of the campaign')
     .option('--to <email>', 'for one person, who becomes known by this; without it the URL is shared')
     .option('--alias <name>', "a readable name for the shared URL, with '-' or '_' in it")
-    .addHelpText('after', '\nExamples:\n  clickledger url https://shop.example/sale --campaign "Spring sale" --to reader@example.com\n  clickledger url https://shop.example/sale --campaign "Spring sale" --alias spring-sale')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  clickledger url https://shop.example/sale --campaign "Spring sale" --to reader@example.com\n  clickledger url https://shop.example/sale --campaign "Spring sale" --alias spring-sale',
+    )
     .action(async (target: string, options: { campaign: string; to?: string; alias?: string }, command: Command) => {
-      if (options.to !== undefined && options.alias !== undefined) command.error("error: options '--to' and '--alias' exclude each other: an alias is shared", { exitCode: 2 });
+      if (options.to !== undefined && options.alias !== undefined)
+        command.error("error: options '--to' and '--alias' exclude each other: an alias is shared", { exitCode: 2 });
       const checked = parseTarget(target);
       const config = await configOf(command, SETTINGS);
       const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));

@@ -24,7 +24,10 @@ export function addWatch(program: Command): void {
         const { t, kind, slug, link, head } = parsed.hit;
         const time = new Date(t).toISOString();
         if (json) process.stdout.write(`${JSON.stringify({ time, kind, slug, link, head })}\n`);
-        else process.stdout.write(`${dim(time.slice(11, 23))}  ${bold(kind.padEnd(5))}  ${slug}${link ? dim(`  link ${link.split('.')[0]}`) : ''}${head ? dim('  HEAD') : ''}\n`);
+        else
+          process.stdout.write(
+            `${dim(time.slice(11, 23))}  ${bold(kind.padEnd(5))}  ${slug}${link ? dim(`  link ${link.split('.')[0]}`) : ''}${head ? dim('  HEAD') : ''}\n`,
+          );
       });
       tail.on('error', (error: Error) => note(error.message));
       await tail.startP();

@@ -1,0 +1,120 @@
+import { hash } from 'node:crypto';
+import fc from 'fast-check';
+import Sqids from 'sqids';
+import { describe, expect, test } from 'vitest';
+import { createSlugCodec, decodeSqid, encodeSqid, isAlias, parseSlugKeys, TAG_ALPHABET, tagOf } from './slug.ts';
+
+const keys = parseSlugKeys(`${'ab'.repeat(32)},${'cd'.repeat(32)}`);
+const codec = createSlugCodec(keys);
+const link = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+const recipient = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const number = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+
+describe('sqids in tables', () => {
+  const words = ['fuck', 'shit', 'nazi', 'abcd', 'wxyz'];
+  const model = new Sqids({ minLength: 15, blocklist: new Set(words) });
+
+  test('encodes as the sqids package does, blocked words included', () => {
+    fc.assert(
+      fc.property(number, number, number, (a, b, c) => {
+        expect(encodeSqid([a, b, c], new RegExp(words.join('|'), 'i'))).toBe(model.encode([a, b, c]));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('decodes as the sqids package does, whatever three safe integers that gives', () => {
+    const text = fc.string({ unit: fc.constantFrom(...TAG_ALPHABET.split('')), minLength: 1, maxLength: 38 });
+    const encoded = fc.tuple(number, number, number).map((numbers) => model.encode(numbers));
+    fc.assert(
+      fc.property(fc.oneof(text, encoded), (id) => {
+        const numbers = decodeSqid(id);
+        if (numbers) expect(model.decode(id)).toEqual(numbers);
+        else expect(model.encode(model.decode(id).filter(Number.isSafeInteger)) === id && model.decode(id).length === 3).toBe(false);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+describe('slugs', () => {
+  test('round trip for all ids, 17 to 19 characters for those of the first 200,000 links and 10 million people', () => {
+    fc.assert(
+      fc.property(link, recipient, (l, r) => {
+        const slug = codec.encode({ link: l, recipient: r });
+        expect(codec.verify(slug)).toEqual({ ok: true, ids: { link: l, recipient: r } });
+        expect(codec.read(slug)).toEqual({ link: l, recipient: r });
+        expect(isAlias(slug)).toBe(false);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200_000 }), fc.integer({ min: 0, max: 10_000_000 }), (l, r) => {
+        const { length } = codec.encode({ link: l, recipient: r });
+        expect(length).toBeGreaterThanOrEqual(17);
+        expect(length).toBeLessThanOrEqual(19);
+      }),
+    );
+  });
+
+  test('the tag is that of the recipient, or of the link where there is none', () => {
+    fc.assert(
+      fc.property(link, link, fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (a, b, r) => {
+        expect(codec.encode({ link: a, recipient: r }).slice(0, 2)).toBe(codec.encode({ link: b, recipient: r }).slice(0, 2));
+        expect(codec.encode({ link: a, recipient: 0 }).slice(0, 2)).toBe(tagOf({ link: a, recipient: 0 }));
+      }),
+    );
+  });
+
+  test('tags spread recipients evenly', () => {
+    const counts = new Map<string, number>();
+    const people = 384_400;
+    for (let i = 1; i <= people; i++) {
+      const tag = tagOf({ link: 1, recipient: i });
+      counts.set(tag, (counts.get(tag) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(62 * 62);
+    // 100 are expected in each; five standard deviations either way.
+    expect(Math.min(...counts.values())).toBeGreaterThan(50);
+    expect(Math.max(...counts.values())).toBeLessThan(150);
+  });
+
+  test('another key signs another slug, and any listed key verifies', () => {
+    const old = createSlugCodec(parseSlugKeys('cd'.repeat(32)));
+    const stranger = createSlugCodec(parseSlugKeys('ef'.repeat(32)));
+    const slug = old.encode({ link: 7, recipient: 9 });
+    expect(slug).not.toBe(codec.encode({ link: 7, recipient: 9 }));
+    expect(codec.verify(slug).ok).toBe(true);
+    expect(stranger.verify(slug).ok).toBe(false);
+  });
+
+  test('a changed character is a forgery, unless it only spells the same numbers differently', () => {
+    fc.assert(
+      fc.property(link, recipient, fc.nat(), fc.constantFrom(...TAG_ALPHABET.split('')), (l, r, at, character) => {
+        const slug = codec.encode({ link: l, recipient: r });
+        const i = at % slug.length;
+        const changed = slug.slice(0, i) + character + slug.slice(i + 1);
+        const checked = codec.verify(changed);
+        if (checked.ok) expect(checked.ids).toEqual({ link: l, recipient: r });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('any text is verified without throwing, and made-up ones fail', () => {
+    fc.assert(fc.property(fc.string({ maxLength: 200 }), (text) => !codec.verify(text).ok));
+    for (const text of ['', 'ab', 'z'.repeat(40), '9'.repeat(40), 'z'.repeat(200), '00' + '9'.repeat(38), `00${'\u{1F4A9}'.repeat(9)}`]) {
+      expect(codec.verify(text).ok).toBe(false);
+    }
+  });
+
+  test('the fingerprint of a key tells nothing of it and everything of its identity', () => {
+    expect(keys[0]?.fingerprint).toHaveLength(16);
+    expect(keys[0]?.fingerprint).not.toBe(keys[1]?.fingerprint);
+    expect(hash('sha256', Buffer.from('ab'.repeat(32), 'hex'), 'hex').startsWith(keys[0]?.fingerprint ?? '')).toBe(false);
+  });
+
+  test('aliases always have - or _, which no slug has', () => {
+    expect(['black-friday', 'a_b', '2026-sale'].every(isAlias)).toBe(true);
+    expect(['blackfriday', '-x', '', 'a b-c', 'ä-b', `${'x'.repeat(64)}-`].some(isAlias)).toBe(false);
+  });
+});

@@ -1,0 +1,34 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { locate } from '../../stack/debian.ts';
+import { freePort } from '../../stack/ports.ts';
+import { OWNER, startPostgres } from '../../stack/postgres.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** postgres://owner:password@host:port of the cluster that the tests share; each makes databases of its own. */
+    clusterUrl: string;
+  }
+}
+
+/** Fetches what is missing once, before tests run beside each other, and starts the cluster they share. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await locate('nats-server', (text) => process.stderr.write(`${text}\n`));
+  await locate('nginx', (text) => process.stderr.write(`${text}\n`));
+  const directory = await mkdtemp(join(tmpdir(), 'clickledger-test-'));
+  const port = await freePort();
+  const postgres = await startPostgres({
+    dataDir: join(directory, 'postgres'),
+    runDir: join(directory, 'run'),
+    port,
+    ownerPassword: 'owner',
+    durable: false,
+  });
+  project.provide('clusterUrl', `postgres://${OWNER}:owner@127.0.0.1:${port}`);
+  return async () => {
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+}
