@@ -21,9 +21,18 @@ const PACKAGES = {
 
 export type Program = keyof typeof PACKAGES;
 
+/** Packages of libraries that such a program needs and few machines have; they are unpacked beside it. */
+const LIBRARIES: Partial<Record<Program, readonly string[]>> = { wrk: ['libluajit-5.1-2'] };
+
 /** The path of a program; throws `missing-server` with what to install where it cannot be had. `onFetch` is told before a download. */
 export async function locate(program: Program, onFetch: (text: string) => void = () => {}): Promise<string> {
   return onPath(program) ?? inCache(program) ?? (await fetch(program, onFetch));
+}
+
+/** LD_LIBRARY_PATH for a located program: the libraries that were unpacked beside it. */
+export function libraryPath(program: string): string {
+  const libraries = join(dirname(dirname(program)), 'lib');
+  return ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((platform) => join(libraries, platform)).join(delimiter);
 }
 
 function onPath(program: Program): string | undefined {
@@ -68,6 +77,7 @@ async function fetch(program: Program, onFetch: (text: string) => void): Promise
       const unpacked = await download(apt, work, name);
       const found = ['usr/sbin', 'usr/bin'].find((directory) => isExecutable(join(unpacked, directory, program)));
       if (!found) continue;
+      for (const library of LIBRARIES[program] ?? []) await download(apt, work, library, unpacked);
       const missing = await missingLibraries(join(unpacked, found, program));
       if (missing.length > 0)
         throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine lacks: ${advice}`);
@@ -109,21 +119,22 @@ async function privateApt(work: string): Promise<string[]> {
   return apt;
 }
 
-async function download(apt: string[], work: string, name: string): Promise<string> {
+/** Unpacks a package, if the distribution has it, and says where. */
+async function download(apt: string[], work: string, name: string, unpacked = join(work, name, 'root')): Promise<string> {
   const directory = join(work, name);
   await mkdir(directory);
   try {
     await run('apt-get', [...apt, 'download', name], { cwd: directory });
   } catch {
-    return directory;
+    return unpacked;
   }
   const file = (await readdir(directory)).find((entry) => entry.endsWith('.deb'));
-  const unpacked = join(directory, 'root');
   if (file) await run('dpkg', ['-x', file, unpacked], { cwd: directory });
   return unpacked;
 }
 
 async function missingLibraries(path: string): Promise<string[]> {
-  const { stdout } = await run('ldd', [path], { cwd: dirname(path) }).catch(() => ({ stdout: '' }));
+  const env = { ...process.env, LD_LIBRARY_PATH: libraryPath(path) };
+  const { stdout } = await run('ldd', [path], { cwd: dirname(path), env }).catch(() => ({ stdout: '' }));
   return Array.from(stdout.matchAll(/^\s*(\S+) => not found/gm), (match) => match[1] as string);
 }

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+
+// What the log says must be in the databases, worked out from the log's bytes alone. It shares no code with the product, on purpose.
+
+/** What a slug stands for, as whoever made it knows. */
+export interface Issued {
+  link: number;
+  recipient: number;
+}
+
+export interface ExpectedEvent {
+  gen: string;
+  off: number;
+  kind: 'click' | 'open';
+  link: number;
+  recipient: number;
+  /** Null where nothing was served from an address. */
+  version: number | null;
+  shard: string;
+  head: boolean;
+}
+
+export interface Expected {
+  /** By request id. */
+  events: Map<string, ExpectedEvent>;
+  /** `gen off` → reason. */
+  dead: Map<string, string>;
+  skipped: Map<string, number>;
+  /** Bytes by generation. */
+  sizes: Map<string, number>;
+}
+
+/**
+ * Classifies every line of every log in some directories. `issued` has every valid slug, `tagOfLink` the shard of a shared link;
+ * `shards` are names and first tags, in order.
+ */
+export async function readLogs(options: {
+  directories: readonly string[];
+  issued: ReadonlyMap<string, Issued>;
+  tagOfLink: (link: number) => string;
+  shards: readonly { name: string; from: string }[];
+}): Promise<Expected> {
+  const expected: Expected = { events: new Map(), dead: new Map(), skipped: new Map(), sizes: new Map() };
+  for (const directory of options.directories) {
+    for (const name of (await readdir(directory)).filter((file) => file.startsWith('access.log'))) {
+      const bytes = await readFile(join(directory, name));
+      classify(name.endsWith('.gz') ? gunzipSync(bytes) : bytes, options, expected);
+    }
+  }
+  return expected;
+}
+
+const START = Buffer.from('{"v":1,"rid":"');
+
+function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expected: Expected): void {
+  const lines = linesOf(bytes);
+  const gen = generationOf(bytes, lines);
+  if (expected.sizes.has(gen) || bytes.length === 0) return;
+  expected.sizes.set(gen, bytes.length);
+  for (const { from, to } of lines) {
+    const whole = bytes.subarray(from, to);
+    const start = whole.lastIndexOf(START);
+    if (start !== 0) expected.dead.set(`${gen} ${from}`, 'torn');
+    if (start < 0) continue;
+    const off = from + start;
+    let hit: Record<string, string | number>;
+    try {
+      hit = JSON.parse(whole.toString('utf8', start)) as Record<string, string | number>;
+    } catch {
+      expected.dead.set(`${gen} ${off}`, 'not-json');
+      continue;
+    }
+    const verdict = judge(hit, options);
+    if (typeof verdict === 'string') expected.skipped.set(verdict, (expected.skipped.get(verdict) ?? 0) + 1);
+    else expected.events.set(String(hit['rid']), { ...verdict, gen, off });
+  }
+}
+
+function judge(hit: Record<string, string | number>, options: Parameters<typeof readLogs>[0]): string | Omit<ExpectedEvent, 'gen' | 'off'> {
+  const path = String(hit['u']);
+  const kind = path.startsWith('/u/') ? 'click' : path.startsWith('/r/') ? 'open' : undefined;
+  if (!kind) return 'not-tracking';
+  if (hit['s'] !== (kind === 'click' ? 302 : 200)) return 'not-served';
+  const slug = kind === 'open' ? path.slice(3).replace(/\.gif$/, '') : path.slice(3);
+  const head = hit['m'] === 'HEAD';
+  const served = hit['link'] === '' ? undefined : String(hit['link']).split('.').map(Number);
+  const shardOf = (tag: string): string => {
+    let name = '';
+    for (const shard of options.shards) if (Buffer.compare(Buffer.from(tag), Buffer.from(shard.from)) >= 0) name = shard.name;
+    return name;
+  };
+  const issued = options.issued.get(slug);
+  if (issued) return { kind, ...issued, version: kind === 'click' ? (served?.[1] ?? null) : null, shard: shardOf(slug.slice(0, 2)), head };
+  if (/[-_]/.test(slug) && kind === 'click' && served) {
+    const link = served[0] as number;
+    return { kind, link, recipient: 0, version: served[1] ?? null, shard: shardOf(options.tagOfLink(link)), head };
+  }
+  return /^[0-9A-Za-z]{5,40}$/.test(slug) ? 'forged' : 'malformed-slug';
+}
+
+function linesOf(bytes: Buffer): { from: number; to: number }[] {
+  const lines: { from: number; to: number }[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const newline = bytes.indexOf(0x0a, from);
+    const to = newline < 0 ? bytes.length : newline;
+    lines.push({ from, to });
+    from = to + 1;
+  }
+  return lines;
+}
+
+function generationOf(bytes: Buffer, lines: { from: number; to: number }[]): string {
+  const first = lines.find(({ from, to }) => /"rid":"[0-9a-f]{32}"/.test(bytes.toString('latin1', from, to)));
+  const head = first ? bytes.subarray(0, first.to + 1) : bytes;
+  return createHash('sha256').update(head).digest('hex').slice(0, 32);
+}

@@ -1,0 +1,40 @@
+import { connect } from 'node:net';
+
+/** An answer, its header values as the bytes came (Latin-1). */
+export interface RawAnswer {
+  status: number;
+  headers: Map<string, string>;
+  body: Buffer;
+}
+
+/**
+ * One request on a connection of its own, byte for byte as given: header values may be any bytes, which HTTP clients refuse to send.
+ */
+export function rawRequest(port: number, method: string, path: string, headers: Record<string, string | Buffer> = {}): Promise<RawAnswer> {
+  const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: t.example\r\nConnection: close\r\n`, 'latin1')];
+  for (const [name, value] of Object.entries(headers)) {
+    lines.push(Buffer.from(`${name}: `), typeof value === 'string' ? Buffer.from(value, 'latin1') : value, Buffer.from('\r\n'));
+  }
+  lines.push(Buffer.from('\r\n'));
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(Buffer.concat(lines)));
+    socket.setTimeout(20_000, () => socket.destroy(new Error(`no answer to ${method} ${path}`)));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      const answer = parse(Buffer.concat(chunks));
+      if (answer) resolve(answer);
+      else reject(new Error(`no whole answer to ${method} ${path}`));
+    });
+  });
+}
+
+function parse(bytes: Buffer): RawAnswer | undefined {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const [first = '', ...rest] = bytes.toString('latin1', 0, end).split('\r\n');
+  const status = Number(first.split(' ')[1]);
+  const headers = new Map(rest.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+  return { status, headers, body: bytes.subarray(end + 4) };
+}
