@@ -5,7 +5,7 @@
 //   node bin/bootstrap.js FILE [ARGUMENTS…]
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -29,6 +29,10 @@ function install() {
     process.stderr.write('clickledger: `npm ci` failed; the lines above say why\n');
     process.exit(1);
   }
+  // So that `npx clickledger` finds the command here at once.
+  const link = join(root, 'node_modules', '.bin', 'clickledger');
+  rmSync(link, { force: true });
+  symlinkSync(join('..', '..', 'bin', 'clickledger.js'), link);
 }
 
 /** The Node that the project pins; inside another project's node_modules it may be hoisted. */

@@ -120,7 +120,9 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
 export async function startTimeOf(pid: number): Promise<string> {
   try {
     const status = await readFile(`/proc/${pid}/stat`, 'latin1');
-    return status.slice(status.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const [state, ...fields] = status.slice(status.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended; only nobody has asked how.
+    return state === 'Z' || state === 'X' ? '' : (fields[18] ?? '');
   } catch {
     return '';
   }

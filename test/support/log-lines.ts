@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+
+/** Fields of a log line, as nginx writes them; `rid` and all the others have a default. */
+export interface LineFields {
+  rid: string;
+  t: number;
+  m: string;
+  u: string;
+  s: number;
+  ip: string;
+  ua: string;
+  ref: string;
+  purpose: string;
+  link: string;
+}
+
+const escapes: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f' };
+
+/** As `escape=json` does it: quote, backslash and what is below the space; everything else stays. */
+function escaped(text: string): string {
+  return text.replace(/["\\\u0000-\u001f]/g, (char) => escapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`);
+}
+
+/** One line of the log format `tracking`, newline included. */
+export function logLine(fields: Partial<LineFields> = {}): string {
+  const { rid = randomBytes(16).toString('hex'), t = 1_790_000_000.123, m = 'GET', u = '/u/00abcdefghijklmnopq', s = 302 } = fields;
+  const { ip = '192.0.2.7', ua = 'Mozilla/5.0', ref = '', purpose = '   ', link = '7.1' } = fields;
+  return (
+    `{"v":1,"rid":"${rid}","t":${t.toFixed(3)},"m":"${m}","u":"${escaped(u)}","s":${s},"ip":"${ip}",` +
+    `"ua":"${escaped(ua)}","ref":"${escaped(ref)}","purpose":"${escaped(purpose)}","link":"${link}"}\n`
+  );
+}
