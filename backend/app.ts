@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isAlias, type SlugCodec } from '../core/slug.ts';
 import type { LinkStore } from './links.ts';
-import { GONE_PAGE, NOT_FOUND_PAGE } from './pages.ts';
+import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
 import { type Outcome, outcomeOf, type Route } from './routes.ts';
 
 const UNKNOWN: Outcome = { kind: 'unknown' };
@@ -39,7 +39,7 @@ export function createApp(deps: {
   }
 
   async function answer(request: FastifyRequest<{ Params: { name: string } }>, reply: FastifyReply): Promise<FastifyReply> {
-    const outcome = await decide(request.params.name);
+    const outcome = await decide(request.params.name).catch((): Outcome => ({ kind: 'later' }));
     onOutcome(outcome.kind);
     return send(reply, outcome);
   }
@@ -56,6 +56,8 @@ function send(reply: FastifyReply, outcome: Outcome): FastifyReply {
       return reply.code(302).header('location', asHeader(outcome.location)).header('x-link', outcome.link).send();
     case 'gone':
       return reply.code(410).type('text/html; charset=utf-8').send(GONE_PAGE);
+    case 'later':
+      return reply.code(503).header('retry-after', '5').type('text/html; charset=utf-8').send(LATER_PAGE);
     case 'unknown':
       return reply.code(404).type('text/html; charset=utf-8').send(NOT_FOUND_PAGE);
   }

@@ -1,6 +1,7 @@
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import { sleep } from '../core/shutdown.ts';
+import { within } from '../core/time.ts';
 import { readChanges, readLink } from './catalog.ts';
 import { emptyRoutes, type Route, type Routes } from './routes.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
@@ -20,7 +21,7 @@ export interface LinkStore {
   keepFresh(signal: AbortSignal): Promise<void>;
   known(link: number): Route | undefined;
   knownAlias(name: string): number | undefined;
-  /** A link that a verified slug names and that is not known: created a moment ago, if it exists. */
+  /** A link that a verified slug names and that is not known: created a moment ago, if it exists. Rejects if that cannot be found out now. */
   find(link: number): Promise<Route | undefined>;
   findAlias(name: string): Promise<number | undefined>;
   /** Whether the last look succeeded. */
@@ -31,6 +32,8 @@ export interface LinkStore {
 // Beyond this many requests waiting for one look, unknown aliases are answered as unknown at once.
 const MAX_WAITING = 1000;
 const MISS_MEMORY_MS = 1000;
+// Shorter than nginx' proxy_read_timeout: what a frozen Postgres delays is answered, not dropped.
+const PATIENCE_MS = 1500;
 
 export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logger; pollMs?: number }): LinkStore {
   const { pool, stateDir, log, pollMs = 1000 } = deps;
@@ -71,13 +74,13 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
 
   async function lookUp(link: number): Promise<Route | undefined> {
     try {
-      const route = await readLink(pool, link);
+      const route = await within(readLink(pool, link), PATIENCE_MS);
       if (route) routes.links.set(link, route);
       else misses.set(link, Date.now());
       return route;
     } catch (error) {
       log.warn({ err: error }, 'could not look up a link');
-      return undefined;
+      throw error;
     } finally {
       lookups.delete(link);
     }
@@ -125,7 +128,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
     },
     async findAlias(name) {
       if (!fresh || waiting.length >= MAX_WAITING) return undefined;
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      await within(new Promise<void>((resolve) => waiting.push(resolve)), PATIENCE_MS);
       return routes.aliases.get(name);
     },
     fresh: () => fresh,

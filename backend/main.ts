@@ -24,7 +24,7 @@ const redirects = new Counter({
 });
 
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
-const pool = createPool(config.BACKEND_URL, { max: 2, name: 'backend', statementTimeoutMs: 30_000 });
+const pool = createPool(config.BACKEND_URL, { max: 4, name: 'backend', queryTimeoutMs: 30_000 });
 const links = createLinkStore({ pool, stateDir: config.STATE_DIR, log });
 new Gauge({
   name: 'clickledger_links',

@@ -22,3 +22,7 @@ export const NOT_FOUND_PAGE = page(
   'It may have been cut off when it was copied. Please open it from the mail you received.',
 );
 export const GONE_PAGE = page('This link has ended', 'The page it led to is no longer offered.');
+export const LATER_PAGE = page(
+  'One moment, please',
+  'This link is very new and could not be looked up just now. Please try again in a few seconds.',
+);

@@ -12,8 +12,8 @@ export interface Route {
   readonly fallback: string | null;
 }
 
-/** What a click gets. `link` is logged by nginx, so that the event knows which version was served (0: the fallback). */
-export type Outcome = { kind: 'redirect'; location: string; link: string } | { kind: 'gone' } | { kind: 'unknown' };
+/** What a click gets; `later`: the slug is good, but its link is new and Postgres does not answer. `link` is logged by nginx, so that the event knows which version was served (0: the fallback). */
+export type Outcome = { kind: 'redirect'; location: string; link: string } | { kind: 'gone' } | { kind: 'unknown' } | { kind: 'later' };
 
 export interface Routes {
   readonly links: Map<number, Route>;

@@ -6,8 +6,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 export type { Pool, PoolClient } from 'pg';
 
-/** A pool that notices dead peers and never lets a forgotten transaction sit on its locks. */
-export function createPool(url: string, options: { max: number; name: string; statementTimeoutMs?: number }): pg.Pool {
+/** A pool that notices dead peers and never lets a forgotten transaction sit on its locks. `queryTimeoutMs` also ends the wait for a frozen server. */
+export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max,
@@ -16,7 +16,7 @@ export function createPool(url: string, options: { max: number; name: string; st
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
   });
   // An idle connection that breaks is simply replaced; who holds one gets the error from its own query.
   pool.on('error', () => {});

@@ -1,5 +1,6 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
 import { type Batch, decodeBatch } from '../core/event.ts';
+import { orTimeout } from '../core/time.ts';
 
 /** Messages that are committed together. */
 export interface Group {
@@ -50,17 +51,4 @@ function take(group: Group, message: JsMsg): number {
     group.unreadable.push(error);
   }
   return message.data.length;
-}
-
-async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  if (ms <= 0) return undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -26,7 +26,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 NGINX_USER_DIRECTIVE=
 [ "$(id -u)" != 0 ] || NGINX_USER_DIRECTIVE="user ${NGINX_USER:-www-data};"
 
-BACKEND_SERVERS=$(echo "$BACKENDS" | tr ',' '\n' | sed 's/.*/server & max_fails=1 fail_timeout=1s;/')
+# A backend that failed is left alone for a second. Were all of them being left alone, nginx would answer 502 without trying any:
+# so each stands there once more, as a backup that is never given up.
+BACKEND_SERVERS=$(echo "$BACKENDS" | tr ',' '\n' | sed 's/.*/server & max_fails=1 fail_timeout=1s; server & backup max_fails=0;/')
 
 REAL_IP_DIRECTIVES=
 if [ -n "${TRUSTED_PROXIES:-}" ]; then

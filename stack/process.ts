@@ -67,7 +67,11 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
   if (pid === undefined) throw new ClickledgerError('server-failed', `${spec.name} could not be started: ${await ended}`);
   const pidPath = join(spec.runDir, `${spec.name}.pid`);
   await writeFile(pidPath, `${pid} ${await startTimeOf(pid)}\n`, { mode: 0o600 });
-  void ended.then(() => unlink(pidPath).catch(() => {}));
+  void ended.then(async () => {
+    // Workers of an nginx whose master was killed would serve on, and keep the port: they are of its process group.
+    endGroup(pid);
+    await unlink(pidPath).catch(() => {});
+  });
 
   const running: Running = {
     name: spec.name,
@@ -87,6 +91,14 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
   };
   await waitUntilReady(spec, running, outputPath);
   return running;
+}
+
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGTERM');
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 function endOf(child: ChildProcess): Promise<string> {

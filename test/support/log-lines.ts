@@ -18,7 +18,10 @@ const escapes: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\n': '\\n',
 
 /** As `escape=json` does it: quote, backslash and what is below the space; everything else stays. */
 function escaped(text: string): string {
-  return text.replace(/["\\\u0000-\u001f]/g, (char) => escapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`);
+  return text.replace(
+    /["\\\u0000-\u001f]/g,
+    (char) => escapes[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`,
+  );
 }
 
 /** One line of the log format `tracking`, newline included. */

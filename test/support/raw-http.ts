@@ -21,11 +21,14 @@ export function rawRequest(port: number, method: string, path: string, headers: 
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write(Buffer.concat(lines)));
     socket.setTimeout(20_000, () => socket.destroy(new Error(`no answer to ${method} ${path}`)));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.on('error', reject);
+    let failure: Error | undefined;
+    socket.on('error', (error) => {
+      failure = error;
+    });
     socket.on('close', () => {
       const answer = parse(Buffer.concat(chunks));
       if (answer) resolve(answer);
-      else reject(new Error(`no whole answer to ${method} ${path}`));
+      else reject(failure ?? new Error(`no whole answer to ${method} ${path}`));
     });
   });
 }

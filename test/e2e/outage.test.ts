@@ -1,0 +1,214 @@
+import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensureCampaign, ensureLink, ensureRecipient, urls } from '../../cli/author.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { eventually } from '../support/servers.ts';
+
+// What recipients notice while something behind nginx is down (nothing), and what nginx itself promises.
+
+const TARGET = 'https://www.example.com/';
+let system: System;
+let dataDir: string;
+let author: Pool;
+let port: number;
+let click: string;
+let pixel: string;
+let campaign: number;
+let make: ReturnType<typeof urls>;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'clickledger-outage-'));
+  system = await startSystem({ dataDir, durable: false, extra: { LOG_LEVEL: 'warn' } });
+  author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
+  make = urls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
+  port = system.ports.edges[0] as number;
+  ({ id: campaign } = await ensureCampaign(author, 'outage', undefined));
+  const recipient = await ensureRecipient(author, 'reader@example.com');
+  click = make.click(await ensureLink(author, campaign, { kind: 'url', target: TARGET }), recipient);
+  pixel = make.pixel(await ensureLink(author, campaign, { kind: 'pixel' }), recipient);
+  await eventually('both backends have polled the link', async () => {
+    const answers = await Promise.all([redirect(), redirect(), redirect(), redirect()]);
+    return answers.every((status) => status === 302);
+  });
+}, 120_000);
+
+afterAll(async () => {
+  await author?.end();
+  await system?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function redirect(path = click): Promise<number> {
+  return (await rawRequest(port, 'GET', path)).status;
+}
+
+/** Clicks one after the other until told to stop; the statuses that were not 302. */
+function clickOn(): { stop: () => Promise<{ clicks: number; failed: number[] }> } {
+  let going = true;
+  const failed: number[] = [];
+  let clicks = 0;
+  const done = (async () => {
+    while (going) {
+      const status = await redirect().catch(() => 0);
+      clicks++;
+      if (status !== 302) failed.push(status);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+  })();
+  return {
+    async stop() {
+      going = false;
+      await done;
+      return { clicks, failed };
+    },
+  };
+}
+
+async function degraded(name: string): Promise<string[]> {
+  const { adminPort } = system.member(name).running as unknown as { adminPort: number };
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/healthz`);
+  return ((await answer.json()) as { degraded: string[] }).degraded;
+}
+
+describe('redirects go on', () => {
+  test('while backends are killed one after the other', async () => {
+    const clicking = clickOn();
+    for (const name of ['backend-1', 'backend-2']) {
+      await system.member(name).running?.kill();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await system.member(name).start();
+    }
+    const { clicks, failed } = await clicking.stop();
+    expect(failed).toEqual([]);
+    expect(clicks).toBeGreaterThan(10);
+  });
+
+  test('while a backend is frozen', async () => {
+    const clicking = clickOn();
+    system.member('backend-1').running?.signal('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    system.member('backend-1').running?.signal('SIGCONT');
+    expect((await clicking.stop()).failed).toEqual([]);
+  });
+
+  test('while Postgres is down, also from backends that start then, and everything is counted afterwards', async () => {
+    await eventually('a snapshot of both backends has the link', async () => {
+      const snapshots = await Promise.all(
+        ['backend-1', 'backend-2'].map((name) => readFile(join(dataDir, 'state', name, 'routes.json'), 'utf8').catch(() => '')),
+      );
+      return snapshots.every((text) => text.includes(TARGET));
+    });
+    const clicking = clickOn();
+    await system.member('postgres').running?.kill();
+    await system.member('nats').running?.kill();
+    await eventually('backend-1 says that it is degraded', async () => (await degraded('backend-1')).length === 1);
+    await system.member('backend-2').running?.kill();
+    await system.member('backend-2').start();
+    expect(await degraded('backend-2')).toHaveLength(1);
+    expect(await redirect()).toBe(302);
+    expect((await rawRequest(port, 'GET', pixel)).status).toBe(200);
+    const { failed } = await clicking.stop();
+    expect(failed).toEqual([]);
+    await system.member('postgres').start();
+    await system.member('nats').start();
+    await eventually('backend-1 is fresh again', async () => (await degraded('backend-1')).length === 0);
+
+    const analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
+    const log = await logText();
+    const hits = log.split('\n').filter((line) => /"s":(302|200),/.test(line)).length;
+    await eventually('every hit is counted', async () => {
+      const { rows } = await analyst
+        .query<{ hits: number }>('SELECT sum(hits)::int AS hits FROM analytics.campaign_totals')
+        .catch(() => ({ rows: [] }));
+      return rows[0]?.hits === hits;
+    });
+    await analyst.end();
+  });
+});
+
+async function logText(): Promise<string> {
+  const directory = system.logDirs[0] as string;
+  const names = (await readdir(directory)).filter((name) => name.startsWith('access.log'));
+  return (await Promise.all(names.map((name) => readFile(join(directory, name), 'latin1')))).join('');
+}
+
+describe('nginx', () => {
+  test('serves a link that was made a moment ago, and its change within 2 seconds', async () => {
+    const link = await ensureLink(author, campaign, { kind: 'url', target: 'https://www.example.com/new' });
+    expect((await rawRequest(port, 'GET', make.click(link, 0))).headers.get('location')).toBe('https://www.example.com/new');
+    await author.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 2, $2)', [
+      link,
+      'https://www.example.com/newer',
+    ]);
+    await author.query('UPDATE catalog.link SET version = 2 WHERE id = $1', [link]);
+    const newer = async () =>
+      (await rawRequest(port, 'GET', make.click(link, 0))).headers.get('location') === 'https://www.example.com/newer';
+    await eventually('both backends serve the change', async () => (await newer()) && (await newer()) && (await newer()), 2_000);
+  });
+
+  test('answers pixels with 200 whatever is asked, known or not, and never 304', async () => {
+    for (const path of [pixel, '/r/whatever', '/r/zzzzzzzzzzzzzzzzz.gif']) {
+      const headers = { 'If-Modified-Since': 'Mon, 28 Sep 1970 06:00:00 GMT', 'If-None-Match': '*' };
+      const answer = await rawRequest(port, 'GET', path, headers);
+      expect([answer.status, answer.headers.get('cache-control'), answer.headers.get('x-robots-tag')]).toEqual([
+        200,
+        'no-store',
+        'noindex',
+      ]);
+      expect(answer.body).toHaveLength(43);
+    }
+  });
+
+  test('says nothing of its version or of the link, and forbids caching and referrers', async () => {
+    const { headers } = await rawRequest(port, 'GET', click);
+    expect(headers.get('server')).toBe('nginx');
+    expect(headers.has('x-link')).toBe(false);
+    expect(['cache-control', 'x-robots-tag', 'referrer-policy'].map((name) => headers.get(name))).toEqual([
+      'no-store',
+      'noindex',
+      'no-referrer',
+    ]);
+  });
+
+  test('refuses other methods, bodies that are too large, and other paths', async () => {
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) expect((await rawRequest(port, method, click)).status).toBe(405);
+    expect((await rawRequest(port, 'GET', click, { 'Content-Length': '5000' })).status).toBe(413);
+    expect((await rawRequest(port, 'GET', '/healthz')).status).toBe(404);
+    expect((await rawRequest(port, 'GET', '/metrics')).status).toBe(404);
+  });
+
+  test('serves and logs a hit with an 8 KB user agent', async () => {
+    const agent = `long ${'\\'.repeat(8000)}`;
+    expect((await rawRequest(port, 'GET', click, { 'User-Agent': agent })).status).toBe(302);
+    await eventually('the line is there, escaped', async () => (await logText()).includes('\\'.repeat(16_000)));
+  });
+
+  test('limits clicks from one address, though never pixels, and believes no proxy that is not trusted', async () => {
+    const statuses = await Promise.all(
+      Array.from({ length: 300 }, (_, i) =>
+        rawRequest(port, 'GET', click, { 'X-Forwarded-For': `10.0.0.${i % 250}` }).then(({ status }) => status),
+      ),
+    );
+    expect(new Set(statuses)).toEqual(new Set([302, 429]));
+    const pixels = await Promise.all(Array.from({ length: 300 }, () => rawRequest(port, 'GET', pixel).then(({ status }) => status)));
+    expect(new Set(pixels)).toEqual(new Set([200]));
+    expect(await logText()).not.toContain('"ip":"10.0.0.');
+  });
+
+  test('puts a log that is not empty aside when it starts', async () => {
+    const directory = system.logDirs[0] as string;
+    const before = await stat(join(directory, 'access.log'));
+    expect(before.size).toBeGreaterThan(0);
+    await system.member('nginx-1').running?.kill();
+    await eventually('the workers of the killed master are gone', async () => (await redirect().catch(() => 0)) === 0);
+    await system.member('nginx-1').start();
+    expect((await stat(join(directory, 'access.log'))).ino).not.toBe(before.ino);
+    const inodes = await Promise.all((await readdir(directory)).map(async (name) => (await stat(join(directory, name))).ino));
+    expect(inodes).toContain(before.ino);
+  });
+});

@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+import { onTestFinished } from 'vitest';
+import type { Batch, Event } from '../../core/event.ts';
+import { createPool } from '../../core/postgres.ts';
+import { createSlugCodec, type SlugCodec, type SlugKey } from '../../core/slug.ts';
+import { createCatalog } from '../../event-worker/catalog.ts';
+import { type Committer, createCommitter } from '../../event-worker/commit.ts';
+import type { Databases } from './databases.ts';
+
+export const newGen = (): string => randomBytes(16).toString('hex');
+
+/** A click as an agent describes it; of a shared link 1 unless told otherwise. */
+export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> = {}): Event {
+  return {
+    off,
+    rid: off.toString(16).padStart(32, '0'),
+    t: Date.now(),
+    kind: 'click',
+    slug: slugs.encode({ link: 1, recipient: 0 }),
+    link: null,
+    head: false,
+    ua: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    ref: '',
+    purpose: '',
+    country: 'DE',
+    net: null,
+    visitor: '1',
+    ...changes,
+  };
+}
+
+/** A batch of the first shard. */
+export function batchOf(databases: Databases, gen: string, from: number, to: number, rest: Partial<Batch> = {}): Batch {
+  const { first, fingerprint } = databases.shards;
+  return { v: 1, gen, shard: first.name, shards: fingerprint, from, to, skipped: {}, dead: [], events: [], ...rest };
+}
+
+/** A committer with connections of its own, as a worker makes one; they are closed after the test. */
+export function ownCommitter(databases: Databases, changes: { shard?: string; shardsFingerprint?: string; keys?: SlugKey[] } = {}): Committer {
+  const { shards } = databases;
+  const shard = shards.named(changes.shard ?? shards.first.name);
+  const keys = changes.keys ?? databases.keys;
+  const pool = createPool(databases.shardUrlAs(shard.name, 'worker'), { max: 2, name: 'test' });
+  const catalogPool = createPool(databases.roleUrls.worker, { max: 1, name: 'test' });
+  onTestFinished(async () => {
+    await Promise.all([pool.end(), catalogPool.end()]);
+  });
+  return createCommitter({
+    pool,
+    shard,
+    shardsFingerprint: changes.shardsFingerprint ?? shards.fingerprint,
+    slugs: createSlugCodec(keys),
+    catalog: createCatalog(catalogPool, keys),
+  });
+}
