@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ClickledgerError } from '../core/errors.ts';
+import { addAudit } from './commands/audit.ts';
 import { addCampaign } from './commands/campaign.ts';
 import { addInit } from './commands/init.ts';
 import { addLink } from './commands/link.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
+import { addShard } from './commands/shard.ts';
+import { addShip } from './commands/ship.ts';
 import { addStatus } from './commands/status.ts';
 import { addUp } from './commands/up.ts';
 import { addPixel, addUrl } from './commands/url.ts';
@@ -23,7 +26,22 @@ const program = new Command('clickledger')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
-for (const add of [addUp, addInit, addMigrate, addRun, addCampaign, addUrl, addPixel, addLink, addReport, addStatus, addWatch])
+for (const add of [
+  addUp,
+  addInit,
+  addMigrate,
+  addRun,
+  addCampaign,
+  addUrl,
+  addPixel,
+  addLink,
+  addReport,
+  addStatus,
+  addWatch,
+  addAudit,
+  addShip,
+  addShard,
+])
   add(program);
 
 try {

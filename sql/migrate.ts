@@ -43,7 +43,7 @@ export async function migrate(options: {
     for (const { fingerprint } of keys)
       await catalog.query('INSERT INTO catalog.signing_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING', [fingerprint]);
     for (const shard of shards.list) {
-      applied.push(...(await migrateShard(shard, shards, ownerUrl, roleUrls)));
+      applied.push(...(await prepareShard(shard, shards, ownerUrl, roleUrls)));
       await attach(catalog, shard, roleUrls.analyst);
     }
   } finally {
@@ -52,7 +52,8 @@ export async function migrate(options: {
   return applied;
 }
 
-async function migrateShard(shard: Shard, shards: ShardMap, ownerUrl: string, roleUrls: RoleUrls): Promise<Applied> {
+/** Makes and migrates one shard's database, whatever the catalog says. */
+export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: string, roleUrls: RoleUrls): Promise<Applied> {
   const url = shardUrl(shard, ownerUrl);
   await prepareServer(url, roleUrls);
   const client = await connect(url);
@@ -96,7 +97,8 @@ async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
   maintenance.pathname = '/postgres';
   const client = await connect(maintenance.toString());
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    // Not the catalog's lock: the catalog may be the database postgres, and that lock is taken.
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK + 2]);
     const databases = await client.query('SELECT FROM pg_database WHERE datname = $1', [database]);
     if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
     for (const role of ROLES) {
@@ -170,8 +172,11 @@ async function readMigrations(set: string): Promise<Migration[]> {
 async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void> {
   const known = await catalog.query<{ name: string; from_tag: string }>('SELECT name, from_tag FROM catalog.shard ORDER BY from_tag');
   if (known.rowCount === 0) {
-    for (const { name, from } of shards.list)
-      await catalog.query('INSERT INTO catalog.shard (name, from_tag) VALUES ($1, $2)', [name, from]);
+    // One statement: a list that was cut off half-way would never match again.
+    await catalog.query('INSERT INTO catalog.shard (name, from_tag) SELECT * FROM unnest($1::text[], $2::text[])', [
+      shards.list.map(({ name }) => name),
+      shards.list.map(({ from }) => from),
+    ]);
     return;
   }
   const fixed = known.rows.map((row) => `${row.name}=${row.from_tag}`).join(',');

@@ -26,6 +26,8 @@ export interface SystemOptions {
   edges?: number;
   workers?: number;
   durable?: boolean;
+  /** Settings of one member alone, on top of all others: a harness puts proxies in between with it. Asked at every start. */
+  envOf?: (member: string, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** Settings on top of the generated ones, for every part and nginx. */
   extra?: Readonly<Record<string, string>>;
   onProgress?: (text: string) => void;
@@ -51,7 +53,7 @@ export interface System {
 }
 
 export async function startSystem(options: SystemOptions): Promise<System> {
-  const { dataDir, backends = 2, edges = 1, workers = 1, durable = true, extra = {}, onProgress = () => {} } = options;
+  const { dataDir, backends = 2, edges = 1, workers = 1, durable = true, extra = {}, envOf = () => ({}), onProgress = () => {} } = options;
   const runDir = join(dataDir, 'run');
   await mkdir(runDir, { recursive: true, mode: 0o700 });
   await endLeftovers(runDir);
@@ -73,7 +75,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     return self;
   };
   const part = (partName: 'backend' | 'log-agent' | 'event-worker', name: string, more: Record<string, string>) =>
-    member(name, () => startPart({ part: partName, name, runDir, env: { ...env, STATE_DIR: join(dataDir, 'state', name), ...more } }));
+    member(name, () =>
+      startPart({ part: partName, name, runDir, env: { ...env, STATE_DIR: join(dataDir, 'state', name), ...more, ...envOf(name, env) } }),
+    );
 
   const postgres = member('postgres', () =>
     startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),

@@ -16,11 +16,11 @@ export function addReport(program: Command): void {
       'after',
       '\nEvery parameter of a report is an option; `clickledger report` shows them.\n\nExample:\n  clickledger report campaign-summary --campaign 1',
     )
-    .action(async (name: string | undefined, _options: object, command: Command) => {
+    .action(async (wanted: string | undefined, _options: object, command: Command) => {
       const { json } = command.optsWithGlobals<Globals>();
-      if (name === undefined) {
+      if (wanted === undefined) {
         const reports = await listReports();
-        if (json) printJson(reports.map(({ sql: _, ...report }) => report));
+        if (json) printJson(reports.map(({ name, title, question, parameters }) => ({ name, title, question, parameters })));
         else
           printTable(
             ['report', 'question', 'parameters'],
@@ -28,7 +28,7 @@ export function addReport(program: Command): void {
           );
         return;
       }
-      const report = await readReport(name);
+      const report = await readReport(wanted);
       const sql = fillIn(report, parametersOf(command.args.slice(1)));
       const config = await configOf(command, ['ANALYST_URL']);
       const { fields, rows } = await withPool(config.ANALYST_URL, async (pool) => {

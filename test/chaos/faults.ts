@@ -1,0 +1,447 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { createGzip } from 'node:zlib';
+import { consumerName, STREAM } from '../../core/subjects.ts';
+import { rotateLog } from '../../stack/nginx.ts';
+import { startPart } from '../../stack/part.ts';
+import type { Random } from './random.ts';
+import { sleep, type World, WORKERS } from './world.ts';
+
+// Everything that can be done to the system. Each fault leaves it able to go on; what it needs for itself it names in `touches`, so
+// that two at once do not undo each other.
+
+const run = promisify(execFile);
+const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
+
+export interface Fault {
+  readonly name: string;
+  readonly touches: (choice: Choice) => readonly string[];
+  run(world: World, choice: Choice): Promise<string | void>;
+}
+
+/** The random part of a fault, drawn when the plan is made. */
+export interface Choice {
+  worker: string;
+  edge: 1 | 2;
+  backend: string;
+  shard: 'a' | 'b';
+  ms: number;
+}
+
+export function choose(random: Random): Choice {
+  return {
+    worker: random.pick(WORKERS),
+    edge: random.pick([1, 2] as const),
+    backend: random.pick(['backend-1', 'backend-2']),
+    shard: random.pick(['a', 'b'] as const),
+    ms: random.whole(500, 3000),
+  };
+}
+
+const agent = (choice: Choice): string => `log-agent-${choice.edge}`;
+const nginx = (choice: Choice): string => `nginx-${choice.edge}`;
+const logDir = (world: World, choice: Choice): string => world.system.logDirs[choice.edge - 1] as string;
+const stateDir = (world: World, choice: Choice): string => join(world.dataDir, 'state', agent(choice));
+
+async function rotate(world: World, choice: Choice): Promise<string | undefined> {
+  const running = world.system.member(nginx(choice)).running;
+  return running ? rotateLog(logDir(world, choice), running) : undefined;
+}
+
+/** Waits for a worker to send something, then rules over it; gives up after a while, so that a quiet run goes on. */
+async function onWorkerData(
+  world: World,
+  worker: string,
+  kind: 'postgres' | 'nats',
+  needle: string,
+  ruling: 'hold' | 'pass-then-cut',
+  then: () => Promise<void>,
+): Promise<string> {
+  const proxy = world.proxies[worker]?.[kind];
+  if (!proxy) throw new Error(`no proxy for ${worker}`);
+  const met = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => {
+      proxy.onClientData = undefined;
+      resolve(false);
+    }, 10_000);
+    proxy.onClientData = (data) => {
+      if (!data.includes(needle)) return 'pass';
+      proxy.onClientData = undefined;
+      clearTimeout(timer);
+      resolve(true);
+      return ruling;
+    };
+  });
+  if (!met) return 'no occasion';
+  await then();
+  return 'met';
+}
+
+/** Keeps everybody out of a shard's database while something is done to it. */
+async function withoutConnections(world: World, database: string, work: () => Promise<void>): Promise<void> {
+  await world.owner('postgres', `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
+  try {
+    for (let i = 0; i < 50; i++) {
+      const { rows } = await world.owner(
+        'postgres',
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`,
+      );
+      if (rows.length === 0) break;
+      await sleep(50);
+    }
+    await work();
+  } finally {
+    await world.owner('postgres', `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`).catch(() => {});
+  }
+}
+
+/** Every process of the Postgres server. */
+async function serverProcesses(world: World): Promise<number[]> {
+  const postmaster = world.system.member('postgres').running?.pid ?? 0;
+  const { stdout } = await run('pgrep', ['-P', String(postmaster)]).catch(() => ({ stdout: '' }));
+  return [postmaster, ...stdout.split('\n').filter(Boolean).map(Number)];
+}
+
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It ended by itself.
+    }
+  }
+}
+
+async function nginxWorkers(world: World, choice: Choice): Promise<number[]> {
+  const { stdout } = await run('pgrep', ['-P', String(world.system.member(nginx(choice)).running?.pid ?? 0)]).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').filter(Boolean).map(Number);
+}
+
+/** While an nginx is touched its clients may fail, and for a moment after: their requests were under way. */
+async function excusing(world: World, edge: number, work: () => Promise<void>): Promise<void> {
+  world.excusedEdges.add(edge - 1);
+  try {
+    await work();
+    await sleep(300);
+  } finally {
+    world.excusedEdges.delete(edge - 1);
+  }
+}
+
+function ship(world: World, files: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  const { BASE_URL: _, ...env } = process.env;
+  return run('node', [CLI, 'ship', ...files, '--data', world.dataDir], { env: { ...env, SHARDS: world.shardsText } });
+}
+
+export const FAULTS: readonly Fault[] = [
+  { name: 'agent-killed', touches: (c) => [agent(c)], run: (w, c) => w.crash(agent(c)) },
+  { name: 'agent-frozen', touches: (c) => [agent(c)], run: (w, c) => w.freeze(agent(c), c.ms) },
+  {
+    name: 'worker-killed-in-copy',
+    touches: (c) => [c.worker],
+    run: (w, c) => onWorkerData(w, c.worker, 'postgres', 'COPY shard.event', 'hold', () => w.crash(c.worker)),
+  },
+  {
+    name: 'worker-frozen-in-copy',
+    touches: (c) => [c.worker],
+    run: (w, c) =>
+      onWorkerData(w, c.worker, 'postgres', 'COPY shard.event', 'hold', async () => {
+        await w.freeze(c.worker, c.ms);
+        await w.crash(c.worker);
+      }),
+  },
+  {
+    name: 'worker-killed-before-ack',
+    touches: (c) => [c.worker],
+    run: (w, c) => onWorkerData(w, c.worker, 'nats', `$JS.ACK.${STREAM}`, 'hold', () => w.crash(c.worker)),
+  },
+  { name: 'worker-killed', touches: (c) => [c.worker], run: (w, c) => w.crash(c.worker) },
+  { name: 'worker-frozen', touches: (c) => [c.worker], run: (w, c) => w.freeze(c.worker, c.ms) },
+  {
+    name: 'commit-unanswered',
+    touches: (c) => [c.worker],
+    run: (w, c) => onWorkerData(w, c.worker, 'postgres', 'COMMIT', 'pass-then-cut', () => Promise.resolve()),
+  },
+  { name: 'backend-killed', touches: () => ['backends'], run: (w, c) => w.crash(c.backend) },
+  { name: 'backend-frozen', touches: () => ['backends'], run: (w, c) => w.freeze(c.backend, c.ms) },
+  { name: 'nats-killed', touches: () => ['nats'], run: (w) => w.crash('nats') },
+  { name: 'nats-frozen', touches: () => ['nats'], run: (w, c) => w.freeze('nats', c.ms) },
+  {
+    name: 'nats-store-wiped',
+    touches: () => ['nats'],
+    run: (w) => w.whileDown('nats', () => rm(join(w.dataDir, 'nats'), { recursive: true, force: true })),
+  },
+  {
+    name: 'stream-deleted',
+    touches: () => ['nats'],
+    run: (w) => w.withStreams(async (streams) => void (await streams.streams.delete(STREAM).catch(() => {}))),
+  },
+  {
+    name: 'consumer-deleted',
+    touches: () => ['nats'],
+    run: (w, c) => w.withStreams(async (streams) => void (await streams.consumers.delete(STREAM, consumerName(c.shard)).catch(() => {}))),
+  },
+  {
+    name: 'jetstream-full',
+    touches: () => ['nats'],
+    run: (w, c) =>
+      w.withStreams(async (streams) => {
+        const info = await streams.streams.info(STREAM).catch(() => undefined);
+        if (!info) return;
+        await streams.streams.update(STREAM, { max_bytes: Math.max(1, info.state.bytes) });
+        await sleep(c.ms);
+        await streams.streams.update(STREAM, { max_bytes: info.config.max_bytes }).catch(() => {});
+      }),
+  },
+  {
+    name: 'postgres-process-killed',
+    touches: () => ['postgres', 'shard-a', 'shard-b'],
+    async run(world) {
+      const { rows } = await world.owner(
+        'postgres',
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'clickledger event-worker %' LIMIT 1",
+      );
+      if (rows[0]) signalAll([Number(rows[0]['pid'])], 'SIGKILL');
+      await sleep(1000);
+    },
+  },
+  { name: 'postgres-killed', touches: () => ['postgres', 'shard-a', 'shard-b'], run: (w) => w.crash('postgres') },
+  {
+    name: 'postgres-frozen',
+    touches: () => ['postgres', 'shard-a', 'shard-b'],
+    async run(world, choice) {
+      const pids = await serverProcesses(world);
+      signalAll(pids, 'SIGSTOP');
+      await sleep(choice.ms);
+      signalAll(pids, 'SIGCONT');
+    },
+  },
+  {
+    name: 'nginx-worker-killed',
+    touches: (c) => [nginx(c)],
+    run: (w, c) => excusing(w, c.edge, async () => signalAll((await nginxWorkers(w, c)).slice(0, 1), 'SIGKILL')),
+  },
+  {
+    name: 'nginx-worker-frozen-over-two-rotations',
+    touches: (c) => [nginx(c), agent(c)],
+    run: (w, c) =>
+      excusing(w, c.edge, async () => {
+        const workers = (await nginxWorkers(w, c)).slice(0, 1);
+        signalAll(workers, 'SIGSTOP');
+        await rotate(w, c);
+        await sleep(c.ms);
+        await rotate(w, c);
+        await sleep(500);
+        signalAll(workers, 'SIGCONT');
+      }),
+  },
+  { name: 'nginx-killed', touches: (c) => [nginx(c), agent(c)], run: (w, c) => excusing(w, c.edge, () => w.crash(nginx(c))) },
+  { name: 'nginx-frozen', touches: (c) => [nginx(c)], run: (w, c) => excusing(w, c.edge, () => w.freeze(nginx(c), c.ms)) },
+  { name: 'rotated', touches: (c) => [nginx(c)], run: async (w, c) => void (await rotate(w, c)) },
+  {
+    name: 'rotated-twice-within-one-poll',
+    touches: (c) => [nginx(c)],
+    async run(world, choice) {
+      await rotate(world, choice);
+      // One hit at least, or there would be nothing to rotate.
+      for (let i = 0; i < 200; i++) {
+        if (await rotate(world, choice)) return;
+        await sleep(5);
+      }
+    },
+  },
+  {
+    name: 'rotated-while-agent-is-down',
+    touches: (c) => [nginx(c), agent(c)],
+    run: (w, c) =>
+      w.whileDown(agent(c), async () => {
+        await rotate(w, c);
+        await sleep(c.ms);
+        await rotate(w, c);
+      }),
+  },
+  {
+    name: 'rotated-and-gzipped',
+    touches: (c) => [nginx(c), `gzip-${c.edge}`],
+    async run(world, choice) {
+      await rotate(world, choice);
+      await sleep(choice.ms);
+      await rotate(world, choice);
+      await gzipOldest(world, choice);
+    },
+  },
+  {
+    name: 'checkpoint-deleted',
+    touches: (c) => [agent(c)],
+    run: (w, c) => w.whileDown(agent(c), () => rm(stateDir(w, c), { recursive: true, force: true })),
+  },
+  {
+    name: 'old-checkpoint-put-back',
+    touches: (c) => [agent(c)],
+    async run(world, choice) {
+      const path = join(stateDir(world, choice), 'checkpoint.json');
+      const copied = await copyFile(path, `${path}.old`).then(
+        () => true,
+        () => false,
+      );
+      if (!copied) return 'no checkpoint yet';
+      await sleep(choice.ms);
+      await world.whileDown(agent(choice), () => rename(`${path}.old`, path));
+    },
+  },
+  {
+    name: 'state-directory-read-only',
+    touches: (c) => [agent(c)],
+    async run(world, choice) {
+      // Root writes to read-only directories; nobody writes a file where a directory is.
+      const blocker = join(stateDir(world, choice), 'checkpoint.json.tmp');
+      await mkdir(stateDir(world, choice), { recursive: true });
+      const blocked = await mkdir(blocker).then(
+        () => true,
+        () => false,
+      );
+      if (!blocked) return 'no occasion';
+      await sleep(choice.ms);
+      await rmdir(blocker);
+    },
+  },
+  {
+    name: 'shard-down-beyond-its-window',
+    touches: (c) => [`shard-${c.shard}`, 'postgres'],
+    run: (w, c) => withoutConnections(w, w.databaseOf(c.shard), () => sleep(c.ms + 5000)),
+  },
+  {
+    name: 'shard-put-back',
+    touches: (c) => [`shard-${c.shard}`, 'postgres'],
+    async run(world, choice) {
+      const database = world.databaseOf(choice.shard);
+      const backup = `${database}_backup`;
+      await withoutConnections(world, database, async () => {
+        await world.owner('postgres', `DROP DATABASE IF EXISTS ${backup}`);
+        await world.owner('postgres', `CREATE DATABASE ${backup} TEMPLATE ${database}`);
+      });
+      await sleep(choice.ms);
+      await withoutConnections(world, database, async () => {
+        await world.owner('postgres', `DROP DATABASE ${database}`);
+        await world.owner('postgres', `CREATE DATABASE ${database} TEMPLATE ${backup}`);
+        await world.owner('postgres', `GRANT CONNECT ON DATABASE ${database} TO clickledger_worker, clickledger_analyst`);
+      });
+    },
+  },
+  {
+    name: 'shard-moved',
+    touches: (c) => [`shard-${c.shard}`, 'postgres', ...WORKERS],
+    async run(world, choice) {
+      const { BASE_URL: _, ...env } = process.env;
+      const port = new URL(world.system.env['CATALOG_URL'] ?? '').port;
+      const target = `postgres://127.0.0.1:${port}/clickledger_moved_${Date.now()}`;
+      const { stdout } = await run('node', [CLI, 'shard', 'move', choice.shard, '--to', target, '--data', world.dataDir, '--json'], {
+        env: { ...env, SHARDS: world.shardsText },
+      });
+      world.shardsText = (JSON.parse(stdout) as { SHARDS: string }).SHARDS;
+      for (const worker of WORKERS) await world.crash(worker);
+    },
+  },
+  {
+    name: 'slow-network',
+    touches: (c) => [c.worker],
+    async run(world, choice) {
+      const { postgres, nats } = world.proxies[choice.worker] as World['proxies'][string];
+      postgres.delayMs = nats.delayMs = 100;
+      await sleep(choice.ms);
+      postgres.delayMs = nats.delayMs = 0;
+    },
+  },
+  {
+    name: 'log-disk-full',
+    touches: () => ['nginx-2', 'log-agent-2', 'gzip-2'],
+    async run(world, choice) {
+      if (!world.smallDisk) return 'no file system of its own could be mounted';
+      const ballast = join(world.dataDir, 'edge-2', 'ballast');
+      const file = await open(ballast, 'w');
+      try {
+        // To the last byte: in ever smaller pieces.
+        for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 4)) {
+          const piece = Buffer.alloc(size);
+          while ((await file.write(piece).catch(() => ({ bytesWritten: 0 }))).bytesWritten === size);
+        }
+      } finally {
+        await file.close();
+      }
+      await sleep(choice.ms);
+      await unlink(ballast);
+    },
+  },
+  {
+    name: 'two-agents-on-one-directory',
+    touches: (c) => [`second-${c.edge}`],
+    async run(world, choice) {
+      const name = `second-agent-${choice.edge}`;
+      const second = await startPart({
+        part: 'log-agent',
+        name,
+        runDir: join(world.dataDir, 'run'),
+        env: {
+          ...world.system.env,
+          SHARDS: world.shardsText,
+          LOG_DIR: logDir(world, choice),
+          STATE_DIR: join(world.dataDir, 'state', name),
+        },
+      }).catch(() => undefined);
+      if (!second) return 'it could not be started';
+      await sleep(choice.ms + 2000);
+      await second.kill();
+    },
+  },
+  {
+    name: 'old-logs-shipped',
+    touches: (c) => [`ship-${c.edge}`, 'shard-a', 'shard-b', 'nats', 'postgres', ...WORKERS],
+    async run(world, choice) {
+      const directory = logDir(world, choice);
+      const files: string[] = [];
+      for (const name of (await readdir(directory)).filter((entry) => entry.startsWith('access.log.'))) {
+        const path = join(directory, name);
+        const age =
+          Date.now() -
+          (await stat(path).then(
+            (status) => status.mtimeMs,
+            () => Date.now(),
+          ));
+        if (age > 11_000) files.push(path);
+      }
+      if (files.length === 0) return 'no log is old enough';
+      const copies = join(world.dataDir, 'copies');
+      await mkdir(copies, { recursive: true });
+
+      const source = files[0] as string;
+      const bytes = await readFile(source);
+      const copy = join(copies, `${choice.edge}-${Date.now()}${source.endsWith('.gz') ? '.gz' : ''}`);
+      await writeFile(copy, bytes);
+      await utimes(copy, 0, 0);
+      await ship(world, [...files, copy]);
+    },
+  },
+];
+
+/** What logrotate does with delaycompress: the oldest plain log that is not the last rotated one becomes a gzip, then goes. */
+async function gzipOldest(world: World, choice: Choice): Promise<void> {
+  const directory = logDir(world, choice);
+  const names = (await readdir(directory)).filter((name) => name.startsWith('access.log.') && !name.endsWith('.gz'));
+  const times = await Promise.all(names.map(async (name) => ({ name, mtimeMs: (await stat(join(directory, name))).mtimeMs })));
+  const candidates = times.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, -1);
+  const oldest = candidates.find(({ mtimeMs }) => Date.now() - mtimeMs > 2000);
+  if (!oldest) return;
+  const path = join(directory, oldest.name);
+  try {
+    await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}.gz`));
+    await unlink(path);
+  } catch {
+    // The disk may be full: then the plain one stays.
+    await unlink(`${path}.gz`).catch(() => {});
+  }
+}

@@ -1,0 +1,126 @@
+import { createPool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { ensureAlias, ensureCampaign, ensureLink, ensureRecipient, urls } from '../../cli/author.ts';
+import type { System } from '../../stack/system.ts';
+import type { Issued } from '../support/judge.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import type { Random } from './random.ts';
+
+// Recipients: a bounded stream of hits of every kind, some hundred a second, for as long as the run lasts.
+
+export interface Campaign {
+  issued: Map<string, Issued>;
+  clicks: { path: string; target: string }[];
+  opens: string[];
+}
+
+export interface Outages {
+  redirects: number;
+  /** Redirects of known links that failed while no fault touched their nginx. */
+  failed: { at: number; edge: number; what: string }[];
+  /** The same while one did: nobody can answer then. */
+  excused: number;
+  longestOutageMs: number;
+}
+
+export async function makeCampaign(system: System): Promise<Campaign> {
+  const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'chaos' });
+  const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
+  const make = urls('', slugs);
+  const campaign: Campaign = { issued: new Map(), clicks: [], opens: [] };
+  const { id } = await ensureCampaign(pool, 'chaos', undefined);
+  const pixel = await ensureLink(pool, id, { kind: 'pixel' });
+  const people = [0];
+  for (let i = 0; i < 60; i++) people.push(await ensureRecipient(pool, `person${i}@example.com`));
+  for (let i = 0; i < 5; i++) {
+    const target = `https://www.example.com/${i}?a=%20&b=ü`;
+    const link = await ensureLink(pool, id, { kind: 'url', target });
+    await ensureAlias(pool, `alias-${i}`, link);
+    campaign.clicks.push({ path: make.alias(`alias-${i}`), target });
+    for (const recipient of people) {
+      campaign.issued.set(slugs.encode({ link, recipient }), { link, recipient });
+      campaign.clicks.push({ path: make.click(link, recipient), target });
+    }
+  }
+  for (const recipient of people) {
+    campaign.issued.set(slugs.encode({ link: pixel, recipient }), { link: pixel, recipient });
+    campaign.opens.push(make.pixel(pixel, recipient));
+  }
+  await pool.end();
+  return campaign;
+}
+
+const AGENTS = [
+  'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+  'Googlebot/2.1 (+http://www.google.com/bot.html)',
+  Buffer.from([0x4d, 0xff, 0xc3, 0x28, 0x5c, 0x2e]),
+  `long ${'y'.repeat(3000)}`,
+];
+
+/** Starts the load; `excused` says whether a fault touches the nginx of an edge right now. */
+export function startLoad(options: {
+  ports: readonly number[];
+  campaign: Campaign;
+  random: Random;
+  perSecond: number;
+  excused: (edge: number) => boolean;
+}): {
+  outages: Outages;
+  stop: () => Promise<void>;
+} {
+  const { ports, campaign, random, perSecond, excused } = options;
+  const outages: Outages = { redirects: 0, failed: [], excused: 0, longestOutageMs: 0 };
+  const failingSince = ports.map((): number | undefined => undefined);
+  const underWay = new Set<Promise<void>>();
+  let n = 0;
+
+  async function one(): Promise<void> {
+    const edge = random.whole(0, ports.length - 1);
+    const port = ports[edge] as number;
+    const headers = {
+      'X-Forwarded-For': `${1 + (n % 200)}.${(n >> 8) % 256}.${n % 256}.9`,
+      'User-Agent': AGENTS[n++ % AGENTS.length] as string | Buffer,
+    };
+    const kind = random.whole(0, 19);
+    if (kind < 12) await click(edge, port, headers);
+    else if (kind < 18) await rawRequest(port, kind === 17 ? 'HEAD' : 'GET', random.pick(campaign.opens), headers).catch(() => {});
+    else if (kind === 18) await rawRequest(port, 'GET', `/r/0${n % 10}forgedForgedForge.gif`, headers).catch(() => {});
+    else await rawRequest(port, 'POST', random.pick(campaign.clicks).path, headers).catch(() => {});
+  }
+
+  async function click(edge: number, port: number, headers: Record<string, string | Buffer>): Promise<void> {
+    const { path, target } = random.pick(campaign.clicks);
+    const excusedBefore = excused(edge);
+    const began = performance.now();
+    outages.redirects++;
+    const answer = await rawRequest(port, 'GET', path, headers).catch((error: unknown) => String(error));
+    const good =
+      typeof answer !== 'string' &&
+      answer.status === 302 &&
+      Buffer.from(answer.headers.get('location') ?? '', 'latin1').toString() === target;
+    if (good) {
+      const since = failingSince[edge];
+      if (since !== undefined) outages.longestOutageMs = Math.max(outages.longestOutageMs, began - since);
+      failingSince[edge] = undefined;
+      return;
+    }
+    failingSince[edge] ??= began;
+    if (excusedBefore || excused(edge)) outages.excused++;
+    else outages.failed.push({ at: Date.now(), edge, what: typeof answer === 'string' ? answer : `status ${answer.status}` });
+  }
+
+  const timer = setInterval(() => {
+    for (let i = 0; i < perSecond / 20; i++) {
+      if (underWay.size > 200) return;
+      const done = one().finally(() => underWay.delete(done));
+      underWay.add(done);
+    }
+  }, 50);
+  return {
+    outages,
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(underWay);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { table } from '../../cli/output.ts';
+import { locate } from '../../stack/debian.ts';
+import { FAULTS } from './faults.ts';
+import { type Outcome, runChaos } from './run.ts';
+
+const program = new Command('test:chaos')
+  .description('Runs the whole system under load and faults, and judges that every hit was counted exactly once.')
+  .option('--seed <number>', 'the plan of faults (default: random, printed)')
+  .option('--minutes <number>', 'how long faults go on', '1')
+  .option('--only <fault>', `one of: ${FAULTS.map(({ name }) => name).join(', ')}`)
+  .option('--keep', 'keep the data directory for looking into')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  npm run test:chaos\n  npm run test:chaos -- --seed 7 --minutes 3\n  npm run test:chaos -- --only shard-put-back',
+  )
+  .parse();
+const options = program.opts<{ seed?: string; minutes: string; only?: string; keep?: boolean }>();
+
+const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(options.seed);
+const minutes = Number(options.minutes);
+if (!Number.isInteger(seed) || seed < 0) program.error('error: --seed takes a whole number from 0 on', { exitCode: 2 });
+if (!(minutes > 0 && minutes <= 60)) program.error('error: --minutes takes a number up to 60', { exitCode: 2 });
+if (options.only !== undefined && !FAULTS.some(({ name }) => name === options.only))
+  program.error(`error: there is no fault '${options.only}'`, { exitCode: 2 });
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+await locate('nats-server', say);
+await locate('nginx', say);
+const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-chaos-'));
+say(`seed ${seed}, ${minutes} min${options.only === undefined ? '' : `, only ${options.only}`}, data in ${dataDir}`);
+const outcome = await runChaos({ seed, minutes, only: options.only, dataDir, say });
+const good = report(outcome);
+if (options.keep) say(`kept ${dataDir}`);
+else await rm(dataDir, { recursive: true, force: true });
+process.exitCode = good ? 0 : 1;
+
+function report({ verdict, injected, redirects, failedRedirects, excusedRedirects, longestOutageMs, peakMemory }: Outcome): boolean {
+  say('');
+  say(table(['fault', 'times'], [...injected].sort(([a], [b]) => (a < b ? -1 : 1))));
+  say('');
+  say(
+    table(
+      [
+        'hits',
+        'lost',
+        'doubled',
+        'misplaced',
+        'altered',
+        'dead letters',
+        'skipped',
+        'redirects',
+        'failed',
+        'failed while nginx was touched',
+        'longest outage',
+      ],
+      [
+        [
+          verdict.hits,
+          verdict.lost,
+          verdict.doubled,
+          verdict.misplaced,
+          verdict.altered,
+          verdict.deadLetters,
+          verdict.skipped,
+          redirects,
+          failedRedirects.length,
+          excusedRedirects,
+          `${(longestOutageMs / 1000).toFixed(1)} s`,
+        ],
+      ],
+    ),
+  );
+  say('');
+  say(
+    table(
+      ['part', 'peak MB'],
+      [...peakMemory].map(([name, bytes]) => [name, Math.round(bytes / 1e6)]),
+    ),
+  );
+  for (const problem of verdict.problems.slice(0, 20)) say(`WRONG  ${problem}`);
+  for (const { at, edge, what } of failedRedirects.slice(0, 20))
+    say(`WRONG  a redirect failed at ${new Date(at).toISOString()} on edge ${edge + 1}: ${what}`);
+  const big = [...peakMemory].filter(([, bytes]) => bytes > 250e6);
+  for (const [name, bytes] of big) say(`WRONG  ${name} took ${Math.round(bytes / 1e6)} MB`);
+  const good =
+    verdict.problems.length + verdict.lost + verdict.doubled + verdict.misplaced + verdict.altered + failedRedirects.length + big.length ===
+    0;
+  say(`\n${good ? 'every hit exactly once' : 'NOT every promise was kept'}`);
+  return good;
+}

@@ -1,0 +1,137 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { choose, type Choice, FAULTS, type Fault } from './faults.ts';
+import { makeCampaign, startLoad } from './load.ts';
+import { createRandom, type Random } from './random.ts';
+import { judge, type Verdict } from './verdict.ts';
+import { createWorld, peakMemory, sleep, type World } from './world.ts';
+
+// One chaos run: load all the time, faults one after the other and sometimes two at once, then quiet, then judgement.
+
+const PER_SECOND = 120;
+const PATIENCE_MS = 120_000;
+
+export interface Step {
+  pauseMs: number;
+  fault: Fault;
+  choice: Choice;
+  /** Whether the next step may begin before this one has ended. */
+  alone: boolean;
+}
+
+export interface Outcome {
+  seed: number;
+  injected: Map<string, number>;
+  verdict: Verdict;
+  redirects: number;
+  failedRedirects: { at: number; edge: number; what: string }[];
+  excusedRedirects: number;
+  longestOutageMs: number;
+  /** Peak resident bytes, by part. */
+  peakMemory: Map<string, number>;
+}
+
+/** The same seed gives the same plan, whatever happens while it is carried out. */
+export function makePlan(random: Random, only: string | undefined, steps: number): Step[] {
+  const faults = FAULTS.filter(({ name }) => only === undefined || name === only);
+  // Every fault once before any comes again.
+  const order: Fault[] = [];
+  while (order.length < steps) {
+    const round = [...faults];
+    while (round.length > 0) order.push(round.splice(random.whole(0, round.length - 1), 1)[0] as Fault);
+  }
+  return order
+    .slice(0, steps)
+    .map((fault) => ({ pauseMs: random.whole(100, 1200), fault, choice: choose(random), alone: random.next() < 0.4 }));
+}
+
+export async function runChaos(options: {
+  seed: number;
+  minutes: number;
+  only: string | undefined;
+  dataDir: string;
+  say: (text: string) => void;
+}): Promise<Outcome> {
+  const { seed, minutes, only, dataDir, say } = options;
+  const plan = makePlan(createRandom(seed), only, Math.ceil(minutes * 120));
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { recursive: true });
+  const world = await createWorld(dataDir, createRandom(seed ^ 0x5bd1e995));
+  const memory = watchMemory(world);
+  try {
+    const campaign = await makeCampaign(world.system);
+    await sleep(2500);
+    const load = startLoad({
+      ports: world.system.ports.edges,
+      campaign,
+      random: createRandom(seed ^ 0x2545f491),
+      perSecond: PER_SECOND,
+      excused: (edge) => world.excusedEdges.has(edge),
+    });
+    const injected = await inject(world, plan, minutes * 60_000, say);
+    await load.stop();
+    say('quiet: waiting for every byte to be committed');
+    const verdict = await judge(world, campaign.issued, PATIENCE_MS);
+    const { outages } = load;
+    return {
+      seed,
+      injected,
+      verdict,
+      redirects: outages.redirects,
+      failedRedirects: outages.failed,
+      excusedRedirects: outages.excused,
+      longestOutageMs: outages.longestOutageMs,
+      peakMemory: memory.peaks,
+    };
+  } finally {
+    memory.stop();
+    await world.stop();
+  }
+}
+
+async function inject(world: World, plan: readonly Step[], durationMs: number, say: (text: string) => void): Promise<Map<string, number>> {
+  const injected = new Map<string, number>();
+  const began = performance.now();
+  const touched = new Set<string>();
+  const underWay = new Set<Promise<void>>();
+  for (const [i, { pauseMs, fault, choice, alone }] of plan.entries()) {
+    if (performance.now() - began > durationMs) break;
+    await sleep(pauseMs);
+    const needs = fault.touches(choice);
+    while (needs.some((name) => touched.has(name))) await Promise.race(underWay);
+    for (const name of needs) touched.add(name);
+    const at = ((performance.now() - began) / 1000).toFixed(1).padStart(6);
+    const done = (async () => {
+      const remark = await fault.run(world, choice);
+      injected.set(fault.name, (injected.get(fault.name) ?? 0) + 1);
+      const took = ((performance.now() - began) / 1000 - Number(at)).toFixed(1);
+      say(`${at} s  #${i + 1}  ${fault.name}  (${needs.join(' ')})  ${took} s${remark ? `  ${remark}` : ''}`);
+    })()
+      .catch((error: unknown) => {
+        // Whatever the harness could not do must not pass for a fault that was survived.
+        throw new Error(
+          `fault #${i + 1} ${fault.name} could not be carried out: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
+      })
+      .finally(() => {
+        for (const name of needs) touched.delete(name);
+        underWay.delete(done);
+      });
+    underWay.add(done);
+    done.catch(() => {});
+    if (alone) await done;
+  }
+  await Promise.all(underWay);
+  return injected;
+}
+
+function watchMemory(world: World): { peaks: Map<string, number>; stop: () => void } {
+  const peaks = new Map<string, number>();
+  const timer = setInterval(() => {
+    for (const { name, running } of world.system.members) {
+      if (!running || !/^(log-agent|event-worker|backend)/.test(name)) continue;
+      void peakMemory(running.pid).then((bytes) => peaks.set(name, Math.max(peaks.get(name) ?? 0, bytes)));
+    }
+  }, 500);
+  return { peaks, stop: () => clearInterval(timer) };
+}
