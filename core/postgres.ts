@@ -20,6 +20,8 @@ export function createPool(url: string, options: { max: number; name: string; qu
   });
   // An idle connection that breaks is simply replaced; who holds one gets the error from its own query.
   pool.on('error', () => {});
+  // The same for one that breaks between two queries of a transaction: the next query says so.
+  pool.on('connect', (client) => void client.on('error', () => {}));
   return pool;
 }
 
@@ -39,6 +41,7 @@ export function classify(error: unknown): Failure {
   const code = codeOf(error);
   if (code === undefined) return 'retry';
   if (RETRYABLE_CODES.includes(code) || RETRYABLE_CLASSES.includes(code.slice(0, 2))) return 'retry';
+  if (code === '23514' && (error as { constraint?: string }).constraint === undefined) return 'fatal';
   if (POISON_CLASSES.includes(code.slice(0, 2))) return 'poison';
   return 'fatal';
 }

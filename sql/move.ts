@@ -64,6 +64,8 @@ async function columnsOf(client: pg.Client, table: string): Promise<string> {
 
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url, application_name: 'clickledger shard move', connectionTimeoutMillis: 10_000 });
+  // What breaks the connection is said by the next query.
+  client.on('error', () => {});
   await client.connect();
   return client;
 }

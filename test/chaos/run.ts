@@ -69,8 +69,10 @@ export async function runChaos(options: {
     });
     const injected = await inject(world, plan, minutes * 60_000, say);
     await load.stop();
+    await world.lookForCrashes();
     say('quiet: waiting for every byte to be committed');
     const verdict = await judge(world, campaign.issued, PATIENCE_MS);
+    verdict.problems.push(...world.crashed.map((what) => `${what}, though nothing was done to it`));
     const { outages } = load;
     return {
       seed,

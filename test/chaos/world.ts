@@ -39,6 +39,10 @@ export interface World {
   owner(database: string, sql: string): Promise<pg.QueryResult<Record<string, unknown>>>;
   databaseOf(shard: string): string;
   withStreams<T>(work: (streams: JetStreamManager, connection: NatsConnection) => Promise<T>): Promise<T>;
+  /** Parts that ended though nobody ended them: a crash that a restart would hide. */
+  readonly crashed: string[];
+  /** Adds to `crashed` whatever should run and does not. */
+  lookForCrashes(): Promise<void>;
   /** Hard links to every generation of plain log that ever was. */
   readonly keepDirs: readonly string[];
   stop(): Promise<void>;
@@ -100,10 +104,15 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     },
     smallDisk,
     keepDirs,
+    crashed: [],
+    async lookForCrashes() {
+      for (const member of running.members) await noteCrash(member, world.crashed);
+    },
     async crash(name) {
       await world.whileDown(name, async () => {});
     },
     async whileDown(name, work) {
+      await noteCrash(running.member(name), world.crashed);
       await running.member(name).running?.kill();
       await work();
       await startAgain(running.member(name));
@@ -148,6 +157,11 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     },
   };
   return world;
+}
+
+async function noteCrash({ name, running }: Member, crashed: string[]): Promise<void> {
+  const how = running && (await Promise.race([running.ended, sleep(0)]));
+  if (how) crashed.push(`${name} ${how}`);
 }
 
 /** A member may need several tries while others are down: a backend without Postgres and snapshot, say. */
