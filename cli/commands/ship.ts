@@ -10,6 +10,8 @@ import { prepareShipment, SHIPPING_SETTINGS, type Shipment } from '../shipping.t
 
 /** Without any progress for this long, something is not running. */
 const STALLED_MS = 60_000;
+/** How long the ledgers may take to answer at first. */
+const ANSWER_MS = 15_000;
 
 interface Missing {
   gen: string;
@@ -56,9 +58,11 @@ export function addShip(program: Command): void {
 async function missingOf({ logs, ledgers }: Shipment, shards: readonly string[]): Promise<Missing[]> {
   const missing: Missing[] = [];
   for (const shard of shards) {
-    const state = await ledgers.ask(
-      shard,
-      logs.generations.map(({ id }) => id),
+    const state = await patiently(() =>
+      ledgers.ask(
+        shard,
+        logs.generations.map(({ id }) => id),
+      ),
     );
     if (!state) throw new ClickledgerError('unavailable', `no worker of shard ${shard} answers: is one running (\`clickledger status\`)?`);
     for (const { id, size } of logs.generations) {
@@ -69,6 +73,16 @@ async function missingOf({ logs, ledgers }: Shipment, shards: readonly string[])
     }
   }
   return missing;
+}
+
+/** A worker that is just being restarted, or has just lost its database, answers a moment later. */
+async function patiently<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
+  const deadline = performance.now() + ANSWER_MS;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined || performance.now() > deadline) return answer;
+    await sleep(500);
+  }
 }
 
 async function shipAll({ agent }: Shipment, signal: AbortSignal, stopped: Promise<void>): Promise<void> {
