@@ -1,7 +1,8 @@
 import { AckPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { consumerName, eventsSubject, STREAM, STREAM_SUBJECTS } from '../core/subjects.ts';
 
-const ACK_WAIT_NS = 30_000_000_000;
+// How long the messages of a killed worker wait for another. A commit that takes longer is only delivered twice, and dropped the second time.
+const ACK_WAIT_NS = 10_000_000_000;
 const MAX_ACK_PENDING = 512;
 const NOT_FOUND = [404];
 
