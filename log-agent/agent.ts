@@ -4,7 +4,7 @@ import type { ShardMap } from '../core/shards.ts';
 import { sleep } from '../core/shutdown.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { Ledgers } from './confirm.ts';
-import type { Follower, Generation } from './follow.ts';
+import type { Generation, Logs } from './follow.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
 import { deleteReleased } from './release.ts';
@@ -22,17 +22,20 @@ export interface Agent {
   run(signal: AbortSignal): Promise<void>;
   /** What is wrong while it goes on. */
   degraded(): string[];
+  /** Bytes not committed, over all generations and shards; undefined while a ledger has not answered. Zero also means: all closed. */
+  left(): number | undefined;
 }
 
 export function createAgent(deps: {
-  follower: Follower;
+  follower: Logs;
   shipper: Shipper;
   ledgers: Ledgers;
   publisher: Publisher;
   shards: ShardMap;
   metrics: AgentMetrics;
   log: Logger;
-  stateDir: string;
+  /** Undefined: nothing is kept for the next start. */
+  stateDir: string | undefined;
   pollMs: number;
   keepLogsMs: number;
 }): Agent {
@@ -100,6 +103,7 @@ export function createAgent(deps: {
   async function confirm(shard: string, all: boolean): Promise<void> {
     const asked = follower.generations.filter((generation) => all || isOpen(generation, shard)).map(({ id }) => id);
     if (asked.length === 0) return;
+    for (const gen of asked) shipper.coverage(gen, shard).asking();
     const state = await ledgers.ask(shard, asked);
     if (!state) {
       silent.add(shard);
@@ -140,7 +144,7 @@ export function createAgent(deps: {
   }
 
   async function saveCheckpoint(): Promise<void> {
-    if (incarnation === undefined) return;
+    if (incarnation === undefined || stateDir === undefined) return;
     const inFlight: Checkpoint['inFlight'] = {};
     for (const { id } of follower.generations) {
       for (const shard of names) {
@@ -178,13 +182,25 @@ export function createAgent(deps: {
 
   return {
     async run(signal) {
-      checkpoint = await readCheckpoint(stateDir);
+      if (stateDir !== undefined) checkpoint = await readCheckpoint(stateDir);
       await scan();
       await Promise.all([shipping(signal), confirming(signal)]);
       await shipper.flush(true);
       await publisher.drained();
       await saveCheckpoint();
       await follower.close();
+    },
+    left() {
+      let bytes = 0;
+      for (const { id, size } of follower.generations) {
+        for (const shard of names) {
+          const coverage = shipper.coverage(id, shard);
+          if (!coverage.known) return undefined;
+          // One byte more for a generation whose size the ledger does not know yet.
+          bytes += sizeOf(subtract([[0, size]], coverage.committed)) + (coverage.settled(size) ? 0 : 1);
+        }
+      }
+      return bytes;
     },
     degraded() {
       const problems = [...silent].map((shard) => `the ledger of shard ${shard} does not answer`);

@@ -16,6 +16,8 @@ interface Flight {
   closes: boolean;
   /** The message's sequence in the stream; undefined until JetStream has stored it. */
   sequence: number | undefined;
+  /** Whether it was stored before the question that is on its way: only then must the stream that was looked at have it. */
+  asked: boolean;
 }
 
 /** How far the shard's consumer is: everything at or below `floor` has been acked, `last` is the stream's last sequence. */
@@ -68,7 +70,7 @@ export class Coverage {
 
   /** Says that a message goes out; `stored` or `failed` must follow. */
   publishing(ranges: Ranges, closes = false): { stored: (sequence: number) => void; failed: () => void } {
-    const flight: Flight = { ranges, closes, sequence: undefined };
+    const flight: Flight = { ranges, closes, sequence: undefined, asked: false };
     this.#flights.push(flight);
     this.#taken = undefined;
     return {
@@ -85,8 +87,13 @@ export class Coverage {
   /** After a restart: these ranges were published by the agent's earlier life, at or before this sequence. */
   resume(ranges: Ranges, sequence: number): void {
     if (ranges.length === 0) return;
-    this.#flights.push({ ranges, closes: false, sequence });
+    this.#flights.push({ ranges, closes: false, sequence, asked: true });
     this.#taken = undefined;
+  }
+
+  /** Says that the ledger is about to be asked, and the stream to be looked at. */
+  asking(): void {
+    for (const flight of this.#flights) flight.asked = flight.sequence !== undefined;
   }
 
   /** Takes the ledger's answer. `progress` must have been asked before the ledger was, or a message in between would look lost. */
@@ -96,7 +103,8 @@ export class Coverage {
     this.recordedSize = recordedSize;
     this.#flights = this.#flights.filter((flight) => {
       const arrived = flight.closes ? recordedSize !== null : covered(flight, committed);
-      const lost = flight.sequence !== undefined && (flight.sequence <= progress.floor || flight.sequence > progress.last);
+      const { sequence, asked } = flight;
+      const lost = sequence !== undefined && (sequence <= progress.floor || (asked && sequence > progress.last));
       return !arrived && !lost;
     });
     this.#taken = undefined;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
@@ -55,8 +56,11 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
   function originOf(ip: string): Origin {
     const cached = origins.get(ip);
     if (cached) return cached;
-    const known = ipaddr.isValid(ip);
-    const origin = { country: known ? countryIn(database.get(ip)) : null, net: known ? labelOf(ipaddr.process(ip), networks) : null };
+    // An IPv4 address that comes mapped into IPv6 is looked up as what it is.
+    const address = isIP(ip) === 0 ? undefined : ipaddr.process(ip);
+    const origin = address
+      ? { country: countryIn(database.get(address.toString())), net: labelOf(address, networks) }
+      : { country: null, net: null };
     origins.set(ip, origin);
     return origin;
   }

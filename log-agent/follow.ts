@@ -26,6 +26,14 @@ export interface Generation {
   readonly paths: readonly string[];
 }
 
+/** What an agent ships: the generations of a log directory (Follower), or some old logs (openWholeLogs). */
+export interface Logs {
+  readonly generations: readonly Generation[];
+  scan(): Promise<void>;
+  release(needed: (gen: string) => boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Something worth telling an operator. */
 export type FollowEvent = 'truncated' | 'grew-after-final' | 'deleted-unread' | 'unreadable';
 
@@ -39,7 +47,7 @@ export interface FollowerOptions {
   onEvent?: (event: FollowEvent, path: string | undefined) => void;
 }
 
-export class Follower {
+export class Follower implements Logs {
   readonly #directory: string;
   readonly #now: () => number;
   readonly #quietMs: number;
@@ -78,12 +86,12 @@ export class Follower {
   }
 
   /**
-   * Lets go of deleted files that hold nothing anybody still needs, so that their space is freed.
-   * `needed` says whether a generation is not yet committed everywhere.
+   * Lets go of deleted files that hold nothing anybody still needs, so that their space is freed: not before they are final, for
+   * nginx may write to a file whose name is gone. `needed` says whether a generation is not yet committed everywhere.
    */
   async release(needed: (gen: string) => boolean): Promise<void> {
     for (const [key, file] of this.#plain) {
-      if (!file.deleted || (file.identity && needed(file.identity.gen))) continue;
+      if (!file.deleted || (file.identity && (!file.final || needed(file.identity.gen)))) continue;
       if (!file.identity && file.size > 0) this.#onEvent('deleted-unread', file.path);
       this.#plain.delete(key);
       await file.close();
@@ -182,18 +190,25 @@ export class Follower {
     }
   }
 
-  /** The live file is the newest whatever it says; the others are ordered by the time of their first line. */
+  /** The live file is the newest whatever it says; the others are ordered by the time of their first line. Copies are no generations. */
   #judgeFinality(): void {
-    const live = join(this.#directory, LIVE);
-    const rotated = [...this.#plain.values(), ...this.#gzip.values()].filter((source) => source.path !== live && source.size > 0);
+    const sources = [...this.#plain.values(), ...this.#gzip.values()];
+    const live = sources.find((source) => this.#isLive(source));
+    const rotated = sources.filter((source) => source !== live && source.size > 0);
     rotated.sort((a, b) => startOf(b) - startOf(a));
-    const seen = new Set<string>();
+    const newer = new Set<string>();
+    if (live) newer.add(live.identity?.gen ?? 'live');
     for (const source of rotated) {
-      const rotations = 1 + seen.size;
-      seen.add(source.identity?.gen ?? `nameless ${rotations}`);
+      const gen = source.identity?.gen ?? `nameless ${newer.size}`;
+      const rotations = newer.has(gen) ? newer.size - 1 : newer.size;
+      newer.add(gen);
       const quiet = this.#now() - source.mtimeMs >= this.#quietMs;
       if (source instanceof PlainFile && !source.final && rotations >= 2 && quiet) source.finish();
     }
+  }
+
+  #isLive(source: Source): boolean {
+    return source.path === join(this.#directory, LIVE);
   }
 
   #collect(): void {
@@ -206,7 +221,7 @@ export class Follower {
     this.#generations = Array.from(byId, ([id, sources]) => {
       // Copies and gzips are as good as the file itself, if they have all of it. Plain ones come first and read best.
       const source = sources.reduce((best, other) => (other.size > best.size ? other : best));
-      const final = sources.some((other) => other.final && other.size === source.size);
+      const final = sources.some((other) => other.final && other.size === source.size) && !sources.some((other) => this.#isLive(other));
       const paths = sources.flatMap((other) => (other.path === undefined ? [] : [other.path]));
       return { id, size: source.size, final, mtimeMs: source.mtimeMs, source, paths, startedAt: startOf(source) };
     }).sort((a, b) => a.startedAt - b.startedAt);

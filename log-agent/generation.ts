@@ -7,7 +7,7 @@ import { createIdentifier, type Identity } from './identity.ts';
 
 // Where the bytes of a generation come from: a plain file that nginx may still be writing, or a gzip that is whole.
 
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 512 * 1024;
 const NEWLINE = 10;
 
 /**
@@ -57,6 +57,7 @@ export class PlainFile implements Source {
   deleted = false;
   readonly #file: FileHandle;
   #identifier = createIdentifier();
+  #namedAtEnd = false;
 
   constructor(file: FileHandle, path: string) {
     this.#file = file;
@@ -79,15 +80,32 @@ export class PlainFile implements Source {
   /** Says that nothing will be appended; a file without any request id is then known by all its bytes. */
   finish(): void {
     this.final = true;
-    if (!this.identity && this.size > 0 && this.#identifier.taken === this.size) this.identity = this.#identifier.end();
+    if (this.identity || this.size === 0 || this.#identifier.taken !== this.size) return;
+    this.identity = this.#identifier.end();
+    this.#namedAtEnd = true;
   }
 
-  /** Takes `finish` back: somebody did append. */
+  /** Takes `finish` back: somebody did append. Then a name made of all bytes was wrong, too. */
   reopen(): void {
+    if (this.#namedAtEnd) this.#forget();
     this.final = false;
   }
 
   async read(from: number, to: number): Promise<Chunk> {
+    try {
+      return await this.#read(from, to);
+    } catch (error) {
+      // Let go of while it was read, because meanwhile everybody had everything.
+      if (codeOf(error) === 'EBADF') return { kind: 'gone' };
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  async #read(from: number, to: number): Promise<Chunk> {
     const end = Math.min(to, this.size);
     let bytes = await this.#readAt(from, Math.min(READ_BYTES, end - from));
     let chunk = cut(bytes, from, from + bytes.length === end && (this.final || end < this.size));
@@ -105,10 +123,6 @@ export class PlainFile implements Source {
     return chunk;
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
-  }
-
   async #readAt(position: number, length: number): Promise<Buffer> {
     if (length <= 0) return Buffer.alloc(0);
     const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, position);
@@ -116,15 +130,16 @@ export class PlainFile implements Source {
   }
 
   async #headIsSame(): Promise<boolean> {
-    if (!this.identity) return true;
-    const head = await this.#readAt(0, this.identity.head.length);
-    return head.equals(this.identity.head);
+    const known = this.identity?.head ?? this.#identifier.head;
+    const head = await this.#readAt(0, known.length);
+    return head.equals(known);
   }
 
   #forget(): void {
     this.identity = undefined;
     this.final = false;
     this.#identifier = createIdentifier();
+    this.#namedAtEnd = false;
   }
 
   async #identify(): Promise<void> {
@@ -173,10 +188,7 @@ export class GzipFile implements Source {
   async read(from: number, to: number): Promise<Chunk> {
     if (this.path === undefined) return { kind: 'gone' };
     if (!this.#stream || from < this.#position) {
-      await this.close();
-      this.#stream = decompress(this.path)[Symbol.asyncIterator]();
-      this.#position = 0;
-      this.#rest = Buffer.alloc(0);
+      if (!(await this.#restart(this.path))) return { kind: 'gone' };
     }
     const end = Math.min(to, this.size);
     const want = Math.min(READ_BYTES, end - from);
@@ -191,9 +203,12 @@ export class GzipFile implements Source {
     let bytes = this.#rest.subarray(from - this.#position, from - this.#position + want);
     let chunk = cut(bytes, from, from + want === end);
     while (chunk.kind === 'wait' && from + bytes.length < end) {
-      const next = await this.#next();
-      if (!next) return { kind: 'gone' };
-      this.#rest = Buffer.concat([this.#rest, next]);
+      // What was collected may already reach further than what was wanted of it.
+      if (this.#position + this.#rest.length === from + bytes.length) {
+        const next = await this.#next();
+        if (!next) return { kind: 'gone' };
+        this.#rest = Buffer.concat([this.#rest, next]);
+      }
       bytes = this.#rest.subarray(from - this.#position, Math.min(this.#rest.length, end - this.#position));
       const newline = bytes.indexOf(NEWLINE);
       if (newline >= 0) chunk = { kind: 'long', from, to: from + newline + 1, bytes: bytes.subarray(0, newline + 1) };
@@ -206,6 +221,23 @@ export class GzipFile implements Source {
     const stream = this.#stream;
     this.#stream = undefined;
     await stream?.return?.();
+  }
+
+  /** Begins again. False: the name has gone to another file since the last look, as numbered ones do when they move up. */
+  async #restart(path: string): Promise<boolean> {
+    await this.close();
+    this.#stream = decompress(path)[Symbol.asyncIterator]();
+    this.#position = 0;
+    this.#rest = Buffer.alloc(0);
+    const { head } = this.identity;
+    while (this.#rest.length < head.length) {
+      const next = await this.#next();
+      if (!next) break;
+      this.#rest = Buffer.concat([this.#rest, next]);
+    }
+    if (this.#rest.subarray(0, head.length).equals(head)) return true;
+    await this.close();
+    return false;
   }
 
   async #next(): Promise<Buffer | undefined> {

@@ -24,12 +24,15 @@ export interface Identifier {
   end(): Identity;
   /** How many bytes it has taken. */
   readonly taken: number;
+  /** The first of them, as `Identity` has them. */
+  readonly head: Buffer;
 }
 
 export function createIdentifier(): Identifier {
   const sum: Hash = createHash('sha256');
   let head: Buffer = Buffer.alloc(0);
   let line: Buffer = Buffer.alloc(0);
+  let lineBytes = 0;
   let taken = 0;
 
   function identity(startedAt: number): Identity {
@@ -43,21 +46,29 @@ export function createIdentifier(): Identifier {
       let start = 0;
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
         const part = bytes.subarray(start, end + 1);
-        const text = (line.length > 0 ? Buffer.concat([line, part]) : part).toString('latin1');
         sum.update(part);
+        // A line that long carries no id that counts, or it would depend on where the pieces are cut; its bytes still do.
+        if (lineBytes + part.length <= MAX_SEARCHED_LINE_BYTES) {
+          const text = (line.length > 0 ? Buffer.concat([line, part]) : part).toString('latin1');
+          // With its comma: where the line is glued to a torn one, that may end within its time.
+          if (CARRIES_ID.test(text)) return identity(Number(/"t":(\d+(?:\.\d+)?),/.exec(text)?.[1] ?? 0));
+        }
         line = Buffer.alloc(0);
-        if (CARRIES_ID.test(text)) return identity(Number(/"t":(\d+(?:\.\d+)?)/.exec(text)?.[1] ?? 0));
+        lineBytes = 0;
         start = end + 1;
       }
       const rest = bytes.subarray(start);
       sum.update(rest);
-      // A line that long carries no id that counts; its bytes still do.
-      if (line.length < MAX_SEARCHED_LINE_BYTES) line = Buffer.concat([line, rest]);
+      lineBytes += rest.length;
+      if (lineBytes <= MAX_SEARCHED_LINE_BYTES) line = Buffer.concat([line, rest]);
       return undefined;
     },
     end: () => identity(0),
     get taken() {
       return taken;
+    },
+    get head() {
+      return head;
     },
   };
 }

@@ -44,9 +44,10 @@ export function splitLines(bytes: Buffer, base: number, onLine: (line: Line) => 
       onFragment(fragment(bytes.subarray(start, next), base + start, 'too-long'));
     } else {
       const text = bytes.toString('utf8', start, end);
-      const at = text.lastIndexOf(LINE_START);
-      if (at === 0) onLine({ off: base + start, text });
-      else if (at < 0) onFragment(fragment(bytes.subarray(start, next), base + start, reasonOf(text)));
+      // Searched from behind the first character: a whole line has the constant at its start and nowhere else.
+      const again = text.indexOf(LINE_START, 1);
+      if (again < 0 && text.startsWith(LINE_START)) onLine({ off: base + start, text });
+      else if (again < 0) onFragment(fragment(bytes.subarray(start, next), base + start, reasonOf(text)));
       else splitGlued(bytes.subarray(start, next), base + start, onLine, onFragment);
     }
     start = next;

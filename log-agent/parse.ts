@@ -32,7 +32,7 @@ const LATEST_S = Date.UTC(2100, 0) / 1000;
 export function parseLine(text: string): Parsed {
   let line: Record<string, unknown>;
   try {
-    line = JSON.parse(text) as Record<string, unknown>;
+    line = (JSON.parse(text) ?? {}) as Record<string, unknown>;
   } catch {
     return { dead: 'not-json' };
   }

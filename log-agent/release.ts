@@ -4,6 +4,7 @@ import type { Logger } from '../core/log.ts';
 import { covers } from '../core/ranges.ts';
 import type { Ledgers } from './confirm.ts';
 import type { Generation } from './follow.ts';
+import { GzipFile, openPlain, PlainFile } from './generation.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Shipper } from './ship.ts';
 
@@ -27,10 +28,30 @@ export async function deleteReleased(deps: {
     if (!final || now() - mtimeMs < keepLogsMs || !shards.every((shard) => shipper.coverage(id, shard).settled(size))) continue;
     if (!(await committedEverywhere(generation, shards, ledgers))) continue;
     for (const path of paths) {
-      await unlink(path);
-      metrics.deletedLogs.inc();
-      log.info({ gen: id, file: basename(path), size }, 'deleted a log that every shard has committed');
+      try {
+        if (!(await holds(path, generation))) continue;
+        await unlink(path);
+        metrics.deletedLogs.inc();
+        log.info({ gen: id, file: basename(path), size }, 'deleted a log that every shard has committed');
+      } catch (error) {
+        log.warn({ err: error, gen: id, file: basename(path) }, 'a log that every shard has committed cannot be deleted');
+      }
     }
+  }
+}
+
+/** Whether the name still stands for this generation: numbered ones may have moved up since the last look. */
+async function holds(path: string, { id, size }: Generation): Promise<boolean> {
+  if (path.endsWith('.gz')) return (await GzipFile.scan(path))?.identity.gen === id;
+  const opened = await openPlain(path);
+  if (!opened) return false;
+  const file = new PlainFile(opened.file, path);
+  try {
+    await file.look();
+    file.finish();
+    return file.identity?.gen === id && file.size <= size;
+  } finally {
+    await file.close();
   }
 }
 

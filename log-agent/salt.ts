@@ -28,6 +28,8 @@ export interface Salts {
 export function createSalts(connection: NatsConnection, log: Logger, now: () => number = Date.now): Salts {
   const known = new Map<string, Salt>();
 
+  const isOver = (day: string): boolean => now() > Date.parse(day) + 24 * 3600_000 + LIFETIME_MS;
+
   async function agree(day: string): Promise<Salt> {
     const bucket = await new Kvm(connection).create(SALT_BUCKET, { ttl: LIFETIME_MS, history: 1 });
     const found = await bucket.get(day);
@@ -45,12 +47,9 @@ export function createSalts(connection: NatsConnection, log: Logger, now: () => 
 
   return {
     async of(day, signal) {
-      const endOfDay = Date.parse(day) + 24 * 3600_000;
-      if (now() > endOfDay + LIFETIME_MS) {
-        known.delete(day);
-        return null;
-      }
       for (;;) {
+        for (const old of known.keys()) if (isOver(old)) known.delete(old);
+        if (isOver(day)) return null;
         const cached = known.get(day);
         if (cached !== undefined) return cached;
         signal.throwIfAborted();

@@ -4,9 +4,9 @@ import { type BatchBuilder, closingPayload, createBatch } from './batch.ts';
 import { Coverage } from './coverage.ts';
 import type { Enricher } from './enrich.ts';
 import type { Generation } from './follow.ts';
-import { fragment, splitLines, type Fragment, type Line } from './lines.ts';
+import { fragment, splitLines, type Fragment } from './lines.ts';
 import type { AgentMetrics } from './metrics.ts';
-import { type Hit, parseLine } from './parse.ts';
+import { type Hit, type Parsed, parseLine } from './parse.ts';
 import type { Publisher } from './publish.ts';
 import { dayOf, type Salt, type Salts } from './salt.ts';
 
@@ -85,7 +85,8 @@ export function createShipper(deps: {
     if (chunk.kind === 'wait' || chunk.kind === 'gone') return false;
     metrics.readBytes.inc(chunk.to - chunk.from);
 
-    const lines: Line[] = [];
+    // Parsed at once, so that the texts of a whole chunk are never in memory together.
+    const lines: { off: number; result: Parsed }[] = [];
     const fragments: Fragment[] = [];
     if (chunk.kind === 'long') fragments.push(fragment(chunk.bytes, chunk.from, 'too-long'));
     else if (chunk.kind === 'tail') fragments.push(fragment(chunk.bytes, chunk.from, 'unterminated'));
@@ -93,16 +94,12 @@ export function createShipper(deps: {
       splitLines(
         chunk.bytes,
         chunk.from,
-        (line) => lines.push(line),
+        ({ off, text }) => lines.push({ off, result: parseLine(text) }),
         (part) => fragments.push(part),
       );
     metrics.lines.inc(lines.length);
 
-    const parsed = lines.map(({ text }) => parseLine(text));
-    const saltOf = await saltsFor(
-      parsed.flatMap((line) => ('hit' in line ? [line.hit] : [])),
-      signal,
-    );
+    const saltOf = await saltsFor(lines, signal);
     const byName = new Map(takers.map((share) => [share.shard, share]));
     const first = byName.get(shards.first.name);
 
@@ -115,17 +112,17 @@ export function createShipper(deps: {
       }
     };
     for (const share of takers) await batchAt(generation, share, from);
-    for (const [i, line] of lines.entries()) {
-      const result = parsed[i] as ReturnType<typeof parseLine>;
-      await addFragmentsBefore(line.off);
-      if ('hit' in result) {
-        const share = byName.get(shards.of(result.hit.tag).name);
-        if (share) (await extended(generation, share, line.off)).addEvent(enricher.event(result.hit, line.off, saltOf(result.hit)));
-      } else if (first && 'skip' in result) {
-        (await extended(generation, first, line.off)).addSkipped(result.skip);
-      } else if (first && 'dead' in result) {
-        const bytes = chunk.bytes.subarray(line.off - chunk.from, endOfLine(chunk.bytes, line.off - chunk.from));
-        (await extended(generation, first, line.off)).addDead(fragment(bytes, line.off, result.dead));
+    for (const { off, result } of lines) {
+      if (nextFragment < fragments.length) await addFragmentsBefore(off);
+      const share = 'hit' in result ? byName.get(shards.of(result.hit.tag).name) : first;
+      if (!share) continue;
+      // Awaiting nothing costs as much as parsing the line did.
+      const batch = withRoom(share, off) ?? (await extended(generation, share, off));
+      if ('hit' in result) batch.addEvent(enricher.event(result.hit, off, saltOf(result.hit)));
+      else if ('skip' in result) batch.addSkipped(result.skip);
+      else {
+        const bytes = chunk.bytes.subarray(off - chunk.from, endOfLine(chunk.bytes, off - chunk.from));
+        batch.addDead(fragment(bytes, off, result.dead));
       }
     }
     await addFragmentsBefore(chunk.to);
@@ -133,17 +130,25 @@ export function createShipper(deps: {
     return true;
   }
 
-  /** The batch for what lies at `off`, everything before it accounted for. Only awaits when a full batch has to go out. */
+  /** The same, if the open batch will do. */
+  function withRoom(share: Share, off: number): BatchBuilder | undefined {
+    if (!share.batch || share.batch.full) return undefined;
+    share.batch.extend(off);
+    return share.batch;
+  }
+
+  /** The batch for what lies at `off`, everything before it accounted for. */
   async function extended(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
     share.batch?.extend(off);
     return batchAt(generation, share, off);
   }
 
-  async function saltsFor(hits: Hit[], signal: AbortSignal): Promise<(hit: Hit) => Salt | null> {
+  async function saltsFor(lines: readonly { result: Parsed }[], signal: AbortSignal): Promise<(hit: Hit) => Salt | null> {
     const byDay = new Map<number, Salt | null>();
-    for (const { t } of hits) {
-      const day = Math.floor(t / DAY_MS);
-      if (!byDay.has(day)) byDay.set(day, await salts.of(dayOf(t), signal));
+    for (const { result } of lines) {
+      if (!('hit' in result)) continue;
+      const day = Math.floor(result.hit.t / DAY_MS);
+      if (!byDay.has(day)) byDay.set(day, await salts.of(dayOf(result.hit.t), signal));
     }
     return (hit) => byDay.get(Math.floor(hit.t / DAY_MS)) ?? null;
   }
@@ -159,7 +164,8 @@ export function createShipper(deps: {
         const building = batch ? ([[batch.from, batch.to]] as const) : NOTHING;
         const range = coverage.needed(generation.size, building);
         if (range && unconfirmed(share.shard) + sizeOf(building) < windowBytes) needs.push({ share, range });
-        if (!range && generation.final && batch === undefined && !coverage.hasFlights && coverage.recordedSize !== generation.size) {
+        const unrecorded = (coverage.recordedSize ?? -1) < generation.size;
+        if (!range && generation.final && batch === undefined && !coverage.hasFlights && unrecorded) {
           await close(generation, share);
         }
       }

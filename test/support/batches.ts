@@ -36,7 +36,10 @@ export function batchOf(databases: Databases, gen: string, from: number, to: num
 }
 
 /** A committer with connections of its own, as a worker makes one; they are closed after the test. */
-export function ownCommitter(databases: Databases, changes: { shard?: string; shardsFingerprint?: string; keys?: SlugKey[] } = {}): Committer {
+export function ownCommitter(
+  databases: Databases,
+  changes: { shard?: string; shardsFingerprint?: string; keys?: SlugKey[] } = {},
+): Committer {
   const { shards } = databases;
   const shard = shards.named(changes.shard ?? shards.first.name);
   const keys = changes.keys ?? databases.keys;

@@ -1,0 +1,239 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { covers, NOTHING, type Ranges, sizeOf, subtract, touches, union } from '../core/ranges.ts';
+import { Coverage } from './coverage.ts';
+
+const LINE = 10;
+
+/** A shard as the protocol has it: a stream, one consumer, and a ledger; everything in order, unless it is told to forget. */
+class Shard {
+  committed: Ranges = NOTHING;
+  size: number | null = null;
+  queue: { sequence: number; from: number; to: number; size?: number }[] = [];
+  last = 0;
+  floor = 0;
+
+  store(from: number, to: number, size?: number): number {
+    this.queue.push({ sequence: ++this.last, from, to, ...(size === undefined ? {} : { size }) });
+    return this.last;
+  }
+
+  /** Acks the next message; `lose` drops what it says. */
+  take(lose: boolean): void {
+    const message = this.queue.shift();
+    if (!message) return;
+    this.floor = message.sequence;
+    if (lose || touches(this.committed, message.from, message.to)) return;
+    this.committed = union(this.committed, [[message.from, message.to]]);
+    if (message.size !== undefined) this.size = Math.max(this.size ?? 0, message.size);
+  }
+}
+
+type Step =
+  | {
+      kind: 'grow' | 'publish' | 'publish-unstored' | 'stored' | 'failed' | 'take' | 'lose' | 'ask' | 'restart' | 'stream-anew' | 'restore';
+      n: number;
+    }
+  | { kind: 'progress'; n: number };
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom<Step['kind']>(
+    ...([
+      'grow',
+      'publish',
+      'publish',
+      'publish',
+      'publish-unstored',
+      'stored',
+      'failed',
+      'take',
+      'take',
+      'lose',
+      'ask',
+      'ask',
+      'progress',
+    ] as const),
+    ...(['restart', 'stream-anew', 'restore'] as const),
+  ),
+  n: fc.nat(100),
+});
+
+describe('what the agent knows of a generation on a shard', () => {
+  test('committed, in flight and needed tile the file, and everything is committed in the end', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
+        let coverage = new Coverage();
+        let shard = new Shard();
+        let size = 0;
+        let waiting: { delivery: ReturnType<Coverage['publishing']>; store: () => number }[] = [];
+        let asked: { floor: number; last: number } | undefined;
+        const publish = (n: number) => {
+          const needed = coverage.needed(size, NOTHING);
+          if (!needed) return undefined;
+          const [from, end] = needed;
+          const to = Math.min(end, from + LINE * (1 + (n % 3)));
+          expect(covers(subtract([[0, size]], coverage.taken), from, to)).toBe(true);
+          const delivery = coverage.publishing([[from, to]]);
+          return { delivery, store: () => shard.store(from, to) };
+        };
+        const answer = (progress: { floor: number; last: number }) => coverage.confirm(shard.committed, shard.size, progress);
+        const ask = () => {
+          coverage.asking();
+          answer({ floor: shard.floor, last: shard.last });
+        };
+        const check = () => {
+          const needed = subtract([[0, size]], coverage.taken);
+          expect(coverage.needed(size, NOTHING)).toEqual(needed[0]);
+          expect(union(coverage.committed, coverage.inFlight, needed)).toEqual(size === 0 ? [] : [[0, size]]);
+          expect(coverage.unconfirmedBytes).toBeGreaterThanOrEqual(sizeOf(coverage.inFlight));
+        };
+        for (const { kind, n } of steps) {
+          if (kind === 'grow') size += LINE * (n % 5);
+          if (kind === 'publish') {
+            const sent = publish(n);
+            sent?.delivery.stored(sent.store());
+          }
+          if (kind === 'publish-unstored') {
+            const sent = publish(n);
+            if (sent) waiting.push(sent);
+          }
+          if (kind === 'stored') for (const { delivery, store } of waiting.splice(0, 1)) delivery.stored(store());
+          if (kind === 'failed') for (const { delivery } of waiting.splice(0, 1)) delivery.failed();
+          if (kind === 'take') shard.take(false);
+          if (kind === 'lose') shard.take(true);
+          // An answer may be about a stream that has moved on since.
+          if (kind === 'progress') {
+            coverage.asking();
+            asked = { floor: shard.floor, last: shard.last };
+          }
+          if (kind === 'ask') {
+            if (asked) answer(asked);
+            else ask();
+            asked = undefined;
+          }
+          if (kind === 'restart') {
+            const { inFlight } = coverage;
+            coverage = new Coverage();
+            waiting = [];
+            asked = undefined;
+            if (n % 2 === 0) coverage.resume(inFlight, shard.last);
+          }
+          if (kind === 'stream-anew') {
+            const { committed, size: recorded } = shard;
+            shard = new Shard();
+            shard.committed = committed;
+            shard.size = recorded;
+            asked = undefined;
+            coverage.forgetFlights();
+          }
+          if (kind === 'restore')
+            shard.committed = n % 3 === 0 ? NOTHING : subtract(shard.committed, [[LINE * (n % 7), LINE * (n % 7) + 2 * LINE]]);
+          check();
+        }
+        for (const { delivery } of waiting) delivery.failed();
+        for (let i = 0; i < 100 && !covers(shard.committed, 0, size); i++) {
+          for (let sent = publish(0); sent; sent = publish(0)) sent.delivery.stored(sent.store());
+          while (shard.queue.length > 0) shard.take(false);
+          ask();
+        }
+        ask();
+        expect(coverage.committed).toEqual(size === 0 ? [] : [[0, size]]);
+        expect(coverage.unconfirmedBytes).toBe(0);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('what the consumer has acked and the ledger lacks is needed again, and nothing else is', () => {
+    const coverage = new Coverage();
+    coverage.publishing([[0, 10]]).stored(1);
+    coverage.publishing([[10, 20]]).stored(2);
+    coverage.publishing([[20, 30]]).stored(3);
+    coverage.confirm([[10, 20]], null, { floor: 2, last: 3 });
+    expect(coverage.needed(30, NOTHING)).toEqual([0, 10]);
+    expect(coverage.inFlight).toEqual([[20, 30]]);
+  });
+
+  test('a message stored while the ledger was asked is not taken for lost', () => {
+    const coverage = new Coverage();
+    const delivery = coverage.publishing([[0, 10]]);
+    coverage.asking();
+    delivery.stored(5);
+    coverage.confirm(NOTHING, null, { floor: 4, last: 4 });
+    expect(coverage.needed(10, NOTHING)).toBeUndefined();
+    coverage.asking();
+    coverage.confirm(NOTHING, null, { floor: 4, last: 5 });
+    expect(coverage.needed(10, NOTHING)).toBeUndefined();
+  });
+
+  test('a message that was stored before the ledger was asked, and the stream lacks, is lost', () => {
+    const coverage = new Coverage();
+    coverage.publishing([[0, 10]]).stored(5);
+    coverage.asking();
+    coverage.confirm(NOTHING, null, { floor: 0, last: 0 });
+    expect(coverage.needed(10, NOTHING)).toEqual([0, 10]);
+  });
+
+  test('what is on its way to JetStream is not needed, whatever the floor; if it fails it is', () => {
+    const coverage = new Coverage();
+    const delivery = coverage.publishing([[0, 10]]);
+    coverage.confirm(NOTHING, null, { floor: 99, last: 99 });
+    coverage.forgetFlights();
+    expect(coverage.needed(10, NOTHING)).toBeUndefined();
+    delivery.failed();
+    expect(coverage.needed(10, NOTHING)).toEqual([0, 10]);
+  });
+
+  test('a batch that is being built is not needed', () => {
+    const coverage = new Coverage();
+    expect(coverage.needed(30, [[0, 10]])).toEqual([10, 30]);
+    expect(coverage.needed(10, [[0, 10]])).toBeUndefined();
+  });
+
+  test('a stream made anew makes all that was stored needed again, but not what is committed', () => {
+    const coverage = new Coverage();
+    coverage.confirm([[0, 10]], null, { floor: 0, last: 0 });
+    coverage.publishing([[10, 20]]).stored(7);
+    coverage.forgetFlights();
+    expect(coverage.needed(20, NOTHING)).toEqual([10, 20]);
+  });
+
+  test('bytes that the ledger has forgotten are needed again', () => {
+    const coverage = new Coverage();
+    coverage.confirm([[0, 30]], 30, { floor: 1, last: 1 });
+    expect(coverage.settled(30)).toBe(true);
+    coverage.confirm([[0, 10]], null, { floor: 1, last: 1 });
+    expect(coverage.settled(30)).toBe(false);
+    expect(coverage.needed(30, NOTHING)).toEqual([10, 30]);
+  });
+
+  test('a generation is settled when all of it is committed and its size is on record', () => {
+    const coverage = new Coverage();
+    expect(coverage.settled(0)).toBe(false);
+    coverage.confirm([[0, 30]], null, { floor: 1, last: 1 });
+    expect(coverage.settled(30)).toBe(false);
+    coverage.publishing(NOTHING, true).stored(2);
+    expect(coverage.isClosing).toBe(true);
+    coverage.confirm([[0, 30]], null, { floor: 1, last: 2 });
+    expect(coverage.isClosing).toBe(true);
+    coverage.confirm([[0, 30]], 30, { floor: 2, last: 2 });
+    expect(coverage.isClosing).toBe(false);
+    expect(coverage.settled(30)).toBe(true);
+    expect(coverage.settled(40)).toBe(false);
+  });
+
+  test('a closing message that got lost may be sent again', () => {
+    const coverage = new Coverage();
+    coverage.publishing(NOTHING, true).stored(2);
+    coverage.confirm([[0, 30]], null, { floor: 2, last: 2 });
+    expect(coverage.hasFlights).toBe(false);
+  });
+
+  test('what an earlier life published is waited for up to the end that the stream had', () => {
+    const coverage = new Coverage();
+    coverage.resume([[0, 10]], 8);
+    coverage.confirm(NOTHING, null, { floor: 7, last: 8 });
+    expect(coverage.needed(20, NOTHING)).toEqual([10, 20]);
+    coverage.confirm(NOTHING, null, { floor: 8, last: 9 });
+    expect(coverage.needed(20, NOTHING)).toEqual([0, 20]);
+  });
+});

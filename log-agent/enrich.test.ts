@@ -1,0 +1,111 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ClickledgerError } from '../core/errors.ts';
+import { decodeBatch, type Event } from '../core/event.ts';
+import { temporaryDirectory } from '../test/support/servers.ts';
+import { createEnricher, readNetworks } from './enrich.ts';
+import type { Hit } from './parse.ts';
+
+const base: Hit = {
+  rid: '0123456789abcdef0123456789abcdef',
+  t: 1_790_000_000_457,
+  kind: 'click',
+  slug: 'Zzabcdefghijklmnopq',
+  tag: 'Zz',
+  link: '12.3',
+  head: false,
+  ip: '8.8.8.8',
+  ua: 'Mozilla/5.0',
+  ref: 'https://a.example/',
+  purpose: '',
+};
+const SALT = 'ab'.repeat(16);
+const OTHER_SALT = 'cd'.repeat(16);
+
+async function enricher(networks: unknown[] = [], site = 't.example.org') {
+  const path = join(await temporaryDirectory(), 'networks.json');
+  await writeFile(path, JSON.stringify({ networks }));
+  return createEnricher({ mmdbPath: '', networks: await readNetworks(path), site });
+}
+
+const isEvent = (event: Event): boolean => {
+  const batch = { v: 1, gen: '0'.repeat(32), shard: 'a', shards: 'f', from: 0, to: 100, skipped: {}, dead: [], events: [event] };
+  return decodeBatch(Buffer.from(JSON.stringify(batch))).events.length === 1;
+};
+
+describe('enriching a hit', () => {
+  test('says the country of an address, of either family', async () => {
+    const known = await enricher();
+    const countryOf = (ip: string) => known.event({ ...base, ip }, 0, SALT).country;
+    expect(countryOf('8.8.8.8')).toBe('US');
+    expect(countryOf('2001:4860:4860::8888')).toBe('US');
+    expect(countryOf('193.0.6.139')).toBe('NL');
+    expect(countryOf('::ffff:193.0.6.139')).toBe('NL');
+    expect(countryOf('10.0.0.1')).toBeNull();
+  });
+
+  test.each(['', 'unix:', 'x', '999.1.1.1', '1', '0x7f.1', '8.8', '8.8.8.8:80', 'fe80::1%eth0', '2001:::1', '8.8.8.8, 1.1.1.1', '\0'])(
+    'an address that is none is no reason to fail: %j',
+    async (ip) => {
+      const known = await enricher([{ label: 'x', source: 'https://a.example/', ranges: ['2001:db8::/32'] }]);
+      expect(isEvent(known.event({ ...base, ip }, 0, SALT))).toBe(true);
+    },
+  );
+
+  test('labels addresses of listed networks, also when they come mapped into IPv6', async () => {
+    const known = await enricher([
+      { label: 'narrow', source: 'https://a.example/', ranges: ['192.0.2.128/25', '2001:db8:1::/48'] },
+      { label: 'wide', source: 'https://b.example/', ranges: ['192.0.2.0/24', '2001:db8::/32'] },
+    ]);
+    const labels = ['192.0.2.129', '192.0.2.1', '::ffff:192.0.2.1', '2001:db8:1::5', '2001:db8:2::5', '192.0.3.1', '::1', 'unix:'].map(
+      (ip) => known.event({ ...base, ip }, 0, SALT).net,
+    );
+    expect(labels).toEqual(['narrow', 'wide', 'wide', 'narrow', 'wide', null, null, null]);
+  });
+
+  test('refuses a networks file that is wrong, with its path', async () => {
+    for (const wrong of [
+      { label: 'x', ranges: ['192.0.2.0/24'] },
+      { label: 'x', source: 'https://a.example/', ranges: ['192.0.2.0/33'] },
+    ]) {
+      await expect(enricher([wrong])).rejects.toThrow(ClickledgerError);
+      await expect(enricher([wrong])).rejects.toThrow('networks.json');
+    }
+  });
+
+  test('a visitor is the same for the same address, user agent, salt and site, and for nothing else', async () => {
+    const known = await enricher();
+    const elsewhere = await enricher([], 'other.example');
+    const visitor = known.event(base, 0, SALT).visitor;
+    expect(visitor).toMatch(/^-?\d{1,19}$/);
+    expect(known.event({ ...base, t: base.t + 1, slug: 'other', rid: 'f'.repeat(32), link: null }, 99, SALT).visitor).toBe(visitor);
+    const others = [
+      known.event({ ...base, ip: '8.8.4.4' }, 0, SALT),
+      known.event({ ...base, ua: 'Mozilla/5.1' }, 0, SALT),
+      known.event({ ...base, ua: `${'x'.repeat(600)}a` }, 0, SALT),
+      known.event({ ...base, ua: `${'x'.repeat(600)}b` }, 0, SALT),
+      known.event(base, 0, OTHER_SALT),
+      elsewhere.event(base, 0, SALT),
+    ].map((other) => other.visitor);
+    expect(new Set([visitor, ...others]).size).toBe(7);
+    expect(known.event(base, 0, null).visitor).toBeNull();
+  });
+
+  test('nothing of the address is in the event', async () => {
+    const known = await enricher([{ label: 'known', source: 'https://a.example/', ranges: ['203.0.113.0/24'] }]);
+    const result = known.event({ ...base, ip: '203.0.113.77' }, 5, SALT);
+    expect(Object.keys(result).sort()).toEqual(
+      ['country', 'head', 'kind', 'link', 'net', 'off', 'purpose', 'ref', 'rid', 'slug', 't', 'ua', 'visitor'].sort(),
+    );
+    expect(JSON.stringify(result)).not.toMatch(/203\.|113|\.77|cb00714d/);
+  });
+
+  test('long texts are cut to what the wire takes, never in the middle of a character', async () => {
+    const known = await enricher();
+    const result = known.event({ ...base, ua: `${'x'.repeat(511)}\u{1f600}`, ref: '\0'.repeat(9000), purpose: 'p'.repeat(100) }, 0, SALT);
+    expect([result.ua.length, result.ref.length, result.purpose.length]).toEqual([512, 512, 64]);
+    expect(result.ua.isWellFormed()).toBe(true);
+    expect(isEvent(result)).toBe(true);
+  });
+});

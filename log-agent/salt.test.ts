@@ -1,0 +1,80 @@
+import { Kvm } from '@nats-io/kv';
+import { connect } from '@nats-io/transport-node';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createLogger } from '../core/log.ts';
+import { connectNats } from '../core/nats.ts';
+import { SALT_BUCKET } from '../core/subjects.ts';
+import { eventually, startTestNats } from '../test/support/servers.ts';
+import { createSalts, dayOf } from './salt.ts';
+
+const log = createLogger('test', 'silent');
+const { signal } = new AbortController();
+const HOUR_MS = 3600_000;
+
+async function agent(url: string, now?: () => number) {
+  const connection = await connectNats(url, 'test', log, signal);
+  onTestFinished(() => connection.close());
+  return createSalts(connection, log, now);
+}
+
+describe('the salt of a day', () => {
+  test('is the same for all agents, however many ask at once, and another one each day', async () => {
+    const { url } = await startTestNats();
+    const agents = await Promise.all(Array.from({ length: 5 }, () => agent(url)));
+    const today = dayOf(Date.now());
+    const yesterday = dayOf(Date.now() - 24 * HOUR_MS);
+    const salts = await Promise.all(agents.map((salt) => salt.of(today, signal)));
+    expect(new Set(salts).size).toBe(1);
+    expect(salts[0]).toMatch(/^[0-9a-f]{32}$/);
+    const others = await Promise.all(agents.map((salt) => salt.of(yesterday, signal)));
+    expect(new Set([...salts, ...others]).size).toBe(2);
+    expect(await (await agent(url)).of(today, signal)).toBe(salts[0]);
+  });
+
+  test('dies after 48 hours where it is kept', async () => {
+    const { url } = await startTestNats();
+    await (await agent(url)).of(dayOf(Date.now()), signal);
+    const connection = await connect({ servers: url });
+    const { ttl, streamInfo } = await (await new Kvm(connection).open(SALT_BUCKET)).status();
+    expect(ttl).toBe(48 * HOUR_MS);
+    expect(streamInfo.config.max_msgs_per_subject).toBe(1);
+    await connection.close();
+  });
+
+  test('is never made for a day that is over by more than 48 hours', async () => {
+    const { url } = await startTestNats();
+    const endOfDay = Date.parse('2026-11-21');
+    let now = endOfDay + 48 * HOUR_MS;
+    const salts = await agent(url, () => now);
+    expect(await salts.of('2026-11-20', signal)).toMatch(/^[0-9a-f]{32}$/);
+    now++;
+    expect(await salts.of('2026-11-20', signal)).toBeNull();
+    expect(await salts.of('2026-11-19', signal)).toBeNull();
+    expect(await salts.of('2026-11-21', signal)).not.toBeNull();
+  });
+
+  test('is waited for while NATS is down; what has become too old meanwhile stays without one', async () => {
+    const nats = await startTestNats();
+    let now = Date.parse('2026-11-21T12:00:00Z');
+    const salts = await agent(nats.url, () => now);
+    const known = await salts.of('2026-11-21', signal);
+    await nats.running().kill();
+    expect(await salts.of('2026-11-21', signal)).toBe(known);
+
+    let waited: string | null | undefined;
+    let tooLate: string | null | undefined;
+    void salts.of('2026-11-22', signal).then((salt) => (waited = salt));
+    void salts.of('2026-11-20', signal).then((salt) => (tooLate = salt));
+    const aborted = new AbortController();
+    const givenUp = expect(salts.of('2026-11-22', aborted.signal)).rejects.toThrow('stop');
+    aborted.abort(new Error('stop'));
+    await givenUp;
+    expect([waited, tooLate]).toEqual([undefined, undefined]);
+
+    now = Date.parse('2026-11-23T00:00:01Z');
+    await nats.start();
+    await eventually('both are answered', () => waited !== undefined && tooLate !== undefined);
+    expect(waited).toMatch(/^[0-9a-f]{32}$/);
+    expect(tooLate).toBeNull();
+  });
+});

@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify';
+import { onTestFinished } from 'vitest';
+import { createApp } from '../../backend/app.ts';
+import { createLinkStore, type LinkStore } from '../../backend/links.ts';
+import { createLogger } from '../../core/log.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { createSlugCodec, type SlugCodec } from '../../core/slug.ts';
+import type { Databases } from './databases.ts';
+import { temporaryDirectory } from './servers.ts';
+
+export interface TestBackend {
+  app: FastifyInstance;
+  links: LinkStore;
+  slugs: SlugCodec;
+  /** The text of every query that has gone to Postgres. */
+  queries: string[];
+  outcomes: string[];
+  clock: { nowMs: number | undefined };
+  get(path: string, method?: 'GET' | 'HEAD'): Promise<{ status: number; headers: Record<string, unknown>; body: string }>;
+  /** Ends the polling and the pool, as at a shutdown. */
+  stop(): Promise<void>;
+}
+
+/** The backend's parts as its main.ts connects them, on a pool that writes down what it is asked. */
+export async function startTestBackend(
+  databases: Databases,
+  options: { stateDir?: string; pollMs?: number; wrap?: (query: Pool['query']) => Pool['query'] } = {},
+): Promise<TestBackend> {
+  const stateDir = options.stateDir ?? (await temporaryDirectory());
+  const pool = createPool(databases.roleUrls.backend, { max: 2, name: 'test backend' });
+  const queries: string[] = [];
+  const original = pool.query.bind(pool) as (...args: unknown[]) => unknown;
+  const recorded = ((...args: unknown[]) => {
+    queries.push(String(args[0]));
+    return original(...args);
+  }) as Pool['query'];
+  pool.query = options.wrap ? options.wrap(recorded) : recorded;
+  const links = createLinkStore({ pool, stateDir, log: createLogger('test', 'silent'), pollMs: options.pollMs ?? 50 });
+  const slugs = createSlugCodec(databases.keys);
+  const outcomes: string[] = [];
+  const clock: TestBackend['clock'] = { nowMs: undefined };
+  const app = createApp({ slugs, links, now: () => clock.nowMs ?? Date.now(), onOutcome: (kind) => outcomes.push(kind) });
+  const controller = new AbortController();
+  let polling: Promise<void> | undefined;
+  let stopping: Promise<void> | undefined;
+  const stop = () =>
+    (stopping ??= (async () => {
+      controller.abort();
+      await polling;
+      await pool.end();
+    })());
+  onTestFinished(async () => {
+    await stop();
+    await app.close();
+  });
+  await links.load();
+  polling = links.keepFresh(controller.signal);
+  return {
+    app,
+    links,
+    slugs,
+    queries,
+    outcomes,
+    clock,
+    stop,
+    async get(path, method = 'GET') {
+      const response = await app.inject({ method, url: path });
+      return { status: response.statusCode, headers: response.headers, body: response.body };
+    },
+  };
+}

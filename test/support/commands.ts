@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { writeEnvFile } from '../../core/env-file.ts';
+import type { Databases } from './databases.ts';
+import { temporaryDirectory } from './servers.ts';
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command line as a process of its own; nothing of our environment reaches it but the PATH. */
+export function clickledger(
+  args: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string; entry?: string } = {},
+): Promise<Ended> {
+  const file = fileURLToPath(new URL(`../../${options.entry ?? 'cli/main.ts'}`, import.meta.url));
+  const child = spawn(process.execPath, [file, ...args], {
+    cwd: options.cwd ?? fileURLToPath(new URL('../..', import.meta.url)),
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    ended.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    ended.stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ ...ended, code }));
+  });
+}
+
+/** A data directory whose settings lead to these databases. */
+export async function dataDirectoryOf(databases: Databases, changes: Record<string, string> = {}): Promise<string> {
+  const directory = await temporaryDirectory();
+  await writeEnvFile(directory, {
+    BASE_URL: 'https://t.example.org/',
+    CATALOG_URL: databases.ownerUrl,
+    BACKEND_URL: databases.roleUrls.backend,
+    WORKER_URL: databases.roleUrls.worker,
+    AUTHOR_URL: databases.roleUrls.author,
+    ANALYST_URL: databases.roleUrls.analyst,
+    SHARDS: databases.shardsText,
+    SLUG_KEYS: databases.keysText,
+    NATS_URL: 'nats://127.0.0.1:1',
+    ...changes,
+  });
+  return directory;
+}
