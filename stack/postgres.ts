@@ -49,7 +49,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
     max_connections: 200,
     shared_buffers: '256MB',
     max_wal_size: '2GB',
-    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }),
+    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   };
   return startProcess({
     name: 'postgres',

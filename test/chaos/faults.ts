@@ -96,7 +96,7 @@ async function withoutConnections(world: World, database: string, work: () => Pr
     }
     await work();
   } finally {
-    await world.owner('postgres', `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`).catch(() => {});
+    await world.owner('postgres', `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
   }
 }
 
