@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Command } from 'commander';
+import { type Mutation, MUTATIONS } from './list.ts';
+
+// Breaks the product in a copy, one mechanism at a time, and looks whether the test that guards it fails.
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+const program = new Command('test:mutations')
+  .description('Breaks each mechanism in a copy of the project and checks that its test notices.')
+  .option('--only <text>', 'those whose mechanism contains this')
+  .addHelpText('after', '\nExample:\n  npm run test:mutations -- --only "window"')
+  .parse();
+const { only } = program.opts<{ only?: string }>();
+
+const copy = await mkdtemp(join(tmpdir(), 'clickledger-mutations-'));
+let survived = 0;
+try {
+  const { stdout } = await run('git', ['ls-files'], { cwd: root, maxBuffer: 2 ** 24 });
+  for (const file of stdout.split('\n').filter(Boolean)) await cp(join(root, file), join(copy, file));
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
+  await symlink(join(root, '.cache'), join(copy, '.cache'));
+  const chosen = MUTATIONS.filter(({ mechanism }) => only === undefined || mechanism.includes(only));
+  for (const mutation of chosen) {
+    const noticed = await isNoticed(mutation);
+    if (!noticed) survived++;
+    process.stdout.write(`${noticed ? 'noticed ' : 'SURVIVED'}  ${mutation.mechanism}  (${mutation.test}: ${mutation.name})\n`);
+  }
+  process.stdout.write(`\n${chosen.length - survived} of ${chosen.length} broken mechanisms were noticed\n`);
+} finally {
+  await rm(copy, { recursive: true, force: true });
+}
+process.exitCode = survived === 0 ? 0 : 1;
+
+async function isNoticed({ file, from, to, test, name }: Mutation): Promise<boolean> {
+  const path = join(copy, file);
+  const original = await readFile(path, 'utf8');
+  if (original.split(from).length !== 2) throw new Error(`${file} does not have exactly once: ${from}`);
+  await writeFile(
+    path,
+    original.replace(from, () => to),
+  );
+  try {
+    // A test that fails, not a run that could not begin: the report has to name it.
+    const { stdout } = await run(
+      join(copy, 'node_modules/.bin/node'),
+      ['node_modules/vitest/vitest.mjs', 'run', test, '-t', name, '--reporter=json'],
+      {
+        cwd: copy,
+        maxBuffer: 2 ** 26,
+      },
+    ).catch((error: unknown) => error as { stdout: string });
+    const report = JSON.parse(stdout.slice(stdout.indexOf('{"numTotal'))) as {
+      testResults: { assertionResults: { title: string; status: string }[] }[];
+    };
+    return report.testResults.some(({ assertionResults }) => assertionResults.some(({ status }) => status === 'failed'));
+  } finally {
+    await writeFile(path, original);
+  }
+}
