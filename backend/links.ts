@@ -1,3 +1,4 @@
+import { ClickledgerError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import { sleep } from '../core/shutdown.ts';
@@ -40,31 +41,32 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   let routes: Routes = emptyRoutes();
   let since = 0n;
   let fresh = false;
+  /** There is something that the snapshot lacks. */
+  let unsaved = false;
   let waiting: (() => void)[] = [];
   const lookups = new Map<number, Promise<Route | undefined>>();
   const misses = new Map<number, number>();
 
-  async function look(): Promise<boolean> {
+  async function look(): Promise<void> {
     let changes = await readChanges(pool, since);
     // Transaction ids that went backwards: another cluster, e.g. one restored from a dump. What we know may be too new.
     if (changes.nextSince < since) {
-      routes = emptyRoutes();
       changes = await readChanges(pool, 0n);
+      routes = emptyRoutes();
     }
-    let changed = false;
     for (const route of changes.routes) {
-      changed ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
+      unsaved ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
       routes.links.set(route.link, route);
     }
     for (const { name, link } of changes.aliases) {
-      changed ||= routes.aliases.get(name) !== link;
+      unsaved ||= routes.aliases.get(name) !== link;
       routes.aliases.set(name, link);
     }
     since = changes.nextSince;
-    return changed;
   }
 
   async function save(): Promise<void> {
+    unsaved = false;
     try {
       await writeSnapshot(stateDir, routes);
     } catch (error) {
@@ -75,9 +77,13 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   async function lookUp(link: number): Promise<Route | undefined> {
     try {
       const route = await within(readLink(pool, link), PATIENCE_MS);
-      if (route) routes.links.set(link, route);
-      else misses.set(link, Date.now());
-      return route;
+      // A look may have brought a later version meanwhile; an earlier one is put right by the next look.
+      if (route && !routes.links.has(link)) {
+        routes.links.set(link, route);
+        unsaved = true;
+      }
+      if (!route) misses.set(link, Date.now());
+      return routes.links.get(link);
     } catch (error) {
       log.warn({ err: error }, 'could not look up a link');
       throw error;
@@ -94,7 +100,13 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
         await save();
       } catch (error) {
         const snapshot = await readSnapshot(stateDir);
-        if (!snapshot) throw error;
+        if (!snapshot) {
+          throw new ClickledgerError(
+            'unavailable',
+            `Postgres does not answer, and there is no readable snapshot of the links in ${stateDir} to start with`,
+            { cause: error },
+          );
+        }
         routes = snapshot;
         log.warn({ err: error, links: routes.links.size }, 'Postgres does not answer; starting with the snapshot of the links');
       }
@@ -105,10 +117,10 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
         const released = waiting;
         waiting = [];
         try {
-          const changed = await look();
+          await look();
           if (!fresh) log.info('the links are fresh again');
           fresh = true;
-          if (changed) await save();
+          if (unsaved) await save();
         } catch (error) {
           if (fresh) log.warn({ err: error }, 'Postgres does not answer; going on with the links as they were');
           fresh = false;

@@ -35,6 +35,7 @@ export interface Campaign {
 
 /** Finds or makes a campaign by name. */
 export async function ensureCampaign(db: Database, name: string, fallback: string | undefined): Promise<{ id: number; created: boolean }> {
+  if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign needs a name');
   const made = await db.query<{ id: number }>(
     'INSERT INTO catalog.campaign (name, fallback_url) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id',
     [name, fallback ?? null],

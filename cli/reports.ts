@@ -29,7 +29,7 @@ export async function readReport(name: string, directory = DIRECTORY): Promise<R
   const header = (key: string): string[] =>
     Array.from(text.matchAll(new RegExp(`^-- ${key}: (.*)$`, 'gm')), (match) => (match[1] as string).trim());
   const defaults = new Map(
-    Array.from(text.matchAll(/^\s*\\set (\w+) '([^']*)'\s*$/gm), (match) => [match[1] as string, match[2] as string]),
+    Array.from(text.matchAll(/^\s*\\set (\w+) (?:'([^']*)'|([^\s']+))\s*$/gm), (match) => [match[1] as string, match[2] ?? match[3] ?? '']),
   );
   const parameters = header('parameter').map((line) => {
     const [parameter = '', ...help] = line.split(/\s+/);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from './errors.ts';
+import { ClickledgerError, codeOf } from './errors.ts';
 import { replaceFile } from './files.ts';
 
 // `<data>/env`: one NAME=value a line, which systemd and docker read as well.
@@ -8,6 +8,8 @@ import { replaceFile } from './files.ts';
 const fileIn = (dataDir: string): string => join(dataDir, 'env');
 
 export async function writeEnvFile(dataDir: string, values: Readonly<Record<string, string>>): Promise<void> {
+  const broken = Object.keys(values).find((name) => /[\r\n]/.test(values[name] as string));
+  if (broken !== undefined) throw new ClickledgerError('bad-input', `${broken} has a line break, which a settings file cannot hold`);
   const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
   await replaceFile(fileIn(dataDir), lines.join(''), 0o600);
 }

@@ -23,8 +23,8 @@ const eventSchema = z.object({
   /** Byte offset of the line in its generation. */
   off: offset,
   rid: id,
-  /** When nginx finished the request, epoch milliseconds. */
-  t: z.int().min(0),
+  /** When nginx finished the request, epoch milliseconds; at most what a Date can be. */
+  t: z.int().min(0).max(8.64e15),
   kind: z.enum(KINDS),
   /** As in the URL: a slug, or an alias (then `link` is never null). */
   slug: z.string().max(64),
@@ -42,10 +42,13 @@ const eventSchema = z.object({
   /** Label of a known mail proxy or scanner network. */
   net: z.string().max(64).nullable(),
   /** 64 bits as a signed decimal; null where the day's salt is gone. */
-  visitor: z.string().max(20).nullable(),
+  visitor: z
+    .string()
+    .regex(/^-?\d{1,19}$/)
+    .nullable(),
 });
 
-const deadSchema = z.object({ off: offset, reason: z.enum(DEAD_REASONS), length: offset, hash: z.string().max(32) });
+const deadSchema = z.object({ off: offset, reason: z.enum(DEAD_REASONS), length: offset, hash: z.string().regex(/^[0-9a-f]{0,32}$/) });
 
 const batchSchema = z
   .object({
@@ -64,7 +67,9 @@ const batchSchema = z
   })
   .refine((batch) => batch.from <= batch.to && [...batch.events, ...batch.dead].every(({ off }) => off >= batch.from && off < batch.to), {
     message: 'an offset lies outside the range',
-  });
+  })
+  // An empty range touches nothing, so such a batch is taken at every delivery: it must have nothing to count.
+  .refine((batch) => batch.from < batch.to || Object.keys(batch.skipped).length === 0, { message: 'an empty range has lines' });
 
 /** One hit that counts. */
 export type Event = z.infer<typeof eventSchema>;

@@ -21,22 +21,24 @@ export interface ShardMap {
   named(name: string): Shard;
 }
 
+const NAME = /^[a-z][a-z0-9]{0,15}$/;
 const TAG = new RegExp(`^[${TAG_ALPHABET}]{2}$`);
 
 /** Parses `SHARDS`: `name=from=url` separated by commas, e.g. `a=00=postgres://db1/shard_a,b=V0=postgres://db2/shard_b`. */
 export function parseShards(text: string): ShardMap {
-  const list = text.split(',').map((part): Shard => {
+  const list = text.split(',').map((part, i): Shard => {
     const [name = '', from = '', ...rest] = part.trim().split('=');
     const url = rest.join('=');
     const problem = problemOf(name, from, url);
-    if (problem) throw new ClickledgerError('bad-settings', `SHARDS: '${name || part}' ${problem}`);
+    // What stands where a name should may be a URL with a password: only names are shown.
+    if (problem) throw new ClickledgerError('bad-settings', `SHARDS: ${NAME.test(name) ? `'${name}'` : `entry ${i + 1}`} ${problem}`);
     return { name, from, url };
   });
   return shardMap(list);
 }
 
 function problemOf(name: string, from: string, url: string): string | undefined {
-  if (!/^[a-z][a-z0-9]{0,15}$/.test(name)) return 'is no shard name: 1 to 16 of a-z and 0-9, beginning with a letter';
+  if (!NAME.test(name)) return 'does not begin with a shard name: 1 to 16 of a-z and 0-9, beginning with a letter';
   if (!TAG.test(from)) return `begins at '${from}', which is not two characters of 0-9A-Za-z`;
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) return 'has no postgres:// URL';
   if (new URL(url).username !== '') return 'has credentials in its URL; each role brings its own, from its URL setting';
@@ -55,7 +57,11 @@ function shardMap(list: readonly Shard[]): ShardMap {
     list,
     first,
     fingerprint: hash('sha256', list.map((shard) => `${shard.name}=${shard.from}`).join(','), 'hex').slice(0, 16),
-    of: (tag) => list.findLast((shard) => shard.from <= tag) ?? first,
+    // Asked for every event.
+    of(tag) {
+      for (let i = list.length - 1; i > 0; i--) if ((list[i] as Shard).from <= tag) return list[i] as Shard;
+      return first;
+    },
     named(name) {
       const shard = list.find((candidate) => candidate.name === name);
       if (!shard)

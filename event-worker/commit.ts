@@ -40,6 +40,13 @@ export function createCommitter(deps: {
   const { pool, shard, shardsFingerprint, slugs, catalog } = deps;
 
   async function commit(batches: readonly Batch[]): Promise<Committed> {
+    const stray = batches.find((batch) => batch.shard !== shard.name || batch.shards !== shardsFingerprint);
+    if (stray) {
+      throw new ClickledgerError(
+        'bad-settings',
+        `a batch is for shard ${stray.shard} of list ${stray.shards}, but this worker serves ${shard.name} of ${shardsFingerprint}: give the agent and the worker the same SHARDS`,
+      );
+    }
     for (;;) {
       const ledger = await readLedger(pool, shard, shardsFingerprint, [...new Set(batches.map(({ gen }) => gen))]);
       const { taken, beyondSize } = takeNew(batches, ledger);

@@ -10,12 +10,12 @@ export interface Group {
   readonly unreadable: unknown[];
 }
 
-export const MAX_GROUP_EVENTS = 50_000;
+export const MAX_GROUP_EVENTS = 5_000;
 const GATHER_MS = 250;
-// A group in the making and one being committed: this keeps both within some ten MB each, even if few batches are full.
-const MAX_GROUP_BYTES = 24 * 1024 * 1024;
+// Decoded, a group takes some four times as much, and a few are in memory at once.
+const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 
-/** Collects messages from a consumer into groups: until there are 50,000 events, or 250 ms after the first message. */
+/** Collects messages from a consumer into groups: until there are 5,000 events, or 250 ms after the first message. */
 export async function* gather(messages: ConsumerMessages): AsyncGenerator<Group> {
   const iterator = messages[Symbol.asyncIterator]();
   let next: Promise<IteratorResult<JsMsg>> | undefined;
@@ -25,30 +25,31 @@ export async function* gather(messages: ConsumerMessages): AsyncGenerator<Group>
     next = undefined;
     if (first.done) return;
     const group: Group = { messages: [], batches: [], unreadable: [] };
-    let bytes = take(group, first.value);
+    let { events, bytes } = take(group, first.value);
     const deadline = performance.now() + GATHER_MS;
-    while (eventsIn(group) < MAX_GROUP_EVENTS && bytes < MAX_GROUP_BYTES) {
+    while (events < MAX_GROUP_EVENTS && bytes < MAX_GROUP_BYTES) {
       next ??= iterator.next();
       const step = await orTimeout(next, deadline - performance.now());
       if (!step) break;
       if (step.done) break;
       next = undefined;
-      bytes += take(group, step.value);
+      const taken = take(group, step.value);
+      events += taken.events;
+      bytes += taken.bytes;
     }
     yield group;
   }
 }
 
-function eventsIn(group: Group): number {
-  return group.batches.reduce((sum, batch) => sum + batch.events.length, 0);
-}
-
-function take(group: Group, message: JsMsg): number {
+function take(group: Group, message: JsMsg): { events: number; bytes: number } {
   group.messages.push(message);
+  let events = 0;
   try {
-    group.batches.push(decodeBatch(message.data));
+    const batch = decodeBatch(message.data);
+    group.batches.push(batch);
+    events = batch.events.length;
   } catch (error) {
     group.unreadable.push(error);
   }
-  return message.data.length;
+  return { events, bytes: message.data.length };
 }

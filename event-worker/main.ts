@@ -10,7 +10,7 @@ import { createSlugCodec } from '../core/slug.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
 import { createWorkerMetrics } from './metrics.ts';
-import { createShardWorker } from './shard-worker.ts';
+import { COMMITS_AT_ONCE, createShardWorker } from './shard-worker.ts';
 
 // JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows and ledger in one transaction ──► ack
 
@@ -39,8 +39,8 @@ const streams = await manager(connection);
 
 const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
 const workers = served.map((shard) => {
-  // One connection commits, one answers agents, one finds out what else is wrong.
-  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: 3, name: `event-worker ${shard.name}` });
+  // Besides the commits, one connection answers agents, one finds out what else is wrong.
+  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: COMMITS_AT_ONCE + 2, name: `event-worker ${shard.name}` });
   const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog });
   const worker = createShardWorker({
     connection,

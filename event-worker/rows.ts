@@ -58,8 +58,8 @@ function layOutBatch(batch: Batch, subjects: readonly (Subject | undefined)[], c
 
 function copyLine(gen: string, event: Event, subject: Subject, campaign: number, agent: ReducedAgent): string {
   const signals = signalsOf(event, agent.bot);
-  return `${[
-    new Date(event.t).toISOString(),
+  const fields = [
+    timestamp(event.t),
     event.off,
     gen,
     event.rid,
@@ -76,12 +76,27 @@ function copyLine(gen: string, event: Event, subject: Subject, campaign: number,
     copyText(event.net),
     copyText(hostOf(event.ref)),
     signals.length === 0 ? '\\N' : `{${signals.join(',')}}`,
-  ].join('\t')}\n`;
+  ];
+  return `${fields.join('\t')}\n`;
+}
+
+// Events come in the order of time, so many in a row differ in nothing but the milliseconds.
+let lastSecond = Number.NaN;
+let lastSecondText = '';
+
+/** What `toISOString` gives. */
+function timestamp(t: number): string {
+  const second = Math.floor(t / 1000);
+  if (second !== lastSecond) {
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, -4);
+    lastSecond = second;
+  }
+  return `${lastSecondText}${String(t - second * 1000).padStart(3, '0')}Z`;
 }
 
 /** The host name of a referrer, and nothing else of it. */
 export function hostOf(referrer: string): string | null {
-  const host = /^(?:https?|android-app):\/\/([a-z0-9.-]{1,253})(?:[/:?#]|$)/i.exec(referrer)?.[1];
+  const host = /^(?:https?|android-app):\/\/([a-z0-9.-]{1,253})(?::\d{1,5})?(?:[/?#]|$)/i.exec(referrer)?.[1];
   return host ? host.toLowerCase() : null;
 }
 

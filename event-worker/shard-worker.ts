@@ -18,7 +18,9 @@ import { ensureConsumer } from './streams.ts';
 const ENSURE_MS = 2_000;
 const PARTITION_MS = 3600_000;
 const MONTHS_AHEAD = 3;
-const MAX_MESSAGES = 128;
+const MAX_MESSAGES = 16;
+/** Per shard; each takes a connection. */
+export const COMMITS_AT_ONCE = 2;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
@@ -128,16 +130,13 @@ export function createShardWorker(deps: {
     }
   }
 
-  /** The next group is gathered, and decoded, while Postgres works on the one before. */
+  /** While Postgres works on a group, the next one is gathered, decoded and sent: to the ledger they are like groups of two workers. */
   async function drain(messages: ConsumerMessages, signal: AbortSignal): Promise<void> {
     const groups = gather(messages);
-    let next = groups.next();
-    for (;;) {
-      const step = await next;
-      if (step.done) return;
-      next = groups.next();
-      await commitGroup(step.value, signal);
-    }
+    const lane = async (): Promise<void> => {
+      for (let step = await groups.next(); !step.done; step = await groups.next()) await commitGroup(step.value, signal);
+    };
+    await Promise.all(Array.from({ length: COMMITS_AT_ONCE }, lane));
   }
 
   return {

@@ -10,11 +10,13 @@ export interface Subject extends SlugIds {
 export function subjectOf(event: Event, slugs: SlugCodec): Subject | undefined {
   if (event.link !== null) {
     // A backend has verified the slug before it answered with a link.
-    const [link, version] = event.link.split('.').map(Number) as [number, number];
+    const dot = event.link.indexOf('.');
+    const link = Number(event.link.slice(0, dot));
+    const version = Number(event.link.slice(dot + 1));
     if (isAlias(event.slug)) return { link, recipient: 0, version };
     const ids = slugs.read(event.slug);
-    if (ids?.link === link) return { ...ids, version };
+    if (ids?.link === link) return { link, recipient: ids.recipient, version };
   }
   const checked = slugs.verify(event.slug);
-  return checked.ok ? { ...checked.ids, version: null } : undefined;
+  return checked.ok ? { link: checked.ids.link, recipient: checked.ids.recipient, version: null } : undefined;
 }

@@ -14,6 +14,13 @@ export interface ReducedAgent {
   readonly bot: boolean;
 }
 
+// Bowser takes what it does not know at its word, so a rare or made-up name would single its owner out: only these are kept.
+const BROWSERS = new Set([...Object.values(Bowser.BROWSER_MAP), 'Miui', 'Opera Touch']);
+const MAIL_CLIENTS = [
+  { name: 'Thunderbird', sign: /\bThunderbird\/(\d+)/ },
+  { name: 'Outlook', sign: /\b(?:Microsoft Outlook |Outlook-(?:iOS|Android)\/)(\d+)/ },
+] as const;
+
 const cache = new LRUCache<string, ReducedAgent>({ max: 20_000 });
 
 /** Reduces a user agent to what cannot single anybody out. About 30 µs for a new one, a map look-up for one seen lately. */
@@ -28,12 +35,20 @@ export function reduceUserAgent(ua: string): ReducedAgent {
 function reduce(ua: string): ReducedAgent {
   const bot = ua === '' || isbot(ua);
   const parsed = ua === '' ? undefined : Bowser.parse(ua);
-  const client = clean(parsed?.browser.name);
-  const version = clean(parsed?.browser.version?.split('.')[0]);
+  const { client, version } = clientOf(ua, parsed?.browser);
   const system = clean(parsed?.os.name);
   const device = bot ? 'bot' : clean(parsed?.platform.type) || 'unknown';
   const id = hash('sha256', [client, version, system, device].join('\n'), 'buffer').readBigInt64BE().toString();
   return { id, client, version, system, device, bot };
+}
+
+function clientOf(ua: string, browser: Bowser.Parser.Details | undefined): { client: string; version: string } {
+  for (const { name, sign } of MAIL_CLIENTS) {
+    const version = sign.exec(ua)?.[1];
+    if (version !== undefined) return { client: name, version: version.slice(0, 4) };
+  }
+  if (!browser?.name || !BROWSERS.has(browser.name)) return { client: '', version: '' };
+  return { client: clean(browser.name), version: /^\d{1,4}/.exec(browser.version ?? '')?.[0] ?? '' };
 }
 
 /** Short, printable, and without anything that COPY or a terminal would take amiss. */

@@ -7,6 +7,7 @@ import { createIdentifier, type Identity } from './identity.ts';
 
 // Where the bytes of a generation come from: a plain file that nginx may still be writing, or a gzip that is whole.
 
+// More than a line may be long. Twice as much outlives the young garbage, and costs more to collect than fewer reads save.
 const READ_BYTES = 512 * 1024;
 const NEWLINE = 10;
 
@@ -109,7 +110,7 @@ export class PlainFile implements Source {
     const end = Math.min(to, this.size);
     let bytes = await this.#readAt(from, Math.min(READ_BYTES, end - from));
     let chunk = cut(bytes, from, from + bytes.length === end && (this.final || end < this.size));
-    // A megabyte without a newline: find the end of that line, however far.
+    // A whole read without a newline: find the end of that line, however far.
     while (chunk.kind === 'wait' && bytes.length > MAX_LINE_BYTES && from + bytes.length < end) {
       const more = await this.#readAt(from + bytes.length, Math.min(READ_BYTES, end - from - bytes.length));
       if (more.length === 0) break;

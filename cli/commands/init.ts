@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { parseConfig } from '../../core/config.ts';
 import { readEnvFile, writeEnvFile } from '../../core/env-file.ts';
 import { ClickledgerError } from '../../core/errors.ts';
 import { evenShards } from '../../core/shards.ts';
@@ -34,8 +35,7 @@ export function addInit(program: Command): void {
         return url.toString();
       };
       const shards = evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}`);
-      await mkdir(dataDir, { recursive: true, mode: 0o700 });
-      await writeEnvFile(dataDir, {
+      const values = {
         BASE_URL: options.baseUrl,
         CATALOG_URL: options.catalog,
         ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, asRole(role)])),
@@ -43,7 +43,11 @@ export function addInit(program: Command): void {
         SLUG_KEYS: randomBytes(32).toString('hex'),
         NATS_URL: options.nats,
         LOG_DIR: options.logDir,
-      });
+      };
+      // A mistake shows now, not when the first part starts.
+      parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'NATS_URL', 'LOG_DIR'], values);
+      await mkdir(dataDir, { recursive: true, mode: 0o700 });
+      await writeEnvFile(dataDir, values);
       note(`wrote ${dataDir}/env; next: clickledger migrate`);
     });
 }

@@ -1,0 +1,298 @@
+import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { Registry } from 'prom-client';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Batch, type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
+import { createLogger } from '../core/log.ts';
+import { connectNats, manager } from '../core/nats.ts';
+import { createPool } from '../core/postgres.ts';
+import { createSlugCodec } from '../core/slug.ts';
+import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
+import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { eventually, startTestNats } from '../test/support/servers.ts';
+import { createCatalog } from './catalog.ts';
+import { createCommitter } from './commit.ts';
+import { createWorkerMetrics } from './metrics.ts';
+import { createShardWorker, type ShardWorker } from './shard-worker.ts';
+
+const log = createLogger('test', 'silent');
+let databases: Databases;
+
+beforeAll(async () => {
+  databases = await createDatabases(1);
+});
+
+interface Bench {
+  connection: NatsConnection;
+  streams: JetStreamManager;
+  nats: Awaited<ReturnType<typeof startTestNats>>;
+  publish: (batch: Batch) => Promise<void>;
+  publishText: (text: string) => Promise<void>;
+  startWorker: () => Promise<{ worker: ShardWorker; stop: () => Promise<void>; metric: (name: string) => Promise<number> }>;
+  /** Batches that are published and not acked. */
+  waiting: () => Promise<number>;
+}
+
+async function createBench(of: Databases = databases): Promise<Bench> {
+  const nats = await startTestNats();
+  const shard = of.shards.first;
+  const shardsFingerprint = of.shards.fingerprint;
+  const connection = await connectNats(nats.url, 'test', log, new AbortController().signal);
+  const streams = await manager(connection);
+  onTestFinished(() => connection.close());
+  const publishText = async (text: string) => {
+    // The stream may have to be made first, or again.
+    await eventually('the stream takes it', () =>
+      jetstream(connection)
+        .publish(eventsSubject(shard.name), text, { timeout: 1000 })
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+  };
+  return {
+    connection,
+    streams,
+    nats,
+    publishText,
+    publish: (batch) => publishText(JSON.stringify(batch)),
+    async waiting() {
+      const info = await streams.consumers.info(STREAM, consumerName(shard.name));
+      return info.num_pending + info.num_ack_pending;
+    },
+    async startWorker() {
+      const own = await connectNats(nats.url, 'test worker', log, new AbortController().signal);
+      const pool = createPool(of.shardUrlAs(shard.name, 'worker'), { max: 3, name: 'test' });
+      const catalogPool = createPool(of.roleUrls.worker, { max: 1, name: 'test' });
+      const registry = new Registry();
+      const committer = createCommitter({
+        pool,
+        shard,
+        shardsFingerprint,
+        slugs: createSlugCodec(of.keys),
+        catalog: createCatalog(catalogPool, of.keys),
+      });
+      const worker = createShardWorker({
+        connection: own,
+        manager: await manager(own),
+        pool,
+        committer,
+        shard,
+        shardsFingerprint,
+        streamMaxBytes: 64 * 1024 * 1024,
+        metrics: createWorkerMetrics(registry),
+        log,
+      });
+      const controller = new AbortController();
+      const ended = worker.run(controller.signal);
+      let stopping: Promise<void> | undefined;
+      const stop = () =>
+        (stopping ??= (async () => {
+          controller.abort();
+          await ended;
+          await own.close();
+          await Promise.all([pool.end(), catalogPool.end()]);
+        })());
+      onTestFinished(stop);
+      const metric = async (name: string) => {
+        const found = await registry.getSingleMetric(name)?.get();
+        return (found?.values ?? []).reduce((sum, { value }) => sum + value, 0);
+      };
+      return { worker, stop, metric };
+    },
+  };
+}
+
+/** `count` batches of one event each that tile the beginning of a new generation. */
+function tiles(count: number, of: Databases = databases): { gen: string; batches: Batch[] } {
+  const gen = newGen();
+  const slugs = createSlugCodec(of.keys);
+  return {
+    gen,
+    batches: Array.from({ length: count }, (_, i) => batchOf(of, gen, i * 10, i * 10 + 10, { events: [clickAt(i * 10, slugs)] })),
+  };
+}
+
+async function offsOf(gen: string, of: Databases = databases): Promise<number[]> {
+  const rows = await of.query<{ off: number }>('a', 'SELECT off FROM shard.event WHERE gen = $1 ORDER BY off', [gen]);
+  return rows.map(({ off }) => off);
+}
+
+const untilCommitted = (gen: string, count: number, of: Databases = databases) =>
+  eventually(`${count} events are committed`, async () => (await offsOf(gen, of)).length >= count);
+
+const offsets = (count: number) => Array.from({ length: count }, (_, i) => i * 10);
+
+describe('a worker of one shard', () => {
+  test('makes stream and consumer, commits what comes, and acks it', async () => {
+    const bench = await createBench();
+    const { worker, metric } = await bench.startWorker();
+    const { gen, batches } = tiles(30);
+    for (const batch of batches) await bench.publish(batch);
+    await untilCommitted(gen, 30);
+    await eventually('everything is acked', async () => (await bench.waiting()) === 0);
+    expect(await offsOf(gen)).toEqual(offsets(30));
+    expect(worker.problem()).toBeUndefined();
+    expect(await metric('clickledger_worker_events_total')).toBe(30);
+    expect((await bench.streams.streams.info(STREAM)).state.messages).toBe(0);
+  });
+
+  test('two workers of one shard share the work and count everything once, repetitions too', async () => {
+    const bench = await createBench();
+    const workers = [await bench.startWorker(), await bench.startWorker()];
+    const { gen, batches } = tiles(60);
+    for (const batch of [...batches, ...batches.toReversed()]) await bench.publish(batch);
+    await untilCommitted(gen, 60);
+    await eventually('everything is acked', async () => (await bench.waiting()) === 0);
+    expect(await offsOf(gen)).toEqual(offsets(60));
+    const repeated = await Promise.all(workers.map(({ metric }) => metric('clickledger_worker_repeated_batches_total')));
+    expect(repeated.reduce((a, b) => a + b)).toBe(60);
+  });
+
+  test('a message that is no batch is counted and acked, and stops nothing', async () => {
+    const bench = await createBench();
+    const { metric } = await bench.startWorker();
+    const { gen, batches } = tiles(2);
+    await bench.publish(batches[0] as Batch);
+    await bench.publishText('nonsense');
+    await bench.publishText(JSON.stringify({ ...batches[0], v: 7 }));
+    await bench.publish(batches[1] as Batch);
+    await untilCommitted(gen, 2);
+    await eventually('everything is acked', async () => (await bench.waiting()) === 0);
+    expect(await metric('clickledger_worker_unreadable_messages_total')).toBe(2);
+  });
+
+  test('goes on when its consumer is deleted', async () => {
+    const bench = await createBench();
+    await bench.startWorker();
+    const { gen, batches } = tiles(2);
+    await bench.publish(batches[0] as Batch);
+    await untilCommitted(gen, 1);
+    await bench.streams.consumers.delete(STREAM, consumerName('a'));
+    await bench.publish(batches[1] as Batch);
+    await untilCommitted(gen, 2);
+    await eventually('everything is acked', async () => (await bench.waiting()) === 0);
+  });
+
+  test('goes on when the stream is deleted', async () => {
+    const bench = await createBench();
+    await bench.startWorker();
+    const { gen, batches } = tiles(2);
+    await bench.publish(batches[0] as Batch);
+    await untilCommitted(gen, 1);
+    await bench.streams.streams.delete(STREAM);
+    await bench.publish(batches[1] as Batch);
+    await untilCommitted(gen, 2);
+  });
+
+  test('goes on when NATS was killed and comes back, with what it had stored', async () => {
+    const bench = await createBench();
+    await bench.startWorker();
+    const { gen, batches } = tiles(2);
+    await bench.publish(batches[0] as Batch);
+    await untilCommitted(gen, 1);
+    await bench.nats.running().kill();
+    await bench.nats.start();
+    await bench.publish(batches[1] as Batch);
+    await untilCommitted(gen, 2);
+    expect(await offsOf(gen)).toEqual(offsets(2));
+  });
+
+  test('what it has not acked is delivered again after a stop', async () => {
+    const own = await createDatabases(1);
+    const bench = await createBench(own);
+    const first = await bench.startWorker();
+    await eventually('the consumer is there', () =>
+      bench.waiting().then(
+        () => true,
+        () => false,
+      ),
+    );
+    await own.query('a', 'ALTER TABLE shard.ledger RENAME TO ledger_away');
+    const { gen, batches } = tiles(3, own);
+    for (const batch of batches) await bench.publish(batch);
+    await eventually('it says what it waits for', () => first.worker.problem() !== undefined);
+    expect(await first.metric('clickledger_worker_failures_total')).toBeGreaterThan(0);
+    await first.stop();
+    expect(await bench.waiting()).toBe(3);
+    expect(await offsOf(gen, own)).toEqual([]);
+  });
+});
+
+describe('a shard whose database is out of reach', () => {
+  test('its batches are held, the worker says so, and afterwards all are committed exactly once', async () => {
+    const own = await createDatabases(1);
+    const bench = await createBench(own);
+    const { worker } = await bench.startWorker();
+    const { gen, batches } = tiles(20, own);
+    for (const batch of batches.slice(0, 5)) await bench.publish(batch);
+    await untilCommitted(gen, 5, own);
+
+    const database = new URL(own.shards.first.url).pathname.slice(1);
+    await own.query('catalog', `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
+    await own.query('catalog', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
+    for (const batch of batches.slice(5)) await bench.publish(batch);
+    await eventually('it says what it waits for', () => worker.problem() !== undefined);
+    expect(worker.problem()).toContain('shard a');
+    expect(await bench.waiting()).toBe(15);
+    await expect(ask(bench, [gen])).rejects.toThrow();
+
+    await own.query('catalog', `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
+    await untilCommitted(gen, 20, own);
+    await eventually('everything is acked', async () => (await bench.waiting()) === 0);
+    expect(await offsOf(gen, own)).toEqual(offsets(20));
+    expect(worker.problem()).toBeUndefined();
+  });
+});
+
+async function ask(bench: Bench, gens: string[]): Promise<LedgerAnswer> {
+  const reply = await bench.connection.request(ledgerSubject('a'), JSON.stringify({ gens }), { timeout: 1_000 });
+  return parseLedgerAnswer(reply.string());
+}
+
+describe('questions to the ledger', () => {
+  test('are answered with ranges and size of what is known, and with nothing for what is not', async () => {
+    const bench = await createBench();
+    await bench.startWorker();
+    const { gen, batches } = tiles(4);
+    for (const batch of [batches[0], batches[1], batches[3]]) await bench.publish(batch as Batch);
+    const closed = newGen();
+    await bench.publish(batchOf(databases, closed, 0, 7));
+    await bench.publish(batchOf(databases, closed, 7, 7, { size: 7 }));
+    await eventually('the ledger has both', async () => {
+      const { gens } = await ask(bench, [gen, closed]);
+      return gens[gen]?.committed.length === 2 && gens[closed]?.size === 7;
+    });
+    const unknown = newGen();
+    expect(await ask(bench, [gen, closed, unknown])).toEqual({
+      shards: databases.shards.fingerprint,
+      gens: {
+        [gen]: {
+          committed: [
+            [0, 20],
+            [30, 40],
+          ],
+          size: null,
+        },
+        [closed]: { committed: [[0, 7]], size: 7 },
+      },
+    });
+    expect((await ask(bench, [])).gens).toEqual({});
+  });
+
+  test('what is no question gets no answer, and the next one does', async () => {
+    const bench = await createBench();
+    await bench.startWorker();
+    await eventually('somebody answers', () =>
+      ask(bench, []).then(
+        () => true,
+        () => false,
+      ),
+    );
+    for (const text of ['', 'nonsense', '{"gens":["../.."]}'])
+      await expect(bench.connection.request(ledgerSubject('a'), text, { timeout: 300 })).rejects.toThrow();
+    expect((await ask(bench, [])).shards).toBe(databases.shards.fingerprint);
+  });
+});
