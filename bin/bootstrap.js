@@ -25,7 +25,10 @@ function install() {
   const [command, ...args] = npm ? [process.execPath, npm] : ['npm'];
   // Not `npm ci`: it refuses a lock file without the optional packages of platforms that the registry it was made with does not have.
   // What npm has to say goes to stderr: stdout belongs to the command.
-  const result = spawnSync(command, [...args, 'install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  const result = spawnSync(command, [...args, 'install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (result.status !== 0) {
     process.stderr.write('clickledger: `npm install` failed; the lines above say why\n');
     process.exit(1);

@@ -20,7 +20,7 @@ export function parseTarget(target: string): string {
   return target;
 }
 
-export function parseEmail(text: string): string {
+function parseEmail(text: string): string {
   const email = text.trim().toLowerCase();
   if (!z.email().safeParse(email).success) throw new ClickledgerError('bad-input', `'${text}' is no mail address`);
   return email;

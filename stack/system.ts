@@ -191,7 +191,7 @@ function settings(known: Record<string, string>, ports: Ports, shards: number): 
   };
 }
 
-export function migrationSettings(env: Readonly<Record<string, string>>): Parameters<typeof migrate>[0] {
+function migrationSettings(env: Readonly<Record<string, string>>): Parameters<typeof migrate>[0] {
   const roleUrls = Object.fromEntries(ROLES.map((role) => [role, env[`${role.toUpperCase()}_URL`] ?? ''])) as Parameters<
     typeof migrate
   >[0]['roleUrls'];

@@ -60,8 +60,15 @@ describe('every hit is counted exactly once after', () => {
 });
 
 test('the same seed gives the same plan, and every fault is in it before any comes again', () => {
-  const plan = (seed: number) => makePlan(createRandom(seed), undefined, FAULTS.length * 2).map(({ fault, choice, pauseMs }) => ({ name: fault.name, choice, pauseMs }));
+  const plan = (seed: number) =>
+    makePlan(createRandom(seed), undefined, FAULTS.length * 2).map(({ fault, choice, pauseMs }) => ({ name: fault.name, choice, pauseMs }));
   expect(plan(7)).toEqual(plan(7));
   expect(plan(7)).not.toEqual(plan(8));
-  expect(new Set(plan(7).slice(0, FAULTS.length).map(({ name }) => name)).size).toBe(FAULTS.length);
+  expect(
+    new Set(
+      plan(7)
+        .slice(0, FAULTS.length)
+        .map(({ name }) => name),
+    ).size,
+  ).toBe(FAULTS.length);
 });

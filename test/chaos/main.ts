@@ -40,7 +40,12 @@ process.exitCode = good ? 0 : 1;
 
 function report({ verdict, injected, redirects, failedRedirects, excusedRedirects, longestOutageMs, peakMemory }: Outcome): boolean {
   say('');
-  say(table(['fault', 'times'], [...injected].sort(([a], [b]) => (a < b ? -1 : 1))));
+  say(
+    table(
+      ['fault', 'times'],
+      [...injected].sort(([a], [b]) => (a < b ? -1 : 1)),
+    ),
+  );
   say('');
   say(
     table(

@@ -59,7 +59,9 @@ async function isNoticed({ file, from, to, test, name }: Mutation): Promise<bool
     const report = JSON.parse(stdout.slice(stdout.indexOf('{"numTotal'))) as {
       testResults: { assertionResults: { title: string; status: string }[] }[];
     };
-    const ran = report.testResults.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => status === 'passed' || status === 'failed');
+    const ran = report.testResults
+      .flatMap(({ assertionResults }) => assertionResults)
+      .filter(({ status }) => status === 'passed' || status === 'failed');
     if (ran.length === 0) throw new Error(`no test of ${test} is named like: ${name}`);
     return ran.some(({ status }) => status === 'failed');
   } finally {
