@@ -1,8 +1,7 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
-import { sleep } from '../core/shutdown.ts';
-import { within } from '../core/time.ts';
+import { sleep, within } from '../core/time.ts';
 import { readChanges, readLink } from './catalog.ts';
 import { emptyRoutes, type Route, type Routes } from './routes.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';

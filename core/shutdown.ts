@@ -15,17 +15,3 @@ export function untilSignal(log: Logger): { stopped: Promise<void>; signal: Abor
   });
   return { stopped, signal: controller.signal };
 }
-
-/** Waits, or returns early when aborted. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done, { once: true });
-  });
-}

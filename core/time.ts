@@ -23,3 +23,17 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
   if (!settled) throw new ClickledgerError('unavailable', `no answer within ${ms} ms`);
   return settled.value;
 }
+
+/** Waits, or returns early when aborted. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}

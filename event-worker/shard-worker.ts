@@ -4,7 +4,7 @@ import { codeOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool } from '../core/postgres.ts';
 import type { Shard } from '../core/shards.ts';
-import { sleep } from '../core/shutdown.ts';
+import { sleep } from '../core/time.ts';
 import { consumerName, STREAM } from '../core/subjects.ts';
 import { answerLedger } from './answer.ts';
 import type { Committed, Committer } from './commit.ts';
@@ -18,7 +18,7 @@ import { ensureConsumer } from './streams.ts';
 const ENSURE_MS = 2_000;
 const PARTITION_MS = 3600_000;
 const MONTHS_AHEAD = 3;
-const MAX_MESSAGES = 16;
+const MAX_MESSAGES = 64;
 /** Per shard; each takes a connection. */
 export const COMMITS_AT_ONCE = 2;
 const FIRST_RETRY_MS = 100;

@@ -1,7 +1,7 @@
 import type { Logger } from '../core/log.ts';
 import { covers, sizeOf, subtract } from '../core/ranges.ts';
 import type { ShardMap } from '../core/shards.ts';
-import { sleep } from '../core/shutdown.ts';
+import { sleep } from '../core/time.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { Ledgers } from './confirm.ts';
 import type { Generation, Logs } from './follow.ts';

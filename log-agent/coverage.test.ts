@@ -212,11 +212,11 @@ describe('what the agent knows of a generation on a shard', () => {
     coverage.confirm([[0, 30]], null, { floor: 1, last: 1 });
     expect(coverage.settled(30)).toBe(false);
     coverage.publishing(NOTHING, true).stored(2);
-    expect(coverage.isClosing).toBe(true);
+    expect(coverage.hasFlights).toBe(true);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 2 });
-    expect(coverage.isClosing).toBe(true);
+    expect(coverage.hasFlights).toBe(true);
     coverage.confirm([[0, 30]], 30, { floor: 2, last: 2 });
-    expect(coverage.isClosing).toBe(false);
+    expect(coverage.hasFlights).toBe(false);
     expect(coverage.settled(30)).toBe(true);
     expect(coverage.settled(40)).toBe(false);
   });

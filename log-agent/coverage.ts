@@ -54,10 +54,6 @@ export class Coverage {
     return this.#flights.length > 0;
   }
 
-  get isClosing(): boolean {
-    return this.#flights.some((flight) => flight.closes);
-  }
-
   /** The first stretch of [0, size) that has to be published; `building` is what is being collected for a message right now. */
   needed(size: number, building: Ranges): Range | undefined {
     return firstGap(building.length === 0 ? this.taken : union(this.taken, building), 0, size);

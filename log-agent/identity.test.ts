@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
-import { GzipFile, openPlain, PlainFile } from './generation.ts';
+import { GzipFile } from './gzip-file.ts';
+import { openPlain, PlainFile } from './plain-file.ts';
 import { createIdentifier, type Identity } from './identity.ts';
 
 const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);

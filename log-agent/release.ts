@@ -4,7 +4,8 @@ import type { Logger } from '../core/log.ts';
 import { covers } from '../core/ranges.ts';
 import type { Ledgers } from './confirm.ts';
 import type { Generation } from './follow.ts';
-import { GzipFile, openPlain, PlainFile } from './generation.ts';
+import { GzipFile } from './gzip-file.ts';
+import { openPlain, PlainFile } from './plain-file.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Shipper } from './ship.ts';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from '../core/log.ts';
-import { sleep } from '../core/shutdown.ts';
+import { sleep } from '../core/time.ts';
 import { SALT_BUCKET } from '../core/subjects.ts';
 
 // The day's salt: made at random by whichever agent needs it first, the same for all, gone after 48 hours, from then on nobody can

@@ -2,7 +2,9 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Generation, Logs } from './follow.ts';
-import { GzipFile, openPlain, PlainFile, type Source } from './generation.ts';
+import { GzipFile } from './gzip-file.ts';
+import { openPlain, PlainFile } from './plain-file.ts';
+import type { Source } from './source.ts';
 
 /**
  * Old logs by their paths, plain or gzipped, all of them final: what `clickledger ship` gives an agent in place of the log directory.

@@ -1,8 +1,8 @@
-import { request } from 'node:http';
 import { rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { locate } from './debian.ts';
+import { statusOf } from './http.ts';
 import { type Running, startProcess } from './process.ts';
 
 export interface NginxOptions {
@@ -39,18 +39,7 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
     // Answers what has begun, then ends.
     stopSignal: 'SIGQUIT',
     runDir,
-    ready: () => answers(port),
-  });
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    request({ host: '127.0.0.1', port, path: '/', timeout: 1_000, agent: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 404);
-    })
-      .on('error', () => resolve(false))
-      .end();
+    ready: async () => (await statusOf(port, '/')) === 404,
   });
 }
 

@@ -1,5 +1,5 @@
-import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import { statusOf } from './http.ts';
 import { freePort } from './ports.ts';
 import { type Running, startProcess } from './process.ts';
 
@@ -29,18 +29,7 @@ export async function startPart(options: {
     env: { ...env, ADMIN_PORT: String(adminPort) },
     stopSignal: 'SIGTERM',
     runDir,
-    ready: () => isReady(adminPort),
+    ready: async () => (await statusOf(adminPort, '/healthz')) === 200,
   });
   return Object.assign(running, { adminPort });
-}
-
-function isReady(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    request({ host: '127.0.0.1', port, path: '/healthz', timeout: 1_000, agent: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    })
-      .on('error', () => resolve(false))
-      .end();
-  });
 }

@@ -1,4 +1,10 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
+
+// Below the ports that Linux gives to outgoing connections (net.ipv4.ip_local_port_range): one of those could take the place of a
+// server that is just being started again.
+const LOWEST = 10_000;
+const HIGHEST = 32_000;
 
 /** Whether a loopback port is free right now. */
 export function isFree(port: number): Promise<boolean> {
@@ -12,13 +18,8 @@ export function isFree(port: number): Promise<boolean> {
 /** A free loopback port, one of `preferred` if possible. */
 export async function freePort(...preferred: number[]): Promise<number> {
   for (const port of preferred) if (port > 0 && (await isFree(port))) return port;
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
+  for (;;) {
+    const port = randomInt(LOWEST, HIGHEST);
+    if (await isFree(port)) return port;
+  }
 }

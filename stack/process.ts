@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
-import { sleep } from '../core/shutdown.ts';
+import { sleep } from '../core/time.ts';
 
 // A server or part as a child process that cannot outlive us: the kernel ends it when its parent ends, however that happens (setpriv
 // --pdeathsig, on Linux), and where that is not to be had, the next start finds it by its pid file and ends it.

@@ -18,8 +18,9 @@ import { endLeftovers, type Running } from './process.ts';
 
 export interface SystemOptions {
   dataDir: string;
-  /** Of the first nginx; default: as last time, else 8080 or any. */
+  /** Of the first nginx; default: as last time, else the preferred one, else any that is free. */
   port?: number;
+  preferredPort?: number;
   shards?: number;
   backends?: number;
   /** nginx with an agent each. */
@@ -59,7 +60,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   await endLeftovers(runDir);
 
   const known = await readEnvFile(dataDir);
-  const ports = await choosePorts(known, { wanted: options.port, backends, edges });
+  const ports = await choosePorts(known, { port: options.port, preferredPort: options.preferredPort, backends, edges });
   const logDirs = ports.edges.map((_, i) => join(dataDir, `edge-${i + 1}`, 'logs'));
   const env = { ...settings(known, ports, options.shards ?? 1), LOG_DIR: logDirs[0] as string, ...extra };
   const ownerPassword = decodeURIComponent(new URL(env.CATALOG_URL).password);
@@ -143,10 +144,10 @@ interface Ports {
 /** Those of last time where they are free: URLs that were sent out stay good. */
 async function choosePorts(
   known: Record<string, string>,
-  wanted: { wanted: number | undefined; backends: number; edges: number },
+  wanted: { port: number | undefined; preferredPort: number | undefined; backends: number; edges: number },
 ): Promise<Ports> {
   const portIn = (url: string | undefined): number => (url === undefined ? 0 : Number(new URL(url).port));
-  const first = wanted.wanted ?? (await freePort(portIn(known['BASE_URL']), 8080));
+  const first = wanted.port ?? (await freePort(portIn(known['BASE_URL']), wanted.preferredPort ?? 0));
   const taken = new Set<number>([first]);
   const another = async (...preferred: number[]): Promise<number> => {
     for (;;) {

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
 import { ClickledgerError } from '../../core/errors.ts';
-import { sleep, untilSignal } from '../../core/shutdown.ts';
+import { untilSignal } from '../../core/shutdown.ts';
+import { sleep } from '../../core/time.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { locate } from '../../stack/debian.ts';
 import { lockData } from '../../stack/lock.ts';
@@ -13,6 +14,7 @@ import { ensureCampaign, ensureLink, ensureRecipient, urls } from '../author.ts'
 import { dataDirOf, withPool } from '../context.ts';
 import { bold, dim, note } from '../output.ts';
 
+const DEFAULT_PORT = 8080;
 const ROTATE_BYTES = 256 * 1024 * 1024;
 const ROTATE_MS = 24 * 3600_000;
 const HOUSEKEEPING_MS = 1_000;
@@ -36,7 +38,7 @@ export function addUp(program: Command): void {
         const system = await startSystem({
           dataDir,
           shards,
-          ...(port === undefined ? {} : { port }),
+          ...(port === undefined ? { preferredPort: DEFAULT_PORT } : { port }),
           onProgress: (text) => note(dim(text)),
         });
         try {

@@ -13,7 +13,7 @@ import { createPool, type Pool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys, tagOf } from '../../core/slug.ts';
 import { eventsSubject } from '../../core/subjects.ts';
 import { readCheckpoint } from '../../log-agent/checkpoint.ts';
-import { GzipFile } from '../../log-agent/generation.ts';
+import { GzipFile } from '../../log-agent/gzip-file.ts';
 import { splitLines } from '../../log-agent/lines.ts';
 import { parseLine } from '../../log-agent/parse.ts';
 import { startSystem, type System } from '../../stack/system.ts';

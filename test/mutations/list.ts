@@ -126,7 +126,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mechanism: 'the head is looked at again after a read',
-    file: 'log-agent/generation.ts',
+    file: 'log-agent/plain-file.ts',
     from: "if (!(await this.#headIsSame())) return { kind: 'gone' };",
     to: '',
     test: 'log-agent/follow.test.ts',
