@@ -56,7 +56,7 @@ async function deadLetters(
   for (const { shard, dead } of shards) {
     for (const { gen, off, reason, length } of dead) {
       const bytes = logs && length > 0 ? await bytesAt(logs, gen, off, length) : undefined;
-      letters.push({ shard, gen, off, reason, line: bytes ? JSON.stringify(bytes.toString('latin1')).slice(1, 81) : null });
+      letters.push({ shard, gen, off, reason, line: bytes ? JSON.stringify(bytes.toString('latin1', 0, 80)).slice(1, -1) : null });
     }
   }
   return letters;
