@@ -49,8 +49,9 @@ async function untilQuiet(
   patienceMs: number,
 ): Promise<{ expected: Expected; quiet: boolean }> {
   const deadline = performance.now() + patienceMs;
-  const expected = await expectation(world, issued);
   for (;;) {
+    // Read anew each time: nginx logs a request after its client has the answer.
+    const expected = await expectation(world, issued);
     const found = await analyst
       .query<{ gen: string; committed_bytes: number; holes: number }>(
         "SELECT replace(gen::text, '-', '') AS gen, committed_bytes, holes FROM analytics.completeness",
