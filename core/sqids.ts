@@ -108,7 +108,7 @@ export function encodeSqid(numbers: readonly [number, number, number], blocked: 
 export function decodeSqid(id: string): [number, number, number] | undefined {
   const offset = OFFSET_OF[id.charCodeAt(0)] ?? -1;
   if (offset < 0) return undefined;
-  const { numbers } = ALPHABETS[offset] as (typeof ALPHABETS)[number];
+  const { numbers, padding } = ALPHABETS[offset] as (typeof ALPHABETS)[number];
   const values: number[] = [0];
   let alphabet = numbers[0] as Alphabet;
   let digits = 0;
@@ -123,7 +123,7 @@ export function decodeSqid(id: string): [number, number, number] | undefined {
       continue;
     }
     if (id.charAt(i) !== alphabet.separator || digits === 0) return undefined;
-    if (values.length === 3) return paddingIsClean(id, i + 1) ? (values as [number, number, number]) : undefined;
+    if (values.length === 3) return isPadding(id.slice(i + 1), padding) ? (values as [number, number, number]) : undefined;
     alphabet = numbers[values.length] as Alphabet;
     values.push(0);
     digits = 0;
@@ -131,9 +131,7 @@ export function decodeSqid(id: string): [number, number, number] | undefined {
   return values.length === 3 && digits > 0 ? (values as [number, number, number]) : undefined;
 }
 
-/** What follows the third number must at least be of the alphabet: it is never longer than needed to fill up. */
-function paddingIsClean(id: string, from: number): boolean {
-  if (id.length > MIN_SQID_LENGTH) return false;
-  for (let i = from; i < id.length; i++) if ((OFFSET_OF[id.charCodeAt(i)] ?? -1) < 0) return false;
-  return true;
+/** Padding is empty or begins with the separator of a fourth number, which says that there is none. */
+function isPadding(text: string, padding: string): boolean {
+  return text === '' || text.startsWith(padding.charAt(0));
 }

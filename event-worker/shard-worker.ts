@@ -18,7 +18,7 @@ import { ensureConsumer } from './streams.ts';
 const ENSURE_MS = 2_000;
 const PARTITION_MS = 3600_000;
 const MONTHS_AHEAD = 3;
-const MAX_MESSAGES = 64;
+const MAX_MESSAGES = 48;
 /** Per shard; each takes a connection. */
 export const COMMITS_AT_ONCE = 2;
 const FIRST_RETRY_MS = 100;

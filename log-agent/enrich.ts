@@ -51,7 +51,7 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
   const path =
     options.mmdbPath || createRequire(import.meta.url).resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb');
   const database = await maxmind.open<Response>(path);
-  const origins = new LRUCache<string, Origin>({ max: 50_000 });
+  const origins = new LRUCache<string, Origin>({ max: 100_000 });
 
   function originOf(ip: string): Origin {
     const cached = origins.get(ip);

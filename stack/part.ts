@@ -9,7 +9,7 @@ export type PartName = 'backend' | 'log-agent' | 'event-worker';
 // 30 MB: told how much there is, it collects in time. A backend holds all links, however many.
 const HEAP = {
   backend: ['--max-semi-space-size=8'],
-  'log-agent': ['--max-semi-space-size=8', '--max-old-space-size=512'],
+  'log-agent': ['--max-semi-space-size=16', '--max-old-space-size=512'],
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
 } as const;
 

@@ -1,0 +1,133 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
+
+// A million hits of a newsletter with ten links for each of 100,000 people, the links taken from a thousand. Made from a fixed
+// seed, so that every run reads the same bytes (but for the times).
+
+export const LINES = 1_000_000;
+export const LINKS = 1_000;
+const RECIPIENTS = 100_000;
+/** One line in this many is a click on a link that was never sent: nginx logged 404, and it counts nowhere. */
+const SKIP_EVERY = 200;
+export const EVENTS = LINES - LINES / SKIP_EVERY;
+/** The key that signs all slugs of a run; it protects nothing. */
+export const SLUG_KEYS = '0123456789abcdef'.repeat(4);
+
+export interface Fixture {
+  /** A million different slugs. */
+  slugs(): Promise<readonly string[]>;
+  /** A file with a million lines as nginx writes them. */
+  log(): Promise<{ path: string; size: number }>;
+}
+
+const USER_AGENTS = [
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148',
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1',
+  'Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1',
+  'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)',
+  'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15',
+  'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0',
+  'Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko',
+  'Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; WOW64; Trident/7.0; .NET4.0C; .NET4.0E; Microsoft Outlook 16.0.17928; ms-office)',
+  'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.3.1',
+  'Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0',
+  'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36',
+  'Mozilla/5.0 (Linux; Android 14; SM-S918B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36',
+  'Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/141.0.0.0 Mobile Safari/537.36',
+  'Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)',
+  'YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html',
+  'Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)',
+  'Mozilla/5.0 (compatible; Barracuda Sentinel (EE))',
+];
+const REFERRERS = ['', '', '', 'https://mail.google.com/', 'https://outlook.live.com/', 'android-app://com.google.android.gm/'];
+
+export function createFixture(directory: string, say: (text: string) => void): Fixture {
+  const ids = pairs();
+  const slugs = memo(async () => {
+    say('   making a million slugs');
+    const codec = createSlugCodec(parseSlugKeys(SLUG_KEYS));
+    return ids.map((pair) => codec.encode(pair));
+  });
+  const log = memo(async () => {
+    const list = await slugs();
+    say('   making a log of a million lines');
+    await mkdir(directory, { recursive: true });
+    const path = join(directory, 'access.log');
+    const size = await writeLog(path, list, ids);
+    return { path, size };
+  });
+  return { slugs, log };
+}
+
+/** Everybody's ten links, in no order. */
+function pairs(): { link: number; recipient: number }[] {
+  const random = mulberry32(4711);
+  const list = Array.from({ length: LINES }, (_, i) => {
+    const recipient = (i % RECIPIENTS) + 1;
+    return { link: ((recipient * 13 + Math.floor(i / RECIPIENTS) * 101) % LINKS) + 1, recipient };
+  });
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [list[i], list[j]] = [list[j] as (typeof list)[number], list[i] as (typeof list)[number]];
+  }
+  return list;
+}
+
+async function writeLog(path: string, slugs: readonly string[], ids: ReturnType<typeof pairs>): Promise<number> {
+  const random = mulberry32(20261122);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  const hex = (): string =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  const file = createWriteStream(path, { highWaterMark: 4 * 1024 * 1024 });
+  const startS = Date.now() / 1000 - 600;
+  let size = 0;
+  let lines: string[] = [];
+  for (const [i, slug] of slugs.entries()) {
+    const { link, recipient } = ids[i] as (typeof ids)[number];
+    // Everybody has an address of their own, and uses one or two programs.
+    const ip = `${(recipient % 190) + 20}.${(recipient * 7) % 256}.${(recipient * 31) % 256}.${(recipient * 3) % 256}`;
+    const ua = USER_AGENTS[(recipient * 2 + (random() < 0.3 ? 1 : 0)) % USER_AGENTS.length] as string;
+    const skipped = i % SKIP_EVERY === 0;
+    const click = skipped || random() < 0.5;
+    const method = random() < 0.01 ? 'HEAD' : 'GET';
+    lines.push(
+      `{"v":1,"rid":"${hex()}${hex()}${hex()}${hex()}","t":${(startS + i * 0.0005).toFixed(3)},"m":"${method}",` +
+        `"u":"${click ? `/u/${slug}` : `/r/${slug}.gif`}","s":${skipped ? 404 : click ? 302 : 200},"ip":"${ip}","ua":"${ua}",` +
+        `"ref":"${pick(REFERRERS)}","purpose":"   ","link":"${click && !skipped ? `${link}.1` : ''}"}\n`,
+    );
+    if (lines.length === 10_000 || i === slugs.length - 1) {
+      const text = Buffer.from(lines.join(''));
+      size += text.length;
+      lines = [];
+      if (!file.write(text)) await once(file, 'drain');
+    }
+  }
+  file.end();
+  await finished(file);
+  return size;
+}
+
+function memo<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
+/** A small random number generator with a seed; from 0 up to 1. */
+function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { libraryPath, locate } from '../stack/debian.ts';
+
+// wrk with a script that asks for one slug after the other of a file.
+
+const CONNECTIONS = 64;
+// More than can be asked for, so that no slug is asked for twice in a round.
+const SLUGS_PER_SECOND = 150_000;
+
+// All requests are laid out before the clock starts: while it runs, the script only hands out the next one.
+const SCRIPT = `
+local requests, at = {}, 0
+function init(args)
+  local head = " HTTP/1.1\\r\\nHost: t.example.org\\r\\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\\r\\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\\r\\nAccept-Language: en-US,en;q=0.5\\r\\nReferer: https://mail.google.com/\\r\\n\\r\\n"
+  for slug in io.lines(args[1]) do requests[#requests + 1] = "GET " .. args[2] .. slug .. (args[3] or "") .. head end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary)
+  local e = summary.errors
+  io.write(string.format('\\nRESULT {"requests":%d,"microseconds":%d,"failed":%d}\\n', summary.requests, summary.duration,
+    e.connect + e.read + e.write + e.timeout + e.status))
+end
+`;
+
+export interface Load {
+  requests: number;
+  perSecond: number;
+}
+
+export interface LoadGenerator {
+  /** One round: every request must be answered 2xx or 3xx. `after` follows the slug, e.g. `.gif`. */
+  run(round: { port: number; path: string; after: string; first: number; seconds: number }): Promise<Load>;
+}
+
+export async function createLoad(options: {
+  directory: string;
+  slugs: readonly string[];
+  say: (text: string) => void;
+}): Promise<LoadGenerator> {
+  const { directory, slugs, say } = options;
+  const wrk = await locate('wrk', say);
+  const script = join(directory, 'slugs.lua');
+  const slice = join(directory, 'slugs.txt');
+  await writeFile(script, SCRIPT);
+  return {
+    async run({ port, path, after, first, seconds }) {
+      const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, `http://127.0.0.1:${port}`, '--'];
+      const at = first % slugs.length;
+      await writeFile(slice, [...slugs.slice(at), ...slugs.slice(0, at)].slice(0, seconds * SLUGS_PER_SECOND).join('\n'));
+      args.push(slice, path, after);
+      const { stdout } = await promisify(execFile)(wrk, args, { env: { LD_LIBRARY_PATH: libraryPath(wrk) } });
+      const found = /^RESULT (.+)$/m.exec(stdout)?.[1];
+      if (found === undefined) throw new Error(`wrk said: ${stdout}`);
+      const { requests, microseconds, failed } = JSON.parse(found) as { requests: number; microseconds: number; failed: number };
+      if (failed > 0) throw new Error(`${failed} of ${requests} requests were not answered 2xx or 3xx`);
+      return { requests, perSecond: (requests / microseconds) * 1e6 };
+    },
+  };
+}
+
+/** How many lines of an access log carry this status. */
+export async function countLogged(path: string, status: number): Promise<number> {
+  const wanted = `","s":${status},"`;
+  let count = 0;
+  let rest = '';
+  for await (const text of createReadStream(path, { encoding: 'latin1', highWaterMark: 1024 * 1024 })) {
+    const lines = (rest + (text as string)).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.includes(wanted)) count++;
+  }
+  return count;
+}
+
+/** Every answered request was logged, and nothing else but what was on its way when a round ended. */
+export function expectLogged(logged: number, requests: number, rounds: number): void {
+  if (logged < requests || logged > requests + rounds * CONNECTIONS) throw new Error(`${logged} lines were logged for ${requests} answers`);
+}

@@ -1,0 +1,56 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { agentBench } from './agent.ts';
+import { createFixture } from './fixture.ts';
+import { memoryFigures } from './memory.ts';
+import { pipeBench } from './pipe.ts';
+import { pixelBench } from './pixel.ts';
+import { redirectsBench } from './redirects.ts';
+import type { Bench, Figure } from './figure.ts';
+import { printFigures } from './figure.ts';
+import { workerBench } from './worker.ts';
+
+// `npm run bench [-- NAME…] [--json]`: each bench on servers of its own, one after the other; then the table.
+
+const benches: Record<string, Bench> = {
+  redirects: redirectsBench,
+  pixel: pixelBench,
+  agent: agentBench,
+  worker: workerBench,
+  pipe: pipeBench,
+};
+
+const args = process.argv.slice(2);
+const json = args.includes('--json');
+const named = args.filter((arg) => arg !== '--json');
+const unknown = named.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  process.stderr.write(`no bench '${unknown[0]}'; there are: ${Object.keys(benches).join(', ')}\n`);
+  process.exit(2);
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'clickledger-bench-'));
+// The servers end with this process; what they leave behind goes last.
+process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const [load = 0] = loadavg();
+if (load > 0.5)
+  say(`others use this machine (load average ${load.toFixed(1)} on ${availableParallelism()} cores): figures will be low, ratios wobble`);
+const fixture = createFixture(join(directory, 'fixture'), say);
+const figures: Figure[] = [];
+try {
+  for (const name of named.length > 0 ? named : Object.keys(benches)) {
+    const startedMs = performance.now();
+    say(`── ${name}`);
+    figures.push(...(await (benches[name] as Bench)({ directory: join(directory, name), fixture, say })));
+    say(`   ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+  }
+  printFigures([...figures, ...memoryFigures()], json);
+} catch (error) {
+  say(`failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,85 @@
+import pg from 'pg';
+import { parseShards, shardUrl } from '../core/shards.ts';
+import { startSystem, type System } from '../stack/system.ts';
+import { LINKS, SLUG_KEYS } from './fixture.ts';
+
+// The system that a bench measures, in which only what it needs is left running.
+
+export interface Stand {
+  system: System;
+  /** Runs one statement as the owner on the catalog or a shard. */
+  query: <Row extends pg.QueryResultRow>(where: string, sql: string, values?: unknown[]) => Promise<Row[]>;
+  /** As `connectionString` of the owner. */
+  urlOf(where: string): string;
+}
+
+/** Options for the Node of every part, e.g. `--cpu-prof --cpu-prof-dir=/tmp/profiles`. */
+export const NODE_OPTIONS = process.env['BENCH_NODE_OPTIONS'] ?? '';
+
+/** Starts everything, stops all but `members`, makes the links that the slugs name, runs `work`, and ends what is left. */
+export async function onStand<T>(
+  options: { directory: string; shards?: number; members: readonly string[]; extra?: Record<string, string> },
+  work: (stand: Stand) => Promise<T>,
+): Promise<T> {
+  const { directory, shards = 1, members, extra = {} } = options;
+  const system = await startSystem({ dataDir: directory, shards, extra: { SLUG_KEYS, LOG_LEVEL: 'warn', NODE_OPTIONS, ...extra } });
+  const clients = new Map<string, pg.Client>();
+  const urlOf = (where: string): string => {
+    const catalogUrl = system.env['CATALOG_URL'] ?? '';
+    return where === 'catalog' ? catalogUrl : shardUrl(parseShards(system.env['SHARDS'] ?? '').named(where), catalogUrl);
+  };
+  const stand: Stand = {
+    system,
+    urlOf,
+    async query<Row extends pg.QueryResultRow>(where: string, sql: string, values: unknown[] = []) {
+      let client = clients.get(where);
+      if (!client) {
+        client = new pg.Client({ connectionString: urlOf(where) });
+        await client.connect();
+        clients.set(where, client);
+      }
+      return (await client.query<Row>(sql, values)).rows;
+    },
+  };
+  try {
+    for (const member of system.members.toReversed()) {
+      if (members.includes(member.name)) continue;
+      await member.running?.stop();
+      member.running = undefined;
+    }
+    await makeLinks(stand);
+    return await work(stand);
+  } finally {
+    for (const client of clients.values()) await client.end().catch(() => {});
+    await system.stop();
+  }
+}
+
+/** Where link `id` of the benches leads. */
+export function targetOf(id: number): string {
+  return `https://shop.example/autumn/${id}?utm_source=newsletter&utm_campaign=autumn`;
+}
+
+async function makeLinks(stand: Stand): Promise<void> {
+  await stand.query('catalog', "INSERT INTO catalog.campaign (name) VALUES ('bench')");
+  await stand.query(
+    'catalog',
+    "INSERT INTO catalog.link (campaign_id, kind, original) SELECT 1, 'url', $2 || id FROM generate_series(1, $1::int) id",
+    [LINKS, targetOf(0).split('0')[0]],
+  );
+  const targets = Array.from({ length: LINKS }, (_, i) => targetOf(i + 1));
+  await stand.query(
+    'catalog',
+    'INSERT INTO catalog.link_version (link_id, version, target) SELECT id, 1, target FROM unnest($1::text[]) WITH ORDINALITY AS t (target, id)',
+    [targets],
+  );
+}
+
+/** Asks every 20 ms until the answer is yes; throws after two minutes. */
+export async function until(what: string, ask: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = performance.now() + 120_000;
+  while (!(await ask())) {
+    if (performance.now() > deadline) throw new Error(`not within two minutes: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

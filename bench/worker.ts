@@ -1,0 +1,218 @@
+import { execFile } from 'node:child_process';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { jetstream } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import pg from 'pg';
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { decodeBatch } from '../core/event.ts';
+import { manager } from '../core/nats.ts';
+import { createPool } from '../core/postgres.ts';
+import { parseShards, shardUrl } from '../core/shards.ts';
+import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
+import { consumerName, eventsSubject, STREAM } from '../core/subjects.ts';
+import { createCatalog } from '../event-worker/catalog.ts';
+import { createCommitter } from '../event-worker/commit.ts';
+import { COLUMNS } from '../event-worker/rows.ts';
+import { ensureConsumer } from '../event-worker/streams.ts';
+import { createBatch } from '../log-agent/batch.ts';
+import { createEnricher } from '../log-agent/enrich.ts';
+import { splitLines } from '../log-agent/lines.ts';
+import { parseLine } from '../log-agent/parse.ts';
+import type { Running } from '../stack/process.ts';
+import { type Bench, expectEqual, type Figure, median } from './figure.ts';
+import { EVENTS } from './fixture.ts';
+import { notePeak } from './memory.ts';
+import { onStand, type Stand, until } from './stand.ts';
+
+// A million events wait in JetStream when a worker starts; against it a bare client that copies the very same rows into the very
+// same table, indexes and all, in one statement. Postgres flushes every commit to the disk.
+
+const ROUNDS = 2;
+const GROUP_BATCHES = 100;
+const GEN = 'b'.repeat(32);
+
+export const workerBench: Bench = async ({ directory, fixture, say }) => {
+  const log = await fixture.log();
+  return onStand({ directory, members: ['postgres', 'nats'] }, async (stand): Promise<Figure[]> => {
+    const payloads = await batchesOf(log.path, stand);
+    const rowsPath = join(directory, 'rows.tsv');
+    const psql = await promisify(execFile)('psql', ['--version']).then(
+      () => true,
+      () => false,
+    );
+    const rates: Record<'worker' | 'committer' | 'node' | 'psql', number[]> = { worker: [], committer: [], node: [], psql: [] };
+    for (let round = 0; round < ROUNDS; round++) {
+      const sides: [keyof typeof rates, () => Promise<number>][] = [['worker', () => consume(stand, payloads)]];
+      if (round === 0) sides.push(['committer', () => commit(stand, payloads)]);
+      sides.push(['node', () => copyFromNode(stand.urlOf('a'), rowsPath)]);
+      if (psql) sides.push(['psql', () => copyFromPsql(stand.urlOf('a'), rowsPath)]);
+      for (const [side, run] of sides) {
+        await empty(stand);
+        const rate = EVENTS / (await run());
+        await expectAllRows(stand);
+        rates[side].push(rate);
+        say(`   round ${round + 1}: ${side} ${Math.round(rate)} rows/s`);
+        if (round === 0 && side === 'worker') await saveRows(stand.urlOf('a'), rowsPath);
+      }
+    }
+    const ours = median(rates.worker);
+    const node = { what: 'COPY by one Node client', value: median(rates.node) };
+    return [
+      { what: 'worker: JetStream to committed rows', unit: 'rows/s', ours, bare: node, target: { ratio: 0.4 } },
+      ...(psql
+        ? [{ what: 'worker: JetStream to committed rows', unit: 'rows/s', ours, bare: { what: 'psql \\copy', value: median(rates.psql) } }]
+        : []),
+      { what: 'committer alone, batches already decoded', unit: 'rows/s', ours: median(rates.committer), bare: node },
+    ];
+  });
+};
+
+/** The log as the agent's batches for one shard. */
+async function batchesOf(path: string, { system }: Stand): Promise<Buffer[]> {
+  const { fingerprint } = parseShards(system.env['SHARDS'] ?? '');
+  const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 't.example.org' });
+  const payloads: Buffer[] = [];
+  let at = 0;
+  const open = () => createBatch({ gen: GEN, shard: 'a', shards: fingerprint, from: at, since: 0 });
+  let batch = open();
+  let rest: Buffer = Buffer.alloc(0);
+  const take = (bytes: Buffer): void =>
+    splitLines(
+      bytes,
+      at,
+      ({ off, text }) => {
+        const parsed = parseLine(text);
+        if ('hit' in parsed) batch.addEvent(enricher.event(parsed.hit, off, 'salt'));
+        at = off + Buffer.byteLength(text) + 1;
+        batch.extend(at);
+        if (!batch.full) return;
+        payloads.push(batch.payload());
+        batch = open();
+      },
+      () => {
+        throw new Error('the log has a line that is none');
+      },
+    );
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+    const bytes = Buffer.concat([rest, chunk as Buffer]);
+    const end = bytes.lastIndexOf(10) + 1;
+    take(bytes.subarray(0, end));
+    rest = bytes.subarray(end);
+  }
+  payloads.push(batch.payload());
+  return payloads;
+}
+
+/** The real worker, from the moment it is ready. */
+async function consume({ system, query }: Stand, payloads: readonly Buffer[]): Promise<number> {
+  const to = Number(/"to":(\d+)/.exec((payloads.at(-1) as Buffer).toString('latin1', 0, 256))?.[1]);
+  const connection = await connect({ servers: (system.env['NATS_URL'] ?? '').replace('nats://', '') });
+  try {
+    const streams = await manager(connection);
+    await ensureConsumer(streams, 'a', 1024 * 1024 * 1024);
+    const client = jetstream(connection);
+    for (let i = 0; i < payloads.length; i += 8)
+      await Promise.all(payloads.slice(i, i + 8).map((payload) => client.publish(eventsSubject('a'), payload)));
+    expectEqual('messages that wait', (await streams.consumers.info(STREAM, consumerName('a'))).num_pending, payloads.length);
+  } finally {
+    await connection.close();
+  }
+  const worker = system.member('event-worker-1');
+  await worker.start();
+  const startedMs = performance.now();
+  await until('the worker has committed everything', async () => {
+    const [row] = await query<{ done: boolean }>(
+      'a',
+      'SELECT bool_or(committed = int8multirange(int8range(0, $1))) AS done FROM shard.ledger',
+      [to],
+    );
+    return row?.done === true;
+  });
+  const seconds = (performance.now() - startedMs) / 1000;
+  const running = worker.running as Running;
+  await notePeak('event worker', running.pid);
+  await running.stop();
+  worker.running = undefined;
+  return seconds;
+}
+
+/** The committer in this process, the clock stopped while the next batches are decoded. */
+async function commit({ system }: Stand, payloads: readonly Buffer[]): Promise<number> {
+  const shards = parseShards(system.env['SHARDS'] ?? '');
+  const workerUrl = system.env['WORKER_URL'] ?? '';
+  const keys = parseSlugKeys(system.env['SLUG_KEYS'] ?? '');
+  const pool = createPool(shardUrl(shards.first, workerUrl), { max: 2, name: 'bench' });
+  const catalogPool = createPool(workerUrl, { max: 1, name: 'bench' });
+  try {
+    const committer = createCommitter({
+      pool,
+      shard: shards.first,
+      shardsFingerprint: shards.fingerprint,
+      slugs: createSlugCodec(keys),
+      catalog: createCatalog(catalogPool, keys),
+    });
+    let milliseconds = 0;
+    for (let i = 0; i < payloads.length; i += GROUP_BATCHES) {
+      const batches = payloads.slice(i, i + GROUP_BATCHES).map(decodeBatch);
+      const startedMs = performance.now();
+      await committer.commit(batches);
+      milliseconds += performance.now() - startedMs;
+    }
+    return milliseconds / 1000;
+  } finally {
+    await pool.end();
+    await catalogPool.end();
+  }
+}
+
+async function copyFromNode(url: string, rowsPath: string): Promise<number> {
+  return withClient(url, async (client) => {
+    const startedMs = performance.now();
+    await pipeline(
+      createReadStream(rowsPath, { highWaterMark: 1024 * 1024 }),
+      client.query(copyFrom(`COPY shard.event (${COLUMNS}) FROM STDIN`)),
+    );
+    return (performance.now() - startedMs) / 1000;
+  });
+}
+
+async function copyFromPsql(url: string, rowsPath: string): Promise<number> {
+  const startedMs = performance.now();
+  await promisify(execFile)('psql', [url, '-q', '-v', 'ON_ERROR_STOP=1', '-c', `\\copy shard.event (${COLUMNS}) FROM '${rowsPath}'`]);
+  return (performance.now() - startedMs) / 1000;
+}
+
+/** What the worker made, as the lines of a COPY. */
+async function saveRows(url: string, rowsPath: string): Promise<void> {
+  await withClient(url, (client) =>
+    pipeline(client.query(copyTo(`COPY (SELECT ${COLUMNS} FROM shard.event) TO STDOUT`)), createWriteStream(rowsPath)),
+  );
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Both sides begin with empty tables and nothing left to write. */
+async function empty({ query }: Stand): Promise<void> {
+  await query('a', 'TRUNCATE shard.event, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent');
+  await query('a', 'CHECKPOINT');
+}
+
+async function expectAllRows({ query }: Stand): Promise<void> {
+  const [row] = await query<{ rows: number; different: number }>(
+    'a',
+    'SELECT count(*)::int AS rows, count(DISTINCT (gen, off))::int AS different FROM shard.event',
+  );
+  expectEqual('rows', row?.rows ?? 0, EVENTS);
+  expectEqual('different rows', row?.different ?? 0, EVENTS);
+}
