@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -6,6 +6,9 @@ import { table } from '../../cli/output.ts';
 import { locate } from '../../stack/debian.ts';
 import { FAULTS } from './faults.ts';
 import { type Outcome, runChaos } from './run.ts';
+
+/** A checkpoint or snapshot of a run like this has some 50 KB. */
+const MAX_STATE_BYTES = 1024 * 1024;
 
 const program = new Command('test:chaos')
   .description('Runs the whole system under load and faults, and judges that every hit was counted exactly once.')
@@ -33,12 +36,35 @@ await locate('nginx', say);
 const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-chaos-'));
 say(`seed ${seed}, ${minutes} min${options.only === undefined ? '' : `, only ${options.only}`}, data in ${dataDir}`);
 const outcome = await runChaos({ seed, minutes, only: options.only, dataDir, say });
-const good = report(outcome);
+const left = await leftOver(dataDir);
+const good = report(outcome, left);
 if (options.keep) say(`kept ${dataDir}`);
 else await rm(dataDir, { recursive: true, force: true });
 process.exitCode = good ? 0 : 1;
 
-function report({ verdict, injected, redirects, failedRedirects, excusedRedirects, longestOutageMs, peakMemory }: Outcome): boolean {
+/** Processes that outlived the run, and files that grew out of proportion. */
+async function leftOver(directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    const [line = '', environment = ''] = await Promise.all(
+      ['cmdline', 'environ'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')),
+    );
+    if (line.includes(directory) || environment.includes(directory))
+      found.push(`process ${pid} is still there: ${line.replaceAll('\0', ' ').slice(0, 100)}`);
+  }
+  for (const name of await readdir(join(directory, 'state'))) {
+    for (const file of await readdir(join(directory, 'state', name))) {
+      const { size } = await stat(join(directory, 'state', name, file));
+      if (size > MAX_STATE_BYTES) found.push(`${name}/${file} has ${size} bytes`);
+    }
+  }
+  return found;
+}
+
+function report(
+  { verdict, injected, redirects, failedRedirects, excusedRedirects, longestOutageMs, peakMemory }: Outcome,
+  left: readonly string[],
+): boolean {
   say('');
   say(
     table(
@@ -89,10 +115,18 @@ function report({ verdict, injected, redirects, failedRedirects, excusedRedirect
   for (const problem of verdict.problems.slice(0, 20)) say(`WRONG  ${problem}`);
   for (const { at, edge, what } of failedRedirects.slice(0, 20))
     say(`WRONG  a redirect failed at ${new Date(at).toISOString()} on edge ${edge + 1}: ${what}`);
+  for (const what of left) say(`WRONG  ${what}`);
   const big = [...peakMemory].filter(([, bytes]) => bytes > 250e6);
   for (const [name, bytes] of big) say(`WRONG  ${name} took ${Math.round(bytes / 1e6)} MB`);
   const good =
-    verdict.problems.length + verdict.lost + verdict.doubled + verdict.misplaced + verdict.altered + failedRedirects.length + big.length ===
+    verdict.problems.length +
+      verdict.lost +
+      verdict.doubled +
+      verdict.misplaced +
+      verdict.altered +
+      failedRedirects.length +
+      big.length +
+      left.length ===
     0;
   say(`\n${good ? 'every hit exactly once' : 'NOT every promise was kept'}`);
   return good;

@@ -130,7 +130,12 @@ describe('clickledger up', () => {
       process.kill(pid, 'SIGKILL');
       await eventually(`${name} runs again`, async () => ![0, pid].includes(await pidOf(name)));
     }
-    const url = (await cli(dataDir, 'url', 'https://www.example.com/x', '--campaign', '1')).trim();
+    // A process that runs again need not serve yet.
+    let url = '';
+    await eventually('the catalog answers', async () => {
+      url = (await cli(dataDir, 'url', 'https://www.example.com/x', '--campaign', '1').catch(() => '')).trim();
+      return url !== '';
+    });
     await eventually(
       'a click is redirected',
       async () => (await rawRequest(port, 'GET', new URL(url).pathname, BROWSER).catch(() => undefined))?.status === 302,
