@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -66,5 +66,14 @@ async function isNoticed({ file, from, to, test, name }: Mutation): Promise<bool
     return ran.some(({ status }) => status === 'failed');
   } finally {
     await writeFile(path, original);
+    await endLeftovers();
+  }
+}
+
+/** What a broken product left running: everything whose working directory is the copy. */
+async function endLeftovers(): Promise<void> {
+  for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
+    const directory = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (directory === copy) process.kill(Number(pid), 'SIGKILL');
   }
 }
