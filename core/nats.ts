@@ -1,6 +1,7 @@
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from './log.ts';
+import { sleep } from './time.ts';
 
 /** Connects, trying for ever: NATS being down only makes the log the buffer. Reconnects by itself afterwards. */
 export async function connectNats(url: string, name: string, log: Logger, signal: AbortSignal): Promise<NatsConnection> {
@@ -21,7 +22,7 @@ export async function connectNats(url: string, name: string, log: Logger, signal
     } catch (error) {
       signal.throwIfAborted();
       log.warn({ err: error }, 'NATS does not answer; trying again');
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await sleep(500, signal);
     }
   }
 }

@@ -2,6 +2,7 @@ import { type JetStreamClient, jetstream, JetStreamApiError } from '@nats-io/jet
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from '../core/log.ts';
 import { eventsSubject } from '../core/subjects.ts';
+import { sleep } from '../core/time.ts';
 import type { AgentMetrics } from './metrics.ts';
 
 // Sends batches to JetStream, several at once. An ack only paces: whether a batch arrived is for the ledger to say.
@@ -41,7 +42,7 @@ export function createPublisher(connection: NatsConnection, log: Logger, metrics
       metrics.publishFailures.inc({ reason });
       if (complaint !== reason) log.warn({ err: error, what }, 'a batch was not stored; it stays in the log until it is');
       complaint = reason;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(PAUSE_MS);
       delivery.failed();
     } finally {
       unackedBytes -= payload.length;

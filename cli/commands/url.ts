@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Pool } from '../../core/postgres.ts';
 import { createSlugCodec } from '../../core/slug.ts';
 import { assertKeyListed, ensureAlias, ensureLink, ensureRecipient, findCampaign, parseTarget, urls } from '../author.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
@@ -21,19 +22,11 @@ export function addUrl(program: Command): void {
       if (options.to !== undefined && options.alias !== undefined)
         command.error("error: options '--to' and '--alias' exclude each other: an alias is shared", { exitCode: 2 });
       const checked = parseTarget(target);
-      const config = await configOf(command, SETTINGS);
-      const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
-      const result = await withPool(config.AUTHOR_URL, async (pool) => {
-        await assertKeyListed(pool, config.SLUG_KEYS[0]);
-        const campaign = await findCampaign(pool, options.campaign);
-        const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
-        const link = await ensureLink(pool, campaign.id, { kind: 'url', target: checked });
+      await printTracked(command, options, async ({ pool, campaign, recipient, make }) => {
+        const link = await ensureLink(pool, campaign, { kind: 'url', target: checked });
         if (options.alias !== undefined) await ensureAlias(pool, options.alias, link);
-        const url = options.alias === undefined ? make.click(link, recipient) : make.alias(options.alias);
-        return { url, campaign: campaign.id, link, recipient: recipient || null };
+        return { link, url: options.alias === undefined ? make.click(link, recipient) : make.alias(options.alias) };
       });
-      if (command.optsWithGlobals<Globals>().json) printJson(result);
-      else process.stdout.write(`${result.url}\n`);
     });
 }
 
@@ -45,16 +38,36 @@ export function addPixel(program: Command): void {
     .option('--to <email>', 'for one person; without it the pixel is shared')
     .addHelpText('after', '\nExample:\n  clickledger pixel --campaign "Spring sale" --to reader@example.com')
     .action(async (options: { campaign: string; to?: string }, command: Command) => {
-      const config = await configOf(command, SETTINGS);
-      const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
-      const result = await withPool(config.AUTHOR_URL, async (pool) => {
-        await assertKeyListed(pool, config.SLUG_KEYS[0]);
-        const campaign = await findCampaign(pool, options.campaign);
-        const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
-        const link = await ensureLink(pool, campaign.id, { kind: 'pixel' });
-        return { url: make.pixel(link, recipient), campaign: campaign.id, link, recipient: recipient || null };
+      await printTracked(command, options, async ({ pool, campaign, recipient, make }) => {
+        const link = await ensureLink(pool, campaign, { kind: 'pixel' });
+        return { link, url: make.pixel(link, recipient) };
       });
-      if (command.optsWithGlobals<Globals>().json) printJson(result);
-      else process.stdout.write(`${result.url}\n`);
     });
+}
+
+interface Place {
+  pool: Pool;
+  campaign: number;
+  /** 0: shared. */
+  recipient: number;
+  make: ReturnType<typeof urls>;
+}
+
+/** Finds the campaign and the person, lets `track` make the link, and prints its URL. */
+async function printTracked(
+  command: Command,
+  options: { campaign: string; to?: string },
+  track: (place: Place) => Promise<{ link: number; url: string }>,
+): Promise<void> {
+  const config = await configOf(command, SETTINGS);
+  const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
+  const result = await withPool(config.AUTHOR_URL, async (pool) => {
+    await assertKeyListed(pool, config.SLUG_KEYS[0]);
+    const campaign = await findCampaign(pool, options.campaign);
+    const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
+    const { link, url } = await track({ pool, campaign: campaign.id, recipient, make });
+    return { url, campaign: campaign.id, link, recipient: recipient || null };
+  });
+  if (command.optsWithGlobals<Globals>().json) printJson(result);
+  else process.stdout.write(`${result.url}\n`);
 }
