@@ -1,0 +1,190 @@
+import { decodeHTML, decodeHTMLAttribute } from 'entities';
+import { type Attribute, type Token, tokenize } from './tokens.ts';
+
+// What a reader can follow in an HTML letter: <a> and <area>, and the VML shapes that Outlook shows as buttons, which stand in
+// conditional comments. Nothing is judged here.
+
+/** One address in a letter, HTML or text. `from` to `to` is where it stands, as it is spelled there. */
+export interface FoundLink {
+  readonly from: number;
+  readonly to: number;
+  /** The address as clients read it: entities decoded once, no line breaks, no spaces around. */
+  readonly address: string;
+  /** What the reader sees of it. */
+  readonly words: string;
+  /** The sentence it stands in. */
+  readonly context: string;
+  readonly noTrack: boolean;
+  /** Tells links to the same address apart, where the author wants that: `data-track-label`. */
+  readonly label: string;
+}
+
+/** Where things can be put into the letter, and what it says of itself. */
+export interface Landmarks {
+  afterBodyStart?: number;
+  beforeBodyEnd?: number;
+  beforeHtmlEnd?: number;
+  afterHead?: number;
+  afterHtmlStart?: number;
+  afterDoctype?: number;
+  /** From here on clients show nothing: something never ends. */
+  unclosed?: number;
+  /** `<base href>`, decoded. */
+  base?: string;
+  /** AMP for Email, which allows no <img>. */
+  amp: boolean;
+  /** Addresses of its images, decoded. */
+  images: string[];
+}
+
+const BLOCKS = new Set([
+  ...['address', 'article', 'aside', 'blockquote', 'body', 'center', 'dd', 'div', 'dl', 'dt', 'fieldset', 'footer', 'form'],
+  ...[
+    'h1',
+    'h2',
+    'h3',
+    'h4',
+    'h5',
+    'h6',
+    'header',
+    'hr',
+    'li',
+    'main',
+    'nav',
+    'ol',
+    'p',
+    'pre',
+    'section',
+    'table',
+    'td',
+    'th',
+    'tr',
+    'ul',
+  ],
+]);
+const CONDITIONAL = /^\[if\b[^\]]*\]>/i;
+
+interface OpenLink extends Omit<FoundLink, 'words' | 'context'> {
+  element: string;
+  /** Where its words are in the flow, with what its attributes say to those who cannot see it. */
+  flowFrom: number;
+  flowTo?: number;
+  spoken: string;
+}
+
+/** Finds the links of an HTML letter in their order, and its landmarks. */
+export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmarks } {
+  const landmarks: Landmarks = { amp: false, images: [] };
+  const links: OpenLink[] = [];
+  // What a reader reads, with a line break between blocks: the sentence around a link is found in it.
+  let flow = '';
+
+  function read(token: Token, conditional: boolean): void {
+    switch (token.kind) {
+      case 'text':
+        flow += decodeHTML(html.slice(token.from, token.to)).replace(/\s+/g, ' ');
+        return;
+      case 'start':
+        if (BLOCKS.has(token.name)) flow += '\n';
+        if (!conditional) markStart(token);
+        readElement(token);
+        return;
+      case 'end':
+        if (BLOCKS.has(token.name)) flow += '\n';
+        if (!conditional) markEnd(token);
+        closeLink(token.name);
+        return;
+      case 'comment':
+        readConditional(token);
+        return;
+      case 'bogus':
+        if (!conditional && /^<!doctype/i.test(html.slice(token.from, token.to))) landmarks.afterDoctype ??= token.to;
+        return;
+      case 'unclosed':
+        if (!conditional) landmarks.unclosed = token.from;
+        return;
+      case 'raw':
+        return;
+    }
+  }
+
+  const valueOf = (attribute: Attribute | undefined): string =>
+    attribute === undefined ? '' : decodeHTMLAttribute(html.slice(attribute.from, attribute.to));
+
+  function readElement({ name, attributes }: Token & { kind: 'start' }): void {
+    const named = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
+    if (name === 'img' || name === 'amp-img') {
+      landmarks.images.push(clientAddress(valueOf(named('src'))));
+      flow += ` ${valueOf(named('alt'))} `;
+    }
+    if (name === 'br') flow += ' ';
+    if (name === 'base' && named('href')) landmarks.base ??= clientAddress(valueOf(named('href')));
+    const href = named('href');
+    if (name === 'a') closeLink('a');
+    if (!href || !(name === 'a' || name === 'area' || name.startsWith('v:'))) return;
+    links.push({
+      from: href.from,
+      to: href.to,
+      address: clientAddress(valueOf(href)),
+      noTrack: named('data-no-track') !== undefined,
+      label: valueOf(named('data-track-label')),
+      element: name,
+      flowFrom: flow.length,
+      spoken: ['title', 'aria-label', 'alt'].map((attribute) => valueOf(named(attribute))).join(' '),
+      // An <area> has no content.
+      ...(name === 'area' ? { flowTo: flow.length } : {}),
+    });
+  }
+
+  function closeLink(element: string): void {
+    const open = links.findLast((link) => link.flowTo === undefined && link.element === element);
+    if (open) open.flowTo = flow.length;
+  }
+
+  function readConditional({ bodyFrom, bodyTo }: Token & { kind: 'comment' }): void {
+    const condition = CONDITIONAL.exec(html.slice(bodyFrom, bodyTo));
+    if (!condition) return;
+    for (const token of tokenize(html, bodyFrom + condition[0].length, bodyTo)) read(token, true);
+  }
+
+  function markStart({ name, to, attributes }: Token & { kind: 'start' }): void {
+    if (name === 'body') landmarks.afterBodyStart ??= to;
+    if (name !== 'html') return;
+    landmarks.afterHtmlStart ??= to;
+    landmarks.amp ||= attributes.some((attribute) => /^(?:⚡4email|amp4email)$/u.test(attribute.name));
+  }
+
+  function markEnd({ name, from, to }: Token & { kind: 'end' }): void {
+    if (name === 'body') landmarks.beforeBodyEnd = from;
+    if (name === 'html') landmarks.beforeHtmlEnd = from;
+    if (name === 'head') landmarks.afterHead ??= to;
+  }
+
+  for (const token of tokenize(html)) {
+    read(token, false);
+    // Raw text up to the very end: its end tag is missing.
+    if (token.kind === 'raw' && token.to === html.length) landmarks.unclosed = token.from;
+  }
+  return { links: links.map((link) => finish(link, flow)), landmarks };
+}
+
+function finish({ element: _, flowFrom, flowTo, spoken, ...link }: OpenLink, flow: string): FoundLink {
+  const to = flowTo ?? flow.length;
+  const words = tidy(`${flow.slice(flowFrom, to)} ${spoken}`);
+  // A question mark ends no sentence here: "Had enough? Click here."
+  const before =
+    flow
+      .slice(0, flowFrom)
+      .split(/\n|[.!](?=\s)/)
+      .at(-1) ?? '';
+  const after = flow.slice(to).split(/\n|[.!](?=\s)/, 1)[0] ?? '';
+  // No sentence points to an image without words.
+  return { ...link, words, context: words === '' ? '' : tidy(`${before} ${words} ${after}`) };
+}
+
+const tidy = (text: string): string => text.replace(/\s+/g, ' ').trim();
+
+/** What the URL parser of a client begins with: no control characters or spaces around, no tabs or line breaks inside (WHATWG URL, 4.4). */
+export function clientAddress(value: string): string {
+  return value.replace(/^[\x00-\x20]+|[\x00-\x20]+$/g, '').replace(/[\t\n\r]/g, '');
+}

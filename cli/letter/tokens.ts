@@ -1,0 +1,153 @@
+// Cuts HTML into tags, text and comments where a browser would (WHATWG HTML, 13.2.5 Tokenization), without changing or judging anything.
+// What letters never need is left out: foreign content (inside <svg> and <math> some elements are read differently).
+
+/** One attribute of a start tag: `from` to `to` is its value as it stands in the letter, without quotes. */
+export interface Attribute {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  readonly quote: '"' | "'" | '';
+}
+
+/** Positions count characters of the letter; `to` is the first one after. Names are in lower case. */
+export type Token =
+  | { readonly kind: 'text' | 'raw'; readonly from: number; readonly to: number }
+  | { readonly kind: 'start'; readonly from: number; readonly to: number; readonly name: string; readonly attributes: readonly Attribute[] }
+  | { readonly kind: 'end'; readonly from: number; readonly to: number; readonly name: string }
+  | { readonly kind: 'comment'; readonly from: number; readonly to: number; readonly bodyFrom: number; readonly bodyTo: number }
+  /** A declaration, processing instruction or other thing that clients skip. */
+  | { readonly kind: 'bogus'; readonly from: number; readonly to: number }
+  /** A tag or comment that never ends: clients show nothing from here on. */
+  | { readonly kind: 'unclosed'; readonly from: number; readonly to: number };
+
+/** Elements whose content is text, whatever it looks like. Scripts do not run in mail, so <noscript> is not among them. */
+const RAW = new Set(['style', 'script', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes', 'plaintext']);
+const SPACE = /[\t\n\f\r ]/;
+const LETTER = /[A-Za-z]/;
+
+/** The tokens of `html` between two positions, one after the other, without a gap. */
+export function* tokenize(html: string, start = 0, limit = html.length): Generator<Token> {
+  let at = start;
+  let textFrom = start;
+  const text = function* (to: number): Generator<Token> {
+    if (to > textFrom) yield { kind: 'text', from: textFrom, to };
+  };
+  while (at < limit) {
+    const open = html.indexOf('<', at);
+    if (open < 0 || open >= limit) break;
+    const token = readMarkup(html, open, limit);
+    if (!token) {
+      at = open + 1;
+      continue;
+    }
+    yield* text(open);
+    yield token;
+    at = token.to;
+    if (token.kind === 'start' && RAW.has(token.name)) {
+      const end = endOfRaw(html, token.name, at, limit);
+      if (end > at) yield { kind: 'raw', from: at, to: end };
+      at = end;
+    }
+    textFrom = at;
+  }
+  yield* text(limit);
+}
+
+/** What begins with the `<` at `from`; undefined if that is just a character. */
+function readMarkup(html: string, from: number, limit: number): Token | undefined {
+  const next = html.charAt(from + 1);
+  if (from + 1 >= limit) return undefined;
+  if (LETTER.test(next)) return readTag(html, 'start', from, from + 1, limit);
+  if (next === '/') {
+    if (from + 2 >= limit) return undefined;
+    return LETTER.test(html.charAt(from + 2)) ? readTag(html, 'end', from, from + 2, limit) : readBogus(html, from, limit);
+  }
+  if (html.startsWith('<!--', from) && from + 4 <= limit) return readComment(html, from, limit);
+  return next === '!' || next === '?' ? readBogus(html, from, limit) : undefined;
+}
+
+function readBogus(html: string, from: number, limit: number): Token {
+  const end = html.indexOf('>', from);
+  return end < 0 || end >= limit ? { kind: 'unclosed', from, to: limit } : { kind: 'bogus', from, to: end + 1 };
+}
+
+function readComment(html: string, from: number, limit: number): Token {
+  const bodyFrom = from + 4;
+  const short = /-{0,1}>/y;
+  short.lastIndex = bodyFrom;
+  if (short.test(html) && short.lastIndex <= limit) return { kind: 'comment', from, to: short.lastIndex, bodyFrom, bodyTo: bodyFrom };
+  const close = /--!?>/g;
+  close.lastIndex = bodyFrom;
+  const found = close.exec(html);
+  if (!found || close.lastIndex > limit) return { kind: 'unclosed', from, to: limit };
+  return { kind: 'comment', from, to: close.lastIndex, bodyFrom, bodyTo: found.index };
+}
+
+function readTag(html: string, kind: 'start' | 'end', from: number, nameFrom: number, limit: number): Token {
+  const unclosed: Token = { kind: 'unclosed', from, to: limit };
+  const skip = (position: number, condition: (character: string) => boolean): number => {
+    let at = position;
+    while (at < limit && condition(html.charAt(at))) at++;
+    return at;
+  };
+  const isSpace = (character: string) => SPACE.test(character);
+  let at = skip(nameFrom, (character) => !isSpace(character) && character !== '/' && character !== '>');
+  const name = html.slice(nameFrom, at).toLowerCase();
+  const attributes: Attribute[] = [];
+  for (;;) {
+    at = skip(at, (character) => isSpace(character) || character === '/');
+    if (at >= limit) return unclosed;
+    if (html.charAt(at) === '>') return kind === 'start' ? { kind, from, to: at + 1, name, attributes } : { kind, from, to: at + 1, name };
+    // A `=` may begin a name, not end it.
+    const nameTo = skip(at + 1, (character) => !isSpace(character) && character !== '/' && character !== '>' && character !== '=');
+    const attribute = html.slice(at, nameTo).toLowerCase();
+    at = skip(nameTo, isSpace);
+    if (html.charAt(at) !== '=' || at >= limit) {
+      attributes.push({ name: attribute, from: nameTo, to: nameTo, quote: '' });
+      continue;
+    }
+    at = skip(at + 1, isSpace);
+    if (at >= limit) return unclosed;
+    const first = html.charAt(at);
+    if (first === '"' || first === "'") {
+      const close = html.indexOf(first, at + 1);
+      if (close < 0 || close >= limit) return unclosed;
+      attributes.push({ name: attribute, from: at + 1, to: close, quote: first });
+      at = close + 1;
+    } else {
+      const end = skip(at, (character) => !isSpace(character) && character !== '>');
+      attributes.push({ name: attribute, from: at, to: end, quote: '' });
+      at = end;
+    }
+  }
+}
+
+/** Where the end tag begins that ends the raw text of an element. */
+function endOfRaw(html: string, name: string, from: number, limit: number): number {
+  if (name === 'plaintext') return limit;
+  if (name === 'script') return endOfScript(html, from, limit);
+  const close = new RegExp(`</${name}(?=[\\t\\n\\f\\r />])`, 'gi');
+  close.lastIndex = from;
+  const found = close.exec(html);
+  return found && found.index < limit ? found.index : limit;
+}
+
+// In a script, `<!--` hides `<script>`, and that hides `</script>` (the "escaped" and "double escaped" states).
+function endOfScript(html: string, from: number, limit: number): number {
+  const marks = /<!--|-->|<(\/?)script(?=[\t\n\f\r />])/gi;
+  marks.lastIndex = from;
+  let depth = 0;
+  for (let found = marks.exec(html); found && found.index < limit; found = marks.exec(html)) {
+    if (found[0] === '<!--') {
+      if (depth === 0) depth = 1;
+      // The same two dashes may end it: <!-->
+      marks.lastIndex -= 2;
+    } else if (found[0] === '-->') depth = 0;
+    else if (found[1] === '' && depth === 1) depth = 2;
+    else if (found[1] === '/') {
+      if (depth < 2) return found.index;
+      depth = 1;
+    }
+  }
+  return limit;
+}
