@@ -6,6 +6,8 @@ import { addCampaign } from './commands/campaign.ts';
 import { addInit } from './commands/init.ts';
 import { addLink } from './commands/link.ts';
 import { addMigrate } from './commands/migrate.ts';
+import { addPrepare } from './commands/prepare.ts';
+import { addRecipient } from './commands/recipient.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
 import { addShard } from './commands/shard.ts';
@@ -34,7 +36,9 @@ for (const add of [
   addCampaign,
   addUrl,
   addPixel,
+  addPrepare,
   addLink,
+  addRecipient,
   addReport,
   addStatus,
   addWatch,

@@ -16,6 +16,11 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** A time as tables show it, to the minute and in UTC. */
+export function shortTime(at: Date | null): string | undefined {
+  return at?.toISOString().slice(0, 16).replace('T', ' ');
+}
+
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }

@@ -4,6 +4,8 @@ import pg from 'pg';
 import { ClickledgerError } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
+import { connect } from './connect.ts';
+import { agreeOnRecipients } from './recipients.ts';
 
 // Brings the catalog and every shard to this code's version: roles, databases, numbered migrations, then what depends on the settings.
 // Everything is safe to run again, and two runs at once wait for each other.
@@ -39,6 +41,7 @@ export async function migrate(options: {
     await catalog.query('SELECT pg_advisory_lock($1)', [LOCK]);
     applied.push(...(await applyAll(catalog, 'catalog', 'catalog')));
     await grantConnect(catalog, ROLES);
+    await grantTemporary(catalog);
     await recordShards(catalog, shards);
     for (const { fingerprint } of keys)
       await catalog.query('INSERT INTO catalog.signing_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING', [fingerprint]);
@@ -46,6 +49,7 @@ export async function migrate(options: {
       applied.push(...(await prepareShard(shard, shards, ownerUrl, roleUrls)));
       await attach(catalog, shard, roleUrls.analyst);
     }
+    await agreeOnRecipients(catalog, shards, ownerUrl);
   } finally {
     await catalog.end();
   }
@@ -61,7 +65,7 @@ export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: str
     // Not the catalog's lock: a shard may live in the catalog's own database, and that lock is taken.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK + 1]);
     const applied = await applyAll(client, 'shard', `shard ${shard.name}`);
-    await grantConnect(client, ['worker', 'analyst']);
+    await grantConnect(client, ['worker', 'author', 'analyst']);
     await client.query('INSERT INTO shard.identity (name, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
       shard.name,
       shards.fingerprint,
@@ -79,14 +83,6 @@ export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: str
   } finally {
     await client.end();
   }
-}
-
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, application_name: 'clickledger migrate', connectionTimeoutMillis: 10_000 });
-  // What breaks the connection is said by the next query.
-  client.on('error', () => {});
-  await client.connect();
-  return client;
 }
 
 /**
@@ -123,6 +119,12 @@ async function grantConnect(client: pg.Client, roles: readonly Role[]): Promise<
   await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
   await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
   await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${roles.map((role) => `clickledger_${role}`).join(', ')}`);
+}
+
+/** Authors COPY lists of people into a temporary table first. */
+async function grantTemporary(catalog: pg.Client): Promise<void> {
+  const { rows } = await catalog.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
+  await catalog.query(`GRANT TEMPORARY ON DATABASE ${rows[0]?.name} TO clickledger_author`);
 }
 
 async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: string): Promise<Applied> {

@@ -1,12 +1,13 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { pipeline } from 'node:stream/promises';
 import { ClickledgerError } from '../core/errors.ts';
+import { connect } from './connect.ts';
 
 // Copies one shard's rows to another database, in one snapshot: whatever workers commit meanwhile is missing there, together with the ledger
 // ranges that say so, and the logs fill it again. So nothing has to stand still.
 
-const TABLES = ['ledger', 'user_agent', 'dead_letter', 'skipped', 'event'] as const;
+const TABLES = ['ledger', 'user_agent', 'dead_letter', 'skipped', 'recipient', 'event'] as const;
 
 /** Rows by table. */
 export type Copied = Record<(typeof TABLES)[number], number>;
@@ -60,12 +61,4 @@ async function columnsOf(client: pg.Client, table: string): Promise<string> {
     [table],
   );
   return rows.map(({ name }) => name).join(', ');
-}
-
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, application_name: 'clickledger shard move', connectionTimeoutMillis: 10_000 });
-  // What breaks the connection is said by the next query.
-  client.on('error', () => {});
-  await client.connect();
-  return client;
 }

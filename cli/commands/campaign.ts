@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { ensureCampaign, listCampaigns, parseTarget } from '../author.ts';
+import { ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../author/campaigns.ts';
+import { parseTarget } from '../author/links.ts';
+import { parseWhen } from '../author/when.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
-import { printJson, printTable } from '../output.ts';
+import { note, printJson, printTable, shortTime } from '../output.ts';
 
 export function addCampaign(program: Command): void {
   const campaign = program.command('campaign').description('campaigns: one for each letter you send');
@@ -29,8 +31,54 @@ export function addCampaign(program: Command): void {
       if (command.optsWithGlobals<Globals>().json) printJson(campaigns);
       else
         printTable(
-          ['id', 'name', 'links', 'created'],
-          campaigns.map((c) => [c.id, c.name, c.links, c.created_at.toISOString().slice(0, 16).replace('T', ' ')]),
+          ['id', 'name', 'links', 'created', 'sent', 'closed'],
+          campaigns.map((c) => [c.id, c.name, c.links, shortTime(c.created_at), shortTime(c.sent_at), shortTime(c.closed_at)]),
         );
     });
+
+  campaign
+    .command('sent <name>')
+    .description('note when its mail went out, which reports count from')
+    .option('--at <when>', 'the time; now, if it is left out', 'now')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  clickledger campaign sent "Spring sale"\n  clickledger campaign sent "Spring sale" --at 2026-12-01T09:30',
+    )
+    .action(async (name: string, options: { at: string }, command: Command) => {
+      const at = parseWhen(options.at);
+      await change(command, name, (pool, id) => markSent(pool, id, at), { sent_at: at }, `sent at ${at.toISOString()}`);
+    });
+
+  campaign
+    .command('close <name>')
+    .description('nothing new is prepared for it any more; its links go on leading where they lead, and their clicks count')
+    .addHelpText('after', '\nExample:\n  clickledger campaign close "Spring sale"')
+    .action((name: string, _options: object, command: Command) =>
+      change(command, name, (pool, id) => setClosed(pool, id, true), { closed: true }, 'closed'),
+    );
+
+  campaign
+    .command('reopen <name>')
+    .description('take up a closed campaign again')
+    .addHelpText('after', '\nExample:\n  clickledger campaign reopen "Spring sale"')
+    .action((name: string, _options: object, command: Command) =>
+      change(command, name, (pool, id) => setClosed(pool, id, false), { closed: false }, 'open again'),
+    );
+}
+
+async function change(
+  command: Command,
+  name: string,
+  act: (pool: Parameters<typeof findCampaign>[0], id: number) => Promise<void>,
+  json: object,
+  said: string,
+): Promise<void> {
+  const config = await configOf(command, ['AUTHOR_URL']);
+  const campaign = await withPool(config.AUTHOR_URL, async (pool) => {
+    const found = await findCampaign(pool, name);
+    await act(pool, found.id);
+    return found;
+  });
+  if (command.optsWithGlobals<Globals>().json) printJson({ id: campaign.id, name: campaign.name, ...json });
+  else note(`'${campaign.name}': ${said}`);
 }

@@ -10,7 +10,10 @@ import { locate } from '../../stack/debian.ts';
 import { lockData } from '../../stack/lock.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import { type Member, startSystem, type System } from '../../stack/system.ts';
-import { ensureCampaign, ensureLink, ensureRecipient, urls } from '../author.ts';
+import { ensureCampaign } from '../author/campaigns.ts';
+import { ensureLink } from '../author/links.ts';
+import { ensureRecipient } from '../author/recipients.ts';
+import { createUrls } from '../author/urls.ts';
 import { dataDirOf, withPool } from '../context.ts';
 import { bold, dim, note } from '../output.ts';
 
@@ -68,7 +71,7 @@ function wholeNumber(option: string, text: string | undefined, min: number, max:
 /** Makes a first campaign to try, the same one every time, and says what can be done now. */
 async function introduce(system: System, dataDir: string): Promise<void> {
   const { env, baseUrl } = system;
-  const make = urls(baseUrl, createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
+  const make = createUrls(baseUrl, createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
   const { campaign, click, pixel } = await withPool(env['AUTHOR_URL'] ?? '', async (pool) => {
     const { id } = await ensureCampaign(pool, 'First steps', undefined);
     const recipient = await ensureRecipient(pool, 'reader@example.com');

@@ -1,7 +1,11 @@
 import type { Command } from 'commander';
 import type { Pool } from '../../core/postgres.ts';
 import { createSlugCodec } from '../../core/slug.ts';
-import { assertKeyListed, ensureAlias, ensureLink, ensureRecipient, findCampaign, parseTarget, urls } from '../author.ts';
+import { findOpenCampaign } from '../author/campaigns.ts';
+import { ensureAlias, ensureLink, parseTarget } from '../author/links.ts';
+import { ensureRecipient } from '../author/recipients.ts';
+import { assertKeyListed, createUrls, type Urls } from '../author/urls.ts';
+import { parseWhen } from '../author/when.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { printJson } from '../output.ts';
 
@@ -14,16 +18,17 @@ export function addUrl(program: Command): void {
     .requiredOption('--campaign <name>', 'name or number of the campaign')
     .option('--to <email>', 'for one person, who becomes known by this; without it the URL is shared')
     .option('--alias <name>', "a readable name for the shared URL, with '-' or '_' in it")
+    .option('--expires <when>', "from when on it leads to the campaign's fallback, e.g. 2026-12-31 or 30d", (text) => parseWhen(text))
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger url https://shop.example/sale --campaign "Spring sale" --to reader@example.com\n  clickledger url https://shop.example/sale --campaign "Spring sale" --alias spring-sale',
     )
-    .action(async (target: string, options: { campaign: string; to?: string; alias?: string }, command: Command) => {
+    .action(async (target: string, options: { campaign: string; to?: string; alias?: string; expires?: Date }, command: Command) => {
       if (options.to !== undefined && options.alias !== undefined)
         command.error("error: options '--to' and '--alias' exclude each other: an alias is shared", { exitCode: 2 });
       const checked = parseTarget(target);
       await printTracked(command, options, async ({ pool, campaign, recipient, make }) => {
-        const link = await ensureLink(pool, campaign, { kind: 'url', target: checked });
+        const link = await ensureLink(pool, campaign, { kind: 'url', target: checked }, options.expires);
         if (options.alias !== undefined) await ensureAlias(pool, options.alias, link);
         return { link, url: options.alias === undefined ? make.click(link, recipient) : make.alias(options.alias) };
       });
@@ -50,7 +55,7 @@ interface Place {
   campaign: number;
   /** 0: shared. */
   recipient: number;
-  make: ReturnType<typeof urls>;
+  make: Urls;
 }
 
 /** Finds the campaign and the person, lets `track` make the link, and prints its URL. */
@@ -60,10 +65,10 @@ async function printTracked(
   track: (place: Place) => Promise<{ link: number; url: string }>,
 ): Promise<void> {
   const config = await configOf(command, SETTINGS);
-  const make = urls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
+  const make = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
   const result = await withPool(config.AUTHOR_URL, async (pool) => {
     await assertKeyListed(pool, config.SLUG_KEYS[0]);
-    const campaign = await findCampaign(pool, options.campaign);
+    const campaign = await findOpenCampaign(pool, options.campaign);
     const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
     const { link, url } = await track({ pool, campaign: campaign.id, recipient, make });
     return { url, campaign: campaign.id, link, recipient: recipient || null };

@@ -39,9 +39,10 @@ export interface TrackingRules {
 
 export type Decision = { track: true; target: string } | { track: false; reason: KeepReason };
 
-// The languages of the usual senders. Their opening is enough: who fills them in may do so with anything.
-const MERGE_TAG = /\{\{|\*\||%%|\[\[|\$\{|\{%|<%|%(?:recipient[._]|unsubscribe|tag_unsubscribe|mailing_list_unsubscribe)/i;
-const UNSUBSCRIBE_TAG = /unsub|optout|opt_out/i;
+// The languages of the usual senders. An opening is enough where nothing else begins like that; `{%22` and `%%` may just be percent-encoding.
+const MERGE_TAG =
+  /(?:\{\{|\*\||%%=|%%(?=[^%\s]+%%)|\[\[|\$\{|\{%(?!\d|[A-F]{2}|[a-f]\d)|<%|%(?=(?:recipient[._]|unsubscribe|tag_unsubscribe|mailing_list_unsubscribe)[\w.]*%))([^}|\]>]*)/i;
+const UNSUBSCRIBE_TAG = /unsub|opt_?out/i;
 
 /** Whether a link is tracked, and where it then leads. */
 export function decide(link: FoundLink, rules: TrackingRules): Decision {
@@ -49,7 +50,8 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   const { address } = link;
   if (address === '') return keep('empty');
   if (address.startsWith('#')) return keep('anchor');
-  if (MERGE_TAG.test(address)) return keep(UNSUBSCRIBE_TAG.test(address) ? 'unsubscribe' : 'merge-tag');
+  const tag = MERGE_TAG.exec(address);
+  if (tag) return keep(UNSUBSCRIBE_TAG.test(tag[1] as string) ? 'unsubscribe' : 'merge-tag');
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') return keep('not-http');
   const absolute = scheme === undefined ? resolve(address, rules.base) : address;
@@ -57,24 +59,31 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   // Clients write a space as %20; anything else that cannot stand in a header would lead elsewhere.
   const target = absolute.replaceAll(' ', '%20');
   if (!isTarget(target)) return keep('malformed');
-  if (Buffer.byteLength(target) > MAX_TARGET_BYTES) return keep('too-long');
-  if (target.startsWith(`${rules.baseUrl}/u/`) || target.startsWith(`${rules.baseUrl}/r/`)) return keep('already-tracked');
-  if (link.noTrack) return keep('no-track');
+  const withParameters = withUtm(target, rules.utm);
+  if (Buffer.byteLength(withParameters) > MAX_TARGET_BYTES) return keep('too-long');
   const url = new URL(target);
+  if (isOurs(url, rules.baseUrl)) return keep('already-tracked');
+  if (link.noTrack) return keep('no-track');
   if (isExcluded(url.hostname, rules.exclude)) return keep('excluded-domain');
   const purpose: Purpose | undefined = rules.trackUnsubscribe
     ? undefined
     : (purposeOfWords(link.words, link.context) ?? purposeOfAddress(url));
-  return purpose ? keep(purpose) : { track: true, target: withUtm(target, rules.utm) };
+  return purpose ? keep(purpose) : { track: true, target: withParameters };
 }
 
 /** Whether an address can be redirected to as it is: http or https, a host, nothing that a header cannot carry. */
 export function isTarget(target: string): boolean {
-  return /^https?:\/\//i.test(target) && !/[\x00-\x20\x7f]/.test(target) && URL.canParse(target) && new URL(target).hostname !== '';
+  return /^https?:\/\//i.test(target) && !/[\x00-\x20\x7f-\x9f]/.test(target) && URL.canParse(target) && new URL(target).hostname !== '';
+}
+
+function isOurs(url: URL, baseUrl: string): boolean {
+  const base = new URL(baseUrl);
+  const path = base.pathname.replace(/\/$/, '');
+  return url.origin === base.origin && (url.pathname.startsWith(`${path}/u/`) || url.pathname.startsWith(`${path}/r/`));
 }
 
 function resolve(address: string, base: string | undefined): string | undefined {
-  if (base === undefined || !isTarget(base) || !URL.canParse(address, base)) return undefined;
+  if (base === undefined || !isTarget(base.replaceAll(' ', '%20')) || !URL.canParse(address, base)) return undefined;
   return new URL(address, base).href;
 }
 

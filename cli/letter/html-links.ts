@@ -1,5 +1,5 @@
 import { decodeHTML, decodeHTMLAttribute } from 'entities';
-import { type Attribute, type Token, tokenize } from './tokens.ts';
+import { type Attribute, isRaw, type Token, tokenize } from './tokens.ts';
 
 // What a reader can follow in an HTML letter: <a> and <area>, and the VML shapes that Outlook shows as buttons, which stand in
 // conditional comments. Nothing is judged here.
@@ -37,31 +37,12 @@ export interface Landmarks {
   images: string[];
 }
 
-const BLOCKS = new Set([
-  ...['address', 'article', 'aside', 'blockquote', 'body', 'center', 'dd', 'div', 'dl', 'dt', 'fieldset', 'footer', 'form'],
-  ...[
-    'h1',
-    'h2',
-    'h3',
-    'h4',
-    'h5',
-    'h6',
-    'header',
-    'hr',
-    'li',
-    'main',
-    'nav',
-    'ol',
-    'p',
-    'pre',
-    'section',
-    'table',
-    'td',
-    'th',
-    'tr',
-    'ul',
-  ],
-]);
+const BLOCK =
+  /^(?:address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|nav|[ou]l|p|pre|section|table|t[dhr])$/;
+/** One is part of a sentence, two are a paragraph. */
+const LINE_BREAK = '\u2028';
+/** A question mark is not among them: "Had enough? Click here." */
+const SENTENCE_END = /\n|\u2028[ \u2028]*\u2028|[.!](?=\s)/;
 const CONDITIONAL = /^\[if\b[^\]]*\]>/i;
 
 interface OpenLink extends Omit<FoundLink, 'words' | 'context'> {
@@ -85,12 +66,12 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
         flow += decodeHTML(html.slice(token.from, token.to)).replace(/\s+/g, ' ');
         return;
       case 'start':
-        if (BLOCKS.has(token.name)) flow += '\n';
+        if (BLOCK.test(token.name)) flow += '\n';
         if (!conditional) markStart(token);
         readElement(token);
         return;
       case 'end':
-        if (BLOCKS.has(token.name)) flow += '\n';
+        if (BLOCK.test(token.name)) flow += '\n';
         if (!conditional) markEnd(token);
         closeLink(token.name);
         return;
@@ -111,14 +92,10 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
   const valueOf = (attribute: Attribute | undefined): string =>
     attribute === undefined ? '' : decodeHTMLAttribute(html.slice(attribute.from, attribute.to));
 
-  function readElement({ name, attributes }: Token & { kind: 'start' }): void {
+  function readElement({ name, attributes, to }: Token & { kind: 'start' }): void {
     const named = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
-    if (name === 'img' || name === 'amp-img') {
-      landmarks.images.push(clientAddress(valueOf(named('src'))));
-      flow += ` ${valueOf(named('alt'))} `;
-    }
-    if (name === 'br') flow += ' ';
-    if (name === 'base' && named('href')) landmarks.base ??= clientAddress(valueOf(named('href')));
+    if (name === 'img' || name === 'amp-img') flow += ` ${valueOf(named('alt'))} `;
+    if (name === 'br') flow += LINE_BREAK;
     const href = named('href');
     if (name === 'a') closeLink('a');
     if (!href || !(name === 'a' || name === 'area' || name.startsWith('v:'))) return;
@@ -131,8 +108,8 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
       element: name,
       flowFrom: flow.length,
       spoken: ['title', 'aria-label', 'alt'].map((attribute) => valueOf(named(attribute))).join(' '),
-      // An <area> has no content.
-      ...(name === 'area' ? { flowTo: flow.length } : {}),
+      // An <area> has no content, and VML is XML, where an element may end in itself.
+      ...(name === 'area' || (name !== 'a' && html.charAt(to - 2) === '/' && href.to < to - 1) ? { flowTo: flow.length } : {}),
     });
   }
 
@@ -148,7 +125,10 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
   }
 
   function markStart({ name, to, attributes }: Token & { kind: 'start' }): void {
+    const named = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
     if (name === 'body') landmarks.afterBodyStart ??= to;
+    if (name === 'base' && named('href')) landmarks.base ??= clientAddress(valueOf(named('href')));
+    if (name === 'img' || name === 'amp-img') landmarks.images.push(clientAddress(valueOf(named('src'))));
     if (name !== 'html') return;
     landmarks.afterHtmlStart ??= to;
     landmarks.amp ||= attributes.some((attribute) => /^(?:⚡4email|amp4email)$/u.test(attribute.name));
@@ -160,26 +140,23 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     if (name === 'head') landmarks.afterHead ??= to;
   }
 
+  let lastStart = 0;
   for (const token of tokenize(html)) {
     read(token, false);
+    if (token.kind === 'start') lastStart = token.from;
     // Raw text up to the very end: its end tag is missing.
-    if (token.kind === 'raw' && token.to === html.length) landmarks.unclosed = token.from;
+    if ((token.kind === 'raw' || (token.kind === 'start' && isRaw(token.name))) && token.to === html.length) landmarks.unclosed = lastStart;
   }
   return { links: links.map((link) => finish(link, flow)), landmarks };
 }
 
-function finish({ element: _, flowFrom, flowTo, spoken, ...link }: OpenLink, flow: string): FoundLink {
+function finish({ from, to: addressTo, address, noTrack, label, flowFrom, flowTo, spoken }: OpenLink, flow: string): FoundLink {
   const to = flowTo ?? flow.length;
   const words = tidy(`${flow.slice(flowFrom, to)} ${spoken}`);
-  // A question mark ends no sentence here: "Had enough? Click here."
-  const before =
-    flow
-      .slice(0, flowFrom)
-      .split(/\n|[.!](?=\s)/)
-      .at(-1) ?? '';
-  const after = flow.slice(to).split(/\n|[.!](?=\s)/, 1)[0] ?? '';
+  const before = flow.slice(0, flowFrom).split(SENTENCE_END).at(-1) ?? '';
+  const after = flow.slice(to).split(SENTENCE_END, 1)[0] ?? '';
   // No sentence points to an image without words.
-  return { ...link, words, context: words === '' ? '' : tidy(`${before} ${words} ${after}`) };
+  return { from, to: addressTo, address, noTrack, label, words, context: words === '' ? '' : tidy(`${before} ${words} ${after}`) };
 }
 
 const tidy = (text: string): string => text.replace(/\s+/g, ' ').trim();

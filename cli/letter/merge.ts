@@ -5,8 +5,8 @@ export type Sender = (typeof SENDERS)[number];
 
 interface Dialect {
   /** The tag in the HTML part, and in the text part. */
-  html(column: string): string;
-  text(column: string): string;
+  readonly html: (column: string) => string;
+  readonly text: (column: string) => string;
   /** Escapes values for HTML by itself: ours go into the CSV as they are. */
   escapes: boolean;
   /** Longer values are cut off. */

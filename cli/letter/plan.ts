@@ -34,6 +34,10 @@ export interface LetterPlan {
 /** How the pixel of a merged letter is called, so that a second run finds it. */
 export const PIXEL_COLUMN = 'CL_PIXEL';
 
+/** Two lines of a mail header, at the very beginning. */
+const MESSAGE =
+  /^\ufeff?(?:(?:Return-Path|Received|Delivered-To|MIME-Version|From|To|Subject|Date|Message-ID|Content-Type|X-[\w-]+):[^\n]*\n(?:[ \t][^\n]*\n)*){2}/i;
+
 /** Reads a letter and decides about each of its links. */
 export function planLetter(
   bytes: Uint8Array,
@@ -42,7 +46,7 @@ export function planLetter(
 ): LetterPlan {
   const encoding = detectEncoding(bytes);
   const text = decode(bytes, encoding);
-  if (/^\ufeff?(?:Return-Path|Received|Delivered-To|MIME-Version|From|To|Subject|Date|Message-ID): /i.test(text))
+  if (MESSAGE.test(text))
     throw new ClickledgerError('bad-input', 'this is a whole message with its headers: give its HTML or text part alone');
   const { links, landmarks } = kind === 'html' ? scanHtml(text) : { links: scanText(text), landmarks: undefined };
   const tracked: PlannedLink[] = [];

@@ -29,8 +29,8 @@ export interface Filling {
 
 const COLUMN = /\{\{\s*([^{}]+?)\s*\}\}/g;
 
-/** Cuts the letter. With `columns`, `{{name}}` is a place to fill in, too, and must be one of them. */
-export function compileTemplate(plan: LetterPlan, columns: readonly string[] | undefined): Template {
+/** Cuts the letter. With `columns`, `{{name}}` is a place to fill in, too, and must be one of them, unless any will do. */
+export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any'): Template {
   const { text, encoding } = plan;
   const cuts: { from: number; to: number; slot: Slot }[] = plan.tracked.map(({ from, to }, index) => ({
     from,
@@ -51,17 +51,13 @@ export function compileTemplate(plan: LetterPlan, columns: readonly string[] | u
   return { kind: plan.kind, encoding, pieces, columns: [...new Set(used.map(({ name }) => name))], amp: plan.amp };
 }
 
-function columnSlots(text: string, columns: readonly string[]): { from: number; to: number; name: string }[] {
+function columnSlots(text: string, columns: readonly string[] | 'any'): { from: number; to: number; name: string }[] {
   return Array.from(text.matchAll(COLUMN), (found) => {
     const name = found[1] as string;
-    assertColumn(name, columns);
+    if (columns !== 'any' && !columns.includes(name))
+      throw new ClickledgerError('bad-input', `there is no column for {{${name}}}; there are: ${columns.join(', ')}`);
     return { from: found.index, to: found.index + found[0].length, name };
   });
-}
-
-function assertColumn(name: string, columns: readonly string[]): void {
-  if (!columns.includes(name))
-    throw new ClickledgerError('bad-input', `there is no column for {{${name}}}; there are: ${columns.join(', ')}`);
 }
 
 /** The letter of one person. */

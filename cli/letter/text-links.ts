@@ -3,11 +3,14 @@ import type { FoundLink } from './html-links.ts';
 // Addresses in plain text end where a reader would say they end: punctuation after them belongs to the sentence, and a closing
 // bracket belongs to the address only if it was opened there.
 
-const START = /(?<![\p{L}\p{N}])https?:\/\//giu;
+const START = /(?<![A-Za-z0-9])https?:\/\//gi;
 /** Never part of an address. */
-const STOP = /[\s<>"\u0000-\u001f\u007f\u00a0\u2000-\u200f\u2028-\u202f\u205f\u3000「」『』【】《》〈〉“”„«»‹›。、，；：！？（）]/u;
+const STOP =
+  /[\s<>"\u0000-\u001f\u007f\u00a0\u2000-\u200f\u2028-\u202f\u205f\u3000「」『』【】《》〈〉〔〕“”„«»‹›。、，；：！？（）［］｛｝｡､｢｣]/u;
 const TRAILING = /[.,;:!?'’‘*_~|\\…]$/u;
 const CLOSING: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
+/** Merge tags may have anything in them; such links are kept, but as a whole. */
+const TAG = /\{\{[^{}]*\}\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|\$\{[^{}]*\}|\{%.*?%\}|<%.*?%>|%%=.*?=%%|%%[^%\s]+%%/y;
 
 /** Finds the links of a plain-text letter in their order. */
 export function scanText(text: string): FoundLink[] {
@@ -27,32 +30,39 @@ function next(text: string, after: number): FoundLink | undefined {
 
 function endOf(text: string, from: number): number {
   let to = from;
+  const open: string[] = [];
   while (to < text.length) {
-    // Merge tags may have spaces in them; such links are kept, but as a whole.
-    const tag = /\{\{[^{}]*\}\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|\$\{[^{}]*\}|%%[^%\s]+%%/y;
-    tag.lastIndex = to;
-    if (tag.test(text)) to = tag.lastIndex;
-    else if (STOP.test(text.charAt(to))) break;
-    else to++;
+    TAG.lastIndex = to;
+    if (TAG.test(text)) {
+      to = TAG.lastIndex;
+      continue;
+    }
+    const character = text.charAt(to);
+    const opening = CLOSING[character];
+    if (STOP.test(character) || (opening !== undefined && open.at(-1) !== opening)) break;
+    if (opening !== undefined) open.pop();
+    else if ('([{'.includes(character)) open.push(character);
+    to++;
   }
-  for (;;) {
-    const address = text.slice(from, to);
-    const last = address.slice(-1);
-    const opening = CLOSING[last];
-    const unopened = opening !== undefined && count(address, last) > count(address, opening);
-    if (!unopened && (!TRAILING.test(address) || address.endsWith('|*'))) return to;
+  // What is left open was opened by the sentence: "https://a.example/(".
+  while (TRAILING.test(text.slice(from, to)) || '([{'.includes(text.charAt(to - 1))) {
+    if (text.slice(from, to).endsWith('|*')) return to;
     to--;
   }
+  return to;
 }
 
-const count = (text: string, character: string): number => text.split(character).length - 1;
-
-/** Its line; where it stands alone there, the line with words before it, too. */
+/** Its line, as far as no other link is nearer; where it stands alone there, the line before, if that has no link of its own. */
 function contextOf(text: string, from: number, to: number): string {
   const lineFrom = text.lastIndexOf('\n', from - 1) + 1;
   const lineEnd = text.indexOf('\n', to);
-  const before = text.slice(lineFrom, from);
-  const after = text.slice(to, lineEnd < 0 ? text.length : lineEnd);
-  if (/\p{L}/u.test(before + after)) return `${before} ${after}`.trim();
-  return text.slice(0, lineFrom).trimEnd().split('\n').at(-1)?.trim() ?? '';
+  const before =
+    text
+      .slice(lineFrom, from)
+      .split(/https?:\/\/\S*|[|•·]/i)
+      .at(-1) ?? '';
+  const after = text.slice(to, lineEnd < 0 ? text.length : lineEnd).split(/https?:\/\/|[|•·]/i, 1)[0] ?? '';
+  if (/\p{L}/u.test(text.slice(lineFrom, from) + after)) return `${before} ${after}`.trim();
+  const above = text.slice(0, lineFrom).trimEnd().split('\n').at(-1)?.trim() ?? '';
+  return /https?:\/\//i.test(above) ? '' : above;
 }

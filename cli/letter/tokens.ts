@@ -22,6 +22,12 @@ export type Token =
 
 /** Elements whose content is text, whatever it looks like. Scripts do not run in mail, so <noscript> is not among them. */
 const RAW = new Set(['style', 'script', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes', 'plaintext']);
+
+/** Whether what follows a start tag is text up to its end tag. */
+export function isRaw(name: string): boolean {
+  return RAW.has(name);
+}
+
 const SPACE = /[\t\n\f\r ]/;
 const LETTER = /[A-Za-z]/;
 

@@ -1,458 +1,110 @@
-// What unsubscribe, preference and view-in-browser links are called. Data: a new language is a new line.
+// How unsubscribe, preference and view-in-browser links are called. Data: a new language is a new line.
 //
-// Words are compared in lower case and without accents, as whole words at their beginning ("abmelde" finds "Abmelden"), so
-// they are written that way here. Scripts without spaces are found anywhere.
+// Words are patterns, separated by semicolons, in lower case and without accents, as `plain` makes the letter's. They are looked for at
+// the beginning of a word; `^` and `$` stand for the begin and end of all that the link says. In scripts without spaces they are found
+// anywhere. What is too eager costs an author clicks, what is too shy sends somebody who wants to leave through a redirect.
 
 export type Purpose = 'unsubscribe' | 'preferences' | 'view-in-browser';
 
-const WORDS: Readonly<Record<Purpose, readonly string[]>> = {
-  unsubscribe: [
-    ...[
-      'unsubscrib',
-      'un-subscrib',
-      'opt out',
-      'opt-out',
-      'opting out',
-      'stop receiving',
-      'stop these emails',
-      'remove me from',
-      'leave this list',
-    ],
-    ...[
-      'no longer wish to receive',
-      'no longer want to receive',
-      "don't want to receive",
-      'do not want to receive',
-      'do not wish to receive',
-    ],
-    ...[
-      'abmelde',
-      'abbestell',
-      'austragen',
-      'vom newsletter abmeld',
-      'nicht mehr erhalten',
-      'nicht langer erhalten',
-      'keine weiteren e-mails',
-      'keine e-mails mehr',
-    ],
-    ...['se desabonner', 'desabonne', 'desabonnement', 'se desinscrire', 'desinscri', 'ne plus recevoir', 'ne souhaitez plus recevoir'],
-    ...[
-      'darse de baja',
-      'darme de baja',
-      'darte de baja',
-      'date de baja',
-      'dar de baja',
-      'de de baja',
-      'desuscrib',
-      'cancelar suscripcion',
-      'cancelar la suscripcion',
-      'cancelar tu suscripcion',
-      'cancelar su suscripcion',
-      'cancelar mi suscripcion',
-      'dejar de recibir',
-    ],
-    ...[
-      'cancelar subscricao',
-      'cancelar a subscricao',
-      'cancelar inscricao',
-      'cancelar a inscricao',
-      'cancelar assinatura',
-      'cancelar a assinatura',
-      'cancele sua inscricao',
-      'descadastr',
-      'desinscrev',
-      'deixar de receber',
-      'remover subscricao',
-      'anular subscricao',
-    ],
-    ...[
-      'disiscri',
-      'cancella iscrizione',
-      'cancella la tua iscrizione',
-      "cancella l'iscrizione",
-      "annulla l'iscrizione",
-      'annulla iscrizione',
-      'annulla la tua iscrizione',
-      'cancellarti',
-      'non ricevere piu',
-      'non vuoi piu ricevere',
-      'non desideri piu ricevere',
-    ],
-    ...[
-      'uitschrijv',
-      'schrijf je uit',
-      'schrijf u uit',
-      'afmeld',
-      'meld je af',
-      'meld u af',
-      'niet langer ontvangen',
-      'niet meer ontvangen',
-    ],
-    ...[
-      'avregistrera',
-      'avprenumerera',
-      'avsluta prenumeration',
-      'avsluta din prenumeration',
-      'avanmal',
-      'frameld',
-      'afmeld',
-      'afmelding',
-      'meld deg av',
-      'avmeld',
-      'avslutt abonnement',
-    ],
-    ...['peruuta tilaus', 'peru tilaus', 'peruuta uutiskirje', 'peru uutiskirje', 'poistu postituslistalta', 'lopeta tilaus'],
-    ...['wypisz', 'wypisac', 'zrezygnuj', 'rezygnacja z', 'anuluj subskrypcj', 'anulowac subskrypcj', 'odsubskrybuj'],
-    ...[
-      'odhlasi',
-      'zrusit odber',
-      'zrusit odebirani',
-      'leiratkoz',
-      'dezabon',
-      'odjavi',
-      'otkazi pretplatu',
-      'отпис',
-      'отменить подписку',
-      'видписа',
-      'відпис',
-      'скасувати підписку',
-    ],
-    ...[
-      'abonelikten cik',
-      'abonelikten ayril',
-      'aboneligi iptal',
-      'aboneligimi iptal',
-      'listeden cik',
-      'uyelikten cik',
-      'huy dang ky',
-      'berhenti berlangganan',
-      'διαγραφη',
-      'καταργηση εγγραφης',
-      'απεγγραφη',
-    ],
-    ...[
-      '配信停止',
-      '購読解除',
-      '購読を解除',
-      '配信解除',
-      '登録解除',
-      'メルマガ解除',
-      '退订',
-      '退訂',
-      '取消订阅',
-      '取消訂閱',
-      '수신거부',
-      '수신 거부',
-      '구독취소',
-      '구독 취소',
-      '구독 해지',
-      'الغاء الاشتراك',
-      'إلغاء الاشتراك',
-      'להסרה',
-      'הסרה מרשימת',
-      'ביטול הרשמה',
-      'ביטול מנוי',
-      'ยกเลิกการสมัคร',
-      'सदस्यता समाप्त',
-    ],
-  ],
-  preferences: [
-    ...[
-      'manage preferences',
-      'manage your preferences',
-      'manage my preferences',
-      'manage email preferences',
-      'manage your email preferences',
-      'manage subscription',
-      'manage your subscription',
-      'manage my subscription',
-      'email preferences',
-      'mail preferences',
-      'e-mail preferences',
-    ],
-    ...[
-      'update preferences',
-      'update your preferences',
-      'update my preferences',
-      'update your profile',
-      'update subscription preferences',
-      'update your email',
-      'change your preferences',
-      'edit your preferences',
-      'edit preferences',
-      'subscription preferences',
-      'subscription settings',
-      'communication preferences',
-      'contact preferences',
-      'preference center',
-      'preference centre',
-      'email settings',
-      'notification settings',
-      'your preferences',
-    ],
-    ...[
-      'einstellungen verwalten',
-      'einstellungen andern',
-      'einstellungen anpassen',
-      'newsletter-einstellungen',
-      'newslettereinstellungen',
-      'e-mail-einstellungen',
-      'abo-einstellungen',
-      'profil andern',
-      'profil aktualisieren',
-      'profil bearbeiten',
-      'praferenzen',
-      'abonnement verwalten',
-      'abo verwalten',
-      'daten andern',
-    ],
-    ...[
-      'gerer mes preferences',
-      'gerer vos preferences',
-      'gerer mes abonnements',
-      'gerer vos abonnements',
-      'gerer mon abonnement',
-      'gerer votre abonnement',
-      'vos preferences',
-      'mes preferences',
-      'modifier vos preferences',
-      'centre de preferences',
-    ],
-    ...[
-      'gestionar preferencias',
-      'gestionar tus preferencias',
-      'gestiona tus preferencias',
-      'administrar preferencias',
-      'actualizar preferencias',
-      'actualiza tus preferencias',
-      'actualizar tus preferencias',
-      'preferencias de correo',
-      'tus preferencias',
-      'sus preferencias',
-      'gerir preferencias',
-      'gerir as suas preferencias',
-      'gerenciar preferencias',
-      'atualizar preferencias',
-      'suas preferencias',
-      'preferencias de email',
-    ],
-    ...[
-      'gestisci preferenze',
-      'gestisci le preferenze',
-      'gestisci le tue preferenze',
-      'aggiorna le tue preferenze',
-      'modifica le preferenze',
-      'preferenze email',
-      'tue preferenze',
-      'voorkeuren',
-      'gegevens wijzigen',
-      'hantera preferenser',
-      'hantera dina installningar',
-      'uppdatera dina uppgifter',
-      'administrer dine',
-      'opdater dine',
-      'oppdater dine',
-      'muokkaa asetuksia',
-      'hallitse tilaus',
-    ],
-    ...[
-      'zarzadzaj preferencjami',
-      'zmien preferencje',
-      'ustawienia subskrypcji',
-      'nastaveni odberu',
-      'upravit nastaveni',
-      'beallitasok modositasa',
-      'preferintele',
-      'tercihlerini',
-      'tercihlerinizi',
-      'tercihleri guncelle',
-      'настройки подписки',
-      'управление подпиской',
-      'управлять подпиской',
-      'изменить настройки',
-      'налаштування підписки',
-    ],
-    ...[
-      '配信設定',
-      '設定を変更',
-      '登録情報の変更',
-      '登録内容の変更',
-      '管理订阅',
-      '管理訂閱',
-      '偏好设置',
-      '偏好設定',
-      '수신 설정',
-      '수신설정',
-      '구독 관리',
-      'העדפות',
-    ],
-  ],
-  'view-in-browser': [
-    ...[
-      'view in browser',
-      'view in your browser',
-      'view in a browser',
-      'view it in your browser',
-      'view this email',
-      'view this e-mail',
-      'view this message',
-      'view this newsletter',
-      'view email in',
-      'view online',
-      'view on the web',
-      'view web version',
-      'read online',
-      'read this email',
-      'read it online',
-      'open in browser',
-      'open in your browser',
-      'see it in your browser',
-      'online version',
-      'web version',
-      'webversion',
-      'browser version',
-      "can't see this email",
-      'cannot see this email',
-      'trouble viewing',
-      'trouble reading',
-      'not displaying correctly',
-    ],
-    ...[
-      'im browser',
-      'in ihrem browser',
-      'in deinem browser',
-      'online-version',
-      'onlineversion',
-      'online ansehen',
-      'online lesen',
-      'web-version',
-      'webansicht',
-      'online-ansicht',
-      'nicht richtig angezeigt',
-      'nicht korrekt angezeigt',
-      'falls diese e-mail',
-    ],
-    ...[
-      'version en ligne',
-      'version web',
-      'dans votre navigateur',
-      'dans le navigateur',
-      'dans un navigateur',
-      'voir en ligne',
-      'lire en ligne',
-      'ne s’affiche pas correctement',
-      "ne s'affiche pas correctement",
-    ],
-    ...[
-      'en tu navegador',
-      'en su navegador',
-      'en el navegador',
-      'version online',
-      'version en linea',
-      'ver en linea',
-      'no seu navegador',
-      'no navegador',
-      'versao online',
-      'versao web',
-    ],
-    ...[
-      'nel browser',
-      'nel tuo browser',
-      'versione online',
-      'versione web',
-      'visualizza online',
-      'in je browser',
-      'in uw browser',
-      'in de browser',
-      'online versie',
-      'webversie',
-      'bekijk online',
-      'lees online',
-      'i webblasare',
-      'i din webblasare',
-      'i webblasaren',
-      'webbversion',
-      'i din browser',
-      'i browser',
-      'i browseren',
-      'i nettleser',
-      'i nettleseren',
-      'nettversjon',
-      'selaimessa',
-      'verkkoversio',
-    ],
-    ...[
-      'w przegladarce',
-      'wersja online',
-      'wersja internetowa',
-      'wersje online',
-      'v prohlizeci',
-      'online verze',
-      'webova verze',
-      'bongeszoben',
-      'online valtozat',
-      'in navegador',
-      'versiunea online',
-      'tarayicida',
-      'tarayicinizda',
-      'web surumu',
-      'в браузере',
-      'веб-версия',
-      'онлайн-версия',
-      'у браузері',
-      'веб-версія',
-      'στον browser',
-      'στο προγραμμα περιηγησης',
-    ],
-    ...[
-      'ブラウザで',
-      'ウェブ版',
-      'web版',
-      'オンラインで見る',
-      '在浏览器中',
-      '在瀏覽器中',
-      '网页版',
-      '網頁版',
-      '在线查看',
-      '線上閱讀',
-      '브라우저에서',
-      '웹에서 보기',
-      '웹에서 읽기',
-      'בדפדפן',
-      'في المتصفح',
-    ],
-  ],
+const WORDS: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = {
+  unsubscribe: {
+    en: `unsubscrib; un-subscrib; ^opt[ -]?out$; opt(ing)?[ -]out (here|of|from) (this|these|our|all|future|any|e-?mail|marketing|news|mailing|receiving);
+      stop receiving; stop these e-?mails; remove (me|yourself) from; leave this (mailing )?list; no longer (wish|want|like) to (receive|hear|get); (do not|don't) (wish|want) to receive`,
+    de: `abmelde; abmeldung; abbestell; (newsletter|verteiler|liste) austragen; ^(hier )?austragen$; (mich|sich|dich) (hier |jetzt )?austragen; nicht (mehr|langer) erhalten; keine (weiteren )?(e-?mails|newsletter|nachrichten)( mehr)?( erhalten| bekommen)?$`,
+    fr: `(se |me |vous )?desabonn; (se |me |vous )?desinscri; ne plus recevoir; ne souhaitez plus recevoir`,
+    es: `(dar|darse|darme|darte|date|dese) de baja; de de baja; desuscri; (cancelar|cancela|anular|anula) (la |tu |su |mi )?suscripcion;
+      dejar de recibir (este|esta|estos|estas|nuestro|nuestra|nuestros|nuestras|correo|correos|email|e-mail|emails|newsletter|boletin)`,
+    pt: `(cancelar|cancele|cancela|anular|remover) (a |sua |a sua )?(subscricao|inscricao|assinatura); descadastr; desinscrev; deixar de receber`,
+    it: `disiscri; (cancella|annulla)(re)? (la tua |la |l'|l’)?iscrizione; cancellar(ti|mi|si) dalla; cancellati (dalla|qui); non (vuoi |desideri )?(piu )?ricevere( piu)?`,
+    nl: `uitschrijv; uit te schrijven; schrijf (je|u) uit; afmeld; af te melden; meld (je|u) af; niet (langer|meer) ontvangen`,
+    'sv, da, nb': `avregistrera; avprenumerera; avsluta (din )?prenumeration; avanmal; frameld; afmeld; meld (deg|dig) (av|fra); avmeld; avslutt abonnement; stopp abonnement`,
+    fi: `peru(uta)? (tilaus|uutiskirje); poistu postituslistalta; lopeta tilaus`,
+    pl: `wypisz; wypisac; zrezygnuj z (newslettera|subskrypcji|otrzymywania); zrezygnowac z (newslettera|subskrypcji|otrzymywania);
+      rezygn(uje|acja) z (newslettera|subskrypcji|otrzymywania); anul(uj|owac) subskrypcj; odsubskrybuj`,
+    'cs, sk': `odhlasi; zrusi(t|t') (odber|odebirani|odoberanie)`,
+    'hu, ro, hr': `leiratkoz; dezabon; odjavi(te)? (se|me); otkazi pretplatu`,
+    'ru, uk, bg': `отпис; отменить подписку; відпис; скасувати підписку`,
+    'tr, vi, id, el': `abonelikten (cik|ayril); abonelig(i|imi|inizi) iptal; (listeden|uyelikten) cik; huy dang ky; berhenti berlangganan; διαγραφη; καταργηση εγγραφης; απεγγραφη`,
+    'ja, zh, ko': `配信停止; 購読(を)?解除; 配信(を)?解除; 登録(を)?解除; メルマガ解除; 退订; 退訂; 取消订阅; 取消訂閱; 수신 ?거부; 구독 ?(취소|해지)`,
+    'ar, he, th, hi': `(الغاء|إلغاء) الاشتراك; להסרה; הסרה מרשימת; ביטול (הרשמה|מנוי); ยกเลิกการสมัคร; सदस्यता समाप्त`,
+  },
+  preferences: {
+    en: `(manage|update|change|edit|set) (your |my |e-?mail |your e-?mail |subscription |communication |contact |newsletter |notification )*(preferences|subscriptions?|settings|profile)$;
+      update your (e-?mail|profile|details|contact details)$; ^(your |my )?(e-?mail|subscription|communication|contact|newsletter|notification) (preferences|settings)$; preference cent(er|re); ^(your |my )?preferences$`,
+    de: `(newsletter-?|e-?mail-?|abo-?|meine |ihre |deine )?(einstellungen|praferenzen) (verwalten|andern|anpassen|bearbeiten); ^(newsletter-?|e-?mail-?|abo-?)einstellungen$;
+      profil (andern|aktualisieren|bearbeiten|verwalten); (abonnement|abo) verwalten; (meine|ihre|deine|personlichen) daten (andern|aktualisieren)`,
+    fr: `(gerer|modifier|mettre a jour|changer) (mes |vos |mon |votre |les )?(preferences|abonnements?|profil); ^(mes|vos) preferences; centre de preferences`,
+    'es, pt': `(gestion|administr|actualiz|modific|cambi|atualiz|ger(ir|encia)|alter)[a-z]* (tus |sus |mis |las |as |suas |as suas |as tuas )?preferencias; ^(tus|sus|suas|mis) preferencias$; preferencias de (correo|e-?mail)`,
+    it: `(gestisc|gestir|aggiorn|modific|cambi)[a-z]* (le |le tue |le mie )?preferenze; ^preferenze e-?mail$; ^le tue preferenze$`,
+    nl: `(je |uw |mijn |e-?mail)?voorkeuren (aanpassen|wijzigen|beheren|bijwerken); (wijzig|beheer|update) (je |uw )?(voorkeuren|gegevens)`,
+    'sv, da, nb, fi': `(hantera|andra|uppdatera) (dina )?(installningar|preferenser|uppgifter); (administrer|opdater|oppdater|endre) (dine )?(praeferencer|preferanser|indstillinger|innstillinger|oplysninger); (muokkaa|hallitse) (asetuksia|tilausta|tilauksia)`,
+    'pl, cs, hu, ro, tr': `(zarzadzaj|zmien) (swoimi |swoje )?(preferencjami|preferencje|subskrypcja); ustawienia subskrypcji; nastaveni odberu; upravit (nastaveni|predvolby); beallitasok modositasa; preferintele; tercihler(ini|inizi|i) (guncelle|yonet|degistir)`,
+    'ru, uk': `настройки (подписки|рассылки); управл(ение|ять) подпиской; изменить настройки; налаштування підписки`,
+    'ja, zh, ko, he': `配信設定; 配信内容の変更; 登録(情報|内容)の変更; 管理订阅; 管理訂閱; 偏好设置; 偏好設定; 수신 ?설정; 구독 ?관리; העדפות`,
+  },
+  'view-in-browser': {
+    en: `(view|see|open|read)( this| the| it| our)?( e-?mail| message| newsletter| letter| mail)? (in|on) (your |a |the )?(web ?)?browser; ^(view|read|see|open)( this| the| it)?( e-?mail| message| newsletter)? (online|on the web)( version)?$;
+      (view|see|open|read)( the| a| this)? (web|online) ?(version|page)$; ^(web|online|browser) ?version$; (can't|cannot|can not) (see|view|read) this (e-?mail|message|newsletter); trouble (viewing|reading|seeing); not displaying (correctly|properly); ^view this (e-?mail|message|newsletter)$`,
+    de: `im browser (ansehen|anzeigen|offnen|lesen|betrachten|anschauen); in (ihrem|deinem|einem) browser; ^(zur )?(online|web)-?(version|ansicht)( ansehen| anzeigen| offnen)?$; ^online (ansehen|lesen|anzeigen)$; nicht (richtig|korrekt) (angezeigt|dargestellt)`,
+    fr: `dans (votre|le|un|ton) navigateur; ^(voir |lire |consulter )?(la |en )?version (en ligne|web)$; ^(voir|lire|consulter)( cet e-?mail| cette newsletter)? en ligne$; ne s'affiche pas (correctement|bien)`,
+    'es, pt': `en (tu|su|el|un) navegador; ^(ver (la )?)?version (online|en linea|web)$; ^ver (online|en linea)$; no (seu |teu )?navegador; ^(ver (a )?)?versao (online|web)$; nao visualiza (corretamente|esta mensagem)`,
+    it: `(nel|nel tuo|dal|dal tuo|tramite) browser; ^(visualizza |vedi |leggi )?(la )?versione (online|web)$; visualizza online`,
+    nl: `in (je|uw|de) browser; ^(bekijk |lees )?(de )?(online|web) ?versie$; ^(bekijk|lees)( deze e-?mail| deze nieuwsbrief)? online$; webversie`,
+    'sv, da, nb, fi': `i (din )?webblasare; ^webbversion$; (vis|se|abn|laes|les) (nyhedsbrevet |e-?mailen |e-?posten |mailen )?(i|i din) (browser|nettleser); nettleseren; ^webversion$; nettversjon; selaimessa; verkkoversio`,
+    'pl, cs, hu, ro, tr': `w (swojej )?przegladarce; wersj[ae] (online|internetow); v prohlizeci; (online|webov[ae]) verz[ei]; bongeszoben; (in|in) navigator; in browser$; versiunea online; tarayici(da|nizda|nda); web surumu`,
+    'ru, uk, el': `в (вашем )?браузере; (веб|онлаин|онлайн)-версия; у браузері; веб-версія; στον browser; στο προγραμμα περιηγησης`,
+    'ja, zh, ko, he, ar': `ブラウザ(ー)?で; ウェブ版; web版; オンラインで(見|読|表示); 在浏览器中; 在瀏覽器中; 网页版; 網頁版; 在线查看; 線上閱讀; 브라우저에서; 웹에서 (보기|읽기); בדפדפן; في المتصفح`,
+  },
 };
 
-/** Links that say nothing by themselves: the sentence around them does. */
-const POINTING =
-  /^(?:[[(>»→\s]*)(?:please )?(?:click |just |simply |klik |haga clic |haz clic |clique |clicca |cliquez |klicken sie |klicke |klik )?(?:on )?(?:this |the |following |diesen |ce |este |questo |deze )?(?:link|here|hier|ici|aqui|qui|her|har|tassa|tutaj|tu|zde|ide|aici|buraya|buradan|здесь|тут|сюда|εδω|こちら|こちらをクリック|ここ|点击这里|此处|這裡|按此|여기|여기를|כאן|هنا|lien|enlace|lenke|lank|linkki|klik hier|klikk her|klicka har|click|click here)?[\])<«→.!\s]*$/u;
+/** Letters that Unicode does not take apart. */
+const LETTERS: Readonly<Record<string, string>> = { ı: 'i', ß: 'ss', ł: 'l', ø: 'o', đ: 'd', æ: 'ae', œ: 'oe', '’': "'" };
 
-const PARTS: Readonly<Record<Purpose, RegExp>> = {
+/** Links made only of these say nothing by themselves: the sentence around them does. */
+const POINTING = new Set(
+  [
+    'please click tap press just simply on to this the following link here page button',
+    'bitte hier klicken klicke klicken sie klick auf diesen den dieser link',
+    'cliquez clique clic sur ici ce cette le lien suivant veuillez vous pouvez',
+    'haga haz hacer clic pulse pulsa en aqui este el enlace por favor',
+    'clique aqui neste no link clicca clicchi qui su questo il per favore puoi',
+    'klik hier op deze de link klicka klikk har her pa denne lanken lenken linket tassa tasta klikkaa linkkia',
+    'kliknij tutaj tu w ten link kliknete zde na tento odkaz kattints ide aici apasa buraya buradan tikla tiklayin tiklayiniz',
+    'здесь тут сюда нажмите по этои этой ссылке ссылке ссылка тут натисніть εδω κλικ καντε',
+    'こちら こちらをクリック ここ ここをクリック 点击这里 点击此处 此处 請按此 按此 這裡 这里 여기 여기를 클릭 여기를클릭 לחצו כאן اضغط هنا هنا',
+  ]
+    .join(' ')
+    .split(' ')
+    .map(plain),
+);
+
+/** Whole parts of an address that mean one thing, alone or with `NEUTRAL` ones: `/newsletter-unsubscribe.php`, not `/how-to-opt-out-of-cookies`. */
+const ADDRESS_PARTS: Readonly<Record<Purpose, RegExp>> = {
   unsubscribe:
-    /(?:^|[^a-z])(?:unsubscribe[a-z]*|unsub|opt-?_?out|list-?_?remove|remove-?me|abmelde[a-z]*|abmeldung|abbestell[a-z]*|austragen|des-?abonn[a-z]*|desabo|desinscri[a-z]*|dar(?:se|te|me)?-?_?de-?_?baja|desuscri[a-z]*|descadastr[a-z]*|disiscri[a-z]*|uitschrijv[a-z]*|afmeld[a-z]*|avregistrera|avprenumerera|avmeld[a-z]*|wypisz|odhlasit|odhlaseni|leiratkoz[a-z]*|dezabon[a-z]*)(?:[^a-z]|$)/,
+    /^(?:unsubscrib(?:e|ed|er|euser|eme|elink|ing)|unsub|optout|listremove|abmelden?|abmeldung|abbestellen|abbestellung|austragen|desabonnement|desabonner|desabo|desinscription|desinscrire|dardebaja|darsedebaja|desuscribirse|desuscribir|descadastrar|descadastro|disiscrizione|disiscriviti|uitschrijven|uitschrijving|afmelden|afmelding|avregistrera|avprenumerera|avmelding|wypisz|odhlasit|odhlaseni|leiratkozas|dezabonare)$/,
   preferences:
-    /(?:^|[^a-z])(?:(?:e-?mail|subscription|newsletter|communication|contact|notification|mail)[-_]?(?:preferences?|settings)|preference[-_]?cent(?:er|re)|manage[-_]?(?:subscriptions?|preferences?|profile)|update[-_]?(?:profile|preferences?|subscription)|subscriber[-_]?preferences?)(?:[^a-z]|$)/,
-  'view-in-browser':
-    /(?:^|[^a-z])(?:view[-_]?(?:in|as)[-_]?(?:a[-_])?(?:browser|webpage)|viewinbrowser|browser[-_]?view|view[-_]?online|web[-_]?view|web[-_]?version|online[-_]?version|onlineversion)(?:[^a-z]|$)/,
+    /^(?:emailpreferences|emailsettings|subscriptionpreferences|subscriptionsettings|managesubscriptions?|managepreferences|updateprofile|updatepreferences|preferencecenter|preferencecentre|subscriberpreferences|communicationpreferences|newsletterpreferences|newslettersettings|notificationsettings|contactpreferences|mailpreferences)$/,
+  'view-in-browser': /^(?:viewinbrowser|viewasbrowser|viewaswebpage|browserview|viewonline|webversion|onlineversion)$/,
 };
+const NEUTRAL =
+  /^(?:|me|link|here|all|now|e|email|emails|mail|mails|newsletter|newsletters|list|lists|mailinglist|mailing|page|form|confirm|confirmation|from|user|subscriber|subscription|request|index|one|oneclick|click|do|php\d?|html?|aspx?|jsp|cgi)$/;
 
 const PURPOSES = Object.keys(WORDS) as Purpose[];
-const HAS_SPACES = /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]/u;
+const HAS_SPACES = /^[\^(]*[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]/u;
 const PATTERNS = Object.fromEntries(
-  PURPOSES.map((purpose) => [
-    purpose,
-    new RegExp(WORDS[purpose].map((words) => (HAS_SPACES.test(words) ? `(?<!\\p{L})${plain(words)}` : plain(words))).join('|'), 'u'),
-  ]),
+  PURPOSES.map((purpose) => {
+    const patterns = Object.values(WORDS[purpose])
+      .flatMap((words) => words.split(';'))
+      .map((words) => plain(words.trim()));
+    return [purpose, new RegExp(patterns.map((words) => (HAS_SPACES.test(words) ? `(?<!\\p{L})(?:${words})` : words)).join('|'), 'u')];
+  }),
 ) as Record<Purpose, RegExp>;
 
-/** Lower case, without accents; words of the list are brought into the same form. */
+/** Lower case, without accents, one space between words. */
 function plain(text: string): string {
   return text
     .toLowerCase()
-    .replaceAll('ı', 'i')
-    .replaceAll('’', "'")
-    .replaceAll('ß', 'ss')
+    .replace(/[ıßłøđæœ’]/g, (letter) => LETTERS[letter] as string)
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')
     .replace(/\s+/g, ' ');
@@ -464,20 +116,54 @@ const MAX_CONTEXT_LENGTH = 300;
 
 /** What a link is for, by what it and the sentence around it say; undefined for any other link. */
 export function purposeOfWords(words: string, context: string): Purpose | undefined {
-  const own = plain(words);
-  if (own.length <= MAX_WORDS_LENGTH) {
-    const said = PURPOSES.find((purpose) => PATTERNS[purpose].test(own));
-    if (said) return said;
+  const own = withoutPunctuation(plain(words));
+  const said = (text: string) => PURPOSES.find((purpose) => PATTERNS[purpose].test(text));
+  if (own !== '' && own.length <= MAX_WORDS_LENGTH) {
+    const purpose = said(own);
+    if (purpose) return purpose;
   }
   const around = plain(context);
-  if (!POINTING.test(own) || around.length > MAX_CONTEXT_LENGTH) return undefined;
-  return PURPOSES.find((purpose) => PATTERNS[purpose].test(around));
+  return own.split(NO_WORD).every(isPointing) && around.length <= MAX_CONTEXT_LENGTH ? said(withoutPointing(around)) : undefined;
+}
+
+const NO_WORD = /[^\p{L}\p{N}]+/u;
+const isPointing = (word: string): boolean => word === '' || POINTING.has(word);
+
+function withoutPunctuation(text: string): string {
+  return text.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, '');
+}
+
+/** What is left of "To change your preferences, click here." */
+function withoutPointing(text: string): string {
+  let rest = withoutPunctuation(text);
+  for (;;) {
+    const first = rest.split(NO_WORD, 1)[0] as string;
+    const last = rest.split(NO_WORD).at(-1) as string;
+    if (rest !== '' && isPointing(last)) rest = withoutPunctuation(rest.slice(0, rest.length - last.length));
+    else if (rest !== '' && isPointing(first)) rest = withoutPunctuation(rest.slice(first.length));
+    else return rest;
+  }
 }
 
 /** What a link is for, by its address; undefined for any other link. */
 export function purposeOfAddress(url: URL): Purpose | undefined {
-  const parts = plain(safeDecode(`${url.hostname}${url.pathname}${url.search}`));
-  return PURPOSES.find((purpose) => PARTS[purpose].test(parts));
+  const parts = `${url.hostname.split('.', 1)[0]}/${url.pathname}/${url.search}`
+    .split(/[/?&=;]|%2f/i)
+    .map((part) => plain(safeDecode(part)));
+  return PURPOSES.find((purpose) => parts.some((part) => means(part, ADDRESS_PARTS[purpose])));
+}
+
+/** Whether a part of an address, cut at its dots, dashes and underscores, is one of `meant` and otherwise says nothing. */
+function means(part: string, meant: RegExp): boolean {
+  const tokens = part.split(/[-_.:,! +]/);
+  for (let from = 0; from < tokens.length; from++)
+    for (let to = from + 1; to <= Math.min(tokens.length, from + 4); to++)
+      if (
+        meant.test(tokens.slice(from, to).join('')) &&
+        [...tokens.slice(0, from), ...tokens.slice(to)].every((token) => NEUTRAL.test(token))
+      )
+        return true;
+  return false;
 }
 
 function safeDecode(text: string): string {

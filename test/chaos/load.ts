@@ -1,6 +1,9 @@
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
-import { ensureAlias, ensureCampaign, ensureLink, ensureRecipient, urls } from '../../cli/author.ts';
+import { ensureCampaign } from '../../cli/author/campaigns.ts';
+import { ensureAlias, ensureLink } from '../../cli/author/links.ts';
+import { ensureRecipient } from '../../cli/author/recipients.ts';
+import { createUrls } from '../../cli/author/urls.ts';
 import type { System } from '../../stack/system.ts';
 import type { Issued } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
@@ -26,7 +29,7 @@ export interface Outages {
 export async function makeCampaign(system: System): Promise<Campaign> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'chaos' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
-  const make = urls('', slugs);
+  const make = createUrls('', slugs);
   const campaign: Campaign = { issued: new Map(), clicks: [], opens: [] };
   const { id } = await ensureCampaign(pool, 'chaos', undefined);
   const pixel = await ensureLink(pool, id, { kind: 'pixel' });

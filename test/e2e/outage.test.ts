@@ -2,7 +2,10 @@ import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureCampaign, ensureLink, ensureRecipient, urls } from '../../cli/author.ts';
+import { ensureCampaign } from '../../cli/author/campaigns.ts';
+import { ensureLink } from '../../cli/author/links.ts';
+import { ensureRecipient } from '../../cli/author/recipients.ts';
+import { createUrls, type Urls } from '../../cli/author/urls.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { startSystem, type System } from '../../stack/system.ts';
@@ -19,13 +22,13 @@ let port: number;
 let click: string;
 let pixel: string;
 let campaign: number;
-let make: ReturnType<typeof urls>;
+let make: Urls;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-outage-'));
   system = await startSystem({ dataDir, durable: false, extra: { LOG_LEVEL: 'warn' } });
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
-  make = urls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
+  make = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
   port = system.ports.edges[0] as number;
   ({ id: campaign } = await ensureCampaign(author, 'outage', undefined));
   const recipient = await ensureRecipient(author, 'reader@example.com');

@@ -2,7 +2,10 @@ import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureAlias, ensureCampaign, ensureLink, ensureRecipient, urls } from '../../cli/author.ts';
+import { ensureCampaign } from '../../cli/author/campaigns.ts';
+import { ensureAlias, ensureLink } from '../../cli/author/links.ts';
+import { ensureRecipient } from '../../cli/author/recipients.ts';
+import { createUrls } from '../../cli/author/urls.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { parseShards } from '../../core/shards.ts';
 import { createSlugCodec, parseSlugKeys, tagOf } from '../../core/slug.ts';
@@ -66,7 +69,7 @@ afterAll(async () => {
 async function makeCampaign(): Promise<void> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
-  const make = urls('', slugs);
+  const make = createUrls('', slugs);
   const { id: campaign } = await ensureCampaign(pool, 'everything', 'https://www.example.com/fallback');
   const pixel = await ensureLink(pool, campaign, { kind: 'pixel' });
   const people = [0];

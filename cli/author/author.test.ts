@@ -1,19 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createPool, type Pool } from '../core/postgres.ts';
-import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
-import { createDatabases, type Databases } from '../test/support/databases.ts';
-import {
-  assertKeyListed,
-  ensureAlias,
-  ensureCampaign,
-  ensureLink,
-  ensureRecipient,
-  findCampaign,
-  listCampaigns,
-  listLinks,
-  parseTarget,
-  urls,
-} from './author.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { createDatabases, type Databases } from '../../test/support/databases.ts';
+import { ensureCampaign, findCampaign, listCampaigns } from './campaigns.ts';
+import { ensureAlias, ensureLink, listLinks, parseTarget } from './links.ts';
+import { ensureRecipient } from './recipients.ts';
+import { assertKeyListed, createUrls } from './urls.ts';
 
 let databases: Databases;
 let pool: Pool;
@@ -191,7 +183,7 @@ describe('aliases', () => {
 
 describe('addresses', () => {
   const slugs = createSlugCodec(parseSlugKeys('ab'.repeat(32)));
-  const make = urls('https://t.example.org', slugs);
+  const make = createUrls('https://t.example.org', slugs);
 
   test('lead to the redirect and to the pixel, and are the same every time', () => {
     expect(make.click(1, 2)).toBe(`https://t.example.org/u/${slugs.encode({ link: 1, recipient: 2 })}`);

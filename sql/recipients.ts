@@ -1,0 +1,38 @@
+import type pg from 'pg';
+import { type ShardMap, shardUrl } from '../core/shards.ts';
+import { connect } from './connect.ts';
+
+/**
+ * A catalog that was put back from a backup may not know any more who was forgotten, and a shard neither that nor who is a test. Tombstones
+ * of any shard hold for the catalog, then what the catalog says holds for all shards.
+ */
+export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ownerUrl: string): Promise<void> {
+  const clients: pg.Client[] = [];
+  try {
+    for (const shard of shards.list) {
+      const client = await connect(shardUrl(shard, ownerUrl));
+      clients.push(client);
+      const forgotten = await client.query<{ id: string }>('SELECT recipient_id AS id FROM shard.recipient WHERE forgotten');
+      await catalog.query(
+        `INSERT INTO catalog.recipient (id, forgotten_at) OVERRIDING SYSTEM VALUE SELECT id, now() FROM unnest($1::bigint[]) id
+         ON CONFLICT (id) DO UPDATE SET email = NULL, external_id = NULL, forgotten_at = excluded.forgotten_at WHERE recipient.forgotten_at IS NULL`,
+        [forgotten.rows.map(({ id }) => id)],
+      );
+    }
+    const { rows } = await catalog.query<{ id: string; is_test: boolean; forgotten: boolean }>(
+      `SELECT id, is_test, forgotten_at IS NOT NULL AS forgotten FROM catalog.recipient WHERE forgotten_at IS NOT NULL
+       UNION SELECT id, is_test, forgotten_at IS NOT NULL FROM catalog.recipient WHERE is_test`,
+    );
+    const ids = rows.map(({ id }) => id);
+    for (const client of clients) {
+      await client.query('UPDATE shard.recipient SET is_test = false WHERE is_test AND recipient_id <> ALL ($1::bigint[])', [ids]);
+      await client.query(
+        `INSERT INTO shard.recipient (recipient_id, is_test, forgotten) SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::boolean[])
+         ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = excluded.forgotten`,
+        [ids, rows.map((row) => row.is_test), rows.map((row) => row.forgotten)],
+      );
+    }
+  } finally {
+    for (const client of clients) await client.end();
+  }
+}

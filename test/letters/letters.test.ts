@@ -1,0 +1,87 @@
+import { isUtf8 } from 'node:buffer';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from '../../cli/letter/plan.ts';
+import { compileTemplate, fillTemplate } from '../../cli/letter/template.ts';
+
+// Letters with what must become of them, written by hand: NAME.html or NAME.txt is the letter, NAME.expected.html or .txt what a
+// reader gets (L1, L2, … are its distinct links in the order of their first appearance), NAME.json what is tracked and what is kept.
+
+interface Options {
+  exclude?: string[];
+  trackUnsubscribe?: boolean;
+  utm?: Record<string, string>;
+  pixel?: PixelPlace;
+}
+
+interface Expected {
+  options?: Options;
+  tracked: string[];
+  kept: [address: string, reason: string][];
+}
+
+const baseUrl = 'https://t.example.org';
+const pixel = `${baseUrl}/r/P.gif`;
+const folder = import.meta.dirname;
+const files = readdirSync(folder).filter((file) => /\.(?:html|txt|json)$/.test(file));
+const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
+
+const read = (file: string): Buffer => readFileSync(join(folder, file));
+const kindOf = (name: string): 'html' | 'text' => (existsSync(join(folder, `${name}.html`)) ? 'html' : 'text');
+const extensionOf = (name: string): string => (kindOf(name) === 'html' ? 'html' : 'txt');
+
+function plan(bytes: Buffer, name: string, options: Options = {}): LetterPlan {
+  return planLetter(bytes, kindOf(name), { baseUrl, exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom', ...options });
+}
+
+/** The letter with these links; with its own ones and no pixel if there are none. */
+function fill(planned: LetterPlan, links: string[] | undefined): Buffer {
+  const column = (name: string): never => expect.unreachable(`no column was asked for, but ${name} is`);
+  return fillTemplate(compileTemplate(planned, undefined), { links, pixel: links && pixel, column });
+}
+
+/** An address for each tracked link: the same for the same target and label. */
+function addresses({ tracked }: LetterPlan): string[] {
+  const distinct = new Map<string, string>();
+  return tracked.map(({ target, label }) => {
+    const key = JSON.stringify([target, label]);
+    const address = distinct.get(key) ?? `${baseUrl}/u/L${distinct.size + 1}`;
+    distinct.set(key, address);
+    return address;
+  });
+}
+
+/** The same bytes, and a message that people can read if they are not. */
+function expectSame(actual: Buffer, expected: Buffer): void {
+  const readable = (bytes: Buffer) => bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
+  expect(readable(actual)).toBe(readable(expected));
+  expect(actual.equals(expected)).toBe(true);
+}
+
+describe('letters', () => {
+  test('are many, each with its expected bytes and its expected links', () => {
+    expect(names.length).toBeGreaterThanOrEqual(40);
+    const wanted = names.flatMap((name) => [`${name}.json`, `${name}.${extensionOf(name)}`, `${name}.expected.${extensionOf(name)}`]);
+    expect(files.sort()).toEqual(wanted.sort());
+  });
+
+  test.each(names)('%s', (name) => {
+    const letter = read(`${name}.${extensionOf(name)}`);
+    const prepared = read(`${name}.expected.${extensionOf(name)}`);
+    const { options, tracked, kept } = JSON.parse(read(`${name}.json`).toString()) as Expected;
+
+    const planned = plan(letter, name, options);
+    expect(planned.tracked.map(({ target }) => target)).toEqual(tracked);
+    expect(planned.kept.map(({ address, reason }) => [address, reason])).toEqual(kept);
+    expectSame(fill(planned, addresses(planned)), prepared);
+    expectSame(fill(planned, undefined), letter);
+
+    // Once is enough, whatever is asked for the second time.
+    if (prepared.equals(letter) && !planned.hasOurs) return;
+    const again = plan(prepared, name, { ...options, pixel: 'none' });
+    expect(isPrepared([again])).toBe(true);
+    expectSame(fill(again, []), prepared);
+    if (options?.pixel !== 'none') expectSame(fill(plan(prepared, name, options), []), prepared);
+  });
+});
