@@ -1,5 +1,8 @@
 #!/usr/bin/env node
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './bootstrap.js';
 
-run(join(root, 'cli', 'main.ts'), process.argv.slice(2));
+// Here it is TypeScript; a package has what `bin/build.js` made of it.
+const [file] = ['cli/main.ts', 'dist/cli/main.js'].map((name) => join(root, name)).filter((path) => existsSync(path));
+run(file, process.argv.slice(2));

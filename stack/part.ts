@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { statusOf } from './http.ts';
 import { freePort } from './ports.ts';
@@ -13,6 +14,9 @@ const HEAP = {
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
 } as const;
 
+/** What this file is called says what the others are: .ts here, .js in a package. */
+const OURS = extname(import.meta.filename);
+
 /** Starts a backend, agent or worker; ready when its `/healthz` says so. Its admin port is in the result. */
 export async function startPart(options: {
   part: PartName;
@@ -25,7 +29,7 @@ export async function startPart(options: {
   const running = await startProcess({
     name,
     command: process.execPath,
-    args: [...HEAP[part], fileURLToPath(new URL(`../${part}/main.ts`, import.meta.url))],
+    args: [...HEAP[part], fileURLToPath(new URL(`../${part}/main${OURS}`, import.meta.url))],
     env: { ...env, ADMIN_PORT: String(adminPort) },
     stopSignal: 'SIGTERM',
     runDir,

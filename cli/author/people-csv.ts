@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
-import type { Encoding } from '../letter/encoding.ts';
+import { decode, type Encoding } from '../letter/encoding.ts';
 import type { PersonKey } from './people.ts';
 import { normaliseEmail } from './recipients.ts';
 
@@ -146,7 +146,7 @@ async function firstLine(path: string, encoding: Encoding): Promise<string> {
   const file = await open(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0);
-    return new TextDecoder(encoding).decode(buffer.subarray(0, bytesRead)).split(/\r?\n/, 1)[0] ?? '';
+    return decode(buffer.subarray(0, bytesRead), encoding).split(/\r?\n/, 1)[0] ?? '';
   } finally {
     await file.close();
   }
@@ -176,11 +176,12 @@ async function* readRecords(
   onBytes: (bytes: number) => void = () => {},
 ): AsyncGenerator<{ line: number; values: string[] }> {
   async function* text(): AsyncGenerator<string> {
-    const decoder = new TextDecoder(encoding);
+    // Takes away a byte order mark, and puts characters together again that a chunk has cut in two.
+    const decoder = new TextDecoder('utf-8');
     let bytes = 0;
     for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
       onBytes((bytes += chunk.length));
-      yield decoder.decode(chunk, { stream: true });
+      yield encoding === 'utf-8' ? decoder.decode(chunk, { stream: true }) : decode(chunk, encoding);
     }
     yield decoder.decode();
   }

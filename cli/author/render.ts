@@ -16,11 +16,11 @@ export interface Rendered {
   text: Buffer | undefined;
 }
 
-/** Fills in a person's addresses and `{{columns}}`; a column that the list does not have is an error at once. */
-export function createRenderer(
-  letter: TrackedLetter,
-  columns: readonly string[],
-): (recipient: { id: number; optedOut: boolean }, column: (name: string) => string) => Rendered {
+/** The letter of one recipient; `column` gives the value of a `{{column}}`. */
+export type Renderer = (recipient: { id: number; optedOut: boolean }, column: (name: string) => string) => Rendered;
+
+/** Fills in a person's addresses and, with `columns`, `{{columns}}`: one that the list does not have is an error at once, unless any will do. */
+export function createRenderer(letter: TrackedLetter, columns?: readonly string[] | 'any'): Renderer {
   const { html, text } = letter.plans;
   const templates = { html: html && compileTemplate(html, columns), text: text && compileTemplate(text, columns) };
   return (recipient, column) => {

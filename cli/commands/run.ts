@@ -1,7 +1,11 @@
 import { type Command, Argument } from 'commander';
 import { environmentOf } from '../context.ts';
 
-const PARTS = { backend: '../../backend/main.ts', agent: '../../log-agent/main.ts', worker: '../../event-worker/main.ts' } as const;
+const PARTS = {
+  backend: () => import('../../backend/main.ts'),
+  agent: () => import('../../log-agent/main.ts'),
+  worker: () => import('../../event-worker/main.ts'),
+} as const;
 
 export function addRun(program: Command): void {
   program
@@ -11,6 +15,6 @@ export function addRun(program: Command): void {
     .addHelpText('after', '\nExample:\n  PORT=3001 STATE_DIR=/var/lib/clickledger/backend-1 clickledger run backend')
     .action(async (part: keyof typeof PARTS, _options: object, command: Command) => {
       Object.assign(process.env, await environmentOf(command));
-      await import(PARTS[part]);
+      await PARTS[part]();
     });
 }

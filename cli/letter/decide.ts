@@ -87,7 +87,8 @@ function resolve(address: string, base: string | undefined): string | undefined 
   return new URL(address, base).href;
 }
 
-function isExcluded(host: string, domains: readonly string[]): boolean {
+function isExcluded(hostname: string, domains: readonly string[]): boolean {
+  const host = hostname.replace(/\.$/, '');
   return domains.some((domain) => {
     const ascii = URL.canParse(`http://${domain}`) ? new URL(`http://${domain}`).hostname : domain.toLowerCase();
     return host === ascii || host.endsWith(`.${ascii}`);
@@ -104,6 +105,6 @@ export function withUtm(target: string, utm: Readonly<Record<string, string>>): 
   if (added === '') return target;
   const hash = target.indexOf('#');
   const [address, fragment] = hash < 0 ? [target, ''] : [target.slice(0, hash), target.slice(hash)];
-  const joint = address.includes('?') ? (/[?&]$/.test(address) ? '' : '&') : '?';
+  const joint = address.includes('?') ? (/^[^?]*\?$|&$/.test(address) ? '' : '&') : '?';
   return `${address}${joint}${added}${fragment}`;
 }

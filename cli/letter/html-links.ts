@@ -39,6 +39,8 @@ export interface Landmarks {
 
 const BLOCK =
   /^(?:address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|nav|[ou]l|p|pre|section|table|t[dhr])$/;
+/** So many characters are looked at on each side of a link, and of its own. */
+const MAX_CONTEXT = 400;
 /** One is part of a sentence, two are a paragraph. */
 const LINE_BREAK = '\u2028';
 /** A question mark is not among them: "Had enough? Click here." */
@@ -57,6 +59,8 @@ interface OpenLink extends Omit<FoundLink, 'words' | 'context'> {
 export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmarks } {
   const landmarks: Landmarks = { amp: false, images: [] };
   const links: OpenLink[] = [];
+  /** Those whose end tag has not come yet. */
+  const open: OpenLink[] = [];
   // What a reader reads, with a line break between blocks: the sentence around a link is found in it.
   let flow = '';
 
@@ -99,7 +103,7 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     const href = named('href');
     if (name === 'a') closeLink('a');
     if (!href || !(name === 'a' || name === 'area' || name.startsWith('v:'))) return;
-    links.push({
+    const link: OpenLink = {
       from: href.from,
       to: href.to,
       address: clientAddress(valueOf(href)),
@@ -108,14 +112,17 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
       element: name,
       flowFrom: flow.length,
       spoken: ['title', 'aria-label', 'alt'].map((attribute) => valueOf(named(attribute))).join(' '),
-      // An <area> has no content, and VML is XML, where an element may end in itself.
-      ...(name === 'area' || (name !== 'a' && html.charAt(to - 2) === '/' && href.to < to - 1) ? { flowTo: flow.length } : {}),
-    });
+    };
+    links.push(link);
+    // An <area> has no content, and VML is XML, where an element may end in itself.
+    if (name === 'area' || (name !== 'a' && html.charAt(to - 2) === '/' && href.to < to - 1)) link.flowTo = flow.length;
+    else open.push(link);
   }
 
   function closeLink(element: string): void {
-    const open = links.findLast((link) => link.flowTo === undefined && link.element === element);
-    if (open) open.flowTo = flow.length;
+    const at = open.findLastIndex((link) => link.element === element);
+    // What was opened inside of it and never closed ends here, too.
+    for (const link of at < 0 ? [] : open.splice(at)) link.flowTo = flow.length;
   }
 
   function readConditional({ bodyFrom, bodyTo }: Token & { kind: 'comment' }): void {
@@ -140,21 +147,28 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     if (name === 'head') landmarks.afterHead ??= to;
   }
 
-  let lastStart = 0;
+  // Where the start tag is whose raw text, or end tag, may have no end.
+  let rawStart: number | undefined;
   for (const token of tokenize(html)) {
     read(token, false);
-    if (token.kind === 'start') lastStart = token.from;
-    // Raw text up to the very end: its end tag is missing.
-    if ((token.kind === 'raw' || (token.kind === 'start' && isRaw(token.name))) && token.to === html.length) landmarks.unclosed = lastStart;
+    if (token.kind === 'start') rawStart = isRaw(token.name) ? token.from : undefined;
+    else if (token.kind !== 'raw' && token.kind !== 'unclosed') rawStart = undefined;
   }
+  if (rawStart !== undefined) landmarks.unclosed = rawStart;
+  // What follows would be taken for a part of it.
+  else if (html.endsWith('</')) landmarks.unclosed ??= html.length - 2;
   return { links: links.map((link) => finish(link, flow)), landmarks };
 }
 
 function finish({ from, to: addressTo, address, noTrack, label, flowFrom, flowTo, spoken }: OpenLink, flow: string): FoundLink {
   const to = flowTo ?? flow.length;
-  const words = tidy(`${flow.slice(flowFrom, to)} ${spoken}`);
-  const before = flow.slice(0, flowFrom).split(SENTENCE_END).at(-1) ?? '';
-  const after = flow.slice(to).split(SENTENCE_END, 1)[0] ?? '';
+  const words = tidy(`${flow.slice(flowFrom, Math.min(to, flowFrom + MAX_CONTEXT))} ${spoken}`);
+  const before =
+    flow
+      .slice(Math.max(0, flowFrom - MAX_CONTEXT), flowFrom)
+      .split(SENTENCE_END)
+      .at(-1) ?? '';
+  const after = flow.slice(to, to + MAX_CONTEXT).split(SENTENCE_END, 1)[0] ?? '';
   // No sentence points to an image without words.
   return { from, to: addressTo, address, noTrack, label, words, context: words === '' ? '' : tidy(`${before} ${words} ${after}`) };
 }

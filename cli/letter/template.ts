@@ -16,6 +16,8 @@ export interface Template {
   readonly pieces: readonly (Buffer | Slot)[];
   readonly columns: readonly string[];
   readonly amp: boolean;
+  /** Nothing but ASCII: what it says of its encoding may be anything, so nothing else is put in. */
+  readonly ascii: boolean;
 }
 
 /** What one person's letter is filled with. */
@@ -27,7 +29,7 @@ export interface Filling {
   column(name: string): string;
 }
 
-const COLUMN = /\{\{\s*([^{}]+?)\s*\}\}/g;
+const COLUMN = /\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}/g;
 
 /** Cuts the letter. With `columns`, `{{name}}` is a place to fill in, too, and must be one of them, unless any will do. */
 export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any'): Template {
@@ -48,7 +50,14 @@ export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 
     at = to;
   }
   pieces.push(encode(text.slice(at), encoding));
-  return { kind: plan.kind, encoding, pieces, columns: [...new Set(used.map(({ name }) => name))], amp: plan.amp };
+  return {
+    kind: plan.kind,
+    encoding,
+    pieces,
+    columns: [...new Set(used.map(({ name }) => name))],
+    amp: plan.amp,
+    ascii: /^[\x00-\x7f]*$/.test(text),
+  };
 }
 
 function columnSlots(text: string, columns: readonly string[] | 'any'): { from: number; to: number; name: string }[] {
@@ -63,7 +72,11 @@ function columnSlots(text: string, columns: readonly string[] | 'any'): { from: 
 /** The letter of one person. */
 export function fillTemplate(template: Template, filling: Filling): Buffer {
   const { encoding, kind } = template;
-  const put = (text: string): Buffer => encode(text, encoding, kind === 'html' ? (c) => `&#${c.codePointAt(0)};` : undefined);
+  const reference = (character: string) => `&#${character.codePointAt(0)};`;
+  const put = (text: string): Buffer => {
+    if (kind === 'text') return encode(text, encoding);
+    return encode(template.ascii ? text.replace(/[^\x00-\x7f]/gu, reference) : text, encoding, reference);
+  };
   return Buffer.concat(
     template.pieces.map((piece) => {
       if (Buffer.isBuffer(piece)) return piece;

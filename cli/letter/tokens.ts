@@ -31,8 +31,10 @@ export function isRaw(name: string): boolean {
 const SPACE = /[\t\n\f\r ]/;
 const LETTER = /[A-Za-z]/;
 
-/** The tokens of `html` between two positions, one after the other, without a gap. */
-export function* tokenize(html: string, start = 0, limit = html.length): Generator<Token> {
+/** The tokens of `letter` between two positions, one after the other, without a gap. */
+export function* tokenize(letter: string, start = 0, limit = letter.length): Generator<Token> {
+  // Nothing looks beyond its end: a search that fails would read the rest of the letter each time.
+  const html = letter.slice(0, limit);
   let at = start;
   let textFrom = start;
   const text = function* (to: number): Generator<Token> {
@@ -40,8 +42,8 @@ export function* tokenize(html: string, start = 0, limit = html.length): Generat
   };
   while (at < limit) {
     const open = html.indexOf('<', at);
-    if (open < 0 || open >= limit) break;
-    const token = readMarkup(html, open, limit);
+    if (open < 0) break;
+    const token = readMarkup(html, open);
     if (!token) {
       at = open + 1;
       continue;
@@ -50,7 +52,7 @@ export function* tokenize(html: string, start = 0, limit = html.length): Generat
     yield token;
     at = token.to;
     if (token.kind === 'start' && RAW.has(token.name)) {
-      const end = endOfRaw(html, token.name, at, limit);
+      const end = endOfRaw(html, token.name, at);
       if (end > at) yield { kind: 'raw', from: at, to: end };
       at = end;
     }
@@ -60,64 +62,68 @@ export function* tokenize(html: string, start = 0, limit = html.length): Generat
 }
 
 /** What begins with the `<` at `from`; undefined if that is just a character. */
-function readMarkup(html: string, from: number, limit: number): Token | undefined {
+function readMarkup(html: string, from: number): Token | undefined {
   const next = html.charAt(from + 1);
-  if (from + 1 >= limit) return undefined;
-  if (LETTER.test(next)) return readTag(html, 'start', from, from + 1, limit);
+  if (LETTER.test(next)) return readTag(html, 'start', from, from + 1);
   if (next === '/') {
-    if (from + 2 >= limit) return undefined;
-    return LETTER.test(html.charAt(from + 2)) ? readTag(html, 'end', from, from + 2, limit) : readBogus(html, from, limit);
+    if (from + 2 === html.length) return undefined;
+    return LETTER.test(html.charAt(from + 2)) ? readTag(html, 'end', from, from + 2) : readBogus(html, from);
   }
-  if (html.startsWith('<!--', from) && from + 4 <= limit) return readComment(html, from, limit);
-  return next === '!' || next === '?' ? readBogus(html, from, limit) : undefined;
+  if (html.startsWith('<!--', from)) return readComment(html, from);
+  return next === '!' || next === '?' ? readBogus(html, from) : undefined;
 }
 
-function readBogus(html: string, from: number, limit: number): Token {
+/** Only of ASCII: the Kelvin sign is no k. */
+function lower(name: string): string {
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+function readBogus(html: string, from: number): Token {
   const end = html.indexOf('>', from);
-  return end < 0 || end >= limit ? { kind: 'unclosed', from, to: limit } : { kind: 'bogus', from, to: end + 1 };
+  return end < 0 ? { kind: 'unclosed', from, to: html.length } : { kind: 'bogus', from, to: end + 1 };
 }
 
-function readComment(html: string, from: number, limit: number): Token {
+function readComment(html: string, from: number): Token {
   const bodyFrom = from + 4;
   const short = /-{0,1}>/y;
   short.lastIndex = bodyFrom;
-  if (short.test(html) && short.lastIndex <= limit) return { kind: 'comment', from, to: short.lastIndex, bodyFrom, bodyTo: bodyFrom };
+  if (short.test(html)) return { kind: 'comment', from, to: short.lastIndex, bodyFrom, bodyTo: bodyFrom };
   const close = /--!?>/g;
   close.lastIndex = bodyFrom;
   const found = close.exec(html);
-  if (!found || close.lastIndex > limit) return { kind: 'unclosed', from, to: limit };
+  if (!found) return { kind: 'unclosed', from, to: html.length };
   return { kind: 'comment', from, to: close.lastIndex, bodyFrom, bodyTo: found.index };
 }
 
-function readTag(html: string, kind: 'start' | 'end', from: number, nameFrom: number, limit: number): Token {
-  const unclosed: Token = { kind: 'unclosed', from, to: limit };
+function readTag(html: string, kind: 'start' | 'end', from: number, nameFrom: number): Token {
+  const unclosed: Token = { kind: 'unclosed', from, to: html.length };
   const skip = (position: number, condition: (character: string) => boolean): number => {
     let at = position;
-    while (at < limit && condition(html.charAt(at))) at++;
+    while (at < html.length && condition(html.charAt(at))) at++;
     return at;
   };
   const isSpace = (character: string) => SPACE.test(character);
   let at = skip(nameFrom, (character) => !isSpace(character) && character !== '/' && character !== '>');
-  const name = html.slice(nameFrom, at).toLowerCase();
+  const name = lower(html.slice(nameFrom, at));
   const attributes: Attribute[] = [];
   for (;;) {
     at = skip(at, (character) => isSpace(character) || character === '/');
-    if (at >= limit) return unclosed;
+    if (at === html.length) return unclosed;
     if (html.charAt(at) === '>') return kind === 'start' ? { kind, from, to: at + 1, name, attributes } : { kind, from, to: at + 1, name };
     // A `=` may begin a name, not end it.
     const nameTo = skip(at + 1, (character) => !isSpace(character) && character !== '/' && character !== '>' && character !== '=');
-    const attribute = html.slice(at, nameTo).toLowerCase();
+    const attribute = lower(html.slice(at, nameTo));
     at = skip(nameTo, isSpace);
-    if (html.charAt(at) !== '=' || at >= limit) {
+    if (html.charAt(at) !== '=') {
       attributes.push({ name: attribute, from: nameTo, to: nameTo, quote: '' });
       continue;
     }
     at = skip(at + 1, isSpace);
-    if (at >= limit) return unclosed;
+    if (at === html.length) return unclosed;
     const first = html.charAt(at);
     if (first === '"' || first === "'") {
       const close = html.indexOf(first, at + 1);
-      if (close < 0 || close >= limit) return unclosed;
+      if (close < 0) return unclosed;
       attributes.push({ name: attribute, from: at + 1, to: close, quote: first });
       at = close + 1;
     } else {
@@ -129,21 +135,20 @@ function readTag(html: string, kind: 'start' | 'end', from: number, nameFrom: nu
 }
 
 /** Where the end tag begins that ends the raw text of an element. */
-function endOfRaw(html: string, name: string, from: number, limit: number): number {
-  if (name === 'plaintext') return limit;
-  if (name === 'script') return endOfScript(html, from, limit);
+function endOfRaw(html: string, name: string, from: number): number {
+  if (name === 'plaintext') return html.length;
+  if (name === 'script') return endOfScript(html, from);
   const close = new RegExp(`</${name}(?=[\\t\\n\\f\\r />])`, 'gi');
   close.lastIndex = from;
-  const found = close.exec(html);
-  return found && found.index < limit ? found.index : limit;
+  return close.exec(html)?.index ?? html.length;
 }
 
 // In a script, `<!--` hides `<script>`, and that hides `</script>` (the "escaped" and "double escaped" states).
-function endOfScript(html: string, from: number, limit: number): number {
+function endOfScript(html: string, from: number): number {
   const marks = /<!--|-->|<(\/?)script(?=[\t\n\f\r />])/gi;
   marks.lastIndex = from;
   let depth = 0;
-  for (let found = marks.exec(html); found && found.index < limit; found = marks.exec(html)) {
+  for (let found = marks.exec(html); found; found = marks.exec(html)) {
     if (found[0] === '<!--') {
       if (depth === 0) depth = 1;
       // The same two dashes may end it: <!-->
@@ -155,5 +160,5 @@ function endOfScript(html: string, from: number, limit: number): number {
       depth = 1;
     }
   }
-  return limit;
+  return html.length;
 }

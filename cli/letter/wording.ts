@@ -10,50 +10,80 @@ const WORDS: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = {
   unsubscribe: {
     en: `unsubscrib; un-subscrib; ^opt[ -]?out$; opt(ing)?[ -]out (here|of|from) (this|these|our|all|future|any|e-?mail|marketing|news|mailing|receiving);
       stop receiving; stop these e-?mails; remove (me|yourself) from; leave this (mailing )?list; no longer (wish|want|like) to (receive|hear|get); (do not|don't) (wish|want) to receive`,
-    de: `abmelde; abmeldung; abbestell; (newsletter|verteiler|liste) austragen; ^(hier )?austragen$; (mich|sich|dich) (hier |jetzt )?austragen; nicht (mehr|langer) erhalten; keine (weiteren )?(e-?mails|newsletter|nachrichten)( mehr)?( erhalten| bekommen)?$`,
+    de: `abmelde; abmeldung; abbestell; (newsletter|verteiler|liste) austragen; ^(hier )?austragen$; (mich|sich|dich) (hier |jetzt )?austragen; nicht (mehr|langer) erhalten; keine (weiteren )?(e-?mails|newsletter|nachrichten)( mehr)?( erhalten| bekommen)?$;
+      newsletter kundigen; (abonnement|abo) (beenden|kundigen); keine weiteren (e-?mails|newsletter|nachrichten)`,
     fr: `(se |me |vous )?desabonn; (se |me |vous )?desinscri; ne plus recevoir; ne souhaitez plus recevoir`,
     es: `(dar|darse|darme|darte|date|dese) de baja; de de baja; desuscri; (cancelar|cancela|anular|anula) (la |tu |su |mi )?suscripcion;
       dejar de recibir (este|esta|estos|estas|nuestro|nuestra|nuestros|nuestras|correo|correos|email|e-mail|emails|newsletter|boletin)`,
-    pt: `(cancelar|cancele|cancela|anular|remover) (a |sua |a sua )?(subscricao|inscricao|assinatura); descadastr; desinscrev; deixar de receber`,
-    it: `disiscri; (cancella|annulla)(re)? (la tua |la |l'|l’)?iscrizione; cancellar(ti|mi|si) dalla; cancellati (dalla|qui); non (vuoi |desideri )?(piu )?ricevere( piu)?`,
-    nl: `uitschrijv; uit te schrijven; schrijf (je|u) uit; afmeld; af te melden; meld (je|u) af; niet (langer|meer) ontvangen`,
-    'sv, da, nb': `avregistrera; avprenumerera; avsluta (din )?prenumeration; avanmal; frameld; afmeld; meld (deg|dig) (av|fra); avmeld; avslutt abonnement; stopp abonnement`,
+    pt: `(cancelar|cancele|cancela|anular|remover) (a |sua |a sua )?(subscricao|inscricao|assinatura); descadastr; desinscrev; deixar de receber;
+      (cancelar|anular) a (minha|tua) (subscricao|inscricao|assinatura); nao (quero|queres|quer|deseja|desejo) mais receber`,
+    it: `disiscri; (cancella|annulla)(re)? (la tua |la |l'|l’)?iscrizione; cancellar(ti|mi|si) dalla; cancellati (dalla|qui); non (vuoi |desideri )?(piu )?ricevere( piu)?;
+      non desidero piu ricevere`,
+    nl: `uitschrijv; uit te schrijven; schrijf (je|u) uit; afmeld; af te melden; meld (je|u) af; niet (langer|meer) ontvangen;
+      meld (je|u) hier af`,
+    'sv, da, nb': `avregistrera; avprenumerera; avsluta (din )?prenumeration; avanmal; frameld; afmeld; meld (deg|dig) (av|fra); avmeld; avslutt abonnement; stopp abonnement;
+      sag upp prenumeration; meld meg av`,
     fi: `peru(uta)? (tilaus|uutiskirje); poistu postituslistalta; lopeta tilaus`,
     pl: `wypisz; wypisac; zrezygnuj z (newslettera|subskrypcji|otrzymywania); zrezygnowac z (newslettera|subskrypcji|otrzymywania);
       rezygn(uje|acja) z (newslettera|subskrypcji|otrzymywania); anul(uj|owac) subskrypcj; odsubskrybuj`,
-    'cs, sk': `odhlasi; zrusi(t|t') (odber|odebirani|odoberanie)`,
-    'hu, ro, hr': `leiratkoz; dezabon; odjavi(te)? (se|me); otkazi pretplatu`,
-    'ru, uk, bg': `отпис; отменить подписку; відпис; скасувати підписку`,
-    'tr, vi, id, el': `abonelikten (cik|ayril); abonelig(i|imi|inizi) iptal; (listeden|uyelikten) cik; huy dang ky; berhenti berlangganan; διαγραφη; καταργηση εγγραφης; απεγγραφη`,
-    'ja, zh, ko': `配信停止; 購読(を)?解除; 配信(を)?解除; 登録(を)?解除; メルマガ解除; 退订; 退訂; 取消订阅; 取消訂閱; 수신 ?거부; 구독 ?(취소|해지)`,
-    'ar, he, th, hi': `(الغاء|إلغاء) الاشتراك; להסרה; הסרה מרשימת; ביטול (הרשמה|מנוי); ยกเลิกการสมัคร; सदस्यता समाप्त`,
+    'cs, sk': `odhlasi; zrusi(t|t') (odber|odebirani|odoberanie);
+      odhlas(i|en)`,
+    'hu, ro, hr': `leiratkoz; dezabon; odjavi(te)? (se|me); otkazi pretplatu;
+      odjava; otkazite pretplatu`,
+    'ru, uk, bg': `отписат; отписк; отпиш; отменить подписку; відпис; скасувати підписку;
+      отказаться от рассылки; відмовитися від розсилки`,
+    'tr, vi, id, el': `abonelikten (cik|ayril); abonelig(i|imi|inizi) iptal; (listeden|uyelikten) cik; huy dang ky; berhenti berlangganan; διαγραφη; καταργηση εγγραφης; απεγγραφη;
+      ngung nhan (email|thu)`,
+    'ja, zh, ko': `配信停止; 購読(を)?解除; 配信(を)?解除; 登録(を)?解除; メルマガ解除; 退订; 退訂; 取消订阅; 取消訂閱; 수신 ?거부; 구독 ?(취소|해지);
+      配信の?停止; 配信を停止; (メールマガジン|配信)の解除; 取消.{0,4}訂閱; 取消.{0,4}订阅`,
+    'ar, he, th, hi': `(الغاء|إلغاء) الاشتراك; להסרה; הסרה מרשימת; ביטול (הרשמה|מנוי); ยกเลิกการสมัคร; सदस्यता समाप्त;
+      (الغاء|إلغاء) اشتراك; הסר אותי; ยกเลิกการ(สมัคร|รับ); अनसब्सक्राइब`,
   },
   preferences: {
     en: `(manage|update|change|edit|set) (your |my |e-?mail |your e-?mail |subscription |communication |contact |newsletter |notification )*(preferences|subscriptions?|settings|profile)$;
       update your (e-?mail|profile|details|contact details)$; ^(your |my )?(e-?mail|subscription|communication|contact|newsletter|notification) (preferences|settings)$; preference cent(er|re); ^(your |my )?preferences$`,
     de: `(newsletter-?|e-?mail-?|abo-?|meine |ihre |deine )?(einstellungen|praferenzen) (verwalten|andern|anpassen|bearbeiten); ^(newsletter-?|e-?mail-?|abo-?)einstellungen$;
-      profil (andern|aktualisieren|bearbeiten|verwalten); (abonnement|abo) verwalten; (meine|ihre|deine|personlichen) daten (andern|aktualisieren)`,
-    fr: `(gerer|modifier|mettre a jour|changer) (mes |vos |mon |votre |les )?(preferences|abonnements?|profil); ^(mes|vos) preferences; centre de preferences`,
-    'es, pt': `(gestion|administr|actualiz|modific|cambi|atualiz|ger(ir|encia)|alter)[a-z]* (tus |sus |mis |las |as |suas |as suas |as tuas )?preferencias; ^(tus|sus|suas|mis) preferencias$; preferencias de (correo|e-?mail)`,
-    it: `(gestisc|gestir|aggiorn|modific|cambi)[a-z]* (le |le tue |le mie )?preferenze; ^preferenze e-?mail$; ^le tue preferenze$`,
-    nl: `(je |uw |mijn |e-?mail)?voorkeuren (aanpassen|wijzigen|beheren|bijwerken); (wijzig|beheer|update) (je |uw )?(voorkeuren|gegevens)`,
-    'sv, da, nb, fi': `(hantera|andra|uppdatera) (dina )?(installningar|preferenser|uppgifter); (administrer|opdater|oppdater|endre) (dine )?(praeferencer|preferanser|indstillinger|innstillinger|oplysninger); (muokkaa|hallitse) (asetuksia|tilausta|tilauksia)`,
-    'pl, cs, hu, ro, tr': `(zarzadzaj|zmien) (swoimi |swoje )?(preferencjami|preferencje|subskrypcja); ustawienia subskrypcji; nastaveni odberu; upravit (nastaveni|predvolby); beallitasok modositasa; preferintele; tercihler(ini|inizi|i) (guncelle|yonet|degistir)`,
-    'ru, uk': `настройки (подписки|рассылки); управл(ение|ять) подпиской; изменить настройки; налаштування підписки`,
-    'ja, zh, ko, he': `配信設定; 配信内容の変更; 登録(情報|内容)の変更; 管理订阅; 管理訂閱; 偏好设置; 偏好設定; 수신 ?설정; 구독 ?관리; העדפות`,
+      profil (andern|aktualisieren|bearbeiten|verwalten); (abonnement|abo) verwalten; (meine|ihre|deine|personlichen) daten (andern|aktualisieren);
+      newsletter-?einstellungen; einstellungen aktualisieren; newsletter verwalten; ^e-?mail-praferenzen$`,
+    fr: `(gerer|modifier|mettre a jour|changer) (mes |vos |mon |votre |les )?(preferences|abonnements?|profil); ^(mes|vos) preferences; centre de preferences;
+      gerez (vos|mes|votre) (preferences|abonnements?); ^preferences e-?mail$`,
+    'es, pt': `(gestion|administr|actualiz|modific|cambi|atualiz|ger(ir|encia)|alter)[a-z]* (tus |sus |mis |las |as |suas |as suas |as tuas )?preferencias; ^(tus|sus|suas|mis) preferencias$; preferencias de (correo|e-?mail);
+      (administrar|gestionar) (la |tu |su |mi )?suscripcion; centro de preferencias`,
+    it: `(gestisc|gestir|aggiorn|modific|cambi)[a-z]* (le |le tue |le mie )?preferenze; ^preferenze e-?mail$; ^le tue preferenze$;
+      modifica (il tuo |il )?profilo$`,
+    nl: `(je |uw |mijn |e-?mail)?voorkeuren (aanpassen|wijzigen|beheren|bijwerken); (wijzig|beheer|update) (je |uw )?(voorkeuren|gegevens);
+      ^(je |uw |mijn )?e-?mailvoorkeuren$; (gegevens|profiel) wijzigen$`,
+    'sv, da, nb, fi': `(hantera|andra|uppdatera) (dina )?(installningar|preferenser|uppgifter); (administrer|opdater|oppdater|endre) (dine )?(praeferencer|preferanser|indstillinger|innstillinger|oplysninger); (muokkaa|hallitse) (asetuksia|tilausta|tilauksia);
+      ret dine oplysninger; (opdater|oppdater) din profil$; administrer dine abonnementer; oppdater profilen din$; paivita tietosi; muuta asetuksia`,
+    'pl, cs, hu, ro, tr': `(zarzadzaj|zmien) (swoimi |swoje )?(preferencjami|preferencje|subskrypcja); ustawienia subskrypcji; nastaveni odberu; upravit (nastaveni|predvolby); beallitasok modositasa; preferintele; tercihler(ini|inizi|i) (guncelle|yonet|degistir);
+      zaktualizuj preferencje; zmenit nastaveni; spravovat odber; nastaveni newsletter; feliratkozas kezelese; adatok modositasa; ^preferinte e-?mail$; ^(e-posta|bildirim) tercihleri$`,
+    'ru, uk': `настройки (подписки|рассылки); управл(ение|ять) подпиской; изменить настройки; налаштування підписки;
+      управл(ение|ять) подписк; настроить рассылку; кер(увати|ування) підпискою`,
+    'ja, zh, ko, he': `配信設定; 配信内容の変更; 登録(情報|内容)の変更; 管理订阅; 管理訂閱; 偏好设置; 偏好設定; 수신 ?설정; 구독 ?관리; העדפות;
+      ^設定を変更; ^メール設定; (会員|登録)情報の?変更; 管理(您的|你的)?(订阅|訂閱); (订阅|訂閱)(设置|設定); 구독 ?설정`,
   },
   'view-in-browser': {
     en: `(view|see|open|read)( this| the| it| our)?( e-?mail| message| newsletter| letter| mail)? (in|on) (your |a |the )?(web ?)?browser; ^(view|read|see|open)( this| the| it)?( e-?mail| message| newsletter)? (online|on the web)( version)?$;
-      (view|see|open|read)( the| a| this)? (web|online) ?(version|page)$; ^(web|online|browser) ?version$; (can't|cannot|can not) (see|view|read) this (e-?mail|message|newsletter); trouble (viewing|reading|seeing); not displaying (correctly|properly); ^view this (e-?mail|message|newsletter)$`,
-    de: `im browser (ansehen|anzeigen|offnen|lesen|betrachten|anschauen); in (ihrem|deinem|einem) browser; ^(zur )?(online|web)-?(version|ansicht)( ansehen| anzeigen| offnen)?$; ^online (ansehen|lesen|anzeigen)$; nicht (richtig|korrekt) (angezeigt|dargestellt)`,
-    fr: `dans (votre|le|un|ton) navigateur; ^(voir |lire |consulter )?(la |en )?version (en ligne|web)$; ^(voir|lire|consulter)( cet e-?mail| cette newsletter)? en ligne$; ne s'affiche pas (correctement|bien)`,
-    'es, pt': `en (tu|su|el|un) navegador; ^(ver (la )?)?version (online|en linea|web)$; ^ver (online|en linea)$; no (seu |teu )?navegador; ^(ver (a )?)?versao (online|web)$; nao visualiza (corretamente|esta mensagem)`,
-    it: `(nel|nel tuo|dal|dal tuo|tramite) browser; ^(visualizza |vedi |leggi )?(la )?versione (online|web)$; visualizza online`,
-    nl: `in (je|uw|de) browser; ^(bekijk |lees )?(de )?(online|web) ?versie$; ^(bekijk|lees)( deze e-?mail| deze nieuwsbrief)? online$; webversie`,
-    'sv, da, nb, fi': `i (din )?webblasare; ^webbversion$; (vis|se|abn|laes|les) (nyhedsbrevet |e-?mailen |e-?posten |mailen )?(i|i din) (browser|nettleser); nettleseren; ^webversion$; nettversjon; selaimessa; verkkoversio`,
-    'pl, cs, hu, ro, tr': `w (swojej )?przegladarce; wersj[ae] (online|internetow); v prohlizeci; (online|webov[ae]) verz[ei]; bongeszoben; (in|in) navigator; in browser$; versiunea online; tarayici(da|nizda|nda); web surumu`,
-    'ru, uk, el': `в (вашем )?браузере; (веб|онлаин|онлайн)-версия; у браузері; веб-версія; στον browser; στο προγραμμα περιηγησης`,
-    'ja, zh, ko, he, ar': `ブラウザ(ー)?で; ウェブ版; web版; オンラインで(見|読|表示); 在浏览器中; 在瀏覽器中; 网页版; 網頁版; 在线查看; 線上閱讀; 브라우저에서; 웹에서 (보기|읽기); בדפדפן; في المتصفح`,
+      (view|see|open|read)( the| a| this)? (web|online) ?(version|page)$; ^(web|online|browser) ?version$; (can't|cannot|can not) (see|view|read) this (e-?mail|message|newsletter); trouble (viewing|seeing); trouble reading (this|our) (e-?mail|message|newsletter); not displaying (correctly|properly); ^view this (e-?mail|message|newsletter)$;
+      view (this e-?mail |it )?as a? ?web ?page`,
+    de: `im browser (ansehen|anzeigen|offnen|lesen|betrachten|anschauen); in (ihrem|deinem|einem) browser; ^(zur )?(online|web)-?(version|ansicht)( ansehen| anzeigen| offnen)?$; ^online (ansehen|lesen|anzeigen)$; nicht (richtig|korrekt) (angezeigt|dargestellt);
+      probleme (bei|mit) der darstellung`,
+    fr: `dans (votre|le|un|ton) navigateur; ^(voir |lire |consulter )?(la |en )?version (en ligne|web)$; ^(voir|lire|consulter)( cet e-?mail| cette newsletter)? en ligne$; ne s'affiche pas (correctement|bien);
+      dans mon navigateur; ^visualiser en ligne$`,
+    'es, pt': `en (tu|su|el|un) navegador; ^(ver (la )?)?version (online|en linea|web)$; ^ver (online|en linea)$; no (seu |teu )?navegador; ^(ver (a )?)?versao (online|web)$; nao visualiza (corretamente|esta mensagem);
+      no ves bien este (correo|e-?mail|mensaje); ^(ver|abrir)( este correo)? en navegador$; (abrir|ver|ver e-?mail|visualizar) no (seu )?browser$`,
+    it: `(nel|nel tuo|dal|dal tuo|tramite) browser; ^(visualizza |vedi |leggi )?(la )?versione (online|web)$; visualizza online;
+      ^leggi online$; ^(guarda|vedi|leggi) la versione online$`,
+    nl: `in (je|uw|de) browser; ^(bekijk |lees )?(de )?(online|web) ?versie$; ^(bekijk|lees)( deze e-?mail| deze nieuwsbrief)? online$; webversie;
+      ^online bekijken$`,
+    'sv, da, nb, fi': `i (din )?webblasare; ^webbversion$; (vis|se|abn|laes|les) (nyhedsbrevet |e-?mailen |e-?posten |mailen )?(i|i din) (browser|nettleser); nettleseren; ^webversion$; nettversjon; selaimessa; verkkoversio;
+      ^las online$; ^(visa|las) webbversion(en)?$; ^(vis|se) online$; apne i nettleser$; ^lue verkossa$`,
+    'pl, cs, hu, ro, tr': `w (swojej )?przegladarce; wersj[ae] (online|internetow); v prohlizeci; (online|webov[ae]) verz[ei]; bongeszoben; (in|in) navigator; in browser$; versiunea online; tarayici(da|nizda|nda); web surumu;
+      wersja webowa; ^zobrazit online$; webov(a|ou) verz[ei]; online (valtozat|verzio); ^versiune online$; ^cevrimici goruntule$`,
+    'ru, uk, el': `в (вашем )?браузере; (веб|онлаин|онлайн)-версия; у браузері; веб-версія; στον browser; στο προγραμμα περιηγησης;
+      веб-верс[иі]; онлаин-верс[иі]; (в|у) браузер[еі]; προβολη σε προγραμμα περιηγησης`,
+    'ja, zh, ko, he, ar': `ブラウザ(ー)?で; ウェブ版; web版; オンラインで(見|読|表示); 在浏览器中; 在瀏覽器中; 网页版; 網頁版; 在线查看; 線上閱讀; 브라우저에서; 웹에서 (보기|읽기); בדפדפן; في المتصفح;
+      ^webで見る; (線上|在线)(觀看|观看|閱讀); 用(浏览器|瀏覽器); 브라우저로; 웹으로 보기`,
   },
 };
 
@@ -69,9 +99,9 @@ const POINTING = new Set(
     'haga haz hacer clic pulse pulsa en aqui este el enlace por favor',
     'clique aqui neste no link clicca clicchi qui su questo il per favore puoi',
     'klik hier op deze de link klicka klikk har her pa denne lanken lenken linket tassa tasta klikkaa linkkia',
-    'kliknij tutaj tu w ten link kliknete zde na tento odkaz kattints ide aici apasa buraya buradan tikla tiklayin tiklayiniz',
+    'kliknij tutaj tu w ten link kliknete zde na tento odkaz kattints ide itt aici apasa buraya buradan tikla tiklayin tiklayiniz',
     'здесь тут сюда нажмите по этои этой ссылке ссылке ссылка тут натисніть εδω κλικ καντε',
-    'こちら こちらをクリック ここ ここをクリック 点击这里 点击此处 此处 請按此 按此 這裡 这里 여기 여기를 클릭 여기를클릭 לחצו כאן اضغط هنا هنا',
+    'こちら こちらから こちらをクリック ここ ここをクリック 点击这里 点击此处 此处 請按此 按此 按這裡 點擊這裡 點此 這裡 这里 여기 여기를 클릭 여기를클릭 לחצו כאן اضغط هنا هنا',
   ]
     .join(' ')
     .split(' ')
