@@ -7,6 +7,7 @@ import { createFixture } from './fixture.ts';
 import { memoryFigures } from './memory.ts';
 import { pipeBench } from './pipe.ts';
 import { pixelBench } from './pixel.ts';
+import { prepareBench } from './prepare.ts';
 import { redirectsBench } from './redirects.ts';
 import type { Bench, Figure } from './figure.ts';
 import { printFigures } from './figure.ts';
@@ -20,6 +21,7 @@ const benches: Record<string, Bench> = {
   agent: agentBench,
   worker: workerBench,
   pipe: pipeBench,
+  prepare: prepareBench,
 };
 
 const args = process.argv.slice(2);
