@@ -9,7 +9,10 @@ const peaksMib = new Map<string, number>();
 /** Call while the process still runs. */
 export async function notePeak(part: string, pid: number): Promise<void> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const mib = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+  const kib = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
+  // A process that has just ended has no memory any more.
+  if (kib === undefined) return;
+  const mib = Number(kib) / 1024;
   peaksMib.set(part, Math.max(mib, peaksMib.get(part) ?? 0));
 }
 

@@ -1,0 +1,138 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensureCampaign } from '../../cli/author/campaigns.ts';
+import { ensureLink, retarget, setDisabled, setExpiry } from '../../cli/author/links.ts';
+import { resolveRecipients } from '../../cli/author/people.ts';
+import { type PrepareOptions, planParts, trackLetter } from '../../cli/author/prepare.ts';
+import { setOptedOut, setTest, tellShards } from '../../cli/author/recipients.ts';
+import { createRenderer } from '../../cli/author/render.ts';
+import { createUrls, type Urls } from '../../cli/author/urls.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { parseShards } from '../../core/shards.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { eventually } from '../support/servers.ts';
+
+// Every letter of the corpus, prepared, sent nowhere and clicked through the running system: each link must lead where its author wrote it.
+
+const BASE_URL = 'https://t.example.org';
+const LETTERS = new URL('../letters/', import.meta.url);
+const NAMES = readdirSync(LETTERS)
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => file.slice(0, -'.json'.length));
+const OUR_URL = /https:\/\/t\.example\.org\/u\/([0-9A-Za-z]{17,40})/g;
+
+let system: System;
+let dataDir: string;
+let author: Pool;
+let analyst: Pool;
+let urls: Urls;
+let reader: number;
+let shy: number;
+let clicked = 0;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'clickledger-e2e-'));
+  // Every click comes from this one address.
+  system = await startSystem({ dataDir, shards: 2, durable: false, extra: { LOG_LEVEL: 'warn', RATE_LIMIT: '1000', RATE_BURST: '1000' } });
+  author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
+  analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
+  urls = createUrls(BASE_URL, createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
+  const people = ['reader@example.com', 'shy@example.com'].map((email) => ({ email, externalId: undefined }));
+  [reader = 0, shy = 0] = (await resolveRecipients(author, people)).map((recipient) => recipient?.id ?? 0);
+  await setOptedOut(author, shy, true);
+}, 120_000);
+
+afterAll(async () => {
+  await author?.end();
+  await analyst?.end();
+  await system?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const click = (path: string) => rawRequest(system.ports.edges[0] as number, 'GET', path);
+const locationOf = async (path: string) => (await click(path)).headers.get('location');
+const asHeader = (address: string) => Buffer.from(address, 'utf8').toString('latin1');
+
+async function totals(campaign: number): Promise<Record<string, number>> {
+  const { rows } = await analyst.query<{ kind: string; hits: number }>(
+    'SELECT kind, hits FROM analytics.campaign_totals WHERE campaign_id = $1',
+    [campaign],
+  );
+  return Object.fromEntries(rows.map(({ kind, hits }) => [kind, hits]));
+}
+
+describe('a letter for everybody', () => {
+  test.each(NAMES)('%s', async (name) => {
+    const { options, tracked } = JSON.parse(readFileSync(new URL(`${name}.json`, LETTERS), 'utf8')) as {
+      options?: Partial<PrepareOptions>;
+      tracked: string[];
+    };
+    const isText = readdirSync(LETTERS).includes(`${name}.txt`);
+    const letter = readFileSync(new URL(`${name}.${isText ? 'txt' : 'html'}`, LETTERS));
+    const plans = planParts(isText ? { text: letter } : { html: letter }, {
+      baseUrl: BASE_URL,
+      exclude: [],
+      trackUnsubscribe: false,
+      utm: {},
+      pixel: 'bottom',
+      ...options,
+    });
+    const { id: campaign } = await ensureCampaign(author, 'the corpus', undefined);
+    const render = createRenderer(await trackLetter({ pool: author, urls }, campaign, plans));
+    const part = isText ? 'text' : 'html';
+    const rendered = (recipient: number, optedOut: boolean) => render({ id: recipient, optedOut }, () => '')[part] as Buffer;
+
+    const slugs = (bytes: Buffer) => Array.from(bytes.toString('latin1').matchAll(OUR_URL), ([, slug]) => slug as string);
+    const before = new Set(slugs(letter));
+    const ours = slugs(rendered(reader, false)).filter((slug) => !before.has(slug));
+    expect(ours).toHaveLength(tracked.length);
+    for (const [i, slug] of ours.entries()) {
+      expect(await locationOf(`/u/${slug}`)).toBe(asHeader(tracked[i] as string));
+      clicked++;
+    }
+    // Who does not want to be tracked gets the letter as it was written.
+    expect(rendered(shy, true).equals(letter)).toBe(true);
+  });
+
+  test('every click of it is counted, until its reader turns out to be a test', async () => {
+    const { id: campaign } = await ensureCampaign(author, 'the corpus', undefined);
+    expect(clicked).toBeGreaterThan(100);
+    await eventually('all clicks are counted', async () => (await totals(campaign))['click'] === clicked);
+    await setTest(author, [reader], true);
+    await tellShards(author, parseShards(system.env['SHARDS'] ?? ''), system.env['AUTHOR_URL'] ?? '', [reader]);
+    expect(await totals(campaign)).toEqual({});
+    await setTest(author, [reader], false);
+    await tellShards(author, parseShards(system.env['SHARDS'] ?? ''), system.env['AUTHOR_URL'] ?? '', [reader]);
+    expect(await totals(campaign)).toEqual({ click: clicked });
+  });
+});
+
+describe('a link that was sent', () => {
+  test('leads to its new address within seconds, and clicks remember which one they were served', async () => {
+    const { id: campaign } = await ensureCampaign(author, 'edited', 'https://shop.example/fallback');
+    const link = await ensureLink(author, campaign, { kind: 'url', target: 'https://shop.example/wrong' });
+    const path = new URL(urls.click(link, reader)).pathname;
+    const leadsTo = (address: string) => eventually(`it leads to ${address}`, async () => (await locationOf(path)) === address);
+    await leadsTo('https://shop.example/wrong');
+    await retarget(author, link, 'https://shop.example/right');
+    await leadsTo('https://shop.example/right');
+    await setDisabled(author, link, true);
+    await leadsTo('https://shop.example/fallback');
+    await setDisabled(author, link, false);
+    await leadsTo('https://shop.example/right');
+    await setExpiry(author, link, new Date(Date.now() - 1000));
+    await leadsTo('https://shop.example/fallback');
+    await eventually('clicks on every version are counted', async () => {
+      const { rows } = await analyst.query<{ version: number }>(
+        'SELECT DISTINCT link_version AS version FROM analytics.events WHERE link_id = $1 ORDER BY 1',
+        [link],
+      );
+      return rows.map(({ version }) => version).join() === '0,1,2';
+    });
+  });
+});
