@@ -35,7 +35,6 @@ describe('times', () => {
     expect(parseWhen(text, now)).toEqual(expected);
   });
 
-  // Where clocks are put forward at midnight, as well as where they are not.
   test.each(['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Kiritimati', 'America/Santiago'])(
     'a day alone begins at midnight in %s',
     (zone) => {
@@ -50,6 +49,8 @@ describe('times', () => {
             0,
           ]);
         }
+        // In Chile this midnight is left out: the day begins an hour later.
+        expect(parseWhen('2026-09-06', now).getDate()).toBe(6);
         expect(() => parseWhen('2026-02-30', now)).toThrow(expect.objectContaining({ code: 'bad-input' }));
       } finally {
         if (before === undefined) delete env['TZ'];
@@ -57,6 +58,19 @@ describe('times', () => {
       }
     },
   );
+
+  test('a day alone is another time elsewhere', () => {
+    const before = env['TZ'];
+    try {
+      env['TZ'] = 'Pacific/Kiritimati';
+      expect(parseWhen('2026-12-24', now).toISOString()).toBe('2026-12-23T10:00:00.000Z');
+      expect(parseWhen('2026-12-24T18:00', now).toISOString()).toBe('2026-12-24T04:00:00.000Z');
+      expect(parseWhen('2026-12-24T18:00Z', now).toISOString()).toBe('2026-12-24T18:00:00.000Z');
+    } finally {
+      if (before === undefined) delete env['TZ'];
+      else env['TZ'] = before;
+    }
+  });
 
   test('a span from now is that from the time it is asked', () => {
     const before = Date.now();
