@@ -22,7 +22,7 @@ interface Read {
   header: string[];
   people: Person[];
   rejected: Rejected[];
-  /** What was rejected, and how many had been read until then, in the order it came. */
+  /** How many people each chunk had. */
   chunks: number[];
 }
 
@@ -77,7 +77,9 @@ describe('formats', () => {
   });
 
   test('quoted fields have delimiters, quotes and line breaks in them', async () => {
-    const { people } = await read('email,"a ""note"""\nann@example.com,"one, ""two""\nthree\n\nfour"\nbob@example.com,""\n"eve@example.com",x\n');
+    const { people } = await read(
+      'email,"a ""note"""\nann@example.com,"one, ""two""\nthree\n\nfour"\nbob@example.com,""\n"eve@example.com",x\n',
+    );
     expect(people.map(({ line, values }) => [line, values])).toEqual([
       [2, ['ann@example.com', 'one, "two"\nthree\n\nfour']],
       [6, ['bob@example.com', '']],
@@ -230,7 +232,10 @@ describe('columns', () => {
   test('without addresses ids decide, and no address is taken', async () => {
     const content = 'email,id,customer\na@example.com,1,4711\n';
     expect((await read(content, { emails: false })).people[0]).toMatchObject({ email: undefined, externalId: '1' });
-    expect((await read(content, { emails: false, idColumn: 'customer' })).people[0]).toMatchObject({ email: undefined, externalId: '4711' });
+    expect((await read(content, { emails: false, idColumn: 'customer' })).people[0]).toMatchObject({
+      email: undefined,
+      externalId: '4711',
+    });
     expect((await read('external_id\nx\n', { emails: false })).people[0]).toMatchObject({ email: undefined, externalId: 'x' });
     await expect(listOf('email,name\na@example.com,x\n', { emails: false })).rejects.toMatchObject(badInput('--id-column', 'email, name'));
   });
@@ -297,7 +302,9 @@ describe('files', () => {
 
 describe('people that are left out', () => {
   test('an address that is none, or not there, is told with its line', async () => {
-    const result = await read('name,email\nAnn,"ann@example.com"\nBob, \nEve,eve at example.com\n"a\nb",nobody@\nshort\nZoe,zoe@example.com\n');
+    const result = await read(
+      'name,email\nAnn,"ann@example.com"\nBob, \nEve,eve at example.com\n"a\nb",nobody@\nshort\nZoe,zoe@example.com\n',
+    );
     expect(result.rejected).toEqual([
       { line: 3, reason: 'no-address', value: '' },
       { line: 4, reason: 'bad-address', value: 'eve at example.com' },
@@ -312,9 +319,12 @@ describe('people that are left out', () => {
 
   test('an id that is not there, or as long as a novel, is told with its line', async () => {
     const long = 'x'.repeat(256);
-    const result = await read(`email,id\na@example.com,\nb@example.com, \nc@example.com,${long}\nd@example.com,${long.slice(1)}\ne@example.com\nno,\n`, {
-      idColumn: 'id',
-    });
+    const result = await read(
+      `email,id\na@example.com,\nb@example.com, \nc@example.com,${long}\nd@example.com,${long.slice(1)}\ne@example.com\nno,\n`,
+      {
+        idColumn: 'id',
+      },
+    );
     expect(result.rejected).toEqual([
       { line: 2, reason: 'no-id', value: '' },
       { line: 3, reason: 'no-id', value: '' },
@@ -372,9 +382,14 @@ describe('any table', () => {
     lastEnd: fc.boolean(),
   });
   // Every character is one byte of Latin-1, whose euro sign is at 80. Line breaks are those of the file.
-  const value = fc.array(fc.oneof(fc.constantFrom(...'ab ,;\t"\n'), fc.constantFrom('é', 'ß', '€', '""', '\n\n', ' "', 'x')), { maxLength: 8 }).map((all) => all.join(''));
+  const value = fc
+    .array(fc.oneof(fc.constantFrom(...'ab ,;\t"\n'), fc.constantFrom('é', 'ß', '€', '""', '\n\n', ' "', 'x')), { maxLength: 8 })
+    .map((all) => all.join(''));
   const row = fc.record({
-    person: fc.oneof({ weight: 5, arbitrary: fc.nat(99).map((n) => `p${n}@example.com`) }, { weight: 1, arbitrary: fc.constantFrom('', 'nonsense', 'a\nb') }),
+    person: fc.oneof(
+      { weight: 5, arbitrary: fc.nat(99).map((n) => `p${n}@example.com`) },
+      { weight: 1, arbitrary: fc.constantFrom('', 'nonsense', 'a\nb') },
+    ),
     values: fc.array(value, { maxLength: 4 }),
     quoted: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
     emptyLinesBefore: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(3) }),

@@ -121,11 +121,16 @@ describe('times', () => {
     '1798135200',
     'Thu Dec 24 2026',
   ])('%j is none', (text) => {
-    expect(() => parseWhen(text, now)).toThrow(expect.objectContaining({ code: 'bad-input', message: expect.stringContaining(`'${text}'`) }));
+    expect(() => parseWhen(text, now)).toThrow(
+      expect.objectContaining({ code: 'bad-input', message: expect.stringContaining(`'${text}'`) }),
+    );
   });
 
   test('whatever is typed, it is a time or refused', () => {
-    const piece = fc.oneof(fc.constantFrom('2026', '-', '12', '24', 'T', ' ', '18', ':', '00', 'Z', '+01:00', 'd', 'h', '30', '.'), fc.string());
+    const piece = fc.oneof(
+      fc.constantFrom('2026', '-', '12', '24', 'T', ' ', '18', ':', '00', 'Z', '+01:00', 'd', 'h', '30', '.'),
+      fc.string(),
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
         try {
@@ -140,9 +145,12 @@ describe('times', () => {
 
   test('what toISOString writes is read back', () => {
     fc.assert(
-      fc.property(fc.date({ min: new Date('1970-01-01T00:00:00Z'), max: new Date('2999-12-31T23:59:59Z'), noInvalidDate: true }), (date) => {
-        expect(parseWhen(date.toISOString(), now)).toEqual(date);
-      }),
+      fc.property(
+        fc.date({ min: new Date('1970-01-01T00:00:00Z'), max: new Date('2999-12-31T23:59:59Z'), noInvalidDate: true }),
+        (date) => {
+          expect(parseWhen(date.toISOString(), now)).toEqual(date);
+        },
+      ),
       runs(200),
     );
   });

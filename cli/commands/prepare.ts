@@ -1,50 +1,27 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
-import type { Pool } from '../../core/postgres.ts';
 import { createSlugCodec } from '../../core/slug.ts';
 import { findOpenCampaign } from '../author/campaigns.ts';
-import { type Addressee, everyone } from '../author/everyone.ts';
-import { createMerge } from '../author/merge.ts';
-import { intoDirectory, intoFile, openFile } from '../author/output-files.ts';
-import { openPeople, type PeopleFile, type Person } from '../author/people-csv.ts';
-import { arePrepared, type LetterPlans, planParts, type TrackedLetter, trackLetter } from '../author/prepare.ts';
-import { normaliseEmail } from '../author/recipients.ts';
-import {
-  createEmlWriter,
-  createFilesWriter,
-  createMboxWriter,
-  createRenderer,
-  type Envelope,
-  type LetterWriter,
-} from '../author/render.ts';
+import { openPeople } from '../author/people-csv.ts';
+import { arePrepared, type LetterPlans, planParts, trackLetter } from '../author/prepare.ts';
 import { assertKeyListed, createUrls } from '../author/urls.ts';
 import { parseWhen } from '../author/when.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
-import { DIALECTS, SENDERS, type Sender } from '../letter/merge.ts';
+import { type DeliverOptions, deliverToAll, deliverToPeople } from '../deliver.ts';
+import { SENDERS } from '../letter/merge.ts';
 import type { PixelPlace } from '../letter/plan.ts';
-import { compileTemplate, fillTemplate } from '../letter/template.ts';
 import { note, printJson, printTable } from '../output.ts';
-import { createProgress } from '../progress.ts';
-import { createRejects, PEOPLE_OPTIONS, type PeopleOptions, type Rejects } from './people-options.ts';
+import { PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
 /** Gmail is said to cut letters off here, and a pixel at the end with them. */
 const GMAIL_CLIPS_BYTES = 102_000;
 
-interface Options extends PeopleOptions {
+interface Options extends PeopleOptions, DeliverOptions {
   text?: string;
   campaign?: string;
-  to?: string;
-  merge?: Sender;
   render?: boolean;
-  eml?: boolean;
-  mbox?: boolean;
-  from?: string;
-  subject?: string;
-  header: string[];
-  out?: string;
-  only?: string;
   dryRun?: boolean;
   exclude: string[];
   trackUnsubscribe?: boolean;
@@ -70,18 +47,7 @@ export function addPrepare(program: Command): void {
     .option('--out <path>', 'where the result goes: a new directory, or the file of --mbox (default: prepared, prepared.mbox)')
     .option('--only <email>', 'just this person, to look at it; nothing is recorded')
     .option('--dry-run', 'show what would be tracked, what not, and why; change nothing')
-    .option(
-      '--exclude <domain,…>',
-      'keep links to these domains and everything below them',
-      (list, all: string[]) => [
-        ...all,
-        ...list
-          .split(',')
-          .map((d) => d.trim())
-          .filter(Boolean),
-      ],
-      [],
-    )
+    .option('--exclude <domain,…>', 'keep links to these domains and everything below them', collectDomains, [])
     .option('--track-unsubscribe', 'track unsubscribe, preference and view-in-browser links, too')
     .option('--utm <name=value,…>', 'add utm parameters, e.g. source=letter,medium=email', parseUtm, {})
     .addOption(new Option('--pixel <place>', 'where the pixel goes').choices(['top', 'bottom', 'none']).default('bottom'))
@@ -103,6 +69,7 @@ Examples:
     .action(run);
 }
 
+const collectDomains = (list: string, all: string[]): string[] => [...all, ...list.split(/[,\s]+/).filter((domain) => domain !== '')];
 const collect = (value: string, all: string[]): string[] => [...all, value];
 
 function parseUtm(text: string): Record<string, string> {
@@ -142,7 +109,9 @@ async function run(file: string, options: Options, command: Command): Promise<vo
       options.expires,
     );
     const names = { html: basename(file), text: basename(options.text ?? file), people: basename(options.to ?? '') };
-    const result = people ? await forPeople(pool, campaign.id, letter, people, names, options) : await forAll(letter, names, options);
+    const result = people
+      ? await deliverToPeople(pool, campaign.id, letter, people, names, options)
+      : await deliverToAll(letter, names, options);
     if (json)
       printJson({
         campaign: campaign.id,
@@ -203,130 +172,4 @@ function showPlans(plans: LetterPlans, json: boolean): void {
   );
   const tracked = rows.filter(({ what }) => what === 'tracked').length;
   note(`${tracked} of ${rows.length} links would be tracked${plans.html?.pixelAt === undefined ? '' : ', and a pixel put in'}`);
-}
-
-interface Result {
-  out: string;
-  prepared: number;
-  opted_out: number;
-  tests: number;
-  rejected: Rejects['rejected'];
-  rejected_total: number;
-}
-
-/** The letter with links that all readers share. */
-async function forAll(letter: TrackedLetter, names: { html: string; text: string }, options: Options): Promise<Result> {
-  const out = resolve(options.out ?? 'prepared');
-  const shared = letter.addressesOf(0);
-  await intoDirectory(out, async () => {
-    for (const part of ['html', 'text'] as const) {
-      const plan = letter.plans[part];
-      const links = letter.places[part].map((index) => shared.links[index] as string);
-      if (plan)
-        await writeFile(join(out, names[part]), fillTemplate(compileTemplate(plan), { links, pixel: shared.pixel, column: () => '' }));
-    }
-  });
-  note(`${letter.links.length} links, shared by all`);
-  return { out, prepared: 0, opted_out: 0, tests: 0, rejected: [], rejected_total: 0 };
-}
-
-async function forPeople(
-  pool: Pool,
-  campaign: number,
-  letter: TrackedLetter,
-  people: PeopleFile,
-  names: { html: string; text: string; people: string },
-  options: Options,
-): Promise<Result> {
-  const out = resolve(options.out ?? (options.mbox ? 'prepared.mbox' : 'prepared'));
-  const rejects = createRejects(options.rejects);
-  const progress = createProgress();
-  const counts = { prepared: 0, opted_out: 0, tests: 0 };
-  const wanted = options.only === undefined ? undefined : (normaliseEmail(options.only) ?? options.only);
-  const chunks = everyone(pool, people, {
-    onReject: rejects.add,
-    ...(wanted === undefined ? { campaign } : { only: (person: Person) => person.email === wanted || person.externalId === wanted }),
-  });
-  /** Hands on every addressee, and keeps count. */
-  async function* addressees(): AsyncGenerator<Addressee[]> {
-    for await (const chunk of chunks) {
-      yield chunk;
-      counts.prepared += chunk.length;
-      counts.opted_out += chunk.filter(({ recipient }) => recipient.optedOut).length;
-      counts.tests += chunk.filter(({ recipient }) => recipient.isTest).length;
-      progress.show(people.bytesRead(), people.bytes, `${counts.prepared.toLocaleString('en')} people`);
-    }
-    // Before anything gets its final name.
-    if (wanted !== undefined && counts.prepared === 0) throw new ClickledgerError('not-found', `${options.only} is not in ${options.to}`);
-  }
-  try {
-    if (options.merge) await intoDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, addressees()));
-    else if (options.mbox)
-      await intoFile(out, () => writeLetters(createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, addressees()));
-    else
-      await intoDirectory(out, () => {
-        const writer = options.eml ? createEmlWriter(out, people, letter, envelopeOf(options)) : createFilesWriter(out, people, letter);
-        return writeLetters(writer, letter, people, addressees());
-      });
-  } finally {
-    progress.end();
-    await rejects.end();
-  }
-  note(summary(letter, counts));
-  rejects.tell();
-  return { out, ...counts, rejected: rejects.rejected, rejected_total: rejects.total() };
-}
-
-function summary(letter: TrackedLetter, { prepared, opted_out, tests }: { prepared: number; opted_out: number; tests: number }): string {
-  const more = [
-    ...(opted_out > 0 ? [`${opted_out} opted out of tracking: untracked links, no pixel`] : []),
-    ...(tests > 0 ? [`${tests} test recipients: left out of all counts`] : []),
-  ];
-  return [`prepared for ${prepared} people: ${letter.links.length} links${letter.hasPixel ? ' and a pixel' : ''}`, ...more].join('\n  ');
-}
-
-async function writeMerge(
-  letter: TrackedLetter,
-  people: PeopleFile,
-  sender: Sender,
-  out: string,
-  names: { html: string; text: string; people: string },
-  addressees: AsyncIterable<Addressee[]>,
-): Promise<void> {
-  const merge = createMerge(letter, sender, people);
-  if (merge.html) await writeFile(join(out, names.html), merge.html);
-  if (merge.text) await writeFile(join(out, names.text), merge.text);
-  const list = openFile(join(out, names.people));
-  await list.write(merge.header);
-  for await (const chunk of addressees) await list.write(chunk.map(({ person, recipient }) => merge.row(person, recipient)).join(''));
-  await list.end();
-  if (merge.tooLong() > 0)
-    note(
-      `${merge.tooLong()} values are longer than the ${DIALECTS[sender].maxBytes} bytes that ${sender} keeps: addresses of people who are not tracked would be cut off`,
-    );
-}
-
-async function writeLetters(
-  writer: LetterWriter,
-  letter: TrackedLetter,
-  people: PeopleFile,
-  addressees: AsyncIterable<Addressee[]>,
-): Promise<void> {
-  const render = createRenderer(letter, people.header);
-  for await (const chunk of addressees)
-    for (const addressee of chunk)
-      await writer.write(
-        addressee,
-        render(addressee.recipient, (name) => people.value(addressee.person, name)),
-      );
-  await writer.end();
-}
-
-function envelopeOf({ from = '', subject = '', header }: Options): Envelope {
-  const headers = header.map((line) => {
-    const [, key, value] = /^([!-9;-~]+):\s*(.*)$/.exec(line) ?? [];
-    if (key === undefined || value === undefined) throw new ClickledgerError('bad-input', `'${line}' is no header: write "Name: value"`);
-    return { key, value };
-  });
-  return { from, subject, headers };
 }
