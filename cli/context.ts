@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type Config, parseConfig, type SettingName } from '../core/config.ts';
 import { readEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
+import { explainFileError } from '../core/files.ts';
 import { createPool, explainDatabaseError, type Pool } from '../core/postgres.ts';
 
 /** Where the options that every command shares come from. */
@@ -34,13 +35,13 @@ export async function configOf<N extends SettingName>(command: Command, names: r
   return parseConfig(names, environment);
 }
 
-/** Runs `work` with a pool that is closed afterwards; a failure of the database becomes one line that says what to do. */
+/** Runs `work` with a pool that is closed afterwards; a failure of the database or of a file becomes one line that says what to do. */
 export async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = createPool(url, { max: 2, name: 'cli' });
   try {
     return await work(pool);
   } catch (error) {
-    throw error instanceof ClickledgerError ? error : explainDatabaseError(error);
+    throw error instanceof ClickledgerError ? error : (explainFileError(error) ?? explainDatabaseError(error));
   } finally {
     await pool.end();
   }

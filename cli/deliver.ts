@@ -37,6 +37,8 @@ export interface FileNames {
   people: string;
 }
 
+const PRIVATE = { mode: 0o600 };
+
 /** What became of it, as `--json` prints it. */
 export interface Delivered {
   out: string;
@@ -56,7 +58,11 @@ export async function deliverToAll(letter: TrackedLetter, names: FileNames, opti
       const plan = letter.plans[part];
       const links = letter.places[part].map((index) => shared.links[index] as string);
       if (plan)
-        await writeFile(join(out, names[part]), fillTemplate(compileTemplate(plan), { links, pixel: shared.pixel, column: () => '' }));
+        await writeFile(
+          join(out, names[part]),
+          fillTemplate(compileTemplate(plan), { links, pixel: shared.pixel, column: () => '' }),
+          PRIVATE,
+        );
     }
   });
   note(`${letter.links.length} links, shared by all`);
@@ -96,10 +102,14 @@ export async function deliverToPeople(
   try {
     if (options.merge) await intoDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, addressees()));
     else if (options.mbox)
-      await intoFile(out, () => writeLetters(createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, addressees()));
+      await intoFile(out, async () =>
+        writeLetters(await createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, addressees()),
+      );
     else
-      await intoDirectory(out, () => {
-        const writer = options.eml ? createEmlWriter(out, people, letter, envelopeOf(options)) : createFilesWriter(out, people, letter);
+      await intoDirectory(out, async () => {
+        const writer = await (options.eml
+          ? createEmlWriter(out, people, letter, envelopeOf(options))
+          : createFilesWriter(out, people, letter));
         return writeLetters(writer, letter, people, addressees());
       });
   } finally {
@@ -114,7 +124,7 @@ export async function deliverToPeople(
 function summary(letter: TrackedLetter, { prepared, opted_out, tests }: { prepared: number; opted_out: number; tests: number }): string {
   const more = [
     ...(opted_out > 0 ? [`${opted_out} opted out of tracking: untracked links, no pixel`] : []),
-    ...(tests > 0 ? [`${tests} test recipients: left out of all counts`] : []),
+    ...(tests > 0 ? [`${tests} test ${tests === 1 ? 'recipient' : 'recipients'}: left out of all counts`] : []),
   ];
   return [`prepared for ${prepared} people: ${letter.links.length} links${letter.hasPixel ? ' and a pixel' : ''}`, ...more].join('\n  ');
 }
@@ -128,9 +138,9 @@ async function writeMerge(
   addressees: AsyncIterable<Addressee[]>,
 ): Promise<void> {
   const merge = createMerge(letter, sender, people);
-  if (merge.html) await writeFile(join(out, names.html), merge.html);
-  if (merge.text) await writeFile(join(out, names.text), merge.text);
-  const list = openFile(join(out, names.people));
+  if (merge.html) await writeFile(join(out, names.html), merge.html, PRIVATE);
+  if (merge.text) await writeFile(join(out, names.text), merge.text, PRIVATE);
+  const list = await openFile(join(out, names.people));
   await list.write(merge.header);
   for await (const chunk of addressees) await list.write(chunk.map(({ person, recipient }) => merge.row(person, recipient)).join(''));
   await list.end();

@@ -29,7 +29,7 @@ export interface Rejects {
 export function createRejects(path: string | undefined): Rejects {
   const rejected: Rejected[] = [];
   let total = 0;
-  let file: OutputFile | undefined;
+  let file: Promise<OutputFile> | undefined;
   let written = Promise.resolve();
   return {
     rejected,
@@ -40,12 +40,12 @@ export function createRejects(path: string | undefined): Rejects {
       if (path === undefined) return;
       const head = file ? '' : csvRow(['line', 'reason', 'value']);
       const output = (file ??= openFile(path));
-      written = written.then(() => output.write(`${head}${csvRow([String(line.line), line.reason, line.value])}`));
+      written = written.then(async () => (await output).write(`${head}${csvRow([String(line.line), line.reason, line.value])}`));
       written.catch(() => {});
     },
     async end() {
       await written;
-      await file?.end();
+      await (await file)?.end();
     },
     tell() {
       if (total === 0) return;

@@ -111,7 +111,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
     await pool.end();
     throw error;
   }
-  const campaignId = async (campaign: string | number) => (await findOpenCampaign(pool, String(campaign))).id;
+  let closing: Promise<void> | undefined;
+  const campaignId = async (campaign: string | number) => (await findOpenCampaign(pool, campaign)).id;
   const recipientId = async (to: string | undefined) => (to === undefined ? 0 : ensureRecipient(pool, to));
 
   return {
@@ -144,7 +145,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
         const tracked = await trackLetter({ pool, urls }, campaign, plans, letter.expires);
         return createPreparedLetter(pool, campaign, tracked, letter.fill === true, explained);
       }),
-    close: () => pool.end(),
+    close: () => (closing ??= pool.end()),
   };
 }
 
@@ -193,7 +194,7 @@ function createPreparedLetter(
 
 function personal(render: Renderer, recipient: Recipient, { columns = {} }: TrackerPerson): PersonalLetter {
   const { html, text } = render(recipient, (name) => {
-    const value = columns[name];
+    const value = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (value === undefined)
       throw new ClickledgerError('bad-input', `there is no column for {{${name}}}; there are: ${Object.keys(columns).join(', ')}`);
     return value;
@@ -201,7 +202,8 @@ function personal(render: Renderer, recipient: Recipient, { columns = {} }: Trac
   return { ...(html ? { html: html.toString('utf8') } : {}), ...(text ? { text: text.toString('utf8') } : {}) };
 }
 
-function keyOf({ email, id }: TrackerPerson): PersonKey | RejectReason {
+function keyOf({ email, id: written }: TrackerPerson): PersonKey | RejectReason {
+  const id = written?.trim();
   const normal = email === undefined ? undefined : normaliseEmail(email);
   if (email !== undefined && normal === undefined) return 'bad-address';
   if (email === undefined && id === undefined) return 'no-address';

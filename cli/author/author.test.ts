@@ -3,7 +3,8 @@ import { createPool, type Pool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { ensureCampaign, findCampaign, listCampaigns } from './campaigns.ts';
-import { ensureAlias, ensureLink, listLinks, parseTarget } from './links.ts';
+import { ensureAlias, ensureLink, listLinks } from './links.ts';
+import { parseTarget } from './target.ts';
 import { ensureRecipient } from './recipients.ts';
 import { assertKeyListed, createUrls } from './urls.ts';
 

@@ -1,5 +1,6 @@
 import { ClickledgerError } from '../../core/errors.ts';
 import type { Pool, PoolClient } from '../../core/postgres.ts';
+import { parseTarget } from './target.ts';
 
 // What an author does to the catalog. Everything can be done twice: the second time it finds what the first one made.
 
@@ -15,7 +16,12 @@ export interface Campaign {
 }
 
 /** Finds or makes a campaign by name. */
-export async function ensureCampaign(db: Database, name: string, fallback: string | undefined): Promise<{ id: number; created: boolean }> {
+export async function ensureCampaign(
+  db: Database,
+  name: string,
+  fallbackUrl: string | undefined,
+): Promise<{ id: number; created: boolean }> {
+  const fallback = fallbackUrl === undefined ? undefined : parseTarget(fallbackUrl);
   if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign needs a name');
   const made = await db.query<{ id: number }>(
     'INSERT INTO catalog.campaign (name, fallback_url) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id',
@@ -32,23 +38,23 @@ export async function ensureCampaign(db: Database, name: string, fallback: strin
   return { id: existing.id, created: false };
 }
 
-/** A campaign by name or by number. */
-export async function findCampaign(db: Database, nameOrId: string): Promise<{ id: number; name: string; closed: boolean }> {
+/** A campaign by name or by number; a number that is no text is never a name. */
+export async function findCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string; closed: boolean }> {
   const found = await db.query<{ id: number; name: string; closed: boolean }>(
-    'SELECT id, name, closed_at IS NOT NULL AS closed FROM catalog.campaign WHERE name = $1 OR id::text = $1 ORDER BY (name = $1) DESC LIMIT 1',
-    [nameOrId],
+    'SELECT id, name, closed_at IS NOT NULL AS closed FROM catalog.campaign WHERE name = $2 OR id::text = $1 ORDER BY (name = $2) DESC NULLS LAST LIMIT 1',
+    [String(nameOrId), typeof nameOrId === 'number' ? null : nameOrId],
   );
   const campaign = found.rows[0];
   if (!campaign)
     throw new ClickledgerError(
       'not-found',
-      `there is no campaign '${nameOrId}': make it with \`clickledger campaign create ${JSON.stringify(nameOrId)}\``,
+      `there is no campaign '${nameOrId}': make it with \`clickledger campaign create ${JSON.stringify(String(nameOrId))}\``,
     );
   return campaign;
 }
 
 /** A campaign that links are still made for. */
-export async function findOpenCampaign(db: Database, nameOrId: string): Promise<{ id: number; name: string }> {
+export async function findOpenCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string }> {
   const { id, name, closed } = await findCampaign(db, nameOrId);
   if (closed)
     throw new ClickledgerError(

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ClickledgerError } from '../../core/errors.ts';
 
 // What is written for authors has people's addresses in it: nobody else may read it, and a run that fails leaves nothing that looks finished.
@@ -12,9 +12,9 @@ export interface OutputFile {
 }
 
 /** A file that has its name only when it is whole: until then `.part` is at its end. */
-export function openFile(path: string): OutputFile {
+export async function openFile(path: string): Promise<OutputFile> {
   const part = `${path}.part`;
-  const stream = createWriteStream(part, { mode: 0o600 });
+  const stream = (await open(part, 'w', 0o600)).createWriteStream();
   const failed = new Promise<never>((_, reject) => stream.once('error', reject));
   failed.catch(() => {});
   return {
@@ -29,27 +29,27 @@ export function openFile(path: string): OutputFile {
   };
 }
 
-/** Runs `work` in a new or empty directory, which is gone again if it fails. */
+/** Runs `work` in a new or empty directory, which is gone or empty again if it fails. */
 export async function intoDirectory<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 });
   // Letters of another run among these would be sent, too.
   if ((await readdir(directory)).length > 0)
     throw new ClickledgerError('conflict', `${directory} is not empty: give another place with --out, or remove it`);
-  return orRemove(directory, work);
+  return orRemove(async () => (made === undefined ? (await readdir(directory)).map((name) => join(directory, name)) : [directory]), work);
 }
 
 /** The same for one file that must not be there yet. */
 export async function intoFile<T>(path: string, work: () => Promise<T>): Promise<T> {
   if (await stat(path).catch(() => undefined))
     throw new ClickledgerError('conflict', `${path} exists: give another place with --out, or remove it`);
-  return orRemove(`${path}.part`, work);
+  return orRemove(async () => [`${path}.part`], work);
 }
 
-async function orRemove<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function orRemove<T>(leftOver: () => Promise<string[]>, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    await rm(path, { recursive: true, force: true });
+    for (const path of await leftOver()) await rm(path, { recursive: true, force: true });
     throw error;
   }
 }

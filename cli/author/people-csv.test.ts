@@ -383,7 +383,9 @@ describe('any table', () => {
   });
   // Every character is one byte of Latin-1, whose euro sign is at 80. Line breaks are those of the file.
   const value = fc
-    .array(fc.oneof(fc.constantFrom(...'ab ,;\t"\n'), fc.constantFrom('é', 'ß', '€', '""', '\n\n', ' "', 'x')), { maxLength: 8 })
+    .array(fc.oneof(fc.constantFrom('a', 'b', ' ', ',', ';', '\t', '"', '\n'), fc.constantFrom('é', 'ß', '€', '""', '\n\n', ' "', 'x')), {
+      maxLength: 8,
+    })
     .map((all) => all.join(''));
   const row = fc.record({
     person: fc.oneof(

@@ -51,7 +51,13 @@ function namespace() {
 
 /** The highest number that has been given. */
 async function lastNumber(): Promise<number> {
-  return (await owner.query<{ last_value: number }>('SELECT last_value FROM catalog.recipient_id_seq')).rows[0]?.last_value ?? 0;
+  return (
+    (
+      await owner.query<{ last_value: number }>(
+        'SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last_value FROM catalog.recipient_id_seq',
+      )
+    ).rows[0]?.last_value ?? 0
+  );
 }
 
 const idsOf = (recipients: readonly (Recipient | undefined)[]): (number | undefined)[] => recipients.map((recipient) => recipient?.id);
@@ -138,7 +144,7 @@ describe('who is who', () => {
     ['id and address, then one of them', ['a1', '-1', 'a-', 'a1']],
     ['an address, then with its id', ['a-', 'a1']],
     ['an id, then with its address', ['-1', 'a1']],
-    ['an address and an id, then both', ['a-', 'a1', '-1', 'a1']],
+    ['both, then each alone', ['a1', 'a-', '-1']],
   ])('the same person, named in several ways in one go: %s', async (_, names) => {
     const { person, rows } = namespace();
     const answers = idsOf(
@@ -244,7 +250,7 @@ describe('lists of any people', () => {
           for (const [n, answer] of answers.entries()) if (answer !== undefined) expect(again[n]).toBe(answer);
           // Once everybody has an answer, asking again makes nothing, and uses up no number.
           if (again.every((answer, n) => answer === answers[n])) expect(await rows()).toEqual(after);
-          if (again.every((answer) => answer !== undefined)) expect(await lastNumber()).toBe(made);
+          if (answers.every((answer) => answer !== undefined)) expect(await lastNumber()).toBe(made);
         }
       }),
       runs(150),
@@ -364,23 +370,26 @@ describe('mailings', () => {
 
 describe('many at once', () => {
   test('callers with the same people end with one recipient each', async () => {
-    const { person, rows } = namespace();
-    const people = Array.from({ length: 300 }, (_, i) => person(`p${i}`, i % 2 === 0 ? `${i}` : undefined));
-    const evens = people.filter(({ externalId }) => externalId !== undefined);
-    const odds = people.filter(({ externalId }) => externalId === undefined);
-    const campaign = (await ensureCampaign(pool, 'at once', undefined)).id;
-    const lists = Array.from({ length: 12 }, (_, i) => {
-      const list = i % 3 === 0 ? evens : i % 3 === 1 ? odds : people;
-      const rotated = [...list.slice((i * 37) % list.length), ...list.slice(0, (i * 37) % list.length)];
-      return i % 2 === 0 ? rotated : rotated.toReversed();
-    });
-    const answers = await Promise.all(lists.map((list) => resolveRecipients(pool, list, campaign)));
-    const found = await rows();
-    expect(found).toHaveLength(300);
-    const byEmail = new Map(found.map(({ id, email }) => [email, id]));
-    for (const [i, list] of lists.entries()) expect(idsOf(answers[i] ?? [])).toEqual(list.map(({ email }) => byEmail.get(email as string)));
-    const { rows: counted } = await owner.query('SELECT FROM catalog.mailing WHERE campaign_id = $1', [campaign]);
-    expect(counted).toHaveLength(300);
+    for (let round = 0; round < 3; round++) {
+      const { person, rows } = namespace();
+      const people = Array.from({ length: 1000 }, (_, i) => person(`p${i}`, i % 2 === 0 ? `${i}` : undefined));
+      const evens = people.filter(({ externalId }) => externalId !== undefined);
+      const odds = people.filter(({ externalId }) => externalId === undefined);
+      const campaign = (await ensureCampaign(pool, `at once ${round}`, undefined)).id;
+      const lists = Array.from({ length: 9 }, (_, i) => {
+        const list = i % 3 === 0 ? evens : i % 3 === 1 ? odds : people;
+        const rotated = [...list.slice((i * 137) % list.length), ...list.slice(0, (i * 137) % list.length)];
+        return i % 2 === 0 ? rotated : rotated.toReversed();
+      });
+      const answers = await Promise.all(lists.map((list) => resolveRecipients(pool, list, campaign)));
+      const found = await rows();
+      expect(found).toHaveLength(1000);
+      const byEmail = new Map(found.map(({ id, email }) => [email, id]));
+      for (const [i, list] of lists.entries())
+        expect(idsOf(answers[i] ?? [])).toEqual(list.map(({ email }) => byEmail.get(email as string)));
+      const { rows: counted } = await owner.query('SELECT FROM catalog.mailing WHERE campaign_id = $1', [campaign]);
+      expect(counted).toHaveLength(1000);
+    }
   });
 
   test('lists, single addresses, and people who move or are marked do not hold each other up', async () => {
@@ -398,7 +407,8 @@ describe('many at once', () => {
     ]);
     await Promise.all(work.flat());
     const found = await rows();
-    expect(found.map((row) => row.email).toSorted()).toEqual(all.map((one) => one.email).toSorted());
+    expect(found).toHaveLength(100);
+    expect(new Set(found.map((row) => row.email))).toEqual(new Set(all.map((one) => one.email)));
     expect(new Set(found.map(({ external_id }) => external_id)).size).toBe(100);
   });
 });

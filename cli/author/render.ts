@@ -46,7 +46,7 @@ export interface Envelope {
 }
 
 /** Files of `directory`, numbered in the order of the list, and `index.csv`, which says whose they are. */
-export function createFilesWriter(directory: string, people: PeopleFile, letter: TrackedLetter): LetterWriter {
+export async function createFilesWriter(directory: string, people: PeopleFile, letter: TrackedLetter): Promise<LetterWriter> {
   return numbered(directory, people, letter.plans.html ? 'html' : 'txt', async (name, _addressee, { html, text }) => {
     if (html) await writeFile(join(directory, `${name}.html`), html, { mode: 0o600 });
     if (text) await writeFile(join(directory, `${name}.txt`), text, { mode: 0o600 });
@@ -54,7 +54,12 @@ export function createFilesWriter(directory: string, people: PeopleFile, letter:
 }
 
 /** The same as whole messages, `.eml`. */
-export function createEmlWriter(directory: string, people: PeopleFile, letter: TrackedLetter, envelope: Envelope): LetterWriter {
+export async function createEmlWriter(
+  directory: string,
+  people: PeopleFile,
+  letter: TrackedLetter,
+  envelope: Envelope,
+): Promise<LetterWriter> {
   const compose = createComposer(people, letter, envelope);
   return numbered(directory, people, 'eml', async (name, addressee, rendered) =>
     writeFile(join(directory, `${name}.eml`), await compose(addressee, rendered), { mode: 0o600 }),
@@ -62,27 +67,26 @@ export function createEmlWriter(directory: string, people: PeopleFile, letter: T
 }
 
 /** All messages in one mbox file. */
-export function createMboxWriter(path: string, people: PeopleFile, letter: TrackedLetter, envelope: Envelope): LetterWriter {
+export async function createMboxWriter(path: string, people: PeopleFile, letter: TrackedLetter, envelope: Envelope): Promise<LetterWriter> {
   const compose = createComposer(people, letter, envelope);
-  const file = openFile(path);
+  const file = await openFile(path);
   return {
     write: async (addressee, rendered) => file.write(mboxEntry(await compose(addressee, rendered), envelope.from, new Date())),
     end: () => file.end(),
   };
 }
 
-function numbered(
+async function numbered(
   directory: string,
   people: PeopleFile,
   extension: string,
   put: (name: string, addressee: Addressee, letter: Rendered) => Promise<void>,
-): LetterWriter {
-  const index = openFile(join(directory, 'index.csv'));
-  const started = index.write(csvRow(['file', ...people.header]));
+): Promise<LetterWriter> {
+  const index = await openFile(join(directory, 'index.csv'));
+  await index.write(csvRow(['file', ...people.header]));
   let number = 0;
   return {
     async write(addressee, letter) {
-      await started;
       const name = String(++number).padStart(7, '0');
       await put(name, addressee, letter);
       await index.write(csvRow([`${name}.${extension}`, ...addressee.person.values]));

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../author/campaigns.ts';
-import { parseTarget } from '../author/links.ts';
 import { parseWhen } from '../author/when.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
@@ -15,8 +14,7 @@ export function addCampaign(program: Command): void {
     .addHelpText('after', '\nExample:\n  clickledger campaign create "Spring sale" --fallback https://shop.example/')
     .action(async (name: string, options: { fallback?: string }, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
-      const fallback = options.fallback === undefined ? undefined : parseTarget(options.fallback);
-      const result = await withPool(config.AUTHOR_URL, (pool) => ensureCampaign(pool, name, fallback));
+      const result = await withPool(config.AUTHOR_URL, (pool) => ensureCampaign(pool, name, options.fallback));
       if (command.optsWithGlobals<Globals>().json) printJson({ id: result.id, name, created: result.created });
       else process.stdout.write(`${result.id}\n`);
     });

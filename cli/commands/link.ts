@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
+import { ClickledgerError } from '../../core/errors.ts';
+import { explainFileError } from '../../core/files.ts';
 import { createSlugCodec, isAlias } from '../../core/slug.ts';
 import { findCampaign } from '../author/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../author/links.ts';
-import { createUrls } from '../author/urls.ts';
+import { assertKeyListed, createUrls } from '../author/urls.ts';
 import { parseWhen } from '../author/when.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
-import { ClickledgerError } from '../../core/errors.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 import { qrPng, qrSvg } from '../qr.ts';
 
@@ -33,15 +34,14 @@ export function addLink(program: Command): void {
     .command('edit <link>')
     .description('lead a link elsewhere, in letters that were sent already, too; clicks remember where they led at their time')
     .option('--target <url>', 'the new address')
-    .option('--expires <when>', "from when on it leads to the campaign's fallback; never: no more", (text) =>
-      text === 'never' ? null : parseWhen(text),
-    )
+    .option('--expires <when>', "from when on it leads to the campaign's fallback; never: no more")
     .addHelpText(
       'after',
       '\nA link is named by its number (`clickledger link list`) or one of its aliases.\n\nExamples:\n  clickledger link edit 17 --target https://shop.example/the-right-page\n  clickledger link edit spring-sale --expires 2026-12-31',
     )
-    .action(async (name: string, options: { target?: string; expires?: Date | null }, command: Command) => {
-      const { target, expires } = options;
+    .action(async (name: string, options: { target?: string; expires?: string }, command: Command) => {
+      const { target } = options;
+      const expires = options.expires === undefined ? undefined : options.expires === 'never' ? null : parseWhen(options.expires);
       if (target === undefined && expires === undefined)
         command.error("error: say what to change: '--target <url>' or '--expires <when>'", { exitCode: 2 });
       await change(command, name, async (pool, id) => {
@@ -102,15 +102,23 @@ export function addLink(program: Command): void {
         command.error("error: a PNG is nothing for a terminal: give '--out <file>'", { exitCode: 2 });
       const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS']);
       const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
-      const id = await withPool(config.AUTHOR_URL, (pool) => findUrlLink(pool, name));
+      const id = await withPool(config.AUTHOR_URL, async (pool) => {
+        // An alias is no slug: no key signs it.
+        if (!isAlias(name)) await assertKeyListed(pool, config.SLUG_KEYS[0]);
+        return findUrlLink(pool, name);
+      });
       const url = isAlias(name) ? urls.alias(name) : urls.click(id, 0);
       const image = options.format === 'svg' ? Buffer.from(qrSvg(url)) : qrPng(url, scale);
       if (options.out === undefined) process.stdout.write(image);
       else {
-        await writeFile(options.out, image);
+        await writeFile(options.out, image).catch(throwExplained);
         note(`${options.out} leads to ${url}`);
       }
     });
+}
+
+function throwExplained(error: unknown): never {
+  throw explainFileError(error) ?? error;
 }
 
 function stateOf({ disabled_at, expires_at }: LinkRow): string {

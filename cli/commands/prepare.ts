@@ -72,15 +72,18 @@ Examples:
 const collectDomains = (list: string, all: string[]): string[] => [...all, ...list.split(/[,\s]+/).filter((domain) => domain !== '')];
 const collect = (value: string, all: string[]): string[] => [...all, value];
 
-function parseUtm(text: string): Record<string, string> {
+function parseUtm(text: string, before: Record<string, string>): Record<string, string> {
   const pairs = text.split(',').map((pair) => pair.split('='));
   const bad = pairs.find(([name = '', ...value]) => !/^(?:utm_)?[a-z_]+$/.test(name.trim()) || value.join('=').trim() === '');
   if (bad) throw new ClickledgerError('bad-input', `'${bad.join('=')}' is no utm parameter: write --utm source=letter,medium=email`);
-  return Object.fromEntries(pairs.map(([name = '', ...value]) => [name.trim().replace(/^utm_/, ''), value.join('=').trim()]));
+  return {
+    ...before,
+    ...Object.fromEntries(pairs.map(([name = '', ...value]) => [name.trim().replace(/^utm_/, ''), value.join('=').trim()])),
+  };
 }
 
 async function run(file: string, options: Options, command: Command): Promise<void> {
-  const wrong = wrongUsage(options);
+  const wrong = wrongUsage(file, options);
   if (wrong) command.error(`error: ${wrong}`, { exitCode: 2 });
   const { BASE_URL } = await configOf(command, ['BASE_URL']);
   const html = /\.txt$/i.test(file) ? undefined : await read(file);
@@ -91,7 +94,10 @@ async function run(file: string, options: Options, command: Command): Promise<vo
   );
   const json = command.optsWithGlobals<Globals>().json === true;
   if (options.dryRun) return showPlans(plans, json);
-  if (arePrepared(plans)) return note('nothing to do: this letter is prepared already, and was left as it is');
+  if (arePrepared(plans)) {
+    if (json) printJson({ already_prepared: true });
+    return note('nothing to do: this letter is prepared already, and was left as it is');
+  }
   if (plans.html && plans.html.text.length > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')
     note(
       `the letter is longer than ${GMAIL_CLIPS_BYTES / 1000} kB: Gmail may cut off its end and the pixel with it; --pixel top puts it first`,
@@ -122,8 +128,11 @@ async function run(file: string, options: Options, command: Command): Promise<vo
   });
 }
 
-function wrongUsage(options: Options): string | undefined {
-  const { to, merge, render, eml, mbox, from, subject, only, campaign, dryRun } = options;
+function wrongUsage(file: string, options: Options): string | undefined {
+  const { text, to, merge, render, eml, mbox, from, subject, only, campaign, dryRun } = options;
+  if (text !== undefined && /\.txt$/i.test(file)) return `${file} is a text already: '--text' belongs to an HTML letter`;
+  if (text !== undefined && basename(text) === basename(file))
+    return 'the HTML and the text have the same name: the result would have one file';
   if (dryRun) return undefined;
   if (campaign === undefined) return "required option '--campaign <name>' not specified";
   if (merge && render) return "options '--merge' and '--render' exclude each other";

@@ -1,0 +1,35 @@
+import { hash } from 'node:crypto';
+import { logLine } from '../support/log-lines.ts';
+import type { Hit } from './hits.ts';
+
+/** Where a hit's request went: the path, and what the backend said of the link, `<id>.<version>`, or '' for a pixel. */
+export interface Served {
+  path: string;
+  link: string;
+}
+
+/** The access log that nginx would have written of these hits. Request ids follow from the hits: unique, and the same every time. */
+export function accessLogLines(hits: readonly Hit[], slugOf: (hit: Hit) => Served): string {
+  return hits.map((hit, i) => lineOf(hit, i, slugOf(hit))).join('');
+}
+
+function lineOf(hit: Hit, index: number, { path, link }: Served): string {
+  return logLine({
+    rid: hash('sha256', `${index} ${hit.t} ${hit.ip} ${path}`, 'hex').slice(0, 32),
+    t: hit.t / 1000,
+    m: hit.method,
+    u: path,
+    s: hit.kind === 'click' ? 302 : 200,
+    ip: hit.ip,
+    ua: hit.ua,
+    ref: hit.referrer,
+    purpose: fourHeaders(hit.purpose),
+    link,
+  });
+}
+
+/** nginx puts a space between the four headers, whether they are there or not. */
+function fourHeaders(purpose: string): string {
+  const values = purpose === '' ? [] : purpose.split(' ');
+  return [0, 1, 2, 3].map((i) => values[i] ?? '').join(' ');
+}
