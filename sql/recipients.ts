@@ -8,10 +8,13 @@ import { connect } from './connect.ts';
  */
 export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ownerUrl: string): Promise<void> {
   const clients: pg.Client[] = [];
+  let highest = 0;
   try {
     for (const shard of shards.list) {
       const client = await connect(shardUrl(shard, ownerUrl));
       clients.push(client);
+      const seen = await client.query<{ id: string | number | null }>('SELECT max(recipient_id) AS id FROM shard.event');
+      highest = Math.max(highest, Number(seen.rows[0]?.id ?? 0));
       const forgotten = await client.query<{ id: string }>('SELECT recipient_id AS id FROM shard.recipient WHERE forgotten');
       await catalog.query(
         `INSERT INTO catalog.recipient (id, forgotten_at) OVERRIDING SYSTEM VALUE SELECT id, now() FROM unnest($1::bigint[]) id
@@ -19,6 +22,12 @@ export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ow
         [forgotten.rows.map(({ id }) => id)],
       );
     }
+    // Nor may it give a number again that was given after the backup was made.
+    await catalog.query(
+      `SELECT setval(pg_get_serial_sequence('catalog.recipient', 'id'), greatest($1, (SELECT max(id) FROM catalog.recipient)))
+       WHERE greatest($1, (SELECT max(id) FROM catalog.recipient)) > (SELECT last_value FROM catalog.recipient_id_seq)`,
+      [highest],
+    );
     const { rows } = await catalog.query<{ id: string; is_test: boolean; forgotten: boolean }>(
       `SELECT id, is_test, forgotten_at IS NOT NULL AS forgotten FROM catalog.recipient WHERE forgotten_at IS NOT NULL
        UNION SELECT id, is_test, forgotten_at IS NOT NULL FROM catalog.recipient WHERE is_test`,

@@ -87,6 +87,14 @@ describe('closing', () => {
     await expect(findOpenCampaign(pool, name)).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  test('a number that is no text is never a name', async () => {
+    const { id } = await newCampaign();
+    const { id: other } = await newCampaign(String(id));
+    expect(await findOpenCampaign(pool, id)).toMatchObject({ id });
+    expect(await findOpenCampaign(pool, String(id))).toMatchObject({ id: other });
+    await expect(findCampaign(pool, 999_999)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
   test('a campaign that is not there is not found open either', async () => {
     await expect(findOpenCampaign(pool, 'nope')).rejects.toMatchObject({ code: 'not-found' });
   });
@@ -94,10 +102,14 @@ describe('closing', () => {
 
 describe('fallbacks', () => {
   test.each(['javascript:alert(1)', 'x', 'https://x.example/\r\nSet-Cookie: a=b'])('%j can be nobody’s fallback', async (fallback) => {
-    await expect(ensureCampaign(pool, 'with a bad fallback', fallback)).rejects.toMatchObject({ code: '23514' });
+    await expect(ensureCampaign(pool, 'with a bad fallback', fallback)).rejects.toMatchObject({ code: 'bad-input' });
     await expect(findCampaign(pool, 'with a bad fallback')).rejects.toMatchObject({ code: 'not-found' });
     const { name } = await newCampaign();
-    await expect(ensureCampaign(pool, name, fallback)).rejects.toMatchObject({ code: '23514' });
+    await expect(ensureCampaign(pool, name, fallback)).rejects.toMatchObject({ code: 'bad-input' });
+    // Nor by another way into the catalog.
+    await expect(pool.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE name = $1', [name, fallback])).rejects.toMatchObject({
+      code: '23514',
+    });
   });
 });
 

@@ -411,12 +411,12 @@ describe('any table', () => {
         const expected: { line: number; values: string[] }[] = [];
         for (const { person, values, quoted, emptyLinesBefore } of rows) {
           const all = [person, ...values];
-          // Nothing at all would be an empty line.
-          const quoteFirst = all.length === 1 && person === '' ? true : (quoted[0] as boolean);
+          // Nothing at all is an empty line, also in quotes.
+          const isEmpty = all.length === 1 && person === '';
           text += how.end.repeat(emptyLinesBefore + 1);
           line += emptyLinesBefore + 1;
-          text += all.map((field, i) => written(field, i === 0 ? quoteFirst : (quoted[i] as boolean), how)).join(how.delimiter);
-          expected.push({ line, values: all.map((field) => field.replaceAll('\n', how.end)) });
+          text += all.map((field, i) => written(field, quoted[i] as boolean, how)).join(how.delimiter);
+          if (!isEmpty) expected.push({ line, values: all.map((field) => field.replaceAll('\n', how.end)) });
           line += all.join('').split('\n').length - 1;
         }
         if (how.lastEnd) text += how.end;

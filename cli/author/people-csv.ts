@@ -46,11 +46,13 @@ export interface PeopleColumns {
 }
 
 const CHUNK = 5000;
+const LINE_END = /\r\n|\r|\n/;
+const ENDLESS: ReadonlySet<string> = new Set(['CSV_QUOTE_NOT_CLOSED', 'CSV_MAX_RECORD_SIZE']);
 const MAX_ID_LENGTH = 255;
 /** More than any person has: a quote that is never closed is found here, and not at the end of the file. */
 const MAX_RECORD_BYTES = 1_000_000;
 const EMAIL_NAMES =
-  /^(?:e-?mail|mail|(?:your |primary )?e-?mail[ _-]?(?:address)?|mail ?adresse|e-?mail-?adresse|adresse (?:e-?mail|mail|électronique)|courriel|correo(?: electr[oó]nico)?|e-?mail-?adres|indirizzo e-?mail|endere[cç]o de e-?mail|epost|e-post|メールアドレス)$/i;
+  /^(?:e-?mail|mail|(?:your |primary )?e-?mail[ _-]?(?:address)?|mail[ -]?adresse|e-?mail-?adresse|adresse (?:e-?mail|mail|électronique)|courriel|correo(?: electr[oó]nico)?|e-?mail-?adres|indirizzo e-?mail|endere[cç]o de e-?mail|epost|e-post|メールアドレス)$/i;
 const ID_NAMES = /^(?:id|external[ _-]?id|user[ _-]?id|customer[ _-]?id|subscriber[ _-]?id|contact[ _-]?id)$/i;
 
 /** Opens a list and reads its header. */
@@ -60,8 +62,7 @@ export async function openPeople(path: string, columns: PeopleColumns): Promise<
     throw error;
   });
   const encoding = await encodingOf(path);
-  const first = await firstLine(path, encoding);
-  const delimiter = delimiterOf(first);
+  const delimiter = delimiterOf(await beginning(path, encoding));
   const header = await headerOf(path, encoding, delimiter);
   const withoutEmails = columns.emails === false;
   const emailAt = withoutEmails ? undefined : columnAt(header, columns.emailColumn, EMAIL_NAMES);
@@ -142,20 +143,23 @@ async function encodingOf(path: string): Promise<Encoding> {
   }
 }
 
-async function firstLine(path: string, encoding: Encoding): Promise<string> {
+async function beginning(path: string, encoding: Encoding): Promise<string> {
   const file = await open(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0);
-    return decode(buffer.subarray(0, bytesRead), encoding).split(/\r?\n/, 1)[0] ?? '';
+    return decode(buffer.subarray(0, bytesRead), encoding);
   } finally {
     await file.close();
   }
 }
 
 /** The one of the usual delimiters that stands most often in the header, outside of quotes. */
-function delimiterOf(header: string): string {
-  const bare = header.replace(/"(?:[^"]|"")*"/g, '');
-  const count = (delimiter: string) => bare.split(delimiter).length;
+function delimiterOf(text: string): string {
+  const header = text
+    .replace(/"(?:[^"]|"")*"/g, '')
+    .replace(/^[\ufeff\r\n]+/, '')
+    .split(/\r|\n/, 1)[0] as string;
+  const count = (delimiter: string) => header.split(delimiter).length;
   return [',', ';', '\t'].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
 }
 
@@ -187,21 +191,23 @@ async function* readRecords(
   }
   const parser = parse({
     delimiter,
-    info: true,
+    record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     relax_quotes: true,
-    skip_empty_lines: true,
     max_record_size: MAX_RECORD_BYTES,
   });
   const source = Readable.from(text()).on('error', (error) => parser.destroy(error));
+  let line = 1;
   try {
-    for await (const { record, info } of source.pipe(parser) as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      const inside = record.reduce((lines, value) => lines + value.split('\n').length - 1, 0);
-      yield { line: info.lines - inside, values: record };
+    for await (const values of source.pipe(parser) as AsyncIterable<string[]>) {
+      if (values.length > 1 || values[0] !== '') yield { line, values };
+      // The parser counts a CRLF inside of quotes twice.
+      line += values.reduce((lines, value) => lines + value.split(LINE_END).length - 1, 1);
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    throw new ClickledgerError('bad-input', `${path}, line ${Number(error['lines'])}: ${error.message}`, { cause: error });
+    const why = ENDLESS.has(error.code) ? 'a field in quotes begins here and does not end' : error.message;
+    throw new ClickledgerError('bad-input', `${path}, line ${line}: ${why}`, { cause: error });
   } finally {
     source.destroy();
   }

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { from as copyFrom } from 'pg-copy-streams';
+import { codeOf } from '../../core/errors.ts';
 import type { Pool, PoolClient } from '../../core/postgres.ts';
 
 // Finds or makes many recipients at once: a chunk of people goes into a temporary table by COPY, and three statements sort out who is new.
@@ -19,12 +20,24 @@ export interface Recipient {
 
 /** Two imports at once take turns: each would make people the other one is just making. */
 const IMPORT_LOCK = 4_718_230;
+const MAX_TRIES = 5;
 
 /**
  * The recipients of people, in their order; undefined for those whose address and id belong to two different recipients.
  * With `campaign`, notes that mail was prepared for them. Some thousand people at a time are fastest.
  */
 export async function resolveRecipients(pool: Pool, people: readonly PersonKey[], campaign?: number): Promise<(Recipient | undefined)[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await resolveOnce(pool, people, campaign);
+    } catch (error) {
+      // Somebody outside of an import has just made the same person.
+      if (codeOf(error) !== '23505' || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: number | undefined): Promise<(Recipient | undefined)[]> {
   const client = await pool.connect();
   try {
     await client.query('CREATE TEMPORARY TABLE IF NOT EXISTS incoming (n integer, email text, external_id text) ON COMMIT DELETE ROWS');
@@ -34,7 +47,10 @@ export async function resolveRecipients(pool: Pool, people: readonly PersonKey[]
     // Without it the planner takes the table for empty, or for large, and reads all recipients.
     await client.query('ANALYZE incoming');
     const byId = people.some(({ externalId }) => externalId !== undefined);
-    for (const statement of byId ? [MOVED, RECOGNISED, NEW] : [NEW]) await client.query(statement);
+    // Whose new address somebody else is just giving up follows in the next round.
+    while (byId && ((await client.query(MOVED)).rowCount ?? 0) > 0);
+    if (byId) await client.query(RECOGNISED);
+    await client.query(NEW);
     const { rows } = await client.query<Recipient & { n: number }>(FOUND);
     if (campaign !== undefined)
       await client.query(
@@ -80,19 +96,25 @@ const FOUND = `
   SELECT n, r.id, r.opted_out_at IS NOT NULL, r.is_test
   FROM incoming i JOIN catalog.recipient r ON r.email = i.email WHERE i.external_id IS NULL`;
 
-/** Only the first of those in one chunk that contradict each other is let in: one statement cannot give one person two addresses. */
+/**
+ * Of those in one chunk that contradict each other only the first is let in: one statement cannot give one person two addresses. Who is
+ * named once by address and once by both is one person.
+ */
 async function copyIn(client: PoolClient, people: readonly PersonKey[]): Promise<void> {
-  const emailOf = new Map<string, string | undefined>();
-  const idOf = new Map<string, string | undefined>();
-  const lines: string[] = [];
-  people.forEach(({ email, externalId }, n) => {
-    if (externalId !== undefined) {
-      if (emailOf.has(externalId) && emailOf.get(externalId) !== email) return;
-      if (email !== undefined && idOf.has(email) && idOf.get(email) !== externalId) return;
-      emailOf.set(externalId, email);
-    }
-    if (email !== undefined) idOf.set(email, externalId);
-    lines.push(`${n}\t${field(email)}\t${field(externalId)}\n`);
+  const emailOf = new Map<string, string>();
+  const idOf = new Map<string, string>();
+  const good = people.map(({ email, externalId }) => {
+    if (email === undefined || externalId === undefined) return email !== undefined || externalId !== undefined;
+    if ((emailOf.get(externalId) ?? email) !== email || (idOf.get(email) ?? externalId) !== externalId) return false;
+    emailOf.set(externalId, email);
+    idOf.set(email, externalId);
+    return true;
+  });
+  const lines = people.map((person, n) => {
+    if (!good[n]) return '';
+    const email = person.email ?? emailOf.get(person.externalId as string);
+    const externalId = person.externalId ?? idOf.get(person.email as string);
+    return `${n}\t${field(email)}\t${field(externalId)}\n`;
   });
   await pipeline(Readable.from([lines.join('')]), client.query(copyFrom('COPY incoming FROM STDIN')));
 }

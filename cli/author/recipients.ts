@@ -9,8 +9,13 @@ import type { Database } from './campaigns.ts';
 export function normaliseEmail(text: string): string | undefined {
   const email = text.trim().toLowerCase();
   const at = email.lastIndexOf('@');
-  const ascii = /^[\x00-\x7f]*$/.test(email) ? email : `${email.slice(0, at)}@${domainToASCII(email.slice(at + 1))}`;
-  return ascii.length <= 254 && z.email().safeParse(ascii).success ? ascii : undefined;
+  // The full stops of East Asia separate labels, too (RFC 3490, 3.1).
+  const domain = email.slice(at + 1).replace(/[。．｡]/g, '.');
+  const local = email.slice(0, at);
+  if (local.length > 64 || /^\.|\.\.|\.$/.test(local)) return undefined;
+  if (!/\.[^.]*\p{L}[^.]*$/u.test(domain) || /[^\p{L}\p{M}\p{N}.-]/u.test(domain)) return undefined;
+  const ascii = `${local}@${domainToASCII(domain)}`;
+  return ascii.length <= 254 && z.email({ pattern: z.regexes.html5Email }).safeParse(ascii).success ? ascii : undefined;
 }
 
 function parseEmail(text: string): string {
@@ -83,7 +88,7 @@ export async function tellShards(db: Database, shards: ShardMap, authorUrl: stri
     try {
       await pool.query(
         `INSERT INTO shard.recipient (recipient_id, is_test, forgotten) SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::boolean[])
-         ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = excluded.forgotten`,
+         ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = recipient.forgotten OR excluded.forgotten`,
         [rows.map(({ id }) => id), rows.map((row) => row.is_test), rows.map((row) => row.forgotten)],
       );
     } catch (error) {

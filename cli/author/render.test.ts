@@ -57,7 +57,13 @@ const ENVELOPE: Envelope = {
   headers: [{ key: 'X-Who', value: '{{email}}' }],
 };
 
-async function writeAll(writer: LetterWriter, letter: TrackedLetter, people: PeopleFile, addressees: readonly Addressee[]): Promise<void> {
+async function writeAll(
+  opening: Promise<LetterWriter>,
+  letter: TrackedLetter,
+  people: PeopleFile,
+  addressees: readonly Addressee[],
+): Promise<void> {
+  const writer = await opening;
   const render = createRenderer(letter, people.header);
   for (const addressee of addressees)
     await writer.write(
@@ -289,9 +295,10 @@ describe('messages', () => {
     const directory = await temporaryDirectory();
     const envelope = { from: 'news@shop.example', ...rest };
     for (const make of [createEmlWriter, createMboxWriter])
-      expect(() => make(join(directory, 'x'), people, letter, envelope)).toThrow(
-        expect.objectContaining({ code: 'bad-input', message: expect.stringContaining('nobody') }),
-      );
+      await expect(make(join(directory, 'x'), people, letter, envelope)).rejects.toMatchObject({
+        code: 'bad-input',
+        message: expect.stringContaining('nobody'),
+      });
     expect(await readdir(directory)).toEqual([]);
   });
 });
@@ -336,12 +343,11 @@ describe('a run that fails', () => {
     const { people, addressees } = await listOf();
     const out = join(parent, 'out');
     const work = async () => {
-      const writer =
-        kind === 'files'
-          ? createFilesWriter(out, people, letter)
-          : kind === 'eml'
-            ? createEmlWriter(out, people, letter, ENVELOPE)
-            : createMboxWriter(out, people, letter, ENVELOPE);
+      const writer = await (kind === 'files'
+        ? createFilesWriter(out, people, letter)
+        : kind === 'eml'
+          ? createEmlWriter(out, people, letter, ENVELOPE)
+          : createMboxWriter(out, people, letter, ENVELOPE));
       const render = createRenderer(letter, fails === 'at once' ? [] : people.header);
       for await (const addressee of failing(addressees))
         await writer.write(
@@ -367,6 +373,17 @@ describe('a run that fails', () => {
       await expect(runInto(kind, parent, letter, 'at once')).rejects.toMatchObject({ code: 'bad-input' });
       await new Promise((resolve) => setTimeout(resolve, 10));
       expect(await readdir(parent)).toEqual([]);
+    }
+  });
+
+  test.each(['files', 'eml'] as const)('into a directory that was there leaves it empty: %s', async (kind) => {
+    const letter = await letterOf(HTML, TEXT);
+    const parent = await temporaryDirectory();
+    await mkdir(join(parent, 'out'));
+    for (const fails of ['at the end', 'at once'] as const) {
+      await expect(runInto(kind, parent, letter, fails)).rejects.toThrow();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(await readdir(join(parent, 'out'))).toEqual([]);
     }
   });
 

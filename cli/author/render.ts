@@ -89,7 +89,7 @@ async function numbered(
     async write(addressee, letter) {
       const name = String(++number).padStart(7, '0');
       await put(name, addressee, letter);
-      await index.write(csvRow([`${name}.${extension}`, ...addressee.person.values]));
+      await index.write(csvRow([`${name}.${extension}`, ...people.header.map((_, i) => addressee.person.values[i] ?? '')]));
     },
     end: () => index.end(),
   };

@@ -1,5 +1,5 @@
 import MailComposer from 'nodemailer/lib/mail-composer';
-import type { Encoding } from './encoding.ts';
+import { decode, type Encoding } from './encoding.ts';
 
 /** One letter with what it is sent with. Parts are in `encoding`, each its own. */
 export interface Mail {
@@ -12,12 +12,15 @@ export interface Mail {
   text: { bytes: Buffer; encoding: Encoding } | undefined;
 }
 
-/** The whole message (RFC 5322 and MIME): both parts as alternatives in quoted-printable, lines of at most 76 characters, CRLF. */
+/**
+ * The whole message (RFC 5322 and MIME): both parts as alternatives in quoted-printable, lines of at most 76 characters, CRLF. Parts are
+ * sent as UTF-8, whatever they were written in: what the message says of its encoding goes before what the letter says.
+ */
 export async function composeMail({ from, to, subject, headers, html, text }: Mail): Promise<Buffer> {
   const part = (subtype: string, content: Mail['html']) =>
     content && {
-      content: content.bytes,
-      contentType: `text/${subtype}; charset=${content.encoding}`,
+      content: Buffer.from(decode(content.bytes, content.encoding)),
+      contentType: `text/${subtype}; charset=utf-8`,
       contentTransferEncoding: 'quoted-printable',
     };
   const composer = new MailComposer({

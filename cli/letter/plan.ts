@@ -57,7 +57,7 @@ export function planLetter(
     else kept.push({ ...link, reason: decision.reason });
   }
   const hasPixel = landmarks?.images.some((address) => isOurPixel(address, options.baseUrl)) ?? false;
-  const mergedLink = kept.some(({ address }) => /\bCL_T?\d+\b/.test(address));
+  const merged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : /\bCL_T\d+\b/.test(text);
   return {
     kind,
     text,
@@ -66,7 +66,7 @@ export function planLetter(
     kept,
     pixelAt: landmarks && !hasPixel ? pixelPlace(landmarks, text, options.pixel) : undefined,
     amp: landmarks?.amp ?? false,
-    hasOurs: hasPixel || mergedLink || kept.some(({ reason }) => reason === 'already-tracked'),
+    hasOurs: hasPixel || merged || kept.some(({ reason }) => reason === 'already-tracked'),
   };
 }
 
