@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { env } from 'node:process';
@@ -421,6 +422,8 @@ describe('any table', () => {
         }
         if (how.lastEnd) text += how.end;
         const bytes = how.latin1 ? Buffer.from(text.replaceAll('€', '\x80'), 'latin1') : Buffer.from(`${how.bom ? '\ufeff' : ''}${text}`);
+        // Some Latin-1 is valid UTF-8 by chance, and nobody could tell.
+        fc.pre(!how.latin1 || !isUtf8(bytes) || /^[\x00-\x7f]*$/.test(text));
         const { header: names, people, rejected } = await read(bytes);
         expect(names).toEqual(header);
         const good = expected.filter(({ values }) => (values[0] as string).endsWith('@example.com'));
