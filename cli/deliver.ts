@@ -141,9 +141,13 @@ async function writeMerge(
   if (merge.html) await writeFile(join(out, names.html), merge.html, PRIVATE);
   if (merge.text) await writeFile(join(out, names.text), merge.text, PRIVATE);
   const list = await openFile(join(out, names.people));
-  await list.write(merge.header);
-  for await (const chunk of addressees) await list.write(chunk.map(({ person, recipient }) => merge.row(person, recipient)).join(''));
-  await list.end();
+  try {
+    await list.write(merge.header);
+    for await (const chunk of addressees) await list.write(chunk.map(({ person, recipient }) => merge.row(person, recipient)).join(''));
+    await list.end();
+  } finally {
+    await list.abandon();
+  }
   if (merge.tooLong() > 0)
     note(
       `${merge.tooLong()} values are longer than the ${DIALECTS[sender].maxBytes} bytes that ${sender} keeps: addresses of people who are not tracked would be cut off`,
@@ -156,14 +160,18 @@ async function writeLetters(
   people: PeopleFile,
   addressees: AsyncIterable<Addressee[]>,
 ): Promise<void> {
-  const render = createRenderer(letter, people.header);
-  for await (const chunk of addressees)
-    for (const addressee of chunk)
-      await writer.write(
-        addressee,
-        render(addressee.recipient, (name) => people.value(addressee.person, name)),
-      );
-  await writer.end();
+  try {
+    const render = createRenderer(letter, people.header);
+    for await (const chunk of addressees)
+      for (const { person, recipient } of chunk)
+        await writer.write(
+          { person, recipient },
+          render(recipient, (name) => people.value(person, name)),
+        );
+    await writer.end();
+  } finally {
+    await writer.abandon();
+  }
 }
 
 function envelopeOf({ from = '', subject = '', header }: DeliverOptions): Envelope {

@@ -381,7 +381,7 @@ describe('a finished letter for every person', () => {
     for (let i = 0; i < 400; i++) {
       const path = join(at, `${i}.mbox`);
       const failing = intoFile(path, async () => {
-        await openFile(path);
+        await (await openFile(path)).abandon();
         throw new Error('no such column');
       });
       await expect(failing).rejects.toThrow('no such column');

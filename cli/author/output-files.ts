@@ -9,6 +9,8 @@ export interface OutputFile {
   /** Waits while the disk is behind. */
   write(content: string | Buffer): Promise<void>;
   end(): Promise<void>;
+  /** Closes it as it is, without its name. */
+  abandon(): Promise<void>;
 }
 
 /** A file that has its name only when it is whole: until then `.part` is at its end. */
@@ -25,6 +27,11 @@ export async function openFile(path: string): Promise<OutputFile> {
       stream.end();
       await Promise.race([once(stream, 'close'), failed]);
       await rename(part, path);
+    },
+    async abandon() {
+      if (stream.closed) return;
+      stream.destroy();
+      await once(stream, 'close').catch(() => {});
     },
   };
 }

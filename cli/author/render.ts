@@ -36,6 +36,8 @@ export function createRenderer(letter: TrackedLetter, columns?: readonly string[
 export interface LetterWriter {
   write(addressee: Addressee, letter: Rendered): Promise<void>;
   end(): Promise<void>;
+  /** Closes what is open, after a failure. */
+  abandon(): Promise<void>;
 }
 
 /** What a message needs beside its letter. */
@@ -73,6 +75,7 @@ export async function createMboxWriter(path: string, people: PeopleFile, letter:
   return {
     write: async (addressee, rendered) => file.write(mboxEntry(await compose(addressee, rendered), envelope.from, new Date())),
     end: () => file.end(),
+    abandon: () => file.abandon(),
   };
 }
 
@@ -92,6 +95,7 @@ async function numbered(
       await index.write(csvRow([`${name}.${extension}`, ...people.header.map((_, i) => addressee.person.values[i] ?? '')]));
     },
     end: () => index.end(),
+    abandon: () => index.abandon(),
   };
 }
 
