@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../core/postgres.ts';
-import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { fillIn, listReports, readReport } from './reports.ts';
 
@@ -33,6 +33,7 @@ beforeAll(async () => {
               CASE WHEN hit % 2 = 0 THEN 'click' ELSE 'open' END::shard.kind, CASE WHEN hit = 2 THEN 'bot-ua' ELSE 'human' END::shard.verdict
        FROM generate_series(1, ${people}) person, generate_series(0, 2) hit`,
     );
+    await databases.query(shard, MARK_ALL);
   }
 });
 

@@ -1,3 +1,4 @@
+import { RULES_VERSION } from '../core/rules.ts';
 import pg from 'pg';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Batch, type DeadReason, decodeBatch, type Event, type SkipReason } from '../core/event.ts';
@@ -334,7 +335,7 @@ describe('rows', () => {
       campaign_id: 2,
       visitor: '-9223372036854775808',
       link_version: null,
-      rules: 1,
+      rules: RULES_VERSION,
       kind: 'open',
       verdict: 'head',
       signals: ['head', 'prefetch'],

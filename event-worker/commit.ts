@@ -8,7 +8,7 @@ import type { Shard } from '../core/shards.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { markCommitted, readLedger, takeNew } from './ledger.ts';
-import { type BatchRows, COLUMNS, layOutRows } from './rows.ts';
+import { type BatchRows, COLUMNS, layOutRows, MARK_COLUMNS } from './rows.ts';
 
 // One transaction for many batches: their events, dead letters and skipped counts, and the mark in the ledger that they are in. No lock
 // is held while rows travel: everything that could wait for another worker comes after the COPY, in one order everywhere.
@@ -62,6 +62,7 @@ export function createCommitter(deps: {
     try {
       return await inTransaction(pool, async (client) => {
         await copyEvents(client, rows);
+        await copyMarks(client, rows);
         await insertAgents(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);
@@ -90,6 +91,7 @@ export function createCommitter(deps: {
     const rejected = only.offs.filter((_, i) => bad.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
     Object.assign(only, {
       lines: only.lines.filter((_, i) => !bad.has(i)),
+      marks: only.marks.filter((_, i) => !bad.has(i)),
       offs: only.offs.filter((_, i) => !bad.has(i)),
       dead: [...only.dead, ...rejected],
     });
@@ -147,10 +149,27 @@ async function inTransaction(pool: Pool, work: (client: PoolClient) => Promise<b
 }
 
 async function copyEvents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
-  const expected = rows.reduce((sum, { lines }) => sum + lines.length, 0);
+  await copyLines(
+    client,
+    `shard.event (${COLUMNS})`,
+    rows.map(({ lines }) => lines),
+  );
+}
+
+/** What the judge has to look at. */
+async function copyMarks(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  await copyLines(
+    client,
+    `shard.mark (${MARK_COLUMNS})`,
+    rows.map(({ marks }) => marks),
+  );
+}
+
+async function copyLines(client: PoolClient, where: string, groups: readonly (readonly string[])[]): Promise<void> {
+  const expected = groups.reduce((sum, lines) => sum + lines.length, 0);
   if (expected === 0) return;
-  const copy = client.query(copyFrom(`COPY shard.event (${COLUMNS}) FROM STDIN`));
-  await pipeline(Readable.from(rows.map(({ lines }) => Buffer.from(lines.join('')))), copy);
+  const copy = client.query(copyFrom(`COPY ${where} FROM STDIN`));
+  await pipeline(Readable.from(groups.map((lines) => Buffer.from(lines.join('')))), copy);
   // A line that ended the COPY early would drop the rest and still succeed.
   if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY took ${copy.rowCount} of ${expected} rows`);
 }

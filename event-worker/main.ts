@@ -12,7 +12,8 @@ import { createCommitter } from './commit.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { COMMITS_AT_ONCE, createShardWorker } from './shard-worker.ts';
 
-// JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows and ledger in one transaction ──► ack
+// JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows, marks and ledger in one transaction ──► ack
+// marks ──► judge: rollups, bursts
 
 const settings = [
   'WORKER_URL',
@@ -39,8 +40,8 @@ const streams = await manager(connection);
 
 const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
 const workers = served.map((shard) => {
-  // Besides the commits, one connection answers agents, one finds out what else is wrong.
-  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: COMMITS_AT_ONCE + 2, name: `event-worker ${shard.name}` });
+  // Besides the commits, one connection answers agents, one judges, one finds out what else is wrong.
+  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: COMMITS_AT_ONCE + 3, name: `event-worker ${shard.name}` });
   const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog });
   const worker = createShardWorker({
     connection,

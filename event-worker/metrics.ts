@@ -4,6 +4,7 @@ export interface WorkerMetrics {
   commits: Counter;
   events: Counter;
   batches: Counter;
+  judged: Counter;
   repeated: Counter;
   unreadable: Counter;
   deadLetters: Counter;
@@ -19,6 +20,12 @@ export function createWorkerMetrics(registry: Registry): WorkerMetrics {
     commits: new Counter({ name: 'clickledger_worker_commits_total', help: 'Transactions committed', labelNames: ['shard'], registers }),
     events: new Counter({ name: 'clickledger_worker_events_total', help: 'Events committed', labelNames: ['shard'], registers }),
     batches: new Counter({ name: 'clickledger_worker_batches_total', help: 'Batches committed', labelNames: ['shard'], registers }),
+    judged: new Counter({
+      name: 'clickledger_worker_judged_events_total',
+      help: 'Events taken into the rollups',
+      labelNames: ['shard'],
+      registers,
+    }),
     repeated: new Counter({
       name: 'clickledger_worker_repeated_batches_total',
       help: 'Batches dropped because their bytes were committed already',

@@ -1,15 +1,18 @@
 import type { Batch, DeadLetter, Event, Skipped } from '../core/event.ts';
+import { RULES_VERSION, type Signal, type Verdict } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type Subject, subjectOf } from './slugs.ts';
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
-import { RULES_VERSION, signalsOf, verdictOf } from './verdict.ts';
+import { signalsOf, verdictOf } from './verdict.ts';
 
 /** What one batch becomes in the database. */
 export interface BatchRows {
   readonly batch: Batch;
   /** COPY lines, in the order of COLUMNS; `offs` has the offset of each. */
   readonly lines: readonly string[];
+  /** The same events as COPY lines for the judge, in the order of MARK_COLUMNS. */
+  readonly marks: readonly string[];
   readonly offs: readonly number[];
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
@@ -18,6 +21,8 @@ export interface BatchRows {
 
 export const COLUMNS =
   'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
+
+export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdict';
 
 /** Judges every slug and lays the events out for COPY. Throws while the catalog is needed and out of reach, or a key is missing. */
 export async function layOutRows(batches: readonly Batch[], deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows[]> {
@@ -38,6 +43,7 @@ export async function layOutRows(batches: readonly Batch[], deps: { slugs: SlugC
 
 function layOutBatch(batch: Batch, subjects: readonly (Subject | undefined)[], campaigns: ReadonlyMap<number, number>): BatchRows {
   const lines: string[] = [];
+  const marks: string[] = [];
   const offs: number[] = [];
   const agents = new Set<ReducedAgent>();
   let forged = 0;
@@ -49,17 +55,30 @@ function layOutBatch(batch: Batch, subjects: readonly (Subject | undefined)[], c
     }
     const agent = reduceUserAgent(event.ua);
     agents.add(agent);
-    lines.push(copyLine(batch.gen, event, subject, campaigns.get(subject.link) ?? 0, agent));
+    const campaign = campaigns.get(subject.link) ?? 0;
+    const signals = signalsOf(event, agent.bot);
+    const verdict = verdictOf(signals);
+    const at = timestamp(event.t);
+    lines.push(copyLine(batch.gen, at, event, subject, campaign, agent, verdict, signals));
+    marks.push(`${at}\t${subject.recipient}\t${subject.link}\t${campaign}\t${event.kind}\t${verdict}\n`);
     offs.push(event.off);
   }
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  return { batch, lines, offs, agents: [...agents], dead: batch.dead, skipped };
+  return { batch, lines, marks, offs, agents: [...agents], dead: batch.dead, skipped };
 }
 
-function copyLine(gen: string, event: Event, subject: Subject, campaign: number, agent: ReducedAgent): string {
-  const signals = signalsOf(event, agent.bot);
+function copyLine(
+  gen: string,
+  at: string,
+  event: Event,
+  subject: Subject,
+  campaign: number,
+  agent: ReducedAgent,
+  verdict: Verdict,
+  signals: readonly Signal[],
+): string {
   const fields = [
-    timestamp(event.t),
+    at,
     event.off,
     gen,
     event.rid,
@@ -71,7 +90,7 @@ function copyLine(gen: string, event: Event, subject: Subject, campaign: number,
     subject.version ?? '\\N',
     RULES_VERSION,
     event.kind,
-    verdictOf(signals),
+    verdict,
     copyText(event.country),
     copyText(event.net),
     copyText(hostOf(event.ref)),

@@ -8,6 +8,7 @@ import { sleep } from '../core/time.ts';
 import { consumerName, STREAM } from '../core/subjects.ts';
 import { answerLedger } from './answer.ts';
 import type { Committed, Committer } from './commit.ts';
+import { keepJudging } from './judge.ts';
 import { gather, type Group } from './gather.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { ensureConsumer } from './streams.ts';
@@ -142,7 +143,8 @@ export function createShardWorker(deps: {
   return {
     async run(signal) {
       void answerLedger({ connection, pool, shard, shardsFingerprint, log });
-      await Promise.all([pull(signal), keepConsumer(signal), keepMonths(signal)]);
+      const judging = keepJudging({ pool, log, signal, onJudged: (marks) => metrics.judged.inc(label, marks) });
+      await Promise.all([pull(signal), judging, keepConsumer(signal), keepMonths(signal)]);
     },
     problem: () => (problem === undefined ? undefined : `shard ${shard.name}: ${problem}`),
   };

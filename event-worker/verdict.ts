@@ -1,27 +1,29 @@
 import type { Event } from '../core/event.ts';
+import {
+  AGENT_RULES,
+  MACHINE_SIGNALS,
+  type MachineSignal,
+  PREFETCH_PURPOSE,
+  SCANNER_NETWORKS,
+  type Signal,
+  type Verdict,
+} from '../core/rules.ts';
 
-// Person or machine, as far as one hit alone can tell. Nothing here ever changes what a recipient gets.
+// Person or machine, as far as one hit alone can tell; bursts are found by the judge, which sees all clicks of a recipient.
 
-/** Counts up with every change below, and is kept with each event. */
-export const RULES_VERSION = 1;
-
-/** In order: the first that fires names the verdict, all that fire are kept. */
-export const SIGNALS = ['head', 'prefetch', 'bot-ua'] as const;
-export type Signal = (typeof SIGNALS)[number];
-export type Verdict = 'human' | Signal;
-
-// Sec-Purpose: https://wicg.github.io/nav-speculation/prefetch.html; Purpose, X-Purpose and X-Moz are its predecessors.
-const PREFETCH = /prefetch|prerender|preview/i;
-
-/** Every sign of a machine in one hit. `bot`: the user agent names one (package isbot), or there is none. */
-export function signalsOf(event: Pick<Event, 'head' | 'purpose'>, bot: boolean): Signal[] {
-  const signals: Signal[] = [];
-  if (event.head) signals.push('head');
-  if (event.purpose !== '' && PREFETCH.test(event.purpose)) signals.push('prefetch');
-  if (bot) signals.push('bot-ua');
-  return signals;
+/** Every sign in one hit, in the order of their weight. `bot`: the user agent names one (package isbot), or there is none. */
+export function signalsOf(event: Pick<Event, 'kind' | 'head' | 'purpose' | 'ua' | 'net'>, bot: boolean): Signal[] {
+  const found = new Set<Signal>();
+  if (event.head) found.add('head');
+  if (event.purpose !== '' && PREFETCH_PURPOSE.test(event.purpose)) found.add('prefetch');
+  if (event.net !== null && SCANNER_NETWORKS.has(event.net)) found.add('scanner-net');
+  const known = AGENT_RULES.find(({ kind, userAgent }) => kind === event.kind && userAgent.test(event.ua));
+  if (known) found.add(known.signal);
+  else if (bot) found.add('bot-ua');
+  if (found.size < 2) return [...found];
+  return [...MACHINE_SIGNALS, 'proxied' as const].filter((signal) => found.has(signal));
 }
 
 export function verdictOf(signals: readonly Signal[]): Verdict {
-  return signals[0] ?? 'human';
+  return signals.find((signal): signal is MachineSignal => signal !== 'proxied') ?? 'human';
 }

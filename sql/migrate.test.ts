@@ -7,7 +7,7 @@ import { evenShards, parseShards, shardUrl } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { freePort } from '../stack/ports.ts';
 import { OWNER, startPostgres } from '../stack/postgres.ts';
-import { createDatabases, type Databases, describeDatabases } from '../test/support/databases.ts';
+import { createDatabases, type Databases, describeDatabases, MARK_ALL } from '../test/support/databases.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 
@@ -126,6 +126,7 @@ describe('migrate', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
        VALUES (now(), 0, gen_random_uuid(), gen_random_uuid(), 1, 1, 1, 1, 1, 'click', 'human')`,
     );
+    await databases.query('a', MARK_ALL);
     const analyst = await connectTo(databases.roleUrls.analyst);
     expect((await analyst.query('SELECT hits FROM analytics.campaign_totals')).rows).toEqual([{ hits: 1 }]);
     for (const role of ['backend', 'author', 'analyst'] as const)
@@ -249,6 +250,8 @@ describe('rights', () => {
           'UPDATE shard.skipped SET lines = lines + 1',
           `INSERT INTO shard.user_agent VALUES (1, '', '', '', '')`,
           `INSERT INTO shard.dead_letter (gen, off, reason, length, hash) VALUES (gen_random_uuid(), 1, 'torn', 1, '')`,
+          `INSERT INTO shard.mark VALUES (now(), 1, 1, 1, 'click', 'human')`,
+          `SELECT shard.judge(1, 1, '1 second', 3)`,
           'SELECT shard.ensure_month(now())',
         ],
         mayNot: [
@@ -261,6 +264,10 @@ describe('rights', () => {
           'TRUNCATE shard.ledger',
           'DELETE FROM shard.skipped',
           'UPDATE shard.user_agent SET client = $$x$$',
+          'DELETE FROM shard.mark',
+          'SELECT * FROM shard.activity',
+          'UPDATE shard.activity_15m SET hits = 0',
+          `SELECT shard.tell('{1}', '{true}', '{false}')`,
           'DELETE FROM shard.dead_letter',
           'UPDATE shard.identity SET name = $$b$$',
           'SELECT * FROM shard_analytics.events',
@@ -306,11 +313,11 @@ describe('rights', () => {
       },
       {
         where: 'a',
-        may: [
-          'INSERT INTO shard.recipient (recipient_id, is_test) VALUES (1, true) ON CONFLICT (recipient_id) DO UPDATE SET is_test = true',
-        ],
+        may: [`SELECT shard.tell('{1}', '{true}', '{false}')`, 'SELECT * FROM shard.recipient'],
         mayNot: [
           'DELETE FROM shard.recipient',
+          'INSERT INTO shard.recipient (recipient_id, is_test) VALUES (1, true)',
+          `SELECT shard.judge(1, 1, '1 second', 3)`,
           'SELECT * FROM shard.event',
           'SELECT * FROM shard.counted',
           'SELECT * FROM shard.ledger',
@@ -440,6 +447,7 @@ describe('analytics over two shards', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, link_version, rules, kind, verdict)
        SELECT '2026-03-01T12:00:00Z', 5000 + n, '${gens.g}', gen_random_uuid(), 0, 1, n % 2 + 1, 8, 1, 1, 'click', 'human' FROM generate_series(1, 10) n`,
     );
+    for (const shard of ['a', 'b']) await databases.query(shard, MARK_ALL);
     await databases.query('a', `INSERT INTO shard.user_agent VALUES (7, 'Firefox', '140', 'Linux', 'desktop')`);
     await databases.query(
       'a',

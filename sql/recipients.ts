@@ -28,18 +28,22 @@ export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ow
        WHERE greatest($1, (SELECT max(id) FROM catalog.recipient)) > (SELECT last_value FROM catalog.recipient_id_seq)`,
       [highest],
     );
-    const { rows } = await catalog.query<{ id: string; is_test: boolean; forgotten: boolean }>(
+    const { rows } = await catalog.query<{ id: string | number; is_test: boolean; forgotten: boolean }>(
       `SELECT id, is_test, forgotten_at IS NOT NULL AS forgotten FROM catalog.recipient WHERE forgotten_at IS NOT NULL
        UNION SELECT id, is_test, forgotten_at IS NOT NULL FROM catalog.recipient WHERE is_test`,
     );
     const ids = rows.map(({ id }) => id);
     for (const client of clients) {
-      await client.query('UPDATE shard.recipient SET is_test = false WHERE is_test AND recipient_id <> ALL ($1::bigint[])', [ids]);
-      await client.query(
-        `INSERT INTO shard.recipient (recipient_id, is_test, forgotten) SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::boolean[])
-         ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = excluded.forgotten`,
-        [ids, rows.map((row) => row.is_test), rows.map((row) => row.forgotten)],
+      const cleared = await client.query<{ id: string | number }>(
+        'SELECT recipient_id AS id FROM shard.recipient WHERE is_test AND recipient_id <> ALL ($1::bigint[])',
+        [ids],
       );
+      const all = [...rows, ...cleared.rows.map(({ id }) => ({ id, is_test: false, forgotten: false }))];
+      await client.query('SELECT shard.tell($1, $2, $3)', [
+        all.map(({ id }) => id),
+        all.map((row) => row.is_test),
+        all.map((row) => row.forgotten),
+      ]);
     }
   } finally {
     for (const client of clients) await client.end();

@@ -86,11 +86,11 @@ export async function tellShards(db: Database, shards: ShardMap, authorUrl: stri
   for (const shard of shards.list) {
     const pool = createPool(shardUrl(shard, authorUrl), { max: 1, name: 'cli' });
     try {
-      await pool.query(
-        `INSERT INTO shard.recipient (recipient_id, is_test, forgotten) SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::boolean[])
-         ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = recipient.forgotten OR excluded.forgotten`,
-        [rows.map(({ id }) => id), rows.map((row) => row.is_test), rows.map((row) => row.forgotten)],
-      );
+      await pool.query('SELECT shard.tell($1, $2, $3)', [
+        rows.map(({ id }) => id),
+        rows.map((row) => row.is_test),
+        rows.map((row) => row.forgotten),
+      ]);
     } catch (error) {
       const { code, message } = explainDatabaseError(error);
       throw new ClickledgerError(

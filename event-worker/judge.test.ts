@@ -1,0 +1,166 @@
+import { env } from 'node:process';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createPool, type Pool } from '../core/postgres.ts';
+import { BURST } from '../core/rules.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { judgeOnce } from './judge.ts';
+
+// Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
+
+const START = Date.UTC(2026, 4, 1, 12);
+const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.recipient';
+
+interface Happened {
+  afterMs: number;
+  recipient: number;
+  link: number;
+  kind: 'click' | 'open';
+  bot: boolean;
+}
+
+type Step = { commit: Happened[] } | { judge: number; abort: boolean } | { test: number; is: boolean };
+
+const happened = fc.record({
+  // Close enough for bursts, and now and then on their very edge.
+  afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, 900_000 - 1, 900_000)),
+  recipient: fc.nat(3),
+  link: fc.integer({ min: 1, max: 5 }),
+  kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
+  bot: fc.boolean(),
+});
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ commit: fc.array(happened, { minLength: 1, maxLength: 12 }) }) },
+  { weight: 3, arbitrary: fc.record({ judge: fc.constantFrom(1, 3, 1000), abort: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ test: fc.integer({ min: 1, max: 3 }), is: fc.boolean() }) },
+);
+
+let databases: Databases;
+let pool: Pool;
+let owner: Pool;
+let off = 0;
+
+beforeAll(async () => {
+  databases = await createDatabases(1);
+  pool = createPool(databases.shardUrlAs('a', 'worker'), { max: 4, name: 'test' });
+  owner = createPool(databases.shardUrlAs('a', 'owner'), { max: 2, name: 'test' });
+  return () => Promise.all([pool.end(), owner.end()]);
+});
+
+/** As a worker commits: events and their marks in one transaction. */
+async function commit(events: readonly Happened[]): Promise<void> {
+  const columns = [
+    events.map(({ afterMs }) => new Date(START + afterMs)),
+    events.map(() => off++),
+    events.map(({ recipient }) => recipient),
+    events.map(({ link }) => link),
+    events.map(({ kind }) => kind),
+    events.map(({ bot }) => (bot ? 'bot-ua' : 'human')),
+  ];
+  await owner.query(
+    `WITH hit AS (SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::shard.kind[], $6::shard.verdict[]) AS t (at, off, recipient, link, kind, verdict)),
+          kept AS (INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, signals)
+                   SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, 1 + link % 2, 0, 2, kind, verdict, CASE verdict WHEN 'human' THEN NULL ELSE ARRAY[verdict::text] END FROM hit)
+     INSERT INTO shard.mark SELECT at, recipient, link, 1 + link % 2, kind, verdict FROM hit`,
+    columns,
+  );
+}
+
+/** A judge whose transaction does not come to its end. */
+async function abortedJudge(most: number): Promise<void> {
+  const client = await pool.connect();
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+  await client.query(`SELECT shard.judge($1, 2, '1 second', 3)`, [most]);
+  await client.query('ROLLBACK');
+  client.release();
+}
+
+async function take(one: Step): Promise<void> {
+  if ('commit' in one) await commit(one.commit);
+  else if ('test' in one) await owner.query('SELECT shard.tell($1, $2, $3)', [[one.test], [one.is], [false]]);
+  else if (one.abort) await abortedJudge(one.judge);
+  // Two at once: one of them does the work. It may also lose against one that has just ended.
+  else await Promise.allSettled([judgeOnce(pool, one.judge), judgeOnce(pool, one.judge)]);
+}
+
+const rowsOf = async (sql: string): Promise<unknown[]> => (await owner.query(sql)).rows;
+const COUNTED = `shard.event e WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = e.recipient_id)`;
+
+/** The views, which add what waits to the rollups, are at any moment what the events say. */
+async function expectViewsRight(): Promise<void> {
+  expect(
+    await rowsOf('SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard_analytics.activity_15m ORDER BY 1, 2, 3, 4, 5'),
+  ).toEqual(
+    await rowsOf(
+      `SELECT campaign_id, link_id, to_timestamp(floor(extract(epoch FROM at) / 900) * 900) AS quarter, kind::text, verdict::text, count(*) AS hits
+       FROM ${COUNTED} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5`,
+    ),
+  );
+  expect(
+    await rowsOf(
+      'SELECT campaign_id, link_id, recipient_id, kind, first_at, last_at, human_hits, machine_hits FROM shard_analytics.activity ORDER BY 1, 2, 3, 4',
+    ),
+  ).toEqual(
+    await rowsOf(
+      `SELECT campaign_id, link_id, recipient_id, kind::text, min(at) AS first_at, max(at) AS last_at,
+              count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
+       FROM ${COUNTED} AND recipient_id <> 0 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`,
+    ),
+  );
+  expect(
+    await rowsOf(
+      'SELECT campaign_id, kind, hits, human_hits, recipients, human_recipients FROM shard_analytics.campaign_totals ORDER BY 1, 2',
+    ),
+  ).toEqual(
+    await rowsOf(
+      `SELECT campaign_id, kind::text, count(*) AS hits, count(*) FILTER (WHERE verdict = 'human') AS human_hits,
+              count(DISTINCT nullif(recipient_id, 0)) AS recipients, count(DISTINCT nullif(recipient_id, 0)) FILTER (WHERE verdict = 'human') AS human_recipients
+       FROM ${COUNTED} GROUP BY 1, 2 ORDER BY 1, 2`,
+    ),
+  );
+}
+
+/** By trying every click as the first of a burst. */
+function burstsIn(steps: readonly Step[]): Map<string, number> {
+  const clicks = steps
+    .flatMap((one) => ('commit' in one ? one.commit : []))
+    .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0);
+  const verdicts = new Map<string, number>();
+  for (const click of clicks) {
+    const inBurst = clicks.some((begin) => {
+      const within = (other: Happened) =>
+        other.recipient === click.recipient && other.afterMs >= begin.afterMs && other.afterMs <= begin.afterMs + BURST.spanMs;
+      return (
+        begin.recipient === click.recipient &&
+        within(click) &&
+        new Set(clicks.filter(within).map(({ link }) => link)).size >= BURST.differentLinks
+      );
+    });
+    const verdict = click.bot ? 'bot-ua' : inBurst ? 'burst' : 'human';
+    const key = `${click.recipient} ${click.link} ${verdict}`;
+    verdicts.set(key, (verdicts.get(key) ?? 0) + 1);
+  }
+  return verdicts;
+}
+
+describe('the judge', () => {
+  test('keeps every rollup equal to a recount, whatever the order of commits, judges and test marks', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
+        await owner.query(`TRUNCATE ${TABLES}`);
+        for (const one of steps) {
+          await take(one);
+          await expectViewsRight();
+        }
+        while (((await judgeOnce(pool)) ?? 1) > 0);
+        await expectViewsRight();
+        expect(await rowsOf('SELECT FROM shard.mark')).toEqual([]);
+        const judged = await owner.query<{ key: string; n: number }>(
+          `SELECT recipient_id || ' ' || link_id || ' ' || verdict AS key, count(*) AS n FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 GROUP BY 1`,
+        );
+        expect(new Map(judged.rows.map(({ key, n }) => [key, n]))).toEqual(burstsIn(steps));
+      }),
+      { numRuns: 40 * Number(env['FUZZ'] ?? 1) },
+    );
+  }, 300_000);
+});

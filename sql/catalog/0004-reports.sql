@@ -1,0 +1,76 @@
+-- The views that reports ask, over all shards; see the shards' 0007-reports.
+CREATE TABLE fleet.link_totals (
+  shard text, campaign_id bigint, link_id bigint, kind text, hits bigint, human_hits bigint, recipients bigint, human_recipients bigint
+) PARTITION BY LIST (shard);
+CREATE TABLE fleet.visitors (
+  shard text, campaign_id bigint, link_id bigint, day date, kind text, visitors bigint, human_visitors bigint
+) PARTITION BY LIST (shard);
+CREATE TABLE fleet.passed_on (shard text, campaign_id bigint, link_id bigint, recipient_id bigint, day date, visitors bigint) PARTITION BY LIST (shard);
+CREATE TABLE fleet.first_human (shard text, campaign_id bigint, recipient_id bigint, kind text, first_human_at timestamptz) PARTITION BY LIST (shard);
+CREATE TABLE fleet.facets (
+  shard text, campaign_id bigint, kind text, facet text, value text, hits bigint, human_hits bigint, recipients bigint, human_recipients bigint
+) PARTITION BY LIST (shard);
+
+-- All events of a recipient, and all of a shared link, are on one shard: counts of people and of visitors add up exactly.
+CREATE VIEW analytics.link_totals AS
+  SELECT campaign_id, link_id, kind, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits, sum(recipients)::bigint AS recipients,
+         sum(human_recipients)::bigint AS human_recipients
+  FROM fleet.link_totals GROUP BY campaign_id, link_id, kind;
+COMMENT ON VIEW analytics.link_totals IS 'A link in numbers.';
+COMMENT ON COLUMN analytics.link_totals.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.link_totals.link_id IS 'The link; the campaign''s pixel for opens.';
+COMMENT ON COLUMN analytics.link_totals.kind IS 'click or open.';
+COMMENT ON COLUMN analytics.link_totals.hits IS 'All hits.';
+COMMENT ON COLUMN analytics.link_totals.human_hits IS 'Hits judged human.';
+COMMENT ON COLUMN analytics.link_totals.recipients IS 'Different recipients with any hit.';
+COMMENT ON COLUMN analytics.link_totals.human_recipients IS 'Different recipients with a hit judged human.';
+
+CREATE VIEW analytics.visitors AS SELECT campaign_id, link_id, day, kind, visitors, human_visitors FROM fleet.visitors;
+COMMENT ON VIEW analytics.visitors IS 'Visitors of shared links by day (UTC). A visitor is an address and a browser on one day, so days do not add up to people.';
+COMMENT ON COLUMN analytics.visitors.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.visitors.link_id IS 'The link.';
+COMMENT ON COLUMN analytics.visitors.day IS 'The day, in UTC.';
+COMMENT ON COLUMN analytics.visitors.kind IS 'click or open.';
+COMMENT ON COLUMN analytics.visitors.visitors IS 'Different visitors.';
+COMMENT ON COLUMN analytics.visitors.human_visitors IS 'Those with a hit judged human.';
+
+CREATE VIEW analytics.passed_on AS SELECT campaign_id, link_id, recipient_id, day, visitors FROM fleet.passed_on;
+COMMENT ON VIEW analytics.passed_on IS 'Links of one recipient that more than one visitor clicked on one day (UTC): passed on, or read on several devices.';
+COMMENT ON COLUMN analytics.passed_on.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.passed_on.link_id IS 'The link.';
+COMMENT ON COLUMN analytics.passed_on.recipient_id IS 'Whose link it is.';
+COMMENT ON COLUMN analytics.passed_on.day IS 'The day, in UTC.';
+COMMENT ON COLUMN analytics.passed_on.visitors IS 'Different visitors whose clicks were judged human.';
+
+CREATE VIEW analytics.first_human AS SELECT campaign_id, recipient_id, kind, first_human_at FROM fleet.first_human;
+COMMENT ON VIEW analytics.first_human IS 'When each recipient first clicked or opened, as far as judged human.';
+COMMENT ON COLUMN analytics.first_human.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.first_human.recipient_id IS 'The recipient.';
+COMMENT ON COLUMN analytics.first_human.kind IS 'click or open.';
+COMMENT ON COLUMN analytics.first_human.first_human_at IS 'The first hit judged human.';
+
+CREATE VIEW analytics.facets AS
+  SELECT campaign_id, kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits, sum(recipients)::bigint AS recipients,
+         sum(human_recipients)::bigint AS human_recipients
+  FROM fleet.facets GROUP BY campaign_id, kind, facet, value;
+COMMENT ON VIEW analytics.facets IS 'A campaign by one property of its hits. Ask for one facet at a time.';
+COMMENT ON COLUMN analytics.facets.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.facets.kind IS 'click or open.';
+COMMENT ON COLUMN analytics.facets.facet IS 'country, referrer, network, verdict, client, system or device.';
+COMMENT ON COLUMN analytics.facets.value IS 'Its value; null where it is not known.';
+COMMENT ON COLUMN analytics.facets.hits IS 'All hits.';
+COMMENT ON COLUMN analytics.facets.human_hits IS 'Hits judged human.';
+COMMENT ON COLUMN analytics.facets.recipients IS 'Different recipients with any such hit.';
+COMMENT ON COLUMN analytics.facets.human_recipients IS 'Different recipients with such a hit judged human.';
+
+CREATE VIEW analytics.mailings AS
+  SELECT m.campaign_id, m.recipient_id, m.prepared_at FROM catalog.mailing m JOIN catalog.recipient r ON r.id = m.recipient_id WHERE NOT r.is_test;
+COMMENT ON VIEW analytics.mailings IS 'For whom mail was prepared; test recipients are left out.';
+COMMENT ON COLUMN analytics.mailings.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.mailings.recipient_id IS 'The recipient.';
+COMMENT ON COLUMN analytics.mailings.prepared_at IS 'When it was first prepared.';
+
+COMMENT ON COLUMN analytics.events.verdict IS 'human, or why not: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst.';
+COMMENT ON COLUMN analytics.events.signals IS 'Every sign that was found, not only the one that decided; proxied is no sign of a machine.';
+
+GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.facets, analytics.mailings TO clickledger_analyst;

@@ -1,0 +1,167 @@
+-- Counts that are kept up, so that reports need not read events.
+--
+-- The transaction that commits events appends marks, one an event. One judge at a time takes marks away, adds them to the rollups, and looks
+-- at the clicks of each recipient around them again: what turns out to be part of a burst is moved in the rollups by the difference. So
+-- rollup + marks is at any moment the sum over all events, and that is what the views show.
+
+-- No key and no index: appending must not wait for anybody.
+CREATE TABLE shard.mark (
+  at           timestamptz NOT NULL,
+  recipient_id bigint NOT NULL,
+  link_id      bigint NOT NULL,
+  campaign_id  bigint NOT NULL,
+  kind         shard.kind NOT NULL,
+  verdict      shard.verdict NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100000, autovacuum_vacuum_insert_threshold = -1);
+
+-- Without what test recipients did.
+CREATE TABLE shard.activity_15m (
+  campaign_id bigint NOT NULL,
+  link_id     bigint NOT NULL,
+  quarter     timestamptz NOT NULL,
+  kind        shard.kind NOT NULL,
+  verdict     shard.verdict NOT NULL,
+  hits        bigint NOT NULL,
+  PRIMARY KEY (campaign_id, quarter, link_id, kind, verdict)
+);
+
+-- What each recipient did with each link, test recipients too.
+CREATE TABLE shard.activity (
+  campaign_id    bigint NOT NULL,
+  recipient_id   bigint NOT NULL,
+  link_id        bigint NOT NULL,
+  kind           shard.kind NOT NULL,
+  human_hits     bigint NOT NULL,
+  machine_hits   bigint NOT NULL,
+  first_at       timestamptz NOT NULL,
+  last_at        timestamptz NOT NULL,
+  first_human_at timestamptz,
+  last_human_at  timestamptz,
+  PRIMARY KEY (campaign_id, kind, recipient_id, link_id)
+) WITH (fillfactor = 80);
+
+-- Events from before there were rollups.
+INSERT INTO shard.mark SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event;
+
+CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
+
+-- Takes up to `most` marks and gives how many; null while another judge is at work. A click is part of a burst when its recipient clicked
+-- `links` different links within `span`. To be called in a REPEATABLE READ transaction: all of it must see the same events.
+CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  number_taken bigint;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN NULL; END IF;
+  WITH taken AS MATERIALIZED (
+    DELETE FROM shard.mark WHERE ctid = ANY (ARRAY(SELECT ctid FROM shard.mark LIMIT most)) RETURNING *
+  ),
+  -- Whose clicks may be bursts now, and around when. A burst reaches `span` from its first click, so a new click can change what is
+  -- within `span` of it, and that depends on what is within twice as much.
+  touched AS (
+    SELECT recipient_id, min(at) AS first_at, max(at) AS last_at FROM taken WHERE kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id
+  ),
+  click AS MATERIALIZED (
+    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.verdict = 'human' AS is_human
+    FROM touched t JOIN shard.event e ON e.recipient_id = t.recipient_id AND e.at BETWEEN t.first_at - 2 * span AND t.last_at + 2 * span
+    WHERE e.kind = 'click'
+  ),
+  burst AS (
+    SELECT DISTINCT begin.recipient_id, begin.at
+    FROM click begin JOIN click other ON other.recipient_id = begin.recipient_id AND other.at BETWEEN begin.at AND begin.at + span
+    GROUP BY begin.part, begin.place, begin.recipient_id, begin.at HAVING count(DISTINCT other.link_id) >= links
+  ),
+  changed AS (
+    UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
+    FROM (SELECT DISTINCT c.part, c.place FROM click c JOIN burst b ON b.recipient_id = c.recipient_id AND c.at BETWEEN b.at AND b.at + span WHERE c.is_human) found
+    WHERE e.tableoid = found.part AND e.ctid = found.place
+    RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind
+  ),
+  delta AS MATERIALIZED (
+    SELECT at, recipient_id, link_id, campaign_id, kind, verdict, 1 AS hits FROM taken
+    UNION ALL SELECT at, recipient_id, link_id, campaign_id, kind, 'human', -1 FROM changed
+    UNION ALL SELECT at, recipient_id, link_id, campaign_id, kind, 'burst', 1 FROM changed
+  ),
+  quarters AS (
+    INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
+    SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(hits) FROM delta
+    WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = delta.recipient_id)
+    GROUP BY campaign_id, link_id, shard.quarter_of(at), kind, verdict HAVING sum(hits) <> 0
+    ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
+  ),
+  people AS (
+    INSERT INTO shard.activity AS known (campaign_id, recipient_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
+    SELECT campaign_id, recipient_id, link_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0),
+           coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0), min(at), max(at)
+    FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind
+    ON CONFLICT (campaign_id, kind, recipient_id, link_id) DO UPDATE SET
+      human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits,
+      first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at)
+  )
+  SELECT count(*) INTO number_taken FROM taken;
+  RETURN number_taken;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
+
+-- Says of people what catalog and shards have to agree on. Who becomes a test recipient is taken out of the quarters by what the events of
+-- the months kept say, and put back when the mark is taken away.
+CREATE FUNCTION shard.tell(ids bigint[], tests boolean[], tombstones boolean[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  -- The judge must not be half-way through with the same people. It never waits for anybody, so neither do we for long.
+  PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
+  WITH said AS (SELECT * FROM unnest(ids, tests, tombstones) AS t (recipient_id, is_test, forgotten)),
+  turned AS (
+    SELECT said.recipient_id, CASE WHEN said.is_test THEN -1 ELSE 1 END AS sign
+    FROM said LEFT JOIN shard.recipient known USING (recipient_id) WHERE said.is_test <> coalesce(known.is_test, false)
+  ),
+  -- Whatever the judge has taken: all events, less the marks that wait.
+  taken AS (
+    SELECT e.campaign_id, e.link_id, shard.quarter_of(e.at) AS quarter, e.kind, e.verdict, t.sign AS hits
+    FROM turned t JOIN shard.event e USING (recipient_id)
+    UNION ALL
+    SELECT m.campaign_id, m.link_id, shard.quarter_of(m.at), m.kind, m.verdict, -t.sign FROM turned t JOIN shard.mark m USING (recipient_id)
+  ),
+  quarters AS (
+    INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
+    SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits) FROM taken GROUP BY 1, 2, 3, 4, 5 HAVING sum(hits) <> 0
+    ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
+  )
+  INSERT INTO shard.recipient AS known (recipient_id, is_test, forgotten) SELECT * FROM said
+  ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = known.forgotten OR excluded.forgotten;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.tell FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.tell TO clickledger_author;
+REVOKE INSERT, UPDATE ON shard.recipient FROM clickledger_author;
+
+GRANT INSERT ON shard.mark TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.judge TO clickledger_worker;
+
+CREATE VIEW shard.counted_mark AS
+  SELECT * FROM shard.mark WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = mark.recipient_id);
+
+CREATE OR REPLACE VIEW shard_analytics.activity_15m AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, quarter, kind::text AS kind, verdict::text AS verdict, sum(hits)::bigint AS hits
+  FROM (SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard.activity_15m
+        UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.counted_mark) AS both_of_them
+  GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
+
+-- One row for each recipient, link and kind.
+CREATE OR REPLACE VIEW shard_analytics.activity AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, kind::text AS kind, min(first_at) AS first_at, max(last_at) AS last_at,
+         sum(human_hits)::bigint AS human_hits, sum(machine_hits)::bigint AS machine_hits
+  FROM (SELECT campaign_id, link_id, recipient_id, kind, first_at, last_at, human_hits, machine_hits FROM shard.activity a
+        WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = a.recipient_id)
+        UNION ALL SELECT campaign_id, link_id, recipient_id, kind, at, at, (verdict = 'human')::int, (verdict <> 'human')::int
+        FROM shard.counted_mark WHERE recipient_id <> 0) AS both_of_them
+  GROUP BY campaign_id, link_id, recipient_id, kind;
+
+-- Hits from the quarters, which have the shared links too; people from what each did.
+CREATE OR REPLACE VIEW shard_analytics.campaign_totals AS
+  SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
+         coalesce(p.human_recipients, 0) AS human_recipients
+  FROM (SELECT campaign_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
+        FROM shard_analytics.activity_15m GROUP BY campaign_id, kind) h
+  LEFT JOIN (SELECT campaign_id, kind, count(DISTINCT recipient_id) AS recipients, count(DISTINCT recipient_id) FILTER (WHERE human_hits > 0) AS human_recipients
+             FROM shard_analytics.activity GROUP BY campaign_id, kind) p USING (campaign_id, kind);

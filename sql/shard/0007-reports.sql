@@ -1,0 +1,45 @@
+-- What reports ask of a shard, counted here. Those below "raw events" read events and reach as far back as the months that are kept.
+CREATE VIEW shard_analytics.link_totals AS
+  SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.link_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
+         coalesce(p.human_recipients, 0) AS human_recipients
+  FROM (SELECT campaign_id, link_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
+        FROM shard_analytics.activity_15m GROUP BY campaign_id, link_id, kind) h
+  LEFT JOIN (SELECT campaign_id, link_id, kind, count(*) AS recipients, count(*) FILTER (WHERE human_hits > 0) AS human_recipients
+             FROM shard_analytics.activity GROUP BY campaign_id, link_id, kind) p USING (campaign_id, link_id, kind);
+
+-- Raw events.
+
+-- Visitors of shared links: they have no recipient, and a visitor is only known for one day.
+CREATE VIEW shard_analytics.visitors AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, (at AT TIME ZONE 'UTC')::date AS day, kind::text AS kind,
+         count(DISTINCT visitor) AS visitors, count(DISTINCT visitor) FILTER (WHERE verdict = 'human') AS human_visitors
+  FROM shard.counted WHERE recipient_id = 0 GROUP BY campaign_id, link_id, day, kind;
+
+-- Of one recipient's link on one day: more than one visitor means that it was passed on, or that its reader has more than one device.
+CREATE VIEW shard_analytics.passed_on AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, (at AT TIME ZONE 'UTC')::date AS day, count(DISTINCT visitor) AS visitors
+  FROM shard.counted WHERE recipient_id <> 0 AND kind = 'click' AND verdict = 'human' GROUP BY campaign_id, link_id, recipient_id, day HAVING count(DISTINCT visitor) > 1;
+
+CREATE VIEW shard_analytics.first_human AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, kind::text AS kind, min(at) AS first_human_at
+  FROM shard.counted WHERE recipient_id <> 0 AND verdict = 'human' GROUP BY campaign_id, recipient_id, kind;
+
+-- Whoever asks for one facet reads only its branch.
+CREATE VIEW shard.faceted AS
+  SELECT campaign_id, recipient_id, kind, verdict, 'country' AS facet, country AS value FROM shard.counted
+  UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'referrer', referrer FROM shard.counted
+  UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'network', net FROM shard.counted
+  UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'verdict', verdict::text FROM shard.counted
+  UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'client', client FROM shard.counted JOIN shard.user_agent ON user_agent.id = agent_id
+  UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'system', system FROM shard.counted JOIN shard.user_agent ON user_agent.id = agent_id
+  UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'device', device FROM shard.counted JOIN shard.user_agent ON user_agent.id = agent_id;
+
+-- By recipient first: counting different ones in one go would sort all events.
+CREATE VIEW shard_analytics.facets AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
+         count(*) FILTER (WHERE recipient_id <> 0) AS recipients, count(*) FILTER (WHERE recipient_id <> 0 AND human_hits > 0) AS human_recipients
+  FROM (SELECT campaign_id, kind, facet, value, recipient_id, count(*) AS hits, count(*) FILTER (WHERE verdict = 'human') AS human_hits
+        FROM shard.faceted GROUP BY campaign_id, kind, facet, value, recipient_id) AS each
+  GROUP BY campaign_id, kind, facet, value;
+
+GRANT SELECT ON shard_analytics.link_totals, shard_analytics.visitors, shard_analytics.passed_on, shard_analytics.first_human, shard_analytics.facets TO clickledger_analyst;
