@@ -9,7 +9,7 @@ import { judgeOnce } from './judge.ts';
 // Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.recipient';
+const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.recipient';
 
 interface Happened {
   afterMs: number;

@@ -126,7 +126,7 @@ describe('migrate', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
        VALUES (now(), 0, gen_random_uuid(), gen_random_uuid(), 1, 1, 1, 1, 1, 'click', 'human')`,
     );
-    await databases.query('a', MARK_ALL);
+    await databases.query('catalog', MARK_ALL);
     const analyst = await connectTo(databases.roleUrls.analyst);
     expect((await analyst.query('SELECT hits FROM analytics.campaign_totals')).rows).toEqual([{ hits: 1 }]);
     for (const role of ['backend', 'author', 'analyst'] as const)

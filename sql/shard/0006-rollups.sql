@@ -40,6 +40,16 @@ CREATE TABLE shard.activity (
   PRIMARY KEY (campaign_id, kind, recipient_id, link_id)
 ) WITH (fillfactor = 80);
 
+-- What each recipient did in each campaign: how many people there are is asked more often than anything else.
+CREATE TABLE shard.reach (
+  campaign_id  bigint NOT NULL,
+  recipient_id bigint NOT NULL,
+  kind         shard.kind NOT NULL,
+  human_hits   bigint NOT NULL,
+  machine_hits bigint NOT NULL,
+  PRIMARY KEY (campaign_id, kind, recipient_id)
+) WITH (fillfactor = 80);
+
 -- Events from before there were rollups.
 INSERT INTO shard.mark SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event;
 
@@ -90,7 +100,14 @@ BEGIN
     GROUP BY campaign_id, link_id, shard.quarter_of(at), kind, verdict HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
   ),
-  people AS (
+  reached AS (
+    INSERT INTO shard.reach AS known (campaign_id, recipient_id, kind, human_hits, machine_hits)
+    SELECT campaign_id, recipient_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0), coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0)
+    FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, kind
+    ON CONFLICT (campaign_id, kind, recipient_id) DO UPDATE SET
+      human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits
+  ),
+  done AS (
     INSERT INTO shard.activity AS known (campaign_id, recipient_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
     SELECT campaign_id, recipient_id, link_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0),
            coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0), min(at), max(at)
@@ -147,21 +164,40 @@ CREATE OR REPLACE VIEW shard_analytics.activity_15m AS
         UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.counted_mark) AS both_of_them
   GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
 
--- One row for each recipient, link and kind.
-CREATE OR REPLACE VIEW shard_analytics.activity AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, kind::text AS kind, min(first_at) AS first_at, max(last_at) AS last_at,
-         sum(human_hits)::bigint AS human_hits, sum(machine_hits)::bigint AS machine_hits
-  FROM (SELECT campaign_id, link_id, recipient_id, kind, first_at, last_at, human_hits, machine_hits FROM shard.activity a
-        WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = a.recipient_id)
-        UNION ALL SELECT campaign_id, link_id, recipient_id, kind, at, at, (verdict = 'human')::int, (verdict <> 'human')::int
-        FROM shard.counted_mark WHERE recipient_id <> 0) AS both_of_them
-  GROUP BY campaign_id, link_id, recipient_id, kind;
+-- One row for each recipient, link and kind. What waits is little: it is looked up for every row of the rollup, instead of grouping both.
+CREATE VIEW shard.waiting AS
+  SELECT campaign_id, recipient_id, link_id, kind, min(at) AS first_at, max(at) AS last_at,
+         count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
+  FROM shard.counted_mark WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind;
 
--- Hits from the quarters, which have the shared links too; people from what each did.
+CREATE OR REPLACE VIEW shard_analytics.activity AS
+  SELECT (SELECT name FROM shard.identity) AS shard, a.campaign_id, a.link_id, a.recipient_id, a.kind::text AS kind,
+         least(a.first_at, w.first_at) AS first_at, greatest(a.last_at, w.last_at) AS last_at,
+         a.human_hits + coalesce(w.human_hits, 0) AS human_hits, a.machine_hits + coalesce(w.machine_hits, 0) AS machine_hits
+  FROM shard.activity a LEFT JOIN shard.waiting w USING (campaign_id, recipient_id, link_id, kind)
+  WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = a.recipient_id)
+  UNION ALL
+  SELECT (SELECT name FROM shard.identity), w.campaign_id, w.link_id, w.recipient_id, w.kind::text, w.first_at, w.last_at, w.human_hits, w.machine_hits
+  FROM shard.waiting w
+  WHERE NOT EXISTS (SELECT FROM shard.activity a WHERE (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (w.campaign_id, w.kind, w.recipient_id, w.link_id));
+
+-- The same for a campaign as a whole.
+CREATE VIEW shard.reached AS
+  WITH waiting AS (
+    SELECT campaign_id, recipient_id, kind, sum(human_hits) AS human_hits FROM shard.waiting GROUP BY campaign_id, recipient_id, kind
+  )
+  SELECT r.campaign_id, r.kind, r.recipient_id, r.human_hits + coalesce(w.human_hits, 0) AS human_hits
+  FROM shard.reach r LEFT JOIN waiting w USING (campaign_id, recipient_id, kind)
+  WHERE NOT EXISTS (SELECT FROM shard.recipient t WHERE t.is_test AND t.recipient_id = r.recipient_id)
+  UNION ALL
+  SELECT w.campaign_id, w.kind, w.recipient_id, w.human_hits FROM waiting w
+  WHERE NOT EXISTS (SELECT FROM shard.reach r WHERE (r.campaign_id, r.kind, r.recipient_id) = (w.campaign_id, w.kind, w.recipient_id));
+
+-- Hits from the quarters, which have the shared links too.
 CREATE OR REPLACE VIEW shard_analytics.campaign_totals AS
   SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
          coalesce(p.human_recipients, 0) AS human_recipients
   FROM (SELECT campaign_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
         FROM shard_analytics.activity_15m GROUP BY campaign_id, kind) h
-  LEFT JOIN (SELECT campaign_id, kind, count(DISTINCT recipient_id) AS recipients, count(DISTINCT recipient_id) FILTER (WHERE human_hits > 0) AS human_recipients
-             FROM shard_analytics.activity GROUP BY campaign_id, kind) p USING (campaign_id, kind);
+  LEFT JOIN (SELECT campaign_id, kind::text AS kind, count(*) AS recipients, count(*) FILTER (WHERE human_hits > 0) AS human_recipients
+             FROM shard.reached GROUP BY campaign_id, kind) p USING (campaign_id, kind);
