@@ -8,6 +8,7 @@ import { addLink } from './commands/link.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addPrepare } from './commands/prepare.ts';
 import { addRecipient } from './commands/recipient.ts';
+import { addReclassify } from './commands/reclassify.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
 import { addShard } from './commands/shard.ts';
@@ -40,6 +41,7 @@ for (const add of [
   addLink,
   addRecipient,
   addReport,
+  addReclassify,
   addStatus,
   addWatch,
   addAudit,

@@ -60,6 +60,11 @@ export const SETTINGS = {
     'logs are deleted this long after they were finished and only when fully committed: longer than the age of any backup you would restore',
     '7',
   ),
+  KEEP_EVENTS_MONTHS: setting(
+    whole(0, 1200),
+    'whole months of single hits to keep besides the current one; older months are dropped, their counts stay; 0: all',
+    '0',
+  ),
   POLL_MS: setting(whole(10, 10_000), 'how often the agent looks at the log', '100'),
   MMDB_PATH: setting(text, 'a MaxMind DB file with countries', ''),
   WORKER_SHARDS: setting(

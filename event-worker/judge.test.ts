@@ -2,7 +2,7 @@ import { env } from 'node:process';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { BURST } from '../core/rules.ts';
+import { BURST, MACHINE_SIGNALS } from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { judgeOnce } from './judge.ts';
 
@@ -19,7 +19,11 @@ interface Happened {
   bot: boolean;
 }
 
-type Step = { commit: Happened[] } | { judge: number; abort: boolean } | { test: number; is: boolean };
+type Step =
+  | { commit: Happened[] }
+  | { judge: number; abort: boolean }
+  | { test: number; is: boolean }
+  | { reclassify: number; links: number };
 
 const happened = fc.record({
   // Close enough for bursts, and now and then on their very edge.
@@ -32,6 +36,7 @@ const happened = fc.record({
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ commit: fc.array(happened, { minLength: 1, maxLength: 12 }) }) },
   { weight: 3, arbitrary: fc.record({ judge: fc.constantFrom(1, 3, 1000), abort: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ reclassify: fc.integer({ min: 1, max: 2 }), links: fc.integer({ min: 2, max: 4 }) }) },
   { weight: 1, arbitrary: fc.record({ test: fc.integer({ min: 1, max: 3 }), is: fc.boolean() }) },
 );
 
@@ -61,7 +66,7 @@ async function commit(events: readonly Happened[]): Promise<void> {
     `WITH hit AS (SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::shard.kind[], $6::shard.verdict[]) AS t (at, off, recipient, link, kind, verdict)),
           kept AS (INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, signals)
                    SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, 1 + link % 2, 0, 2, kind, verdict, CASE verdict WHEN 'human' THEN NULL ELSE ARRAY[verdict::text] END FROM hit)
-     INSERT INTO shard.mark SELECT at, recipient, link, 1 + link % 2, kind, verdict FROM hit`,
+     INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient, link, 1 + link % 2, kind, verdict FROM hit`,
     columns,
   );
 }
@@ -75,9 +80,14 @@ async function abortedJudge(most: number): Promise<void> {
   client.release();
 }
 
+async function reclassify(campaign: number, links: number): Promise<void> {
+  await pool.query(`SELECT * FROM shard.reclassify($1, 2, $2, '{}', '1 second', $3, false)`, [campaign, MACHINE_SIGNALS, links]);
+}
+
 async function take(one: Step): Promise<void> {
   if ('commit' in one) await commit(one.commit);
   else if ('test' in one) await owner.query('SELECT shard.tell($1, $2, $3)', [[one.test], [one.is], [false]]);
+  else if ('reclassify' in one) await reclassify(one.reclassify, one.links);
   else if (one.abort) await abortedJudge(one.judge);
   // Two at once: one of them does the work. It may also lose against one that has just ended.
   else await Promise.allSettled([judgeOnce(pool, one.judge), judgeOnce(pool, one.judge)]);
@@ -154,6 +164,11 @@ describe('the judge', () => {
         }
         while (((await judgeOnce(pool)) ?? 1) > 0);
         await expectViewsRight();
+        // Whatever other rules have left behind, the ones of now have the last word.
+        for (const campaign of [1, 2]) await reclassify(campaign, BURST.differentLinks);
+        await expectViewsRight();
+        while (((await judgeOnce(pool)) ?? 1) > 0);
+        await expectViewsRight();
         expect(await rowsOf('SELECT FROM shard.mark')).toEqual([]);
         const judged = await owner.query<{ key: string; n: number }>(
           `SELECT recipient_id || ' ' || link_id || ' ' || verdict AS key, count(*) AS n FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 GROUP BY 1`,
@@ -163,4 +178,26 @@ describe('the judge', () => {
       { numRuns: 40 * Number(env['FUZZ'] ?? 1) },
     );
   }, 300_000);
+});
+
+describe('months that are dropped', () => {
+  const OLD = START - 200 * 86_400_000;
+
+  test('go once the judge has taken all of them, and their counts stay', async () => {
+    await owner.query(`TRUNCATE ${TABLES}`);
+    for (const at of [OLD, START]) await owner.query('SELECT shard.ensure_month($1)', [new Date(at)]);
+    const reader = (atMs: number): Happened => ({ afterMs: atMs - START, recipient: 1, link: 1, kind: 'click', bot: false });
+    const now = Date.now();
+    await commit([reader(OLD), reader(OLD), reader(now)]);
+    const dropped = async () =>
+      (await pool.query<{ month: string }>('SELECT shard.drop_months(1) AS month')).rows.map(({ month }) => month);
+    const counts = () => rowsOf('SELECT link_id, kind, sum(hits) AS hits FROM shard_analytics.activity_15m GROUP BY 1, 2');
+    const before = await counts();
+    expect(await dropped()).toEqual([]);
+    while (((await judgeOnce(pool)) ?? 1) > 0);
+    expect(await dropped()).toContain(`event_${new Date(OLD).toISOString().slice(0, 7).replace('-', '_')}`);
+    expect(await rowsOf('SELECT count(*)::int AS n FROM shard.event')).toEqual([{ n: 1 }]);
+    expect(await counts()).toEqual(before);
+    expect(await dropped()).toEqual([]);
+  });
 });

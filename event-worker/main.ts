@@ -22,6 +22,7 @@ const settings = [
   'SLUG_KEYS',
   'NATS_URL',
   'STREAM_MAX_MIB',
+  'KEEP_EVENTS_MONTHS',
   'ADMIN_HOST',
   'ADMIN_PORT',
   'LOG_LEVEL',
@@ -53,6 +54,7 @@ const workers = served.map((shard) => {
     manager: streams,
     shardsFingerprint: config.SHARDS.fingerprint,
     streamMaxBytes: config.STREAM_MAX_MIB * 1024 * 1024,
+    keepEventsMonths: config.KEEP_EVENTS_MONTHS,
   });
   return { worker, pool };
 });

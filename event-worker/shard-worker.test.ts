@@ -82,6 +82,7 @@ async function createBench(of: Databases = databases): Promise<Bench> {
         shard,
         shardsFingerprint,
         streamMaxBytes: 64 * 1024 * 1024,
+        keepEventsMonths: 0,
         metrics: createWorkerMetrics(registry),
         log,
       });

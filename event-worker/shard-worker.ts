@@ -39,10 +39,12 @@ export function createShardWorker(deps: {
   shard: Shard;
   shardsFingerprint: string;
   streamMaxBytes: number;
+  /** 0: all. */
+  keepEventsMonths: number;
   metrics: WorkerMetrics;
   log: Logger;
 }): ShardWorker {
-  const { connection, manager, pool, committer, shard, shardsFingerprint, streamMaxBytes, metrics } = deps;
+  const { connection, manager, pool, committer, shard, shardsFingerprint, streamMaxBytes, keepEventsMonths, metrics } = deps;
   const log = deps.log.child({ shard: shard.name });
   const label = { shard: shard.name };
   let problem: string | undefined;
@@ -102,6 +104,10 @@ export function createShardWorker(deps: {
     while (!signal.aborted) {
       try {
         await pool.query(`SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, $1) n`, [MONTHS_AHEAD]);
+        if (keepEventsMonths > 0) {
+          const { rows } = await pool.query<{ month: string }>('SELECT shard.drop_months($1) AS month', [keepEventsMonths]);
+          if (rows.length > 0) log.info({ months: rows.map(({ month }) => month) }, 'dropped months of events; their counts stay');
+        }
         await sleep(PARTITION_MS, signal);
       } catch (error) {
         log.debug({ err: error }, 'partitions ahead could not be made yet');

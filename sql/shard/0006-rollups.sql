@@ -11,7 +11,9 @@ CREATE TABLE shard.mark (
   link_id      bigint NOT NULL,
   campaign_id  bigint NOT NULL,
   kind         shard.kind NOT NULL,
-  verdict      shard.verdict NOT NULL
+  verdict      shard.verdict NOT NULL,
+  -- 1; -1 takes back what was said before, when history is judged again.
+  hits         smallint NOT NULL DEFAULT 1
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100000, autovacuum_vacuum_insert_threshold = -1);
 
 -- Without what test recipients did.
@@ -51,7 +53,7 @@ CREATE TABLE shard.reach (
 ) WITH (fillfactor = 80);
 
 -- Events from before there were rollups.
-INSERT INTO shard.mark SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event;
+INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event;
 
 CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
@@ -89,7 +91,7 @@ BEGIN
     RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind
   ),
   delta AS MATERIALIZED (
-    SELECT at, recipient_id, link_id, campaign_id, kind, verdict, 1 AS hits FROM taken
+    SELECT at, recipient_id, link_id, campaign_id, kind, verdict, hits FROM taken
     UNION ALL SELECT at, recipient_id, link_id, campaign_id, kind, 'human', -1 FROM changed
     UNION ALL SELECT at, recipient_id, link_id, campaign_id, kind, 'burst', 1 FROM changed
   ),
@@ -121,6 +123,84 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
+-- Judges the clicks and opens of a campaign again, as far as what is kept of them allows: networks and bursts anew, the other signs as they
+-- were found (the user agent was never kept). `signals` are all signs of a machine in their order. What changes is taken back and said anew
+-- by marks. Gives how many hits went from which verdict to which; with `dry_run` changes nothing.
+CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
+RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
+  RETURN QUERY
+  WITH hit AS MATERIALIZED (
+    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.kind, e.verdict, e.rules, coalesce(e.signals, '{}') AS signals, e.net
+    FROM shard.event e WHERE e.campaign_id = campaign
+  ),
+  -- A burst may have clicks on links of other campaigns in it.
+  click AS MATERIALIZED (
+    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id
+    FROM (SELECT DISTINCT recipient_id FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0) person JOIN shard.event e USING (recipient_id)
+    WHERE e.kind = 'click'
+  ),
+  burst AS (
+    SELECT DISTINCT begin.recipient_id, begin.at
+    FROM click begin JOIN click other ON other.recipient_id = begin.recipient_id AND other.at BETWEEN begin.at AND begin.at + span
+    GROUP BY begin.part, begin.place, begin.recipient_id, begin.at HAVING count(DISTINCT other.link_id) >= links
+  ),
+  in_burst AS (
+    SELECT DISTINCT c.part, c.place FROM click c JOIN burst b ON b.recipient_id = c.recipient_id AND c.at BETWEEN b.at AND b.at + span
+  ),
+  alone AS (
+    SELECT hit.*, ARRAY(SELECT sign FROM unnest(machine_signals || '{proxied}') WITH ORDINALITY AS known (sign, n)
+                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) ELSE sign = ANY (hit.signals) END ORDER BY n) AS now_alone
+    FROM hit
+  ),
+  again AS (
+    SELECT alone.*, CASE WHEN found.part IS NOT NULL AND NOT now_alone && machine_signals THEN now_alone || '{burst}' ELSE now_alone END AS now_signals
+    FROM alone LEFT JOIN in_burst found USING (part, place)
+  ),
+  judged AS MATERIALIZED (
+    SELECT again.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (now_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS now_verdict
+    FROM again
+  ),
+  kept AS (
+    UPDATE shard.event e SET verdict = j.now_verdict, signals = nullif(j.now_signals, '{}'), rules = rules_version
+    FROM judged j WHERE NOT dry_run AND e.tableoid = j.part AND e.ctid = j.place AND (e.rules <> rules_version OR j.now_signals <> j.signals)
+  ),
+  said AS (
+    INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict, hits)
+    SELECT j.at, j.recipient_id, j.link_id, campaign, j.kind, v.verdict, v.hits
+    FROM judged j CROSS JOIN LATERAL (VALUES (j.verdict, -1), (j.now_verdict, 1)) AS v (verdict, hits)
+    WHERE NOT dry_run AND j.now_verdict <> j.verdict
+  )
+  SELECT j.kind::text, j.verdict::text, j.now_verdict::text, count(*), count(*) FILTER (WHERE j.rules < rules_version)
+  FROM judged j GROUP BY j.kind, j.verdict, j.now_verdict ORDER BY 1, 2, 3;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.reclassify FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.reclassify TO clickledger_worker;
+
+-- Drops months of events that began more than `keep` months before this one. Their counts stay in the rollups, so the judge must have taken
+-- them; dropping a month waits for no reader for long: the caller tries again later. Gives what was dropped.
+CREATE FUNCTION shard.drop_months(keep integer) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' SET timezone = 'UTC' AS $$
+DECLARE
+  oldest timestamptz := date_trunc('month', now()) - make_interval(months => keep);
+  partition text;
+BEGIN
+  IF keep < 1 THEN RAISE EXCEPTION 'at least one month is kept'; END IF;
+  IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) OR EXISTS (SELECT FROM shard.mark WHERE at < oldest) THEN RETURN; END IF;
+  DELETE FROM shard.event_default WHERE at < oldest;
+  FOR partition IN
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'shard.event'::regclass AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$' AND to_date(c.relname, '"event_"YYYY_MM')::timestamptz < oldest
+  LOOP
+    EXECUTE format('DROP TABLE shard.%I', partition);
+    RETURN NEXT partition;
+  END LOOP;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.drop_months FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.drop_months TO clickledger_worker;
+
 -- Says of people what catalog and shards have to agree on. Who becomes a test recipient is taken out of the quarters by what the events of
 -- the months kept say, and put back when the mark is taken away.
 CREATE FUNCTION shard.tell(ids bigint[], tests boolean[], tombstones boolean[]) RETURNS void
@@ -138,7 +218,7 @@ BEGIN
     SELECT e.campaign_id, e.link_id, shard.quarter_of(e.at) AS quarter, e.kind, e.verdict, t.sign AS hits
     FROM turned t JOIN shard.event e USING (recipient_id)
     UNION ALL
-    SELECT m.campaign_id, m.link_id, shard.quarter_of(m.at), m.kind, m.verdict, -t.sign FROM turned t JOIN shard.mark m USING (recipient_id)
+    SELECT m.campaign_id, m.link_id, shard.quarter_of(m.at), m.kind, m.verdict, -t.sign * m.hits FROM turned t JOIN shard.mark m USING (recipient_id)
   ),
   quarters AS (
     INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
@@ -161,13 +241,14 @@ CREATE VIEW shard.counted_mark AS
 CREATE OR REPLACE VIEW shard_analytics.activity_15m AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, quarter, kind::text AS kind, verdict::text AS verdict, sum(hits)::bigint AS hits
   FROM (SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard.activity_15m
-        UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.counted_mark) AS both_of_them
+        UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, hits FROM shard.counted_mark) AS both_of_them
   GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
 
 -- One row for each recipient, link and kind. What waits is little: it is looked up for every row of the rollup, instead of grouping both.
 CREATE VIEW shard.waiting AS
   SELECT campaign_id, recipient_id, link_id, kind, min(at) AS first_at, max(at) AS last_at,
-         count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
+         coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits,
+         coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0)::bigint AS machine_hits
   FROM shard.counted_mark WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind;
 
 CREATE OR REPLACE VIEW shard_analytics.activity AS
@@ -184,7 +265,7 @@ CREATE OR REPLACE VIEW shard_analytics.activity AS
 -- The same for a campaign as a whole.
 CREATE VIEW shard.reached AS
   WITH waiting AS (
-    SELECT campaign_id, recipient_id, kind, sum(human_hits) AS human_hits FROM shard.waiting GROUP BY campaign_id, recipient_id, kind
+    SELECT campaign_id, recipient_id, kind, sum(human_hits)::bigint AS human_hits FROM shard.waiting GROUP BY campaign_id, recipient_id, kind
   )
   SELECT r.campaign_id, r.kind, r.recipient_id, r.human_hits + coalesce(w.human_hits, 0) AS human_hits
   FROM shard.reach r LEFT JOIN waiting w USING (campaign_id, recipient_id, kind)

@@ -21,7 +21,8 @@ export interface Databases {
 }
 
 /** What a worker does with the events that it commits, for tests that put them there themselves. */
-export const MARK_ALL = 'INSERT INTO shard.mark SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event';
+export const MARK_ALL =
+  'INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event';
 
 /** Databases that nothing has been done to: for tests of migrations. */
 export function describeDatabases(shardCount = 1): Databases {
