@@ -9,6 +9,7 @@ import { pipeBench } from './pipe.ts';
 import { pixelBench } from './pixel.ts';
 import { prepareBench } from './prepare.ts';
 import { redirectsBench } from './redirects.ts';
+import { reportsBench } from './reports.ts';
 import type { Bench, Figure } from './figure.ts';
 import { printFigures } from './figure.ts';
 import { workerBench } from './worker.ts';
@@ -22,6 +23,7 @@ const benches: Record<string, Bench> = {
   worker: workerBench,
   pipe: pipeBench,
   prepare: prepareBench,
+  reports: reportsBench,
 };
 
 const args = process.argv.slice(2);

@@ -11,24 +11,13 @@ const MOST = 50_000;
 
 /** One step; how many marks it took, undefined while another judge is at work. */
 export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undefined> {
-  const client = await pool.connect();
-  let failure: Error | undefined;
-  try {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    const { rows } = await client.query<{ taken: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS taken', [
-      most,
-      RULES_VERSION,
-      BURST.spanMs / 1000,
-      BURST.differentLinks,
-    ]);
-    await client.query('COMMIT');
-    return rows[0]?.taken ?? undefined;
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    client.release(failure);
-  }
+  const { rows } = await pool.query<{ taken: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS taken', [
+    most,
+    RULES_VERSION,
+    BURST.spanMs / 1000,
+    BURST.differentLinks,
+  ]);
+  return rows[0]?.taken ?? undefined;
 }
 
 /** Judges until aborted, at once where much waits. */
@@ -45,7 +34,7 @@ export async function keepJudging(deps: {
       taken = (await judgeOnce(pool)) ?? 0;
       onJudged(taken);
     } catch (error) {
-      // Another judge may have finished between our look and our lock; the rest is said by the commits, too.
+      // That the database does not answer is said by the commits.
       if (classify(error) !== 'retry') log.error({ err: error }, 'cannot judge');
     }
     if (taken < MOST) await sleep(EVERY_MS, signal);

@@ -59,7 +59,7 @@ CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sq
 RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
 
 -- Takes up to `most` marks and gives how many; null while another judge is at work. A click is part of a burst when its recipient clicked
--- `links` different links within `span`. To be called in a REPEATABLE READ transaction: all of it must see the same events.
+-- `links` different links within `span`. All of it is one statement, which sees the same events everywhere.
 CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
