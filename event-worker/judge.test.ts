@@ -40,6 +40,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ test: fc.integer({ min: 1, max: 3 }), is: fc.boolean() }) },
 );
 
+const clickOf = (link: number, afterMs: number): Happened => ({ afterMs, recipient: 1, link, kind: 'click', bot: false });
+/** A burst whose first clicks were judged human before its last one came. */
+const IN_THREE_COMMITS: Step[] = [1, 2, 3].flatMap((link) => [{ commit: [clickOf(link, link * 300)] }, { judge: 1000, abort: false }]);
+
 let databases: Databases;
 let pool: Pool;
 let owner: Pool;
@@ -181,7 +185,7 @@ describe('the judge', () => {
         expect(await rowsOf('SELECT FROM shard.mark')).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
       }),
-      { numRuns: 40 * Number(env['FUZZ'] ?? 1) },
+      { numRuns: 60 * Number(env['FUZZ'] ?? 1), examples: [[IN_THREE_COMMITS]] },
     );
   }, 300_000);
 });
