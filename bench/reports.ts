@@ -11,7 +11,7 @@ const PEOPLE = 500_000;
 const STEP = 1_000_000;
 const ROUNDS = 3;
 /** What these views show is counted from single events. */
-const RAW = /analytics\.(?:events|visitors|passed_on|first_human|facets)/;
+const RAW = /analytics\.(?:events|visitors|passed_on|first_human|facets|human_clicks|machine_traffic)/;
 
 export const reportsBench: Bench = async ({ directory, say }) =>
   onStand({ directory, members: ['postgres'] }, async (stand): Promise<Figure[]> => {

@@ -109,6 +109,14 @@ describe('every report', async () => {
 
   test('campaign-summary counts people and machines over all shards', async () => {
     const { rows } = await asAnalyst(fillIn(await readReport('campaign-summary'), { campaign: '1' }));
+    // Nobody's mail was prepared: there is nothing to be a percentage of.
+    const unprepared = {
+      prepared_for: '0',
+      percent: null,
+      human_percent: null,
+      click_to_open_percent: null,
+      human_click_to_open_percent: null,
+    };
     expect(rows).toEqual([
       {
         campaign_id: '1',
@@ -119,6 +127,8 @@ describe('every report', async () => {
         machine_hits: '8',
         recipients: '8',
         human_recipients: '8',
+        machine_only_recipients: '0',
+        ...unprepared,
       },
       {
         campaign_id: '1',
@@ -129,6 +139,8 @@ describe('every report', async () => {
         machine_hits: '0',
         recipients: '0',
         human_recipients: '0',
+        machine_only_recipients: '0',
+        ...unprepared,
       },
     ]);
   });

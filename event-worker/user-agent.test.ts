@@ -44,9 +44,11 @@ describe('user agents as they come', () => {
     expect(reduceUserAgent(ua)).toMatchObject(expected);
   });
 
-  test("Gmail's image proxy loads for a reader", () => {
-    const ua = 'Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)';
-    expect(reduceUserAgent(ua)).toMatchObject({ client: 'Firefox', version: '11' });
+  test('image proxies load for readers of their mail, about whom they say nothing', () => {
+    const gmail = 'Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)';
+    expect(reduceUserAgent(gmail)).toMatchObject({ client: 'Gmail', version: '', system: '', device: 'unknown' });
+    const yahoo = 'YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html';
+    expect(reduceUserAgent(yahoo)).toMatchObject({ client: 'Yahoo Mail', version: '', device: 'unknown' });
   });
 });
 

@@ -21,6 +21,12 @@ const MAIL_CLIENTS = [
   { name: 'Outlook', sign: /\b(?:Microsoft Outlook |Outlook-(?:iOS|Android)\/)(\d+)/ },
 ] as const;
 
+/** They fetch for a reader, and hide everything else about them. */
+const IMAGE_PROXIES = [
+  { name: 'Gmail', sign: /\bvia ggpht\.com GoogleImageProxy\b/ },
+  { name: 'Yahoo Mail', sign: /^YahooMailProxy\b/ },
+] as const;
+
 const cache = new LRUCache<string, ReducedAgent>({ max: 20_000 });
 
 /** Reduces a user agent to what cannot single anybody out. About 30 µs for a new one, a map look-up for one seen lately. */
@@ -34,12 +40,18 @@ export function reduceUserAgent(ua: string): ReducedAgent {
 
 function reduce(ua: string): ReducedAgent {
   const bot = ua === '' || isbot(ua);
+  const proxy = IMAGE_PROXIES.find(({ sign }) => sign.test(ua));
+  if (proxy) return withId({ client: proxy.name, version: '', system: '', device: 'unknown', bot });
   const parsed = ua === '' ? undefined : Bowser.parse(ua);
   const { client, version } = clientOf(ua, parsed?.browser);
   const system = clean(parsed?.os.name);
   const device = bot ? 'bot' : clean(parsed?.platform.type) || 'unknown';
-  const id = hash('sha256', [client, version, system, device].join('\n'), 'buffer').readBigInt64BE().toString();
-  return { id, client, version, system, device, bot };
+  return withId({ client, version, system, device, bot });
+}
+
+function withId(agent: Omit<ReducedAgent, 'id'>): ReducedAgent {
+  const { client, version, system, device } = agent;
+  return { id: hash('sha256', [client, version, system, device].join('\n'), 'buffer').readBigInt64BE().toString(), ...agent };
 }
 
 function clientOf(ua: string, browser: Bowser.Parser.Details | undefined): { client: string; version: string } {

@@ -1,0 +1,33 @@
+-- title: Clicks by link
+-- question: Which links of a campaign were clicked, how often, and by how many recipients?
+-- parameter: campaign  number of the campaign; default: all of them
+-- parameter: limit  how many links at most; default: 1000
+-- chart: stacked-bar x=link y=human_hits,machine_hits
+-- reach: yes
+--
+-- link is its label, or else where it leads now. Links that nobody clicked are there, too. recipients are different ones of that link: they do
+-- not add up to those of the campaign, and clicks on shared links are of no recipient.
+
+\if :{?campaign}
+\else
+  \set campaign ''
+\endif
+\if :{?limit}
+\else
+  \set limit '1000'
+\endif
+
+SELECT l.campaign_id, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link, l.target,
+       coalesce(t.hits, 0) AS hits,
+       coalesce(t.human_hits, 0) AS human_hits,
+       coalesce(t.hits - t.human_hits, 0) AS machine_hits,
+       coalesce(t.recipients, 0) AS recipients,
+       coalesce(t.human_recipients, 0) AS human_recipients
+FROM analytics.links l
+LEFT JOIN (
+  SELECT * FROM analytics.link_totals
+  WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+) t USING (campaign_id, link_id)
+WHERE l.kind = 'url' AND (:'campaign' = '' OR l.campaign_id = nullif(:'campaign', '')::bigint)
+ORDER BY l.campaign_id DESC, human_hits DESC, hits DESC, l.link_id
+LIMIT :'limit'::bigint;

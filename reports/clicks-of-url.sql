@@ -1,0 +1,61 @@
+-- title: Clicks of an address
+-- question: How often was an address clicked in each campaign, over all links that lead there, and by how many recipients?
+-- parameter: url  the address, exactly as it was written or as it is now; default: every address
+-- parameter: campaign  number of the campaign; default: all of them
+-- parameter: limit  how many rows at most; default: 1000
+-- chart: stacked-bar x=campaign y=human_hits,machine_hits
+-- reach: yes
+--
+-- url is where the links lead now; one that led elsewhere at first is found by that address, too. recipients are different ones with any click,
+-- human_recipients those with a click judged human.
+
+\if :{?url}
+\else
+  \set url ''
+\endif
+\if :{?campaign}
+\else
+  \set campaign ''
+\endif
+\if :{?limit}
+\else
+  \set limit '1000'
+\endif
+
+WITH link AS MATERIALIZED (
+  SELECT campaign_id, link_id, target, count(*) OVER (PARTITION BY campaign_id, target) AS links
+  FROM analytics.links
+  WHERE kind = 'url' AND (:'url' = '' OR target = :'url' OR original = :'url')
+    AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+),
+counted AS (
+  SELECT l.campaign_id, l.target, l.links,
+         coalesce(sum(t.hits), 0)::bigint AS hits, coalesce(sum(t.human_hits), 0)::bigint AS human_hits,
+         coalesce(sum(t.recipients), 0)::bigint AS recipients, coalesce(sum(t.human_recipients), 0)::bigint AS human_recipients
+  FROM link l
+  LEFT JOIN (
+    SELECT * FROM analytics.link_totals
+    WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+      AND link_id = ANY (ARRAY(SELECT link_id FROM link))
+  ) t USING (link_id)
+  GROUP BY l.campaign_id, l.target, l.links
+),
+-- Who clicks on two links to the same address is still one recipient: only where there are several it has to be looked at who it was.
+person AS (
+  SELECT l.campaign_id, l.target, count(DISTINCT a.recipient_id) AS recipients,
+         count(DISTINCT a.recipient_id) FILTER (WHERE a.human_hits > 0) AS human_recipients
+  FROM link l
+  JOIN (
+    SELECT * FROM analytics.activity
+    WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+      AND link_id = ANY (ARRAY(SELECT link_id FROM link WHERE links > 1))
+  ) a USING (link_id)
+  GROUP BY l.campaign_id, l.target
+)
+SELECT h.campaign_id, c.name AS campaign, h.target AS url, h.links, h.hits, h.human_hits, h.hits - h.human_hits AS machine_hits,
+       coalesce(p.recipients, h.recipients) AS recipients, coalesce(p.human_recipients, h.human_recipients) AS human_recipients
+FROM counted h
+JOIN analytics.campaigns c USING (campaign_id)
+LEFT JOIN person p ON p.campaign_id = h.campaign_id AND p.target = h.target
+ORDER BY h.campaign_id DESC, h.human_hits DESC, h.hits DESC, h.target
+LIMIT :'limit'::bigint;

@@ -1,0 +1,57 @@
+-- title: Did a recipient click?
+-- question: Did this recipient click this address, and when?
+-- parameter: recipient  mail address, or the author's own id of the person
+-- parameter: url  the address, exactly as it was written or as it is now; default: every address
+-- parameter: campaign  number of the campaign; default: all of them
+-- parameter: limit  how many links at most; default: 1000
+-- chart: none
+-- reach: yes
+--
+-- A row for each link that leads there. No row at all: nobody has this address or id, or no link leads there. Test recipients are not counted.
+-- first_hit_at and last_hit_at are of hits by anybody, machines too.
+
+\if :{?recipient}
+\else
+  \set recipient ''
+\endif
+\if :{?url}
+\else
+  \set url ''
+\endif
+\if :{?campaign}
+\else
+  \set campaign ''
+\endif
+\if :{?limit}
+\else
+  \set limit '1000'
+\endif
+
+WITH person AS MATERIALIZED (
+  SELECT recipient_id, coalesce(email, external_id) AS recipient, is_test
+  FROM analytics.recipients
+  WHERE email = lower(:'recipient') OR external_id = :'recipient'
+),
+link AS MATERIALIZED (
+  SELECT campaign_id, link_id, label, target
+  FROM analytics.links
+  WHERE kind = 'url' AND (:'url' = '' OR target = :'url' OR original = :'url')
+    AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+)
+SELECT p.recipient_id, p.recipient, l.campaign_id, c.name AS campaign, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link, l.target,
+       CASE WHEN p.is_test THEN 'not counted'
+            WHEN a.human_hits > 0 THEN 'yes'
+            WHEN a.machine_hits > 0 THEN 'only machines'
+            ELSE 'no' END AS clicked,
+       coalesce(a.human_hits, 0) AS human_hits, coalesce(a.machine_hits, 0) AS machine_hits, a.first_at AS first_hit_at, a.last_at AS last_hit_at
+FROM person p
+CROSS JOIN link l
+JOIN analytics.campaigns c USING (campaign_id)
+LEFT JOIN (
+  SELECT *
+  FROM analytics.activity
+  WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+    AND recipient_id = ANY (ARRAY(SELECT recipient_id FROM person)) AND link_id = ANY (ARRAY(SELECT link_id FROM link))
+) a ON a.recipient_id = p.recipient_id AND a.link_id = l.link_id
+ORDER BY p.recipient_id, l.campaign_id DESC, coalesce(a.human_hits, 0) DESC, l.link_id
+LIMIT :'limit'::bigint;

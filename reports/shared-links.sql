@@ -1,0 +1,39 @@
+-- title: Visitors of shared links
+-- question: How many visitors did each shared link have on each day?
+-- parameter: campaign  number of the campaign; default: all of them
+-- parameter: from  first day (UTC), e.g. 2030-05-01; default: the beginning
+-- parameter: to  day (UTC) before which to end; default: the end
+-- parameter: limit  how many rows at most; default: 1000
+-- chart: bar x=utc_day y=human_visitors
+-- reach: yes
+--
+-- A visitor is an address and a browser on one day (UTC), as long as the salt of that day was known: who comes on two days is two visitors, so days
+-- do not add up, and visitors are no recipients. There is no time zone to choose, since nobody can be told apart across midnight UTC.
+
+\if :{?campaign}
+\else
+  \set campaign ''
+\endif
+\if :{?from}
+\else
+  \set from ''
+\endif
+\if :{?to}
+\else
+  \set to ''
+\endif
+\if :{?limit}
+\else
+  \set limit '1000'
+\endif
+
+SELECT v.campaign_id, v.link_id, coalesce(l.aliases[1], nullif(l.label, ''), l.target) AS link, v.day AS utc_day, v.visitors, v.human_visitors
+FROM (
+  SELECT *
+  FROM analytics.visitors
+  WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+    AND day >= (SELECT coalesce(nullif(:'from', '')::date, '-infinity')) AND day < (SELECT coalesce(nullif(:'to', '')::date, 'infinity'))
+) v
+LEFT JOIN analytics.links l USING (link_id)
+ORDER BY v.day DESC, v.campaign_id DESC, v.human_visitors DESC, v.link_id
+LIMIT :'limit'::bigint;

@@ -1,0 +1,151 @@
+import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { ensureCampaign, markSent } from '../../cli/author/campaigns.ts';
+import { ensureLink } from '../../cli/author/links.ts';
+import { resolveRecipients } from '../../cli/author/people.ts';
+import { createUrls, type Urls } from '../../cli/author/urls.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { parseShards, type ShardMap, shardUrl } from '../../core/shards.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { eventually } from '../support/servers.ts';
+import { generateTraffic, type TrafficOptions } from '../traffic/generate.ts';
+import { type Hit, SHARED } from '../traffic/hits.ts';
+import { accessLogLines } from '../traffic/lines.ts';
+
+/** One newsletter: what its author made, and the traffic that it has, with the truth about every hit. */
+export interface Letter {
+  name: string;
+  campaign: number;
+  sentAt: number;
+  /** Of each link of the traffic, its number and where it leads. */
+  links: { id: number; target: string }[];
+  pixel: number;
+  /** Of each recipient of the traffic, the number, the address, and the author's own id. */
+  people: { id: number; email: string; externalId: string }[];
+  hits: Hit[];
+  /** The log lines of the hits, in their order. */
+  lines: string[];
+}
+
+interface LetterPlan extends TrafficOptions {
+  name: string;
+  /** Who gets it: `<people>-1@example.com`, to the author `<PEOPLE>/1`, and so on. */
+  people: string;
+  targets: readonly { target: string; label?: string }[];
+}
+
+/** The whole system on loopback. What is written into its access log is traffic like any. */
+export interface Setup {
+  system: System;
+  author: Pool;
+  analyst: Pool;
+  shards: ShardMap;
+  urls: Urls;
+  stop(): Promise<void>;
+}
+
+export async function startSetup(shardCount: number): Promise<Setup> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-reports-'));
+  const system = await startSystem({ dataDir, shards: shardCount, backends: 1, durable: false, extra: { LOG_LEVEL: 'warn' } });
+  const author = createPool(setting(system, 'AUTHOR_URL'), { max: 2, name: 'test' });
+  const analyst = createPool(setting(system, 'ANALYST_URL'), { max: 1, name: 'test' });
+  return {
+    system,
+    author,
+    analyst,
+    shards: parseShards(setting(system, 'SHARDS')),
+    urls: createUrls(system.baseUrl, createSlugCodec(parseSlugKeys(setting(system, 'SLUG_KEYS')))),
+    async stop() {
+      await author.end();
+      await analyst.end();
+      await system.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function setting(system: System, name: string): string {
+  return system.env[name] ?? '';
+}
+
+/** Makes a campaign, its links and its recipients as an author does, and the traffic that it will have. */
+export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Promise<Letter> {
+  const { id: campaign } = await ensureCampaign(author, plan.name, 'https://shop.example/');
+  const links: Letter['links'] = [];
+  for (const { target, label } of plan.targets)
+    links.push({ id: await ensureLink(author, campaign, { kind: 'url', target, ...(label === undefined ? {} : { label }) }), target });
+  const pixel = await ensureLink(author, campaign, { kind: 'pixel' });
+  const keys = Array.from({ length: plan.recipients }, (_, i) => ({
+    email: `${plan.people}-${i + 1}@example.com`,
+    externalId: `${plan.people.toUpperCase()}/${i + 1}`,
+  }));
+  const recipients = await resolveRecipients(author, keys, campaign);
+  const people = keys.map((key, i) => ({ ...key, id: recipients[i]?.id ?? 0 }));
+  await markSent(author, campaign, new Date(plan.sentAt));
+
+  const hits = generateTraffic(plan);
+  const text = accessLogLines(hits, (hit) => {
+    const recipient = hit.recipient === SHARED ? 0 : (people[hit.recipient]?.id as number);
+    const link = links[hit.link]?.id as number;
+    return hit.kind === 'click'
+      ? { path: new URL(urls.click(link, recipient)).pathname, link: `${link}.1` }
+      : { path: new URL(urls.pixel(pixel, recipient)).pathname, link: '' };
+  });
+  return { name: plan.name, campaign, sentAt: plan.sentAt, links, pixel, people, hits, lines: text.split(/(?<=\n)/) };
+}
+
+/** Writes the lines into the access log that the agent follows, and waits until all of them are committed and judged. */
+export async function send({ system, analyst, shards }: Setup, letters: readonly Letter[]): Promise<void> {
+  const log = join(setting(system, 'LOG_DIR'), 'access.log');
+  await appendFile(log, letters.flatMap(({ lines }) => lines).join(''));
+  const { size } = await stat(log);
+  await eventually('all lines are committed on every shard', async () => {
+    const { rows } = await analyst.query<{ committed: number; missing: number }>(
+      'SELECT committed_bytes AS committed, missing_bytes AS missing FROM analytics.completeness',
+    );
+    return rows.length === shards.list.length && rows.every(({ committed, missing }) => committed === size && missing === 0);
+  });
+  for (const shard of shards.list) {
+    const owner = new pg.Client({ connectionString: shardUrl(shard, setting(system, 'CATALOG_URL')) });
+    await owner.connect();
+    try {
+      await eventually(`shard ${shard.name} is judged`, async () => (await owner.query('SELECT FROM shard.mark LIMIT 1')).rowCount === 0);
+    } finally {
+      await owner.end();
+    }
+  }
+}
+
+/** A hit with what the database says of it. */
+export interface StoredHit extends Hit {
+  verdict: string;
+  country: string | null;
+  net: string | null;
+  client: string | null;
+  device: string | null;
+}
+
+/** The hits of a letter as they are stored, in the order of the traffic; undefined for one that is not counted. */
+export async function storedHits(analyst: Pool, letter: Letter): Promise<(StoredHit | undefined)[]> {
+  const { rows } = await analyst.query<{
+    rid: string;
+    verdict: string;
+    country: string | null;
+    net: string | null;
+    client: string | null;
+    device: string | null;
+  }>(
+    `SELECT replace(request_id::text, '-', '') AS rid, verdict, country, net, client, device FROM analytics.events WHERE campaign_id = $1`,
+    [letter.campaign],
+  );
+  const byId = new Map(rows.map(({ rid, ...stored }) => [rid, stored]));
+  if (byId.size !== rows.length) throw new Error(`${rows.length - byId.size} events of ${letter.name} are there twice`);
+  return letter.hits.map((hit, i) => {
+    const { rid } = JSON.parse(letter.lines[i] as string) as { rid: string };
+    const stored = byId.get(rid);
+    return stored && { ...hit, ...stored };
+  });
+}

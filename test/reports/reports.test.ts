@@ -1,0 +1,679 @@
+import { execFile } from 'node:child_process';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensureAlias, retarget } from '../../cli/author/links.ts';
+import { setTest, tellShards } from '../../cli/author/recipients.ts';
+import { fillIn, listReports, type Report, readReport } from '../../cli/reports.ts';
+import { temporaryDirectory } from '../support/servers.ts';
+import { DAY, HOUR, MINUTE } from '../traffic/figures.ts';
+import { type Hit, type Kind, SHARED, type Who } from '../traffic/hits.ts';
+import {
+  clicksByLink,
+  firstClickDelays,
+  forwards,
+  hitsByHour,
+  mostEngaged,
+  nonOpeners,
+  totals,
+  uniqueRecipients,
+  visitorsPerLink,
+  weekHeatmap,
+} from '../traffic/recount.ts';
+import { type Letter, makeLetter, type Setup, send, setting, startSetup, type StoredHit, storedHits } from './letters.ts';
+
+// Newsletters with known truth go through the whole system, on one shard and on three; then every report must say what a recount says.
+
+// Next autumn, so that the day's salt is still to come, and New York puts its clocks back within the thirty days after.
+const SENT_AT = Date.UTC(new Date().getUTCFullYear() + 1, 9, 20, 7);
+const LINKS = [
+  { target: 'https://shop.example/sale?a=1&b=2' },
+  { target: 'https://shop.example/news' },
+  { target: "https://shop.example/it's" },
+  // The same address as the first, lower down.
+  { target: 'https://shop.example/sale?a=1&b=2', label: 'button' },
+  { target: 'https://shop.example/imprint' },
+  { target: 'https://shop.example/wrong' },
+] as const;
+const RIGHT = 'https://shop.example/right';
+const ZONES = ['UTC', 'Asia/Kolkata', 'America/New_York'] as const;
+
+type Row = Record<string, string | number | null | Date>;
+
+interface World {
+  setup: Setup;
+  /** The newsletter that is looked at, and one before it to the same people, with one address in common. */
+  letter: Letter;
+  other: Letter;
+  /** Its hits that count, each with its verdict as its truth. */
+  hits: StoredHit[];
+  /** Somebody who clicked, by index and number, and is a test recipient. */
+  tester: number;
+}
+
+let worlds: World[];
+const one = (): World => worlds[0] as World;
+
+beforeAll(async () => {
+  worlds = await Promise.all([1, 3].map(createWorld));
+}, 120_000);
+
+afterAll(() => Promise.all((worlds ?? []).map(({ setup }) => setup.stop())));
+
+async function createWorld(shardCount: number): Promise<World> {
+  const setup = await startSetup(shardCount);
+  try {
+    const options = { people: 'reader', links: LINKS.length, recipients: 800, set: 'ordinary' } as const;
+    const letter = await makeLetter(setup, { ...options, name: 'autumn', seed: 107, sentAt: SENT_AT, targets: LINKS });
+    const targets = LINKS.map(({ target }, i) => ({
+      target: i === 1 ? target : `${target}#before`,
+      ...(i === 3 ? { label: 'button' } : {}),
+    }));
+    const other = await makeLetter(setup, { ...options, name: 'summer', seed: 7, sentAt: SENT_AT - 5 * DAY, targets });
+    await retarget(setup.author, letter.links[5]?.id as number, RIGHT);
+    const shared = letter.hits.find(({ recipient }) => recipient === SHARED) as Hit;
+    await ensureAlias(setup.author, 'posted-link', letter.links[shared.link]?.id as number);
+    await send(setup, [other, letter]);
+
+    const all = await storedHits(setup.analyst, letter);
+    const clicker = letter.hits.find(
+      ({ recipient, kind, truth }) => kind === 'click' && truth.who === 'person' && recipient !== SHARED,
+    ) as Hit;
+    const tester = clicker.recipient;
+    const id = letter.people[tester]?.id as number;
+    await setTest(setup.author, [id], true);
+    await tellShards(setup.author, setup.shards, setting(setup.system, 'AUTHOR_URL'), [id]);
+    const hits = all.flatMap((hit) => {
+      if (hit === undefined) throw new Error('a hit is missing');
+      const who: Who = hit.verdict === 'human' ? 'person' : 'machine';
+      return hit.recipient === tester ? [] : [{ ...hit, truth: { who, cause: hit.truth.cause } }];
+    });
+    return { setup, letter, other, hits, tester };
+  } catch (error) {
+    await setup.stop();
+    throw error;
+  }
+}
+
+async function rowsOf(world: World, name: string, values: Record<string, string> = {}): Promise<Row[]> {
+  const { rows } = await world.setup.analyst.query<Row>(fillIn(await readReport(name), values));
+  return rows;
+}
+
+/** The rows of a report about the newsletter. */
+const about = (world: World, name: string, values: Record<string, string> = {}): Promise<Row[]> =>
+  rowsOf(world, name, { campaign: String(world.letter.campaign), ...values });
+
+const pick = (rows: readonly Row[], ...columns: string[]): Row[] =>
+  rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column] as Row[string]])));
+
+/** All hits as those of people: for counts that do not care who it was. */
+const anyone = (hits: readonly Hit[]): Hit[] => hits.map((hit) => ({ ...hit, truth: { ...hit.truth, who: 'person' } }));
+const percentOf = (part: number, whole: number): number => Math.round((10_000 * part) / whole) / 100;
+const sum = (rows: readonly Row[], column: string): number => rows.reduce((total, row) => total + Number(row[column]), 0);
+
+/** Minutes by which the clock of a time zone is ahead. */
+function offsetOf(zone: string, t: number): number {
+  const parts = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' }).formatToParts(t);
+  const [, sign = '+', hours = '0', minutes = '0'] =
+    /^GMT(?:([+-])(\d\d):(\d\d))?$/.exec(parts.find(({ type }) => type === 'timeZoneName')?.value ?? '') ?? [];
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
+}
+
+/** Hits in order of time, in stretches in which the clock was not changed. */
+function byOffset<T extends Hit>(hits: readonly T[], zone: string): [offset: number, hits: T[]][] {
+  const stretches: [number, T[]][] = [];
+  for (const hit of [...hits].sort((a, b) => a.t - b.t)) {
+    const offset = offsetOf(zone, hit.t);
+    const last = stretches.at(-1);
+    if (last?.[0] === offset) last[1].push(hit);
+    else stretches.push([offset, [hit]]);
+  }
+  return stretches;
+}
+
+const hourly = (hits: readonly Hit[], zone: string, kind: Kind): [string, Record<Who, number>][] =>
+  byOffset(hits, zone).flatMap(([offset, stretch]) =>
+    Array.from(
+      hitsByHour(
+        stretch.filter((hit) => hit.kind === kind),
+        offset,
+      ),
+      ([hour, table]): [string, Record<Who, number>] => [`${hour.replace('T', ' ')}:00`, table[kind]],
+    ),
+  );
+
+const inBoth = (check: (world: World) => Promise<void>) => async () => {
+  for (const world of worlds) await check(world);
+};
+
+test('the traffic has what the reports are about', () => {
+  for (const { hits, letter, tester } of worlds) {
+    expect(hits.length).toBe(letter.hits.filter(({ recipient }) => recipient !== tester).length);
+    const { click, open } = totals(hits);
+    for (const count of [click.person, click.machine, open.person, open.machine]) expect(count).toBeGreaterThan(20);
+    expect(hits.some(({ recipient }) => recipient === SHARED)).toBe(true);
+    expect(forwards(hits).length).toBeGreaterThan(0);
+    expect(new Set(hits.map(({ t }) => offsetOf('America/New_York', t))).size).toBe(2);
+  }
+});
+
+describe('reports say what a recount says', () => {
+  test(
+    'campaign-summary',
+    inBoth(async (world) => {
+      const { letter, hits, tester } = world;
+      const rows = await about(world, 'campaign-summary');
+      const [table, unique, any] = [totals(hits), uniqueRecipients(hits), uniqueRecipients(anyone(hits))];
+      const prepared = letter.people.length - 1;
+      const row = (kind: Kind): Row => ({
+        campaign_id: letter.campaign,
+        campaign: 'autumn',
+        kind,
+        hits: table[kind].person + table[kind].machine,
+        human_hits: table[kind].person,
+        machine_hits: table[kind].machine,
+        recipients: any[kind].person,
+        human_recipients: unique[kind].person,
+        machine_only_recipients: any[kind].person - unique[kind].person,
+        prepared_for: prepared,
+        percent: percentOf(any[kind].person, prepared),
+        human_percent: percentOf(unique[kind].person, prepared),
+        click_to_open_percent: kind === 'click' ? percentOf(any.click.person, any.open.person) : null,
+        human_click_to_open_percent: kind === 'click' ? percentOf(unique.click.person, unique.open.person) : null,
+      });
+      expect(rows).toEqual([row('click'), row('open')]);
+      // Whoever judged: nothing is lost and nothing there twice.
+      const sent = letter.hits.filter(({ recipient }) => recipient !== tester);
+      const truth = totals(sent);
+      expect(rows.map((r) => r['hits'])).toEqual([truth.click, truth.open].map(({ person, machine }) => person + machine));
+      const reached = uniqueRecipients(anyone(sent));
+      expect(rows.map((r) => r['recipients'])).toEqual([reached.click.person, reached.open.person]);
+    }),
+  );
+
+  test(
+    'compare-campaigns',
+    inBoth(async (world) => {
+      const { letter, other, hits } = world;
+      const rows = await rowsOf(world, 'compare-campaigns');
+      expect(rows.map((row) => row['campaign_id'])).toEqual([letter.campaign, other.campaign]);
+      const [table, unique] = [totals(hits), uniqueRecipients(hits)];
+      const prepared = letter.people.length - 1;
+      expect(rows[0]).toEqual({
+        campaign_id: letter.campaign,
+        campaign: 'autumn',
+        sent_at: new Date(SENT_AT),
+        prepared_for: prepared,
+        human_recipients_opened: unique.open.person,
+        human_recipients_clicked: unique.click.person,
+        human_open_percent: percentOf(unique.open.person, prepared),
+        human_click_percent: percentOf(unique.click.person, prepared),
+        human_click_to_open_percent: percentOf(unique.click.person, unique.open.person),
+        human_opens: table.open.person,
+        human_clicks: table.click.person,
+        machine_opens: table.open.machine,
+        machine_clicks: table.click.machine,
+      });
+      expect(await rowsOf(world, 'compare-campaigns', { campaigns: `${other.campaign}` })).toEqual([rows[1]]);
+      expect(await rowsOf(world, 'compare-campaigns', { campaigns: `${other.campaign}, ${letter.campaign}`, limit: '1' })).toEqual([
+        rows[0],
+      ]);
+    }),
+  );
+
+  describe.each(ZONES)('by the clock of %s', (timezone) => {
+    test.each(['open', 'click'] as const)('%ss-by-hour', async (kind) => {
+      for (const world of worlds) {
+        const rows = await about(world, `${kind}s-by-hour`, { timezone });
+        expect(
+          rows.filter(({ hits }) => hits !== 0).map((row) => [row['hour'], { person: row['human_hits'], machine: row['machine_hits'] }]),
+        ).toEqual(hourly(world.hits, timezone, kind));
+        // Nothing is left out between the first hour and the last, nor there twice.
+        const times = world.hits.filter((hit) => hit.kind === kind).map(({ t }) => t);
+        const hourOf = (t: number): number => Math.floor((t + offsetOf(timezone, t) * MINUTE) / HOUR) - offsetOf(timezone, t) / 60;
+        expect(rows.length).toBe(hourOf(Math.max(...times)) - hourOf(Math.min(...times)) + 1);
+        expect(rows.every((row) => row['hits'] === Number(row['human_hits']) + Number(row['machine_hits']))).toBe(true);
+      }
+    });
+
+    test(
+      'clicks-by-hour from a time to a time',
+      inBoth(async (world) => {
+        const [from, to] = [SENT_AT + 90 * MINUTE, SENT_AT + 2 * DAY];
+        const clock = (t: number): string => new Date(t + offsetOf(timezone, t) * MINUTE).toISOString().slice(0, 16).replace('T', ' ');
+        const rows = await about(world, 'clicks-by-hour', { timezone, from: clock(from), to: clock(to) });
+        const within = world.hits.filter(({ t }) => t >= from && t < to);
+        expect(within.length).toBeGreaterThan(10);
+        expect(
+          rows.filter(({ hits }) => hits !== 0).map((row) => [row['hour'], { person: row['human_hits'], machine: row['machine_hits'] }]),
+        ).toEqual(hourly(within, timezone, 'click'));
+        expect(await about(world, 'clicks-by-hour', { timezone, from: clock(from), to: clock(to), limit: '3' })).toEqual(rows.slice(0, 3));
+      }),
+    );
+
+    test(
+      'unique-clicks-of-url',
+      inBoth(async (world) => {
+        const url = LINKS[0].target;
+        const clicks = world.hits.filter(
+          ({ kind, link, recipient, truth }) =>
+            kind === 'click' && LINKS[link]?.target === url && recipient !== SHARED && truth.who === 'person',
+        );
+        const rows = await about(world, 'unique-clicks-of-url', { timezone, url });
+        const first = new Set(
+          firstClickDelays(clicks, 0)
+            .entries()
+            .map(([recipient, t]) => `${recipient} ${t}`),
+        );
+        const expected = byOffset(clicks, timezone).flatMap(([offset, stretch]) =>
+          Map.groupBy(stretch, ({ t }) => new Date(t + offset * MINUTE).toISOString().slice(0, 13).replace('T', ' '))
+            .entries()
+            .map(([hour, hits]) => ({
+              hour: `${hour}:00`,
+              human_hits: hits.length,
+              human_recipients: uniqueRecipients(hits).click.person,
+              new_human_recipients: hits.filter(({ recipient, t }) => first.has(`${recipient} ${t}`)).length,
+            }))
+            .toArray(),
+        );
+        expect(expected.length).toBeGreaterThan(3);
+        expect(rows.filter((row) => row['human_hits'] !== 0)).toEqual(expected);
+        expect(sum(rows, 'new_human_recipients')).toBe(uniqueRecipients(clicks).click.person);
+        // Who is new is not decided by where one begins to look.
+        const [half] = expected.slice(Math.floor(expected.length / 2)) as [(typeof expected)[number]];
+        expect((await about(world, 'unique-clicks-of-url', { timezone, url, from: half.hour }))[0]).toEqual(
+          rows.find(({ hour }) => hour === half.hour),
+        );
+      }),
+    );
+
+    test.each(['open', 'click'] as const)('day-of-week-heatmap of %ss', async (kind) => {
+      for (const world of worlds) {
+        const rows = await about(world, 'day-of-week-heatmap', { timezone, kind });
+        const week = (who: Who): number[] => {
+          const stretches = byOffset(world.hits, timezone).map(([offset, hits]) => weekHeatmap(hits, kind, who, offset).flat());
+          return stretches.reduce((a, b) => a.map((count, i) => count + (b[i] as number)));
+        };
+        expect(rows.map(({ weekday, hour }) => `${String(weekday)} ${String(hour)}`)).toEqual(
+          ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].flatMap((day) => Array.from({ length: 24 }, (_, hour) => `${day} ${hour}`)),
+        );
+        expect(rows.map((row) => row['human_hits'])).toEqual(week('person'));
+        expect(rows.map((row) => row['machine_hits'])).toEqual(week('machine'));
+        expect(rows.every((row) => row['hits'] === Number(row['human_hits']) + Number(row['machine_hits']))).toBe(true);
+      }
+    });
+
+    test(
+      'recipient-timeline',
+      inBoth(async (world) => {
+        const { letter, other, hits } = world;
+        const [busiest] = mostEngaged(hits);
+        const person = busiest?.recipient as number;
+        const rows = await about(world, 'recipient-timeline', {
+          timezone,
+          recipient: letter.people[person]?.email.toUpperCase() as string,
+        });
+        const expected = hits
+          .filter(({ recipient }) => recipient === person)
+          .map((hit) => ({
+            at: new Date(Math.floor(hit.t / 1000) * 1000 + offsetOf(timezone, hit.t) * MINUTE).toISOString().slice(0, 19).replace('T', ' '),
+            recipient_id: letter.people[person]?.id as number,
+            campaign_id: letter.campaign,
+            kind: hit.kind,
+            link: hit.kind === 'open' ? null : nameOf(hit.link),
+            verdict: hit.verdict,
+            country: hit.country,
+            device: hit.device,
+          }));
+        expect(expected.length).toBeGreaterThan(2);
+        expect(pick(rows, 'at', 'recipient_id', 'campaign_id', 'kind', 'link', 'verdict', 'country', 'device')).toEqual(expected);
+        const everything = await rowsOf(world, 'recipient-timeline', { recipient: letter.people[person]?.email as string });
+        expect(everything.length).toBe(expected.length + other.hits.filter(({ recipient }) => recipient === person).length);
+        expect(await rowsOf(world, 'recipient-timeline', { recipient: letter.people[person]?.externalId as string })).toEqual(everything);
+        for (const recipient of ['', 'nobody@example.com', letter.people[world.tester]?.email as string])
+          expect(await rowsOf(world, 'recipient-timeline', { recipient })).toEqual([]);
+      }),
+    );
+  });
+
+  test(
+    'clicks-by-link',
+    inBoth(async (world) => {
+      const { letter, hits } = world;
+      const rows = await about(world, 'clicks-by-link');
+      const [counts, any] = [clicksByLink(hits), clicksByLink(anyone(hits))];
+      const expected = letter.links.map(({ id }, i) => {
+        const { person, machine, people } = counts.get(i) ?? { person: 0, machine: 0, people: 0 };
+        return {
+          campaign_id: letter.campaign,
+          link_id: id,
+          link: nameOf(i),
+          target: targetOf(i),
+          hits: person + machine,
+          human_hits: person,
+          machine_hits: machine,
+          recipients: any.get(i)?.people ?? 0,
+          human_recipients: people,
+        };
+      });
+      expect(rows).toEqual(expected.sort((a, b) => b.human_hits - a.human_hits || b.hits - a.hits || a.link_id - b.link_id));
+    }),
+  );
+
+  test(
+    'clicks-of-url, of several links, by any address the link has had',
+    inBoth(async (world) => {
+      const { letter, other, hits } = world;
+      const expected = (...links: number[]): Row => {
+        const clicks = hits.filter(({ kind, link }) => kind === 'click' && links.includes(link)).map((hit) => ({ ...hit, link: 0 }));
+        const { person, machine, people } = clicksByLink(clicks).get(0) as { person: number; machine: number; people: number };
+        const recipients = clicksByLink(anyone(clicks)).get(0)?.people as number;
+        return {
+          links: links.length,
+          hits: person + machine,
+          human_hits: person,
+          machine_hits: machine,
+          recipients,
+          human_recipients: people,
+        };
+      };
+      const counts = ['links', 'hits', 'human_hits', 'machine_hits', 'recipients', 'human_recipients'];
+      for (const [url, ...links] of [
+        [LINKS[0].target, 0, 3],
+        [LINKS[2].target, 2],
+        [LINKS[5].target, 5],
+        [RIGHT, 5],
+      ] as const) {
+        const rows = await rowsOf(world, 'clicks-of-url', { url });
+        expect(pick(rows, 'campaign', 'url', ...counts)).toEqual([{ campaign: 'autumn', url: targetOf(links[0]), ...expected(...links) }]);
+      }
+      const both = await rowsOf(world, 'clicks-of-url', { url: LINKS[1].target });
+      expect(pick(both, 'campaign_id')).toEqual([{ campaign_id: other.campaign }, { campaign_id: letter.campaign }]);
+      expect(pick(both.slice(1), ...counts)).toEqual([expected(1)]);
+      expect((await about(world, 'clicks-of-url')).length).toBe(LINKS.length - 1);
+      expect(await rowsOf(world, 'clicks-of-url', { url: 'https://shop.example/nowhere' })).toEqual([]);
+    }),
+  );
+
+  test(
+    'did-recipient-click',
+    inBoth(async (world) => {
+      const { letter, hits } = world;
+      const url = LINKS[1].target;
+      const seen = new Set<unknown>();
+      for (const [i, { email, externalId }] of letter.people.entries()) {
+        if (i % 25 !== 0 && !hits.some(({ kind, recipient, link }) => kind === 'click' && recipient === i && link === 1)) continue;
+        const { person, machine } = clicksByLink(hits.filter(({ recipient }) => recipient === i)).get(1) ?? { person: 0, machine: 0 };
+        const clicked = person > 0 ? 'yes' : machine > 0 ? 'only machines' : 'no';
+        seen.add(clicked);
+        const rows = await about(world, 'did-recipient-click', { recipient: i % 2 === 0 ? email : externalId, url });
+        if (i !== world.tester)
+          expect(pick(rows, 'recipient', 'link', 'clicked', 'human_hits', 'machine_hits')).toEqual([
+            { recipient: email, link: url, clicked, human_hits: person, machine_hits: machine },
+          ]);
+      }
+      expect(seen.size).toBe(3);
+      // A link that was led elsewhere is found by both of its addresses.
+      const { email } = letter.people[clickerOf(hits, 5)] as { email: string };
+      for (const address of [LINKS[5].target, RIGHT])
+        expect(pick(await about(world, 'did-recipient-click', { recipient: email, url: address }), 'target', 'clicked')).toEqual([
+          { target: RIGHT, clicked: 'yes' },
+        ]);
+      const tester = await about(world, 'did-recipient-click', { recipient: letter.people[world.tester]?.email as string, url });
+      expect(pick(tester, 'clicked', 'human_hits')).toEqual([{ clicked: 'not counted', human_hits: 0 }]);
+      expect(await rowsOf(world, 'did-recipient-click', { recipient: 'nobody@example.com', url })).toEqual([]);
+    }),
+  );
+
+  test(
+    'non-openers',
+    inBoth(async (world) => {
+      const { letter, hits, tester } = world;
+      for (const [opened_by, by] of [
+        ['person', 'person'],
+        ['anyone', 'anyone'],
+      ] as const) {
+        const rows = await about(world, 'non-openers', { opened_by });
+        const expected = nonOpeners(hits, letter.people.length, by).filter((i) => i !== tester);
+        expect(rows.map((row) => row['recipient'])).toEqual(expected.map((i) => letter.people[i]?.email));
+        expect(rows.every((row) => row['recipients_in_all'] === expected.length)).toBe(true);
+        const count = (i: number, kind: Kind, who: Who) => totals(hits.filter(({ recipient }) => recipient === i))[kind][who];
+        expect(rows.map((row) => [row['machine_opens'], row['human_clicks']])).toEqual(
+          expected.map((i) => [count(i, 'open', 'machine'), count(i, 'click', 'person')]),
+        );
+        const few = await about(world, 'non-openers', { opened_by, limit: '2' });
+        expect(few).toEqual(rows.slice(0, 2));
+      }
+    }),
+  );
+
+  test(
+    'most-engaged',
+    inBoth(async (world) => {
+      const { letter, hits } = world;
+      const rows = await about(world, 'most-engaged', { limit: '100000' });
+      const expected = mostEngaged(hits).map(({ recipient, clicks, opens }) => ({
+        recipient: letter.people[recipient]?.email as string,
+        human_clicks: clicks,
+        links_clicked: clicksByLink(hits.filter((hit) => hit.recipient === recipient && hit.truth.who === 'person')).size,
+        human_opens: opens,
+      }));
+      expect(pick(rows, 'recipient', 'human_clicks', 'links_clicked', 'human_opens')).toEqual(expected);
+      expect((await about(world, 'most-engaged')).length).toBe(Math.min(100, expected.length));
+    }),
+  );
+
+  test(
+    'first-click-delay',
+    inBoth(async (world) => {
+      const rows = await about(world, 'first-click-delay');
+      const delays = [...firstClickDelays(world.hits, SENT_AT).values()];
+      const ends = [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, Number.POSITIVE_INFINITY];
+      expect(rows.map((row) => row['human_recipients'])).toEqual(
+        ends.map((end, i) => delays.filter((delay) => delay < end && delay >= (ends[i - 1] ?? Number.NEGATIVE_INFINITY)).length),
+      );
+      expect(rows.map((row) => row['percent_until_then'])).toEqual(
+        ends.map((end) => percentOf(delays.filter((delay) => delay < end).length, delays.length)),
+      );
+    }),
+  );
+
+  const FACETS: [name: string, column: string, kind: Kind, valueOf: (hit: StoredHit) => string][] = [
+    ['countries', 'country', 'click', ({ country }) => country ?? 'unknown'],
+    ['countries', 'country', 'open', ({ country }) => country ?? 'unknown'],
+    ['devices', 'device', 'click', ({ device }) => device ?? 'unknown'],
+    ['devices', 'device', 'open', ({ device }) => device ?? 'unknown'],
+    ['mail-clients', 'mail_client', 'open', ({ client }) => client || 'unknown'],
+    ['referrers', 'referrer', 'click', ({ referrer }) => (referrer === '' ? 'none named' : new URL(referrer).hostname)],
+  ];
+  test.each(FACETS)('%s by %s, of %ss', async (name, column, kind, valueOf) => {
+    for (const world of worlds) {
+      const takesKind = name === 'countries' || name === 'devices';
+      const rows = await about(world, name, takesKind ? { kind } : {});
+      const groups = Map.groupBy(
+        world.hits.filter((hit) => hit.kind === kind),
+        valueOf,
+      );
+      expect(groups.size).toBeGreaterThan(1);
+      const expected = groups.entries().map(([value, hits]) => {
+        const { person, machine } = totals(hits)[kind];
+        return {
+          campaign_id: world.letter.campaign,
+          [column]: value,
+          hits: person + machine,
+          human_hits: person,
+          machine_hits: machine,
+          recipients: uniqueRecipients(anyone(hits))[kind].person,
+          human_recipients: uniqueRecipients(hits)[kind].person,
+        };
+      });
+      expect(sorted(rows)).toEqual(sorted(expected.toArray()));
+      const order = rows.map((row) => Number(row['human_hits']));
+      expect(order).toEqual(order.toSorted((a, b) => b - a));
+    }
+  });
+
+  test(
+    'machine-traffic',
+    inBoth(async (world) => {
+      const machines = world.hits.filter(({ verdict }) => verdict !== 'human');
+      const groups = Map.groupBy(machines, ({ kind, verdict, net }) => [kind, verdict, net ?? 'unknown'].join());
+      const expected = groups.entries().map(([group, hits]) => {
+        const [kind = '', verdict = '', network = ''] = group.split(',');
+        const recipients = uniqueRecipients(anyone(hits))[kind as Kind].person;
+        return { campaign_id: world.letter.campaign, kind, verdict, network, machine_hits: hits.length, recipients };
+      });
+      expect(sorted(await about(world, 'machine-traffic'))).toEqual(sorted(expected.toArray()));
+    }),
+  );
+
+  test(
+    'forwards',
+    inBoth(async (world) => {
+      const { letter, hits } = world;
+      const rows = await about(world, 'forwards');
+      const expected = forwards(hits).map(({ recipient, link, day, visitors }) => ({
+        recipient: letter.people[recipient]?.email as string,
+        link: nameOf(link),
+        utc_day: new Date(`${day}T00:00`),
+        human_visitors: visitors,
+      }));
+      expect(sorted(pick(rows, 'recipient', 'link', 'utc_day', 'human_visitors'))).toEqual(sorted(expected));
+    }),
+  );
+
+  test(
+    'shared-links',
+    inBoth(async (world) => {
+      const { letter, hits } = world;
+      const shared = hits.filter(({ recipient }) => recipient === SHARED);
+      const human = visitorsPerLink(shared);
+      const expected = visitorsPerLink(anyone(shared)).map(({ link, day, visitors }) => ({
+        link: 'posted-link',
+        link_id: letter.links[link]?.id as number,
+        utc_day: new Date(`${day}T00:00`),
+        visitors,
+        human_visitors: human.find((row) => row.link === link && row.day === day)?.visitors ?? 0,
+      }));
+      expect(expected.length).toBeGreaterThan(0);
+      const rows = await about(world, 'shared-links');
+      expect(sorted(pick(rows, 'link', 'link_id', 'utc_day', 'visitors', 'human_visitors'))).toEqual(sorted(expected));
+      const [day] = visitorsPerLink(anyone(shared))
+        .map((row) => row.day)
+        .sort();
+      expect(sum(await about(world, 'shared-links', { to: day as string }), 'visitors')).toBe(0);
+      expect(await about(world, 'shared-links', { from: day as string })).toEqual(rows);
+    }),
+  );
+
+  test(
+    'completeness',
+    inBoth(async (world) => {
+      const { setup, letter, other } = world;
+      const rows = await rowsOf(world, 'completeness');
+      const bytes = Buffer.byteLength([...letter.lines, ...other.lines].join(''));
+      expect(pick(rows, 'shard', 'committed_bytes', 'missing_bytes', 'holes')).toEqual(
+        setup.shards.list.map(({ name }) => ({ shard: name, committed_bytes: bytes, missing_bytes: 0, holes: 0 })),
+      );
+    }),
+  );
+
+  const nameOf = (link: number): string => ('label' in LINKS[link]! ? LINKS[link].label : targetOf(link));
+  /** Somebody who clicked a link. */
+  const clickerOf = (hits: readonly StoredHit[], wanted: number): number =>
+    hits.find(({ kind, link, verdict, recipient }) => kind === 'click' && link === wanted && verdict === 'human' && recipient !== SHARED)
+      ?.recipient as number;
+  const targetOf = (link: number): string => (link === 5 ? RIGHT : (LINKS[link]?.target as string));
+  const sorted = (rows: readonly Row[]): Row[] => rows.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+});
+
+/** Ways of asking each report: with its defaults, and about what there is. */
+function questions(report: Report, { letter, hits }: World): Record<string, string>[] {
+  const [busiest] = mostEngaged(hits);
+  const about: Record<string, string> = {
+    campaign: String(letter.campaign),
+    campaigns: `${letter.campaign}`,
+    recipient: letter.people[busiest?.recipient ?? 0]?.email as string,
+    url: LINKS[2].target,
+    timezone: 'Asia/Kolkata',
+    from: new Date(SENT_AT).toISOString().slice(0, 10),
+    to: new Date(SENT_AT + 3 * DAY).toISOString().slice(0, 10),
+    limit: '7',
+    kind: 'open',
+    opened_by: 'anyone',
+  };
+  const given = (...left: string[]) =>
+    Object.fromEntries(report.parameters.filter(({ name }) => !left.includes(name)).map(({ name }) => [name, about[name] as string]));
+  return [{}, given(), given('url', 'limit', 'from', 'to'), given('campaign', 'from', 'limit')];
+}
+
+const ALL_REPORTS = (await listReports()).map((report) => [report.name, report] as const);
+const PSQL = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .map((directory) => join(directory, 'psql'))
+  .find((file) => existsSync(file));
+
+describe.each(ALL_REPORTS)('%s', (name, report) => {
+  test('gives the same on one shard and on three', async () => {
+    if (name === 'completeness') return;
+    const [first, second] = worlds as [World, World];
+    for (const values of questions(report, first)) expect(await rowsOf(second, name, values)).toEqual(await rowsOf(first, name, values));
+  });
+
+  test('says how it is drawn, by columns that it has', async () => {
+    const file = fileURLToPath(new URL(`../../reports/${name}.sql`, import.meta.url));
+    const { fields } = await one().setup.analyst.query(fillIn(report, {}));
+    const columns = fields.map((field) => field.name);
+    const { kind, x, y } = report.chart;
+    expect(kind === 'none', file).toBe(x.length + y.length === 0);
+    for (const column of [...x, ...y]) expect(columns).toContain(column);
+  });
+
+  test('leaves counting events to the shards', async () => {
+    if (name === 'recipient-timeline') return;
+    for (const values of questions(report, one())) {
+      const { rows } = await one().setup.analyst.query<{ 'QUERY PLAN': string }>(`EXPLAIN (VERBOSE) ${fillIn(report, values)}`);
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan).not.toMatch(/fleet\.events|shard_analytics\.events/);
+      // Which campaign is said to the shards, too.
+      for (const [query] of values['campaign'] === undefined ? [] : plan.matchAll(/Remote SQL: .*/g))
+        expect(query).toMatch(new RegExp(`campaign_id = '?${values['campaign']}\\b|link_id = ANY`));
+    }
+  });
+
+  test(`gives the same through psql${PSQL === undefined ? ' (not tried: there is no psql on the PATH)' : ''}`, async ({ skip }) => {
+    if (PSQL === undefined) skip('there is no psql on the PATH');
+    const file = fileURLToPath(new URL(`../../reports/${name}.sql`, import.meta.url));
+    for (const values of questions(report, one())) {
+      const asked = { text: fillIn(report, values), rowMode: 'array', types: { getTypeParser: () => String } } as const;
+      const { rows } = await one().setup.analyst.query<(string | null)[]>(asked);
+      expect(await byPsql(file, values)).toEqual(rows.map((row) => row.map((value) => value ?? '')));
+    }
+  });
+});
+
+/** What psql makes of the file as it stands: rows of texts. */
+async function byPsql(file: string, values: Readonly<Record<string, string>>): Promise<string[][]> {
+  const set = Object.entries(values).flatMap(([name, value]) => ['-v', `${name}=${value}`]);
+  const how = ['-X', '-q', '-A', '-t', '-F', '\x1f', '-R', '\x1e', '-v', 'ON_ERROR_STOP=1'];
+  const url = setting(one().setup.system, 'ANALYST_URL');
+  const { stdout } = await promisify(execFile)(PSQL as string, [...how, ...set, '-d', url, '-f', file], { maxBuffer: 64 * 1024 * 1024 });
+  const text = stdout.replace(/\n$/, '');
+  return text === '' ? [] : text.split('\x1e').map((row) => row.split('\x1f'));
+}
+
+test('a file that is put beside the others is a report', async () => {
+  const directory = await temporaryDirectory();
+  await copyFile(new URL('../../reports/campaign-summary.sql', import.meta.url), join(directory, 'ours.sql'));
+  await writeFile(
+    join(directory, 'mine.sql'),
+    '-- title: Mine\n-- question: How many campaigns are there?\n\nSELECT count(*) AS campaigns FROM analytics.campaigns;\n',
+  );
+  expect((await listReports(directory)).map(({ name }) => name)).toEqual(['mine', 'ours']);
+  const { rows } = await one().setup.analyst.query(fillIn(await readReport('mine', directory), {}));
+  expect(rows).toEqual([{ campaigns: 2 }]);
+});
