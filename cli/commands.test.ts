@@ -212,7 +212,7 @@ describe('what an analyst sees', () => {
       name: string;
       parameters: { name: string }[];
     }[];
-    expect(listed.find(({ name }) => name === 'campaign-summary')?.parameters.map(({ name }) => name)).toEqual(['campaign']);
+    expect(listed.find(({ name }) => name === 'campaign-summary')?.parameters.map(({ name }) => name)).toEqual(['campaign', 'limit']);
     expect(JSON.stringify(listed)).not.toContain('SELECT');
     for (const parameter of [['--campaign', '2'], ['--campaign=2']]) {
       const rows = JSON.parse(await expectData(clickledger([...data, 'report', 'campaign-summary', ...parameter, '--json']))) as object[];
@@ -222,7 +222,7 @@ describe('what an analyst sees', () => {
       ]);
     }
     const { code, stdout, stderr } = await clickledger([...data, 'report', 'campaign-summary']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: 'Campaign summary\n' });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: 'Campaign summary\nNothing has been counted yet; no holes.\n' });
     expect(stdout.split('\n')).toHaveLength(6);
   });
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ClickledgerError } from '../core/errors.ts';
 import { addAudit } from './commands/audit.ts';
 import { addCampaign } from './commands/campaign.ts';
+import { addDashboard } from './commands/dashboard.ts';
 import { addInit } from './commands/init.ts';
 import { addLink } from './commands/link.ts';
 import { addMigrate } from './commands/migrate.ts';
@@ -41,6 +42,7 @@ for (const add of [
   addLink,
   addRecipient,
   addReport,
+  addDashboard,
   addReclassify,
   addStatus,
   addWatch,

@@ -22,7 +22,10 @@ beforeAll(async () => {
 
 const run = async (...args: string[]) => clickledger(['--data', await dataDirectoryOf(databases), 'reclassify', ...args]);
 const totals = () =>
-  databases.query('catalog', 'SELECT campaign_id::int, hits::int, human_hits::int, human_recipients::int FROM analytics.campaign_totals ORDER BY campaign_id');
+  databases.query(
+    'catalog',
+    'SELECT campaign_id::int, hits::int, human_hits::int, human_recipients::int FROM analytics.campaign_totals ORDER BY campaign_id',
+  );
 
 test('history is judged again on every shard, and what changed is told', async () => {
   const before = await totals();

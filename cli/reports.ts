@@ -8,11 +8,26 @@ import { ClickledgerError } from '../core/errors.ts';
 // the convention uses: `:'name'` is a parameter's value as a literal, and `\set name value` its default. Other lines with a
 // backslash only tell psql when the default applies.
 
+export const CHART_KINDS = ['bar', 'line', 'stacked-bar', 'heatmap', 'none'] as const;
+export type ChartKind = (typeof CHART_KINDS)[number];
+
+/** `-- chart: KIND x=COLUMN y=COLUMN,COLUMN`: how a report is drawn. Of a heatmap `y` names the rows and then, if there are two, the value. */
+export interface ChartSpec {
+  kind: ChartKind;
+  x: string[];
+  y: string[];
+}
+
 export interface Report {
   name: string;
   title: string;
   question: string;
   parameters: { name: string; help: string; default: string }[];
+  chart: ChartSpec;
+  /** What the file says further about its columns. */
+  remarks: string;
+  /** How far the data reach belongs below it; `-- reach: no` where the rows say that themselves. */
+  hasReach: boolean;
   sql: string;
 }
 
@@ -39,7 +54,41 @@ export async function readReport(name: string, directory = DIRECTORY): Promise<R
     .split('\n')
     .filter((line) => !/^\s*(\\|--)/.test(line))
     .join('\n');
-  return { name, title: header('title')[0] ?? name, question: header('question')[0] ?? '', parameters, sql };
+  return {
+    name,
+    title: header('title')[0] ?? name,
+    question: header('question')[0] ?? '',
+    parameters,
+    chart: parseChart(header('chart')[0] ?? 'none'),
+    remarks: remarksOf(text),
+    hasReach: header('reach')[0] !== 'no',
+    sql,
+  };
+}
+
+/** The comment that follows the header after an empty one. */
+function remarksOf(text: string): string {
+  const lines = text.split('\n');
+  const head = lines.slice(
+    0,
+    lines.findIndex((line) => !line.startsWith('--')),
+  );
+  const begin = head.findIndex((line) => line.trim() === '--');
+  return begin === -1
+    ? ''
+    : head
+        .slice(begin)
+        .map((line) => line.slice(2).trim())
+        .join(' ')
+        .trim();
+}
+
+/** A kind that we do not know is not drawn: the table below it has everything. */
+function parseChart(line: string): ChartSpec {
+  const [word, ...pairs] = line.split(/\s+/);
+  const columns = (axis: string): string[] =>
+    pairs.filter((pair) => pair.startsWith(`${axis}=`)).flatMap((pair) => pair.slice(2).split(',').filter(Boolean));
+  return { kind: CHART_KINDS.find((kind) => kind === word) ?? 'none', x: columns('x'), y: columns('y') };
 }
 
 /** The statement with every `:'name'` replaced; an unknown parameter is refused. */

@@ -7,7 +7,18 @@ import { connect } from './connect.ts';
 // Copies one shard's rows to another database, in one snapshot: whatever workers commit meanwhile is missing there, together with the ledger
 // ranges that say so, and the logs fill it again. So nothing has to stand still.
 
-const TABLES = ['ledger', 'user_agent', 'dead_letter', 'skipped', 'recipient', 'activity_15m', 'activity', 'reach', 'mark', 'event'] as const;
+const TABLES = [
+  'ledger',
+  'user_agent',
+  'dead_letter',
+  'skipped',
+  'recipient',
+  'activity_15m',
+  'activity',
+  'reach',
+  'mark',
+  'event',
+] as const;
 
 /** Rows by table. */
 export type Copied = Record<(typeof TABLES)[number], number>;

@@ -17,12 +17,18 @@ const PACKAGES = {
   nginx: ['nginx', 'nginx-core', 'nginx-light'],
   'nats-server': ['nats-server'],
   wrk: ['wrk'],
+  'chromium-headless-shell': ['chromium-headless-shell'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;
 
-/** Packages of libraries that such a program needs and few machines have; they are unpacked beside it. */
-const LIBRARIES: Partial<Record<Program, readonly string[]>> = { wrk: ['libluajit-5.1-2'] };
+/** Packages of libraries that such a program needs and few machines have; they are unpacked beside it. `all`: whatever apt would install. */
+const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = { wrk: ['libluajit-5.1-2'], 'chromium-headless-shell': 'all' };
+
+/** Where packages have programs. What Chromium has in usr/bin is a script that wants it to be installed. */
+const PLACES = ['usr/lib/chromium', 'usr/sbin', 'usr/bin'];
+/** Where they have libraries, below usr/lib. */
+const LIBRARY_PLACES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((platform) => [platform, join(platform, 'pulseaudio')]);
 
 /** The path of a program; throws `missing-server` with what to install where it cannot be had. `onFetch` is told before a download. */
 export async function locate(program: Program, onFetch: (text: string) => void = () => {}): Promise<string> {
@@ -31,8 +37,8 @@ export async function locate(program: Program, onFetch: (text: string) => void =
 
 /** LD_LIBRARY_PATH for a located program: the libraries that were unpacked beside it. */
 export function libraryPath(program: string): string {
-  const libraries = join(dirname(dirname(program)), 'lib');
-  return ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((platform) => join(libraries, platform)).join(delimiter);
+  const usr = /^.*\/usr(?=\/)/.exec(program)?.[0] ?? dirname(dirname(program));
+  return LIBRARY_PLACES.map((place) => join(usr, 'lib', place)).join(delimiter);
 }
 
 function onPath(program: Program): string | undefined {
@@ -41,7 +47,7 @@ function onPath(program: Program): string | undefined {
 }
 
 function inCache(program: Program): string | undefined {
-  return ['usr/sbin', 'usr/bin'].map((directory) => join(cacheDir(), program, directory, program)).find(isExecutable);
+  return PLACES.map((directory) => join(cacheDir(), program, directory, program)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
@@ -75,9 +81,11 @@ async function fetch(program: Program, onFetch: (text: string) => void): Promise
     const apt = await privateApt(work);
     for (const name of PACKAGES[program]) {
       const unpacked = await download(apt, work, name);
-      const found = ['usr/sbin', 'usr/bin'].find((directory) => isExecutable(join(unpacked, directory, program)));
+      const found = PLACES.find((directory) => isExecutable(join(unpacked, directory, program)));
       if (!found) continue;
-      for (const library of LIBRARIES[program] ?? []) await download(apt, work, library, unpacked);
+      const libraries = LIBRARIES[program] ?? [];
+      if (libraries === 'all') await downloadMissing(apt, work, name, unpacked);
+      else for (const library of libraries) await download(apt, work, library, unpacked);
       const missing = await missingLibraries(join(unpacked, found, program));
       if (missing.length > 0)
         throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine lacks: ${advice}`);
@@ -131,6 +139,14 @@ async function download(apt: string[], work: string, name: string, unpacked = jo
   const file = (await readdir(directory)).find((entry) => entry.endsWith('.deb'));
   if (file) await run('dpkg', ['-x', file, unpacked], { cwd: directory });
   return unpacked;
+}
+
+/** Unpacks a package and every other that it needs and this machine has not installed. */
+async function downloadMissing(apt: string[], work: string, name: string, unpacked: string): Promise<void> {
+  await run('apt-get', [...apt, 'install', '-y', '--no-install-recommends', '--download-only', name], { cwd: work });
+  const archives = join(work, 'cache', 'archives');
+  const files = (await readdir(archives)).filter((entry) => entry.endsWith('.deb'));
+  for (const file of files) await run('dpkg', ['-x', join(archives, file), unpacked], { cwd: work });
 }
 
 async function missingLibraries(path: string): Promise<string[]> {

@@ -1,54 +1,107 @@
-import type { Command } from 'commander';
+import { writeFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { type Command, Option } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
-import { note, printJson, printTable } from '../output.ts';
-import { fillIn, listReports, readReport } from '../reports.ts';
+import { toCsv } from '../format/csv.ts';
+import { toMarkdown } from '../format/markdown.ts';
+import { describeReach, exact } from '../format/values.ts';
+import { note, printJson, printTable, table } from '../output.ts';
+import { listReports, readReport } from '../reports.ts';
+import { type Reach, type Result, readReach, runReport } from '../run-report.ts';
+import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
 
-const STATEMENT_TIMEOUT_MS = 60_000;
+const FORMATS = ['table', 'csv', 'json', 'markdown', 'html'] as const;
+type Format = (typeof FORMATS)[number];
+
+/** The format that the name of a file asks for. */
+const BY_ENDING: Readonly<Record<string, Format>> = { '.csv': 'csv', '.json': 'json', '.md': 'markdown', '.html': 'html', '.htm': 'html' };
+
+interface Options {
+  format?: Format;
+  out?: string;
+  timeout: number;
+}
 
 export function addReport(program: Command): void {
   program
     .command('report [name]')
     .description('run a report of reports/*.sql as the analyst; without a name: list them')
+    .addOption(new Option('--format <format>', 'how to write it (default: what the file of --out is called, or a table)').choices(FORMATS))
+    .option('--out <file>', 'write it to a file')
+    .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .allowUnknownOption()
     .allowExcessArguments()
     .addHelpText(
       'after',
-      '\nEvery parameter of a report is an option; `clickledger report` shows them.\n\nExample:\n  clickledger report campaign-summary --campaign 1',
+      '\nEvery parameter of a report is an option; `clickledger report` shows them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign 1\n  clickledger report campaign-summary --campaign 1 --out summary.html',
     )
-    .action(async (wanted: string | undefined, _options: object, command: Command) => {
-      const { json } = command.optsWithGlobals<Globals>();
+    .action(async (wanted: string | undefined, options: Options, command: Command) => {
+      const format = formatOf(command, options);
       if (wanted === undefined) {
-        const reports = await listReports();
-        if (json) printJson(reports.map(({ name, title, question, parameters }) => ({ name, title, question, parameters })));
-        else
-          printTable(
-            ['report', 'question', 'parameters'],
-            reports.map((r) => [r.name, r.question, r.parameters.map((p) => `--${p.name}`).join(' ')]),
-          );
-        return;
+        if ((format !== 'table' && format !== 'json') || options.out !== undefined)
+          command.error('error: say which report: `clickledger report` lists them', { exitCode: 2 });
+        return list(format === 'json');
       }
       const report = await readReport(wanted);
-      const sql = fillIn(report, parametersOf(command.args.slice(1)));
+      const values = parametersOf(command.args.slice(1));
       const config = await configOf(command, ['ANALYST_URL']);
-      const { fields, rows } = await withPool(config.ANALYST_URL, async (pool) => {
-        const client = await pool.connect();
-        try {
-          await client.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`);
-          return await client.query<Record<string, unknown>>(sql);
-        } finally {
-          client.release(true);
-        }
+      const { out, timeout } = options;
+      const text = await withPool(config.ANALYST_URL, async (pool) => {
+        const limits = { timeoutSeconds: timeout };
+        const result = await runReport(pool, report, values, limits);
+        // JSON is for programs, and they find this in analytics.completeness.
+        const reach = format === 'json' || !report.hasReach ? undefined : await readReach(pool, limits);
+        const written = await write(format, result, reach);
+        if (out !== undefined) await writeFile(out, written);
+        if (format === 'table') note(report.title);
+        if (out === undefined) process.stdout.write(written);
+        if (reach !== undefined) note(describeReach(reach));
+        return written;
       });
-      if (json) printJson(rows);
-      else {
-        note(report.title);
-        printTable(
-          fields.map((field) => field.name),
-          rows.map((row) => fields.map((field) => cell(row[field.name]))),
-        );
-      }
+      if (out !== undefined) note(`${out}: ${report.title}, ${Buffer.byteLength(text).toLocaleString('en')} bytes`);
     });
+}
+
+function formatOf(command: Command, { format, out }: Options): Format {
+  const { json } = command.optsWithGlobals<Globals>();
+  if (json && format !== undefined && format !== 'json')
+    command.error(`error: --json and --format ${format} contradict each other`, { exitCode: 2 });
+  if (json) return 'json';
+  return format ?? BY_ENDING[extname(out ?? '').toLowerCase()] ?? 'table';
+}
+
+async function list(json: boolean): Promise<void> {
+  const reports = await listReports();
+  if (json) printJson(reports.map(({ name, title, question, parameters }) => ({ name, title, question, parameters })));
+  else
+    printTable(
+      ['report', 'question', 'parameters'],
+      reports.map((r) => [r.name, r.question, r.parameters.map((p) => `--${p.name}`).join(' ')]),
+    );
+}
+
+async function write(format: Format, result: Result, reach: Reach | undefined): Promise<string> {
+  switch (format) {
+    case 'table':
+      return `${table(
+        result.columns,
+        result.rows.map((row) => row.map((value) => (value === null || typeof value === 'number' ? value : exact(value)))),
+      )}\n`;
+    case 'csv':
+      return toCsv(result);
+    case 'json':
+      return `${JSON.stringify(
+        result.rows.map((row) => Object.fromEntries(result.columns.map((column, i) => [column, row[i]]))),
+        null,
+        2,
+      )}\n`;
+    case 'markdown':
+      return toMarkdown(result, reach);
+    case 'html':
+      // The library that draws is loaded by whoever wants drawings.
+      return (await import('../format/html.ts')).toHtml(result, reach);
+  }
 }
 
 /** `--name value` and `--name=value` of what commander did not know. */
@@ -62,11 +115,4 @@ function parametersOf(args: readonly string[]): Record<string, string> {
     values[match[1] as string] = value;
   }
   return values;
-}
-
-function cell(value: unknown): string | number | null {
-  if (value === null || value === undefined) return null;
-  if (typeof value === 'number') return value;
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }

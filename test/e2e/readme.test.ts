@@ -46,7 +46,7 @@ async function type(commands: string): Promise<string> {
 
 test('from a letter and a list to the first report, as the README says', async () => {
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-  const section = readme.slice(readme.indexOf('## For authors'), readme.indexOf('## How it works'));
+  const section = readme.slice(readme.indexOf('## For authors'), readme.indexOf('## For analysts'));
   const blocks = Array.from(section.matchAll(/```sh\n([\s\S]*?)```/g), ([, commands]) => commands as string);
   expect(blocks.length).toBeGreaterThan(5);
   const outputs: string[] = [];

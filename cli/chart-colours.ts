@@ -1,0 +1,80 @@
+import type { Series } from './chart-data.ts';
+
+// A drawing has colours that no drawing would have by chance; they become CSS variables afterwards. Blue and orange stay apart for every
+// kind of colour blindness; on both backgrounds every colour has a contrast of at least 3.
+
+interface Colour {
+  variable: string;
+  light: string;
+  dark: string;
+}
+
+const COLOURS = {
+  human: { variable: '--human', light: '#0b62a8', dark: '#6cb4f5' },
+  machine: { variable: '--machine', light: '#b85c00', dark: '#f2a33c' },
+  human2: { variable: '--human-2', light: '#3f8fd0', dark: '#3f86c9' },
+  machine2: { variable: '--machine-2', light: '#d07a1a', dark: '#c27a20' },
+  other1: { variable: '--series-1', light: '#00796b', dark: '#3fbfae' },
+  other2: { variable: '--series-2', light: '#7b3fa0', dark: '#c79bea' },
+  other3: { variable: '--series-3', light: '#5f6b76', dark: '#9aa7b4' },
+  other4: { variable: '--series-4', light: '#a0305c', dark: '#ef86ad' },
+  text: { variable: '--text', light: '#1d2329', dark: '#e4e8ec' },
+  line: { variable: '--line', light: '#d5dae0', dark: '#333b44' },
+  background: { variable: '--background', light: '#ffffff', dark: '#14181d' },
+} as const satisfies Record<string, Colour>;
+
+type Name = keyof typeof COLOURS;
+const NAMES = Object.keys(COLOURS) as Name[];
+const byte = (n: number): string => n.toString(16).padStart(2, '0');
+/** The colour that stands for a variable while echarts draws. */
+const marker = (name: Name): string => `#0a00${byte(NAMES.indexOf(name) + 1)}`;
+
+/** What is drawn besides the data. */
+export const INK = { text: marker('text'), line: marker('line'), background: marker('background') } as const;
+
+const ROLES = { human: ['human', 'human2'], machine: ['machine', 'machine2'], other: ['other1', 'other2', 'other3', 'other4'] } as const;
+type Role = keyof typeof ROLES;
+
+function roleOf(name: string): Role {
+  if (/machine|\bbot\b|prefetch|scanner|proxy|burst|\bhead\b/.test(name)) return 'machine';
+  return /human|people/.test(name) ? 'human' : 'other';
+}
+
+/** The colour of a series: always the same two for what people and what machines did. */
+export function colourOf({ name }: Series, index: number, all: readonly Series[]): string {
+  const role = roleOf(name);
+  const before = all.slice(0, index).filter((other) => roleOf(other.name) === role).length;
+  const choices: readonly Name[] = ROLES[role];
+  return marker(choices[before % choices.length] as Name);
+}
+
+/**
+ * The SVG with variables for colours, and without what a page with a strict Content-Security-Policy would refuse or never needs:
+ * `style` attributes, style sheets, echarts' own attributes. `id` goes before the ids in it, which echarts counts up: the same drawing
+ * must be the same text, and two of them on a page must not mix. Texts have their quotes escaped, so none can look like an attribute.
+ */
+export function withVariables(svg: string, id: string): string {
+  return svg
+    .replace(/<style\b[\s\S]*?<\/style>/g, '')
+    .replace(/ (?:ecmeta_\w+|class|pointer-events|xmlns:xlink|version|baseProfile)="[^"]*"/g, '')
+    .replace(/ style="([^"]*)"/g, (_, style: string) => {
+      const kept = Array.from(style.matchAll(/([\w-]+):([^;]+)/g)).filter(([, name]) => name !== 'font-family');
+      return kept.map(([, name, value]) => ` ${name}="${value?.trim()}"`).join('');
+    })
+    .replace(/ (id|clip-path|fill)="(url\(#|)zr\d+-/g, ` $1="$2${id}-`)
+    .replace(COLOURED, (whole, attribute: string, hex: string | undefined, decimal: string | undefined, alpha: string | undefined) => {
+      const name = NAMES[(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)) - 1];
+      if (name === undefined) return whole;
+      const opacity = alpha === undefined ? '' : ` ${attribute === 'stop-color' ? 'stop' : attribute}-opacity="${alpha}"`;
+      return ` ${attribute}="var(${COLOURS[name].variable})"${opacity}`;
+    });
+}
+
+const COLOURED = / (fill|stroke|stop-color)="(?:#0a00([0-9a-f]{2})|rgba?\(10,\s*0,\s*(\d+)(?:,\s*([\d.]+))?\))"/g;
+
+/** The variables as CSS declarations. */
+export function colourVariables(scheme: 'light' | 'dark'): string {
+  return Object.values<Colour>(COLOURS)
+    .map((colour) => `${colour.variable}:${colour[scheme]}`)
+    .join(';');
+}

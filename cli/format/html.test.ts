@@ -1,0 +1,95 @@
+import { parse } from 'parse5';
+import { describe, expect, test } from 'vitest';
+import { HOSTILE } from '../../test/support/campaigns.ts';
+import { resultOf } from '../../test/support/results.ts';
+import { toHtml } from './html.ts';
+
+const REACH = { lastAt: new Date('2030-05-01T12:00:00Z'), holes: 2, missingBytes: 10 };
+
+interface Element {
+  nodeName: string;
+  attrs?: { name: string; value: string }[];
+  childNodes?: Element[];
+  value?: string;
+}
+
+/** All elements of a document, and its mistakes. */
+function read(text: string): { elements: Element[]; errors: string[] } {
+  const errors: string[] = [];
+  const all = (node: Element): Element[] => [node, ...(node.childNodes ?? []).flatMap(all)];
+  const document = parse(text, { onParseError: ({ code }) => errors.push(code) }) as unknown as Element;
+  return { elements: all(document), errors };
+}
+
+const named = (elements: Element[], name: string) => elements.filter(({ nodeName }) => nodeName === name);
+const attribute = (element: Element | undefined, wanted: string) => element?.attrs?.find(({ name }) => name === wanted)?.value;
+const textOf = (element: Element | undefined): string => element?.value ?? (element?.childNodes ?? []).map(textOf).join('');
+
+describe('a report as a page', () => {
+  const result = {
+    ...resultOf(
+      [HOSTILE, 'human_hits', 'at'],
+      [
+        [HOSTILE, 12345, new Date('2030-05-01T08:00:00Z')],
+        ['two', null, null],
+      ],
+      { kind: 'bar', x: [HOSTILE], y: ['human_hits'] },
+    ),
+    values: { campaign: HOSTILE },
+  };
+  result.report.title = HOSTILE;
+  result.report.question = HOSTILE;
+  result.report.remarks = HOSTILE;
+  const page = toHtml(result, REACH);
+  const { elements, errors } = read(page);
+
+  test('is HTML without a mistake, whatever is in it', () => {
+    expect(errors).toEqual([]);
+    for (const name of ['script', 'img', 'iframe', 'object', 'link'])
+      expect(named(elements, name).filter((e) => attribute(e, 'rel') !== 'icon')).toEqual([]);
+    expect(elements.flatMap(({ attrs = [] }) => attrs).filter(({ name }) => name.startsWith('on') || name === 'style')).toEqual([]);
+    expect(textOf(named(elements, 'h1')[0])).toBe(HOSTILE);
+  });
+
+  test('loads nothing from anywhere', () => {
+    const addresses = elements
+      .flatMap(({ attrs = [] }) => attrs)
+      .filter(({ name }) => ['src', 'href', 'action', 'xlink:href'].includes(name));
+    expect(addresses.filter(({ value }) => !/^(?:#|data:image)/.test(value))).toEqual([]);
+    expect(page).not.toMatch(/@import|url\(["']?http/);
+  });
+
+  test('has a table whose headers are headers', () => {
+    const headers = named(elements, 'th');
+    expect(headers.map((header) => [textOf(header), attribute(header, 'scope')])).toEqual([
+      [HOSTILE.replaceAll('_', ' '), 'col'],
+      ['human hits', 'col'],
+      ['at', 'col'],
+    ]);
+    expect(named(elements, 'td').map(textOf)).toEqual([HOSTILE, '12,345', '2030-05-01 08:00 UTC', 'two', '–', '–']);
+    expect(attribute(named(elements, 'time')[0], 'datetime')).toBe('2030-05-01T08:00:00.000Z');
+  });
+
+  test('has a chart with a name, for wide and narrow screens', () => {
+    const charts = named(elements, 'svg');
+    expect(charts).toHaveLength(2);
+    for (const chart of charts) {
+      expect(attribute(chart, 'role')).toBe('img');
+      expect(attribute(chart, 'aria-label')).toContain(HOSTILE);
+      expect(textOf(chart.childNodes?.find(({ nodeName }) => nodeName === 'title'))).toContain(HOSTILE);
+    }
+  });
+
+  test('says which parameters it was made with, and how far the data reach', () => {
+    expect(named(elements, 'dd').map(textOf)).toEqual([HOSTILE]);
+    expect(named(elements, 'p').map(textOf)).toContain(
+      'Counted until 2030-05-01 12:00 UTC; 2 holes (10 bytes of the logs) not counted yet: these numbers will grow.',
+    );
+  });
+});
+
+test('without rows it says so, and draws nothing', () => {
+  const page = toHtml(resultOf(['a', 'b'], [], { kind: 'bar', x: ['a'], y: ['b'] }), undefined);
+  expect(page).toContain('Nothing yet.');
+  expect(page).not.toContain('<svg');
+});

@@ -1,0 +1,100 @@
+import { colourVariables } from '../chart-colours.ts';
+import { html, type Markup, markupText, trusted } from './markup.ts';
+
+// One look for a report as a file and for the dashboard: no script needed, nothing loaded from anywhere, light and dark, down to 320 px.
+
+export interface Page {
+  title: string;
+  main: Markup;
+  /** Above and below `main`, and at the end of the head. */
+  header?: Markup;
+  footer?: Markup;
+  head?: Markup;
+  /** For the style sheet where a Content-Security-Policy asks for one. */
+  nonce?: string;
+}
+
+/** A whole HTML document. */
+export function page({ title, main, header, footer, head, nonce }: Page): string {
+  return markupText(html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title}</title>
+<link rel="icon" href="${ICON}">
+<style${nonce === undefined ? '' : html` nonce="${nonce}"`}>${trusted(STYLE)}</style>
+${head}
+</head>
+<body>
+<a class="skip" href="#main">Skip to the content</a>
+${header && html`<header>${header}</header>`}
+<main id="main" tabindex="-1">
+${main}
+</main>
+${footer && html`<footer>${footer}</footer>`}
+</body>
+</html>
+`);
+}
+
+const ICON = `data:image/svg+xml,${encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M2 9h3v5H2z" fill="#b85c00"/><path d="M7 2h3v12H7z" fill="#3f8fd0"/><path d="M12 6h3v8h-3z" fill="#3f8fd0"/></svg>',
+)}`;
+
+const STYLE = `
+:root { color-scheme: light dark; ${colourVariables('light')}; --quiet: #55606b; --raised: #f5f7f9; --link: #0b5394; --bad: #a4262c; }
+@media (prefers-color-scheme: dark) {
+  :root { ${colourVariables('dark')}; --quiet: #a3aeb9; --raised: #1c2229; --link: #84c0f8; --bad: #ff9c9c; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 0 1rem 3rem; background: var(--background); color: var(--text);
+  font: 1rem/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; overflow-wrap: anywhere; }
+a { color: var(--link); }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; border-radius: 2px; }
+main:focus { outline: none; }
+.skip { position: absolute; left: -100rem; }
+.skip:focus { left: 1rem; top: .5rem; padding: .5rem 1rem; background: var(--background); z-index: 1; }
+header, footer { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items: baseline; justify-content: space-between;
+  padding: .75rem 0; color: var(--quiet); font-size: .875rem; }
+header { border-bottom: 1px solid var(--line); }
+header nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 1.5rem 0 .25rem; }
+h2 { font-size: 1.2rem; line-height: 1.3; margin: 0 0 .25rem; }
+p { margin: .25rem 0 .75rem; max-width: 50rem; }
+.question, .note, caption { color: var(--quiet); }
+.note { font-size: .875rem; }
+.error { color: var(--bad); border-left: 3px solid var(--bad); padding-left: .75rem; }
+.actions { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .875rem; }
+section { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 1.25rem; }
+dl.values { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: 0 0 1rem; }
+dl.values div { display: flex; gap: .5rem; }
+dt { color: var(--quiet); }
+dd { margin: 0; }
+figure { margin: 1rem 0; }
+figure svg { display: block; width: 100%; height: auto; font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; }
+.wide svg { max-width: 960px; }
+.narrow { display: none; }
+@media (max-width: 40rem) { .wide { display: none; } .narrow { display: block; } }
+.table { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--line); border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { padding: .4rem .75rem; text-align: left; vertical-align: top; max-width: 26rem; }
+td { overflow-wrap: break-word; min-width: 5.5rem; }
+td.n { min-width: 0; }
+thead th { background: var(--raised); font-weight: 600; vertical-align: bottom; }
+tbody tr { border-top: 1px solid var(--line); }
+.n { text-align: right; white-space: nowrap; }
+th.n { white-space: normal; }
+td time { white-space: nowrap; }
+tbody th { font-weight: 600; min-width: 9rem; }
+form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: flex-start; margin: 1rem 0; }
+form div { display: flex; flex-direction: column; gap: .15rem; max-width: min(100%, 18rem); }
+form label { font-weight: 600; font-size: .875rem; }
+form small { color: var(--quiet); max-width: 16rem; }
+form button { margin-top: 1.45rem; }
+input, select, button { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px;
+  padding: .35rem .6rem; max-width: 100%; min-height: 2.4rem; }
+button { cursor: pointer; font-weight: 600; }
+@media print { .skip, header, form, .actions { display: none; } }
+`;

@@ -1,0 +1,253 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createDashboard } from '../../cli/dashboard/app.ts';
+import { toHtml } from '../../cli/format/html.ts';
+import { readReport } from '../../cli/reports.ts';
+import { readReach, runReport } from '../../cli/run-report.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { startBrowser } from '../support/browser.ts';
+import { addCampaign, addHits, addLog, type Hits, HOSTILE } from '../support/campaigns.ts';
+import { createDatabases, type Databases } from '../support/databases.ts';
+
+// The dashboard as a person meets it: in a browser, by keyboard, on a desktop and on a phone. Pictures of it are left in SHOTS for whoever
+// wants to look; SCREENSHOT=docs/dashboard.png makes that of the README.
+
+const SHOTS = join(tmpdir(), 'clickledger-dashboard');
+const REFRESH_SECONDS = 1;
+
+// Looked for before any test is made, so that without a browser they are skipped, with the reason.
+const browser = await startBrowser();
+const why = typeof browser === 'string' ? browser : '';
+if (why !== '') process.stderr.write(`test/browser is skipped: ${why}\n`);
+
+let databases: Databases;
+let pool: Pool;
+let url: string;
+let spring: Awaited<ReturnType<typeof addCampaign>>;
+
+describe.skipIf(why !== '')('in a browser', () => {
+  beforeAll(async () => {
+    databases = await createDatabases(2);
+    await addCampaign(databases, HOSTILE, 3);
+    await addCampaign(databases, 'Welcome', 120);
+    spring = await addCampaign(databases, 'Spring sale', 400);
+    const { campaign, links, pixel } = spring;
+    const add = (kind: Hits['kind'], link: number | undefined, hour: string, people: number, more: Partial<Hits> = {}) =>
+      addHits(databases, { campaign, link: link ?? 0, kind, people, at: new Date(`2030-05-01T${hour}:00Z`), ...more });
+    await add('open', pixel, '08:20', 210);
+    await add('open', pixel, '08:00', 90, { skip: 170, verdict: 'privacy-proxy' });
+    await add('click', links[0], '08:30', 80);
+    await add('click', links[1], '10:30', 30);
+    await add('click', links[1], '08:02', 45, { skip: 60, verdict: 'scanner-net' });
+    await addLog(databases);
+    pool = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
+    const app = createDashboard({
+      pool,
+      host: '127.0.0.1',
+      timeoutSeconds: 30,
+      refreshSeconds: REFRESH_SECONDS,
+      onError: (error) => process.stderr.write(`${String(error)}\n`),
+    });
+    url = await app.listen({ port: 0, host: '127.0.0.1' });
+    await mkdir(SHOTS, { recursive: true });
+    return async () => {
+      await app.close();
+      await pool.end();
+    };
+  });
+
+  afterAll(async () => {
+    await (browser as Browser).close();
+  });
+
+  /** A page that fails the test with whatever the browser complains about. */
+  async function open(
+    options: Parameters<Browser['newContext']>[0] = {},
+  ): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
+    const context = await (browser as Browser).newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(url) && !request.url().startsWith('data:')) complaints.push(`asked ${request.url()}`);
+    });
+    return { context, page, complaints };
+  }
+
+  /** Tab until what has the focus has this text. */
+  async function tabTo(page: Page, text: string): Promise<void> {
+    for (let i = 0; i < 150; i++) {
+      await page.keyboard.press('Tab');
+      if ((await page.locator(':focus').textContent())?.trim() === text) return;
+    }
+    throw new Error(`nothing that the Tab key reaches is called '${text}'`);
+  }
+
+  test('from the overview to a report and its parameters by keyboard alone', async () => {
+    const { context, page, complaints } = await open();
+    await page.goto(url);
+    await page.keyboard.press('Tab');
+    expect(await page.locator(':focus').textContent()).toBe('Skip to the content');
+    expect((await page.locator(':focus').boundingBox())?.x).toBeGreaterThanOrEqual(0);
+    await page.keyboard.press('Enter');
+    await tabTo(page, 'Spring sale');
+    const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle');
+    expect(outline).toBe('solid');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${url}/campaign/${spring.campaign}`);
+    expect(await page.locator('h1').textContent()).toBe('Spring sale');
+    await tabTo(page, 'Clicks by hour: the whole report');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/report\/clicks-by-hour\?campaign=/);
+    await page.getByLabel('timezone').focus();
+    await page.keyboard.type('Asia/Kolkata');
+    // While somebody types, pages refresh themselves and take nothing away.
+    await page.waitForResponse((response) => response.url().includes('/report/'));
+    await page.waitForTimeout(200);
+    expect(await page.getByLabel('timezone').inputValue()).toBe('Asia/Kolkata');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/timezone=Asia%2FKolkata/);
+    expect(await page.locator('tbody td').first().textContent()).toBe('2030-05-01 13:00');
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('CSV comes as a file', async () => {
+    const { context, page } = await open({ acceptDownloads: true });
+    await page.goto(`${url}/campaign/${spring.campaign}`);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Clicks by link as CSV' }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe(`clicks-by-link-${spring.campaign}.csv`);
+    const rows = parse(await readFile(await download.path(), 'utf8'), { columns: true });
+    expect(rows).toMatchObject([{ human_hits: '80' }, { human_hits: '30', machine_hits: '45' }]);
+    await context.close();
+  });
+
+  test('a page shows what has come, and keeps focus and the place one was at', async () => {
+    const { context, page, complaints } = await open({ viewport: { width: 375, height: 700 } });
+    await page.goto(url);
+    const row = page.locator('tr', { hasText: 'Welcome' });
+    expect(await row.locator('td').allTextContents()).toEqual(['2030-05-01 08:00 UTC', '120', '0', '0', '–']);
+    await row.getByRole('link').focus();
+    await page.evaluate(`document.querySelector('.table').scrollLeft = 40`);
+    await page.evaluate('window.scrollTo(0, 100)');
+    await page.evaluate('window.sameDocument = true');
+    const { campaign, links } = await welcome();
+    await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 7 });
+    await expect.poll(() => row.locator('td').nth(3).textContent(), { timeout: 10_000 }).toBe('7');
+    expect(await page.evaluate('window.sameDocument')).toBe(true);
+    expect(await page.locator(':focus').textContent()).toBe('Welcome');
+    expect(await page.evaluate(`document.querySelector('.table').scrollLeft`)).toBe(40);
+    expect(await page.evaluate('window.scrollY')).toBe(100);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  async function welcome(): Promise<{ campaign: number; links: number[] }> {
+    const [row] = await databases.query<{ campaign: string; link: string }>(
+      'catalog',
+      `SELECT c.id AS campaign, min(l.id) AS link FROM catalog.campaign c JOIN catalog.link l ON l.campaign_id = c.id WHERE c.name = 'Welcome' GROUP BY c.id`,
+    );
+    return { campaign: Number(row?.campaign), links: [Number(row?.link)] };
+  }
+
+  test('where nothing is new, nothing is touched', async () => {
+    const { context, page } = await open();
+    await page.goto(`${url}/report/day-of-week-heatmap`);
+    await page.evaluate(
+      `new MutationObserver(() => { window.touched = true; }).observe(document.querySelector('[data-live]'), { childList: true, subtree: true })`,
+    );
+    for (let i = 0; i < 2; i++) await page.waitForResponse((response) => response.url().includes('/report/'));
+    await page.waitForTimeout(200);
+    expect(await page.evaluate('window.touched')).toBeUndefined();
+    await context.close();
+  });
+
+  test('a dashboard that is gone is told of, and what was there stays', async () => {
+    const { context, page } = await open();
+    await page.goto(url);
+    await page.route('**/*', (route) => route.abort());
+    await expect.poll(() => page.locator('#status').textContent(), { timeout: 10_000 }).toMatch(/^Not updated since .* does not answer\.$/);
+    expect(await page.locator('h1').textContent()).toBe('Campaigns');
+    await context.close();
+  });
+
+  test('a page that could not be shown is shown once the database answers', async () => {
+    const down = createPool('postgres://x:y@127.0.0.1:1/x', { max: 1, name: 'test' });
+    let isDown = true;
+    const flaky = Object.assign(Object.create(pool) as Pool, { connect: () => (isDown ? down : pool).connect() });
+    const app = createDashboard({ pool: flaky, host: '127.0.0.1', timeoutSeconds: 30, refreshSeconds: REFRESH_SECONDS, onError: () => {} });
+    const { context, page } = await open();
+    await page.goto(`${await app.listen({ port: 0, host: '127.0.0.1' })}/campaign/${spring.campaign}`);
+    expect(await page.locator('h1').textContent()).toBe('Not available now');
+    isDown = false;
+    await expect.poll(() => page.locator('h1').textContent(), { timeout: 10_000 }).toBe('Spring sale');
+    await context.close();
+    await app.close();
+    await down.end();
+  });
+
+  test('without script a page loads itself again, and the form works', async () => {
+    const { context, page, complaints } = await open({ javaScriptEnabled: false });
+    await page.goto(url);
+    await page.waitForEvent('load');
+    await page.goto(`${url}/report/clicks-by-hour`);
+    await page.getByLabel('campaign').selectOption('Spring sale');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.waitForURL(/campaign=3/);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  describe.each([1280, 375, 320])('%d pixels wide', (width) => {
+    test.each(['light', 'dark'] as const)('in %s, no page is wider than the screen', async (colorScheme) => {
+      const { context, page, complaints } = await open({ viewport: { width, height: 900 }, colorScheme });
+      for (const [name, path] of [
+        ['overview', '/'],
+        ['campaign', `/campaign/${spring.campaign}`],
+        ['report', `/report/campaign-summary?campaign=${spring.campaign}`],
+        ['all', '/report/clicks-of-url'],
+        ['heatmap', `/report/day-of-week-heatmap?campaign=${spring.campaign}`],
+      ] as const) {
+        await page.goto(`${url}${path}`);
+        expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, width]);
+        if (width > 320) await page.screenshot({ path: join(SHOTS, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      }
+      expect(complaints).toEqual([]);
+      await context.close();
+    });
+  });
+
+  test('a report as a file is shown as it is on the dashboard, and asks nothing of anybody', async () => {
+    const report = await readReport('clicks-by-hour');
+    const limits = { timeoutSeconds: 30 };
+    const file = toHtml(await runReport(pool, report, { campaign: String(spring.campaign) }, limits), await readReach(pool, limits));
+    for (const width of [1280, 375]) {
+      const { context, page, complaints } = await open({ viewport: { width, height: 900 }, offline: true });
+      await page.setContent(file);
+      expect(await page.locator('svg:visible').count()).toBe(1);
+      const colours = await page.evaluate(`[...document.querySelectorAll('svg path')].map((path) => getComputedStyle(path).fill)`);
+      expect(colours).toEqual(expect.arrayContaining(['rgb(11, 98, 168)', 'rgb(184, 92, 0)']));
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+      await page.screenshot({ path: join(SHOTS, `file-${width}.png`) });
+      expect(complaints).toEqual([]);
+      await context.close();
+    }
+  });
+
+  test('its picture is taken', async () => {
+    const { context, page } = await open({ viewport: { width: 1200, height: 1290 } });
+    await page.goto(`${url}/campaign/${spring.campaign}`);
+    await page.screenshot({ path: process.env['SCREENSHOT'] ?? join(SHOTS, 'dashboard.png') });
+    await context.close();
+  });
+});
