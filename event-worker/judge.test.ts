@@ -9,7 +9,7 @@ import { judgeOnce } from './judge.ts';
 // Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.recipient';
+const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.link_reach, shard.recipient';
 
 interface Happened {
   afterMs: number;
@@ -119,6 +119,17 @@ async function expectViewsRight(): Promise<void> {
       `SELECT campaign_id, link_id, recipient_id, kind::text, min(at) AS first_at, max(at) AS last_at,
               count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
        FROM ${COUNTED} AND recipient_id <> 0 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`,
+    ),
+  );
+  expect(
+    await rowsOf(
+      'SELECT campaign_id, link_id, kind, hits, human_hits, recipients, human_recipients FROM shard_analytics.link_totals ORDER BY 1, 2, 3',
+    ),
+  ).toEqual(
+    await rowsOf(
+      `SELECT campaign_id, link_id, kind::text, count(*) AS hits, count(*) FILTER (WHERE verdict = 'human') AS human_hits,
+              count(DISTINCT nullif(recipient_id, 0)) AS recipients, count(DISTINCT nullif(recipient_id, 0)) FILTER (WHERE verdict = 'human') AS human_recipients
+       FROM ${COUNTED} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
     ),
   );
   expect(

@@ -16,6 +16,7 @@ const TABLES = [
   'activity_15m',
   'activity',
   'reach',
+  'link_reach',
   'mark',
   'event',
 ] as const;

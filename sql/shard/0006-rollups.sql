@@ -52,6 +52,16 @@ CREATE TABLE shard.reach (
   PRIMARY KEY (campaign_id, kind, recipient_id)
 ) WITH (fillfactor = 80);
 
+-- How many people that makes, link by link. Without test recipients.
+CREATE TABLE shard.link_reach (
+  campaign_id      bigint NOT NULL,
+  link_id          bigint NOT NULL,
+  kind             shard.kind NOT NULL,
+  recipients       bigint NOT NULL,
+  human_recipients bigint NOT NULL,
+  PRIMARY KEY (campaign_id, link_id, kind)
+);
+
 -- Events from before there were rollups.
 INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event;
 
@@ -109,11 +119,25 @@ BEGIN
     ON CONFLICT (campaign_id, kind, recipient_id) DO UPDATE SET
       human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits
   ),
+  gathered AS MATERIALIZED (
+    SELECT campaign_id, recipient_id, link_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0) AS human_hits,
+           coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0) AS machine_hits, min(at) AS first_at, max(at) AS last_at
+    FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind
+  ),
+  -- Everything in one statement sees the tables as they were before it: here is who was not there yet, or not yet as a person.
+  link_reached AS (
+    INSERT INTO shard.link_reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
+    SELECT g.campaign_id, g.link_id, g.kind, count(*) FILTER (WHERE a.recipient_id IS NULL),
+           sum((coalesce(a.human_hits, 0) + g.human_hits > 0)::int - (coalesce(a.human_hits, 0) > 0)::int)
+    FROM gathered g LEFT JOIN shard.activity a ON (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (g.campaign_id, g.kind, g.recipient_id, g.link_id)
+    WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = g.recipient_id)
+    GROUP BY g.campaign_id, g.link_id, g.kind
+    ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
+      recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
+  ),
   done AS (
     INSERT INTO shard.activity AS known (campaign_id, recipient_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
-    SELECT campaign_id, recipient_id, link_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0),
-           coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0), min(at), max(at)
-    FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind
+    SELECT campaign_id, recipient_id, link_id, kind, human_hits, machine_hits, first_at, last_at FROM gathered
     ON CONFLICT (campaign_id, kind, recipient_id, link_id) DO UPDATE SET
       human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits,
       first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at)
@@ -224,6 +248,13 @@ BEGIN
     INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
     SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits) FROM taken GROUP BY 1, 2, 3, 4, 5 HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
+  ),
+  links AS (
+    INSERT INTO shard.link_reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
+    SELECT a.campaign_id, a.link_id, a.kind, sum(t.sign), coalesce(sum(t.sign) FILTER (WHERE a.human_hits > 0), 0)
+    FROM turned t JOIN shard.activity a USING (recipient_id) GROUP BY a.campaign_id, a.link_id, a.kind
+    ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
+      recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
   )
   INSERT INTO shard.recipient AS known (recipient_id, is_test, forgotten) SELECT * FROM said
   ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = known.forgotten OR excluded.forgotten;
