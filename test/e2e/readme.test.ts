@@ -56,8 +56,8 @@ test('from a letter and a list to the first report, as the README says', async (
   }
   const report = outputs.find((output) => output.includes('human_hits'))?.split('\n') ?? [];
   // Two people clicked, one opened; what the test recipient did in the preview does not count.
-  expect(report.find((line) => line.includes('click'))).toMatch(/Spring sale +click +2 +2 +0 +2 +2/);
-  expect(report.find((line) => line.includes('open'))).toMatch(/Spring sale +open +1 +1 +0 +1 +1/);
+  expect(report.find((line) => line.includes('Spring sale  click'))).toMatch(/Spring sale +click +2 +2 +0 +2 +2/);
+  expect(report.find((line) => line.includes('Spring sale  open'))).toMatch(/Spring sale +open +1 +1 +0 +1 +1/);
   expect(await readFile(join(directory, 'spring-sale.svg'), 'utf8')).toContain('<svg');
 });
 
