@@ -6,8 +6,12 @@ import { sleep } from '../core/time.ts';
 // Takes what commits have marked into the rollups, and finds bursts (sql/shard/0006-rollups.sql). Any number of workers may try: one judge
 // at a time is at work on a shard, and whatever one leaves undone the next one does.
 
-const EVERY_MS = 1_000;
-const MOST = 50_000;
+// The judge lets commits go first: it waits until there have been none for a moment, and not longer than some seconds. What waits for it
+// is counted all the same; only bursts are found later.
+const LOOK_MS = 250;
+const QUIET_MS = 500;
+const LATEST_MS = 10_000;
+const MOST = 250_000;
 
 /** One step; how many marks it took, undefined while another judge is at work. */
 export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undefined> {
@@ -20,15 +24,22 @@ export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undef
   return rows[0]?.taken ?? undefined;
 }
 
-/** Judges until aborted, at once where much waits. */
+/** Judges until aborted. `lastCommitMs`: when something was last committed, by performance.now(). */
 export async function keepJudging(deps: {
   pool: Pool;
   log: Logger;
   signal: AbortSignal;
+  lastCommitMs: () => number;
   onJudged: (marks: number) => void;
 }): Promise<void> {
-  const { pool, log, signal, onJudged } = deps;
+  const { pool, log, signal, lastCommitMs, onJudged } = deps;
+  let judgedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
+    const nowMs = performance.now();
+    if (nowMs - lastCommitMs() < QUIET_MS && nowMs - judgedMs < LATEST_MS) {
+      await sleep(LOOK_MS, signal);
+      continue;
+    }
     let taken = 0;
     try {
       taken = (await judgeOnce(pool)) ?? 0;
@@ -37,6 +48,9 @@ export async function keepJudging(deps: {
       // That the database does not answer is said by the commits.
       if (classify(error) !== 'retry') log.error({ err: error }, 'cannot judge');
     }
-    if (taken < MOST) await sleep(EVERY_MS, signal);
+    // Where much waits, the rest follows at once.
+    if (taken === MOST) continue;
+    judgedMs = performance.now();
+    await sleep(2 * QUIET_MS, signal);
   }
 }

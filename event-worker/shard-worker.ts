@@ -48,6 +48,7 @@ export function createShardWorker(deps: {
   const log = deps.log.child({ shard: shard.name });
   const label = { shard: shard.name };
   let problem: string | undefined;
+  let lastCommitMs = 0;
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
     for (const error of group.unreadable) {
@@ -58,6 +59,7 @@ export function createShardWorker(deps: {
       const done = metrics.commitSeconds.startTimer(label);
       try {
         report(await committer.commit(group.batches));
+        lastCommitMs = performance.now();
         done();
         if (problem !== undefined) log.info('commits go through again');
         problem = undefined;
@@ -149,7 +151,13 @@ export function createShardWorker(deps: {
   return {
     async run(signal) {
       void answerLedger({ connection, pool, shard, shardsFingerprint, log });
-      const judging = keepJudging({ pool, log, signal, onJudged: (marks) => metrics.judged.inc(label, marks) });
+      const judging = keepJudging({
+        pool,
+        log,
+        signal,
+        lastCommitMs: () => lastCommitMs,
+        onJudged: (marks) => metrics.judged.inc(label, marks),
+      });
       await Promise.all([pull(signal), judging, keepConsumer(signal), keepMonths(signal)]);
     },
     problem: () => (problem === undefined ? undefined : `shard ${shard.name}: ${problem}`),
