@@ -101,7 +101,9 @@ describe('every report', async () => {
       }
     });
 
-    test.skipIf(!takesCampaign)('a campaign that is no number is an error, not a statement', async () => {
+    if (!takesCampaign) return;
+
+    test('a campaign that is no number is an error, not a statement', async () => {
       for (const value of ['x', "1'; DROP VIEW analytics.campaigns; --", "' OR ''='", '1 OR 1=1'])
         await expect(asAnalyst(fillIn(report, { campaign: value }))).rejects.toMatchObject({ code: '22P02' });
     });
