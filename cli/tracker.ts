@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseConfig } from '../core/config.ts';
 import { readEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
-import { createPool, explainDatabaseError, type Pool } from '../core/postgres.ts';
+import { createPool, explained, type Pool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { ensureCampaign, findOpenCampaign } from './author/campaigns.ts';
 import { ensureAlias, ensureLink } from './author/links.ts';
@@ -97,14 +97,6 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
   const pool = createPool(config.AUTHOR_URL, { max: 4, name: 'tracker' });
 
-  async function explained<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw error instanceof ClickledgerError ? error : explainDatabaseError(error);
-    }
-  }
-
   try {
     await explained(() => assertKeyListed(pool, config.SLUG_KEYS[0]));
   } catch (error) {
@@ -143,7 +135,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
           },
         );
         const tracked = await trackLetter({ pool, urls }, campaign, plans, letter.expires);
-        return createPreparedLetter(pool, campaign, tracked, letter.fill === true, explained);
+        return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
       }),
     close: () => (closing ??= pool.end()),
   };
@@ -151,13 +143,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
 
 const bytes = (part: string | undefined): Buffer | undefined => (part === undefined ? undefined : Buffer.from(part, 'utf8'));
 
-function createPreparedLetter(
-  pool: Pool,
-  campaign: number,
-  letter: TrackedLetter,
-  fill: boolean,
-  explained: <T>(work: () => Promise<T>) => Promise<T>,
-): PreparedLetter {
+function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLetter, fill: boolean): PreparedLetter {
   const render = createRenderer(letter, fill ? 'any' : undefined);
   const plans = [letter.plans.html, letter.plans.text].filter((plan) => plan !== undefined);
 

@@ -46,6 +46,15 @@ export function classify(error: unknown): Failure {
   return 'fatal';
 }
 
+/** What `work` gives; a failure that is not ours yet is explained as one of the database. */
+export async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof ClickledgerError ? error : explainDatabaseError(error);
+  }
+}
+
 /** One line for a person whose command could not reach or use a database. */
 export function explainDatabaseError(error: unknown): ClickledgerError {
   const code = codeOf(error);

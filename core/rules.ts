@@ -21,6 +21,8 @@ interface Rule {
 
 interface AgentRule extends Rule {
   readonly userAgent: RegExp;
+  /** The mail client whose reader it is, where a proxy hides everything else. */
+  readonly client?: string;
 }
 
 /** User agents that are told apart before the list of bots is asked, which has some of them; the first that fits decides. */
@@ -29,6 +31,7 @@ export const AGENT_RULES: readonly AgentRule[] = [
     signal: 'proxied',
     kind: 'open',
     userAgent: /\bvia ggpht\.com GoogleImageProxy\b/,
+    client: 'Gmail',
     what: "Gmail's image proxy fetches when a reader opens",
     source: 'https://support.google.com/mail/answer/145919',
   },
@@ -36,6 +39,7 @@ export const AGENT_RULES: readonly AgentRule[] = [
     signal: 'proxied',
     kind: 'open',
     userAgent: /^YahooMailProxy\b/,
+    client: 'Yahoo Mail',
     what: "Yahoo's image proxy fetches when a reader opens",
     source: 'https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html',
   },

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import Bowser from 'bowser';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
+import { AGENT_RULES } from '../core/rules.ts';
 
 /** What is kept of a user agent. The id is made of the other four, so that it means the same in every database. */
 export interface ReducedAgent {
@@ -21,12 +22,6 @@ const MAIL_CLIENTS = [
   { name: 'Outlook', sign: /\b(?:Microsoft Outlook |Outlook-(?:iOS|Android)\/)(\d+)/ },
 ] as const;
 
-/** They fetch for a reader, and hide everything else about them. */
-const IMAGE_PROXIES = [
-  { name: 'Gmail', sign: /\bvia ggpht\.com GoogleImageProxy\b/ },
-  { name: 'Yahoo Mail', sign: /^YahooMailProxy\b/ },
-] as const;
-
 const cache = new LRUCache<string, ReducedAgent>({ max: 20_000 });
 
 /** Reduces a user agent to what cannot single anybody out. About 30 µs for a new one, a map look-up for one seen lately. */
@@ -40,8 +35,8 @@ export function reduceUserAgent(ua: string): ReducedAgent {
 
 function reduce(ua: string): ReducedAgent {
   const bot = ua === '' || isbot(ua);
-  const proxy = IMAGE_PROXIES.find(({ sign }) => sign.test(ua));
-  if (proxy) return withId({ client: proxy.name, version: '', system: '', device: 'unknown', bot });
+  const proxy = AGENT_RULES.find(({ client, userAgent }) => client !== undefined && userAgent.test(ua))?.client;
+  if (proxy !== undefined) return withId({ client: proxy, version: '', system: '', device: 'unknown', bot });
   const parsed = ua === '' ? undefined : Bowser.parse(ua);
   const { client, version } = clientOf(ua, parsed?.browser);
   const system = clean(parsed?.os.name);

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { createPool, explainDatabaseError } from '../../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, RULES_VERSION, SCANNER_NETWORKS } from '../../core/rules.ts';
 import { shardUrl } from '../../core/shards.ts';
 import { findCampaign } from '../author/campaigns.ts';
@@ -40,9 +39,8 @@ export function addReclassify(program: Command): void {
 }
 
 async function judgeAgain(url: string, campaign: number, dryRun: boolean): Promise<Judged[]> {
-  const pool = createPool(url, { max: 1, name: 'reclassify' });
-  try {
-    const { rows } = await pool.query<Judged>('SELECT * FROM shard.reclassify($1, $2, $3, $4, make_interval(secs => $5), $6, $7)', [
+  const { rows } = await withPool(url, (pool) =>
+    pool.query<Judged>('SELECT * FROM shard.reclassify($1, $2, $3, $4, make_interval(secs => $5), $6, $7)', [
       campaign,
       RULES_VERSION,
       MACHINE_SIGNALS,
@@ -50,13 +48,9 @@ async function judgeAgain(url: string, campaign: number, dryRun: boolean): Promi
       BURST.spanMs / 1000,
       BURST.differentLinks,
       dryRun,
-    ]);
-    return rows;
-  } catch (error) {
-    throw explainDatabaseError(error);
-  } finally {
-    await pool.end();
-  }
+    ]),
+  );
+  return rows;
 }
 
 function tell(judged: readonly Judged[], dryRun: boolean, json: boolean): void {

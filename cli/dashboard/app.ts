@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ClickledgerError } from '../../core/errors.ts';
-import type { Pool } from '../../core/postgres.ts';
+import { explained, type Pool } from '../../core/postgres.ts';
 import { toCsv } from '../format/csv.ts';
 import { readReport } from '../reports.ts';
 import { runReport } from '../run-report.ts';
 import { campaignPage } from './campaign-page.ts';
-import { asked, explained, statusOf } from './failures.ts';
+import { told, statusOf } from './failures.ts';
 import { type Content, errorContent, frame } from './frame.ts';
 import { guard, setHeaders } from './guard.ts';
 import { overviewPage } from './overview-page.ts';
@@ -53,7 +53,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
   }
 
   function fail(reply: FastifyReply, error: unknown): FastifyReply {
-    const known = explained(error);
+    const known = told(error);
     if (known === undefined) onError(error);
     const shown = known ?? new ClickledgerError('server-failed', 'something went wrong; the terminal of `clickledger dashboard` says what');
     return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
@@ -77,7 +77,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
 
   async function sendCsv(reply: FastifyReply, name: string, values: Record<string, string>): Promise<FastifyReply> {
     const report = await readReport(name);
-    const result = await asked(runReport(pool, report, values, limits));
+    const result = await explained(() => runReport(pool, report, values, limits));
     const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
     return reply
       .type('text/csv; charset=utf-8')

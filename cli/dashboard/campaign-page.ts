@@ -1,5 +1,5 @@
 import { ClickledgerError } from '../../core/errors.ts';
-import type { Pool } from '../../core/postgres.ts';
+import { explained, type Pool } from '../../core/postgres.ts';
 import { chart, table } from '../format/html.ts';
 import { html, type Markup } from '../format/markup.ts';
 import { describeReach } from '../format/values.ts';
@@ -7,7 +7,7 @@ import { listReports, type Report } from '../reports.ts';
 import { readReach, type Result, type RunOptions, runReport } from '../run-report.ts';
 import { atMost } from './at-most.ts';
 import { findCampaign } from './campaigns.ts';
-import { asked, explained } from './failures.ts';
+import { told } from './failures.ts';
 import { type Content, errorNote } from './frame.ts';
 import { time } from './overview-page.ts';
 
@@ -71,7 +71,7 @@ ${await body(pool, report, id, limits)}
 
 async function body(pool: Pool, report: Report, id: string, limits: RunOptions): Promise<Markup> {
   try {
-    const result = await asked(runReport(pool, report, { campaign: id }, { ...limits, maxRows: MOST_ROWS }));
+    const result = await explained(() => runReport(pool, report, { campaign: id }, { ...limits, maxRows: MOST_ROWS }));
     const { length } = result.rows;
     const total = `${length.toLocaleString('en')}${result.cut ? ' and more' : ''}`;
     return html`${chart(result)}
@@ -97,14 +97,14 @@ function without(result: Result, names: readonly string[]): Result {
 
 async function reachNote(pool: Pool, limits: RunOptions): Promise<Markup> {
   try {
-    return html`<p class="note">${describeReach(await asked(readReach(pool, limits)))}</p>`;
+    return html`<p class="note">${describeReach(await explained(() => readReach(pool, limits)))}</p>`;
   } catch (error) {
     return noteOf(error);
   }
 }
 
 function noteOf(error: unknown): Markup {
-  const known = explained(error);
+  const known = told(error);
   if (known === undefined) throw error;
   return errorNote(known);
 }

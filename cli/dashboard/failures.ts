@@ -1,17 +1,7 @@
 import { ClickledgerError, codeOf, type ErrorCode } from '../../core/errors.ts';
-import { explainDatabaseError } from '../../core/postgres.ts';
-
-/** The answer of the database, or what its refusal means. A mistake of our own does not pass for one of the database. */
-export async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw error instanceof ClickledgerError ? error : explainDatabaseError(error);
-  }
-}
 
 /** What a person can be told; undefined for what nobody foresaw. */
-export function explained(error: unknown): ClickledgerError | undefined {
+export function told(error: unknown): ClickledgerError | undefined {
   if (error instanceof ClickledgerError) return error;
   // Fastify's own: an address that is no address, a body that is too long.
   const status = (error as { statusCode?: unknown }).statusCode;

@@ -1,16 +1,19 @@
-import type { Pool } from '../../core/postgres.ts';
+import { explained, type Pool } from '../../core/postgres.ts';
 import { scrolling } from '../format/html.ts';
 import { html, type Markup } from '../format/markup.ts';
 import { describeReach, exact, plain } from '../format/values.ts';
 import { listReports } from '../reports.ts';
 import { readReach, type RunOptions } from '../run-report.ts';
 import { type CampaignCounts, listCampaigns } from './campaigns.ts';
-import { asked } from './failures.ts';
 import type { Content } from './frame.ts';
 
 /** All campaigns, and all reports. */
 export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Content> {
-  const [campaigns, reach, reports] = await Promise.all([listCampaigns(pool, limits), asked(readReach(pool, limits)), listReports()]);
+  const [campaigns, reach, reports] = await Promise.all([
+    listCampaigns(pool, limits),
+    explained(() => readReach(pool, limits)),
+    listReports(),
+  ]);
   return {
     title: 'Campaigns',
     trail: [],

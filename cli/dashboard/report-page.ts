@@ -1,10 +1,10 @@
-import type { Pool } from '../../core/postgres.ts';
+import { explained, type Pool } from '../../core/postgres.ts';
 import { chart, notes, table } from '../format/html.ts';
 import { html, type Markup } from '../format/markup.ts';
 import { fillIn, readReport, type Report } from '../reports.ts';
 import { readReach, type RunOptions, runReport } from '../run-report.ts';
 import { type Campaign, nameCampaigns } from './campaigns.ts';
-import { asked, explained, statusOf } from './failures.ts';
+import { told, statusOf } from './failures.ts';
 import { type Content, errorNote } from './frame.ts';
 
 /** More rows than a person reads; the CSV file has all. */
@@ -45,8 +45,8 @@ ${report.parameters.length > 0 && form(report, values, campaigns)}`,
 
 async function body(pool: Pool, report: Report, values: Values, limits: RunOptions): Promise<{ status: number; live: Markup }> {
   try {
-    const result = await asked(runReport(pool, report, values, { ...limits, maxRows: MOST_ROWS }));
-    const reach = report.hasReach ? await asked(readReach(pool, limits)) : undefined;
+    const result = await explained(() => runReport(pool, report, values, { ...limits, maxRows: MOST_ROWS }));
+    const reach = report.hasReach ? await explained(() => readReach(pool, limits)) : undefined;
     return {
       status: 200,
       live: html`${chart(result)}
@@ -56,7 +56,7 @@ ${notes(result, reach)}
 <p class="actions"><a href="${address(report, values, '.csv')}" download>${report.title} as CSV</a></p>`,
     };
   } catch (error) {
-    const known = explained(error);
+    const known = told(error);
     if (known === undefined) throw error;
     return { status: statusOf(known), live: errorNote(known) };
   }

@@ -1,3 +1,5 @@
+import { escapeHtml } from '../escape-html.ts';
+
 // HTML that cannot be written wrongly: what stands in `${…}` is escaped unless it is markup itself.
 
 const MARKUP = Symbol('markup');
@@ -27,10 +29,4 @@ function textOf(part: Part): string {
   if (part === undefined || part === false) return '';
   if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part));
   return MARKUP in part ? part[MARKUP] : part.map(textOf).join('');
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }

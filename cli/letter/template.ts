@@ -1,4 +1,5 @@
 import { ClickledgerError } from '../../core/errors.ts';
+import { escapeHtml } from '../escape-html.ts';
 import { encode, type Encoding } from './encoding.ts';
 import type { LetterPlan } from './plan.ts';
 
@@ -105,10 +106,4 @@ export function pixelTag(address: string, amp: boolean): string {
   return amp
     ? `<amp-img src="${address}" width="1" height="1" layout="fixed" alt=""></amp-img>`
     : `<img src="${address}" width="1" height="1" alt="" style="border:0;width:1px;height:1px" />`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }

@@ -37,8 +37,6 @@ CREATE TABLE shard.activity (
   machine_hits   bigint NOT NULL,
   first_at       timestamptz NOT NULL,
   last_at        timestamptz NOT NULL,
-  first_human_at timestamptz,
-  last_human_at  timestamptz,
   PRIMARY KEY (campaign_id, kind, recipient_id, link_id)
 ) WITH (fillfactor = 80);
 
@@ -48,7 +46,6 @@ CREATE TABLE shard.reach (
   recipient_id bigint NOT NULL,
   kind         shard.kind NOT NULL,
   human_hits   bigint NOT NULL,
-  machine_hits bigint NOT NULL,
   PRIMARY KEY (campaign_id, kind, recipient_id)
 ) WITH (fillfactor = 80);
 
@@ -112,17 +109,15 @@ BEGIN
     GROUP BY campaign_id, link_id, shard.quarter_of(at), kind, verdict HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
   ),
-  reached AS (
-    INSERT INTO shard.reach AS known (campaign_id, recipient_id, kind, human_hits, machine_hits)
-    SELECT campaign_id, recipient_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0), coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0)
-    FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, kind
-    ON CONFLICT (campaign_id, kind, recipient_id) DO UPDATE SET
-      human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits
-  ),
   gathered AS MATERIALIZED (
     SELECT campaign_id, recipient_id, link_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0) AS human_hits,
            coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0) AS machine_hits, min(at) AS first_at, max(at) AS last_at
     FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind
+  ),
+  reached AS (
+    INSERT INTO shard.reach AS known (campaign_id, recipient_id, kind, human_hits)
+    SELECT campaign_id, recipient_id, kind, sum(human_hits) FROM gathered GROUP BY campaign_id, recipient_id, kind
+    ON CONFLICT (campaign_id, kind, recipient_id) DO UPDATE SET human_hits = known.human_hits + excluded.human_hits
   ),
   -- Everything in one statement sees the tables as they were before it: here is who was not there yet, or not yet as a person.
   link_reached AS (
