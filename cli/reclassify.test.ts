@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import { RULES_VERSION } from '../core/rules.ts';
 import { clickledger, dataDirectoryOf } from '../test/support/commands.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
 
@@ -46,5 +47,5 @@ test('history is judged again on every shard, and what changed is told', async (
 
   const again = await run('--campaign', '1');
   expect(again.stdout).toBe('');
-  expect(again.stderr).toBe('0 of 10 hits changed by the rules of version 2\n');
+  expect(again.stderr).toBe(`0 of 10 hits changed by the rules of version ${RULES_VERSION}\n`);
 });

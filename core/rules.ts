@@ -2,7 +2,7 @@
 // with all the signs that were found, so it can be judged again.
 
 /** Counts up with every change to this file, and is kept with each event. */
-export const RULES_VERSION = 2;
+export const RULES_VERSION = 3;
 
 /** Signs of a machine. In order: the first that is found names the verdict, all are kept. */
 export const MACHINE_SIGNALS = ['head', 'prefetch', 'privacy-proxy', 'scanner-net', 'bot-ua', 'burst'] as const;
@@ -14,7 +14,7 @@ export type Verdict = 'human' | MachineSignal;
 interface Rule {
   readonly signal: Signal;
   /** Where it applies, and to what. */
-  readonly kind: 'click' | 'open' | 'any';
+  readonly kind: 'click' | 'open';
   readonly what: string;
   readonly source: string;
 }
@@ -67,7 +67,7 @@ export const SCANNER_NETWORKS: ReadonlySet<string> = new Set(['microsoft-eop', '
 export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 
 /**
- * A recipient's clicks on so many different links within so long are nobody's: all of them are machines'. Most scanners follow every link of
+ * A recipient's clicks on so many different links of a campaign within so long are nobody's: all of them are machines'. Most scanners follow every link of
  * a letter within a second (https://github.com/putyourlightson/craft-campaign/issues/546).
  */
 export const BURST = { differentLinks: 3, spanMs: 1000 } as const;

@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS } from '../core/rules.ts';
-import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
 import { judgeOnce } from './judge.ts';
 
 // Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.link_reach, shard.recipient';
+const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.recipient';
 
 interface Happened {
   afterMs: number;
@@ -29,7 +29,7 @@ const happened = fc.record({
   // Close enough for bursts, and now and then on their very edge.
   afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, 900_000 - 1, 900_000)),
   recipient: fc.nat(3),
-  link: fc.integer({ min: 1, max: 5 }),
+  link: fc.integer({ min: 1, max: 8 }),
   kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
   bot: fc.boolean(),
 });
@@ -40,9 +40,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ test: fc.integer({ min: 1, max: 3 }), is: fc.boolean() }) },
 );
 
+const campaignOf = ({ link }: Happened): number => 1 + (link % 2);
 const clickOf = (link: number, afterMs: number): Happened => ({ afterMs, recipient: 1, link, kind: 'click', bot: false });
 /** A burst whose first clicks were judged human before its last one came. */
-const IN_THREE_COMMITS: Step[] = [1, 2, 3].flatMap((link) => [{ commit: [clickOf(link, link * 300)] }, { judge: 1000, abort: false }]);
+const IN_THREE_COMMITS: Step[] = [1, 3, 5].flatMap((link) => [{ commit: [clickOf(link, link * 300)] }, { judge: 1000, abort: false }]);
 
 let databases: Databases;
 let pool: Pool;
@@ -161,13 +162,10 @@ function burstsIn(steps: readonly Step[]): Map<string, number> {
   const verdicts = new Map<string, number>();
   for (const click of clicks) {
     const inBurst = clicks.some((begin) => {
+      const sameLetter = (other: Happened) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click);
       const within = (other: Happened) =>
-        other.recipient === click.recipient && other.afterMs >= begin.afterMs && other.afterMs <= begin.afterMs + BURST.spanMs;
-      return (
-        begin.recipient === click.recipient &&
-        within(click) &&
-        new Set(clicks.filter(within).map(({ link }) => link)).size >= BURST.differentLinks
-      );
+        sameLetter(other) && other.afterMs >= begin.afterMs && other.afterMs <= begin.afterMs + BURST.spanMs;
+      return sameLetter(begin) && within(click) && new Set(clicks.filter(within).map(({ link }) => link)).size >= BURST.differentLinks;
     });
     const verdict = click.bot ? 'bot-ua' : inBurst ? 'burst' : 'human';
     const key = `${click.recipient} ${click.link} ${verdict}`;
@@ -200,6 +198,25 @@ describe('the judge', () => {
     );
   }, 300_000);
 });
+
+test('much at once is judged in time that grows with it, also where the statistics know of nothing', async () => {
+  await owner.query(`TRUNCATE ${TABLES}`);
+  await owner.query('ANALYZE shard.mark, shard.activity, shard.event');
+  // Of 40,000 people a third clicks as scanners do. Whatever compared all with all would take minutes.
+  await owner.query(
+    `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
+     SELECT to_timestamp($1 / 1000.0) + CASE WHEN person % 3 = 0 THEN interval '100 ms' ELSE interval '1 hour' END * link, person * 10 + link, gen_random_uuid(), gen_random_uuid(), person, link, 1, 0, 2, 'click', 'human'
+     FROM generate_series(1, 40000) person, generate_series(1, 3) link`,
+    [START],
+  );
+  await owner.query(MARK_ALL);
+  while (((await judgeOnce(pool)) ?? 1) > 0);
+  await expectViewsRight();
+  expect(await rowsOf(`SELECT verdict, count(*)::int AS n FROM shard.event GROUP BY 1 ORDER BY 1`)).toEqual([
+    { verdict: 'human', n: 3 * 26_667 },
+    { verdict: 'burst', n: 3 * 13_333 },
+  ]);
+}, 60_000);
 
 describe('months that are dropped', () => {
   const OLD = START - 200 * 86_400_000;

@@ -56,7 +56,7 @@ function layOutBatch(batch: Batch, subjects: readonly (Subject | undefined)[], c
     const agent = reduceUserAgent(event.ua);
     agents.add(agent);
     const campaign = campaigns.get(subject.link) ?? 0;
-    const signals = signalsOf(event, agent.bot);
+    const signals = signalsOf(event, agent.signals[event.kind]);
     const verdict = verdictOf(signals);
     const at = timestamp(event.t);
     lines.push(copyLine(batch.gen, at, event, subject, campaign, agent, verdict, signals));

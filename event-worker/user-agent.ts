@@ -2,7 +2,8 @@ import { hash } from 'node:crypto';
 import Bowser from 'bowser';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
-import { AGENT_RULES } from '../core/rules.ts';
+import { AGENT_RULES, type Signal } from '../core/rules.ts';
+import { agentSignal } from './verdict.ts';
 
 /** What is kept of a user agent. The id is made of the other four, so that it means the same in every database. */
 export interface ReducedAgent {
@@ -13,6 +14,8 @@ export interface ReducedAgent {
   readonly system: string;
   readonly device: string;
   readonly bot: boolean;
+  /** What it gives away about a machine, in a click and in an open. */
+  readonly signals: Readonly<Record<'click' | 'open', Signal | undefined>>;
 }
 
 // Bowser takes what it does not know at its word, so a rare or made-up name would single its owner out: only these are kept.
@@ -36,12 +39,13 @@ export function reduceUserAgent(ua: string): ReducedAgent {
 function reduce(ua: string): ReducedAgent {
   const bot = ua === '' || isbot(ua);
   const proxy = AGENT_RULES.find(({ client, userAgent }) => client !== undefined && userAgent.test(ua))?.client;
-  if (proxy !== undefined) return withId({ client: proxy, version: '', system: '', device: 'unknown', bot });
+  const signals = { click: agentSignal(ua, 'click', bot), open: agentSignal(ua, 'open', bot) };
+  if (proxy !== undefined) return withId({ client: proxy, version: '', system: '', device: 'unknown', bot, signals });
   const parsed = ua === '' ? undefined : Bowser.parse(ua);
   const { client, version } = clientOf(ua, parsed?.browser);
   const system = clean(parsed?.os.name);
   const device = bot ? 'bot' : clean(parsed?.platform.type) || 'unknown';
-  return withId({ client, version, system, device, bot });
+  return withId({ client, version, system, device, bot, signals });
 }
 
 function withId(agent: Omit<ReducedAgent, 'id'>): ReducedAgent {

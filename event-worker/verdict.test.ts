@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { AGENT_RULES, MACHINE_SIGNALS, SCANNER_NETWORKS } from '../core/rules.ts';
-import { signalsOf, verdictOf } from './verdict.ts';
+import { agentSignal, signalsOf, verdictOf } from './verdict.ts';
 
 const click = {
   kind: 'click',
@@ -38,7 +38,7 @@ describe('person or machine', () => {
     [{ ...click, ua: 'Mozilla/5.0' }, true, ['bot-ua'], 'bot-ua'],
     [{ ...open, ua: '' }, true, ['bot-ua'], 'bot-ua'],
   ] as const)('%j with bot=%s is %j, so %s', (event, bot, signals, verdict) => {
-    expect(signalsOf(event, bot)).toEqual(signals);
+    expect(signalsOf(event, agentSignal(event.ua, event.kind, bot))).toEqual(signals);
     expect(verdictOf(signals)).toBe(verdict);
   });
 

@@ -11,17 +11,21 @@ import {
 
 // Person or machine, as far as one hit alone can tell; bursts are found by the judge, which sees all clicks of a recipient.
 
-/** Every sign in one hit, in the order of their weight. `bot`: the user agent names one (package isbot), or there is none. */
-export function signalsOf(event: Pick<Event, 'kind' | 'head' | 'purpose' | 'ua' | 'net'>, bot: boolean): Signal[] {
-  const found = new Set<Signal>();
-  if (event.head) found.add('head');
-  if (event.purpose !== '' && PREFETCH_PURPOSE.test(event.purpose)) found.add('prefetch');
-  if (event.net !== null && SCANNER_NETWORKS.has(event.net)) found.add('scanner-net');
-  const known = AGENT_RULES.find(({ kind, userAgent }) => kind === event.kind && userAgent.test(event.ua));
-  if (known) found.add(known.signal);
-  else if (bot) found.add('bot-ua');
-  if (found.size < 2) return [...found];
-  return [...MACHINE_SIGNALS, 'proxied' as const].filter((signal) => found.has(signal));
+/** What the user agent of a click or an open gives away. `bot`: it names a bot (package isbot), or there is none. */
+export function agentSignal(ua: string, kind: Event['kind'], bot: boolean): Signal | undefined {
+  const known = AGENT_RULES.find((rule) => rule.kind === kind && rule.userAgent.test(ua));
+  return known?.signal ?? (bot ? 'bot-ua' : undefined);
+}
+
+/** Every sign in one hit, in the order of their weight; `byAgent` is its agentSignal. */
+export function signalsOf(event: Pick<Event, 'head' | 'purpose' | 'net'>, byAgent: Signal | undefined): Signal[] {
+  const found: Signal[] = [];
+  if (event.head) found.push('head');
+  if (event.purpose !== '' && PREFETCH_PURPOSE.test(event.purpose)) found.push('prefetch');
+  if (event.net !== null && SCANNER_NETWORKS.has(event.net)) found.push('scanner-net');
+  if (byAgent) found.push(byAgent);
+  if (found.length < 2) return found;
+  return [...MACHINE_SIGNALS, 'proxied' as const].filter((signal) => found.includes(signal));
 }
 
 export function verdictOf(signals: readonly Signal[]): Verdict {

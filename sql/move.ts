@@ -16,7 +16,6 @@ const TABLES = [
   'activity_15m',
   'activity',
   'reach',
-  'link_reach',
   'mark',
   'event',
 ] as const;

@@ -219,7 +219,7 @@ describe('on the shards', () => {
     );
     people = found.map((recipient, i) => ({ id: recipient?.id as number, email: emails[i] as string }));
     for (const shard of ['a', 'b']) {
-      await databases.query(shard, 'TRUNCATE shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.link_reach');
+      await databases.query(shard, 'TRUNCATE shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach');
       await databases.query(shard, 'TRUNCATE shard.recipient');
       await databases.query(
         shard,

@@ -37,20 +37,13 @@ CREATE TABLE shard.activity (
   machine_hits   bigint NOT NULL,
   first_at       timestamptz NOT NULL,
   last_at        timestamptz NOT NULL,
+  -- Whether there were human hits before the last change; null: there was no row.
+  was_human      boolean,
   PRIMARY KEY (campaign_id, kind, recipient_id, link_id)
 ) WITH (fillfactor = 80);
 
--- What each recipient did in each campaign: how many people there are is asked more often than anything else.
+-- How many people that makes, link by link and, as link 0, in the campaign as a whole. Without test recipients.
 CREATE TABLE shard.reach (
-  campaign_id  bigint NOT NULL,
-  recipient_id bigint NOT NULL,
-  kind         shard.kind NOT NULL,
-  human_hits   bigint NOT NULL,
-  PRIMARY KEY (campaign_id, kind, recipient_id)
-) WITH (fillfactor = 80);
-
--- How many people that makes, link by link. Without test recipients.
-CREATE TABLE shard.link_reach (
   campaign_id      bigint NOT NULL,
   link_id          bigint NOT NULL,
   kind             shard.kind NOT NULL,
@@ -65,10 +58,40 @@ INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) S
 CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
 
+-- Which clicks of one recipient, given in the order of their times, are part of a burst: `links` different links within `span` of its first
+-- click. Every click comes into and leaves the stretch that is looked at once, however many there are.
+CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
+DECLARE
+  number_of integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  clicks integer[] := array_fill(0, ARRAY[cardinality(link_ids)]);
+  found boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
+  different integer := 0;
+  newest integer := 0;
+  marked integer := 0;
+BEGIN
+  FOR oldest IN 1 .. cardinality(times) LOOP
+    WHILE newest < cardinality(times) AND times[newest + 1] <= times[oldest] + span LOOP
+      newest := newest + 1;
+      IF clicks[number_of[newest]] = 0 THEN different := different + 1; END IF;
+      clicks[number_of[newest]] := clicks[number_of[newest]] + 1;
+    END LOOP;
+    IF different >= links THEN
+      FOR i IN greatest(oldest, marked + 1) .. newest LOOP found[i] := true; END LOOP;
+      marked := newest;
+    END IF;
+    clicks[number_of[oldest]] := clicks[number_of[oldest]] - 1;
+    IF clicks[number_of[oldest]] = 0 THEN different := different - 1; END IF;
+  END LOOP;
+  RETURN found;
+END $$;
+
 -- Takes up to `most` marks and gives how many; null while another judge is at work. A click is part of a burst when its recipient clicked
--- `links` different links within `span`. All of it is one statement, which sees the same events everywhere.
+-- `links` different links of the campaign within `span`. What turns out to be in a burst is said by new marks, for the next time. All of it is
+-- one statement, which sees the same tables everywhere, as they were before it. The planner cannot know how much waits: nested loops are
+-- for what is looked up one by one (LATERAL), and nowhere else.
 CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET jit = off AS $$
 DECLARE
   number_taken bigint;
 BEGIN
@@ -76,66 +99,73 @@ BEGIN
   WITH taken AS MATERIALIZED (
     DELETE FROM shard.mark WHERE ctid = ANY (ARRAY(SELECT ctid FROM shard.mark LIMIT most)) RETURNING *
   ),
-  -- Whose clicks may be bursts now, and around when. A burst reaches `span` from its first click, so a new click can change what is
-  -- within `span` of it, and that depends on what is within twice as much.
-  touched AS (
-    SELECT recipient_id, min(at) AS first_at, max(at) AS last_at FROM taken WHERE kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id
-  ),
-  click AS MATERIALIZED (
-    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.verdict = 'human' AS is_human
-    FROM touched t JOIN shard.event e ON e.recipient_id = t.recipient_id AND e.at BETWEEN t.first_at - 2 * span AND t.last_at + 2 * span
-    WHERE e.kind = 'click'
-  ),
-  burst AS (
-    SELECT DISTINCT begin.recipient_id, begin.at
-    FROM click begin JOIN click other ON other.recipient_id = begin.recipient_id AND other.at BETWEEN begin.at AND begin.at + span
-    GROUP BY begin.part, begin.place, begin.recipient_id, begin.at HAVING count(DISTINCT other.link_id) >= links
-  ),
-  changed AS (
-    UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
-    FROM (SELECT DISTINCT c.part, c.place FROM click c JOIN burst b ON b.recipient_id = c.recipient_id AND c.at BETWEEN b.at AND b.at + span WHERE c.is_human) found
-    WHERE e.tableoid = found.part AND e.ctid = found.place
-    RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind
-  ),
-  delta AS MATERIALIZED (
-    SELECT at, recipient_id, link_id, campaign_id, kind, verdict, hits FROM taken
-    UNION ALL SELECT at, recipient_id, link_id, campaign_id, kind, 'human', -1 FROM changed
-    UNION ALL SELECT at, recipient_id, link_id, campaign_id, kind, 'burst', 1 FROM changed
-  ),
   quarters AS (
     INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
-    SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(hits) FROM delta
-    WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = delta.recipient_id)
+    SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(hits)
+    FROM taken WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
     GROUP BY campaign_id, link_id, shard.quarter_of(at), kind, verdict HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
   ),
   gathered AS MATERIALIZED (
-    SELECT campaign_id, recipient_id, link_id, kind, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0) AS human_hits,
+    SELECT campaign_id, kind, recipient_id, link_id, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0) AS human_hits,
            coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0) AS machine_hits, min(at) AS first_at, max(at) AS last_at
-    FROM delta WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind
+    FROM taken WHERE recipient_id <> 0 GROUP BY campaign_id, kind, recipient_id, link_id ORDER BY campaign_id, kind, recipient_id, link_id
+  ),
+  activities AS (
+    INSERT INTO shard.activity AS known (campaign_id, kind, recipient_id, link_id, human_hits, machine_hits, first_at, last_at) SELECT * FROM gathered
+    ON CONFLICT (campaign_id, kind, recipient_id, link_id) DO UPDATE SET
+      human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits,
+      first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at), was_human = known.human_hits > 0
+    RETURNING campaign_id, kind, recipient_id, link_id, human_hits > 0 AS is_human, was_human IS NULL AS is_new, coalesce(was_human, false) AS was_human
+  ),
+  person AS MATERIALIZED (
+    SELECT new.*, known.* FROM (
+      SELECT campaign_id, kind, recipient_id, min(first_at) AS first_at, max(last_at) AS last_at, count(*) AS links FROM gathered GROUP BY campaign_id, kind, recipient_id
+    ) new CROSS JOIN LATERAL (
+      SELECT count(*) AS known_links, count(*) FILTER (WHERE a.human_hits > 0) AS human_links, count(*) FILTER (WHERE a.last_at >= new.first_at - 2 * span) AS near_links
+      FROM shard.activity a WHERE (a.campaign_id, a.kind, a.recipient_id) = (new.campaign_id, new.kind, new.recipient_id)
+    ) known
   ),
   reached AS (
-    INSERT INTO shard.reach AS known (campaign_id, recipient_id, kind, human_hits)
-    SELECT campaign_id, recipient_id, kind, sum(human_hits) FROM gathered GROUP BY campaign_id, recipient_id, kind
-    ON CONFLICT (campaign_id, kind, recipient_id) DO UPDATE SET human_hits = known.human_hits + excluded.human_hits
-  ),
-  -- Everything in one statement sees the tables as they were before it: here is who was not there yet, or not yet as a person.
-  link_reached AS (
-    INSERT INTO shard.link_reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
-    SELECT g.campaign_id, g.link_id, g.kind, count(*) FILTER (WHERE a.recipient_id IS NULL),
-           sum((coalesce(a.human_hits, 0) + g.human_hits > 0)::int - (coalesce(a.human_hits, 0) > 0)::int)
-    FROM gathered g LEFT JOIN shard.activity a ON (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (g.campaign_id, g.kind, g.recipient_id, g.link_id)
-    WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = g.recipient_id)
-    GROUP BY g.campaign_id, g.link_id, g.kind
+    INSERT INTO shard.reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
+    SELECT campaign_id, link_id, kind, count(*) FILTER (WHERE is_new), sum(is_human::int - was_human::int)
+    FROM (
+      SELECT campaign_id, kind, recipient_id, link_id, is_new, is_human, was_human FROM activities
+      UNION ALL
+      SELECT campaign_id, kind, recipient_id, 0, known_links = 0, human_links + more > 0, human_links > 0
+      FROM person JOIN (SELECT campaign_id, kind, recipient_id, sum(is_human::int - was_human::int) AS more FROM activities GROUP BY campaign_id, kind, recipient_id) changed
+        USING (campaign_id, kind, recipient_id)
+    ) each WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+    GROUP BY campaign_id, link_id, kind
     ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
       recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
   ),
-  done AS (
-    INSERT INTO shard.activity AS known (campaign_id, recipient_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
-    SELECT campaign_id, recipient_id, link_id, kind, human_hits, machine_hits, first_at, last_at FROM gathered
-    ON CONFLICT (campaign_id, kind, recipient_id, link_id) DO UPDATE SET
-      human_hits = known.human_hits + excluded.human_hits, machine_hits = known.machine_hits + excluded.machine_hits,
-      first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at)
+  -- Who may have clicked that many links now. A burst reaches `span` from its first click, so a new click can change what is within `span`
+  -- of it, and that depends on what is within twice as much.
+  clicks AS (
+    SELECT array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
+           array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
+    FROM person CROSS JOIN LATERAL (
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human FROM shard.event e
+      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
+        AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
+    ) e
+    WHERE person.kind = 'click' AND person.links + person.near_links >= judge.links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= judge.links
+  ),
+  found AS MATERIALIZED (
+    SELECT part, place, at FROM clicks CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, judge.links)) AS c (part, place, at, is_human, in_burst)
+    WHERE is_human AND in_burst
+  ),
+  changed AS (
+    UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
+    WHERE e.ctid = ANY (ARRAY(SELECT place FROM found)) AND (e.tableoid, e.ctid) IN (SELECT part, place FROM found)
+      AND e.at BETWEEN (SELECT min(at) FROM found) AND (SELECT max(at) FROM found)
+    RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind
+  ),
+  said AS (
+    INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict, hits)
+    SELECT at, recipient_id, link_id, campaign_id, kind, v.verdict, v.hits FROM changed CROSS JOIN (VALUES ('human'::shard.verdict, -1), ('burst', 1)) AS v (verdict, hits)
   )
   SELECT count(*) INTO number_taken FROM taken;
   RETURN number_taken;
@@ -155,19 +185,13 @@ BEGIN
     SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.kind, e.verdict, e.rules, coalesce(e.signals, '{}') AS signals, e.net
     FROM shard.event e WHERE e.campaign_id = campaign
   ),
-  -- A burst may have clicks on links of other campaigns in it.
-  click AS MATERIALIZED (
-    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id
-    FROM (SELECT DISTINCT recipient_id FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0) person JOIN shard.event e USING (recipient_id)
-    WHERE e.kind = 'click'
+  clicks AS (
+    SELECT array_agg(part ORDER BY at, place) AS parts, array_agg(place ORDER BY at, place) AS places, array_agg(at ORDER BY at, place) AS times,
+           array_agg(link_id ORDER BY at, place) AS link_ids
+    FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(DISTINCT link_id) >= links
   ),
   burst AS (
-    SELECT DISTINCT begin.recipient_id, begin.at
-    FROM click begin JOIN click other ON other.recipient_id = begin.recipient_id AND other.at BETWEEN begin.at AND begin.at + span
-    GROUP BY begin.part, begin.place, begin.recipient_id, begin.at HAVING count(DISTINCT other.link_id) >= links
-  ),
-  in_burst AS (
-    SELECT DISTINCT c.part, c.place FROM click c JOIN burst b ON b.recipient_id = c.recipient_id AND c.at BETWEEN b.at AND b.at + span
+    SELECT part, place FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, span, links)) AS c (part, place, in_burst) WHERE in_burst
   ),
   alone AS (
     SELECT hit.*, ARRAY(SELECT sign FROM unnest(machine_signals || '{proxied}') WITH ORDINALITY AS known (sign, n)
@@ -176,7 +200,7 @@ BEGIN
   ),
   again AS (
     SELECT alone.*, CASE WHEN found.part IS NOT NULL AND NOT now_alone && machine_signals THEN now_alone || '{burst}' ELSE now_alone END AS now_signals
-    FROM alone LEFT JOIN in_burst found USING (part, place)
+    FROM alone LEFT JOIN burst found USING (part, place)
   ),
   judged AS MATERIALIZED (
     SELECT again.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (now_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS now_verdict
@@ -244,10 +268,13 @@ BEGIN
     SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits) FROM taken GROUP BY 1, 2, 3, 4, 5 HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
   ),
-  links AS (
-    INSERT INTO shard.link_reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
-    SELECT a.campaign_id, a.link_id, a.kind, sum(t.sign), coalesce(sum(t.sign) FILTER (WHERE a.human_hits > 0), 0)
-    FROM turned t JOIN shard.activity a USING (recipient_id) GROUP BY a.campaign_id, a.link_id, a.kind
+  reached AS (
+    INSERT INTO shard.reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
+    SELECT campaign_id, link_id, kind, sum(sign), coalesce(sum(sign) FILTER (WHERE is_human), 0)
+    FROM (SELECT a.campaign_id, coalesce(a.link_id, 0) AS link_id, a.kind, t.sign, bool_or(a.human_hits > 0) AS is_human
+          FROM turned t JOIN shard.activity a USING (recipient_id)
+          GROUP BY GROUPING SETS ((a.campaign_id, a.kind, recipient_id, t.sign, a.link_id), (a.campaign_id, a.kind, recipient_id, t.sign))) AS each
+    GROUP BY campaign_id, link_id, kind
     ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
       recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
   )
@@ -288,17 +315,28 @@ CREATE OR REPLACE VIEW shard_analytics.activity AS
   FROM shard.waiting w
   WHERE NOT EXISTS (SELECT FROM shard.activity a WHERE (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (w.campaign_id, w.kind, w.recipient_id, w.link_id));
 
--- The same for a campaign as a whole.
-CREATE VIEW shard.reached AS
-  WITH waiting AS (
-    SELECT campaign_id, recipient_id, kind, sum(human_hits)::bigint AS human_hits FROM shard.waiting GROUP BY campaign_id, recipient_id, kind
+-- How many people are reached, what waits included as the judge will count it.
+CREATE VIEW shard.reach_with_waiting AS
+  WITH link AS MATERIALIZED (
+    SELECT w.campaign_id, w.kind, w.recipient_id, w.link_id, a.recipient_id IS NULL AS is_new, coalesce(a.human_hits, 0) + w.human_hits > 0 AS is_human,
+           coalesce(a.human_hits, 0) > 0 AS was_human
+    FROM shard.waiting w LEFT JOIN LATERAL (
+      SELECT * FROM shard.activity a WHERE (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (w.campaign_id, w.kind, w.recipient_id, w.link_id) OFFSET 0
+    ) a ON true
+  ),
+  person AS (
+    SELECT new.campaign_id, new.kind, 0 AS link_id, known.links = 0 AS is_new, known.human_links + new.more > 0 AS is_human, known.human_links > 0 AS was_human
+    FROM (SELECT campaign_id, kind, recipient_id, sum(is_human::int - was_human::int) AS more FROM link GROUP BY campaign_id, kind, recipient_id) new
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS links, count(*) FILTER (WHERE a.human_hits > 0) AS human_links
+      FROM shard.activity a WHERE (a.campaign_id, a.kind, a.recipient_id) = (new.campaign_id, new.kind, new.recipient_id)
+    ) known
   )
-  SELECT r.campaign_id, r.kind, r.recipient_id, r.human_hits + coalesce(w.human_hits, 0) AS human_hits
-  FROM shard.reach r LEFT JOIN waiting w USING (campaign_id, recipient_id, kind)
-  WHERE NOT EXISTS (SELECT FROM shard.recipient t WHERE t.is_test AND t.recipient_id = r.recipient_id)
-  UNION ALL
-  SELECT w.campaign_id, w.kind, w.recipient_id, w.human_hits FROM waiting w
-  WHERE NOT EXISTS (SELECT FROM shard.reach r WHERE (r.campaign_id, r.kind, r.recipient_id) = (w.campaign_id, w.kind, w.recipient_id));
+  SELECT campaign_id, link_id, kind, sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
+  FROM (SELECT campaign_id, link_id, kind, recipients, human_recipients FROM shard.reach
+        UNION ALL SELECT campaign_id, link_id, kind, is_new::int, is_human::int - was_human::int FROM link
+        UNION ALL SELECT campaign_id, link_id, kind, is_new::int, is_human::int - was_human::int FROM person) AS all_of_them
+  GROUP BY campaign_id, link_id, kind;
 
 -- Hits from the quarters, which have the shared links too.
 CREATE OR REPLACE VIEW shard_analytics.campaign_totals AS
@@ -306,5 +344,4 @@ CREATE OR REPLACE VIEW shard_analytics.campaign_totals AS
          coalesce(p.human_recipients, 0) AS human_recipients
   FROM (SELECT campaign_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
         FROM shard_analytics.activity_15m GROUP BY campaign_id, kind) h
-  LEFT JOIN (SELECT campaign_id, kind::text AS kind, count(*) AS recipients, count(*) FILTER (WHERE human_hits > 0) AS human_recipients
-             FROM shard.reached GROUP BY campaign_id, kind) p USING (campaign_id, kind);
+  LEFT JOIN (SELECT campaign_id, kind::text AS kind, recipients, human_recipients FROM shard.reach_with_waiting WHERE link_id = 0) p USING (campaign_id, kind);

@@ -4,15 +4,7 @@ CREATE VIEW shard_analytics.link_totals AS
          coalesce(p.human_recipients, 0) AS human_recipients
   FROM (SELECT campaign_id, link_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
         FROM shard_analytics.activity_15m GROUP BY campaign_id, link_id, kind) h
-  LEFT JOIN (SELECT campaign_id, link_id, kind::text AS kind, sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
-             FROM (SELECT campaign_id, link_id, kind, recipients, human_recipients FROM shard.link_reach
-                   -- What waits, as the judge will count it.
-                   UNION ALL
-                   SELECT w.campaign_id, w.link_id, w.kind, (a.recipient_id IS NULL)::int,
-                          (coalesce(a.human_hits, 0) + w.human_hits > 0)::int - (coalesce(a.human_hits, 0) > 0)::int
-                   FROM shard.waiting w LEFT JOIN shard.activity a
-                     ON (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (w.campaign_id, w.kind, w.recipient_id, w.link_id)) AS both_of_them
-             GROUP BY campaign_id, link_id, kind) p USING (campaign_id, link_id, kind);
+  LEFT JOIN (SELECT campaign_id, link_id, kind::text AS kind, recipients, human_recipients FROM shard.reach_with_waiting) p USING (campaign_id, link_id, kind);
 
 -- Raw events.
 
