@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { ClickledgerError } from '../core/errors.ts';
+import { explainFileError } from '../core/files.ts';
 
 // A report is a file that psql runs as it stands (psql -v campaign=1 -f reports/campaign-summary.sql). Of psql's language we read what
 // the convention uses: `:'name'` is a parameter's value as a literal, and `\set name value` its default. Other lines with a
@@ -38,9 +39,14 @@ export async function listReports(directory = DIRECTORY): Promise<Report[]> {
   return Promise.all(files.map((file) => readReport(basename(file, '.sql'), directory)));
 }
 
-export async function readReport(name: string, directory = DIRECTORY): Promise<Report> {
-  const text = /^[a-z0-9-]+$/.test(name) ? await readFile(join(directory, `${name}.sql`), 'utf8').catch(() => undefined) : undefined;
-  if (text === undefined) throw new ClickledgerError('not-found', `there is no report '${name}': \`clickledger report\` lists them`);
+/** A report of the directory by its name, or one that is a file anywhere, by its path, which ends in `.sql`. */
+export async function readReport(wanted: string, directory = DIRECTORY): Promise<Report> {
+  const isPath = wanted.endsWith('.sql');
+  if (!isPath && !/^[a-z0-9-]+$/.test(wanted)) throw noReport(wanted);
+  const name = basename(wanted, '.sql');
+  const text = await readFile(isPath ? wanted : join(directory, `${name}.sql`), 'utf8').catch((error: unknown) => {
+    throw (isPath && explainFileError(error)) || noReport(wanted);
+  });
   const header = (key: string): string[] =>
     Array.from(text.matchAll(new RegExp(`^-- ${key}: (.*)$`, 'gm')), (match) => (match[1] as string).trim());
   const defaults = new Map(
@@ -64,6 +70,13 @@ export async function readReport(name: string, directory = DIRECTORY): Promise<R
     hasReach: header('reach')[0] !== 'no',
     sql,
   };
+}
+
+function noReport(name: string): ClickledgerError {
+  return new ClickledgerError(
+    'not-found',
+    `there is no report '${name}': \`clickledger report\` lists them; a file of your own is named by its path`,
+  );
 }
 
 /** The comment that follows the header after an empty one. */

@@ -26,7 +26,7 @@ interface Options {
 export function addReport(program: Command): void {
   program
     .command('report [name]')
-    .description('run a report of reports/*.sql as the analyst; without a name: list them')
+    .description('run a report of reports/*.sql, or a file.sql of your own, as the analyst; without a name: list them')
     .addOption(new Option('--format <format>', 'how to write it (default: what the file of --out is called, or a table)').choices(FORMATS))
     .option('--out <file>', 'write it to a file')
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
@@ -34,7 +34,7 @@ export function addReport(program: Command): void {
     .allowExcessArguments()
     .addHelpText(
       'after',
-      '\nEvery parameter of a report is an option; `clickledger report` shows them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign 1\n  clickledger report campaign-summary --campaign 1 --out summary.html',
+      '\nEvery parameter of a report is an option; `clickledger report` shows them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign 1\n  clickledger report campaign-summary --campaign 1 --out summary.html\n  clickledger report ./mine.sql',
     )
     .action(async (wanted: string | undefined, options: Options, command: Command) => {
       const format = formatOf(command, options);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// What the README tells authors to type, typed one block after the other, against a system as `npm start` makes it.
+// What the README tells authors and analysts to type, typed one block after the other, against a system as `npm start` makes it.
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
@@ -21,7 +21,7 @@ let directory: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'clickledger-readme-'));
-  system = await startSystem({ dataDir: join(directory, 'data'), durable: false, extra: { LOG_LEVEL: 'warn' } });
+  system = await startSystem({ dataDir: join(directory, '.clickledger'), durable: false, extra: { LOG_LEVEL: 'warn' } });
   // `npm start` makes a campaign to try, so an author's first one has number 2.
   const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
   const { id } = await ensureCampaign(author, 'First steps', undefined);
@@ -36,7 +36,7 @@ afterAll(async () => {
 
 /** As the shell would, with `npx clickledger` being the command of this checkout. */
 async function type(commands: string): Promise<string> {
-  const npx = `npx() { shift; '${process.execPath}' '${join(ROOT, 'cli', 'main.ts')}' --data '${join(directory, 'data')}' "$@"; }\n`;
+  const npx = `npx() { shift; '${process.execPath}' '${join(ROOT, 'cli', 'main.ts')}' "$@"; }\n`;
   const { stdout } = await promisify(execFile)('bash', ['--norc', '-euo', 'pipefail', '-c', npx + commands], {
     cwd: directory,
     env: { PATH: process.env['PATH'] },
@@ -44,10 +44,15 @@ async function type(commands: string): Promise<string> {
   return stdout;
 }
 
-test('from a letter and a list to the first report, as the README says', async () => {
+/** The commands of a section, block by block. */
+async function blocksOf(section: string, next: string): Promise<string[]> {
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-  const section = readme.slice(readme.indexOf('## For authors'), readme.indexOf('## For analysts'));
-  const blocks = Array.from(section.matchAll(/```sh\n([\s\S]*?)```/g), ([, commands]) => commands as string);
+  const text = readme.slice(readme.indexOf(`\n${section}\n`), readme.indexOf(`\n${next}\n`));
+  return Array.from(text.matchAll(/```sh\n([\s\S]*?)```/g), ([, commands]) => commands as string);
+}
+
+test('from a letter and a list to the first report, as the README says', async () => {
+  const blocks = await blocksOf('## For authors', '## For analysts');
   expect(blocks.length).toBeGreaterThan(5);
   const outputs: string[] = [];
   for (const block of blocks) {
@@ -59,6 +64,25 @@ test('from a letter and a list to the first report, as the README says', async (
   expect(report.find((line) => line.includes('Spring sale  click'))).toMatch(/Spring sale +click +2 +2 +0 +2 +2/);
   expect(report.find((line) => line.includes('Spring sale  open'))).toMatch(/Spring sale +open +1 +1 +0 +1 +1/);
   expect(await readFile(join(directory, 'spring-sale.svg'), 'utf8')).toContain('<svg');
+});
+
+test("from a connection string to a chart and a report of one's own, as the README says", async ({ skip }) => {
+  await symlink(join(ROOT, 'reports'), join(directory, 'reports'));
+  const blocks = await blocksOf('## For analysts', '### People and machines');
+  expect(blocks.length).toBeGreaterThan(3);
+  const hasPsql = await promisify(execFile)('psql', ['--version']).then(
+    () => true,
+    () => false,
+  );
+  // In one shell, which remembers the connection string.
+  const output = await type((hasPsql ? blocks : blocks.map((block) => block.replace(/^psql .*$/gm, ''))).join('\n'));
+  // Ann was forgotten in between; Bob is known by his address.
+  for (const page of ['clicks.html', 'first-clickers.html']) expect(await readFile(join(directory, page), 'utf8')).toContain('<svg');
+  const lines = output.split('\n');
+  expect(lines.filter((line) => /^\W*bob@example\.com\W.* 1\W*$/.test(line))).toHaveLength(hasPsql ? 2 : 1);
+  if (!hasPsql) skip('without psql on the PATH only the command was tried');
+  expect(output).toContain('human_hits   | bigint');
+  expect(lines.find((line) => line.includes('Spring sale |'))).toMatch(/ 2 \| Spring sale \| .* \| +2$/);
 });
 
 /** Ann and the test recipient click and load the pixel, Bob only clicks. */
