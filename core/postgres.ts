@@ -25,6 +25,23 @@ export function createPool(url: string, options: { max: number; name: string; qu
   return pool;
 }
 
+/** Commits what `work` did, unless it throws. A connection that failed is not used again. */
+export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let failure: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    client.release(failure);
+  }
+}
+
 // SQLSTATE classes (PostgreSQL documentation, appendix A) and the codes of Node's sockets.
 const RETRYABLE_CLASSES = ['08', '25', '40', '53', '55', '57', '58'];
 const RETRYABLE_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];

@@ -1,5 +1,5 @@
 import { ClickledgerError } from '../../core/errors.ts';
-import type { Pool, PoolClient } from '../../core/postgres.ts';
+import { type Pool, type PoolClient, transaction } from '../../core/postgres.ts';
 import { isAlias } from '../../core/slug.ts';
 import type { Database } from './campaigns.ts';
 import { parseTarget } from './target.ts';
@@ -53,21 +53,6 @@ async function ensureOne(
     [campaign, kind, label, original],
   );
   return (found.rows[0] as { id: number }).id;
-}
-
-async function transaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {});
-    throw error;
-  } finally {
-    client.release();
-  }
 }
 
 /** A link by its number or one of its aliases. */

@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { from as copyFrom } from 'pg-copy-streams';
 import { codeOf } from '../../core/errors.ts';
-import type { Pool, PoolClient } from '../../core/postgres.ts';
+import { type Pool, type PoolClient, transaction } from '../../core/postgres.ts';
 
 // Finds or makes many recipients at once: a chunk of people goes into a temporary table by COPY, and three statements sort out who is new.
 
@@ -38,10 +38,8 @@ export async function resolveRecipients(pool: Pool, people: readonly PersonKey[]
 }
 
 async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: number | undefined): Promise<(Recipient | undefined)[]> {
-  const client = await pool.connect();
-  try {
+  return transaction(pool, async (client) => {
     await client.query('CREATE TEMPORARY TABLE IF NOT EXISTS incoming (n integer, email text, external_id text) ON COMMIT DELETE ROWS');
-    await client.query('BEGIN');
     await client.query('SELECT pg_advisory_xact_lock($1)', [IMPORT_LOCK]);
     await copyIn(client, people);
     // Without it the planner takes the table for empty, or for large, and reads all recipients.
@@ -57,16 +55,10 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
         `INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING`,
         [campaign, rows.map(({ id }) => id)],
       );
-    await client.query('COMMIT');
     const recipients: (Recipient | undefined)[] = people.map(() => undefined);
     for (const { n, id, optedOut, isTest } of rows) recipients[n] = { id, optedOut, isTest };
     return recipients;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {});
-    throw error;
-  } finally {
-    client.release();
-  }
+  });
 }
 
 /** A known id with another address: the person has moved. */
