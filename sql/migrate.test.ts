@@ -65,6 +65,15 @@ describe('migrate', () => {
     });
   });
 
+  test.each(['catalog', 'a'])('a database that was made by other migrations is left alone (%s)', async (where) => {
+    const databases = await createDatabases(1);
+    await databases.query(where, `UPDATE public.clickledger_migration SET hash = md5(hash) WHERE number = 2`);
+    await expect(migrate(databases)).rejects.toMatchObject({
+      code: 'wrong-database',
+      message: expect.stringContaining('0002-analytics.sql'),
+    });
+  });
+
   test('names and bounds of the shards are fixed, their addresses are not', async () => {
     const databases = await createDatabases(2);
     const changed = [
@@ -548,11 +557,11 @@ describe('analytics over two shards', () => {
     expect(scans.reduce((sum, scan) => sum + scan['Actual Rows'], 0)).toBeLessThanOrEqual(mostRows);
   });
 
-  test('one event of one recipient is asked for on the shards by the index', async () => {
+  test('what one recipient did is found on the shards by the index', async () => {
     const client = await connectTo(shardUrl(databases.shards.named('b'), databases.ownerUrl));
     await client.query('SET enable_seqscan = off');
-    const { rows } = await client.query<{ 'QUERY PLAN': string }>('EXPLAIN SELECT * FROM shard_analytics.activity WHERE recipient_id = 8');
-    expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Index Cond: \(recipient_id = 8\)/);
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>('EXPLAIN SELECT * FROM shard_analytics.events WHERE recipient_id = 8');
+    expect(rows.map((row) => row['QUERY PLAN']).join('\n')).not.toMatch(/Seq Scan on event/);
   });
 
   test('every view and every column says what it is', async () => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -20,6 +21,8 @@ interface Migration {
   number: number;
   name: string;
   sql: string;
+  /** Of its text: an applied migration never changes. */
+  hash: string;
 }
 
 /** What one run did: the migrations applied, by database. */
@@ -132,8 +135,9 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
   await client.query(
     'CREATE TABLE IF NOT EXISTS public.clickledger_migration (set text, number integer, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (set, number))',
   );
-  const { rows } = await client.query<{ number: number; name: string }>(
-    'SELECT number, name FROM public.clickledger_migration WHERE set = $1 ORDER BY number',
+  await client.query('ALTER TABLE public.clickledger_migration ADD COLUMN IF NOT EXISTS hash text');
+  const { rows } = await client.query<{ number: number; name: string; hash: string | null }>(
+    'SELECT number, name, hash FROM public.clickledger_migration WHERE set = $1 ORDER BY number',
     [set],
   );
   const newest = migrations.at(-1)?.number ?? 0;
@@ -144,12 +148,24 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
       `the ${database} database has migration ${ahead.name}, which this version does not know: update clickledger`,
     );
   const applied: Applied = [];
-  for (const { number, name, sql } of migrations) {
-    if (rows.some((row) => row.number === number)) continue;
+  for (const { number, name, sql, hash: ownHash } of migrations) {
+    const known = rows.find((row) => row.number === number);
+    // What stands there would not be what this version expects.
+    if (known && known.hash !== ownHash)
+      throw new ClickledgerError(
+        'wrong-database',
+        `the ${database} database was made by another migration ${name} than this version's, before its first release: begin with a new one`,
+      );
+    if (known) continue;
     try {
       await client.query('BEGIN');
       await client.query(sql);
-      await client.query('INSERT INTO public.clickledger_migration (set, number, name) VALUES ($1, $2, $3)', [set, number, name]);
+      await client.query('INSERT INTO public.clickledger_migration (set, number, name, hash) VALUES ($1, $2, $3, $4)', [
+        set,
+        number,
+        name,
+        ownHash,
+      ]);
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK');
@@ -168,7 +184,10 @@ async function readMigrations(set: string): Promise<Migration[]> {
   const directory = fileURLToPath(new URL(`${set}/`, import.meta.url));
   const names = (await readdir(directory)).filter((name) => /^\d{4}-.+\.sql$/.test(name)).sort();
   return Promise.all(
-    names.map(async (name) => ({ number: Number(name.slice(0, 4)), name, sql: await readFile(`${directory}${name}`, 'utf8') })),
+    names.map(async (name) => {
+      const sql = await readFile(`${directory}${name}`, 'utf8');
+      return { number: Number(name.slice(0, 4)), name, sql, hash: hash('sha256', sql) };
+    }),
   );
 }
 

@@ -88,10 +88,10 @@ END $$;
 
 -- Takes up to `most` marks and gives how many; null while another judge is at work. A click is part of a burst when its recipient clicked
 -- `links` different links of the campaign within `span`. What turns out to be in a burst is said by new marks, for the next time. All of it is
--- one statement, which sees the same tables everywhere, as they were before it. The planner cannot know how much waits: nested loops are
--- for what is looked up one by one (LATERAL), and nowhere else.
+-- one statement, which sees the same tables everywhere, as they were before it. The planner cannot know how much waits, nor that a small table
+-- has grown since it looked: nested loops are for what is looked up one by one (LATERAL) and nowhere else, and looking up is done by an index.
 CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   number_taken bigint;
 BEGIN
@@ -177,7 +177,7 @@ REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 -- by marks. Gives how many hits went from which verdict to which; with `dry_run` changes nothing.
 CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
 RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
   RETURN QUERY
@@ -289,9 +289,9 @@ GRANT INSERT ON shard.mark TO clickledger_worker;
 GRANT EXECUTE ON FUNCTION shard.judge TO clickledger_worker;
 
 CREATE VIEW shard.counted_mark AS
-  SELECT * FROM shard.mark WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = mark.recipient_id);
+  SELECT * FROM shard.mark WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
-CREATE OR REPLACE VIEW shard_analytics.activity_15m AS
+CREATE VIEW shard_analytics.activity_15m AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, quarter, kind::text AS kind, verdict::text AS verdict, sum(hits)::bigint AS hits
   FROM (SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard.activity_15m
         UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, hits FROM shard.counted_mark) AS both_of_them
@@ -304,16 +304,23 @@ CREATE VIEW shard.waiting AS
          coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0)::bigint AS machine_hits
   FROM shard.counted_mark WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id, kind;
 
-CREATE OR REPLACE VIEW shard_analytics.activity AS
-  SELECT (SELECT name FROM shard.identity) AS shard, a.campaign_id, a.link_id, a.recipient_id, a.kind::text AS kind,
-         least(a.first_at, w.first_at) AS first_at, greatest(a.last_at, w.last_at) AS last_at,
+CREATE VIEW shard.activity_with_waiting AS
+  SELECT a.campaign_id, a.link_id, a.recipient_id, a.kind, least(a.first_at, w.first_at) AS first_at, greatest(a.last_at, w.last_at) AS last_at,
          a.human_hits + coalesce(w.human_hits, 0) AS human_hits, a.machine_hits + coalesce(w.machine_hits, 0) AS machine_hits
   FROM shard.activity a LEFT JOIN shard.waiting w USING (campaign_id, recipient_id, link_id, kind)
-  WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = a.recipient_id)
+  WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   UNION ALL
-  SELECT (SELECT name FROM shard.identity), w.campaign_id, w.link_id, w.recipient_id, w.kind::text, w.first_at, w.last_at, w.human_hits, w.machine_hits
+  SELECT w.campaign_id, w.link_id, w.recipient_id, w.kind, w.first_at, w.last_at, w.human_hits, w.machine_hits
   FROM shard.waiting w
   WHERE NOT EXISTS (SELECT FROM shard.activity a WHERE (a.campaign_id, a.kind, a.recipient_id, a.link_id) = (w.campaign_id, w.kind, w.recipient_id, w.link_id));
+
+-- Each kind by itself, as in shard.counted.
+CREATE VIEW shard_analytics.activity AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, 'click' AS kind, first_at, last_at, human_hits, machine_hits
+  FROM shard.activity_with_waiting WHERE kind = 'click'
+  UNION ALL
+  SELECT (SELECT name FROM shard.identity), campaign_id, link_id, recipient_id, 'open', first_at, last_at, human_hits, machine_hits
+  FROM shard.activity_with_waiting WHERE kind = 'open';
 
 -- How many people are reached, what waits included as the judge will count it.
 CREATE VIEW shard.reach_with_waiting AS
@@ -339,9 +346,11 @@ CREATE VIEW shard.reach_with_waiting AS
   GROUP BY campaign_id, link_id, kind;
 
 -- Hits from the quarters, which have the shared links too.
-CREATE OR REPLACE VIEW shard_analytics.campaign_totals AS
+CREATE VIEW shard_analytics.campaign_totals AS
   SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
          coalesce(p.human_recipients, 0) AS human_recipients
   FROM (SELECT campaign_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
         FROM shard_analytics.activity_15m GROUP BY campaign_id, kind) h
   LEFT JOIN (SELECT campaign_id, kind::text AS kind, recipients, human_recipients FROM shard.reach_with_waiting WHERE link_id = 0) p USING (campaign_id, kind);
+
+GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.activity, shard_analytics.campaign_totals TO clickledger_analyst;

@@ -10,7 +10,7 @@ CREATE VIEW shard_analytics.link_totals AS
 
 -- Visitors of shared links: they have no recipient, and a visitor is only known for one day.
 CREATE VIEW shard_analytics.visitors AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, (at AT TIME ZONE 'UTC')::date AS day, kind::text AS kind,
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, (at AT TIME ZONE 'UTC')::date AS day, kind,
          count(DISTINCT visitor) AS visitors, count(DISTINCT visitor) FILTER (WHERE verdict = 'human') AS human_visitors
   FROM shard.counted WHERE recipient_id = 0 GROUP BY campaign_id, link_id, day, kind;
 
@@ -20,7 +20,7 @@ CREATE VIEW shard_analytics.passed_on AS
   FROM shard.counted WHERE recipient_id <> 0 AND kind = 'click' AND verdict = 'human' GROUP BY campaign_id, link_id, recipient_id, day HAVING count(DISTINCT visitor) > 1;
 
 CREATE VIEW shard_analytics.first_human AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, kind::text AS kind, min(at) AS first_human_at
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, kind, min(at) AS first_human_at
   FROM shard.counted WHERE recipient_id <> 0 AND verdict = 'human' GROUP BY campaign_id, recipient_id, kind;
 
 -- Whoever asks for one facet reads only its branch.
@@ -35,7 +35,7 @@ CREATE VIEW shard.faceted AS
 
 -- By recipient first: counting different ones in one go would sort all events.
 CREATE VIEW shard_analytics.facets AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
          count(*) FILTER (WHERE recipient_id <> 0) AS recipients, count(*) FILTER (WHERE recipient_id <> 0 AND human_hits > 0) AS human_recipients
   FROM (SELECT campaign_id, kind, facet, value, recipient_id, count(*) AS hits, count(*) FILTER (WHERE verdict = 'human') AS human_hits
         FROM shard.faceted GROUP BY campaign_id, kind, facet, value, recipient_id) AS each

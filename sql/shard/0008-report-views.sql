@@ -7,7 +7,7 @@ CREATE VIEW shard_analytics.human_clicks AS
 
 -- By recipient first: counting different ones in one go would sort all events.
 CREATE VIEW shard_analytics.machine_traffic AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, verdict::text AS verdict, net AS network, sum(hits)::bigint AS hits,
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind, verdict::text AS verdict, net AS network, sum(hits)::bigint AS hits,
          count(*) FILTER (WHERE recipient_id <> 0) AS recipients
   FROM (SELECT campaign_id, kind, verdict, net, recipient_id, count(*) AS hits
         FROM shard.counted WHERE verdict <> 'human' GROUP BY campaign_id, kind, verdict, net, recipient_id) AS each
