@@ -7,7 +7,10 @@
 #   RATE_LIMIT       clicks per second and client     (30)
 #   RATE_BURST       how many may come at once        (200)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is believed, separated by commas (none)
+#   ROTATE_MIB       put the log aside by itself when it has so many MiB (0: not for its size)
+#   ROTATE_MINUTES   and when it is so old, unless it is empty          (0: not for its age)
 #   NGINX_RUN_DIR    configuration, pid, error log, temporary files (/run/clickledger-nginx)
+#   ERROR_LOG        (error.log in NGINX_RUN_DIR)
 #   NGINX_USER       whom the workers run as when this is started by root (www-data)
 #   NGINX_WORKERS    (auto)
 #   NGINX_BIN        (nginx)
@@ -21,6 +24,7 @@ export LOG_DIR
 export LISTEN="${LISTEN:-127.0.0.1:8080}"
 export RATE_LIMIT="${RATE_LIMIT:-30}" RATE_BURST="${RATE_BURST:-200}"
 export NGINX_RUN_DIR="${NGINX_RUN_DIR:-/run/clickledger-nginx}" NGINX_WORKERS="${NGINX_WORKERS:-auto}"
+export ERROR_LOG="${ERROR_LOG:-$NGINX_RUN_DIR/error.log}"
 here=$(cd "$(dirname "$0")" && pwd)
 
 NGINX_USER_DIRECTIVE=
@@ -55,9 +59,34 @@ mkdir -p "$NGINX_RUN_DIR" "$LOG_DIR"
 fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
 fill "$here/tracking.conf.template" >"$NGINX_RUN_DIR/tracking.conf"
 
-# A log that a power loss cut short is never appended to: the next line would be glued to the torn one.
-if [ -s "$LOG_DIR/access.log" ]; then
-  mv "$LOG_DIR/access.log" "$LOG_DIR/access.log.$(date -u +%Y%m%dT%H%M%SZ).$$"
-fi
+log=$LOG_DIR/access.log
 
-exec "${NGINX_BIN:-nginx}" -e "$NGINX_RUN_DIR/error.log" -c "$NGINX_RUN_DIR/nginx.conf" -g 'daemon off;'
+# Gives the log a name of its own, which no other file has: a rename onto another log would destroy it.
+put_aside() {
+  aside=$log.$(date -u +%Y%m%dT%H%M%SZ) n=0
+  while [ -e "$aside.$n" ]; do n=$((n + 1)); done
+  mv "$log" "$aside.$n"
+}
+
+# Rotates as logrotate would, where there is none: rename, then USR1, and nginx opens a new file. Ends when nginx has ended.
+keep_rotating() {
+  since=$(date +%s)
+  while sleep 5 && kill -0 "$1" 2>/dev/null; do
+    now=$(date +%s)
+    bytes=$(stat -c %s "$log" 2>/dev/null) || continue
+    [ "$bytes" -gt 0 ] || since=$now
+    if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && bytes > 0 && now - since >= rotate_seconds))" = 1 ]; then
+      put_aside && kill -USR1 "$1"
+      since=$now
+    fi
+  done
+}
+
+# A log that a power loss cut short is never appended to: the next line would be glued to the torn one.
+[ ! -s "$log" ] || put_aside
+
+rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=$((${ROTATE_MINUTES:-0} * 60))
+# This shell becomes nginx: its number is the master's.
+[ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
+
+exec "${NGINX_BIN:-nginx}" -e "$ERROR_LOG" -c "$NGINX_RUN_DIR/nginx.conf" -g 'daemon off;'
