@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import type { Config } from '../core/config.ts';
 import { createLogger, type Logger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { connectNats, manager, natsOptions } from '../core/nats.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
 import { createLedgers, type Ledgers } from '../log-agent/confirm.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
@@ -12,7 +12,7 @@ import { createShipper } from '../log-agent/ship.ts';
 import { openWholeLogs } from '../log-agent/whole-logs.ts';
 import type { Logs } from '../log-agent/follow.ts';
 
-export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'NATS_URL', 'WINDOW_MIB', 'MMDB_PATH'] as const;
+export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE', 'WINDOW_MIB', 'MMDB_PATH'] as const;
 
 /** An agent of its own for some old logs: it may run beside any other, because only holes are filled. */
 export interface Shipment {
@@ -29,7 +29,7 @@ export async function prepareShipment(
 ): Promise<Shipment> {
   const logs = await openWholeLogs(files);
   const log: Logger = createLogger('ship', 'error');
-  const connection = await connectNats(config.NATS_URL, 'ship', log, signal);
+  const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'ship', log, signal);
   const metrics = createAgentMetrics(new Registry());
   const enricher = await createEnricher({
     mmdbPath: config.MMDB_PATH,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ClickledgerError } from './errors.ts';
+import { parseNatsUrl } from './nats-url.ts';
 import { parseShards } from './shards.ts';
 import { parseSlugKeys } from './slug.ts';
 
@@ -47,7 +48,14 @@ export const SETTINGS = {
   ANALYST_URL: setting(databaseUrl, 'the catalog database as clickledger_analyst'),
   SHARDS: setting(parsedBy(parseShards), 'the shards: `name=first tag=postgres URL without credentials`, separated by commas'),
   SLUG_KEYS: setting(parsedBy(parseSlugKeys), 'keys of 64 hex digits, separated by commas: the first signs slugs, all verify them'),
-  NATS_URL: setting(text, 'the NATS server or servers', 'nats://127.0.0.1:4222'),
+  AGENT_NATS_URL: setting(parsedBy(parseNatsUrl), 'the NATS server, or servers by commas, as the user agent', 'nats://127.0.0.1:4222'),
+  WORKER_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user worker', 'nats://127.0.0.1:4222'),
+  ANALYST_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user analyst', 'nats://127.0.0.1:4222'),
+  NATS_CA_FILE: setting(
+    text,
+    'whose certificate vouches for the servers in tls:// URLs of NATS; empty: the authorities that Node knows',
+    '',
+  ),
   LOG_DIR: setting(text, 'the directory of access.log; it belongs to nginx and the agent alone'),
   STATE_DIR: setting(text, 'where a part keeps what saves work at its next start; each part and instance its own'),
   HOST: setting(text, 'the address a backend listens on', '127.0.0.1'),

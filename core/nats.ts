@@ -1,17 +1,42 @@
+import { readFileSync } from 'node:fs';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
+import { ClickledgerError } from './errors.ts';
 import type { Logger } from './log.ts';
+import { inboxPrefixOf, type NatsServers } from './nats-url.ts';
 import { sleep } from './time.ts';
 
+/**
+ * The client's options: it takes no credentials from URLs by itself. With TLS the server must have a certificate of an authority that Node
+ * knows, or of the one in `caFile`; throws `bad-settings` where that cannot be read.
+ */
+export function natsOptions({ servers, user, password, tls }: NatsServers, caFile = ''): NodeConnectionOptions {
+  return {
+    servers: [...servers],
+    ...(user === undefined ? {} : { user, pass: password, inboxPrefix: inboxPrefixOf(user) }),
+    // Asked for, it is insisted on: a server that says it has none gets no password.
+    ...(tls ? { tls: caFile === '' ? {} : { ca: readCertificate(caFile) } } : {}),
+  };
+}
+
+function readCertificate(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ClickledgerError('bad-settings', `NATS_CA_FILE cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
 /** Connects, trying for ever: NATS being down only makes the log the buffer. Reconnects by itself afterwards. */
-export async function connectNats(url: string, name: string, log: Logger, signal: AbortSignal): Promise<NatsConnection> {
-  const servers = url.split(',').map((server) => server.trim());
+export async function connectNats(options: NodeConnectionOptions, name: string, log: Logger, signal: AbortSignal): Promise<NatsConnection> {
   for (;;) {
     try {
       const connection = await connect({
-        servers,
+        ...options,
         name: `clickledger ${name}`,
         maxReconnectAttempts: -1,
+        // Refused credentials are no reason to give up for good, either: they may be about to be changed.
+        ignoreAuthErrorAbort: true,
         reconnectTimeWait: 250,
         timeout: 5_000,
         pingInterval: 5_000,

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import { serveAdmin } from '../core/admin.ts';
 import { parseConfig } from '../core/config.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { connectNats, manager, natsOptions } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
 import { shardUrl } from '../core/shards.ts';
 import { untilSignal } from '../core/shutdown.ts';
@@ -20,7 +20,8 @@ const settings = [
   'SHARDS',
   'WORKER_SHARDS',
   'SLUG_KEYS',
-  'NATS_URL',
+  'WORKER_NATS_URL',
+  'NATS_CA_FILE',
   'STREAM_MAX_MIB',
   'KEEP_EVENTS_MONTHS',
   'ADMIN_HOST',
@@ -36,7 +37,7 @@ const metrics = createWorkerMetrics(registry);
 const slugs = createSlugCodec(config.SLUG_KEYS);
 const catalogPool = createPool(config.WORKER_URL, { max: 2, name: 'event-worker' });
 const catalog = createCatalog(catalogPool, config.SLUG_KEYS);
-const connection = await connectNats(config.NATS_URL, 'event-worker', log, signal);
+const connection = await connectNats(natsOptions(config.WORKER_NATS_URL, config.NATS_CA_FILE), 'event-worker', log, signal);
 const streams = await manager(connection);
 
 const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));

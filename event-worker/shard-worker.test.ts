@@ -4,13 +4,13 @@ import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Batch, type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { manager } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
-import { eventually, startTestNats } from '../test/support/servers.ts';
+import { eventually, natsConnection, startTestNats } from '../test/support/servers.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
 import { createWorkerMetrics } from './metrics.ts';
@@ -24,7 +24,9 @@ beforeAll(async () => {
 });
 
 interface Bench {
+  /** An agent's. */
   connection: NatsConnection;
+  /** May do anything. */
   streams: JetStreamManager;
   nats: Awaited<ReturnType<typeof startTestNats>>;
   publish: (batch: Batch) => Promise<void>;
@@ -38,9 +40,11 @@ async function createBench(of: Databases = databases): Promise<Bench> {
   const nats = await startTestNats();
   const shard = of.shards.first;
   const shardsFingerprint = of.shards.fingerprint;
-  const connection = await connectNats(nats.url, 'test', log, new AbortController().signal);
-  const streams = await manager(connection);
+  const connection = await natsConnection(nats.urlOf('agent'));
+  const operator = await natsConnection(nats.url);
+  const streams = await manager(operator);
   onTestFinished(() => connection.close());
+  onTestFinished(() => operator.close());
   const publishText = async (text: string) => {
     // The stream may have to be made first, or again.
     await eventually('the stream takes it', () =>
@@ -63,7 +67,7 @@ async function createBench(of: Databases = databases): Promise<Bench> {
       return info.num_pending + info.num_ack_pending;
     },
     async startWorker() {
-      const own = await connectNats(nats.url, 'test worker', log, new AbortController().signal);
+      const own = await natsConnection(nats.urlOf('worker'));
       const pool = createPool(of.shardUrlAs(shard.name, 'worker'), { max: 3, name: 'test' });
       const catalogPool = createPool(of.roleUrls.worker, { max: 1, name: 'test' });
       const registry = new Registry();

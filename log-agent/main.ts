@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { serveAdmin } from '../core/admin.ts';
 import { parseConfig } from '../core/config.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { connectNats, manager, natsOptions } from '../core/nats.ts';
 import { untilSignal } from '../core/shutdown.ts';
 import { createAgent } from './agent.ts';
 import { createLedgers } from './confirm.ts';
@@ -23,7 +23,8 @@ const settings = [
   'LOG_DIR',
   'STATE_DIR',
   'SHARDS',
-  'NATS_URL',
+  'AGENT_NATS_URL',
+  'NATS_CA_FILE',
   'WINDOW_MIB',
   'KEEP_LOGS_DAYS',
   'POLL_MS',
@@ -40,7 +41,7 @@ const registry = new Registry();
 const metrics = createAgentMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const enricher = await createEnricher({ mmdbPath: config.MMDB_PATH, networks: await readNetworks(), site: new URL(config.BASE_URL).host });
-const connection = await connectNats(config.NATS_URL, 'log-agent', log, signal);
+const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'log-agent', log, signal);
 
 const follower = new Follower({
   directory: config.LOG_DIR,

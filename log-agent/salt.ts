@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from '../core/log.ts';
@@ -27,11 +28,13 @@ export interface Salts {
 
 export function createSalts(connection: NatsConnection, log: Logger, now: () => number = Date.now): Salts {
   const known = new Map<string, Salt>();
+  // Without the look at the whole account, which is none of an agent's business.
+  const buckets = new Kvm(jetstream(connection, { checkAPI: false }));
 
   const isOver = (day: string): boolean => now() > Date.parse(day) + 24 * 3600_000 + LIFETIME_MS;
 
   async function agree(day: string): Promise<Salt> {
-    const bucket = await new Kvm(connection).create(SALT_BUCKET, { ttl: LIFETIME_MS, history: 1 });
+    const bucket = await buckets.create(SALT_BUCKET, { ttl: LIFETIME_MS, history: 1 });
     const found = await bucket.get(day);
     if (found) return found.string();
     const fresh = randomBytes(16).toString('hex');

@@ -15,14 +15,14 @@ import {
   parseLedgerQuestion,
 } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { manager } from '../core/nats.ts';
 import { covers, NOTHING, type Ranges, subtract, touches, union } from '../core/ranges.ts';
 import { parseShards } from '../core/shards.ts';
 import { tagOf } from '../core/slug.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/streams.ts';
 import { logLine } from '../test/support/log-lines.ts';
-import { eventually, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
+import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { MAX_BATCH_EVENTS } from './batch.ts';
 import { createLedgers, type Ledgers } from './confirm.ts';
@@ -129,7 +129,9 @@ interface Setting {
   directory: string;
   stateDir: string;
   workers: { a: Worker; b: Worker };
+  /** The agent's, and what it sees of JetStream; `js` may do anything there. */
   connection: NatsConnection;
+  agentJs: JetStreamManager;
   js: JetStreamManager;
   path: (name: string) => string;
 }
@@ -139,18 +141,20 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
   const directory = await temporaryDirectory();
   const stateDir = await temporaryDirectory();
   const ended = new AbortController();
-  const connection = await connectNats(nats.url, 'test', log, ended.signal);
-  const js = await manager(connection);
+  const operator = await natsConnection(nats.url);
+  const connection = await natsConnection(nats.urlOf('agent'));
+  const js = await manager(operator);
   for (const { name } of shards.list) await ensureConsumer(js, name, STREAM_MAX_BYTES);
   const workers = { a: new Worker('a'), b: new Worker('b') };
   workers.a.held = workers.b.held = options.held;
-  const running = Promise.all([workers.a.run(connection, js, ended.signal), workers.b.run(connection, js, ended.signal)]);
+  const running = Promise.all([workers.a.run(operator, js, ended.signal), workers.b.run(operator, js, ended.signal)]);
   onTestFinished(async () => {
     ended.abort();
     await connection.close();
+    await operator.close();
     await running;
   });
-  return { directory, stateDir, workers, connection, js, path: (name) => join(directory, name) };
+  return { directory, stateDir, workers, connection, agentJs: await manager(connection), js, path: (name) => join(directory, name) };
 }
 
 interface Life {
@@ -163,13 +167,13 @@ interface Life {
 }
 
 /** One life of an agent. */
-function start({ connection, js, directory, stateDir }: Setting, options: { windowBytes?: number } = {}): Life {
+function start({ connection, agentJs, directory, stateDir }: Setting, options: { windowBytes?: number } = {}): Life {
   const metrics = createAgentMetrics(new Registry());
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024 } = options;
   const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes });
-  const ledgers = createLedgers({ connection, manager: js, shards, log });
+  const ledgers = createLedgers({ connection, manager: agentJs, shards, log });
   const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
   const running = agent.run(ended.signal);

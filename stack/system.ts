@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
+import { parseNatsUrl } from '../core/nats-url.ts';
 import { evenShards, parseShards } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { migrate, ROLES } from '../sql/migrate.ts';
 import { startNats } from './nats.ts';
+import { NATS_ROLES, type NatsRole } from './nats-conf.ts';
 import { startNginx } from './nginx.ts';
 import { startPart } from './part.ts';
 import { freePort } from './ports.ts';
@@ -27,6 +29,8 @@ export interface SystemOptions {
   edges?: number;
   workers?: number;
   durable?: boolean;
+  /** Gives NATS a user `operator` with every right: a harness deletes streams with it. */
+  natsOperatorPassword?: string;
   /** Settings of one member alone, on top of all others: a harness puts proxies in between with it. Asked at every start. */
   envOf?: (member: string, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** Settings on top of the generated ones, for every part and nginx. */
@@ -83,7 +87,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const postgres = member('postgres', () =>
     startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),
   );
-  const servers = [postgres, member('nats', () => startNats({ storeDir: join(dataDir, 'nats'), runDir, port: ports.nats }))];
+  const passwords = Object.fromEntries(NATS_ROLES.map((role) => [role, parseNatsUrl(env[natsSetting(role)]).password] as const)) as Record<
+    NatsRole,
+    string
+  >;
+  const nats = member('nats', () =>
+    startNats({ storeDir: join(dataDir, 'nats'), runDir, port: ports.nats, passwords, operatorPassword: options.natsOperatorPassword }),
+  );
+  const servers = [postgres, nats];
   const parts = [
     ...Array.from({ length: workers }, (_, i) => part('event-worker', `event-worker-${i + 1}`, {})),
     ...ports.backends.map((port, i) => part('backend', `backend-${i + 1}`, { PORT: String(port) })),
@@ -161,21 +172,39 @@ async function choosePorts(
   while (edges.length < wanted.edges) edges.push(await another());
   const backends: number[] = [];
   while (backends.length < wanted.backends) backends.push(await another());
-  return { edges, backends, postgres: await another(portIn(known['CATALOG_URL'])), nats: await another(portIn(known['NATS_URL'])) };
+  return {
+    edges,
+    backends,
+    postgres: await another(portIn(known['CATALOG_URL'])),
+    nats: await another(portIn(known[natsSetting('agent')])),
+  };
 }
 
+const natsSetting = <R extends NatsRole>(role: R) => `${role.toUpperCase() as Uppercase<R>}_NATS_URL` as const;
+
 type GeneratedSettings = Record<
-  'BASE_URL' | 'CATALOG_URL' | 'BACKEND_URL' | 'WORKER_URL' | 'AUTHOR_URL' | 'ANALYST_URL' | 'SHARDS' | 'SLUG_KEYS' | 'NATS_URL',
+  | 'BASE_URL'
+  | 'CATALOG_URL'
+  | 'BACKEND_URL'
+  | 'WORKER_URL'
+  | 'AUTHOR_URL'
+  | 'ANALYST_URL'
+  | 'SHARDS'
+  | 'SLUG_KEYS'
+  | 'AGENT_NATS_URL'
+  | 'WORKER_NATS_URL'
+  | 'ANALYST_NATS_URL',
   string
 >;
 
 /** Keys and passwords are made once; ports are those of this start. */
 function settings(known: Record<string, string>, ports: Ports, shards: number): GeneratedSettings {
-  const urlOf = (name: string, user: string): string => {
+  const passwordIn = (name: string): string => {
     const before = known[name];
-    const password = before === undefined ? randomBytes(18).toString('base64url') : decodeURIComponent(new URL(before).password);
-    return `postgres://${user}:${password}@127.0.0.1:${ports.postgres}/clickledger`;
+    return before === undefined ? randomBytes(18).toString('base64url') : decodeURIComponent(new URL(before).password);
   };
+  const urlOf = (name: string, user: string): string => `postgres://${user}:${passwordIn(name)}@127.0.0.1:${ports.postgres}/clickledger`;
+  const natsUrlOf = (role: NatsRole): string => `nats://${role}:${passwordIn(natsSetting(role))}@127.0.0.1:${ports.nats}`;
   const list = known['SHARDS']
     ? known['SHARDS'].replace(/127\.0\.0\.1:\d+/g, `127.0.0.1:${ports.postgres}`)
     : evenShards(shards, (name) => `postgres://127.0.0.1:${ports.postgres}/clickledger_shard_${name}`);
@@ -188,7 +217,9 @@ function settings(known: Record<string, string>, ports: Ports, shards: number): 
     ANALYST_URL: urlOf('ANALYST_URL', 'clickledger_analyst'),
     SHARDS: list,
     SLUG_KEYS: known['SLUG_KEYS'] ?? randomBytes(32).toString('hex'),
-    NATS_URL: `nats://127.0.0.1:${ports.nats}`,
+    AGENT_NATS_URL: natsUrlOf('agent'),
+    WORKER_NATS_URL: natsUrlOf('worker'),
+    ANALYST_NATS_URL: natsUrlOf('analyst'),
   };
 }
 

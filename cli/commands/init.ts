@@ -1,13 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { parseConfig } from '../../core/config.ts';
 import { readEnvFile, writeEnvFile } from '../../core/env-file.ts';
 import { ClickledgerError } from '../../core/errors.ts';
+import { replaceFile } from '../../core/files.ts';
+import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
 import { evenShards } from '../../core/shards.ts';
 import { ROLES } from '../../sql/migrate.ts';
+import { NATS_ROLES, type NatsConf, natsConf } from '../../stack/nats-conf.ts';
 import { dataDirOf } from '../context.ts';
 import { note } from '../output.ts';
+
+interface Options {
+  baseUrl: string;
+  catalog: string;
+  nats: string;
+  natsListen: string;
+  natsStore: string;
+  natsCertificate?: string;
+  natsKey?: string;
+  natsCa?: string;
+  logDir: string;
+  shards: string;
+}
 
 export function addInit(program: Command): void {
   program
@@ -15,14 +32,19 @@ export function addInit(program: Command): void {
     .description('write settings for servers of your own: keys, a password for each role, the shard list')
     .requiredOption('--base-url <url>', 'where recipients will reach nginx')
     .requiredOption('--catalog <url>', "the catalog database's URL, as its owner")
-    .option('--nats <url>', 'the NATS server', 'nats://127.0.0.1:4222')
+    .option('--nats <url>', 'where parts reach NATS: nats://… or tls://…', 'nats://127.0.0.1:4222')
+    .option('--nats-listen <host:port>', 'where the NATS server listens, for <data>/nats.conf', '127.0.0.1:4222')
+    .option('--nats-store <directory>', 'where the NATS server keeps what waits, for <data>/nats.conf', '/var/lib/nats')
+    .option('--nats-certificate <file>', 'of the NATS server, with --nats-key, for <data>/nats.conf')
+    .option('--nats-key <file>', 'its key')
+    .option('--nats-ca <file>', 'whose certificate vouches for it, where parts are to find it')
     .option('--log-dir <directory>', 'where nginx writes access.log', '/var/log/clickledger')
     .option('--shards <number>', 'as many as you may ever want database servers; fixed for good', '1')
     .addHelpText(
       'after',
       '\nExample:\n  clickledger init --base-url https://t.example.org --catalog postgres://owner:secret@db1/clickledger --shards 4\n\nThen look at <data>/env, put the shards where they shall live, and run `clickledger migrate`.',
     )
-    .action(async (options: { baseUrl: string; catalog: string; nats: string; logDir: string; shards: string }, command: Command) => {
+    .action(async (options: Options, command: Command) => {
       const dataDir = dataDirOf(command);
       if (Object.keys(await readEnvFile(dataDir)).length > 0)
         throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
@@ -31,23 +53,51 @@ export function addInit(program: Command): void {
       const asRole = (role: string): string => {
         const url = new URL(catalog);
         url.username = `clickledger_${role}`;
-        url.password = randomBytes(18).toString('base64url');
+        url.password = newPassword();
         return url.toString();
       };
-      const shards = evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}`);
+      const passwords = { agent: newPassword(), worker: newPassword(), analyst: newPassword() };
+      const natsConfText = natsConfOf(options, passwords);
       const values = {
         BASE_URL: options.baseUrl,
         CATALOG_URL: options.catalog,
         ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, asRole(role)])),
-        SHARDS: shards,
+        // The catalog's parameters, such as sslmode, hold for its neighbours, too.
+        SHARDS: evenShards(
+          Number(options.shards),
+          (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`,
+        ),
         SLUG_KEYS: randomBytes(32).toString('hex'),
-        NATS_URL: options.nats,
+        ...Object.fromEntries(NATS_ROLES.map((role) => [`${role.toUpperCase()}_NATS_URL`, natsUrlAs(options.nats, role, passwords[role])])),
+        ...(options.natsCa === undefined ? {} : { NATS_CA_FILE: options.natsCa }),
         LOG_DIR: options.logDir,
       };
       // A mistake shows now, not when the first part starts.
-      parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'NATS_URL', 'LOG_DIR'], values);
+      parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR'], values);
       await mkdir(dataDir, { recursive: true, mode: 0o700 });
+      await replaceFile(join(dataDir, 'nats.conf'), natsConfText, 0o600);
       await writeEnvFile(dataDir, values);
-      note(`wrote ${dataDir}/env; next: clickledger migrate`);
+      note(`wrote ${dataDir}/env, and ${dataDir}/nats.conf for \`nats-server -c\`; next: clickledger migrate`);
     });
+}
+
+function newPassword(): string {
+  return randomBytes(18).toString('base64url');
+}
+
+function natsConfOf(options: Options, passwords: NatsConf['passwords']): string {
+  const listen = URL.canParse(`nats://${options.natsListen}`) ? new URL(`nats://${options.natsListen}`) : undefined;
+  if (!listen?.port) throw new ClickledgerError('bad-input', `--nats-listen is host:port, not '${options.natsListen}'`);
+  const { user, tls } = parseNatsUrl(options.nats);
+  if (user !== undefined) throw new ClickledgerError('bad-input', '--nats has a user: leave it out, each part gets its own');
+  const { natsCertificate: certificate, natsKey: key } = options;
+  if ((certificate === undefined) !== (key === undefined) || tls !== (key !== undefined))
+    throw new ClickledgerError('bad-input', 'for TLS, --nats is a tls:// URL, and the server has --nats-certificate and --nats-key');
+  return natsConf({
+    host: listen.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(listen.port),
+    storeDir: options.natsStore,
+    passwords,
+    tls: certificate === undefined || key === undefined ? undefined : { certificate, key },
+  });
 }

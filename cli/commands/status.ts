@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { connect } from '@nats-io/transport-node';
-import { manager } from '../../core/nats.ts';
+import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
+import { manager, natsOptions } from '../../core/nats.ts';
 import { consumerName, STREAM } from '../../core/subjects.ts';
 import type { ShardMap } from '../../core/shards.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
@@ -24,8 +24,8 @@ export function addStatus(program: Command): void {
     .description('what waits, what is committed, what is missing, by shard')
     .addHelpText('after', '\nExample:\n  clickledger status')
     .action(async (_options: object, command: Command) => {
-      const config = await configOf(command, ['ANALYST_URL', 'NATS_URL', 'SHARDS']);
-      const waiting = await waitingBatches(config.NATS_URL, config.SHARDS);
+      const config = await configOf(command, ['ANALYST_URL', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'SHARDS']);
+      const waiting = await waitingBatches(natsOptions(config.ANALYST_NATS_URL, config.NATS_CA_FILE), config.SHARDS);
       const shards = await withPool(config.ANALYST_URL, async (pool) => {
         const found = await pool.query<Omit<ShardStatus, 'waiting'>>(`
           SELECT c.shard, count(*)::int AS generations, sum(committed_bytes)::bigint AS committed_bytes, sum(missing_bytes)::bigint AS missing_bytes,
@@ -68,9 +68,9 @@ export function addStatus(program: Command): void {
 }
 
 /** Undefined where NATS does not answer. */
-async function waitingBatches(url: string, shards: ShardMap): Promise<Map<string, number> | undefined> {
+async function waitingBatches(nats: NodeConnectionOptions, shards: ShardMap): Promise<Map<string, number> | undefined> {
   try {
-    const connection = await connect({ servers: url.split(','), reconnect: false, timeout: 2_000 });
+    const connection = await connect({ ...nats, reconnect: false, timeout: 2_000 });
     try {
       const streams = await manager(connection);
       const waiting = new Map<string, number>();
