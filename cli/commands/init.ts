@@ -12,6 +12,9 @@ import { ROLES } from '../../sql/migrate.ts';
 import { NATS_ROLES, type NatsConf, natsConf } from '../../stack/nats-conf.ts';
 import { dataDirOf } from '../context.ts';
 import { note } from '../output.ts';
+import { writePerPart } from '../per-part.ts';
+
+const NATS_SETTINGS = ['AGENT_NATS_URL', 'WORKER_NATS_URL', 'ANALYST_NATS_URL'] as const;
 
 interface Options {
   baseUrl: string;
@@ -24,6 +27,7 @@ interface Options {
   natsCa?: string;
   logDir: string;
   shards: string;
+  perPart?: string;
 }
 
 export function addInit(program: Command): void {
@@ -40,45 +44,54 @@ export function addInit(program: Command): void {
     .option('--nats-ca <file>', 'whose certificate vouches for it, where parts are to find it')
     .option('--log-dir <directory>', 'where nginx writes access.log', '/var/log/clickledger')
     .option('--shards <number>', 'as many as you may ever want database servers; fixed for good', '1')
+    .option(
+      '--per-part <directory>',
+      'for containers: also give each part a directory below this one, with what it needs and no more; settings that exist are kept',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  clickledger init --base-url https://t.example.org --catalog postgres://owner:secret@db1/clickledger --shards 4\n\nThen look at <data>/env, put the shards where they shall live, and run `clickledger migrate`.',
     )
     .action(async (options: Options, command: Command) => {
       const dataDir = dataDirOf(command);
-      if (Object.keys(await readEnvFile(dataDir)).length > 0)
+      const known = await readEnvFile(dataDir);
+      if (Object.keys(known).length > 0 && options.perPart === undefined)
         throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
-      if (!URL.canParse(options.catalog)) throw new ClickledgerError('bad-input', `'${options.catalog}' is no URL`);
-      const catalog = new URL(options.catalog);
-      const asRole = (role: string): string => {
-        const url = new URL(catalog);
-        url.username = `clickledger_${role}`;
-        url.password = newPassword();
-        return url.toString();
-      };
-      const passwords = { agent: newPassword(), worker: newPassword(), analyst: newPassword() };
-      const natsConfText = natsConfOf(options, passwords);
-      const values = {
-        BASE_URL: options.baseUrl,
-        CATALOG_URL: options.catalog,
-        ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, asRole(role)])),
-        // The catalog's parameters, such as sslmode, hold for its neighbours, too.
-        SHARDS: evenShards(
-          Number(options.shards),
-          (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`,
-        ),
-        SLUG_KEYS: randomBytes(32).toString('hex'),
-        ...Object.fromEntries(NATS_ROLES.map((role) => [`${role.toUpperCase()}_NATS_URL`, natsUrlAs(options.nats, role, passwords[role])])),
-        ...(options.natsCa === undefined ? {} : { NATS_CA_FILE: options.natsCa }),
-        LOG_DIR: options.logDir,
-      };
+      const values = { ...newSettings(options), ...known };
       // A mistake shows now, not when the first part starts.
-      parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR'], values);
+      const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', ...NATS_SETTINGS], values);
+      const conf = natsConfOf(options, {
+        agent: config.AGENT_NATS_URL.password,
+        worker: config.WORKER_NATS_URL.password,
+        analyst: config.ANALYST_NATS_URL.password,
+      });
       await mkdir(dataDir, { recursive: true, mode: 0o700 });
-      await replaceFile(join(dataDir, 'nats.conf'), natsConfText, 0o600);
+      await replaceFile(join(dataDir, 'nats.conf'), conf, 0o600);
       await writeEnvFile(dataDir, values);
+      if (options.perPart !== undefined) await writePerPart(options.perPart, values, conf);
       note(`wrote ${dataDir}/env, and ${dataDir}/nats.conf for \`nats-server -c\`; next: clickledger migrate`);
     });
+}
+
+/** Fresh keys and passwords, and the rest as asked for. */
+function newSettings(options: Options): Record<string, string> {
+  if (!URL.canParse(options.catalog)) throw new ClickledgerError('bad-input', `'${options.catalog}' is no URL`);
+  const catalog = new URL(options.catalog);
+  // Postgres is made with it, too.
+  if (options.perPart !== undefined && catalog.password === '') catalog.password = newPassword();
+  const asRole = (role: string): string =>
+    Object.assign(new URL(catalog), { username: `clickledger_${role}`, password: newPassword() }).toString();
+  return {
+    BASE_URL: options.baseUrl,
+    CATALOG_URL: catalog.toString(),
+    ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, asRole(role)])),
+    // The catalog's parameters, such as sslmode, hold for its neighbours, too.
+    SHARDS: evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`),
+    SLUG_KEYS: randomBytes(32).toString('hex'),
+    ...Object.fromEntries(NATS_ROLES.map((role) => [`${role.toUpperCase()}_NATS_URL`, natsUrlAs(options.nats, role, newPassword())])),
+    ...(options.natsCa === undefined ? {} : { NATS_CA_FILE: options.natsCa }),
+    LOG_DIR: options.logDir,
+  };
 }
 
 function newPassword(): string {
