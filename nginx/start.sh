@@ -8,7 +8,7 @@
 #   RATE_BURST       how many may come at once        (200)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is believed, separated by commas (none)
 #   ROTATE_MIB       put the log aside by itself when it has so many MiB (0: not for its size)
-#   ROTATE_MINUTES   and when it is so old, unless it is empty          (0: not for its age)
+#   ROTATE_SECONDS   and when its first line is so old                  (0: not for its age)
 #   NGINX_RUN_DIR    configuration, pid, error log, temporary files (/run/clickledger-nginx)
 #   ERROR_LOG        (error.log in NGINX_RUN_DIR)
 #   NGINX_USER       whom the workers run as when this is started by root (www-data)
@@ -71,7 +71,7 @@ put_aside() {
 # Rotates as logrotate would, where there is none: rename, then USR1, and nginx opens a new file. Ends when nginx has ended.
 keep_rotating() {
   since=$(date +%s)
-  while sleep 5 && kill -0 "$1" 2>/dev/null; do
+  while sleep 1 && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
     bytes=$(stat -c %s "$log" 2>/dev/null) || continue
     [ "$bytes" -gt 0 ] || since=$now
@@ -85,7 +85,7 @@ keep_rotating() {
 # A log that a power loss cut short is never appended to: the next line would be glued to the torn one.
 [ ! -s "$log" ] || put_aside
 
-rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=$((${ROTATE_MINUTES:-0} * 60))
+rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
 # This shell becomes nginx: its number is the master's.
 [ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
 
