@@ -13,12 +13,10 @@ let composition: Composition;
 let letter: Letter;
 let settings: Record<string, string>;
 
-/** Every answered hit is in the databases once, and the audit finds nothing wrong. */
+/** Every answered hit is in the databases, once. */
 async function expectExactlyOnce(): Promise<void> {
   await eventually('everything is counted', async () => total(await countedIn(composition)) >= total(letter.answered), 60_000);
   expect(Object.fromEntries(await countedIn(composition))).toEqual(Object.fromEntries(letter.answered));
-  // Resolves only if nothing is wrong.
-  await composition.operator('audit', '--logs', '/var/log/clickledger');
 }
 
 async function signal(service: Service, action: 'kill' | 'start' | 'pause' | 'unpause'): Promise<void> {
@@ -69,7 +67,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
       expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped');
       expect(HostConfig.Memory).toBeGreaterThan(0);
       expect(HostConfig.PidsLimit).toBeGreaterThan(0);
-      expect(HostConfig.LogConfig.Config).toHaveProperty('max-size');
+      expect(HostConfig.LogConfig?.Config).toHaveProperty('max-size');
       expect([service, State.Health?.Status]).toEqual([service, 'healthy']);
       expect(Config.User).not.toMatch(/^(?:|0|root)(?::|$)/);
       expect([service, (await composition.exec(service, 'id', '-u')).output.trim()]).not.toEqual([service, '0']);
@@ -98,12 +96,17 @@ describe.skipIf(why !== '')('docker compose up', () => {
       const script = `require('net').connect({host:'${host}',port:${port},timeout:3000}).on('connect',()=>process.exit(0)).on('error',()=>process.exit(1)).on('timeout',()=>process.exit(1))`;
       return (await composition.exec(service, 'node', '-e', script)).exitCode === 0;
     };
-    const reached = async (service: Service) => [await reaches(service, 'postgres', 5432), await reaches(service, 'nats', 4222)];
-    expect({
-      backend: await reached('backend-1'),
-      agent: await reached('log-agent'),
-      worker: await reached('event-worker'),
-    }).toEqual({ backend: [true, false], agent: [false, true], worker: [true, true] });
+    const parts = ['backend-1', 'log-agent', 'event-worker'] as const;
+    const servers = [
+      ['postgres', 5432],
+      ['nats', 4222],
+    ] as const;
+    const reached = await Promise.all(parts.map((part) => Promise.all(servers.map(([host, port]) => reaches(part, host, port)))));
+    expect(reached).toEqual([
+      [true, false],
+      [false, true],
+      [true, true],
+    ]);
     const nginx = await Promise.all(
       ['postgres:5432', 'nats:4222', 'event-worker:9100'].map(
         async (server) => (await composition.exec('nginx', 'curl', '-s', '-m', '3', `telnet://${server}`)).exitCode,
@@ -156,47 +159,36 @@ describe.skipIf(why !== '')('docker compose up', () => {
   });
 
   const seconds = (n: number) => new Promise((resolve) => setTimeout(resolve, n * 1000));
-  const faults: [string, () => Promise<void>][] = [
-    ...(['event-worker', 'nats', 'log-agent', 'backend-1', 'postgres'] as const).flatMap((service): [string, () => Promise<void>][] => [
-      [
-        `${service} killed`,
-        async () => {
-          await signal(service, 'kill');
-          await seconds(3);
-          await signal(service, 'start');
-        },
-      ],
-      [
-        `${service} paused`,
-        async () => {
-          await signal(service, 'pause');
-          await seconds(5);
-          await signal(service, 'unpause');
-        },
-      ],
-    ]),
-  ];
 
-  test.each(faults)('with %s, redirects go on and every hit counts once', async (_, fault) => {
-    const visiting = keepVisiting(letter);
-    await seconds(1);
-    await fault();
-    await seconds(1);
-    await visiting.stop();
-    expect(letter.failed).toEqual([]);
-    await composition.untilHealthy(...SERVICES);
-    await expectExactlyOnce();
-  });
+  test.each(['event-worker', 'nats', 'log-agent', 'backend-1', 'postgres'] as const)(
+    'with %s killed, and then paused, redirects go on and every hit counts once',
+    async (service) => {
+      const visiting = keepVisiting(letter);
+      await seconds(1);
+      await signal(service, 'kill');
+      await seconds(3);
+      await signal(service, 'start');
+      await composition.untilHealthy(service);
+      await signal(service, 'pause');
+      await seconds(5);
+      await signal(service, 'unpause');
+      await seconds(1);
+      await visiting.stop();
+      expect(letter.failed).toEqual([]);
+      await expectExactlyOnce();
+    },
+  );
 
   test('starts a part again that dies', async () => {
-    for (const service of ['event-worker', 'log-agent', 'backend-2'] as const) {
+    const die = async (service: Service): Promise<void> => {
       const startedAt = async () => (await (await composition.container(service)).inspect()).State.StartedAt;
       const before = await startedAt();
       // Everything but the first process, which then ends by itself.
       await composition.exec(service, 'sh', '-c', 'kill -9 -1').catch(() => {});
       await eventually(`${service} is started again`, async () => (await startedAt()) !== before);
       await composition.untilHealthy(service);
-    }
+    };
+    await Promise.all((['event-worker', 'log-agent', 'backend-2'] as const).map(die));
   });
 
   test('is upgraded under load, a part at a time, without a failed redirect and without a lost hit', async () => {
@@ -223,5 +215,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
     for (const address of letter.addresses) await visit(letter, address);
     expect(letter.failed).toEqual([]);
     await expectExactlyOnce();
+    // After all of the above. Rejects if anything is wrong.
+    await composition.operator('audit', '--logs', '/var/log/clickledger');
   });
 });
