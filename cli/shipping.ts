@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import type { Config } from '../core/config.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { connectNats, manager, natsOptions } from '../core/nats.ts';
+import { LEDGER_API } from '../core/subjects.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
 import { createLedgers, type Ledgers } from '../log-agent/confirm.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
@@ -39,7 +40,7 @@ export async function prepareShipment(
   const publisher = createPublisher(connection, log, metrics);
   const windowBytes = config.WINDOW_MIB * 1024 * 1024;
   const shipper = createShipper({ shards: config.SHARDS, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes });
-  const ledgers = createLedgers({ connection, manager: await manager(connection), shards: config.SHARDS, log });
+  const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
   const keepLogsMs = Number.POSITIVE_INFINITY;
   const agent = createAgent({
     follower: logs,

@@ -28,10 +28,6 @@ export function parseNatsUrl(text: string): NatsServers {
   };
 }
 
-/** The subjects at which a user gets answers. Who may subscribe to them reads the answers, so that no two users have the same. */
-export const inboxesOf = (user: string): string => `${inboxPrefixOf(user)}.>`;
-export const inboxPrefixOf = (user: string): string => `_INBOX_${user}`;
-
 /** The same URL or URLs with these credentials. */
 export function natsUrlAs(text: string, user: string, password: string): string {
   return text

@@ -3,7 +3,7 @@ import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { ClickledgerError } from './errors.ts';
 import type { Logger } from './log.ts';
-import { inboxPrefixOf, type NatsServers } from './nats-url.ts';
+import type { NatsServers } from './nats-url.ts';
 import { sleep } from './time.ts';
 
 /**
@@ -13,7 +13,7 @@ import { sleep } from './time.ts';
 export function natsOptions({ servers, user, password, tls }: NatsServers, caFile = ''): NodeConnectionOptions {
   return {
     servers: [...servers],
-    ...(user === undefined ? {} : { user, pass: password, inboxPrefix: inboxPrefixOf(user) }),
+    ...(user === undefined ? {} : { user, pass: password }),
     // Asked for, it is insisted on: a server that says it has none gets no password.
     ...(tls ? { tls: caFile === '' ? {} : { ca: readCertificate(caFile) } } : {}),
   };
@@ -59,7 +59,10 @@ async function watchStatus(connection: NatsConnection, log: Logger): Promise<voi
   }
 }
 
-/** The JetStream manager without a first look at the account, so that a server that is still starting is no error. */
-export function manager(connection: NatsConnection): Promise<JetStreamManager> {
-  return jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+/**
+ * The JetStream manager without a first look at the account, so that a server that is still starting is no error. `apiPrefix`: LEDGER_API
+ * for agents and analysts; workers are in the ledger's own account.
+ */
+export function manager(connection: NatsConnection, apiPrefix?: string): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false, timeout: 5_000, ...(apiPrefix === undefined ? {} : { apiPrefix }) });
 }

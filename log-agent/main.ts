@@ -5,6 +5,7 @@ import { parseConfig } from '../core/config.ts';
 import { createLogger } from '../core/log.ts';
 import { connectNats, manager, natsOptions } from '../core/nats.ts';
 import { untilSignal } from '../core/shutdown.ts';
+import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
 import { createLedgers } from './confirm.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
@@ -59,7 +60,7 @@ const shipper = createShipper({
   metrics,
   windowBytes: config.WINDOW_MIB * 1024 * 1024,
 });
-const ledgers = createLedgers({ connection, manager: await manager(connection), shards: config.SHARDS, log });
+const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
 const agent = createAgent({
   follower,
   shipper,

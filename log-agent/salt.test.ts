@@ -1,7 +1,8 @@
+import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../core/log.ts';
-import { SALT_BUCKET } from '../core/subjects.ts';
+import { SALT_BUCKET, SALTS_API } from '../core/subjects.ts';
 import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
 import { createSalts, dayOf } from './salt.ts';
 
@@ -32,8 +33,9 @@ describe('the salt of a day', () => {
   test('dies after 48 hours where it is kept', async () => {
     const nats = await startTestNats();
     await (await agent(nats)).of(dayOf(Date.now()), signal);
-    const connection = await natsConnection(nats.url);
-    const { ttl, streamInfo } = await (await new Kvm(connection).open(SALT_BUCKET)).status();
+    const connection = await natsConnection(nats.urlOf('agent'));
+    const bucket = await new Kvm(jetstream(connection, { apiPrefix: SALTS_API })).open(SALT_BUCKET);
+    const { ttl, streamInfo } = await bucket.status();
     expect(ttl).toBe(48 * HOUR_MS);
     expect(streamInfo.config.max_msgs_per_subject).toBe(1);
     await connection.close();

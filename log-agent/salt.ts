@@ -4,7 +4,7 @@ import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from '../core/log.ts';
 import { sleep } from '../core/time.ts';
-import { SALT_BUCKET } from '../core/subjects.ts';
+import { SALT_BUCKET, SALTS_API } from '../core/subjects.ts';
 
 // The day's salt: made at random by whichever agent needs it first, the same for all, gone after 48 hours, from then on nobody can
 // tell who a visitor was. Agents agree through a KV bucket, because creating a key there succeeds only once.
@@ -29,7 +29,7 @@ export interface Salts {
 export function createSalts(connection: NatsConnection, log: Logger, now: () => number = Date.now): Salts {
   const known = new Map<string, Salt>();
   // Without the look at the whole account, which is none of an agent's business.
-  const buckets = new Kvm(jetstream(connection, { checkAPI: false }));
+  const buckets = new Kvm(jetstream(connection, { apiPrefix: SALTS_API, checkAPI: false }));
 
   const isOver = (day: string): boolean => now() > Date.parse(day) + 24 * 3600_000 + LIFETIME_MS;
 

@@ -19,7 +19,7 @@ import { manager } from '../core/nats.ts';
 import { covers, NOTHING, type Ranges, subtract, touches, union } from '../core/ranges.ts';
 import { parseShards } from '../core/shards.ts';
 import { tagOf } from '../core/slug.ts';
-import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
+import { consumerName, LEDGER_API, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/streams.ts';
 import { logLine } from '../test/support/log-lines.ts';
 import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
@@ -154,7 +154,15 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
     await operator.close();
     await running;
   });
-  return { directory, stateDir, workers, connection, agentJs: await manager(connection), js, path: (name) => join(directory, name) };
+  return {
+    directory,
+    stateDir,
+    workers,
+    connection,
+    agentJs: await manager(connection, LEDGER_API),
+    js,
+    path: (name) => join(directory, name),
+  };
 }
 
 interface Life {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { natsOptions } from '../core/nats.ts';
 import type { NatsServers } from '../core/nats-url.ts';
-import { STREAM } from '../core/subjects.ts';
+import { LEDGER_API, STREAM } from '../core/subjects.ts';
 import { locate } from './debian.ts';
 import { type NatsConf, natsConf } from './nats-conf.ts';
 import { type Running, startProcess } from './process.ts';
@@ -35,6 +35,6 @@ export async function startNats(options: NatsOptions): Promise<Running> {
 async function answers({ port, passwords, tls }: Pick<NatsConf, 'port' | 'passwords' | 'tls'>, caFile: string): Promise<boolean> {
   const servers: NatsServers = { servers: [`127.0.0.1:${port}`], user: 'analyst', password: passwords.analyst, tls: tls !== undefined };
   const connection = await connect({ ...natsOptions(servers, caFile), reconnect: false, timeout: 1_000 });
-  const reply = await connection.request(`$JS.API.STREAM.INFO.${STREAM}`, '', { timeout: 1_000 }).finally(() => connection.close());
+  const reply = await connection.request(`${LEDGER_API}.STREAM.INFO.${STREAM}`, '', { timeout: 1_000 }).finally(() => connection.close());
   return reply.data.length > 0;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { manager, natsOptions } from '../../core/nats.ts';
-import { consumerName, STREAM } from '../../core/subjects.ts';
+import { consumerName, LEDGER_API, STREAM } from '../../core/subjects.ts';
 import type { ShardMap } from '../../core/shards.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
@@ -72,7 +72,7 @@ async function waitingBatches(nats: NodeConnectionOptions, shards: ShardMap): Pr
   try {
     const connection = await connect({ ...nats, reconnect: false, timeout: 2_000 });
     try {
-      const streams = await manager(connection);
+      const streams = await manager(connection, LEDGER_API);
       const waiting = new Map<string, number>();
       for (const { name } of shards.list) {
         const info = await streams.consumers.info(STREAM, consumerName(name));
