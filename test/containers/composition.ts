@@ -12,13 +12,16 @@ import { eventually } from '../support/servers.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-/** Why there can be no containers here; empty where a Docker engine answers. */
+/** Why there can be no containers here; empty where a Docker engine answers, and Compose is there. */
 export async function whyNoEngine(): Promise<string> {
   try {
+    await run('docker', ['version']);
+    await run('docker', ['compose', 'version']);
     await getContainerRuntimeClient();
     return '';
   } catch (error) {
-    return `no Docker engine answers (${error instanceof Error ? error.message : String(error)})`;
+    const { message, stderr = '' } = error as Error & { stderr?: string };
+    return `no Docker engine with Compose answers: ${(stderr.trim() || message).split('\n').at(-1)}`;
   }
 }
 
