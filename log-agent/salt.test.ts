@@ -1,10 +1,12 @@
 import { Kvm } from '@nats-io/kv';
 import { connect } from '@nats-io/transport-node';
+import { Registry } from 'prom-client';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../core/log.ts';
 import { connectNats } from '../core/nats.ts';
 import { SALT_BUCKET } from '../core/subjects.ts';
 import { eventually, startTestNats } from '../test/support/servers.ts';
+import { createAgentMetrics } from './metrics.ts';
 import { createSalts, dayOf } from './salt.ts';
 
 const log = createLogger('test', 'silent');
@@ -14,7 +16,7 @@ const HOUR_MS = 3600_000;
 async function agent(url: string, now?: () => number) {
   const connection = await connectNats(url, 'test', log, signal);
   onTestFinished(() => connection.close());
-  return createSalts(connection, log, now);
+  return createSalts(connection, log, createAgentMetrics(new Registry()), now);
 }
 
 describe('the salt of a day', () => {
