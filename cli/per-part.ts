@@ -10,7 +10,7 @@ const NEEDS = {
   backend: ['BACKEND_URL', 'SLUG_KEYS'],
   agent: ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE'],
   worker: ['WORKER_URL', 'SHARDS', 'SLUG_KEYS', 'WORKER_NATS_URL', 'NATS_CA_FILE'],
-  author: ['BASE_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'ANALYST_NATS_URL', 'NATS_CA_FILE'],
+  author: ['BASE_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'PARTS'],
   analyst: ['ANALYST_URL'],
 } as const satisfies Record<string, readonly SettingName[]>;
 

@@ -39,7 +39,14 @@ export async function prepareShipment(
   });
   const publisher = createPublisher(connection, log, metrics);
   const windowBytes = config.WINDOW_MIB * 1024 * 1024;
-  const shipper = createShipper({ shards: config.SHARDS, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes });
+  const shipper = createShipper({
+    shards: config.SHARDS,
+    enricher,
+    salts: createSalts(connection, log, metrics),
+    publisher,
+    metrics,
+    windowBytes,
+  });
   const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
   const keepLogsMs = Number.POSITIVE_INFINITY;
   const agent = createAgent({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ClickledgerError } from './errors.ts';
 import { parseNatsUrl } from './nats-url.ts';
+import { parseParts } from './parts.ts';
 import { parseShards } from './shards.ts';
 import { parseSlugKeys } from './slug.ts';
 
@@ -19,7 +20,7 @@ const databaseUrl = text.refine((url) => URL.canParse(url) && /^postgres(ql)?:$/
 
 /** Lets a parser that throws a ClickledgerError stand in a schema. */
 function parsedBy<T>(parse: (value: string) => T) {
-  return text.transform((value, context): T => {
+  return z.string().transform((value, context): T => {
     try {
       return parse(value);
     } catch (error) {
@@ -62,6 +63,7 @@ export const SETTINGS = {
   PORT: setting(whole(0, 65535), 'the port a backend listens on', '3000'),
   ADMIN_HOST: setting(text, 'the address of /healthz and /metrics', '127.0.0.1'),
   ADMIN_PORT: setting(whole(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
+  PARTS: setting(parsedBy(parseParts), 'where the parts answer, for `status`: `name=URL of the admin port`, separated by commas', ''),
   WINDOW_MIB: setting(whole(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
   KEEP_LOGS_DAYS: setting(
     whole(0, 36500),

@@ -66,3 +66,15 @@ async function watchStatus(connection: NatsConnection, log: Logger): Promise<voi
 export function manager(connection: NatsConnection, apiPrefix?: string): Promise<JetStreamManager> {
   return jetstreamManager(connection, { checkAPI: false, timeout: 5_000, ...(apiPrefix === undefined ? {} : { apiPrefix }) });
 }
+
+/** Whether the connection, which tries again for ever, has a server at the moment. */
+export function watchReach(connection: NatsConnection): () => boolean {
+  let reached = true;
+  void (async () => {
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') reached = false;
+      if (status.type === 'reconnect') reached = true;
+    }
+  })();
+  return () => reached;
+}

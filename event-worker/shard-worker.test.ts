@@ -87,7 +87,7 @@ async function createBench(of: Databases = databases): Promise<Bench> {
         shardsFingerprint,
         streamMaxBytes: 64 * 1024 * 1024,
         keepEventsMonths: 0,
-        metrics: createWorkerMetrics(registry),
+        metrics: createWorkerMetrics(registry, [shard.name]),
         log,
       });
       const controller = new AbortController();
@@ -139,7 +139,7 @@ describe('a worker of one shard', () => {
     await untilCommitted(gen, 30);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen)).toEqual(offsets(30));
-    expect(worker.problem()).toBeUndefined();
+    expect(worker.problems()).toEqual([]);
     expect(await metric('clickledger_worker_events_total')).toBe(30);
     expect((await bench.streams.streams.info(STREAM)).state.messages).toBe(0);
   });
@@ -218,7 +218,7 @@ describe('a worker of one shard', () => {
     await own.query('a', 'ALTER TABLE shard.ledger RENAME TO ledger_away');
     const { gen, batches } = tiles(3, own);
     for (const batch of batches) await bench.publish(batch);
-    await eventually('it says what it waits for', () => first.worker.problem() !== undefined);
+    await eventually('it says what it waits for', () => first.worker.problems().length > 0);
     expect(await first.metric('clickledger_worker_failures_total')).toBeGreaterThan(0);
     await first.stop();
     expect(await bench.waiting()).toBe(3);
@@ -239,8 +239,8 @@ describe('a shard whose database is out of reach', () => {
     await own.query('catalog', `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
     await own.query('catalog', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
     for (const batch of batches.slice(5)) await bench.publish(batch);
-    await eventually('it says what it waits for', () => worker.problem() !== undefined);
-    expect(worker.problem()).toContain('shard a');
+    await eventually('it says what it waits for', () => worker.problems().length > 0);
+    expect(worker.problems()).toMatchObject([{ code: 'database-unreachable', about: 'shard a' }]);
     expect(await bench.waiting()).toBe(15);
     await expect(ask(bench, [gen])).rejects.toThrow();
 
@@ -248,7 +248,7 @@ describe('a shard whose database is out of reach', () => {
     await untilCommitted(gen, 20, own);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen, own)).toEqual(offsets(20));
-    expect(worker.problem()).toBeUndefined();
+    expect(worker.problems()).toEqual([]);
   });
 });
 

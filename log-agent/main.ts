@@ -2,15 +2,17 @@ import { mkdir } from 'node:fs/promises';
 import { Registry } from 'prom-client';
 import { serveAdmin } from '../core/admin.ts';
 import { parseConfig } from '../core/config.ts';
+import { type Problem, problem } from '../core/health.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager, natsOptions } from '../core/nats.ts';
+import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
 import { untilSignal } from '../core/shutdown.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
 import { createLedgers } from './confirm.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
 import { Follower } from './follow.ts';
-import { createAgentMetrics } from './metrics.ts';
+import { agentProblems } from './health.ts';
+import { createAgentMetrics, watchAgent } from './metrics.ts';
 import { createPublisher } from './publish.ts';
 import { createSalts } from './salt.ts';
 import { createShipper } from './ship.ts';
@@ -42,6 +44,15 @@ const registry = new Registry();
 const metrics = createAgentMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const enricher = await createEnricher({ mmdbPath: config.MMDB_PATH, networks: await readNetworks(), site: new URL(config.BASE_URL).host });
+let problems = (): Promise<Problem[]> => Promise.resolve([problem('nats-unreachable')]);
+let following = false;
+const admin = await serveAdmin({
+  part: 'agent',
+  host: config.ADMIN_HOST,
+  port: config.ADMIN_PORT,
+  registry,
+  health: async () => ({ ready: following && !signal.aborted, degraded: await problems() }),
+});
 const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'log-agent', log, signal);
 
 const follower = new Follower({
@@ -52,10 +63,11 @@ const follower = new Follower({
   },
 });
 const publisher = createPublisher(connection, log, metrics);
+const salts = createSalts(connection, log, metrics);
 const shipper = createShipper({
   shards: config.SHARDS,
   enricher,
-  salts: createSalts(connection, log),
+  salts,
   publisher,
   metrics,
   windowBytes: config.WINDOW_MIB * 1024 * 1024,
@@ -74,12 +86,10 @@ const agent = createAgent({
   keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
 });
 
-const admin = await serveAdmin({
-  host: config.ADMIN_HOST,
-  port: config.ADMIN_PORT,
-  registry,
-  health: () => ({ ready: true, degraded: agent.degraded() }),
-});
+watchAgent(registry, { agent, follower, salts, logDir: config.LOG_DIR });
+const reached = watchReach(connection);
+problems = () => agentProblems({ agent, publisher, reached, logDir: config.LOG_DIR });
+following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');
 await agent.run(signal);
 admin?.close();

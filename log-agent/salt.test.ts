@@ -1,9 +1,11 @@
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
+import { Registry } from 'prom-client';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../core/log.ts';
 import { SALT_BUCKET, SALTS_API } from '../core/subjects.ts';
 import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
+import { createAgentMetrics } from './metrics.ts';
 import { createSalts, dayOf } from './salt.ts';
 
 const log = createLogger('test', 'silent');
@@ -13,7 +15,7 @@ const HOUR_MS = 3600_000;
 async function agent(nats: TestNats, now?: () => number) {
   const connection = await natsConnection(nats.urlOf('agent'));
   onTestFinished(() => connection.close());
-  return createSalts(connection, log, now);
+  return createSalts(connection, log, createAgentMetrics(new Registry()), now);
 }
 
 describe('the salt of a day', () => {

@@ -180,7 +180,7 @@ function start({ connection, agentJs, directory, stateDir }: Setting, options: {
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024 } = options;
-  const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes });
+  const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log, metrics), publisher, metrics, windowBytes });
   const ledgers = createLedgers({ connection, manager: agentJs, shards, log });
   const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
@@ -192,6 +192,8 @@ function start({ connection, agentJs, directory, stateDir }: Setting, options: {
   onTestFinished(stop);
   return { agent, shipper, follower, ledgers, stop };
 }
+
+const codes = (life: Life): string[] => life.agent.degraded().map(({ code }) => code);
 
 /** What is in a log, as the one who wrote it knows it. */
 interface Content {
@@ -455,7 +457,7 @@ describe('shipping a log', () => {
     await writeFile(path('access.log'), content.text);
     await untilCommitted(life, workers, [content]);
     expectOnce(life, workers, [content]);
-    await eventually('it says so', () => life.agent.degraded().join() === 'the state directory cannot be written');
+    await eventually('it says so', () => codes(life).join() === 'state-unwritable');
     await life.stop();
   });
 
@@ -465,11 +467,11 @@ describe('shipping a log', () => {
     const content = makeContent(10);
     await rm(directory, { recursive: true });
     const life = start(setting);
-    await eventually('it says so', () => life.agent.degraded().includes('the log directory cannot be read'));
+    await eventually('it says so', () => codes(life).includes('logs-unreadable'));
     await mkdir(directory);
     await writeFile(join(directory, 'access.log'), content.text);
     await untilCommitted(life, workers, [content]);
-    await eventually('it is well again', () => life.agent.degraded().length === 0);
+    await eventually('it is well again', () => codes(life).length === 0);
     await life.stop();
   });
 });

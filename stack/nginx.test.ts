@@ -86,7 +86,7 @@ describe('start.sh', () => {
       // Not by startNginx, which ends a whole process group.
       const child = spawn('/bin/sh', [fileURLToPath(new URL('../nginx/start.sh', import.meta.url))], {
         env: {
-          PATH: process.env['PATH'],
+          PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
           NGINX_BIN: await locate('nginx'),
           NGINX_RUN_DIR: join(directory, 'run'),
           NGINX_USER: 'root',

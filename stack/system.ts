@@ -3,13 +3,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { parseNatsUrl } from '../core/nats-url.ts';
+import { formatParts, parseParts } from '../core/parts.ts';
 import { evenShards, parseShards } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { migrate, ROLES } from '../sql/migrate.ts';
 import { startNats } from './nats.ts';
 import { NATS_ROLES, type NatsRole } from './nats-conf.ts';
 import { startNginx } from './nginx.ts';
-import { startPart } from './part.ts';
+import { type PartName, startPart } from './part.ts';
 import { freePort } from './ports.ts';
 import { OWNER, startPostgres } from './postgres.ts';
 import { endLeftovers, type Running } from './process.ts';
@@ -64,7 +65,19 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   await endLeftovers(runDir);
 
   const known = await readEnvFile(dataDir);
-  const ports = await choosePorts(known, { port: options.port, preferredPort: options.preferredPort, backends, edges });
+  const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
+  const names = {
+    workers: numbered('event-worker', workers),
+    backends: numbered('backend', backends),
+    agents: numbered('log-agent', edges),
+  };
+  const ports = await choosePorts(known, {
+    port: options.port,
+    preferredPort: options.preferredPort,
+    backends,
+    edges,
+    parts: Object.values(names).flat(),
+  });
   const logDirs = ports.edges.map((_, i) => join(dataDir, `edge-${i + 1}`, 'logs'));
   const env = { ...settings(known, ports, options.shards ?? 1), LOG_DIR: logDirs[0] as string, ...extra };
   const ownerPassword = decodeURIComponent(new URL(env.CATALOG_URL).password);
@@ -79,10 +92,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     };
     return self;
   };
-  const part = (partName: 'backend' | 'log-agent' | 'event-worker', name: string, more: Record<string, string>) =>
-    member(name, () =>
-      startPart({ part: partName, name, runDir, env: { ...env, STATE_DIR: join(dataDir, 'state', name), ...more, ...envOf(name, env) } }),
-    );
+  const part = (partName: PartName, name: string, more: Record<string, string>) => {
+    const own = { STATE_DIR: join(dataDir, 'state', name), ADMIN_PORT: String(ports.admin.get(name)), ...more };
+    return member(name, () => startPart({ part: partName, name, runDir, env: { ...env, ...own, ...envOf(name, env) } }));
+  };
 
   const postgres = member('postgres', () =>
     startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),
@@ -96,15 +109,15 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   );
   const servers = [postgres, nats];
   const parts = [
-    ...Array.from({ length: workers }, (_, i) => part('event-worker', `event-worker-${i + 1}`, {})),
-    ...ports.backends.map((port, i) => part('backend', `backend-${i + 1}`, { PORT: String(port) })),
+    ...names.workers.map((name) => part('event-worker', name, {})),
+    ...names.backends.map((name, i) => part('backend', name, { PORT: String(ports.backends[i]) })),
     ...ports.edges.flatMap((port, i) => {
       const logDir = logDirs[i] as string;
       return [
         member(`nginx-${i + 1}`, () =>
           startNginx({ logDir, runDir, port, backendPorts: ports.backends, name: `nginx-${i + 1}`, env: extra }),
         ),
-        part('log-agent', `log-agent-${i + 1}`, { LOG_DIR: logDir }),
+        part('log-agent', names.agents[i] as string, { LOG_DIR: logDir }),
       ];
     }),
   ];
@@ -150,12 +163,14 @@ interface Ports {
   backends: number[];
   postgres: number;
   nats: number;
+  /** Of each part, by its name. */
+  admin: ReadonlyMap<string, number>;
 }
 
 /** Those of last time where they are free: URLs that were sent out stay good. */
 async function choosePorts(
   known: Record<string, string>,
-  wanted: { port: number | undefined; preferredPort: number | undefined; backends: number; edges: number },
+  wanted: { port: number | undefined; preferredPort: number | undefined; backends: number; edges: number; parts: readonly string[] },
 ): Promise<Ports> {
   const portIn = (url: string | undefined): number => (url === undefined ? 0 : Number(new URL(url).port));
   const first = wanted.port ?? (await freePort(portIn(known['BASE_URL']), wanted.preferredPort ?? 0));
@@ -172,12 +187,12 @@ async function choosePorts(
   while (edges.length < wanted.edges) edges.push(await another());
   const backends: number[] = [];
   while (backends.length < wanted.backends) backends.push(await another());
-  return {
-    edges,
-    backends,
-    postgres: await another(portIn(known['CATALOG_URL'])),
-    nats: await another(portIn(known[natsSetting('agent')])),
-  };
+  const postgres = await another(portIn(known['CATALOG_URL']));
+  const nats = await another(portIn(known[natsSetting('agent')]));
+  const before = parseParts(known['PARTS'] ?? '');
+  const admin = new Map<string, number>();
+  for (const name of wanted.parts) admin.set(name, await another(portIn(before.find((part) => part.name === name)?.url)));
+  return { edges, backends, postgres, nats, admin };
 }
 
 const natsSetting = <R extends NatsRole>(role: R) => `${role.toUpperCase() as Uppercase<R>}_NATS_URL` as const;
@@ -193,7 +208,8 @@ type GeneratedSettings = Record<
   | 'SLUG_KEYS'
   | 'AGENT_NATS_URL'
   | 'WORKER_NATS_URL'
-  | 'ANALYST_NATS_URL',
+  | 'ANALYST_NATS_URL'
+  | 'PARTS',
   string
 >;
 
@@ -220,6 +236,7 @@ function settings(known: Record<string, string>, ports: Ports, shards: number): 
     AGENT_NATS_URL: natsUrlOf('agent'),
     WORKER_NATS_URL: natsUrlOf('worker'),
     ANALYST_NATS_URL: natsUrlOf('analyst'),
+    PARTS: formatParts(Array.from(ports.admin, ([name, port]) => ({ name, url: `http://127.0.0.1:${port}` }))),
   };
 }
 

@@ -26,9 +26,13 @@ interface Options {
   natsKey?: string;
   natsCa?: string;
   logDir: string;
+  parts: string;
   shards: string;
   perPart?: string;
 }
+
+/** One of each on this machine; each is started with its own ADMIN_PORT. */
+const DEFAULT_PARTS = 'backend=http://127.0.0.1:9101,agent=http://127.0.0.1:9102,worker=http://127.0.0.1:9103';
 
 export function addInit(program: Command): void {
   program
@@ -43,6 +47,7 @@ export function addInit(program: Command): void {
     .option('--nats-key <file>', 'its key')
     .option('--nats-ca <file>', 'whose certificate vouches for it, where parts are to find it')
     .option('--log-dir <directory>', 'where nginx writes access.log', '/var/log/clickledger')
+    .option('--parts <list>', 'where the parts will answer `status`: name=URL of the admin port, separated by commas', DEFAULT_PARTS)
     .option('--shards <number>', 'as many as you may ever want database servers; fixed for good', '1')
     .option(
       '--per-part <directory>',
@@ -59,7 +64,7 @@ export function addInit(program: Command): void {
         throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
       const values = { ...newSettings(options), ...known };
       // A mistake shows now, not when the first part starts.
-      const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', ...NATS_SETTINGS], values);
+      const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_SETTINGS], values);
       const conf = natsConfOf(options, {
         agent: config.AGENT_NATS_URL.password,
         worker: config.WORKER_NATS_URL.password,
@@ -91,6 +96,7 @@ function newSettings(options: Options): Record<string, string> {
     ...Object.fromEntries(NATS_ROLES.map((role) => [`${role.toUpperCase()}_NATS_URL`, natsUrlAs(options.nats, role, newPassword())])),
     ...(options.natsCa === undefined ? {} : { NATS_CA_FILE: options.natsCa }),
     LOG_DIR: options.logDir,
+    PARTS: options.parts,
   };
 }
 
