@@ -53,6 +53,9 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
     max_connections: 200,
     shared_buffers: '256MB',
     max_wal_size: '2GB',
+    // Its log says what was wrong, not with whose row: details, and statements with values in them, name people.
+    log_error_verbosity: 'terse',
+    log_min_error_statement: 'panic',
     ...(tls ? { ssl: 'on', ssl_cert_file: tls.certificate, ssl_key_file: tls.key } : {}),
     ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   };

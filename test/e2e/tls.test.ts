@@ -252,6 +252,12 @@ describe('Postgres', () => {
     await expect(query(analysts(''), 'SELECT')).rejects.toMatchObject({ code: '28000' });
   });
 
+  test('a file of authorities that cannot be read is a mistake in the settings', () => {
+    expect(() => createPool(analysts(ssl('/nowhere.pem')), { max: 1, name: 'test' })).toThrow(
+      expect.objectContaining({ code: 'bad-settings', message: expect.stringContaining('/nowhere.pem') }),
+    );
+  });
+
   test('shards have to prove to the catalog who they are, too', async () => {
     const attach = (sslmode: string | null, sslrootcert: string | null) =>
       query(catalogUrl, "SELECT fleet.attach('a', '127.0.0.1', $1, 'shard_a', 'clickledger_analyst', 'analyst', $2, $3)", [
