@@ -1,12 +1,16 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../core/config.ts';
 import { readEnvFile } from '../core/env-file.ts';
 import { createSlugCodec } from '../core/slug.ts';
+import { locate } from '../stack/debian.ts';
+import { NATS_ROLES } from '../stack/nats-conf.ts';
+import { freePort, isFree } from '../stack/ports.ts';
+import { startProcess } from '../stack/process.ts';
 import { clickledger, dataDirectoryOf, type Ended } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
-import { temporaryDirectory } from '../test/support/servers.ts';
+import { natsConnection, temporaryDirectory } from '../test/support/servers.ts';
 
 let databases: Databases;
 
@@ -281,11 +285,44 @@ describe('setting up', () => {
     ['--base-url', 't.example.org', 'BASE_URL'],
     ['--shards', '0', 'from 1 to 26'],
     ['--shards', 'many', 'from 1 to 26'],
+    ['--nats', 'n1:4222', 'nats:// or tls://'],
+    ['--nats', 'nats://me:secret@n1', 'has a user'],
+    ['--nats', 'tls://n1', '--nats-certificate'],
+    ['--nats-key', 'key.pem', '--nats-certificate'],
+    ['--nats-listen', '4222', 'host:port'],
   ])('init refuses %s %s and writes nothing', async (option, value, why) => {
     const directory = join(await temporaryDirectory(), 'new');
     const given: Record<string, string> = { '--base-url': 'https://t.example.org', '--catalog': 'postgres://o:p@db1/cl', [option]: value };
     await expectRefusal(clickledger(['--data', directory, 'init', ...Object.entries(given).flat()]), why);
     expect(await readEnvFile(directory)).toEqual({});
+  });
+
+  test('init writes what nats-server needs, and the parts get in', async () => {
+    const directory = join(await temporaryDirectory(), 'new');
+    const port = await freePort();
+    const listen = `127.0.0.1:${port}`;
+    const options = { 'base-url': 'https://t.example.org', catalog: 'postgres://o:p@db1/cl?sslmode=verify-full', nats: `nats://${listen}` };
+    const more = { 'nats-listen': listen, 'nats-store': join(directory, 'store') };
+    const args = Object.entries({ ...options, ...more }).flatMap(([name, value]) => [`--${name}`, value]);
+    expect(await clickledger(['--data', directory, 'init', ...args])).toMatchObject({ code: 0 });
+    const conf = join(directory, 'nats.conf');
+    expect((await stat(conf)).mode & 0o777).toBe(0o600);
+    const env = await readEnvFile(directory);
+    expect(env['SHARDS']).toBe('a=00=postgres://db1/cl_shard_a?sslmode=verify-full');
+    const server = await startProcess({
+      name: 'nats',
+      command: await locate('nats-server'),
+      args: ['-c', conf],
+      stopSignal: 'SIGTERM',
+      runDir: join(directory, 'run'),
+      ready: async () => !(await isFree(port)),
+    });
+    onTestFinished(() => server.stop());
+    for (const role of NATS_ROLES) {
+      const connection = await natsConnection(env[`${role.toUpperCase()}_NATS_URL`] ?? '');
+      await connection.close();
+    }
+    await expect(natsConnection(options.nats)).rejects.toThrow();
   });
 
   test('migrate says what it has done, or that there was nothing to do', async () => {

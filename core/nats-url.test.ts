@@ -20,6 +20,7 @@ describe('the URL of NATS', () => {
     'nats://agent:secret@n1,nats://n2',
     'nats://agent:secret@n1,nats://agent:other@n2',
     'tls://agent:secret@n1,nats://agent:secret@n2',
+    'nats://agent:secret%@n1',
     '',
   ])('%j is refused, and its password is not shown', (text) => {
     expect(() => parseNatsUrl(text)).toThrow(

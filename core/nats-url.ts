@@ -22,10 +22,18 @@ export function parseNatsUrl(text: string): NatsServers {
     throw new ClickledgerError('bad-settings', 'several URLs of NATS must have the same scheme, user and password');
   return {
     servers: known.map(({ host }) => host),
-    user: username === '' ? undefined : decodeURIComponent(username),
-    password: decodeURIComponent(password),
+    user: username === '' ? undefined : decoded(username),
+    password: decoded(password),
     tls: protocol === 'tls:',
   };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new ClickledgerError('bad-settings', 'in the user and password of NATS, % is written %25');
+  }
 }
 
 /** The same URL or URLs with these credentials. */

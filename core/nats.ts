@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity } from 'node:tls';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { ClickledgerError } from './errors.ts';
@@ -15,7 +16,25 @@ export function natsOptions({ servers, user, password, tls }: NatsServers, caFil
     servers: [...servers],
     ...(user === undefined ? {} : { user, pass: password }),
     // Asked for, it is insisted on: a server that says it has none gets no password.
-    ...(tls ? { tls: caFile === '' ? {} : { ca: readCertificate(caFile) } } : {}),
+    ...(tls ? { tls: tlsOptions(servers, caFile) } : {}),
+  };
+}
+
+// The client passes on to Node what its types do not know.
+interface TlsOptions {
+  ca?: string;
+  checkServerIdentity: typeof checkServerIdentity;
+}
+
+function tlsOptions(servers: readonly string[], caFile: string): TlsOptions {
+  const hosts = servers.map((server) => new URL(`tls://${server}`).hostname.replace(/^\[|\]$/g, ''));
+  return {
+    ...(caFile === '' ? {} : { ca: readCertificate(caFile) }),
+    // The client names no host where the URL has an address: Node would then expect the certificate of `localhost`.
+    checkServerIdentity(_host, certificate) {
+      const problems = hosts.map((host) => checkServerIdentity(host, certificate));
+      return problems.includes(undefined) ? undefined : problems[0];
+    },
   };
 }
 

@@ -4,6 +4,9 @@
 #   LOG_DIR          where access.log goes (required; it belongs to nginx and the log agent alone)
 #   BACKENDS         host:port of every backend, separated by commas (required)
 #   LISTEN           address to listen on             (127.0.0.1:8080)
+#   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then speaks TLS alone (none)
+#   HTTP_LISTEN      with TLS: address where plain HTTP is sent on to BASE_URL (none)
+#   BASE_URL         needed for HTTP_LISTEN alone: https://…, as in the settings
 #   RATE_LIMIT       clicks per second and client     (30)
 #   RATE_BURST       how many may come at once        (200)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is believed, separated by commas (none)
@@ -25,6 +28,29 @@ export LISTEN="${LISTEN:-127.0.0.1:8080}"
 export RATE_LIMIT="${RATE_LIMIT:-30}" RATE_BURST="${RATE_BURST:-200}"
 export NGINX_RUN_DIR="${NGINX_RUN_DIR:-/run/clickledger-nginx}" NGINX_WORKERS="${NGINX_WORKERS:-auto}"
 export ERROR_LOG="${ERROR_LOG:-$NGINX_RUN_DIR/error.log}"
+if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
+  [ -r "${TLS_CERTIFICATE:-}" ] && [ -r "${TLS_KEY:-}" ] || fail 'TLS_CERTIFICATE and TLS_KEY must both be files that can be read'
+  LISTEN="$LISTEN ssl"
+  # By its name alone: other hosts of the domain are none of our business.
+  HSTS='add_header Strict-Transport-Security max-age=63072000 always;'
+  # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. No HTTP/2: a click
+  # is one request, and nginx 1.22 and 1.25 do not agree on how to turn it on.
+  TLS_DIRECTIVES="ssl_certificate $TLS_CERTIFICATE;
+  ssl_certificate_key $TLS_KEY;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
+  ssl_prefer_server_ciphers off;
+  ssl_session_cache shared:clickledger_tls:10m;
+  ssl_session_timeout 1d;
+  ssl_session_tickets off;
+  $HSTS"
+fi
+if [ -n "${HTTP_LISTEN:-}" ]; then
+  [ -n "${TLS_DIRECTIVES:-}" ] || fail 'HTTP_LISTEN sends people on to TLS: it needs TLS_CERTIFICATE and TLS_KEY'
+  case "${BASE_URL:-}" in https://*) ;; *) fail 'HTTP_LISTEN sends people on to BASE_URL, which must be https://…' ;; esac
+  BASE_URL="${BASE_URL%/}"
+fi
+export HSTS="${HSTS:-}" TLS_DIRECTIVES="${TLS_DIRECTIVES:-}"
 here=$(cd "$(dirname "$0")" && pwd)
 
 NGINX_USER_DIRECTIVE=
@@ -58,6 +84,7 @@ fill() {
 mkdir -p "$NGINX_RUN_DIR" "$LOG_DIR"
 fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
 fill "$here/tracking.conf.template" >"$NGINX_RUN_DIR/tracking.conf"
+[ -z "${HTTP_LISTEN:-}" ] || fill "$here/to-https.conf.template" >>"$NGINX_RUN_DIR/tracking.conf"
 
 log=$LOG_DIR/access.log
 
