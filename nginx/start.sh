@@ -13,7 +13,7 @@
 #   ROTATE_MIB       put the log aside by itself when it has so many MiB (0: not for its size)
 #   ROTATE_SECONDS   and when its first line is so old                  (0: not for its age)
 #   NGINX_RUN_DIR    configuration, pid, error log, temporary files (/run/clickledger-nginx)
-#   ERROR_LOG        (error.log in NGINX_RUN_DIR)
+#   ERROR_LOG        a path, or `stderr` (error.log in NGINX_RUN_DIR)
 #   NGINX_USER       whom the workers run as when this is started by root (www-data)
 #   NGINX_WORKERS    (auto)
 #   NGINX_BIN        (nginx)

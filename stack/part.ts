@@ -8,7 +8,7 @@ export type PartName = 'backend' | 'log-agent' | 'event-worker';
 
 // V8 lets garbage gather as long as the machine has room. The agent and the worker make hundreds of MB of it a second and hold some
 // 30 MB: told how much there is, it collects in time. A backend holds all links, however many.
-const HEAP = {
+export const HEAP = {
   backend: ['--max-semi-space-size=8'],
   'log-agent': ['--max-semi-space-size=16', '--max-old-space-size=512'],
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Status } from '../../cli/status.ts';
 import { eventually } from '../support/servers.ts';
 import { type Composition, composeUp, SERVICES, type Service, whyNoEngine } from './composition.ts';
 import { countedIn, keepVisiting, type Letter, sendLetter, total, visit } from './recipients.ts';
@@ -21,6 +22,17 @@ async function expectExactlyOnce(): Promise<void> {
 
 async function signal(service: Service, action: 'kill' | 'start' | 'pause' | 'unpause'): Promise<void> {
   await (await composition.container(service))[action]();
+}
+
+/** Which of the secrets stand in a text, by their settings. */
+function secretsIn(text: string): string[] {
+  const secrets = Object.entries(settings).flatMap(([name, value]): [string, string][] => {
+    if (name === 'SLUG_KEYS') return [[name, value]];
+    return name.endsWith('_URL') && name !== 'BASE_URL' ? [[name, new URL(value).password]] : [];
+  });
+  expect(secrets).toHaveLength(9);
+  for (const [, secret] of secrets) expect(secret.length).toBeGreaterThanOrEqual(24);
+  return secrets.flatMap(([name, secret]) => (text.includes(secret) ? [name] : []));
 }
 
 describe.skipIf(why !== '')('docker compose up', () => {
@@ -51,6 +63,12 @@ describe.skipIf(why !== '')('docker compose up', () => {
       expect.objectContaining({ campaign: 'Spring sale', kind: 'open', hits: 1, human_hits: 1, recipients: 1, prepared_for: 40 }),
     ]);
     await expectExactlyOnce();
+    // Exit code 3, if anything were wrong.
+    const status = JSON.parse(await composition.clickledger('status', '--json')) as Status;
+    expect(status.parts.map(({ name, answers, ready }) => [name, answers, ready])).toEqual(
+      ['worker', 'backend-1', 'backend-2', 'agent'].map((name) => [name, true, true]),
+    );
+    expect(status.problems).toEqual([]);
   });
 
   test('gives containers no more than they need', async () => {
@@ -117,12 +135,6 @@ describe.skipIf(why !== '')('docker compose up', () => {
   });
 
   test('keeps secrets in volumes: not in the image, not in what Docker tells, not in logs', async () => {
-    const secrets = Object.entries(settings).flatMap(([name, value]) => {
-      if (name === 'SLUG_KEYS') return [value];
-      return name.endsWith('_URL') && name !== 'BASE_URL' ? [new URL(value).password] : [];
-    });
-    expect(secrets).toHaveLength(9);
-    expect(secrets.filter((secret) => secret.length < 20)).toEqual([]);
     const containers = (await composition.compose('ps', '-a', '-q')).trim().split('\n');
     expect(containers.length).toBe(SERVICES.length + 2);
     const told = [
@@ -131,7 +143,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
       await composition.compose('logs', '--no-color'),
     ].join('\n');
     expect(told.length).toBeGreaterThan(10_000);
-    expect(secrets.filter((secret) => told.includes(secret))).toEqual([]);
+    expect(secretsIn(told)).toEqual([]);
     const files = await composition.docker(
       'run',
       '--rm',
@@ -144,6 +156,22 @@ describe.skipIf(why !== '')('docker compose up', () => {
       'f',
     );
     expect(files).toBe('');
+  });
+
+  test('shows each container its own secrets alone', async () => {
+    const seen = async (service: string) => {
+      const { output } = await composition.exec(service, 'sh', '-c', 'cat /settings/* 2>/dev/null');
+      return secretsIn(output).toSorted();
+    };
+    expect(Object.fromEntries(await Promise.all(SERVICES.map(async (service) => [service, await seen(service)] as const)))).toEqual({
+      postgres: ['CATALOG_URL'],
+      nats: ['AGENT_NATS_URL', 'ANALYST_NATS_URL', 'WORKER_NATS_URL'],
+      'event-worker': ['SLUG_KEYS', 'WORKER_NATS_URL', 'WORKER_URL'],
+      'backend-1': ['BACKEND_URL', 'SLUG_KEYS'],
+      'backend-2': ['BACKEND_URL', 'SLUG_KEYS'],
+      nginx: [],
+      'log-agent': ['AGENT_NATS_URL'],
+    });
   });
 
   test('rotates the log, and counts it all', async () => {
