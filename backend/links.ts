@@ -39,6 +39,8 @@ const MISS_MEMORY_MS = 1000;
 // Shorter than nginx' proxy_read_timeout: what a frozen Postgres delays is answered, not dropped.
 const PATIENCE_MS = 1500;
 const STALE_MS = 10_000;
+/** A snapshot that could not be written is tried again this much later; it takes its time where there are many links. */
+const SAVE_AGAIN_MS = 60_000;
 
 export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logger; pollMs?: number }): LinkStore {
   const { pool, stateDir, log, pollMs = 1000 } = deps;
@@ -46,7 +48,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   let since = 0n;
   let fresh = false;
   let lookedMs = Number.NEGATIVE_INFINITY;
-  let saveFailed = false;
+  let saveFailedMs: number | undefined;
   /** There is something that the snapshot lacks. */
   let unsaved = false;
   let waiting: (() => void)[] = [];
@@ -77,9 +79,9 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
     unsaved = false;
     try {
       await writeSnapshot(stateDir, routes);
-      saveFailed = false;
+      saveFailedMs = undefined;
     } catch (error) {
-      saveFailed = true;
+      saveFailedMs = performance.now();
       log.warn({ err: error }, 'could not write the snapshot of the links; it would be needed to start while Postgres is down');
     }
   }
@@ -132,7 +134,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
           await look();
           if (!fresh) log.info('the links are fresh again');
           fresh = true;
-          if (unsaved) await save();
+          if (unsaved || (saveFailedMs !== undefined && performance.now() - saveFailedMs > SAVE_AGAIN_MS)) await save();
         } catch (error) {
           if (fresh) log.warn({ err: error }, 'Postgres does not answer; going on with the links as they were');
           fresh = false;
@@ -157,7 +159,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
     },
     ageMs: () => performance.now() - lookedMs,
     fresh: () => fresh && performance.now() - lookedMs < STALE_MS,
-    saved: () => !saveFailed,
+    saved: () => saveFailedMs === undefined,
     size: () => ({ links: routes.links.size, aliases: routes.aliases.size }),
   };
 }

@@ -4,7 +4,8 @@ import type { PartAddress } from '../core/parts.ts';
 
 // A part as it is seen from outside: what its /healthz says, and the numbers of its /metrics.
 
-const PATIENCE_MS = 2_000;
+/** Longer than a part waits for what it has to look up. */
+const PATIENCE_MS = 3_000;
 
 /** One line of /metrics. */
 export interface Sample {

@@ -234,15 +234,19 @@ describe('what an analyst sees', () => {
     const gen = '11111111-1111-1111-1111-111111111111';
     await databases.query('b', `INSERT INTO shard.ledger (gen, committed, size) VALUES ('${gen}', '{[0,70)}', 100)`);
     const { code, stdout, stderr } = await run('status');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('NATS does not answer') });
-    expect(stdout).toMatch(/\na +– +1 +0 +100 /);
+    expect({ code, stderr }).toEqual({ code: 3, stderr: 'PARTS is not set, so no part is asked\n' });
+    expect(stdout).toMatch(/^ {2}nats: NATS does not answer: hits stay in the log until it does \(.*\)\n +→ start NATS, /m);
+    expect(stdout).toMatch(/^a +ok +– +– +1 +100 B +1 +0 /m);
     const json = JSON.parse((await run('status', '--json')).stdout) as object;
     expect(json).toMatchObject({
-      nats: false,
+      ok: false,
+      parts: [],
+      stream: { answers: false, messages: null },
       shards: [
-        { shard: 'a', waiting: null, generations: 1, committed_bytes: 0, missing_bytes: 100, holes: 1, dead_letters: 0 },
+        { shard: 'a', waiting_messages: null, generations: 1, committed_bytes: 0, missing_bytes: 100, holes: 1, dead_letters: 0 },
         { shard: 'b', committed_bytes: 70, missing_bytes: 30, holes: 1 },
       ],
+      problems: [{ where: 'nats', code: 'nats-unreachable', about: null }],
     });
   });
 });
@@ -264,7 +268,7 @@ describe('setting up', () => {
     expect((await init('--shards', '3')).code).toBe(0);
     const env = await readEnvFile(directory);
     const config = parseConfig(
-      ['BASE_URL', 'CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'LOG_DIR'],
+      ['BASE_URL', 'CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'LOG_DIR', 'PARTS'],
       env,
     );
     expect(config.SHARDS.list.map(({ name, url }) => [name, url])).toEqual(
@@ -273,6 +277,7 @@ describe('setting up', () => {
     expect(
       new Set([config.BACKEND_URL, config.WORKER_URL, config.AUTHOR_URL, config.ANALYST_URL].map((url) => new URL(url).password)).size,
     ).toBe(4);
+    expect(config.PARTS.map(({ name }) => name)).toEqual(['backend', 'agent', 'worker']);
     expect((await stat(join(directory, 'env'))).mode & 0o777).toBe(0o600);
     const before = await readFile(join(directory, 'env'), 'utf8');
     await expectRefusal(init(), 'in use');

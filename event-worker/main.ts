@@ -73,8 +73,8 @@ const workers = served.map((shard) => {
   return { name: shard.name, worker, pool };
 });
 
-watchWorker(registry, { shards: workers, streams });
 const reached = watchReach(connection);
+watchWorker(registry, { shards: workers, streams, reached });
 problems = () => workerProblems(workers, reached);
 committing = true;
 log.info({ shards: names }, 'committing events');

@@ -96,13 +96,16 @@ export interface WatchedShard {
 }
 
 /** How long a look may keep a scrape waiting. */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 1_000;
 
 /** What is looked up whenever somebody asks. */
-export function watchWorker(registry: Registry, deps: { shards: readonly WatchedShard[]; streams: JetStreamManager }): void {
-  const { shards, streams } = deps;
+export function watchWorker(
+  registry: Registry,
+  deps: { shards: readonly WatchedShard[]; streams: JetStreamManager; reached: () => boolean },
+): void {
+  const { shards, streams, reached } = deps;
   const look = oneAtATime(() => lookAtStream(streams, shards));
-  const stream = (): Promise<StreamLook | undefined> => orTimeout(look(), PATIENCE_MS);
+  const stream = async (): Promise<StreamLook | undefined> => (reached() ? orTimeout(look(), PATIENCE_MS) : undefined);
   watchValue(
     registry,
     'clickledger_worker_stream_messages',

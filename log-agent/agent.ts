@@ -215,7 +215,10 @@ export function createAgent(deps: {
       }
       return bytes;
     },
-    lag: () => Promise.all(names.filter((shard) => answered.has(shard)).map(lagOf)),
+    lag() {
+      const known = follower.generations.length === 0 ? names : names.filter((shard) => answered.has(shard));
+      return Promise.all(known.map(lagOf));
+    },
     degraded() {
       const problems = [...silent].map((shard) => problem('ledger-silent', `shard ${shard}`));
       if (logsUnreadable) problems.push(problem('logs-unreadable'));

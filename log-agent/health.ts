@@ -1,7 +1,6 @@
-import { type Disk, diskOf } from '../core/files.ts';
+import type { Disk } from '../core/files.ts';
 import { type Problem, problem } from '../core/health.ts';
-import type { Agent, Lag } from './agent.ts';
-import type { Publisher } from './publish.ts';
+import type { Lag } from './agent.ts';
 
 /** Longer than a rotation, a restart or a busy minute makes hits wait. */
 const BEHIND_SECONDS = 60;
@@ -14,29 +13,27 @@ export function ageSeconds({ oldestMs }: Pick<Lag, 'oldestMs'>): number {
   return oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000);
 }
 
-export function isLow({ freeBytes, sizeBytes }: Disk): boolean {
-  return freeBytes < Math.min(LOW_BYTES, sizeBytes * LOW_SHARE);
+/** What a running agent looks like from within. */
+export interface AgentView {
+  degraded: Problem[];
+  refused: 'stream-full' | 'publish-failing' | undefined;
+  lag: readonly Lag[];
+  /** Undefined where it cannot be found out. */
+  disk: Disk | undefined;
+  /** Whether it has NATS. */
+  reached: boolean;
 }
 
-/** What a running agent says of itself. While NATS is out of reach, whatever needs it says nothing new. */
-export async function agentProblems(deps: {
-  agent: Agent;
-  publisher: Publisher;
-  reached: () => boolean;
-  logDir: string;
-}): Promise<Problem[]> {
-  const { agent, publisher, reached, logDir } = deps;
-  const problems = agent.degraded();
-  const refused = publisher.refused();
-  if (refused !== undefined) problems.push(problem(refused));
-  const said = reached()
-    ? problems
-    : [problem('nats-unreachable'), ...problems.filter(({ code }) => code !== 'ledger-silent' && code !== 'publish-failing')];
-  for (const lag of await agent.lag()) {
-    const seconds = ageSeconds(lag);
-    if (seconds > BEHIND_SECONDS) said.push(problem('agent-behind', `shard ${lag.shard}`, `${Math.round(seconds)} s`));
+/** What it says of itself. While NATS is out of reach, what follows from that is not told. */
+export function agentProblems({ degraded, refused, lag, disk, reached }: AgentView): Problem[] {
+  const problems = reached ? [...degraded] : [problem('nats-unreachable'), ...degraded.filter(({ code }) => code !== 'ledger-silent')];
+  if (refused === 'stream-full' || (refused !== undefined && reached)) problems.push(problem(refused));
+  for (const one of lag) {
+    const seconds = ageSeconds(one);
+    if (seconds > BEHIND_SECONDS) problems.push(problem('agent-behind', `shard ${one.shard}`, `${Math.round(seconds)} s`));
   }
-  const disk = await diskOf(logDir).catch(() => undefined);
-  if (disk && isLow(disk)) said.push(problem('disk-low', null, `${Math.round(disk.freeBytes / 1024 ** 2)} MiB left`));
-  return said;
+  if (disk && disk.freeBytes < Math.min(LOW_BYTES, disk.sizeBytes * LOW_SHARE)) {
+    problems.push(problem('disk-low', null, `${Math.round(disk.freeBytes / 1024 ** 2)} MiB left`));
+  }
+  return problems;
 }

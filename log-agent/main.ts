@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { Registry } from 'prom-client';
 import { serveAdmin } from '../core/admin.ts';
 import { parseConfig } from '../core/config.ts';
+import { diskOf } from '../core/files.ts';
 import { type Problem, problem } from '../core/health.ts';
 import { createLogger } from '../core/log.ts';
 import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
@@ -88,7 +89,14 @@ const agent = createAgent({
 
 watchAgent(registry, { agent, follower, salts, logDir: config.LOG_DIR });
 const reached = watchReach(connection);
-problems = () => agentProblems({ agent, publisher, reached, logDir: config.LOG_DIR });
+problems = async () =>
+  agentProblems({
+    degraded: agent.degraded(),
+    refused: publisher.refused(),
+    lag: await agent.lag(),
+    disk: await diskOf(config.LOG_DIR).catch(() => undefined),
+    reached: reached(),
+  });
 following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');
 await agent.run(signal);

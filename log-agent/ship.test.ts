@@ -29,7 +29,7 @@ import { createLedgers, type Ledgers } from './confirm.ts';
 import { createEnricher } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
-import { createPublisher } from './publish.ts';
+import { createPublisher, type Publisher } from './publish.ts';
 import { deleteReleased } from './release.ts';
 import { createSalts } from './salt.ts';
 import { createShipper, type Shipper } from './ship.ts';
@@ -168,6 +168,7 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
 interface Life {
   agent: Agent;
   shipper: Shipper;
+  publisher: Publisher;
   follower: Follower;
   ledgers: Ledgers;
   /** Ends it in good order. */
@@ -190,7 +191,7 @@ function start({ connection, agentJs, directory, stateDir }: Setting, options: {
     await running;
   };
   onTestFinished(stop);
-  return { agent, shipper, follower, ledgers, stop };
+  return { agent, shipper, publisher, follower, ledgers, stop };
 }
 
 const codes = (life: Life): string[] => life.agent.degraded().map(({ code }) => code);
@@ -458,6 +459,29 @@ describe('shipping a log', () => {
     await untilCommitted(life, workers, [content]);
     expectOnce(life, workers, [content]);
     await eventually('it says so', () => codes(life).join() === 'state-unwritable');
+    await life.stop();
+  });
+
+  test('a full stream is told, and filled again once there is room', async () => {
+    const setting = await setUp({ held: true });
+    const { path, workers, js } = setting;
+    await js.streams.update(STREAM, { max_bytes: 2_000 });
+    const life = start(setting);
+    const content = makeContent(300);
+    await writeFile(path('access.log'), content.text);
+    await eventually('it says so', () => life.publisher.refused() === 'stream-full');
+    const lag = await life.agent.lag();
+    expect(lag.map(({ shard, unshippedBytes }) => [shard, unshippedBytes])).toEqual(
+      shards.list.map(({ name }) => [name, content.text.length]),
+    );
+    await js.streams.update(STREAM, { max_bytes: STREAM_MAX_BYTES });
+    workers.a.held = workers.b.held = false;
+    await untilCommitted(life, workers, [content]);
+    expectOnce(life, workers, [content]);
+    expect(life.publisher.refused()).toBeUndefined();
+    await eventually('nothing is behind', async () =>
+      (await life.agent.lag()).every(({ unshippedBytes, oldestMs }) => unshippedBytes === 0 && oldestMs === undefined),
+    );
     await life.stop();
   });
 

@@ -64,7 +64,7 @@ function page(status: Status): string {
   const { parts, stream, shards } = status;
   const tables = [
     table(
-      ['part', 'state', 'not shipped', 'oldest', 'disk left', 'links', 'looked'],
+      ['part', 'state', 'not shipped', 'oldest', 'disk left', 'links', 'catalog seen'],
       parts.map((p) => [
         p.name,
         stateOf(p),

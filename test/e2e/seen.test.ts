@@ -94,6 +94,9 @@ async function statusJson(): Promise<{ code: number | null; seen: Status }> {
 
 const troublesOf = ({ problems }: Status): string[] => problems.map(({ where, about, code }) => `${about ?? where} ${code}`).sort();
 
+/** Without the torn line, which is told for a day. */
+const newTroublesOf = (seen: Status): string[] => troublesOf(seen).filter((trouble) => trouble !== 'shard a dead-letters');
+
 async function untilWell(): Promise<void> {
   await eventually('all is well again', async () =>
     (await Promise.all(parts.map(({ name }) => codes(name)))).every((list) => list.length === 0),
@@ -293,7 +296,7 @@ describe('while something is down', () => {
       stream: { answers: false, messages: null },
       shards: [{ waiting_messages: null, answers: true }, { shard: 'b' }],
     });
-    expect(troublesOf(seen)).toEqual(['event-worker-1 nats-unreachable', 'log-agent-1 nats-unreachable', 'nats nats-unreachable']);
+    expect(newTroublesOf(seen)).toEqual(['event-worker-1 nats-unreachable', 'log-agent-1 nats-unreachable', 'nats nats-unreachable']);
     expect(seen.parts.find(({ name }) => name === 'log-agent-1')?.unshipped_bytes).toBeGreaterThan(0);
 
     await system.member('nats').start();
@@ -322,6 +325,8 @@ describe('while something is down', () => {
   });
 
   test('Postgres: backends and worker say so, what waits and how old the links are is told, and no table is missing', async () => {
+    await eventually('nothing waits', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) === 0);
+    const downMs = Date.now();
     await system.member('postgres').running?.kill();
     await eventually('the worker says so', async () => (await codes('event-worker-1')).includes('database-unreachable'));
     for (const name of ['backend-1', 'backend-2'])
@@ -329,7 +334,6 @@ describe('while something is down', () => {
     const ages = (await everywhere()).filter(({ name }) => name === 'clickledger_backend_links_age_seconds');
     expect(ages).toHaveLength(2);
     await eventually('the links age', async () => (await value('backend-1', 'clickledger_backend_links_age_seconds')) > 2);
-    const beforeMs = Date.now();
     expect(await click(links.good)).toBe(302);
     // A slug of a link that only the catalog can know.
     expect(await click(777_777)).toBe(503);
@@ -343,7 +347,7 @@ describe('while something is down', () => {
     const waited = (await ask('event-worker-1')).samples.filter(({ name }) => name === 'clickledger_worker_oldest_pending_seconds');
     const longest = Math.max(...waited.map((sample) => sample.value));
     expect(longest).toBeGreaterThan(0);
-    expect(longest * 1000).toBeLessThanOrEqual(Date.now() - beforeMs);
+    expect(longest * 1000).toBeLessThanOrEqual(Date.now() - downMs);
 
     const { code, seen } = await statusJson();
     expect(code).toBe(3);
@@ -405,6 +409,8 @@ describe('clickledger status', () => {
     await owner.query("UPDATE shard.dead_letter SET at = at - interval '1 day'");
     await owner.end();
 
+    // The agent may have asked the worker that was just stopped, and be waiting for its answer.
+    await eventually('the agent knows', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) === 0);
     const { code, stdout, stderr } = await status();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^log-agent-1 +ok +0 B +0\.0 s +\S+ [kMGTP]B \(\d+ %\)/m);
@@ -428,7 +434,7 @@ describe('clickledger status', () => {
   ): Promise<{ text: string; code: number | null }> {
     const file = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
     const line = [process.execPath, file, '--data', dataDir, 'status', '--watch', ...args];
-    const [command = '', ...rest] = terminal ? ['script', '-qefc', line.map((word) => `'${word}'`).join(' '), '/dev/null'] : line;
+    const [command = '', ...rest] = terminal ? ['script', '-qefc', `exec ${line.map((word) => `'${word}'`).join(' ')}`, '/dev/null'] : line;
     const child = spawn(command, rest, {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { PATH: process.env['PATH'], TERM: 'xterm', COLUMNS: '200' },
