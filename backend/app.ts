@@ -5,15 +5,16 @@ import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
 import { type Outcome, outcomeOf, type Route } from './routes.ts';
 
 const UNKNOWN: Outcome = { kind: 'unknown' };
+const FORGED: Outcome = { kind: 'forged' };
 
-/** The HTTP side: `GET|HEAD /u/<slug or alias>`. `onOutcome` is told how each request ended. */
+/** The HTTP side: `GET|HEAD /u/<slug or alias>`. `onAnswer` is told how each click ended, and after how many milliseconds. */
 export function createApp(deps: {
   slugs: SlugCodec;
   links: LinkStore;
   now: () => number;
-  onOutcome: (kind: Outcome['kind']) => void;
+  onAnswer: (kind: Outcome['kind'], ms: number) => void;
 }): FastifyInstance {
-  const { slugs, links, now, onOutcome } = deps;
+  const { slugs, links, now, onAnswer } = deps;
   const app = Fastify({
     // nginx keeps idle connections for 60 s; ours must live longer.
     keepAliveTimeout: 75_000,
@@ -33,15 +34,17 @@ export function createApp(deps: {
       const link = links.knownAlias(name) ?? (await links.findAlias(name));
       if (link !== undefined) route = links.known(link) ?? (await links.find(link));
     } else {
-      return UNKNOWN;
+      return FORGED;
     }
     return outcomeOf(route, now());
   }
 
   async function answer(request: FastifyRequest<{ Params: { name: string } }>, reply: FastifyReply): Promise<FastifyReply> {
+    const startedMs = performance.now();
     const outcome = await decide(request.params.name).catch((): Outcome => ({ kind: 'later' }));
-    onOutcome(outcome.kind);
-    return send(reply, outcome);
+    send(reply, outcome);
+    onAnswer(outcome.kind, performance.now() - startedMs);
+    return reply;
   }
 
   app.route({ method: ['GET', 'HEAD'], url: '/u/:name', exposeHeadRoute: false, handler: answer });
@@ -53,12 +56,14 @@ function send(reply: FastifyReply, outcome: Outcome): FastifyReply {
   reply.header('cache-control', 'no-store').header('x-robots-tag', 'noindex').header('referrer-policy', 'no-referrer');
   switch (outcome.kind) {
     case 'redirect':
+    case 'fallback':
       return reply.code(302).header('location', asHeader(outcome.location)).header('x-link', outcome.link).send();
     case 'gone':
       return reply.code(410).type('text/html; charset=utf-8').send(GONE_PAGE);
     case 'later':
       return reply.code(503).header('retry-after', '5').type('text/html; charset=utf-8').send(LATER_PAGE);
     case 'unknown':
+    case 'forged':
       return reply.code(404).type('text/html; charset=utf-8').send(NOT_FOUND_PAGE);
   }
 }

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -7,6 +7,7 @@ import type { Pool } from '../core/postgres.ts';
 import { startTestBackend } from '../test/support/backends.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { eventually, temporaryDirectory } from '../test/support/servers.ts';
+import { healthOf } from './health.ts';
 
 const NEVER_MS = 3_600_000;
 let databases: Databases;
@@ -275,14 +276,29 @@ describe('while Postgres is gone', () => {
     await eventually('the snapshot has it', async () => (await readFile(join(stateDir, 'routes.json'), 'utf8')).includes('http://x/2'));
     await before.stop();
 
+    const hourAgo = new Date(Date.now() - 3600_000);
+    await utimes(join(stateDir, 'routes.json'), hourAgo, hourAgo);
     const catalog = await takeCatalogAway();
     const backend = await startTestBackend(databases, { stateDir });
     expect(backend.links.fresh()).toBe(false);
+    expect(backend.links.ageMs()).toBeGreaterThanOrEqual(3600_000);
+    expect(healthOf(backend.links, true).degraded).toMatchObject([{ code: 'links-stale' }]);
     for (const id of [link, second]) expect((await backend.get(`/u/${backend.slugs.encode({ link: id, recipient: 1 })}`)).status).toBe(302);
     const { headers } = await backend.get('/u/an-alias');
     expect(Buffer.from(String(headers['location']), 'latin1').toString()).toBe('http://x/ü');
     await catalog.back();
     await eventually('it is fresh again', () => backend.links.fresh());
+    expect(backend.links.ageMs()).toBeLessThan(3600_000);
+  });
+
+  test('a snapshot that cannot be written only degrades it', async () => {
+    const directory = await temporaryDirectory();
+    const stateDir = join(directory, 'state');
+    const backend = await startTestBackend(databases, { stateDir });
+    expect(healthOf(backend.links, true).degraded).toMatchObject([{ code: 'snapshot-unwritable' }]);
+    await mkdir(stateDir);
+    await addLink('http://x/new');
+    await eventually('it is well once it can be', () => healthOf(backend.links, true).degraded.length === 0);
   });
 
   test.each([

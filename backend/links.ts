@@ -24,9 +24,13 @@ export interface LinkStore {
   /** A link that a verified slug names and that is not known: created a moment ago, if it exists. Rejects if that cannot be found out now. */
   find(link: number): Promise<Route | undefined>;
   findAlias(name: string): Promise<number | undefined>;
-  /** Whether the last look succeeded. */
+  /** How long ago, in milliseconds, the catalog last said what the links are. */
+  ageMs(): number;
+  /** Whether the last look succeeded, and not long ago: one that hangs has not. */
   fresh(): boolean;
-  size(): number;
+  /** Whether the last snapshot could be written. */
+  saved(): boolean;
+  size(): { links: number; aliases: number };
 }
 
 // Beyond this many requests waiting for one look, unknown aliases are answered as unknown at once.
@@ -34,12 +38,17 @@ const MAX_WAITING = 1000;
 const MISS_MEMORY_MS = 1000;
 // Shorter than nginx' proxy_read_timeout: what a frozen Postgres delays is answered, not dropped.
 const PATIENCE_MS = 1500;
+const STALE_MS = 10_000;
+/** A snapshot that could not be written is tried again this much later; it takes its time where there are many links. */
+const SAVE_AGAIN_MS = 60_000;
 
 export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logger; pollMs?: number }): LinkStore {
   const { pool, stateDir, log, pollMs = 1000 } = deps;
   let routes: Routes = emptyRoutes();
   let since = 0n;
   let fresh = false;
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  let saveFailedMs: number | undefined;
   /** There is something that the snapshot lacks. */
   let unsaved = false;
   let waiting: (() => void)[] = [];
@@ -47,6 +56,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   const misses = new Map<number, number>();
 
   async function look(): Promise<void> {
+    const beganMs = performance.now();
     let changes = await readChanges(pool, since);
     // Transaction ids that went backwards: another cluster, e.g. one restored from a dump. What we know may be too new.
     if (changes.nextSince < since) {
@@ -62,13 +72,16 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
       routes.aliases.set(name, link);
     }
     since = changes.nextSince;
+    lookedMs = beganMs;
   }
 
   async function save(): Promise<void> {
     unsaved = false;
     try {
       await writeSnapshot(stateDir, routes);
+      saveFailedMs = undefined;
     } catch (error) {
+      saveFailedMs = performance.now();
       log.warn({ err: error }, 'could not write the snapshot of the links; it would be needed to start while Postgres is down');
     }
   }
@@ -106,7 +119,9 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
             { cause: error },
           );
         }
-        routes = snapshot;
+        routes = snapshot.routes;
+        // At most: the snapshot is written again only when something has changed.
+        lookedMs = performance.now() - (Date.now() - snapshot.writtenMs);
         log.warn({ err: error, links: routes.links.size }, 'Postgres does not answer; starting with the snapshot of the links');
       }
     },
@@ -119,7 +134,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
           await look();
           if (!fresh) log.info('the links are fresh again');
           fresh = true;
-          if (unsaved) await save();
+          if (unsaved || (saveFailedMs !== undefined && performance.now() - saveFailedMs > SAVE_AGAIN_MS)) await save();
         } catch (error) {
           if (fresh) log.warn({ err: error }, 'Postgres does not answer; going on with the links as they were');
           fresh = false;
@@ -142,7 +157,9 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
       await within(new Promise<void>((resolve) => waiting.push(resolve)), PATIENCE_MS);
       return routes.aliases.get(name);
     },
-    fresh: () => fresh,
-    size: () => routes.links.size,
+    ageMs: () => performance.now() - lookedMs,
+    fresh: () => fresh && performance.now() - lookedMs < STALE_MS,
+    saved: () => saveFailedMs === undefined,
+    size: () => ({ links: routes.links.size, aliases: routes.aliases.size }),
   };
 }

@@ -12,8 +12,21 @@ export interface Route {
   readonly fallback: string | null;
 }
 
-/** What a click gets; `later`: the slug is good, but its link is new and Postgres does not answer. `link` is logged by nginx, so that the event knows which version was served (0: the fallback). */
-export type Outcome = { kind: 'redirect'; location: string; link: string } | { kind: 'gone' } | { kind: 'unknown' } | { kind: 'later' };
+/**
+ * How a click can end.
+ *   redirect  to the link's address
+ *   fallback  to the campaign's: the link is expired or disabled
+ *   gone      the same, and the campaign has none
+ *   unknown   the name is signed, or could be an alias, but there is no such link
+ *   forged    nothing that we have signed, and no alias
+ *   later     the slug is good, but its link is new and Postgres does not answer
+ */
+export const OUTCOMES = ['redirect', 'fallback', 'gone', 'unknown', 'forged', 'later'] as const;
+
+/** What a click gets. `link` is logged by nginx, so that the event knows which version was served (0: the fallback). */
+export type Outcome =
+  | { kind: 'redirect' | 'fallback'; location: string; link: string }
+  | { kind: Exclude<(typeof OUTCOMES)[number], 'redirect' | 'fallback'> };
 
 export interface Routes {
   readonly links: Map<number, Route>;
@@ -29,6 +42,6 @@ export function outcomeOf(route: Route | undefined, nowMs: number): Outcome {
   if (!route || route.target === null) return { kind: 'unknown' };
   const live = (route.disabledAt === null || nowMs < route.disabledAt) && (route.expiresAt === null || nowMs < route.expiresAt);
   if (live) return { kind: 'redirect', location: route.target, link: `${route.link}.${route.version}` };
-  if (route.fallback !== null) return { kind: 'redirect', location: route.fallback, link: `${route.link}.0` };
+  if (route.fallback !== null) return { kind: 'fallback', location: route.fallback, link: `${route.link}.0` };
   return { kind: 'gone' };
 }

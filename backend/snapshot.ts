@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf } from '../core/errors.ts';
@@ -20,10 +20,12 @@ export async function writeSnapshot(directory: string, routes: Routes): Promise<
   await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases] }));
 }
 
-/** The last snapshot; undefined if there is none or it cannot be read. */
-export async function readSnapshot(directory: string): Promise<Routes | undefined> {
+/** The last snapshot and when it was written (epoch milliseconds); undefined if there is none or it cannot be read. */
+export async function readSnapshot(directory: string): Promise<{ routes: Routes; writtenMs: number } | undefined> {
   let text: string;
+  let writtenMs: number;
   try {
+    ({ mtimeMs: writtenMs } = await stat(fileIn(directory)));
     text = await readFile(fileIn(directory), 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
@@ -36,7 +38,7 @@ export async function readSnapshot(directory: string): Promise<Routes | undefine
     routes.links.set(link, { link, version, target, expiresAt, disabledAt, fallback });
   }
   for (const [name, link] of parsed.data.aliases) routes.aliases.set(name, link);
-  return routes;
+  return { routes, writtenMs };
 }
 
 function parseJson(text: string): unknown {

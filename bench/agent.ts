@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { decodeBatch, type LedgerAnswer, parseLedgerQuestion } from '../core/event.ts';
-import { manager } from '../core/nats.ts';
+import { manager, natsOptions } from '../core/nats.ts';
+import { natsUrlAs, parseNatsUrl } from '../core/nats-url.ts';
 import { covers, NOTHING, type Ranges, touches, union } from '../core/ranges.ts';
 import { evenShards, parseShards, type ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
@@ -46,10 +47,12 @@ async function ship(options: {
   const shardsText = evenShards(2, (name) => `postgres://127.0.0.1/${name}`);
   const port = await freePort();
   const runDir = join(directory, 'run');
-  const nats = await startNats({ storeDir: join(directory, 'nats'), runDir, port });
+  const passwords = { agent: 'agent', worker: 'worker', analyst: 'analyst' };
+  const nats = await startNats({ storeDir: join(directory, 'nats'), runDir, port, passwords });
+  const url = `nats://127.0.0.1:${port}`;
   let connection: NatsConnection | undefined;
   try {
-    connection = await connect({ servers: `127.0.0.1:${port}` });
+    connection = await connect(natsOptions(parseNatsUrl(natsUrlAs(url, 'worker', passwords.worker))));
     const taken = await playWorkers(connection, await manager(connection), parseShards(shardsText));
     const agent = await startPart({
       part: 'log-agent',
@@ -60,7 +63,7 @@ async function ship(options: {
         LOG_DIR: logDir,
         STATE_DIR: join(directory, 'state'),
         SHARDS: shardsText,
-        NATS_URL: `nats://127.0.0.1:${port}`,
+        AGENT_NATS_URL: natsUrlAs(url, 'agent', passwords.agent),
         LOG_LEVEL: 'warn',
         NODE_OPTIONS,
       },

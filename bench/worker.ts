@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { jetstream } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { decodeBatch } from '../core/event.ts';
-import { manager } from '../core/nats.ts';
+import { manager, natsOptions } from '../core/nats.ts';
+import { parseNatsUrl } from '../core/nats-url.ts';
 import { createPool } from '../core/postgres.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
@@ -109,16 +110,17 @@ async function batchesOf(path: string, { system }: Stand): Promise<Buffer[]> {
 /** The real worker, from the moment it is ready. */
 async function consume({ system, query }: Stand, payloads: readonly Buffer[]): Promise<number> {
   const to = Number(/"to":(\d+)/.exec((payloads.at(-1) as Buffer).toString('latin1', 0, 256))?.[1]);
-  const connection = await connect({ servers: (system.env['NATS_URL'] ?? '').replace('nats://', '') });
+  const as = (setting: string): Promise<NatsConnection> => connect(natsOptions(parseNatsUrl(system.env[setting] ?? '')));
+  const connections = await Promise.all([as('WORKER_NATS_URL'), as('AGENT_NATS_URL')]);
   try {
-    const streams = await manager(connection);
+    const streams = await manager(connections[0]);
     await ensureConsumer(streams, 'a', 1024 * 1024 * 1024);
-    const client = jetstream(connection);
+    const client = jetstream(connections[1]);
     for (let i = 0; i < payloads.length; i += 8)
       await Promise.all(payloads.slice(i, i + 8).map((payload) => client.publish(eventsSubject('a'), payload)));
     expectEqual('messages that wait', (await streams.consumers.info(STREAM, consumerName('a'))).num_pending, payloads.length);
   } finally {
-    await connection.close();
+    for (const connection of connections) await connection.close();
   }
   const worker = system.member('event-worker-1');
   await worker.start();

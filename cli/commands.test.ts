@@ -1,12 +1,16 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../core/config.ts';
 import { readEnvFile } from '../core/env-file.ts';
 import { createSlugCodec } from '../core/slug.ts';
+import { locate } from '../stack/debian.ts';
+import { NATS_ROLES } from '../stack/nats-conf.ts';
+import { freePort, isFree } from '../stack/ports.ts';
+import { startProcess } from '../stack/process.ts';
 import { clickledger, dataDirectoryOf, type Ended } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
-import { temporaryDirectory } from '../test/support/servers.ts';
+import { natsConnection, temporaryDirectory } from '../test/support/servers.ts';
 
 let databases: Databases;
 
@@ -230,15 +234,19 @@ describe('what an analyst sees', () => {
     const gen = '11111111-1111-1111-1111-111111111111';
     await databases.query('b', `INSERT INTO shard.ledger (gen, committed, size) VALUES ('${gen}', '{[0,70)}', 100)`);
     const { code, stdout, stderr } = await run('status');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('NATS does not answer') });
-    expect(stdout).toMatch(/\na +– +1 +0 +100 /);
+    expect({ code, stderr }).toEqual({ code: 3, stderr: 'PARTS is not set, so no part is asked\n' });
+    expect(stdout).toMatch(/^ {2}nats: NATS does not answer: hits stay in the log until it does \(.*\)\n +→ start NATS, /m);
+    expect(stdout).toMatch(/^a +ok +– +– +1 +100 B +1 +0 /m);
     const json = JSON.parse((await run('status', '--json')).stdout) as object;
     expect(json).toMatchObject({
-      nats: false,
+      ok: false,
+      parts: [],
+      stream: { answers: false, messages: null },
       shards: [
-        { shard: 'a', waiting: null, generations: 1, committed_bytes: 0, missing_bytes: 100, holes: 1, dead_letters: 0 },
+        { shard: 'a', waiting_messages: null, generations: 1, committed_bytes: 0, missing_bytes: 100, holes: 1, dead_letters: 0 },
         { shard: 'b', committed_bytes: 70, missing_bytes: 30, holes: 1 },
       ],
+      problems: [{ where: 'nats', code: 'nats-unreachable', about: null }],
     });
   });
 });
@@ -260,7 +268,7 @@ describe('setting up', () => {
     expect((await init('--shards', '3')).code).toBe(0);
     const env = await readEnvFile(directory);
     const config = parseConfig(
-      ['BASE_URL', 'CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'LOG_DIR'],
+      ['BASE_URL', 'CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'LOG_DIR', 'PARTS'],
       env,
     );
     expect(config.SHARDS.list.map(({ name, url }) => [name, url])).toEqual(
@@ -269,6 +277,7 @@ describe('setting up', () => {
     expect(
       new Set([config.BACKEND_URL, config.WORKER_URL, config.AUTHOR_URL, config.ANALYST_URL].map((url) => new URL(url).password)).size,
     ).toBe(4);
+    expect(config.PARTS.map(({ name }) => name)).toEqual(['backend', 'agent', 'worker']);
     expect((await stat(join(directory, 'env'))).mode & 0o777).toBe(0o600);
     const before = await readFile(join(directory, 'env'), 'utf8');
     await expectRefusal(init(), 'in use');
@@ -281,11 +290,44 @@ describe('setting up', () => {
     ['--base-url', 't.example.org', 'BASE_URL'],
     ['--shards', '0', 'from 1 to 26'],
     ['--shards', 'many', 'from 1 to 26'],
+    ['--nats', 'n1:4222', 'nats:// or tls://'],
+    ['--nats', 'nats://me:secret@n1', 'has a user'],
+    ['--nats', 'tls://n1', '--nats-certificate'],
+    ['--nats-key', 'key.pem', '--nats-certificate'],
+    ['--nats-listen', '4222', 'host:port'],
   ])('init refuses %s %s and writes nothing', async (option, value, why) => {
     const directory = join(await temporaryDirectory(), 'new');
     const given: Record<string, string> = { '--base-url': 'https://t.example.org', '--catalog': 'postgres://o:p@db1/cl', [option]: value };
     await expectRefusal(clickledger(['--data', directory, 'init', ...Object.entries(given).flat()]), why);
     expect(await readEnvFile(directory)).toEqual({});
+  });
+
+  test('init writes what nats-server needs, and the parts get in', async () => {
+    const directory = join(await temporaryDirectory(), 'new');
+    const port = await freePort();
+    const listen = `127.0.0.1:${port}`;
+    const options = { 'base-url': 'https://t.example.org', catalog: 'postgres://o:p@db1/cl?sslmode=verify-full', nats: `nats://${listen}` };
+    const more = { 'nats-listen': listen, 'nats-store': join(directory, 'store') };
+    const args = Object.entries({ ...options, ...more }).flatMap(([name, value]) => [`--${name}`, value]);
+    expect(await clickledger(['--data', directory, 'init', ...args])).toMatchObject({ code: 0 });
+    const conf = join(directory, 'nats.conf');
+    expect((await stat(conf)).mode & 0o777).toBe(0o600);
+    const env = await readEnvFile(directory);
+    expect(env['SHARDS']).toBe('a=00=postgres://db1/cl_shard_a?sslmode=verify-full');
+    const server = await startProcess({
+      name: 'nats',
+      command: await locate('nats-server'),
+      args: ['-c', conf],
+      stopSignal: 'SIGTERM',
+      runDir: join(directory, 'run'),
+      ready: async () => !(await isFree(port)),
+    });
+    onTestFinished(() => server.stop());
+    for (const role of NATS_ROLES) {
+      const connection = await natsConnection(env[`${role.toUpperCase()}_NATS_URL`] ?? '');
+      await connection.close();
+    }
+    await expect(natsConnection(options.nats)).rejects.toThrow();
   });
 
   test('migrate says what it has done, or that there was nothing to do', async () => {

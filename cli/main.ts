@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ClickledgerError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
 import { addAudit } from './commands/audit.ts';
 import { addCampaign } from './commands/campaign.ts';
 import { addDashboard } from './commands/dashboard.ts';
@@ -19,11 +19,9 @@ import { addUp } from './commands/up.ts';
 import { addPixel, addUrl } from './commands/url.ts';
 import { addWatch } from './commands/watch.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-
 const program = new Command('clickledger')
   .description('Counts newsletter clicks and opens exactly once, straight from the nginx access log.')
-  .version(version)
+  .version(VERSION)
   .option('--data <directory>', 'the data directory, whose file env has the settings', process.env['CLICKLEDGER_DATA'] ?? '.clickledger')
   .option('--json', 'print JSON')
   .showHelpAfterError('(--help shows how it is used)')

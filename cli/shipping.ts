@@ -1,7 +1,8 @@
 import { Registry } from 'prom-client';
 import type { Config } from '../core/config.ts';
 import { createLogger, type Logger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { connectNats, manager, natsOptions } from '../core/nats.ts';
+import { LEDGER_API } from '../core/subjects.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
 import { createLedgers, type Ledgers } from '../log-agent/confirm.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
@@ -12,7 +13,7 @@ import { createShipper } from '../log-agent/ship.ts';
 import { openWholeLogs } from '../log-agent/whole-logs.ts';
 import type { Logs } from '../log-agent/follow.ts';
 
-export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'NATS_URL', 'WINDOW_MIB', 'MMDB_PATH'] as const;
+export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE', 'WINDOW_MIB', 'MMDB_PATH'] as const;
 
 /** An agent of its own for some old logs: it may run beside any other, because only holes are filled. */
 export interface Shipment {
@@ -29,7 +30,7 @@ export async function prepareShipment(
 ): Promise<Shipment> {
   const logs = await openWholeLogs(files);
   const log: Logger = createLogger('ship', 'error');
-  const connection = await connectNats(config.NATS_URL, 'ship', log, signal);
+  const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'ship', log, signal);
   const metrics = createAgentMetrics(new Registry());
   const enricher = await createEnricher({
     mmdbPath: config.MMDB_PATH,
@@ -38,8 +39,15 @@ export async function prepareShipment(
   });
   const publisher = createPublisher(connection, log, metrics);
   const windowBytes = config.WINDOW_MIB * 1024 * 1024;
-  const shipper = createShipper({ shards: config.SHARDS, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes });
-  const ledgers = createLedgers({ connection, manager: await manager(connection), shards: config.SHARDS, log });
+  const shipper = createShipper({
+    shards: config.SHARDS,
+    enricher,
+    salts: createSalts(connection, log, metrics),
+    publisher,
+    metrics,
+    windowBytes,
+  });
+  const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
   const keepLogsMs = Number.POSITIVE_INFINITY;
   const agent = createAgent({
     follower: logs,

@@ -1,38 +1,80 @@
-import { createServer, type Server } from 'node:http';
-import type { Registry } from 'prom-client';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
+import { codesOf, type Health, type PartKind, problem } from './health.ts';
+import { oneAtATime } from './time.ts';
+import { VERSION } from './version.ts';
 
-/** What a part says of itself: `degraded` names what is wrong while it goes on working. */
-export interface Health {
-  ready: boolean;
-  degraded: string[];
+// How a part is seen from outside: `/healthz` for whoever starts and stops it, `/metrics` for Prometheus.
+
+/** What `/healthz` answers. */
+export interface HealthAnswer extends Health {
+  part: PartKind;
+  version: string;
+  live: true;
 }
 
 /**
- * Serves `/healthz` (200 when ready, 503 when not; degraded is still 200) and `/metrics`.
+ * Serves `/healthz` (200 when ready, 503 when not; degraded is still 200) and `/metrics`, to which it adds what all parts have.
  * Resolves once it listens; undefined for port 0, which means none.
  */
 export async function serveAdmin(options: {
+  part: PartKind;
   host: string;
   port: number;
   registry: Registry;
-  health: () => Health;
+  health: () => Health | Promise<Health>;
 }): Promise<Server | undefined> {
-  if (options.port === 0) return undefined;
+  const { part, host, port, registry } = options;
+  if (port === 0) return undefined;
+  const health = oneAtATime(async () => {
+    const { ready, degraded } = await options.health();
+    return { ready, degraded: ready || degraded.length > 0 ? degraded : [problem('starting')] };
+  });
+  describePart(part, registry, health);
   const server = createServer((request, response) => {
     if (request.url === '/healthz') {
-      const health = options.health();
-      response.writeHead(health.ready ? 200 : 503, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ live: true, ...health }));
+      answer(response, async () => {
+        const said: HealthAnswer = { part, version: VERSION, live: true, ...(await health()) };
+        return { status: said.ready ? 200 : 503, type: 'application/json', text: JSON.stringify(said) };
+      });
     } else if (request.url === '/metrics') {
-      options.registry.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': options.registry.contentType }).end(text),
-        () => response.writeHead(500).end(),
-      );
+      answer(response, async () => ({ status: 200, type: registry.contentType, text: await registry.metrics() }));
     } else {
       response.writeHead(404).end();
     }
   });
-  server.listen(options.port, options.host);
+  server.listen(port, host);
   await new Promise<void>((resolve, reject) => server.once('listening', resolve).once('error', reject));
   return server;
+}
+
+function answer(response: ServerResponse, make: () => Promise<{ status: number; type: string; text: string }>): void {
+  make().then(
+    ({ status, type, text }) => response.writeHead(status, { 'content-type': type }).end(text),
+    () => response.writeHead(500).end(),
+  );
+}
+
+function describePart(part: PartKind, registry: Registry, health: () => Promise<Health>): void {
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  new Gauge({ name: `clickledger_${part}_build_info`, help: 'Always 1', labelNames: ['version'], registers }).set({ version: VERSION }, 1);
+  new Gauge({
+    name: `clickledger_${part}_ready`,
+    help: '1 while it does its work, 0 before and after',
+    registers,
+    async collect() {
+      this.set((await health()).ready ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: `clickledger_${part}_degraded`,
+    help: '1 for each thing that is wrong, by the codes of /healthz',
+    labelNames: ['code'],
+    registers,
+    async collect() {
+      const { degraded } = await health();
+      for (const code of codesOf(part)) this.set({ code }, degraded.some((one) => one.code === code) ? 1 : 0);
+    },
+  });
 }

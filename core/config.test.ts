@@ -80,6 +80,17 @@ describe('settings', () => {
     expect(mistakesOf(['PORT'], { PORT: text })).toHaveLength(1);
   });
 
+  test('PARTS comes parsed, none where it is not set', () => {
+    const parts = (text: string) => parseConfig(['PARTS'], { PARTS: text }).PARTS;
+    expect(parts('')).toEqual([]);
+    expect(parts('backend-1=http://127.0.0.1:9101/, agent=https://edge.example:9102')).toEqual([
+      { name: 'backend-1', url: 'http://127.0.0.1:9101' },
+      { name: 'agent', url: 'https://edge.example:9102' },
+    ]);
+    for (const bad of ['http://127.0.0.1:9101', 'a=127.0.0.1:9101', 'a=http://x,a=http://y', 'A=http://x', 'a='])
+      expect(mistakesOf(['PARTS'], { PARTS: bad }), bad).toEqual([expect.stringContaining('PARTS: ')]);
+  });
+
   test('SHARDS and SLUG_KEYS come parsed', () => {
     const config = parseConfig(['SHARDS', 'SLUG_KEYS'], { SHARDS: 'a=00=postgres://db/x', SLUG_KEYS: `${key}, ${key.toUpperCase()}` });
     expect(config.SHARDS.first.name).toBe('a');

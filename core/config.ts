@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { ClickledgerError } from './errors.ts';
+import { parseNatsUrl } from './nats-url.ts';
+import { parseParts } from './parts.ts';
 import { parseShards } from './shards.ts';
 import { parseSlugKeys } from './slug.ts';
 
@@ -18,7 +20,7 @@ const databaseUrl = text.refine((url) => URL.canParse(url) && /^postgres(ql)?:$/
 
 /** Lets a parser that throws a ClickledgerError stand in a schema. */
 function parsedBy<T>(parse: (value: string) => T) {
-  return text.transform((value, context): T => {
+  return z.string().transform((value, context): T => {
     try {
       return parse(value);
     } catch (error) {
@@ -47,13 +49,21 @@ export const SETTINGS = {
   ANALYST_URL: setting(databaseUrl, 'the catalog database as clickledger_analyst'),
   SHARDS: setting(parsedBy(parseShards), 'the shards: `name=first tag=postgres URL without credentials`, separated by commas'),
   SLUG_KEYS: setting(parsedBy(parseSlugKeys), 'keys of 64 hex digits, separated by commas: the first signs slugs, all verify them'),
-  NATS_URL: setting(text, 'the NATS server or servers', 'nats://127.0.0.1:4222'),
+  AGENT_NATS_URL: setting(parsedBy(parseNatsUrl), 'the NATS server, or servers by commas, as the user agent', 'nats://127.0.0.1:4222'),
+  WORKER_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user worker', 'nats://127.0.0.1:4222'),
+  ANALYST_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user analyst', 'nats://127.0.0.1:4222'),
+  NATS_CA_FILE: setting(
+    text,
+    'whose certificate vouches for the servers in tls:// URLs of NATS; empty: the authorities that Node knows',
+    '',
+  ),
   LOG_DIR: setting(text, 'the directory of access.log; it belongs to nginx and the agent alone'),
   STATE_DIR: setting(text, 'where a part keeps what saves work at its next start; each part and instance its own'),
   HOST: setting(text, 'the address a backend listens on', '127.0.0.1'),
   PORT: setting(whole(0, 65535), 'the port a backend listens on', '3000'),
   ADMIN_HOST: setting(text, 'the address of /healthz and /metrics', '127.0.0.1'),
   ADMIN_PORT: setting(whole(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
+  PARTS: setting(parsedBy(parseParts), 'where the parts answer, for `status`: `name=URL of the admin port`, separated by commas', ''),
   WINDOW_MIB: setting(whole(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
   KEEP_LOGS_DAYS: setting(
     whole(0, 36500),

@@ -7,11 +7,17 @@ import { replaceFile } from './files.ts';
 
 const fileIn = (dataDir: string): string => join(dataDir, 'env');
 
-export async function writeEnvFile(dataDir: string, values: Readonly<Record<string, string>>): Promise<void> {
+/** The text of such a file; throws `bad-input` for a value that it cannot hold. */
+export function envText(values: Readonly<Record<string, string>>): string {
   const broken = Object.keys(values).find((name) => /[\r\n]/.test(values[name] as string));
   if (broken !== undefined) throw new ClickledgerError('bad-input', `${broken} has a line break, which a settings file cannot hold`);
-  const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
-  await replaceFile(fileIn(dataDir), lines.join(''), 0o600);
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+export async function writeEnvFile(dataDir: string, values: Readonly<Record<string, string>>): Promise<void> {
+  await replaceFile(fileIn(dataDir), envText(values), 0o600);
 }
 
 /** The settings of a data directory; empty where there are none. */

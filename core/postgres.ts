@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import pg from 'pg';
 import { ClickledgerError, codeOf } from './errors.ts';
 
@@ -6,8 +7,21 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 export type { Pool, PoolClient } from 'pg';
 
+/** pg reads these anew for each connection; a file that was never there is a mistake in the settings. */
+function expectFiles(url: string): void {
+  for (const [name, path] of new URL(url).searchParams) {
+    if (!['sslrootcert', 'sslcert', 'sslkey'].includes(name)) continue;
+    try {
+      accessSync(path, constants.R_OK);
+    } catch (cause) {
+      throw new ClickledgerError('bad-settings', `${name} in the URL of a database cannot be read: ${path}`, { cause });
+    }
+  }
+}
+
 /** A pool that notices dead peers and never lets a forgotten transaction sit on its locks. `queryTimeoutMs` also ends the wait for a frozen server. */
 export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
+  expectFiles(url);
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max,

@@ -42,6 +42,7 @@ describe('SHARDS', () => {
   test('no message shows a password', () => {
     for (const text of [
       'a=00=postgres://me:secret@db/x',
+      'a=postgres://me:secret@db/x',
       '=00=postgres://me:secret@db/x',
       'postgres://me:secret@db/x',
       `A=00=${db},postgres://me:secret@db/x`,

@@ -30,7 +30,7 @@ export function parseShards(text: string): ShardMap {
     const [name = '', from = '', ...rest] = part.trim().split('=');
     const url = rest.join('=');
     const problem = problemOf(name, from, url);
-    // What stands where a name should may be a URL with a password: only names are shown.
+    // What stands where a name or a bound should may be a URL with a password: only names are shown.
     if (problem) throw new ClickledgerError('bad-settings', `SHARDS: ${NAME.test(name) ? `'${name}'` : `entry ${i + 1}`} ${problem}`);
     return { name, from, url };
   });
@@ -39,7 +39,7 @@ export function parseShards(text: string): ShardMap {
 
 function problemOf(name: string, from: string, url: string): string | undefined {
   if (!NAME.test(name)) return 'does not begin with a shard name: 1 to 16 of a-z and 0-9, beginning with a letter';
-  if (!TAG.test(from)) return `begins at '${from}', which is not two characters of 0-9A-Za-z`;
+  if (!TAG.test(from)) return 'begins at what is not two characters of 0-9A-Za-z';
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) return 'has no postgres:// URL';
   if (new URL(url).username !== '') return 'has credentials in its URL; each role brings its own, from its URL setting';
   return undefined;

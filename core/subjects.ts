@@ -4,6 +4,10 @@ export const STREAM = 'EVENTS';
 export const STREAM_SUBJECTS = 'events.>';
 export const SALT_BUCKET = 'salts';
 
+/** Where agents and analysts, which are in accounts of their own, find JetStream's API of those accounts. See stack/nats-conf.ts. */
+export const LEDGER_API = '$JS.ledger.API';
+export const SALTS_API = '$JS.salts.API';
+
 /** Where the agent publishes a shard's batches. */
 export const eventsSubject = (shard: string): string => `events.${shard}`;
 

@@ -1,12 +1,12 @@
 import { type Consumer, type ConsumerMessages, jetstream } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Batch } from '../core/event.ts';
 import { manager } from '../core/nats.ts';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { consumerName, eventsSubject, STREAM } from '../core/subjects.ts';
 import { clickAt, newGen } from '../test/support/batches.ts';
-import { startTestNats } from '../test/support/servers.ts';
+import { natsConnection, startTestNats } from '../test/support/servers.ts';
 import { gather, type Group, MAX_GROUP_EVENTS } from './gather.ts';
 import { ensureConsumer } from './streams.ts';
 
@@ -19,7 +19,7 @@ async function start(): Promise<{
   publish: (payload: string | Uint8Array) => Promise<unknown>;
 }> {
   const nats = await startTestNats();
-  const connection = await connect({ servers: nats.url });
+  const connection = await natsConnection(nats.url);
   onTestFinished(() => connection.close());
   await ensureConsumer(await manager(connection), 'a', 256 * MIB);
   const stream = jetstream(connection);

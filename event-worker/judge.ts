@@ -24,15 +24,19 @@ export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undef
   return rows[0]?.taken ?? undefined;
 }
 
-/** Judges until aborted. `lastCommitMs`: when something was last committed, by performance.now(). */
+/**
+ * Judges until aborted. `lastCommitMs`: when something was last committed, by performance.now(). `onJudged` is told how many marks a step
+ * took and whether that was all there were, `onFailure` why one failed.
+ */
 export async function keepJudging(deps: {
   pool: Pool;
   log: Logger;
   signal: AbortSignal;
   lastCommitMs: () => number;
-  onJudged: (marks: number) => void;
+  onJudged: (marks: number, all: boolean) => void;
+  onFailure: (error: unknown) => void;
 }): Promise<void> {
-  const { pool, log, signal, lastCommitMs, onJudged } = deps;
+  const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
   let judgedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     const nowMs = performance.now();
@@ -40,12 +44,12 @@ export async function keepJudging(deps: {
       await sleep(LOOK_MS, signal);
       continue;
     }
-    let taken = 0;
+    let taken: number | undefined;
     try {
-      taken = (await judgeOnce(pool)) ?? 0;
-      onJudged(taken);
+      taken = await judgeOnce(pool);
+      onJudged(taken ?? 0, taken !== undefined && taken < MOST);
     } catch (error) {
-      // That the database does not answer is said by the commits.
+      onFailure(error);
       if (classify(error) !== 'retry') log.error({ err: error }, 'cannot judge');
     }
     // Where much waits, the rest follows at once.

@@ -1,15 +1,17 @@
 import { Registry } from 'prom-client';
 import { serveAdmin } from '../core/admin.ts';
 import { parseConfig } from '../core/config.ts';
+import { type Problem, problem } from '../core/health.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
 import { shardUrl } from '../core/shards.ts';
 import { untilSignal } from '../core/shutdown.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
-import { createWorkerMetrics } from './metrics.ts';
+import { workerProblems } from './health.ts';
+import { createWorkerMetrics, watchWorker } from './metrics.ts';
 import { COMMITS_AT_ONCE, createShardWorker } from './shard-worker.ts';
 
 // JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows, marks and ledger in one transaction ──► ack
@@ -20,7 +22,8 @@ const settings = [
   'SHARDS',
   'WORKER_SHARDS',
   'SLUG_KEYS',
-  'NATS_URL',
+  'WORKER_NATS_URL',
+  'NATS_CA_FILE',
   'STREAM_MAX_MIB',
   'KEEP_EVENTS_MONTHS',
   'ADMIN_HOST',
@@ -31,15 +34,26 @@ const config = parseConfig(settings, process.env);
 const log = createLogger('event-worker', config.LOG_LEVEL);
 const { signal } = untilSignal(log);
 
+const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
 const registry = new Registry();
-const metrics = createWorkerMetrics(registry);
+const names = served.map(({ name }) => name);
+const metrics = createWorkerMetrics(registry, names);
 const slugs = createSlugCodec(config.SLUG_KEYS);
 const catalogPool = createPool(config.WORKER_URL, { max: 2, name: 'event-worker' });
 const catalog = createCatalog(catalogPool, config.SLUG_KEYS);
-const connection = await connectNats(config.NATS_URL, 'event-worker', log, signal);
+
+let problems = (): Problem[] => [problem('nats-unreachable')];
+let committing = false;
+const admin = await serveAdmin({
+  part: 'worker',
+  host: config.ADMIN_HOST,
+  port: config.ADMIN_PORT,
+  registry,
+  health: () => ({ ready: committing && !signal.aborted, degraded: problems() }),
+});
+const connection = await connectNats(natsOptions(config.WORKER_NATS_URL, config.NATS_CA_FILE), 'event-worker', log, signal);
 const streams = await manager(connection);
 
-const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
 const workers = served.map((shard) => {
   // Besides the commits, one connection answers agents, one judges, one finds out what else is wrong.
   const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: COMMITS_AT_ONCE + 3, name: `event-worker ${shard.name}` });
@@ -56,17 +70,14 @@ const workers = served.map((shard) => {
     streamMaxBytes: config.STREAM_MAX_MIB * 1024 * 1024,
     keepEventsMonths: config.KEEP_EVENTS_MONTHS,
   });
-  return { worker, pool };
+  return { name: shard.name, worker, pool };
 });
 
-const problems = (): string[] => workers.flatMap(({ worker }) => worker.problem() ?? []);
-const admin = await serveAdmin({
-  host: config.ADMIN_HOST,
-  port: config.ADMIN_PORT,
-  registry,
-  health: () => ({ ready: true, degraded: problems() }),
-});
-log.info({ shards: served.map(({ name }) => name) }, 'committing events');
+const reached = watchReach(connection);
+watchWorker(registry, { shards: workers, streams, reached });
+problems = () => workerProblems(workers, reached);
+committing = true;
+log.info({ shards: names }, 'committing events');
 await Promise.all(workers.map(({ worker }) => worker.run(signal)));
 
 admin?.close();

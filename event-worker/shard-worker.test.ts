@@ -4,13 +4,13 @@ import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Batch, type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { manager } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
-import { eventually, startTestNats } from '../test/support/servers.ts';
+import { eventually, natsConnection, startTestNats } from '../test/support/servers.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
 import { createWorkerMetrics } from './metrics.ts';
@@ -24,7 +24,9 @@ beforeAll(async () => {
 });
 
 interface Bench {
+  /** An agent's. */
   connection: NatsConnection;
+  /** May do anything. */
   streams: JetStreamManager;
   nats: Awaited<ReturnType<typeof startTestNats>>;
   publish: (batch: Batch) => Promise<void>;
@@ -38,9 +40,11 @@ async function createBench(of: Databases = databases): Promise<Bench> {
   const nats = await startTestNats();
   const shard = of.shards.first;
   const shardsFingerprint = of.shards.fingerprint;
-  const connection = await connectNats(nats.url, 'test', log, new AbortController().signal);
-  const streams = await manager(connection);
+  const connection = await natsConnection(nats.urlOf('agent'));
+  const operator = await natsConnection(nats.url);
+  const streams = await manager(operator);
   onTestFinished(() => connection.close());
+  onTestFinished(() => operator.close());
   const publishText = async (text: string) => {
     // The stream may have to be made first, or again.
     await eventually('the stream takes it', () =>
@@ -63,7 +67,7 @@ async function createBench(of: Databases = databases): Promise<Bench> {
       return info.num_pending + info.num_ack_pending;
     },
     async startWorker() {
-      const own = await connectNats(nats.url, 'test worker', log, new AbortController().signal);
+      const own = await natsConnection(nats.urlOf('worker'));
       const pool = createPool(of.shardUrlAs(shard.name, 'worker'), { max: 3, name: 'test' });
       const catalogPool = createPool(of.roleUrls.worker, { max: 1, name: 'test' });
       const registry = new Registry();
@@ -83,7 +87,7 @@ async function createBench(of: Databases = databases): Promise<Bench> {
         shardsFingerprint,
         streamMaxBytes: 64 * 1024 * 1024,
         keepEventsMonths: 0,
-        metrics: createWorkerMetrics(registry),
+        metrics: createWorkerMetrics(registry, [shard.name]),
         log,
       });
       const controller = new AbortController();
@@ -135,7 +139,7 @@ describe('a worker of one shard', () => {
     await untilCommitted(gen, 30);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen)).toEqual(offsets(30));
-    expect(worker.problem()).toBeUndefined();
+    expect(worker.problems()).toEqual([]);
     expect(await metric('clickledger_worker_events_total')).toBe(30);
     expect((await bench.streams.streams.info(STREAM)).state.messages).toBe(0);
   });
@@ -214,7 +218,7 @@ describe('a worker of one shard', () => {
     await own.query('a', 'ALTER TABLE shard.ledger RENAME TO ledger_away');
     const { gen, batches } = tiles(3, own);
     for (const batch of batches) await bench.publish(batch);
-    await eventually('it says what it waits for', () => first.worker.problem() !== undefined);
+    await eventually('it says what it waits for', () => first.worker.problems().length > 0);
     expect(await first.metric('clickledger_worker_failures_total')).toBeGreaterThan(0);
     await first.stop();
     expect(await bench.waiting()).toBe(3);
@@ -235,8 +239,8 @@ describe('a shard whose database is out of reach', () => {
     await own.query('catalog', `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
     await own.query('catalog', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
     for (const batch of batches.slice(5)) await bench.publish(batch);
-    await eventually('it says what it waits for', () => worker.problem() !== undefined);
-    expect(worker.problem()).toContain('shard a');
+    await eventually('it says what it waits for', () => worker.problems().length > 0);
+    expect(worker.problems()).toMatchObject([{ code: 'database-unreachable', about: 'shard a' }]);
     expect(await bench.waiting()).toBe(15);
     await expect(ask(bench, [gen])).rejects.toThrow();
 
@@ -244,7 +248,7 @@ describe('a shard whose database is out of reach', () => {
     await untilCommitted(gen, 20, own);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen, own)).toEqual(offsets(20));
-    expect(worker.problem()).toBeUndefined();
+    expect(worker.problems()).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { type ConsumerMessages, jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { codeOf } from '../core/errors.ts';
+import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool } from '../core/postgres.ts';
 import type { Shard } from '../core/shards.ts';
@@ -24,11 +25,18 @@ const MAX_MESSAGES = 48;
 export const COMMITS_AT_ONCE = 2;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
+/** Longer than a restart or a busy minute makes messages wait. */
+const BEHIND_MS = 60_000;
+const UNJUDGED_MS = 300_000;
 
 export interface ShardWorker {
   run(signal: AbortSignal): Promise<void>;
-  /** What it waits for; undefined while all is well. */
-  problem(): string | undefined;
+  /** What is wrong while it goes on. */
+  problems(): Problem[];
+  /** When the oldest message that it holds uncommitted was stored in the stream, epoch milliseconds; undefined while it holds none. */
+  oldestHeldMs(): number | undefined;
+  /** How long ago, in milliseconds, everything that waited had been judged. */
+  judgedAgoMs(): number;
 }
 
 export function createShardWorker(deps: {
@@ -47,8 +55,12 @@ export function createShardWorker(deps: {
   const { connection, manager, pool, committer, shard, shardsFingerprint, streamMaxBytes, keepEventsMonths, metrics } = deps;
   const log = deps.log.child({ shard: shard.name });
   const label = { shard: shard.name };
-  let problem: string | undefined;
+  const about = `shard ${shard.name}`;
+  /** Why what was last tried failed; without what succeeded. */
+  const failing = new Map<'commit' | 'pull' | 'judge', Problem>();
+  const held = new Set<Group>();
   let lastCommitMs = 0;
+  let judgedMs = performance.now();
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
     for (const error of group.unreadable) {
@@ -61,15 +73,15 @@ export function createShardWorker(deps: {
         report(await committer.commit(group.batches));
         lastCommitMs = performance.now();
         done();
-        if (problem !== undefined) log.info('commits go through again');
-        problem = undefined;
+        if (failing.delete('commit')) log.info('commits go through again');
         for (const message of group.messages) message.ack();
         return;
       } catch (error) {
         metrics.failures.inc({ ...label, code: codeOf(error) ?? 'connection' });
-        const text = error instanceof Error ? error.message : String(error);
-        if (problem !== text) log[classify(error) === 'retry' ? 'warn' : 'error']({ err: error }, 'cannot commit; holding the batches');
-        problem = text;
+        const retry = classify(error) === 'retry';
+        const why = problem(retry ? 'database-unreachable' : 'commit-failing', about, messageOf(error));
+        if (failing.get('commit')?.what !== why.what) log[retry ? 'warn' : 'error']({ err: error }, 'cannot commit; holding the batches');
+        failing.set('commit', why);
         await sleep(retryMs, signal);
         // Unacked, they will be delivered again, to another worker or to our next life.
         if (signal.aborted) return;
@@ -128,9 +140,11 @@ export function createShardWorker(deps: {
         const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(shard.name));
         messages = await consumer.consume({ max_messages: MAX_MESSAGES, expires: 5_000, idle_heartbeat: 1_000 });
         if (signal.aborted) messages.stop();
+        failing.delete('pull');
         await drain(messages, signal);
       } catch (error) {
         log.warn({ err: error }, 'cannot pull; trying again');
+        failing.set('pull', problem('pull-failing', about, messageOf(error)));
         await sleep(1_000, signal);
       } finally {
         signal.removeEventListener('abort', stop);
@@ -143,10 +157,20 @@ export function createShardWorker(deps: {
   async function drain(messages: ConsumerMessages, signal: AbortSignal): Promise<void> {
     const groups = gather(messages);
     const lane = async (): Promise<void> => {
-      for (let step = await groups.next(); !step.done; step = await groups.next()) await commitGroup(step.value, signal);
+      for (let step = await groups.next(); !step.done; step = await groups.next()) {
+        held.add(step.value);
+        await commitGroup(step.value, signal).finally(() => held.delete(step.value as Group));
+      }
     };
     await Promise.all(Array.from({ length: COMMITS_AT_ONCE }, lane));
   }
+
+  function oldestHeldMs(): number | undefined {
+    const stored = [...held].flatMap(({ messages }) => messages.map(({ info }) => info.timestampNanos / 1e6));
+    return stored.length === 0 ? undefined : Math.min(...stored);
+  }
+
+  const judgedAgoMs = (): number => performance.now() - judgedMs;
 
   return {
     async run(signal) {
@@ -156,10 +180,29 @@ export function createShardWorker(deps: {
         log,
         signal,
         lastCommitMs: () => lastCommitMs,
-        onJudged: (marks) => metrics.judged.inc(label, marks),
+        onJudged(marks, all) {
+          metrics.judged.inc(label, marks);
+          failing.delete('judge');
+          if (all) judgedMs = performance.now();
+        },
+        onFailure(error) {
+          if (classify(error) === 'retry') failing.set('judge', problem('database-unreachable', about, messageOf(error)));
+        },
       });
       await Promise.all([pull(signal), judging, keepConsumer(signal), keepMonths(signal)]);
     },
-    problem: () => (problem === undefined ? undefined : `shard ${shard.name}: ${problem}`),
+    problems() {
+      const found = new Map(Array.from(failing.values(), (one) => [one.code, one]));
+      const waitedMs = Date.now() - (oldestHeldMs() ?? Date.now());
+      if (waitedMs > BEHIND_MS) found.set('worker-behind', problem('worker-behind', about, `${Math.round(waitedMs / 1000)} s`));
+      if (judgedAgoMs() > UNJUDGED_MS) found.set('judge-behind', problem('judge-behind', about));
+      return [...found.values()];
+    },
+    oldestHeldMs,
+    judgedAgoMs,
   };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
+import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
-import { covers, sizeOf, subtract } from '../core/ranges.ts';
+import { covers, firstGap, sizeOf, subtract } from '../core/ranges.ts';
 import type { ShardMap } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -18,10 +19,23 @@ const CONFIRM_MS = 250;
 const ASK_ALL_MS = 10_000;
 const RELEASE_MS = 60_000;
 
+/** What of the logs a shard lacks. */
+export interface Lag {
+  shard: string;
+  /** Not committed, as far as the last answer of the ledger tells. */
+  unshippedBytes: number;
+  /** Of them, published. */
+  unconfirmedBytes: number;
+  /** When the oldest hit that is not committed was logged, epoch milliseconds; undefined where none waits. */
+  oldestMs: number | undefined;
+}
+
 export interface Agent {
   run(signal: AbortSignal): Promise<void>;
   /** What is wrong while it goes on. */
-  degraded(): string[];
+  degraded(): Problem[];
+  /** How far behind each shard is; without those whose ledger has not answered since the start, for then nothing is known. */
+  lag(): Promise<Lag[]>;
   /** Bytes not committed, over all generations and shards; undefined while a ledger has not answered. Zero also means: all closed. */
   left(): number | undefined;
 }
@@ -42,6 +56,7 @@ export function createAgent(deps: {
   const { follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs, keepLogsMs } = deps;
   const names = shards.list.map(({ name }) => name);
   const silent = new Set<string>();
+  const answered = new Set<string>();
   let incarnation: string | undefined;
   let checkpoint: Checkpoint | undefined;
   let written = '';
@@ -89,7 +104,6 @@ export function createAgent(deps: {
       await Promise.all(names.map((shard) => confirm(shard, all)));
       await follower.release(isNeeded);
       await saveCheckpoint();
-      measure();
       if (performance.now() - releasedAt >= RELEASE_MS) {
         releasedAt = performance.now();
         await deleteReleased({ generations: follower.generations, shards: names, shipper, ledgers, keepLogsMs, log, metrics });
@@ -110,6 +124,7 @@ export function createAgent(deps: {
       return;
     }
     silent.delete(shard);
+    answered.add(shard);
     if (incarnation !== undefined && incarnation !== state.incarnation) {
       log.warn('the stream was made anew; everything unconfirmed is published again');
       for (const { id } of follower.generations) for (const name of names) shipper.coverage(id, name).forgetFlights();
@@ -165,19 +180,17 @@ export function createAgent(deps: {
     }
   }
 
-  function measure(): void {
-    metrics.generations.set(follower.generations.length);
-    for (const shard of names) {
-      let unconfirmed = 0;
-      let unshipped = 0;
-      for (const { id, size } of follower.generations) {
-        const coverage = shipper.coverage(id, shard);
-        unconfirmed += coverage.unconfirmedBytes;
-        unshipped += sizeOf(subtract([[0, size]], coverage.committed));
-      }
-      metrics.unconfirmedBytes.set({ shard }, unconfirmed);
-      metrics.unshippedBytes.set({ shard }, unshipped);
+  async function lagOf(shard: string): Promise<Lag> {
+    const lag: Lag = { shard, unshippedBytes: 0, unconfirmedBytes: 0, oldestMs: undefined };
+    for (const { id, size, source } of follower.generations) {
+      const coverage = shipper.coverage(id, shard);
+      lag.unconfirmedBytes += coverage.unconfirmedBytes;
+      lag.unshippedBytes += sizeOf(subtract([[0, size]], coverage.committed));
+      // Oldest generation first: the first one that lacks something has the oldest hit.
+      const gap = lag.oldestMs === undefined ? firstGap(coverage.committed, 0, size) : undefined;
+      if (gap) lag.oldestMs = await source.loggedAtMs(gap[0]);
     }
+    return lag;
   }
 
   return {
@@ -202,10 +215,14 @@ export function createAgent(deps: {
       }
       return bytes;
     },
+    lag() {
+      const known = follower.generations.length === 0 ? names : names.filter((shard) => answered.has(shard));
+      return Promise.all(known.map(lagOf));
+    },
     degraded() {
-      const problems = [...silent].map((shard) => `the ledger of shard ${shard} does not answer`);
-      if (logsUnreadable) problems.push('the log directory cannot be read');
-      if (stateUnwritable) problems.push('the state directory cannot be written');
+      const problems = [...silent].map((shard) => problem('ledger-silent', `shard ${shard}`));
+      if (logsUnreadable) problems.push(problem('logs-unreadable'));
+      if (stateUnwritable) problems.push(problem('state-unwritable'));
       return problems;
     },
   };

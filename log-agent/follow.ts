@@ -36,8 +36,9 @@ export interface Logs {
   close(): Promise<void>;
 }
 
-/** Something worth telling an operator. */
-export type FollowEvent = 'truncated' | 'grew-after-final' | 'deleted-unread' | 'unreadable';
+/** What is worth telling an operator. */
+export const FOLLOW_EVENTS = ['truncated', 'grew-after-final', 'deleted-unread', 'unreadable'] as const;
+export type FollowEvent = (typeof FOLLOW_EVENTS)[number];
 
 type GzipFacts = { identity: Identity; size: number; mtimeMs: number };
 

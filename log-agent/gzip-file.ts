@@ -69,6 +69,11 @@ export class GzipFile implements Source {
     return chunk;
   }
 
+  /** Going to `from` would disturb whoever reads: the time of the first line is early enough. */
+  loggedAtMs(): Promise<number> {
+    return Promise.resolve(this.identity.startedAt * 1000 || this.mtimeMs);
+  }
+
   async close(): Promise<void> {
     const stream = this.#stream;
     this.#stream = undefined;

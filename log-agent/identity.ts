@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { LOGGED_AT } from './lines.ts';
 
 // A generation's id is made of its content, so that it survives rename, gzip, copy, a reused inode and a lost checkpoint:
 // the first 32 hex digits of SHA-256 over its bytes up to the end of the first line that carries a valid request id.
@@ -50,8 +51,7 @@ export function createIdentifier(): Identifier {
         // A line that long carries no id that counts, or it would depend on where the pieces are cut; its bytes still do.
         if (lineBytes + part.length <= MAX_SEARCHED_LINE_BYTES) {
           const text = (line.length > 0 ? Buffer.concat([line, part]) : part).toString('latin1');
-          // With its comma: where the line is glued to a torn one, that may end within its time.
-          if (CARRIES_ID.test(text)) return identity(Number(/"t":(\d+(?:\.\d+)?),/.exec(text)?.[1] ?? 0));
+          if (CARRIES_ID.test(text)) return identity(Number(LOGGED_AT.exec(text)?.[1] ?? 0));
         }
         line = Buffer.alloc(0);
         lineBytes = 0;

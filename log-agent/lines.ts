@@ -9,6 +9,9 @@ export const LINE_START = '{"v":1,"rid":"';
 const LINE_START_BYTES = Buffer.from(LINE_START);
 const NEWLINE = 10;
 
+/** When a line was logged, epoch seconds. With the comma behind it: where a line is glued to a torn one, that may end within its time. */
+export const LOGGED_AT = /"t":(\d+(?:\.\d+)?),/;
+
 /** nginx' limits allow about 100 KB (16 KB of headers, where each byte can become six); what is longer is no line of nginx. */
 export const MAX_LINE_BYTES = 256 * 1024;
 

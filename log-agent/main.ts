@@ -2,14 +2,18 @@ import { mkdir } from 'node:fs/promises';
 import { Registry } from 'prom-client';
 import { serveAdmin } from '../core/admin.ts';
 import { parseConfig } from '../core/config.ts';
+import { diskOf } from '../core/files.ts';
+import { type Problem, problem } from '../core/health.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
 import { untilSignal } from '../core/shutdown.ts';
+import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
 import { createLedgers } from './confirm.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
 import { Follower } from './follow.ts';
-import { createAgentMetrics } from './metrics.ts';
+import { agentProblems } from './health.ts';
+import { createAgentMetrics, watchAgent } from './metrics.ts';
 import { createPublisher } from './publish.ts';
 import { createSalts } from './salt.ts';
 import { createShipper } from './ship.ts';
@@ -23,7 +27,8 @@ const settings = [
   'LOG_DIR',
   'STATE_DIR',
   'SHARDS',
-  'NATS_URL',
+  'AGENT_NATS_URL',
+  'NATS_CA_FILE',
   'WINDOW_MIB',
   'KEEP_LOGS_DAYS',
   'POLL_MS',
@@ -40,7 +45,16 @@ const registry = new Registry();
 const metrics = createAgentMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const enricher = await createEnricher({ mmdbPath: config.MMDB_PATH, networks: await readNetworks(), site: new URL(config.BASE_URL).host });
-const connection = await connectNats(config.NATS_URL, 'log-agent', log, signal);
+let problems = (): Promise<Problem[]> => Promise.resolve([problem('nats-unreachable')]);
+let following = false;
+const admin = await serveAdmin({
+  part: 'agent',
+  host: config.ADMIN_HOST,
+  port: config.ADMIN_PORT,
+  registry,
+  health: async () => ({ ready: following && !signal.aborted, degraded: await problems() }),
+});
+const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'log-agent', log, signal);
 
 const follower = new Follower({
   directory: config.LOG_DIR,
@@ -50,15 +64,16 @@ const follower = new Follower({
   },
 });
 const publisher = createPublisher(connection, log, metrics);
+const salts = createSalts(connection, log, metrics);
 const shipper = createShipper({
   shards: config.SHARDS,
   enricher,
-  salts: createSalts(connection, log),
+  salts,
   publisher,
   metrics,
   windowBytes: config.WINDOW_MIB * 1024 * 1024,
 });
-const ledgers = createLedgers({ connection, manager: await manager(connection), shards: config.SHARDS, log });
+const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
 const agent = createAgent({
   follower,
   shipper,
@@ -72,12 +87,17 @@ const agent = createAgent({
   keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
 });
 
-const admin = await serveAdmin({
-  host: config.ADMIN_HOST,
-  port: config.ADMIN_PORT,
-  registry,
-  health: () => ({ ready: true, degraded: agent.degraded() }),
-});
+watchAgent(registry, { agent, follower, salts, logDir: config.LOG_DIR });
+const reached = watchReach(connection);
+problems = async () =>
+  agentProblems({
+    degraded: agent.degraded(),
+    refused: publisher.refused(),
+    lag: await agent.lag(),
+    disk: await diskOf(config.LOG_DIR).catch(() => undefined),
+    reached: reached(),
+  });
+following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');
 await agent.run(signal);
 admin?.close();

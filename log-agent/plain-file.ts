@@ -1,8 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { codeOf } from '../core/errors.ts';
 import { createIdentifier, type Identity } from './identity.ts';
-import { MAX_LINE_BYTES } from './lines.ts';
+import { LOGGED_AT, MAX_LINE_BYTES } from './lines.ts';
 import { type Chunk, cut, NEWLINE, READ_BYTES, type Source } from './source.ts';
+
+/** Enough for the line at some place in nearly every case. */
+const PEEK_BYTES = 16 * 1024;
 
 /**
  * A file that is or was access.log, held by its descriptor: a rename does not matter, and its inode cannot be given to another file.
@@ -60,6 +63,13 @@ export class PlainFile implements Source {
       if (codeOf(error) === 'EBADF') return { kind: 'gone' };
       throw error;
     }
+  }
+
+  async loggedAtMs(from: number): Promise<number | undefined> {
+    const chunk = await this.read(from, from + PEEK_BYTES);
+    if (chunk.kind === 'wait' || chunk.kind === 'gone') return undefined;
+    const seconds = LOGGED_AT.exec(chunk.bytes.toString('latin1'))?.[1];
+    return seconds === undefined ? this.mtimeMs : Number(seconds) * 1000;
   }
 
   close(): Promise<void> {

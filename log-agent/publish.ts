@@ -18,9 +18,13 @@ export interface Publisher {
   send(shard: string, payload: Buffer, delivery: Delivery, what: string): Promise<void>;
   /** Resolves when nothing is on its way any more. */
   drained(): Promise<void>;
+  /** Why the last batch was not stored, if it was not. */
+  refused(): 'stream-full' | 'publish-failing' | undefined;
 }
 
 const MAX_UNACKED_BYTES = 8 * 1024 * 1024;
+/** JetStream's error for a message that would make the stream larger than max_bytes. */
+const STREAM_FULL = '10077';
 /** After a refusal (the stream is full, or not there) the shard's next message waits this long. */
 const PAUSE_MS = 500;
 
@@ -57,6 +61,10 @@ export function createPublisher(connection: NatsConnection, log: Logger, metrics
     },
     async drained() {
       await Promise.all(unacked);
+    },
+    refused() {
+      if (complaint === undefined) return undefined;
+      return complaint === STREAM_FULL ? 'stream-full' : 'publish-failing';
     },
   };
 }

@@ -1,26 +1,27 @@
+import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { connect } from '@nats-io/transport-node';
+import { Registry } from 'prom-client';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../core/log.ts';
-import { connectNats } from '../core/nats.ts';
-import { SALT_BUCKET } from '../core/subjects.ts';
-import { eventually, startTestNats } from '../test/support/servers.ts';
+import { SALT_BUCKET, SALTS_API } from '../core/subjects.ts';
+import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
+import { createAgentMetrics } from './metrics.ts';
 import { createSalts, dayOf } from './salt.ts';
 
 const log = createLogger('test', 'silent');
 const { signal } = new AbortController();
 const HOUR_MS = 3600_000;
 
-async function agent(url: string, now?: () => number) {
-  const connection = await connectNats(url, 'test', log, signal);
+async function agent(nats: TestNats, now?: () => number) {
+  const connection = await natsConnection(nats.urlOf('agent'));
   onTestFinished(() => connection.close());
-  return createSalts(connection, log, now);
+  return createSalts(connection, log, createAgentMetrics(new Registry()), now);
 }
 
 describe('the salt of a day', () => {
   test('is the same for all agents, however many ask at once, and another one each day', async () => {
-    const { url } = await startTestNats();
-    const agents = await Promise.all(Array.from({ length: 5 }, () => agent(url)));
+    const nats = await startTestNats();
+    const agents = await Promise.all(Array.from({ length: 5 }, () => agent(nats)));
     const today = dayOf(Date.now());
     const yesterday = dayOf(Date.now() - 24 * HOUR_MS);
     const salts = await Promise.all(agents.map((salt) => salt.of(today, signal)));
@@ -28,24 +29,25 @@ describe('the salt of a day', () => {
     expect(salts[0]).toMatch(/^[0-9a-f]{32}$/);
     const others = await Promise.all(agents.map((salt) => salt.of(yesterday, signal)));
     expect(new Set([...salts, ...others]).size).toBe(2);
-    expect(await (await agent(url)).of(today, signal)).toBe(salts[0]);
+    expect(await (await agent(nats)).of(today, signal)).toBe(salts[0]);
   });
 
   test('dies after 48 hours where it is kept', async () => {
-    const { url } = await startTestNats();
-    await (await agent(url)).of(dayOf(Date.now()), signal);
-    const connection = await connect({ servers: url });
-    const { ttl, streamInfo } = await (await new Kvm(connection).open(SALT_BUCKET)).status();
+    const nats = await startTestNats();
+    await (await agent(nats)).of(dayOf(Date.now()), signal);
+    const connection = await natsConnection(nats.urlOf('agent'));
+    const bucket = await new Kvm(jetstream(connection, { apiPrefix: SALTS_API })).open(SALT_BUCKET);
+    const { ttl, streamInfo } = await bucket.status();
     expect(ttl).toBe(48 * HOUR_MS);
     expect(streamInfo.config.max_msgs_per_subject).toBe(1);
     await connection.close();
   });
 
   test('is never made for a day that is over by more than 48 hours', async () => {
-    const { url } = await startTestNats();
+    const nats = await startTestNats();
     const endOfDay = Date.parse('2026-11-21');
     let now = endOfDay + 48 * HOUR_MS;
-    const salts = await agent(url, () => now);
+    const salts = await agent(nats, () => now);
     expect(await salts.of('2026-11-20', signal)).toMatch(/^[0-9a-f]{32}$/);
     now++;
     expect(await salts.of('2026-11-20', signal)).toBeNull();
@@ -56,7 +58,7 @@ describe('the salt of a day', () => {
   test('is waited for while NATS is down; what has become too old meanwhile stays without one', async () => {
     const nats = await startTestNats();
     let now = Date.parse('2026-11-21T12:00:00Z');
-    const salts = await agent(nats.url, () => now);
+    const salts = await agent(nats, () => now);
     const known = await salts.of('2026-11-21', signal);
     await nats.running().kill();
     expect(await salts.of('2026-11-21', signal)).toBe(known);

@@ -15,21 +15,21 @@ import {
   parseLedgerQuestion,
 } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
-import { connectNats, manager } from '../core/nats.ts';
+import { manager } from '../core/nats.ts';
 import { covers, NOTHING, type Ranges, subtract, touches, union } from '../core/ranges.ts';
 import { parseShards } from '../core/shards.ts';
 import { tagOf } from '../core/slug.ts';
-import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
+import { consumerName, LEDGER_API, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/streams.ts';
 import { logLine } from '../test/support/log-lines.ts';
-import { eventually, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
+import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { MAX_BATCH_EVENTS } from './batch.ts';
 import { createLedgers, type Ledgers } from './confirm.ts';
 import { createEnricher } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
-import { createPublisher } from './publish.ts';
+import { createPublisher, type Publisher } from './publish.ts';
 import { deleteReleased } from './release.ts';
 import { createSalts } from './salt.ts';
 import { createShipper, type Shipper } from './ship.ts';
@@ -129,7 +129,9 @@ interface Setting {
   directory: string;
   stateDir: string;
   workers: { a: Worker; b: Worker };
+  /** The agent's, and what it sees of JetStream; `js` may do anything there. */
   connection: NatsConnection;
+  agentJs: JetStreamManager;
   js: JetStreamManager;
   path: (name: string) => string;
 }
@@ -139,23 +141,34 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
   const directory = await temporaryDirectory();
   const stateDir = await temporaryDirectory();
   const ended = new AbortController();
-  const connection = await connectNats(nats.url, 'test', log, ended.signal);
-  const js = await manager(connection);
+  const operator = await natsConnection(nats.url);
+  const connection = await natsConnection(nats.urlOf('agent'));
+  const js = await manager(operator);
   for (const { name } of shards.list) await ensureConsumer(js, name, STREAM_MAX_BYTES);
   const workers = { a: new Worker('a'), b: new Worker('b') };
   workers.a.held = workers.b.held = options.held;
-  const running = Promise.all([workers.a.run(connection, js, ended.signal), workers.b.run(connection, js, ended.signal)]);
+  const running = Promise.all([workers.a.run(operator, js, ended.signal), workers.b.run(operator, js, ended.signal)]);
   onTestFinished(async () => {
     ended.abort();
     await connection.close();
+    await operator.close();
     await running;
   });
-  return { directory, stateDir, workers, connection, js, path: (name) => join(directory, name) };
+  return {
+    directory,
+    stateDir,
+    workers,
+    connection,
+    agentJs: await manager(connection, LEDGER_API),
+    js,
+    path: (name) => join(directory, name),
+  };
 }
 
 interface Life {
   agent: Agent;
   shipper: Shipper;
+  publisher: Publisher;
   follower: Follower;
   ledgers: Ledgers;
   /** Ends it in good order. */
@@ -163,13 +176,13 @@ interface Life {
 }
 
 /** One life of an agent. */
-function start({ connection, js, directory, stateDir }: Setting, options: { windowBytes?: number } = {}): Life {
+function start({ connection, agentJs, directory, stateDir }: Setting, options: { windowBytes?: number } = {}): Life {
   const metrics = createAgentMetrics(new Registry());
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024 } = options;
-  const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log), publisher, metrics, windowBytes });
-  const ledgers = createLedgers({ connection, manager: js, shards, log });
+  const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log, metrics), publisher, metrics, windowBytes });
+  const ledgers = createLedgers({ connection, manager: agentJs, shards, log });
   const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
   const running = agent.run(ended.signal);
@@ -178,8 +191,10 @@ function start({ connection, js, directory, stateDir }: Setting, options: { wind
     await running;
   };
   onTestFinished(stop);
-  return { agent, shipper, follower, ledgers, stop };
+  return { agent, shipper, publisher, follower, ledgers, stop };
 }
+
+const codes = (life: Life): string[] => life.agent.degraded().map(({ code }) => code);
 
 /** What is in a log, as the one who wrote it knows it. */
 interface Content {
@@ -443,7 +458,30 @@ describe('shipping a log', () => {
     await writeFile(path('access.log'), content.text);
     await untilCommitted(life, workers, [content]);
     expectOnce(life, workers, [content]);
-    await eventually('it says so', () => life.agent.degraded().join() === 'the state directory cannot be written');
+    await eventually('it says so', () => codes(life).join() === 'state-unwritable');
+    await life.stop();
+  });
+
+  test('a full stream is told, and filled again once there is room', async () => {
+    const setting = await setUp({ held: true });
+    const { path, workers, js } = setting;
+    await js.streams.update(STREAM, { max_bytes: 2_000 });
+    const life = start(setting);
+    const content = makeContent(300);
+    await writeFile(path('access.log'), content.text);
+    await eventually('it says so', () => life.publisher.refused() === 'stream-full');
+    const lag = await life.agent.lag();
+    expect(lag.map(({ shard, unshippedBytes }) => [shard, unshippedBytes])).toEqual(
+      shards.list.map(({ name }) => [name, content.text.length]),
+    );
+    await js.streams.update(STREAM, { max_bytes: STREAM_MAX_BYTES });
+    workers.a.held = workers.b.held = false;
+    await untilCommitted(life, workers, [content]);
+    expectOnce(life, workers, [content]);
+    expect(life.publisher.refused()).toBeUndefined();
+    await eventually('nothing is behind', async () =>
+      (await life.agent.lag()).every(({ unshippedBytes, oldestMs }) => unshippedBytes === 0 && oldestMs === undefined),
+    );
     await life.stop();
   });
 
@@ -453,11 +491,11 @@ describe('shipping a log', () => {
     const content = makeContent(10);
     await rm(directory, { recursive: true });
     const life = start(setting);
-    await eventually('it says so', () => life.agent.degraded().includes('the log directory cannot be read'));
+    await eventually('it says so', () => codes(life).includes('logs-unreadable'));
     await mkdir(directory);
     await writeFile(join(directory, 'access.log'), content.text);
     await untilCommitted(life, workers, [content]);
-    await eventually('it is well again', () => life.agent.degraded().length === 0);
+    await eventually('it is well again', () => codes(life).length === 0);
     await life.stop();
   });
 });

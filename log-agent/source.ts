@@ -29,6 +29,11 @@ export interface Source {
   path: string | undefined;
   /** Whole lines from `from`, which is a line's start, up to `to` at the most. */
   read(from: number, to: number): Promise<Chunk>;
+  /**
+   * When the line at `from` was logged, epoch milliseconds; undefined while no whole line is there. Asked for when somebody looks at the
+   * agent: it costs one small read, and may be somewhat off where that is dear (gzips) or nothing legible is there.
+   */
+  loggedAtMs(from: number): Promise<number | undefined>;
   close(): Promise<void>;
 }
 

@@ -4,10 +4,16 @@
 #   LOG_DIR          where access.log goes (required; it belongs to nginx and the log agent alone)
 #   BACKENDS         host:port of every backend, separated by commas (required)
 #   LISTEN           address to listen on             (127.0.0.1:8080)
+#   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then speaks TLS alone (none)
+#   HTTP_LISTEN      with TLS: address where plain HTTP is sent on to BASE_URL (none)
+#   BASE_URL         needed for HTTP_LISTEN alone: https://…, as in the settings
 #   RATE_LIMIT       clicks per second and client     (30)
 #   RATE_BURST       how many may come at once        (200)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is believed, separated by commas (none)
+#   ROTATE_MIB       put the log aside by itself when it has so many MiB (0: not for its size)
+#   ROTATE_SECONDS   and when its first line is so old                  (0: not for its age)
 #   NGINX_RUN_DIR    configuration, pid, error log, temporary files (/run/clickledger-nginx)
+#   ERROR_LOG        a path, or `stderr` (error.log in NGINX_RUN_DIR)
 #   NGINX_USER       whom the workers run as when this is started by root (www-data)
 #   NGINX_WORKERS    (auto)
 #   NGINX_BIN        (nginx)
@@ -21,6 +27,30 @@ export LOG_DIR
 export LISTEN="${LISTEN:-127.0.0.1:8080}"
 export RATE_LIMIT="${RATE_LIMIT:-30}" RATE_BURST="${RATE_BURST:-200}"
 export NGINX_RUN_DIR="${NGINX_RUN_DIR:-/run/clickledger-nginx}" NGINX_WORKERS="${NGINX_WORKERS:-auto}"
+export ERROR_LOG="${ERROR_LOG:-$NGINX_RUN_DIR/error.log}"
+if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
+  [ -r "${TLS_CERTIFICATE:-}" ] && [ -r "${TLS_KEY:-}" ] || fail 'TLS_CERTIFICATE and TLS_KEY must both be files that can be read'
+  LISTEN="$LISTEN ssl"
+  # By its name alone: other hosts of the domain are none of our business.
+  HSTS='add_header Strict-Transport-Security max-age=63072000 always;'
+  # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. No HTTP/2: a click
+  # is one request, and nginx 1.22 and 1.25 do not agree on how to turn it on.
+  TLS_DIRECTIVES="ssl_certificate $TLS_CERTIFICATE;
+  ssl_certificate_key $TLS_KEY;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
+  ssl_prefer_server_ciphers off;
+  ssl_session_cache shared:clickledger_tls:10m;
+  ssl_session_timeout 1d;
+  ssl_session_tickets off;
+  $HSTS"
+fi
+if [ -n "${HTTP_LISTEN:-}" ]; then
+  [ -n "${TLS_DIRECTIVES:-}" ] || fail 'HTTP_LISTEN sends people on to TLS: it needs TLS_CERTIFICATE and TLS_KEY'
+  case "${BASE_URL:-}" in https://*) ;; *) fail 'HTTP_LISTEN sends people on to BASE_URL, which must be https://…' ;; esac
+  BASE_URL="${BASE_URL%/}"
+fi
+export HSTS="${HSTS:-}" TLS_DIRECTIVES="${TLS_DIRECTIVES:-}"
 here=$(cd "$(dirname "$0")" && pwd)
 
 NGINX_USER_DIRECTIVE=
@@ -54,10 +84,36 @@ fill() {
 mkdir -p "$NGINX_RUN_DIR" "$LOG_DIR"
 fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
 fill "$here/tracking.conf.template" >"$NGINX_RUN_DIR/tracking.conf"
+[ -z "${HTTP_LISTEN:-}" ] || fill "$here/to-https.conf.template" >>"$NGINX_RUN_DIR/tracking.conf"
+
+log=$LOG_DIR/access.log
+
+# Gives the log a name of its own, which no other file has: a rename onto another log would destroy it.
+put_aside() {
+  aside=$log.$(date -u +%Y%m%dT%H%M%SZ) n=0
+  while [ -e "$aside.$n" ]; do n=$((n + 1)); done
+  mv "$log" "$aside.$n"
+}
+
+# Rotates as logrotate would, where there is none: rename, then USR1, and nginx opens a new file. Ends when nginx has ended.
+keep_rotating() {
+  since=$(date +%s)
+  while sleep 1 && kill -0 "$1" 2>/dev/null; do
+    now=$(date +%s)
+    bytes=$(stat -c %s "$log" 2>/dev/null) || continue
+    [ "$bytes" -gt 0 ] || since=$now
+    if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && bytes > 0 && now - since >= rotate_seconds))" = 1 ]; then
+      put_aside && kill -USR1 "$1"
+      since=$now
+    fi
+  done
+}
 
 # A log that a power loss cut short is never appended to: the next line would be glued to the torn one.
-if [ -s "$LOG_DIR/access.log" ]; then
-  mv "$LOG_DIR/access.log" "$LOG_DIR/access.log.$(date -u +%Y%m%dT%H%M%SZ).$$"
-fi
+[ ! -s "$log" ] || put_aside
 
-exec "${NGINX_BIN:-nginx}" -e "$NGINX_RUN_DIR/error.log" -c "$NGINX_RUN_DIR/nginx.conf" -g 'daemon off;'
+rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
+# This shell becomes nginx: its number is the master's.
+[ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
+
+exec "${NGINX_BIN:-nginx}" -e "$ERROR_LOG" -c "$NGINX_RUN_DIR/nginx.conf" -g 'daemon off;'

@@ -203,6 +203,11 @@ describe('rights', () => {
     'SELECT * FROM pg_authid',
     'SELECT pg_read_file($$/etc/passwd$$)',
     `COPY (SELECT 1) TO PROGRAM 'true'`,
+    `COPY (SELECT 1) TO '/tmp/mine'`,
+    'SELECT lo_import($$/etc/passwd$$)',
+    'CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1',
+    `SET ROLE ${OWNER}`,
+    `ALTER ROLE ${OWNER} PASSWORD 'mine'`,
     'SELECT * FROM public.clickledger_migration',
   ];
 
@@ -226,6 +231,8 @@ describe('rights', () => {
           'UPDATE catalog.link SET version = 2',
           'UPDATE catalog.link_version SET target = $$http://evil/$$',
           'DELETE FROM catalog.link',
+          'INSERT INTO catalog.recipient (email) VALUES ($$b@example.com$$)',
+          'DROP TABLE catalog.link',
           'SELECT * FROM analytics.recipients',
           'SELECT * FROM fleet.events',
         ],
@@ -269,6 +276,9 @@ describe('rights', () => {
           'DELETE FROM shard.event',
           'TRUNCATE shard.event',
           'DROP TABLE shard.event',
+          'DROP TABLE shard.event_default',
+          'ALTER TABLE shard.ledger DISABLE TRIGGER ALL',
+          'DROP FUNCTION shard.judge',
           'DELETE FROM shard.ledger',
           'TRUNCATE shard.ledger',
           'DELETE FROM shard.skipped',
@@ -318,6 +328,7 @@ describe('rights', () => {
           'SELECT * FROM analytics.events',
           'SELECT * FROM fleet.events',
           `SELECT fleet.attach('a', 'evil', '1', 'x', 'y', 'z')`,
+          `${TEMPORARY}; CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION catalog.touch_links()`,
         ],
       },
       {
@@ -350,6 +361,14 @@ describe('rights', () => {
           'completeness',
           'skipped',
           'dead_letters',
+          'link_totals',
+          'visitors',
+          'passed_on',
+          'first_human',
+          'facets',
+          'mailings',
+          'human_clicks',
+          'machine_traffic',
         ].map((view) => `SELECT * FROM analytics.${view}`),
         mayNot: [
           'SELECT * FROM catalog.recipient',
@@ -361,6 +380,9 @@ describe('rights', () => {
           'DELETE FROM analytics.recipients',
           'INSERT INTO analytics.events SELECT * FROM analytics.events',
           'SELECT * FROM pg_user_mapping',
+          'SELECT * FROM catalog.signing_key',
+          `CREATE SERVER mine FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'evil')`,
+          `ALTER SERVER shard_a OPTIONS (SET host 'evil')`,
           'CREATE VIEW analytics.mine AS SELECT 1',
         ],
       },
@@ -371,7 +393,10 @@ describe('rights', () => {
           'SELECT * FROM shard.event',
           'SELECT * FROM shard.ledger',
           'SELECT * FROM shard.identity',
+          'SELECT * FROM shard.recipient',
           'DELETE FROM shard.event',
+          'DELETE FROM shard_analytics.ledger',
+          'SELECT shard.drop_months(1)',
           EVENT,
           'SELECT shard.ensure_month(now())',
         ],
@@ -393,7 +418,9 @@ describe('rights', () => {
         return `${code}: ${sql}`;
       };
       for (const sql of may) expect(await outcome(sql)).toBe(`done: ${sql}`);
-      for (const sql of [...ANYWHERE, ...mayNot].filter((sql) => !may.includes(sql))) expect(await outcome(sql)).toBe(`42501: ${sql}`);
+      const others = ROLES.filter((other) => other !== role).map((other) => `SET ROLE clickledger_${other}`);
+      for (const sql of [...ANYWHERE, ...others, ...mayNot].filter((sql) => !may.includes(sql)))
+        expect(await outcome(sql)).toBe(`42501: ${sql}`);
     },
   );
 

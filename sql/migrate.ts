@@ -214,12 +214,15 @@ async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void>
 async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Promise<void> {
   const url = new URL(shard.url);
   const analyst = new URL(analystUrl);
-  await catalog.query('SELECT fleet.attach($1, $2, $3, $4, $5, $6)', [
+  await catalog.query('SELECT fleet.attach($1, $2, $3, $4, $5, $6, $7, $8)', [
     shard.name,
-    url.hostname,
+    // Brackets belong to URLs, not to IPv6 addresses.
+    url.hostname.replace(/^\[|\]$/g, ''),
     url.port || '5432',
     decodeURIComponent(url.pathname.slice(1)),
     analyst.username,
     decodeURIComponent(analyst.password),
+    url.searchParams.get('sslmode'),
+    url.searchParams.get('sslrootcert'),
   ]);
 }

@@ -18,12 +18,17 @@ const PACKAGES = {
   'nats-server': ['nats-server'],
   wrk: ['wrk'],
   'chromium-headless-shell': ['chromium-headless-shell'],
+  openssl: ['openssl'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;
 
 /** Packages of libraries that such a program needs and few machines have; they are unpacked beside it. `all`: whatever apt would install. */
-const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = { wrk: ['libluajit-5.1-2'], 'chromium-headless-shell': 'all' };
+const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
+  wrk: ['libluajit-5.1-2'],
+  'chromium-headless-shell': 'all',
+  openssl: 'all',
+};
 
 /** Where packages have programs. What Chromium has in usr/bin is a script that wants it to be installed. */
 const PLACES = ['usr/lib/chromium', 'usr/sbin', 'usr/bin'];

@@ -1,41 +1,40 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
+import { natsOptions } from '../core/nats.ts';
+import type { NatsServers } from '../core/nats-url.ts';
+import { LEDGER_API, STREAM } from '../core/subjects.ts';
 import { locate } from './debian.ts';
+import { type NatsConf, natsConf } from './nats-conf.ts';
 import { type Running, startProcess } from './process.ts';
 
-export interface NatsOptions {
-  /** Where JetStream keeps its streams. */
-  storeDir: string;
+export interface NatsOptions extends Omit<NatsConf, 'host'> {
   runDir: string;
-  port: number;
-  /** All streams together. Well under the disk: a full one wedges the server. */
-  maxStoreMib?: number;
   name?: string;
+  /** Of the authority that made its certificate, where it has one: for the question whether it is ready. */
+  caFile?: string;
 }
 
 /** Starts nats-server with JetStream on a loopback port. */
 export async function startNats(options: NatsOptions): Promise<Running> {
-  const { storeDir, runDir, port, maxStoreMib = 2048, name = 'nats' } = options;
+  const { runDir, name = 'nats', caFile = '', ...conf } = options;
   await mkdir(runDir, { recursive: true, mode: 0o700 });
   const configPath = join(runDir, `${name}.conf`);
-  const config = `host: 127.0.0.1
-port: ${port}
-jetstream { store_dir: ${JSON.stringify(storeDir)}, max_memory_store: 64MB, max_file_store: ${maxStoreMib}MB }
-`;
-  await writeFile(configPath, config, { mode: 0o600 });
+  await writeFile(configPath, natsConf({ host: '127.0.0.1', ...conf }), { mode: 0o600 });
   return startProcess({
     name,
     command: await locate('nats-server'),
     args: ['-c', configPath],
     stopSignal: 'SIGTERM',
     runDir,
-    ready: () => answers(port),
+    ready: () => answers(conf, caFile),
   });
 }
 
-async function answers(port: number): Promise<boolean> {
-  const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, timeout: 1_000 });
-  const reply = await connection.request('$JS.API.INFO', '', { timeout: 1_000 }).finally(() => connection.close());
+/** Whether JetStream answers; that it has no stream yet is an answer. */
+async function answers({ port, passwords, tls }: Pick<NatsConf, 'port' | 'passwords' | 'tls'>, caFile: string): Promise<boolean> {
+  const servers: NatsServers = { servers: [`127.0.0.1:${port}`], user: 'analyst', password: passwords.analyst, tls: tls !== undefined };
+  const connection = await connect({ ...natsOptions(servers, caFile), reconnect: false, timeout: 1_000 });
+  const reply = await connection.request(`${LEDGER_API}.STREAM.INFO.${STREAM}`, '', { timeout: 1_000 }).finally(() => connection.close());
   return reply.data.length > 0;
 }

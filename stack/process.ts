@@ -61,8 +61,9 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
     stdio: ['ignore', output.fd, output.fd],
     detached: true,
   });
-  await output.close();
+  // Listened for at once: a process that fails may have ended before anything else is done.
   const ended = endOf(child);
+  await output.close();
   const pid = child.pid;
   if (pid === undefined) throw new ClickledgerError('server-failed', `${spec.name} could not be started: ${await ended}`);
   const pidPath = join(spec.runDir, `${spec.name}.pid`);

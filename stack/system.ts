@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
+import { parseNatsUrl } from '../core/nats-url.ts';
+import { formatParts, parseParts } from '../core/parts.ts';
 import { evenShards, parseShards } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { migrate, ROLES } from '../sql/migrate.ts';
 import { startNats } from './nats.ts';
+import { NATS_ROLES, type NatsRole } from './nats-conf.ts';
 import { startNginx } from './nginx.ts';
-import { startPart } from './part.ts';
+import { type PartName, startPart } from './part.ts';
 import { freePort } from './ports.ts';
 import { OWNER, startPostgres } from './postgres.ts';
 import { endLeftovers, type Running } from './process.ts';
@@ -27,6 +30,8 @@ export interface SystemOptions {
   edges?: number;
   workers?: number;
   durable?: boolean;
+  /** Gives NATS a user `operator` with every right: a harness deletes streams with it. */
+  natsOperatorPassword?: string;
   /** Settings of one member alone, on top of all others: a harness puts proxies in between with it. Asked at every start. */
   envOf?: (member: string, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** Settings on top of the generated ones, for every part and nginx. */
@@ -60,7 +65,19 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   await endLeftovers(runDir);
 
   const known = await readEnvFile(dataDir);
-  const ports = await choosePorts(known, { port: options.port, preferredPort: options.preferredPort, backends, edges });
+  const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
+  const names = {
+    workers: numbered('event-worker', workers),
+    backends: numbered('backend', backends),
+    agents: numbered('log-agent', edges),
+  };
+  const ports = await choosePorts(known, {
+    port: options.port,
+    preferredPort: options.preferredPort,
+    backends,
+    edges,
+    parts: Object.values(names).flat(),
+  });
   const logDirs = ports.edges.map((_, i) => join(dataDir, `edge-${i + 1}`, 'logs'));
   const env = { ...settings(known, ports, options.shards ?? 1), LOG_DIR: logDirs[0] as string, ...extra };
   const ownerPassword = decodeURIComponent(new URL(env.CATALOG_URL).password);
@@ -75,25 +92,32 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     };
     return self;
   };
-  const part = (partName: 'backend' | 'log-agent' | 'event-worker', name: string, more: Record<string, string>) =>
-    member(name, () =>
-      startPart({ part: partName, name, runDir, env: { ...env, STATE_DIR: join(dataDir, 'state', name), ...more, ...envOf(name, env) } }),
-    );
+  const part = (partName: PartName, name: string, more: Record<string, string>) => {
+    const own = { STATE_DIR: join(dataDir, 'state', name), ADMIN_PORT: String(ports.admin.get(name)), ...more };
+    return member(name, () => startPart({ part: partName, name, runDir, env: { ...env, ...own, ...envOf(name, env) } }));
+  };
 
   const postgres = member('postgres', () =>
     startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),
   );
-  const servers = [postgres, member('nats', () => startNats({ storeDir: join(dataDir, 'nats'), runDir, port: ports.nats }))];
+  const passwords = Object.fromEntries(NATS_ROLES.map((role) => [role, parseNatsUrl(env[natsSetting(role)]).password] as const)) as Record<
+    NatsRole,
+    string
+  >;
+  const nats = member('nats', () =>
+    startNats({ storeDir: join(dataDir, 'nats'), runDir, port: ports.nats, passwords, operatorPassword: options.natsOperatorPassword }),
+  );
+  const servers = [postgres, nats];
   const parts = [
-    ...Array.from({ length: workers }, (_, i) => part('event-worker', `event-worker-${i + 1}`, {})),
-    ...ports.backends.map((port, i) => part('backend', `backend-${i + 1}`, { PORT: String(port) })),
+    ...names.workers.map((name) => part('event-worker', name, {})),
+    ...names.backends.map((name, i) => part('backend', name, { PORT: String(ports.backends[i]) })),
     ...ports.edges.flatMap((port, i) => {
       const logDir = logDirs[i] as string;
       return [
         member(`nginx-${i + 1}`, () =>
           startNginx({ logDir, runDir, port, backendPorts: ports.backends, name: `nginx-${i + 1}`, env: extra }),
         ),
-        part('log-agent', `log-agent-${i + 1}`, { LOG_DIR: logDir }),
+        part('log-agent', names.agents[i] as string, { LOG_DIR: logDir }),
       ];
     }),
   ];
@@ -139,12 +163,14 @@ interface Ports {
   backends: number[];
   postgres: number;
   nats: number;
+  /** Of each part, by its name. */
+  admin: ReadonlyMap<string, number>;
 }
 
 /** Those of last time where they are free: URLs that were sent out stay good. */
 async function choosePorts(
   known: Record<string, string>,
-  wanted: { port: number | undefined; preferredPort: number | undefined; backends: number; edges: number },
+  wanted: { port: number | undefined; preferredPort: number | undefined; backends: number; edges: number; parts: readonly string[] },
 ): Promise<Ports> {
   const portIn = (url: string | undefined): number => (url === undefined ? 0 : Number(new URL(url).port));
   const first = wanted.port ?? (await freePort(portIn(known['BASE_URL']), wanted.preferredPort ?? 0));
@@ -161,21 +187,40 @@ async function choosePorts(
   while (edges.length < wanted.edges) edges.push(await another());
   const backends: number[] = [];
   while (backends.length < wanted.backends) backends.push(await another());
-  return { edges, backends, postgres: await another(portIn(known['CATALOG_URL'])), nats: await another(portIn(known['NATS_URL'])) };
+  const postgres = await another(portIn(known['CATALOG_URL']));
+  const nats = await another(portIn(known[natsSetting('agent')]));
+  const before = parseParts(known['PARTS'] ?? '');
+  const admin = new Map<string, number>();
+  for (const name of wanted.parts) admin.set(name, await another(portIn(before.find((part) => part.name === name)?.url)));
+  return { edges, backends, postgres, nats, admin };
 }
 
+const natsSetting = <R extends NatsRole>(role: R) => `${role.toUpperCase() as Uppercase<R>}_NATS_URL` as const;
+
 type GeneratedSettings = Record<
-  'BASE_URL' | 'CATALOG_URL' | 'BACKEND_URL' | 'WORKER_URL' | 'AUTHOR_URL' | 'ANALYST_URL' | 'SHARDS' | 'SLUG_KEYS' | 'NATS_URL',
+  | 'BASE_URL'
+  | 'CATALOG_URL'
+  | 'BACKEND_URL'
+  | 'WORKER_URL'
+  | 'AUTHOR_URL'
+  | 'ANALYST_URL'
+  | 'SHARDS'
+  | 'SLUG_KEYS'
+  | 'AGENT_NATS_URL'
+  | 'WORKER_NATS_URL'
+  | 'ANALYST_NATS_URL'
+  | 'PARTS',
   string
 >;
 
 /** Keys and passwords are made once; ports are those of this start. */
 function settings(known: Record<string, string>, ports: Ports, shards: number): GeneratedSettings {
-  const urlOf = (name: string, user: string): string => {
+  const passwordIn = (name: string): string => {
     const before = known[name];
-    const password = before === undefined ? randomBytes(18).toString('base64url') : decodeURIComponent(new URL(before).password);
-    return `postgres://${user}:${password}@127.0.0.1:${ports.postgres}/clickledger`;
+    return before === undefined ? randomBytes(18).toString('base64url') : decodeURIComponent(new URL(before).password);
   };
+  const urlOf = (name: string, user: string): string => `postgres://${user}:${passwordIn(name)}@127.0.0.1:${ports.postgres}/clickledger`;
+  const natsUrlOf = (role: NatsRole): string => `nats://${role}:${passwordIn(natsSetting(role))}@127.0.0.1:${ports.nats}`;
   const list = known['SHARDS']
     ? known['SHARDS'].replace(/127\.0\.0\.1:\d+/g, `127.0.0.1:${ports.postgres}`)
     : evenShards(shards, (name) => `postgres://127.0.0.1:${ports.postgres}/clickledger_shard_${name}`);
@@ -188,7 +233,10 @@ function settings(known: Record<string, string>, ports: Ports, shards: number): 
     ANALYST_URL: urlOf('ANALYST_URL', 'clickledger_analyst'),
     SHARDS: list,
     SLUG_KEYS: known['SLUG_KEYS'] ?? randomBytes(32).toString('hex'),
-    NATS_URL: `nats://127.0.0.1:${ports.nats}`,
+    AGENT_NATS_URL: natsUrlOf('agent'),
+    WORKER_NATS_URL: natsUrlOf('worker'),
+    ANALYST_NATS_URL: natsUrlOf('analyst'),
+    PARTS: formatParts(Array.from(ports.admin, ([name, port]) => ({ name, url: `http://127.0.0.1:${port}` }))),
   };
 }
 

@@ -80,6 +80,7 @@ describe('the package', () => {
         'dist/log-agent/networks.json',
         'dist/nginx/nginx.conf.template',
         'dist/nginx/tracking.conf.template',
+        'dist/nginx/to-https.conf.template',
         'dist/nginx/start.sh',
         'dist/nginx/logrotate.conf',
         'dist/reports/campaign-summary.sql',

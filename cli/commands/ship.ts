@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
+import { sentence } from '../../core/health.ts';
 import { createLogger } from '../../core/log.ts';
 import { sizeOf, subtract } from '../../core/ranges.ts';
 import { untilSignal } from '../../core/shutdown.ts';
@@ -105,7 +106,7 @@ async function shipAll({ agent }: Shipment, signal: AbortSignal, stopped: Promis
       await running;
       throw new ClickledgerError(
         'unavailable',
-        `nothing was committed for a minute (${agent.degraded().join('; ') || 'the workers are busy or hold'}): see \`clickledger status\`, then ship again`,
+        `nothing was committed for a minute (${agent.degraded().map(sentence).join('; ') || 'the workers are busy or hold'}): see \`clickledger status\`, then ship again`,
       );
     }
     await sleep(200, signal);

@@ -60,6 +60,7 @@ BEGIN
   UPDATE catalog.link SET changed = pg_current_xact_id() WHERE campaign_id = NEW.id;
   RETURN NULL;
 END $$;
+REVOKE EXECUTE ON FUNCTION catalog.touch_links FROM PUBLIC;
 CREATE TRIGGER touch_links AFTER UPDATE OF fallback_url ON catalog.campaign FOR EACH ROW
   WHEN (OLD.fallback_url IS DISTINCT FROM NEW.fallback_url) EXECUTE FUNCTION catalog.touch_links();
 

@@ -24,21 +24,28 @@ CREATE TABLE fleet.ledger (
 CREATE TABLE fleet.skipped (shard text, gen uuid, reason text, lines bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.dead_letters (shard text, gen uuid, off bigint, reason text, length bigint, hash text, at timestamptz) PARTITION BY LIST (shard);
 
--- Points a shard's partitions at its database; safe to run again, e.g. after the shard moved or the password changed.
-CREATE FUNCTION fleet.attach(shard text, host text, port text, dbname text, analyst text, password text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+-- Points a shard's partitions at its database; safe to run again, e.g. after the shard moved or the password changed. `sslrootcert` is a file
+-- of the server that this database is on.
+CREATE FUNCTION fleet.attach(shard text, host text, port text, dbname text, analyst text, password text, sslmode text DEFAULT NULL, sslrootcert text DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   server text := 'shard_' || shard;
   relation text;
+  change text;
 BEGIN
-  IF EXISTS (SELECT FROM pg_foreign_server WHERE srvname = server) THEN
-    EXECUTE format('ALTER SERVER %I OPTIONS (SET host %L, SET port %L, SET dbname %L)', server, host, port, dbname);
-    EXECUTE format('ALTER USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (SET user %L, SET password %L)', server, analyst, password);
-  ELSE
-    EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L, fetch_size ''10000'', async_capable ''true'', keepalives_idle ''10'')',
-                   server, host, port, dbname);
+  IF NOT EXISTS (SELECT FROM pg_foreign_server WHERE srvname = server) THEN
+    EXECUTE format('CREATE SERVER %I FOREIGN DATA WRAPPER postgres_fdw OPTIONS (fetch_size ''10000'', async_capable ''true'', keepalives_idle ''10'')', server);
     EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (user %L, password %L)', server, analyst, password);
   END IF;
+  FOR change IN
+    SELECT CASE WHEN known.option_name IS NULL THEN format('ADD %I %L', name, value) WHEN value IS NULL THEN format('DROP %I', name) ELSE format('SET %I %L', name, value) END
+    FROM (VALUES ('host', host), ('port', port), ('dbname', dbname), ('sslmode', sslmode), ('sslrootcert', sslrootcert)) AS wanted (name, value)
+    LEFT JOIN (SELECT option_name FROM pg_foreign_server, pg_options_to_table(srvoptions) WHERE srvname = server) known ON known.option_name = name
+    WHERE known.option_name IS NOT NULL OR value IS NOT NULL
+  LOOP
+    EXECUTE format('ALTER SERVER %I OPTIONS (%s)', server, change);
+  END LOOP;
+  EXECUTE format('ALTER USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (SET user %L, SET password %L)', server, analyst, password);
   FOR relation IN SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'fleet' AND c.relkind = 'p' LOOP
     EXECUTE format('CREATE FOREIGN TABLE IF NOT EXISTS fleet.%I PARTITION OF fleet.%I FOR VALUES IN (%L) SERVER %I OPTIONS (schema_name ''shard_analytics'', table_name %L)',
                    relation || '_' || shard, relation, shard, server, relation);

@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import pg from 'pg';
-import { manager } from '../../core/nats.ts';
+import { manager, natsOptions } from '../../core/nats.ts';
+import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
 import { parseShards, shardUrl } from '../../core/shards.ts';
 import { type Member, startSystem, type System } from '../../stack/system.ts';
 import { type Proxy, startProxy } from './proxy.ts';
@@ -15,6 +16,8 @@ import type { Random } from './random.ts';
 // servers.
 
 const run = promisify(execFile);
+
+const OPERATOR_PASSWORD = 'of-the-operator';
 
 export const WORKERS = ['event-worker-1', 'event-worker-2'] as const;
 
@@ -64,7 +67,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
   for (const worker of WORKERS) {
     proxies[worker] = {
       postgres: await startProxy(() => portIn(env['CATALOG_URL'])),
-      nats: await startProxy(() => portIn(env['NATS_URL'])),
+      nats: await startProxy(() => portIn(env['WORKER_NATS_URL'])),
     };
   }
   let shardsText: string | undefined;
@@ -75,6 +78,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     backends: 2,
     workers: WORKERS.length,
     durable: false,
+    natsOperatorPassword: OPERATOR_PASSWORD,
     extra: { TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'info', WINDOW_MIB: '1', RATE_LIMIT: '10000', RATE_BURST: '10000' },
     envOf(name, common) {
       env = common;
@@ -82,10 +86,12 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
       const own = proxies[name];
       if (!own) return { SHARDS: shards };
       const direct = `127.0.0.1:${portIn(common['CATALOG_URL'])}`;
-      return { SHARDS: shards.replaceAll(direct, `127.0.0.1:${own.postgres.port}`), NATS_URL: `nats://127.0.0.1:${own.nats.port}` };
+      const nats = Object.assign(new URL(common['WORKER_NATS_URL'] ?? ''), { port: String(own.nats.port) });
+      return { SHARDS: shards.replaceAll(direct, `127.0.0.1:${own.postgres.port}`), WORKER_NATS_URL: nats.toString() };
     },
   });
   const running = system;
+  const operator = parseNatsUrl(natsUrlAs(running.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
   const keepDirs = running.logDirs.map((directory) => join(directory, '..', 'keep'));
   for (const directory of keepDirs) await mkdir(directory, { recursive: true });
   const keeping = keepLogs(running.logDirs, keepDirs);
@@ -139,7 +145,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
       return url.pathname.slice(1);
     },
     async withStreams(work) {
-      const connection = await connect({ servers: running.env['NATS_URL'] ?? '', timeout: 5_000 });
+      const connection = await connect({ ...natsOptions(operator), timeout: 5_000 });
       try {
         return await work(await manager(connection), connection);
       } finally {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,6 +184,34 @@ describe('nginx', () => {
     expect((await rawRequest(port, 'GET', click, { 'Content-Length': '5000' })).status).toBe(413);
     expect((await rawRequest(port, 'GET', '/healthz')).status).toBe(404);
     expect((await rawRequest(port, 'GET', '/metrics')).status).toBe(404);
+  });
+
+  test('refuses headers that are too large, one or all together, and logs no hit', async () => {
+    const large = 'x'.repeat(17_000);
+    expect((await rawRequest(port, 'GET', click, { 'User-Agent': large })).status).toBe(400);
+    expect((await rawRequest(port, 'GET', `${click}?${large}`)).status).toBe(414);
+    const many = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`X-${i}`, 'x'.repeat(15_000)]));
+    expect((await rawRequest(port, 'GET', click, many)).status).toBe(400);
+    expect((await rawRequest(port, 'GET', click, { 'User-Agent': 'small' })).status).toBe(302);
+    await eventually('the last is logged', async () => (await logText()).includes('"ua":"small"'));
+    expect(await logText()).not.toContain('x'.repeat(15_000));
+  });
+
+  test('hangs up on a client that never comes to the end of its header', async () => {
+    // Something every half second, so that it is not its silence that ends it.
+    const dribble = (head: string): Promise<string> =>
+      new Promise((resolve) => {
+        let answer = '';
+        const socket = connect({ host: '127.0.0.1', port }, () => socket.write(head));
+        const timer = setInterval(() => socket.write('X-Slow: x\r\n'), 500);
+        socket.on('data', (data) => (answer += data.toString()));
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          clearInterval(timer);
+          resolve(answer);
+        });
+      });
+    expect(await dribble(`GET ${click} HTTP/1.1\r\nHost: t.example\r\n`)).toBe('');
   });
 
   test('serves and logs a hit with an 8 KB user agent', async () => {

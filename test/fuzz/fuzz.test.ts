@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { jetstream } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureCampaign } from '../../cli/author/campaigns.ts';
@@ -22,7 +21,7 @@ import { parseLine } from '../../log-agent/parse.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { type Issued, readLogs } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
-import { eventually, temporaryDirectory } from '../support/servers.ts';
+import { eventually, natsConnection, temporaryDirectory } from '../support/servers.ts';
 
 // Whatever comes in: never a crash, never a line that blocks the ones behind it, always a counted outcome.
 // FUZZ=10 npm test makes ten times as many runs.
@@ -213,7 +212,7 @@ describe('through the running system', () => {
   });
 
   test('messages that are no batch are dropped and counted, and what comes behind them is committed', async () => {
-    const connection = await connect({ servers: system.env['NATS_URL'] ?? '' });
+    const connection = await natsConnection(system.env['AGENT_NATS_URL'] ?? '');
     const stream = jetstream(connection);
     const batch = JSON.stringify({
       v: 1,

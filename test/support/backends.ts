@@ -39,7 +39,7 @@ export async function startTestBackend(
   const slugs = createSlugCodec(databases.keys);
   const outcomes: string[] = [];
   const clock: TestBackend['clock'] = { nowMs: undefined };
-  const app = createApp({ slugs, links, now: () => clock.nowMs ?? Date.now(), onOutcome: (kind) => outcomes.push(kind) });
+  const app = createApp({ slugs, links, now: () => clock.nowMs ?? Date.now(), onAnswer: (kind) => outcomes.push(kind) });
   const controller = new AbortController();
   let polling: Promise<void> | undefined;
   let stopping: Promise<void> | undefined;

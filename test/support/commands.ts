@@ -46,7 +46,9 @@ export async function dataDirectoryOf(databases: Databases, changes: Record<stri
     ANALYST_URL: databases.roleUrls.analyst,
     SHARDS: databases.shardsText,
     SLUG_KEYS: databases.keysText,
-    NATS_URL: 'nats://127.0.0.1:1',
+    AGENT_NATS_URL: 'nats://127.0.0.1:1',
+    WORKER_NATS_URL: 'nats://127.0.0.1:1',
+    ANALYST_NATS_URL: 'nats://127.0.0.1:1',
     ...changes,
   });
   return directory;

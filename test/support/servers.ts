@@ -1,8 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { onTestFinished } from 'vitest';
-import { startNats } from '../../stack/nats.ts';
+import { natsOptions } from '../../core/nats.ts';
+import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
+import { type NatsOptions, startNats } from '../../stack/nats.ts';
+import type { NatsRole } from '../../stack/nats-conf.ts';
 import { freePort } from '../../stack/ports.ts';
 import type { Running } from '../../stack/process.ts';
 
@@ -13,18 +17,44 @@ export async function temporaryDirectory(): Promise<string> {
   return directory;
 }
 
-/** A nats-server of the test's own; `start` starts it again on the same port and store after a kill. */
-export async function startTestNats(): Promise<{ url: string; storeDir: string; running: () => Running; start: () => Promise<void> }> {
+export interface TestNats {
+  /** As a user who may do anything. */
+  url: string;
+  /** As the user of a part. */
+  urlOf: (role: NatsRole) => string;
+  storeDir: string;
+  running: () => Running;
+  /** Starts it again on the same port and store after a kill. */
+  start: () => Promise<void>;
+}
+
+const PASSWORDS: Readonly<Record<NatsRole, string>> = { agent: 'of-the-agent', worker: 'of-the-worker', analyst: 'of-the-analyst' };
+
+/** A nats-server of the test's own. */
+export async function startTestNats(tls: Pick<NatsOptions, 'tls' | 'caFile'> = {}): Promise<TestNats> {
   const directory = await temporaryDirectory();
   const port = await freePort();
   const storeDir = join(directory, 'store');
+  const operatorPassword = 'of-the-operator';
+  const url = `${tls.tls ? 'tls' : 'nats'}://127.0.0.1:${port}`;
   let running: Running;
   const start = async () => {
-    running = await startNats({ storeDir, runDir: join(directory, 'run'), port });
+    running = await startNats({ storeDir, runDir: join(directory, 'run'), port, passwords: PASSWORDS, operatorPassword, ...tls });
   };
   await start();
   onTestFinished(() => running.stop());
-  return { url: `nats://127.0.0.1:${port}`, storeDir, running: () => running, start };
+  return {
+    url: natsUrlAs(url, 'operator', operatorPassword),
+    urlOf: (role) => natsUrlAs(url, role, PASSWORDS[role]),
+    storeDir,
+    running: () => running,
+    start,
+  };
+}
+
+/** Connects as whomever the URL names, comes back after a kill; rejects if it is refused now. */
+export function natsConnection(url: string, caFile = ''): Promise<NatsConnection> {
+  return connect({ ...natsOptions(parseNatsUrl(url), caFile), maxReconnectAttempts: -1, reconnectTimeWait: 250, timeout: 5_000 });
 }
 
 /** Asks until the answer is yes; fails with `what` after 30 s. */

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { rawRequest } from '../test/support/raw-http.ts';
+import { eventually, temporaryDirectory } from '../test/support/servers.ts';
+import { locate } from './debian.ts';
+import { statusOf } from './http.ts';
+import { startNginx } from './nginx.ts';
+import { freePort } from './ports.ts';
+
+// What nginx/start.sh does with the log where there is no logrotate.
+
+async function nginxWith(env: Record<string, string>): Promise<{
+  port: number;
+  logDir: string;
+  logs: () => Promise<string[]>;
+  stop: () => Promise<void>;
+}> {
+  const directory = await temporaryDirectory();
+  const logDir = join(directory, 'logs');
+  const port = await freePort();
+  const nginx = await startNginx({ logDir, runDir: join(directory, 'run'), port, backendPorts: [await freePort()], env });
+  onTestFinished(() => nginx.stop());
+  return { port, logDir, logs: async () => (await readdir(logDir)).toSorted(), stop: () => nginx.stop() };
+}
+
+async function requestIds(logDir: string): Promise<string[]> {
+  const texts = await Promise.all((await readdir(logDir)).map((name) => readFile(join(logDir, name), 'utf8')));
+  return texts.flatMap((text) => Array.from(text.matchAll(/^\{"v":1,"rid":"([0-9a-f]{32})".*\}$/gm), ([, id]) => id as string));
+}
+
+describe('start.sh', () => {
+  test('puts the log aside whenever it is large enough, and every hit is in one of them', async () => {
+    const { port, logDir, logs, stop } = await nginxWith({ ROTATE_MIB: '1' });
+    const agent = 'x'.repeat(8_000);
+    let sent = 0;
+    await eventually('three rotations', async () => {
+      await Promise.all(Array.from({ length: 16 }, () => rawRequest(port, 'GET', '/r/x.gif', { 'User-Agent': agent })));
+      sent += 16;
+      return (await logs()).length > 3;
+    });
+    await stop();
+    const ids = await requestIds(logDir);
+    expect(ids).toHaveLength(sent);
+    expect(new Set(ids).size).toBe(sent);
+  });
+
+  test('puts the log aside when it is old enough, but never an empty one', async () => {
+    const { port, logDir, logs } = await nginxWith({ ROTATE_SECONDS: '2' });
+    const names = async () => (await logs()).length;
+    await rawRequest(port, 'GET', '/r/x.gif');
+    await eventually('the first hit is aside', async () => (await names()) === 2);
+    await rawRequest(port, 'GET', '/r/x.gif');
+    await eventually('the second hit is aside', async () => (await names()) === 3);
+    // Now there is nothing to put aside, however long it takes.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect(await names()).toBe(3);
+    const sizes = await Promise.all(
+      (await logs()).map(async (name) => (await readFile(join(logDir, name), 'utf8')).split('\n').length - 1),
+    );
+    expect(sizes).toEqual([0, 1, 1]);
+  });
+
+  test('gives the last log a name that no other has', async () => {
+    const directory = await temporaryDirectory();
+    const logDir = join(directory, 'logs');
+    await mkdir(logDir);
+    await writeFile(join(logDir, 'access.log'), 'the last log\n');
+    // Whatever second it is, its first name is taken.
+    const taken = Array.from({ length: 60 }, (_, i) => new Date(Date.now() + i * 1000).toISOString().replace(/[-:]|\.\d+/g, ''));
+    for (const second of taken) await writeFile(join(logDir, `access.log.${second}.0`), 'another log\n');
+    const nginx = await startNginx({ logDir, runDir: join(directory, 'run'), port: await freePort(), backendPorts: [await freePort()] });
+    onTestFinished(() => nginx.stop());
+    const texts = await Promise.all((await readdir(logDir)).map((name) => readFile(join(logDir, name), 'utf8')));
+    expect(texts.filter((text) => text === 'another log\n')).toHaveLength(taken.length);
+    expect(texts.filter((text) => text === 'the last log\n')).toHaveLength(1);
+  });
+
+  test('leaves nothing running when nginx ends or is killed', async () => {
+    for (const signal of ['SIGQUIT', 'SIGKILL'] as const) {
+      const directory = await temporaryDirectory();
+      const port = await freePort();
+      // Not by startNginx, which ends a whole process group.
+      const child = spawn('/bin/sh', [fileURLToPath(new URL('../nginx/start.sh', import.meta.url))], {
+        env: {
+          PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+          NGINX_BIN: await locate('nginx'),
+          NGINX_RUN_DIR: join(directory, 'run'),
+          NGINX_USER: 'root',
+          NGINX_WORKERS: '1',
+          LOG_DIR: join(directory, 'logs'),
+          BACKENDS: '127.0.0.1:1',
+          LISTEN: `127.0.0.1:${port}`,
+          ROTATE_MIB: '1',
+        },
+        stdio: 'ignore',
+      });
+      await eventually('nginx answers', async () => (await statusOf(port, '/')) === 404);
+      expect((await processesOf(directory)).toSorted()).toEqual(expect.arrayContaining(['nginx', 'sh']));
+      // A worker outlives a master that was killed, by nginx' own design.
+      const workers = (await childrenOf(child.pid as number)).filter(({ name }) => name === 'nginx');
+      const ended = once(child, 'exit');
+      child.kill(signal);
+      await ended;
+      if (signal === 'SIGKILL') for (const { pid } of workers) process.kill(pid);
+      await eventually('every process is gone', async () => (await processesOf(directory)).length === 0);
+    }
+  });
+});
+
+/** The names of the processes in whose command line or environment a directory stands. */
+async function processesOf(directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const [line, environment, name] = await Promise.all(
+      ['cmdline', 'environ', 'comm'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')),
+    );
+    if (`${line}${environment}`.includes(directory)) found.push(name?.trim() ?? '');
+  }
+  return found;
+}
+
+async function childrenOf(parent: number): Promise<{ pid: number; name: string }[]> {
+  const pids = (await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim().split(' ').map(Number);
+  return Promise.all(pids.map(async (pid) => ({ pid, name: (await readFile(`/proc/${pid}/comm`, 'utf8')).trim() })));
+}

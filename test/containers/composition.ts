@@ -1,0 +1,145 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { randomInt } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { DockerComposeEnvironment, getContainerRuntimeClient, Wait } from 'testcontainers';
+import { freePort } from '../../stack/ports.ts';
+import { eventually } from '../support/servers.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+/** Why there can be no containers here; empty where a Docker engine answers, and Compose is there. */
+export async function whyNoEngine(): Promise<string> {
+  try {
+    await run('docker', ['version']);
+    await run('docker', ['compose', 'version']);
+    await getContainerRuntimeClient();
+    return '';
+  } catch (error) {
+    const { message, stderr = '' } = error as Error & { stderr?: string };
+    return `no Docker engine with Compose answers: ${(stderr.trim() || message).split('\n').at(-1)}`;
+  }
+}
+
+/** The services that stay. */
+export const SERVICES = ['postgres', 'nats', 'event-worker', 'backend-1', 'backend-2', 'nginx', 'log-agent'] as const;
+export type Service = (typeof SERVICES)[number];
+
+export interface Composition {
+  project: string;
+  image: string;
+  /** Of nginx, on loopback. */
+  port: number;
+  /** A directory that authors' commands see as /desk, and write to. */
+  desk: string;
+  client: Awaited<ReturnType<typeof getContainerRuntimeClient>>;
+  /** `docker compose …`, as somebody types it; gives what it says on stdout, rejects if it fails. */
+  compose: (...args: string[]) => Promise<string>;
+  /** `docker …` */
+  docker: (...args: string[]) => Promise<string>;
+  /** An author's command. */
+  clickledger: (...args: string[]) => Promise<string>;
+  /** An operator's command. */
+  operator: (...args: string[]) => Promise<string>;
+  /** The container of a service as it is now. */
+  container: (service: string) => Promise<ReturnType<Composition['client']['container']['getById']>>;
+  /** Runs a command in a container. */
+  exec: (service: string, ...command: string[]) => Promise<{ exitCode: number; output: string }>;
+  /** The rows of a query in a database, as their columns' texts. */
+  sql: (database: string, query: string) => Promise<string[][]>;
+  untilHealthy: (...services: Service[]) => Promise<void>;
+  down: () => Promise<void>;
+}
+
+/** `docker compose up` on volumes, networks and ports of its own. */
+export async function composeUp(settings: Record<string, string>): Promise<Composition> {
+  const client = await getContainerRuntimeClient();
+  const project = `clickledger-test-${process.pid}`;
+  const image = `${project}-image`;
+  const port = await freePort();
+  const desk = await mkdtemp(join(tmpdir(), 'clickledger-desk-'));
+  const environment = {
+    CLICKLEDGER_IMAGE: image,
+    LISTEN: `127.0.0.1:${port}`,
+    BASE_URL: `http://127.0.0.1:${port}`,
+    NETWORK: `10.${randomInt(200, 255)}.${randomInt(256)}`,
+    DESK: desk,
+    DESK_USER: String(process.getuid?.()),
+    ...settings,
+  };
+
+  const docker = async (...args: string[]): Promise<string> => {
+    const { stdout } = await run('docker', args, { cwd: root, env: { ...process.env, ...environment }, maxBuffer: 64 * 1024 * 1024 });
+    return stdout;
+  };
+  const compose = (...args: string[]) => docker('compose', '-p', project, ...args);
+  const container: Composition['container'] = async (service) => {
+    const label = [`com.docker.compose.project=${project}`, `com.docker.compose.service=${service}`];
+    const [found] = await client.container.dockerode.listContainers({ all: true, filters: { label } });
+    if (!found) throw new Error(`there is no container of ${service}`);
+    return client.container.getById(found.Id);
+  };
+  const exec: Composition['exec'] = async (service, ...command) => client.container.exec(await container(service), command);
+  const composition: Composition = {
+    project,
+    image,
+    port,
+    desk,
+    client,
+    compose,
+    docker,
+    container,
+    exec,
+    clickledger: (...args) => compose('run', '--rm', '-T', 'clickledger', ...args),
+    operator: (...args) => compose('run', '--rm', '-T', 'operator', ...args),
+    async sql(database, query) {
+      const { exitCode, output } = await exec(
+        'postgres',
+        'psql',
+        '-U',
+        'clickledger_owner',
+        '-d',
+        database,
+        '-At',
+        '-F',
+        '\t',
+        '-c',
+        query,
+      );
+      if (exitCode !== 0) throw new Error(output);
+      return output.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')]));
+    },
+    async untilHealthy(...services) {
+      for (const service of services)
+        await eventually(
+          `${service} is healthy`,
+          async () => (await (await container(service)).inspect()).State.Health?.Status === 'healthy',
+          60_000,
+        );
+    },
+    async down() {
+      await compose('--profile', 'commands', 'down', '--volumes', '--remove-orphans', '--timeout', '5');
+      await docker('image', 'rm', '--force', image);
+      await rm(desk, { recursive: true, force: true });
+    },
+  };
+  try {
+    // `down` cleans up, so that nothing has to watch us from a container of its own.
+    await new DockerComposeEnvironment(root, 'docker-compose.yml')
+      .withProjectName(project)
+      .withEnvironment(environment)
+      .withBuild()
+      .withAutoCleanup(false)
+      .withDefaultWaitStrategy(Wait.forHealthCheck())
+      .up();
+  } catch (error) {
+    process.stderr.write(await compose('logs', '--tail', '20').catch(String));
+    await composition.down();
+    throw error;
+  }
+  return composition;
+}

@@ -1,0 +1,95 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { readCsv } from '../support/authors.ts';
+import type { Composition } from './composition.ts';
+
+// An author's letter to forty people, and what these do with it.
+
+const PEOPLE = 40;
+const TARGETS = ['https://www.example.com/sale?from=letter&page=1', 'https://www.example.com/news'];
+const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
+
+interface Address {
+  url: string;
+  /** Where a click has to lead; undefined for a pixel. */
+  target: string | undefined;
+  /** As in `shard.event`: kind, link, recipient. */
+  key: string;
+}
+
+export interface Letter {
+  addresses: Address[];
+  /** Answered hits by kind, link and recipient. */
+  answered: Map<string, number>;
+  /** What recipients met instead of an answer. */
+  failed: string[];
+}
+
+/** A campaign made with the author's commands only. `slugKeys` serves to know what a hit has to be counted as. */
+export async function sendLetter({ desk, clickledger }: Composition, slugKeys: string): Promise<Letter> {
+  const links = TARGETS.map((target) => `<a href="${target.replace('&', '&amp;')}">read</a>`);
+  await writeFile(join(desk, 'letter.html'), `<!DOCTYPE html><html><body>${links.join('\n')}</body></html>`);
+  const people = Array.from({ length: PEOPLE }, (_, i) => `person${i}@example.com,Person ${i}`);
+  await writeFile(join(desk, 'people.csv'), `email,name\n${people.join('\n')}\n`);
+  await clickledger('campaign', 'create', 'Spring sale');
+  await clickledger('prepare', 'letter.html', '--campaign', 'Spring sale', '--to', 'people.csv', '--merge', 'generic', '--out', 'out');
+  const list = (await readdir(join(desk, 'out'))).find((name) => name.endsWith('.csv')) ?? '';
+  const slugs = createSlugCodec(parseSlugKeys(slugKeys));
+  const addresses = readCsv(await readFile(join(desk, 'out', list))).flatMap((row) =>
+    Object.entries(row)
+      .filter(([column]) => column.startsWith('CL_'))
+      .map(([column, url]): Address => {
+        const check = slugs.verify(/([0-9A-Za-z]+)(?:\.gif)?$/.exec(url)?.[1] ?? '');
+        if (!check.ok) throw new Error(`${column} is not signed: ${url}`);
+        const target = url.includes('/u/') ? TARGETS[Number(column.slice(3)) - 1] : undefined;
+        return { url, target, key: `${target === undefined ? 'open' : 'click'} ${check.ids.link} ${check.ids.recipient}` };
+      }),
+  );
+  return { addresses, answered: new Map(), failed: [] };
+}
+
+/** One recipient does one thing. */
+export async function visit(letter: Letter, { url, target, key }: Address, userAgent = BROWSER): Promise<void> {
+  const { port, pathname } = new URL(url);
+  const answer = await rawRequest(Number(port), 'GET', pathname, { 'User-Agent': userAgent }).catch(String);
+  const right =
+    typeof answer !== 'string' &&
+    (target === undefined ? answer.status === 200 : answer.status === 302 && answer.headers.get('location') === target);
+  if (right) letter.answered.set(key, (letter.answered.get(key) ?? 0) + 1);
+  else letter.failed.push(`${new Date().toISOString()} ${key}: ${typeof answer === 'string' ? answer : answer.status}`);
+}
+
+/** Some hundred hits a second until it is stopped. */
+export function keepVisiting(letter: Letter): { stop: () => Promise<void> } {
+  let going = true;
+  let n = 0;
+  const recipient = async (): Promise<void> => {
+    while (going) {
+      await visit(letter, letter.addresses[n++ % letter.addresses.length] as Address);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const all = Promise.all(Array.from({ length: 8 }, recipient));
+  return {
+    async stop() {
+      going = false;
+      await all;
+    },
+  };
+}
+
+/** The same of the databases: events by kind, link and recipient. */
+export async function countedIn({ sql }: Composition): Promise<Map<string, number>> {
+  const counted = new Map<string, number>();
+  for (const shard of ['a', 'b', 'c', 'd'])
+    for (const [kind, link, recipient, hits] of await sql(
+      `clickledger_shard_${shard}`,
+      'SELECT kind, link_id, recipient_id, count(*) FROM shard.event GROUP BY 1, 2, 3',
+    ))
+      counted.set(`${kind} ${link} ${recipient}`, (counted.get(`${kind} ${link} ${recipient}`) ?? 0) + Number(hits));
+  return counted;
+}
+
+export const total = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((sum, n) => sum + n, 0);

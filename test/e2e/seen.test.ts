@@ -1,0 +1,473 @@
+import { appendFile, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { askPart, parseMetrics, type PartAnswer, type Sample } from '../../cli/ask-part.ts';
+import { ensureCampaign } from '../../cli/author/campaigns.ts';
+import { ensureLink } from '../../cli/author/links.ts';
+import type { Status } from '../../cli/status.ts';
+import { manager } from '../../core/nats.ts';
+import { natsUrlAs } from '../../core/nats-url.ts';
+import { type PartAddress, parseParts } from '../../core/parts.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.ts';
+import { consumerName, STREAM } from '../../core/subjects.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { readAlerts, selectorsOf } from '../support/alerts.ts';
+import { clickledger, type Ended } from '../support/commands.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { eventually, natsConnection } from '../support/servers.ts';
+
+// The whole system as it is seen from outside: /healthz, /metrics, the alert rules and `clickledger status`, while parts of it are down.
+
+const BROWSER = { 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' };
+const TARGET = 'https://www.example.com/';
+const OPERATOR_PASSWORD = 'of-the-operator';
+let system: System;
+let dataDir: string;
+let parts: PartAddress[];
+let author: Pool;
+let slugs: SlugCodec;
+const links = { good: 0, fallback: 0, gone: 0 };
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'clickledger-seen-'));
+  system = await startSystem({ dataDir, shards: 2, durable: false, natsOperatorPassword: OPERATOR_PASSWORD, extra: { LOG_LEVEL: 'warn' } });
+  parts = parseParts(system.env['PARTS'] ?? '');
+  author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
+  slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
+  const { id: plain } = await ensureCampaign(author, 'plain', undefined);
+  const { id: caring } = await ensureCampaign(author, 'caring', 'https://www.example.com/fallback');
+  links.good = await ensureLink(author, plain, { kind: 'url', target: TARGET });
+  links.gone = await ensureLink(author, plain, { kind: 'url', target: `${TARGET}gone` });
+  links.fallback = await ensureLink(author, caring, { kind: 'url', target: `${TARGET}late` });
+  await author.query('UPDATE catalog.link SET disabled_at = now() WHERE id = ANY($1)', [[links.gone, links.fallback]]);
+  await eventually('both backends know the links', async () => {
+    const known = await Promise.all(['backend-1', 'backend-2'].map((name) => value(name, 'clickledger_backend_links')));
+    return known.every((count) => count === 3);
+  });
+}, 120_000);
+
+afterAll(async () => {
+  await author?.end();
+  await system?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function ask(name: string): Promise<PartAnswer> {
+  const answer = await askPart(parts.find((part) => part.name === name) as PartAddress);
+  if (!answer) throw new Error(`${name} does not answer`);
+  return answer;
+}
+
+async function codes(name: string): Promise<string[]> {
+  return (await ask(name)).health.degraded.map(({ code }) => code);
+}
+
+const sum = (samples: readonly Sample[], name: string, labels: Record<string, string> = {}): number =>
+  samples
+    .filter((sample) => sample.name === name && Object.entries(labels).every(([label, wanted]) => sample.labels[label] === wanted))
+    .reduce((total, sample) => total + sample.value, 0);
+
+async function value(name: string, metric: string, labels: Record<string, string> = {}): Promise<number> {
+  return sum((await ask(name)).samples, metric, labels);
+}
+
+async function everywhere(): Promise<Sample[]> {
+  return (await Promise.all(parts.map(({ name }) => ask(name)))).flatMap(({ samples }) => samples);
+}
+
+async function click(link: number, codec = slugs, recipient = 7): Promise<number> {
+  const path = `/u/${codec.encode({ link, recipient })}`;
+  return (await rawRequest(system.ports.edges[0] as number, 'GET', path, BROWSER)).status;
+}
+
+const status = (...args: string[]): Promise<Ended> => clickledger(['--data', dataDir, 'status', ...args]);
+
+/** As `--json` prints it: times are text. */
+async function statusJson(): Promise<{ code: number | null; seen: Status }> {
+  const { code, stdout } = await status('--json');
+  return { code, seen: JSON.parse(stdout) as Status };
+}
+
+const troublesOf = ({ problems }: Status): string[] => problems.map(({ where, about, code }) => `${about ?? where} ${code}`).sort();
+
+/** Without the torn line, which is told for a day. */
+const newTroublesOf = (seen: Status): string[] => troublesOf(seen).filter((trouble) => trouble !== 'shard a dead-letters');
+
+async function untilWell(): Promise<void> {
+  await eventually('all is well again', async () =>
+    (await Promise.all(parts.map(({ name }) => codes(name)))).every((list) => list.length === 0),
+  );
+}
+
+describe('what every part says', () => {
+  test('it is what it is, ready and well, at the address that PARTS has', async () => {
+    expect(parts.map(({ name }) => name)).toEqual(['event-worker-1', 'backend-1', 'backend-2', 'log-agent-1']);
+    await untilWell();
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    for (const { name, url } of parts) {
+      const kind = name.replace(/^.*-(?=agent|worker)/, '').replace(/-\d+$/, '');
+      const answer = await fetch(`${url}/healthz`);
+      expect([answer.status, await answer.json()]).toEqual([200, { part: kind, version, live: true, ready: true, degraded: [] }]);
+      const { samples } = await ask(name);
+      expect(sum(samples, `clickledger_${kind}_build_info`, { version })).toBe(1);
+      expect(sum(samples, `clickledger_${kind}_ready`)).toBe(1);
+      expect(sum(samples, `clickledger_${kind}_degraded`)).toBe(0);
+      expect(sum(samples, 'process_cpu_seconds_total')).toBeGreaterThan(0);
+    }
+  });
+
+  test('metrics are explained, and named by part and unit', async () => {
+    // Gauges that count what they are named after.
+    const counts = /_(links|aliases|generations|salts|messages|marks|ready|degraded)$/;
+    for (const { name, url } of parts) {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      const kind = (await ask(name)).health.part;
+      const helps = new Map(Array.from(text.matchAll(/^# HELP (\S+) (.+)$/gm), (match) => [match[1] as string, match[2] as string]));
+      const types = new Map(Array.from(text.matchAll(/^# TYPE (\S+) (\S+)$/gm), (match) => [match[1] as string, match[2] as string]));
+      const own = [...types].filter(([metric]) => metric.startsWith('clickledger_'));
+      expect(own.length).toBeGreaterThan(5);
+      for (const [metric, type] of own) {
+        expect(metric).toMatch(new RegExp(`^clickledger_${kind}_[a-z_]+$`));
+        expect(helps.get(metric)?.length ?? 0, metric).toBeGreaterThan(7);
+        if (type === 'counter') expect(metric).toMatch(/_total$/);
+        else if (type === 'histogram') expect(metric).toMatch(/_seconds$/);
+        else expect(metric).toMatch(new RegExp(`_seconds$|_bytes$|_info$|${counts.source}`));
+      }
+      const families = [...types.keys()];
+      for (const { name: metric } of parseMetrics(text)) {
+        expect(families.some((family) => metric === family || /^_(bucket|sum|count)$/.test(metric.slice(family.length)))).toBe(true);
+      }
+    }
+  });
+});
+
+describe('the alert rules', () => {
+  test('ask only for metrics and labels that are there', async () => {
+    // Failures have labels that nobody knows before the first one.
+    const unseen = new Map([
+      ['clickledger_agent_publish_failures_total', ['reason']],
+      ['clickledger_worker_failures_total', ['shard', 'code']],
+    ]);
+    const samples = await everywhere();
+    const texts = (await Promise.all(parts.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()))).join('');
+    for (const { alert, expr, annotations } of await readAlerts()) {
+      const selectors = selectorsOf(expr);
+      expect(selectors.length, alert).toBeGreaterThan(0);
+      const labelled = new Set(['instance']);
+      for (const { metric, labels, values } of selectors) {
+        // Prometheus makes `up`, and adds these two labels to everything.
+        const wanted = labels.filter((label) => label !== 'instance' && label !== 'job');
+        if (metric === 'up') continue;
+        const known = unseen.get(metric);
+        if (known) {
+          expect(texts, alert).toContain(`# TYPE ${metric} `);
+          for (const label of wanted) expect(known, `${alert}: ${metric}`).toContain(label);
+        } else {
+          const found = samples.filter(
+            (sample) =>
+              sample.name === metric && Object.entries(values).every(([label, text]) => label === 'job' || sample.labels[label] === text),
+          );
+          expect(found.length, `${alert}: ${metric}`).toBeGreaterThan(0);
+          for (const sample of found)
+            for (const label of wanted) expect(Object.keys(sample.labels), `${alert}: ${metric}`).toContain(label);
+        }
+        for (const sample of samples) if (sample.name === metric) for (const label of Object.keys(sample.labels)) labelled.add(label);
+        for (const label of known ?? []) labelled.add(label);
+      }
+      for (const [, label] of Object.values(annotations)
+        .join(' ')
+        .matchAll(/\$labels\.(\w+)/g))
+        expect([...labelled], alert).toContain(label);
+    }
+  });
+
+  test('each say what happened, how urgent it is, and where in the README it is explained; every row there is an alert', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const section = readme.split('\n## What each alarm means\n')[1]?.split('\n## ')[0] ?? '';
+    const rows = Array.from(section.matchAll(/^\| <a id="([a-z-]+)"><\/a>`(\w+)` \| .+ \| .+ \|$/gm), (match) => [match[2], match[1]]);
+    const alerts = await readAlerts();
+    expect(rows).toEqual(alerts.map(({ alert, annotations }) => [alert.replace('Clickledger', ''), annotations['runbook']?.split('#')[1]]));
+    for (const { alert, labels, annotations } of alerts) {
+      expect(['page', 'ticket'], alert).toContain(labels['severity']);
+      for (const name of ['summary', 'description', 'runbook'])
+        expect(annotations[name]?.length ?? 0, `${alert} ${name}`).toBeGreaterThan(10);
+    }
+  });
+
+  test('what is no PromQL is noticed', () => {
+    expect(() => selectorsOf('sum by (shard) (rate(x[5m])')).toThrow('no PromQL');
+    expect(selectorsOf('sum by (a) (x{b="c"}) / max(y)')).toEqual([
+      { metric: 'x', labels: ['a', 'b'], values: { b: 'c' } },
+      { metric: 'y', labels: [], values: {} },
+    ]);
+  });
+});
+
+describe('metrics', () => {
+  test('count what happened', async () => {
+    const before = await everywhere();
+    const stranger = createSlugCodec(parseSlugKeys('12'.repeat(32)));
+    const sent = { redirect: 5, fallback: 4, gone: 3, unknown: 2, forged: 6 };
+    const send = { redirect: links.good, fallback: links.fallback, gone: links.gone, unknown: 999_999 };
+    const answers = { redirect: 302, fallback: 302, gone: 410, unknown: 404 };
+    for (const outcome of ['redirect', 'fallback', 'gone', 'unknown'] as const) {
+      for (let i = 0; i < sent[outcome]; i++) expect(await click(send[outcome], slugs, i + 1)).toBe(answers[outcome]);
+    }
+    for (let i = 0; i < sent.forged; i++) expect(await click(links.good, stranger)).toBe(404);
+    const opens = 7;
+    for (let i = 0; i < opens; i++) {
+      await rawRequest(system.ports.edges[0] as number, 'GET', `/r/${slugs.encode({ link: links.good, recipient: i + 1 })}.gif`, BROWSER);
+    }
+    await appendFile(join(system.logDirs[0] as string, 'access.log'), 'torn by a full disk\n');
+
+    let after: Sample[] = [];
+    const grown = (name: string, labels: Record<string, string> = {}): number => sum(after, name, labels) - sum(before, name, labels);
+    const hits = sent.redirect + sent.fallback + opens;
+    const notServed = sent.gone + sent.unknown + sent.forged;
+    await eventually('the log is in', async () => {
+      after = await everywhere();
+      return (
+        grown('clickledger_worker_events_total') === hits &&
+        grown('clickledger_worker_dead_letters_total') === 1 &&
+        sum(after, 'clickledger_agent_unshipped_bytes') === 0
+      );
+    });
+    for (const [outcome, count] of Object.entries({ ...sent, later: 0 }))
+      expect(grown('clickledger_backend_redirects_total', { outcome }), outcome).toBe(count);
+    const clicks = Object.values(sent).reduce((a, b) => a + b);
+    expect(grown('clickledger_backend_redirect_seconds_count')).toBe(clicks);
+    expect(grown('clickledger_backend_redirect_seconds_bucket', { le: '+Inf' })).toBe(clicks);
+    expect(grown('clickledger_backend_redirect_seconds_sum')).toBeGreaterThan(0);
+    expect(grown('clickledger_worker_dead_letters_total', { reason: 'torn' })).toBe(1);
+    expect(grown('clickledger_worker_skipped_lines_total', { reason: 'not-served' })).toBe(notServed);
+    expect(grown('clickledger_worker_skipped_lines_total')).toBe(notServed);
+    expect(grown('clickledger_agent_lines_total')).toBe(hits + notServed);
+    expect(grown('clickledger_worker_batches_total')).toBe(grown('clickledger_agent_batches_total'));
+    expect(grown('clickledger_worker_batches_total')).toBeGreaterThan(0);
+    await eventually('everything is judged', async () => {
+      after = await everywhere();
+      return grown('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_waiting_marks') === 0;
+    });
+    expect(sum(after, 'clickledger_agent_salts')).toBe(1);
+    expect(sum(after, 'clickledger_agent_generations')).toBe(1);
+  });
+
+  test('tell how much room the logs have', async () => {
+    const disk = await statfs(system.logDirs[0] as string);
+    expect(await value('log-agent-1', 'clickledger_agent_log_disk_size_bytes')).toBe(disk.blocks * disk.bsize);
+    const free = await value('log-agent-1', 'clickledger_agent_log_disk_free_bytes');
+    expect(free).toBeGreaterThan(0);
+    expect(free).toBeLessThan(disk.blocks * disk.bsize);
+  });
+});
+
+describe('while something is down', () => {
+  test('NATS: agent and worker say so, and the hit that waits has its age', async () => {
+    await system.member('nats').running?.kill();
+    await eventually('both say so', async () =>
+      (await Promise.all(['log-agent-1', 'event-worker-1'].map(codes))).every((list) => list.includes('nats-unreachable')),
+    );
+    expect(await codes('log-agent-1')).toEqual(['nats-unreachable']);
+    expect(await codes('backend-1')).toEqual([]);
+    expect(await value('log-agent-1', 'clickledger_agent_degraded', { code: 'nats-unreachable' })).toBe(1);
+    const beforeMs = Date.now();
+    expect(await click(links.good)).toBe(302);
+    const afterMs = Date.now();
+    await eventually('it is not shipped', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) > 0);
+    // The log has milliseconds; the line was written between the two.
+    const askedMs = Date.now();
+    const samples = (await ask('log-agent-1')).samples.filter(({ name }) => name === 'clickledger_agent_oldest_unshipped_seconds');
+    const answeredMs = Date.now();
+    expect(samples).toHaveLength(2);
+    for (const sample of samples) {
+      expect(sample.value * 1000).toBeGreaterThanOrEqual(askedMs - afterMs - 1);
+      expect(sample.value * 1000).toBeLessThanOrEqual(answeredMs - beforeMs + 1);
+    }
+    expect(samples.map(({ labels }) => labels['shard'])).toEqual(['a', 'b']);
+
+    const { code, seen } = await statusJson();
+    expect(code).toBe(3);
+    expect(seen).toMatchObject({
+      ok: false,
+      stream: { answers: false, messages: null },
+      shards: [{ waiting_messages: null, answers: true }, { shard: 'b' }],
+    });
+    expect(newTroublesOf(seen)).toEqual(['event-worker-1 nats-unreachable', 'log-agent-1 nats-unreachable', 'nats nats-unreachable']);
+    expect(seen.parts.find(({ name }) => name === 'log-agent-1')?.unshipped_bytes).toBeGreaterThan(0);
+
+    await system.member('nats').start();
+    await untilWell();
+    await eventually('the hit is shipped', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) === 0);
+    expect(await value('log-agent-1', 'clickledger_agent_oldest_unshipped_seconds')).toBe(0);
+  });
+
+  test('a part that starts while NATS is down is live and not ready, and says why', async () => {
+    await system.member('log-agent-1').running?.stop();
+    await system.member('nats').running?.kill();
+    const { url } = parts.find(({ name }) => name === 'log-agent-1') as PartAddress;
+    const starting = system.member('log-agent-1').start();
+    let answer: Response | undefined;
+    await eventually('it answers', async () => {
+      answer = await fetch(`${url}/healthz`).catch(() => undefined);
+      return answer !== undefined;
+    });
+    expect([answer?.status, await answer?.json()]).toMatchObject([
+      503,
+      { live: true, ready: false, degraded: [{ code: 'nats-unreachable', mend: expect.stringContaining('start NATS') as string }] },
+    ]);
+    await system.member('nats').start();
+    await starting;
+    await untilWell();
+  });
+
+  test('Postgres: backends and worker say so, what waits and how old the links are is told, and no table is missing', async () => {
+    await eventually('nothing waits', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) === 0);
+    const downMs = Date.now();
+    await system.member('postgres').running?.kill();
+    await eventually('the worker says so', async () => (await codes('event-worker-1')).includes('database-unreachable'));
+    for (const name of ['backend-1', 'backend-2'])
+      await eventually(`${name} says so`, async () => (await codes(name)).join() === 'links-stale');
+    const ages = (await everywhere()).filter(({ name }) => name === 'clickledger_backend_links_age_seconds');
+    expect(ages).toHaveLength(2);
+    await eventually('the links age', async () => (await value('backend-1', 'clickledger_backend_links_age_seconds')) > 2);
+    expect(await click(links.good)).toBe(302);
+    // A slug of a link that only the catalog can know.
+    expect(await click(777_777)).toBe(503);
+    await eventually(
+      'the worker holds the batches',
+      async () => (await value('event-worker-1', 'clickledger_worker_pending_messages')) > 0,
+    );
+    expect(sum(await everywhere(), 'clickledger_backend_redirects_total', { outcome: 'later' })).toBeGreaterThan(0);
+    expect(await value('event-worker-1', 'clickledger_worker_pending_bytes')).toBeGreaterThan(0);
+    expect(await value('event-worker-1', 'clickledger_worker_stream_bytes')).toBeGreaterThan(0);
+    const waited = (await ask('event-worker-1')).samples.filter(({ name }) => name === 'clickledger_worker_oldest_pending_seconds');
+    const longest = Math.max(...waited.map((sample) => sample.value));
+    expect(longest).toBeGreaterThan(0);
+    expect(longest * 1000).toBeLessThanOrEqual(Date.now() - downMs);
+
+    const { code, seen } = await statusJson();
+    expect(code).toBe(3);
+    expect(seen.shards.map(({ answers, missing_bytes, database_bytes }) => ({ answers, missing_bytes, database_bytes }))).toEqual(
+      ['a', 'b'].map(() => ({ answers: false, missing_bytes: null, database_bytes: null })),
+    );
+    expect(seen.stream.messages).toBeGreaterThan(0);
+    expect(seen.parts.every(({ answers }) => answers)).toBe(true);
+    const troubles = troublesOf(seen);
+    for (const one of ['backend-1 links-stale', 'backend-2 links-stale', 'catalog database-unreachable', 'shard a database-unreachable'])
+      expect(troubles).toContain(one);
+    const page = (await status()).stdout;
+    expect(page).toMatch(/^backend-1 +degraded /m);
+    expect(page).toMatch(/^b +silent /m);
+    expect(page).toContain("→ start the catalog's Postgres");
+
+    await system.member('postgres').start();
+    await untilWell();
+    await eventually('nothing waits', async () => (await value('event-worker-1', 'clickledger_worker_pending_messages')) === 0);
+  });
+
+  test('a backend: it is shown as silent, and nothing else breaks', async () => {
+    await system.member('backend-2').running?.stop();
+    const { code, seen } = await statusJson();
+    expect(code).toBe(3);
+    expect(troublesOf(seen)).toContain('backend-2 part-silent');
+    expect(seen.parts.map(({ name, answers, links: held }) => [name, answers, held])).toEqual([
+      ['event-worker-1', true, null],
+      ['backend-1', true, 3],
+      ['backend-2', false, null],
+      ['log-agent-1', true, null],
+    ]);
+    await system.member('backend-2').start();
+  });
+
+  test('a consumer: only its shard is told of, and not that NATS is silent', async () => {
+    await system.member('event-worker-1').running?.stop();
+    const connection = await natsConnection(natsUrlAs(system.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
+    try {
+      await (await manager(connection)).consumers.delete(STREAM, consumerName('b'));
+    } finally {
+      await connection.close();
+    }
+    const { seen } = await statusJson();
+    expect(troublesOf(seen)).toEqual(expect.arrayContaining(['event-worker-1 part-silent', 'shard b consumer-missing']));
+    expect(troublesOf(seen).join()).not.toContain('nats-unreachable');
+    expect(seen.stream.answers).toBe(true);
+    expect(seen.shards.map(({ waiting_messages }) => waiting_messages)).toEqual([0, null]);
+    await system.member('event-worker-1').start();
+    await untilWell();
+  });
+});
+
+describe('clickledger status', () => {
+  test('when all is well: three tables, exit code 0; the torn line of before is told for a day', async () => {
+    const torn = await statusJson();
+    expect([torn.code, troublesOf(torn.seen)]).toEqual([3, ['shard a dead-letters']]);
+    const owner = createPool(system.env['CATALOG_URL']?.replace(/\/clickledger$/, '/clickledger_shard_a') ?? '', { max: 1, name: 'test' });
+    await owner.query("UPDATE shard.dead_letter SET at = at - interval '1 day'");
+    await owner.end();
+
+    // The agent may have asked the worker that was just stopped, and be waiting for its answer.
+    await eventually('the agent knows', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) === 0);
+    const { code, stdout, stderr } = await status();
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^log-agent-1 +ok +0 B +0\.0 s +\S+ [kMGTP]B \(\d+ %\)/m);
+    expect(stdout).toMatch(/^backend-1 +ok .* 3 +\d\.\d s ago$/m);
+    expect(stdout).toMatch(/^ok +0 +0 B +0 %$/m);
+    expect(stdout).toMatch(/^a +ok +0 \(0 B\) +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 +0 B +0 +1 /m);
+    expect(stdout).toMatch(/\nall is well\n$/);
+    const { seen } = await statusJson();
+    expect(seen).toMatchObject({ ok: true, problems: [], stream: { answers: true, messages: 0, limit_bytes: 1024 ** 3 } });
+    expect(Object.keys(seen)).toEqual(['at', 'ok', 'parts', 'stream', 'shards', 'problems']);
+    const help = (await status('--help')).stdout;
+    for (const key of [...Object.keys(seen.parts[0] ?? {}), ...Object.keys(seen.shards[0] ?? {}), ...Object.keys(seen.stream)])
+      expect(help).toMatch(new RegExp(`\\b${key}\\b`));
+  });
+
+  /** `status --watch`, until it has printed what is awaited and Ctrl-C ended it. */
+  async function watched(
+    args: string[],
+    enough: (text: string) => boolean,
+    terminal = false,
+  ): Promise<{ text: string; code: number | null }> {
+    const file = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+    const line = [process.execPath, file, '--data', dataDir, 'status', '--watch', ...args];
+    const [command = '', ...rest] = terminal ? ['script', '-qefc', `exec ${line.map((word) => `'${word}'`).join(' ')}`, '/dev/null'] : line;
+    const child = spawn(command, rest, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], TERM: 'xterm', COLUMNS: '200' },
+    });
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    onTestFinished(async () => {
+      child.kill('SIGKILL');
+      await ended;
+    });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (more: string) => {
+      text += more;
+    });
+    await eventually('it has printed enough', () => enough(text));
+    // What the terminal makes of Ctrl-C.
+    if (terminal) child.stdin.write('\x03');
+    else child.kill('SIGINT');
+    return { code: await ended, text };
+  }
+
+  test('--watch prints a line each time, or an object', async () => {
+    const lines = await watched([], (text) => text.split('\n').length > 2);
+    expect(lines.code).toBe(0);
+    expect(lines.text).toMatch(
+      /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ok 0 B not shipped, oldest 0\.0 s, 0 batches in the stream, 0 B missing, 1 dead letters\n){2,}$/,
+    );
+    const objects = await watched(['--json'], (text) => text.split('\n').length > 2);
+    for (const one of objects.text.trim().split('\n')) expect(JSON.parse(one)).toMatchObject({ ok: true });
+  });
+
+  test('--watch on a terminal shows everything again in place, until Ctrl-C', async () => {
+    const { text, code } = await watched([], (shown) => shown.split('\x1b[H\x1b[J').length > 2, true);
+    expect(code).toBe(0);
+    for (const page of text.split('\x1b[H\x1b[J').slice(1, 3)) expect(page).toMatch(/log-agent-1 +ok[^]*all is well/);
+  });
+});

@@ -1,0 +1,178 @@
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstream } from '@nats-io/jetstream';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureCampaign } from '../../cli/author/campaigns.ts';
+import { ensureAlias, ensureLink } from '../../cli/author/links.ts';
+import { ensureRecipient } from '../../cli/author/recipients.ts';
+import { createUrls } from '../../cli/author/urls.ts';
+import { createPool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { startPart } from '../../stack/part.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { eventually, natsConnection } from '../support/servers.ts';
+
+// What the parts and servers write about themselves is shown around: to operators, in tickets, by log collectors. After everything here has
+// happened to them, and with all of them as talkative as can be, no secret, no address and no slug is in it.
+
+const EMAIL = 'ann.reader@example.com';
+const ADDRESS = '203.0.113.77';
+const AGENT = 'Mozilla/5.0 (Silence) Reader/7';
+const REFERRER = 'https://intranet.example.org/private';
+const FORGED = 'fXc9oZNa4YuQajwMN';
+/** Stands in whatever is damaged, so that it is found wherever a part quotes it. */
+const QUOTED = 'quoted-by-somebody';
+
+let system: System;
+let dataDir: string;
+let runDir: string;
+/** What must not be found, by what it is. */
+const secrets = new Map<string, string>();
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'clickledger-silence-'));
+  runDir = join(dataDir, 'run');
+  const extra = { LOG_LEVEL: 'trace', TRUSTED_PROXIES: '127.0.0.1', RATE_LIMIT: '5', RATE_BURST: '5' };
+  system = await startSystem({ dataDir, durable: false, shards: 2, extra });
+}, 120_000);
+
+afterAll(async () => {
+  await system?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+test('no secret, address or slug is in the logs of parts and servers, whatever happens to them', async () => {
+  const { env } = system;
+  const port = system.ports.edges[0] as number;
+  for (const [name, value] of Object.entries(env)) {
+    if (name === 'SLUG_KEYS') secrets.set(name, value);
+    const password = URL.canParse(value) ? new URL(value).password : '';
+    if (password !== '') secrets.set(name, password);
+  }
+  const passwords = secrets.size;
+  expect(passwords).toBe(9);
+
+  const author = createPool(env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
+  const { id } = await ensureCampaign(author, 'Silence', undefined);
+  const recipient = await ensureRecipient(author, EMAIL);
+  const make = createUrls('', createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
+  const link = await ensureLink(author, id, { kind: 'url', target: 'https://www.example.com/' });
+  await ensureAlias(author, 'silent-alias', link);
+  const paths = {
+    click: make.click(link, recipient),
+    shared: make.click(link, 0),
+    pixel: make.pixel(await ensureLink(author, id, { kind: 'pixel' }), recipient),
+    alias: '/u/silent-alias',
+    forged: `/u/${FORGED}`,
+    nonsense: `/u/${QUOTED}`,
+  };
+  for (const [name, path] of Object.entries(paths)) secrets.set(`slug of the ${name}`, path.slice(3).replace(/\.gif$/, ''));
+  for (const text of [EMAIL, ADDRESS, AGENT, REFERRER]) secrets.set(text, text);
+
+  const headers = { 'X-Forwarded-For': ADDRESS, 'User-Agent': AGENT, Referer: REFERRER };
+  /** Some of it is limited (429), some is answered 502 while backends are down. */
+  const traffic = async (): Promise<void> => {
+    for (const path of Object.values(paths))
+      for (const method of ['GET', 'HEAD', 'POST']) await rawRequest(port, method, path, headers).catch(() => {});
+    await Promise.all(Array.from({ length: 20 }, () => rawRequest(port, 'GET', paths.click, headers).catch(() => {})));
+    await rawRequest(port, 'GET', `${paths.click}?${'x'.repeat(20_000)}`, headers);
+    await rawRequest(port, 'GET', paths.click, { ...headers, 'Content-Length': '5000' });
+    await rawRequest(port, 'GET', paths.pixel, { ...headers, Purpose: Buffer.from([0xff, 0xfe, 0x80]) });
+  };
+  const whileDown = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+    await system.member(name).running?.kill();
+    await work();
+    await system.member(name).start();
+  };
+
+  await traffic();
+  await whileDown('postgres', async () => {
+    await traffic();
+    // A backend that starts now has only its snapshot.
+    await whileDown('backend-2', traffic);
+  });
+  await whileDown('nats', traffic);
+  await whileDown('event-worker-1', traffic);
+  await whileDown('backend-1', () => whileDown('backend-2', traffic));
+
+  // What a database says of a row that it does not take.
+  await expect(author.query('INSERT INTO catalog.recipient (email) VALUES ($1)', [EMAIL])).rejects.toMatchObject({ code: '23505' });
+  await expect(author.query(`INSERT INTO catalog.recipient (email) VALUES ('${EMAIL}')`)).rejects.toMatchObject({ code: '23505' });
+
+  // Lines and messages that cannot be read.
+  const line = JSON.stringify({
+    v: 1,
+    rid: 'ab'.repeat(16),
+    t: 1,
+    m: 'GET',
+    u: paths.click,
+    s: 302,
+    ip: ADDRESS,
+    ua: QUOTED,
+    ref: '',
+    link: '1.1',
+  });
+  await appendFile(
+    join(system.logDirs[0] as string, 'access.log'),
+    `${line.slice(0, 100)}\n${QUOTED} ${EMAIL}\n{"v":2,"u":"${QUOTED}"}\n${line}\n`,
+  );
+  const agent = await natsConnection(env['AGENT_NATS_URL'] ?? '');
+  const batch = { v: 1, gen: '0'.repeat(32), shard: 'a', shards: 'x', from: 0, to: 9, skipped: {}, dead: [], events: [] };
+  const unreadable = [
+    QUOTED,
+    `{"v":1,"gen":"${QUOTED}`,
+    JSON.stringify({ ...batch, skipped: { [QUOTED]: 1 } }),
+    JSON.stringify({ ...batch, shard: QUOTED }),
+  ];
+  for (const payload of unreadable) {
+    await jetstream(agent).publish('events.a', payload);
+    await agent.request('ledger.a', payload, { timeout: 300 }).catch(() => {});
+  }
+  await agent.close();
+
+  // Settings with mistakes in them, and with credentials that are refused. Who starts so does not become ready.
+  const wrong: [name: string, part: 'backend' | 'log-agent' | 'event-worker', settings: Record<string, string>][] = [
+    ['no-url', 'backend', { BACKEND_URL: `mysql://me:${QUOTED}@h/d` }],
+    ['no-password', 'backend', { BACKEND_URL: `postgres://me:${QUOTED}%@127.0.0.1/d` }],
+    ['refused', 'backend', { BACKEND_URL: (env['BACKEND_URL'] ?? '').replace(/:[^:@]+@/, `:${QUOTED}@`) }],
+    ['no-key', 'backend', { SLUG_KEYS: `${QUOTED},${env['SLUG_KEYS']}` }],
+    ['no-bound', 'event-worker', { SHARDS: `a=postgres://me:${QUOTED}@h/d` }],
+    ['credentials', 'event-worker', { SHARDS: `a=00=postgres://me:${QUOTED}@h/d` }],
+    ['no-nats', 'event-worker', { WORKER_NATS_URL: `me:${QUOTED}@127.0.0.1` }],
+    ['two-nats', 'log-agent', { AGENT_NATS_URL: `nats://me:${QUOTED}@n1,nats://n2` }],
+    ['percent', 'log-agent', { AGENT_NATS_URL: `nats://me:${QUOTED}%@n1` }],
+  ];
+  for (const [name, part, settings] of wrong) {
+    const STATE_DIR = join(dataDir, 'state', name);
+    await expect(startPart({ part, name, runDir, env: { ...env, STATE_DIR, ...settings } })).rejects.toThrow(`${name} ended`);
+  }
+
+  await eventually('everything is committed', async () => {
+    const owner = createPool(env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
+    try {
+      const { rows } = await owner.query<{ done: boolean }>(
+        `SELECT count(*) FILTER (WHERE missing_bytes > 0) = 0 AND (SELECT count(*) FROM analytics.dead_letters) >= 3 AS done FROM analytics.completeness`,
+      );
+      return rows[0]?.done === true;
+    } finally {
+      await owner.end();
+    }
+  });
+  await author.end();
+  await system.stop();
+
+  secrets.set('what was quoted', QUOTED);
+  const logs = new Map<string, string>();
+  for (const path of await readdir(runDir, { recursive: true }))
+    if (path.endsWith('.log')) logs.set(path, await readFile(join(runDir, path), 'utf8'));
+  // That they had something to say of what happened.
+  const said = [...logs.values()].join('');
+  for (const text of ['lost NATS', 'cannot commit', 'a message is no batch', 'Postgres does not answer', 'the ledger cannot be asked'])
+    expect(said).toContain(text);
+  const found = [...logs].flatMap(([log, text]) =>
+    [...secrets].filter(([, secret]) => text.includes(secret)).map(([what]) => `${log}: ${what}`),
+  );
+  expect(found).toEqual([]);
+}, 180_000);

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { parser } from '@prometheus-io/lezer-promql';
+import { parse } from 'yaml';
+
+// docs/alerts.yml, taken apart with Prometheus' own grammar.
+
+export interface Alert {
+  alert: string;
+  expr: string;
+  for?: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+
+export async function readAlerts(): Promise<Alert[]> {
+  const file = parse(await readFile(new URL('../../docs/alerts.yml', import.meta.url), 'utf8')) as { groups: { rules: Alert[] }[] };
+  return file.groups.flatMap(({ rules }) => rules);
+}
+
+/** What an expression asks for: a metric, the labels that it must have, and the values that some of them must have. */
+export interface Selector {
+  metric: string;
+  labels: string[];
+  values: Record<string, string>;
+}
+
+/** Throws where the expression is no PromQL. Labels of `by (…)` count for every metric within. */
+export function selectorsOf(expr: string): Selector[] {
+  const selectors: Selector[] = [];
+  /** Labels of the aggregations around the place that the cursor is at. */
+  const grouping: string[][] = [];
+  const tree = parser.parse(expr);
+  const text = (node: { from: number; to: number }): string => expr.slice(node.from, node.to);
+  tree.iterate({
+    enter(node) {
+      if (node.type.isError) throw new Error(`no PromQL at ${node.from}: ${expr}`);
+      if (node.name === 'AggregateExpr') {
+        grouping.push(node.node.getChild('AggregateModifier')?.getChild('GroupingLabels')?.getChildren('LabelName').map(text) ?? []);
+      }
+      if (node.name === 'VectorSelector') {
+        const metric = node.node.getChild('Identifier');
+        const matchers = node.node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? [];
+        const values = Object.fromEntries(
+          matchers.map((matcher) => {
+            const [label, value] = [matcher.getChild('LabelName'), matcher.getChild('StringLiteral')];
+            if (!label || !value || text(matcher.getChild('MatchOp') ?? node) !== '=')
+              throw new Error(`only label="value" is known: ${expr}`);
+            return [text(label), text(value).slice(1, -1)];
+          }),
+        );
+        if (!metric) throw new Error(`a selector without a metric: ${expr}`);
+        selectors.push({ metric: text(metric), labels: [...grouping.flat(), ...Object.keys(values)], values });
+      }
+    },
+    leave(node) {
+      if (node.name === 'AggregateExpr') grouping.pop();
+    },
+  });
+  return selectors;
+}
