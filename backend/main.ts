@@ -6,7 +6,7 @@ import { createLogger } from '../core/log.ts';
 import { createPool } from '../core/postgres.ts';
 import { untilSignal } from '../core/shutdown.ts';
 import { createSlugCodec } from '../core/slug.ts';
-import { createApp } from './app.ts';
+import { closeApp, createApp } from './app.ts';
 import { healthOf } from './health.ts';
 import { createLinkStore } from './links.ts';
 import { createBackendMetrics, watchLinks } from './metrics.ts';
@@ -40,7 +40,7 @@ serving = true;
 log.info(links.size(), 'serving redirects');
 
 await stopped;
-await app.close();
+await closeApp(app);
 admin?.close();
 await polling;
 await pool.end();

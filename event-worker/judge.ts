@@ -11,7 +11,8 @@ import { sleep } from '../core/time.ts';
 const LOOK_MS = 250;
 const QUIET_MS = 500;
 const LATEST_MS = 10_000;
-const MOST = 250_000;
+// So few that a step takes a second at most, and a worker that is told to end can wait for it.
+const MOST = 50_000;
 
 /** One step; how many marks it took, undefined while another judge is at work. */
 export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undefined> {
