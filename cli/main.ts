@@ -12,6 +12,7 @@ import { addRecipient } from './commands/recipient.ts';
 import { addReclassify } from './commands/reclassify.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
+import { addRestored } from './commands/restored.ts';
 import { addShard } from './commands/shard.ts';
 import { addShip } from './commands/ship.ts';
 import { addStatus } from './commands/status.ts';
@@ -46,6 +47,7 @@ for (const add of [
   addWatch,
   addAudit,
   addShip,
+  addRestored,
   addShard,
 ])
   add(program);
