@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { SETTINGS } from '../core/config.ts';
+import { HEAP } from '../stack/part.ts';
+
+const UNITS = join(import.meta.dirname, '..', 'docs', 'systemd');
+const HEAP_OF = { backend: HEAP.backend, agent: HEAP['log-agent'], worker: HEAP['event-worker'] } as const;
+
+describe('the systemd units', async () => {
+  const names = await readdir(UNITS);
+
+  test('are there for nginx and every part', () => {
+    expect(names).toEqual([
+      'clickledger-agent.service',
+      'clickledger-backend@.service',
+      'clickledger-nginx.service',
+      'clickledger-worker.service',
+    ]);
+  });
+
+  test.each(Object.entries(HEAP_OF))('%s has settings that there are, and the heap that it needs', async (part, heap) => {
+    const text = await readFile(join(UNITS, names.find((name) => name.includes(part)) as string), 'utf8');
+    expect(text).toContain(`ExecStart=/usr/local/bin/clickledger run ${part}\n`);
+    const set = Array.from(text.matchAll(/^Environment=(.*)$/gm), ([, list]) => list as string).flatMap((list) =>
+      Array.from(list.matchAll(/(?:^| )([A-Z_]+)=/g), ([, name]) => name as string),
+    );
+    expect(set.filter((name) => name !== 'NODE_OPTIONS' && !(name in SETTINGS))).toEqual([]);
+    expect(text).toMatch(new RegExp(`^Environment=NODE_OPTIONS="?${heap.join(' ')}"?$`, 'm'));
+  });
+
+  test('are such as systemd reads', async ({ skip }) => {
+    const found = await promisify(execFile)('systemd-analyze', ['--version']).then(
+      () => true,
+      () => false,
+    );
+    if (!found) skip('there is no systemd-analyze');
+    const directory = await mkdtemp(join(tmpdir(), 'clickledger-units-'));
+    try {
+      await cp(UNITS, directory, { recursive: true });
+      for (const name of names) {
+        // The program itself is not installed where a test runs.
+        const text = await readFile(join(directory, name), 'utf8');
+        await writeFile(join(directory, name), text.replace(/^(ExecStart=)\S+/m, '$1/bin/true'));
+      }
+      const paths = names.map((name) => join(directory, name.replace('@.', '@1.')));
+      await cp(join(directory, 'clickledger-backend@.service'), join(directory, 'clickledger-backend@1.service'));
+      const { stderr } = await promisify(execFile)('systemd-analyze', ['verify', '--man=no', ...paths]);
+      expect(stderr.split('\n').filter((line) => line.includes('clickledger'))).toEqual([]);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
