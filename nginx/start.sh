@@ -101,8 +101,9 @@ keep_rotating() {
   while sleep 1 && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
     bytes=$(stat -c %s "$log" 2>/dev/null) || continue
+    # As old as its first line; an empty one is put aside for nothing.
     [ "$bytes" -gt 0 ] || since=$now
-    if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && bytes > 0 && now - since >= rotate_seconds))" = 1 ]; then
+    if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
       put_aside && kill -USR1 "$1"
       since=$now
     fi

@@ -126,8 +126,8 @@ describe.skipIf(why !== '')('docker compose up', () => {
       [true, true],
     ]);
     const nginx = await Promise.all(
-      ['postgres:5432', 'nats:4222', 'event-worker:9100'].map(
-        async (server) => (await composition.exec('nginx', 'curl', '-s', '-m', '3', `telnet://${server}`)).exitCode,
+      ['postgres', 'nats', 'event-worker'].map(
+        async (host) => (await composition.exec('nginx', 'curl', '-s', '-m', '3', `http://${host}/`)).exitCode,
       ),
     );
     // 6: there is no such host.
