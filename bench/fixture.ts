@@ -10,10 +10,12 @@ import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 
 export const LINES = 1_000_000;
 export const LINKS = 1_000;
-const RECIPIENTS = 100_000;
+export const RECIPIENTS = 100_000;
 /** One line in this many is a click on a link that was never sent: nginx logged 404, and it counts nowhere. */
 const SKIP_EVERY = 200;
-export const EVENTS = LINES - LINES / SKIP_EVERY;
+/** How many of so many lines (a multiple of 200) are hits that count. */
+export const eventsOf = (lines: number): number => lines - lines / SKIP_EVERY;
+export const EVENTS = eventsOf(LINES);
 /** The key that signs all slugs of a run; it protects nothing. */
 export const SLUG_KEYS = '0123456789abcdef'.repeat(4);
 
@@ -49,7 +51,7 @@ const USER_AGENTS = [
 const REFERRERS = ['', '', '', 'https://mail.google.com/', 'https://outlook.live.com/', 'android-app://com.google.android.gm/'];
 
 export function createFixture(directory: string, say: (text: string) => void): Fixture {
-  const ids = pairs();
+  const ids = pairs(LINES);
   const slugs = memo(async () => {
     say('   making a million slugs');
     const codec = createSlugCodec(parseSlugKeys(SLUG_KEYS));
@@ -60,16 +62,16 @@ export function createFixture(directory: string, say: (text: string) => void): F
     say('   making a log of a million lines');
     await mkdir(directory, { recursive: true });
     const path = join(directory, 'access.log');
-    const size = await writeLog(path, list, ids);
+    const size = await writeLog(path, list, ids, 20261122);
     return { path, size };
   });
   return { slugs, log };
 }
 
-/** Everybody's ten links, in no order. */
-function pairs(): { link: number; recipient: number }[] {
+/** Everybody's ten links, or so many of them, in no order. */
+export function pairs(count: number): { link: number; recipient: number }[] {
   const random = mulberry32(4711);
-  const list = Array.from({ length: LINES }, (_, i) => {
+  const list = Array.from({ length: count }, (_, i) => {
     const recipient = (i % RECIPIENTS) + 1;
     return { link: ((recipient * 13 + Math.floor(i / RECIPIENTS) * 101) % LINKS) + 1, recipient };
   });
@@ -80,8 +82,9 @@ function pairs(): { link: number; recipient: number }[] {
   return list;
 }
 
-async function writeLog(path: string, slugs: readonly string[], ids: ReturnType<typeof pairs>): Promise<number> {
-  const random = mulberry32(20261122);
+/** Writes a hit for every slug; another seed gives other request ids, and so another generation. Resolves with the bytes written. */
+export async function writeLog(path: string, slugs: readonly string[], ids: ReturnType<typeof pairs>, seed: number): Promise<number> {
+  const random = mulberry32(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const hex = (): string =>
     Math.floor(random() * 2 ** 32)

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { parseShards, shardUrl } from '../core/shards.ts';
-import { startSystem, type System } from '../stack/system.ts';
+import { startSystem, type System, type SystemOptions } from '../stack/system.ts';
 import { LINKS, SLUG_KEYS } from './fixture.ts';
 
 // The system that a bench measures, in which only what it needs is left running.
@@ -22,13 +22,28 @@ export async function onStand<T>(
   work: (stand: Stand) => Promise<T>,
 ): Promise<T> {
   const { directory, shards = 1, members, extra = {} } = options;
-  const system = await startSystem({ dataDir: directory, shards, extra: { SLUG_KEYS, LOG_LEVEL: 'warn', NODE_OPTIONS, ...extra } });
+  const stand = await startStand({ dataDir: directory, shards, extra });
+  try {
+    for (const member of stand.system.members.toReversed()) {
+      if (members.includes(member.name)) continue;
+      await member.running?.stop();
+      member.running = undefined;
+    }
+    return await work(stand);
+  } finally {
+    await stand.stop();
+  }
+}
+
+/** Starts a whole system with the links that the slugs of the fixture name. */
+export async function startStand(options: SystemOptions): Promise<Stand & { stop(): Promise<void> }> {
+  const system = await startSystem({ ...options, extra: { SLUG_KEYS, LOG_LEVEL: 'warn', NODE_OPTIONS, ...options.extra } });
   const clients = new Map<string, pg.Client>();
   const urlOf = (where: string): string => {
     const catalogUrl = system.env['CATALOG_URL'] ?? '';
     return where === 'catalog' ? catalogUrl : shardUrl(parseShards(system.env['SHARDS'] ?? '').named(where), catalogUrl);
   };
-  const stand: Stand = {
+  const stand = {
     system,
     urlOf,
     async query<Row extends pg.QueryResultRow>(where: string, sql: string, values: unknown[] = []) {
@@ -40,18 +55,17 @@ export async function onStand<T>(
       }
       return (await client.query<Row>(sql, values)).rows;
     },
+    async stop() {
+      for (const client of clients.values()) await client.end().catch(() => {});
+      await system.stop();
+    },
   };
   try {
-    for (const member of system.members.toReversed()) {
-      if (members.includes(member.name)) continue;
-      await member.running?.stop();
-      member.running = undefined;
-    }
     await makeLinks(stand);
-    return await work(stand);
-  } finally {
-    for (const client of clients.values()) await client.end().catch(() => {});
-    await system.stop();
+    return stand;
+  } catch (error) {
+    await stand.stop();
+    throw error;
   }
 }
 

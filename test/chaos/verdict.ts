@@ -4,6 +4,9 @@ import { tagOf } from '../../core/slug.ts';
 import { type Expected, type Issued, readLogs, withoutTail } from '../support/judge.ts';
 import { sleep, type World } from './world.ts';
 
+/** What the judge has to know of a system: where all of its logs and databases are. */
+type Judged = Pick<World, 'system' | 'keepDirs' | 'shardsText'>;
+
 /** What the logs say against what the databases have. */
 export interface Verdict {
   hits: number;
@@ -18,7 +21,7 @@ export interface Verdict {
   problems: string[];
 }
 
-export async function judge(world: World, issued: ReadonlyMap<string, Issued>, patienceMs: number): Promise<Verdict> {
+export async function judge(world: Judged, issued: ReadonlyMap<string, Issued>, patienceMs: number): Promise<Verdict> {
   const analyst = createPool(world.system.env['ANALYST_URL'] ?? '', { max: 2, name: 'judge' });
   try {
     const { expected, quiet } = await untilQuiet(world, issued, analyst, patienceMs);
@@ -32,7 +35,7 @@ export async function judge(world: World, issued: ReadonlyMap<string, Issued>, p
 
 type Analyst = ReturnType<typeof createPool>;
 
-async function expectation(world: World, issued: ReadonlyMap<string, Issued>): Promise<Expected> {
+async function expectation(world: Judged, issued: ReadonlyMap<string, Issued>): Promise<Expected> {
   // The hard links have every log; what happened to the names does not matter.
   return readLogs({
     directories: world.keepDirs,
@@ -43,12 +46,13 @@ async function expectation(world: World, issued: ReadonlyMap<string, Issued>): P
 }
 
 async function untilQuiet(
-  world: World,
+  world: Judged,
   issued: ReadonlyMap<string, Issued>,
   analyst: Analyst,
   patienceMs: number,
 ): Promise<{ expected: Expected; quiet: boolean }> {
   const deadline = performance.now() + patienceMs;
+  const shardCount = parseShards(world.shardsText).list.length;
   for (;;) {
     // Read anew each time: nginx logs a request after its client has the answer.
     const expected = await expectation(world, issued);
@@ -62,7 +66,7 @@ async function untilQuiet(
       if (rows.length > 0 && rows.every(({ committed_bytes }) => committed_bytes === from)) withoutTail(expected, gen);
     }
     const quiet =
-      found.rows.length === expected.sizes.size * 2 &&
+      found.rows.length === expected.sizes.size * shardCount &&
       found.rows.every(({ gen, committed_bytes, holes }) => committed_bytes === expected.sizes.get(gen) && holes === 0);
     if (quiet || performance.now() > deadline) return { expected, quiet };
     await sleep(250);
