@@ -10,7 +10,7 @@ import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 
 export const LINES = 1_000_000;
 export const LINKS = 1_000;
-export const RECIPIENTS = 100_000;
+const RECIPIENTS = 100_000;
 /** One line in this many is a click on a link that was never sent: nginx logged 404, and it counts nowhere. */
 const SKIP_EVERY = 200;
 /** How many of so many lines (a multiple of 200) are hits that count. */

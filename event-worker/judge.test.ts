@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS } from '../core/rules.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
+import { eventually } from '../test/support/servers.ts';
 import { judgeOnce } from './judge.ts';
 
 // Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
@@ -197,6 +198,28 @@ describe('the judge', () => {
       { numRuns: 60 * Number(env['FUZZ'] ?? 1), examples: [[IN_THREE_COMMITS]] },
     );
   }, 300_000);
+
+  test('lets go at once when it is told to stop, and has taken nothing then', async () => {
+    await owner.query(`TRUNCATE ${TABLES}`);
+    await commit([{ afterMs: 0, recipient: 1, link: 1, kind: 'click', bot: false }]);
+    const waiting = () => rowsOf('SELECT count(*)::int AS marks FROM shard.mark');
+    const controller = new AbortController();
+    await owner.query('BEGIN; LOCK TABLE shard.mark IN SHARE MODE');
+    try {
+      const judging = judgeOnce(pool, undefined, controller.signal);
+      await eventually('it is in the middle of it', async () => {
+        const rows = await pool.query("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT shard.judge%' AND wait_event_type = 'Lock'");
+        return rows.rowCount === 1;
+      });
+      controller.abort();
+      await expect(judging).rejects.toMatchObject({ code: '57014' });
+    } finally {
+      await owner.query('ROLLBACK');
+    }
+    expect(await waiting()).toEqual([{ marks: 1 }]);
+    expect(await judgeOnce(pool)).toBe(1);
+    expect(await waiting()).toEqual([{ marks: 0 }]);
+  });
 });
 
 test('much at once is judged in time that grows with it, also where the statistics know of nothing', async () => {

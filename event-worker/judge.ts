@@ -13,15 +13,48 @@ const QUIET_MS = 500;
 const LATEST_MS = 10_000;
 const MOST = 250_000;
 
-/** One step; how many marks it took, undefined while another judge is at work. */
-export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undefined> {
-  const { rows } = await pool.query<{ taken: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS taken', [
-    most,
-    RULES_VERSION,
-    BURST.spanMs / 1000,
-    BURST.differentLinks,
-  ]);
-  return rows[0]?.taken ?? undefined;
+const CANCEL_MS = 100;
+
+/**
+ * One step; how many marks it took, undefined while another judge is at work. It may take ten seconds and more: aborted, it is cancelled
+ * and throws, and as one transaction it leaves all it had taken to the next judge.
+ */
+export async function judgeOnce(pool: Pool, most = MOST, signal?: AbortSignal): Promise<number | undefined> {
+  const client = await pool.connect();
+  const ended = new AbortController();
+  let cancelling: Promise<void> | undefined;
+  let failure: Error | undefined;
+  try {
+    const self = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    signal?.throwIfAborted();
+    const cancel = (): void => {
+      cancelling = cancelUntil(ended.signal, pool, self.rows[0]?.pid);
+    };
+    signal?.addEventListener('abort', cancel, { once: true, signal: ended.signal });
+    const { rows } = await client.query<{ taken: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS taken', [
+      most,
+      RULES_VERSION,
+      BURST.spanMs / 1000,
+      BURST.differentLinks,
+    ]);
+    return rows[0]?.taken ?? undefined;
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    ended.abort();
+    // It must not hit whoever has the connection next.
+    await cancelling;
+    client.release(failure);
+  }
+}
+
+/** Again and again: what comes before the statement has begun does nothing. */
+async function cancelUntil(ended: AbortSignal, pool: Pool, pid: number | undefined): Promise<void> {
+  while (!ended.aborted) {
+    await pool.query('SELECT pg_cancel_backend($1)', [pid]).catch(() => {});
+    await sleep(CANCEL_MS, ended);
+  }
 }
 
 /** Judges until aborted. `lastCommitMs`: when something was last committed, by performance.now(). */
@@ -42,9 +75,10 @@ export async function keepJudging(deps: {
     }
     let taken = 0;
     try {
-      taken = (await judgeOnce(pool)) ?? 0;
+      taken = (await judgeOnce(pool, MOST, signal)) ?? 0;
       onJudged(taken);
     } catch (error) {
+      if (signal.aborted) return;
       // That the database does not answer is said by the commits.
       if (classify(error) !== 'retry') log.error({ err: error }, 'cannot judge');
     }

@@ -28,7 +28,7 @@ export interface Ground extends Stand {
   /** Every slug that was handed out. */
   issued: Map<string, Issued>;
   /** A click of a person who has not clicked before, from an address of their own. */
-  newClick(): { path: string; address: string; recipient: number };
+  newClick: () => { path: string; address: string; recipient: number };
   /** Waits until every byte of every log is committed; then every hit in them must be in the databases exactly once. */
   expectExactlyOnce(): Promise<Verdict>;
   stop(): Promise<void>;
@@ -90,7 +90,7 @@ export async function clicksOf({ system, query }: Ground, recipients: readonly n
   return clicks;
 }
 
-export const shardNames = (env: Readonly<Record<string, string>>): string[] =>
+const shardNames = (env: Readonly<Record<string, string>>): string[] =>
   (env['SHARDS'] ?? '').split(',').map((shard) => shard.slice(0, shard.indexOf('=')));
 
 /** Bytes of all logs, and committed bytes of all shards together. */

@@ -1,0 +1,151 @@
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventsOf, pairs, writeLog } from '../../bench/fixture.ts';
+import { manager } from '../../core/nats.ts';
+import { sleep } from '../../core/time.ts';
+import { STREAM } from '../../core/subjects.ts';
+import { rotateLog } from '../../stack/nginx.ts';
+import type { Running } from '../../stack/process.ts';
+import { eventually } from '../support/servers.ts';
+import { latency, startClicking } from './clients.ts';
+import { committedBytes, createGround, FULL, type Ground, logBytes, PART_MAX_MIB, peakMib, print } from './ground.ts';
+
+// NATS and the worker are away while logs pile up, one rotation after the other; then they come back.
+
+const LOGS = 5;
+const LINES = (FULL ? 5_000_000 : 300_000) / LOGS;
+const SHARDS = ['a', 'b'];
+/** Less than the agent would publish ahead, so that the stream does get full. */
+const STREAM_MAX_MIB = 32;
+const PER_SECOND = 50;
+const PATIENCE_MS = FULL ? 500_000 : 90_000;
+
+let ground: Ground;
+let piled: string[];
+
+beforeAll(async () => {
+  ground = await createGround({ shards: SHARDS.length, durable: true, extra: { STREAM_MAX_MIB: String(STREAM_MAX_MIB) } });
+  const waiting = join(ground.dataDir, 'waiting');
+  await mkdir(waiting);
+  const ids = pairs(LINES);
+  const slugs = ids.map((pair) => ground.slugs.encode(pair));
+  piled = Array.from({ length: LOGS }, (_, i) => join(waiting, `access.log.backlog-${i + 1}`));
+  for (const [i, path] of piled.entries()) await writeLog(path, slugs, ids, i + 1);
+}, 300_000);
+
+afterAll(() => ground?.stop());
+
+test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed exactly once, in bounded memory, and redirects do not notice`, {
+  timeout: PATIENCE_MS + 120_000,
+}, async (context) => {
+  const { system, port, newClick, query } = ground;
+  const [logDir = ''] = system.logDirs;
+  const phases: { phase: string; clicks: number; failed: string[]; latenciesMs: number[]; seconds: number }[] = [];
+  const during = async (phase: string, work: () => Promise<void>): Promise<void> => {
+    const clicking = startClicking({ port, perSecond: PER_SECOND, next: newClick });
+    const began = performance.now();
+    await work();
+    phases.push({ phase, seconds: (performance.now() - began) / 1000, ...(await clicking.stop()) });
+  };
+
+  await during('before', () => sleep(3_000));
+
+  await system.member('nats').running?.kill();
+  await system.member('event-worker-1').running?.kill();
+  await during('outage', async () => {
+    for (const path of piled) {
+      await rotateLog(logDir, system.member('nginx-1').running as Running);
+      await rename(path, join(logDir, path.slice(path.lastIndexOf('/') + 1)));
+      await sleep(500);
+    }
+    await sleep(2_000);
+  });
+  const agentInOutage = await peakMib(ground, 'log-agent-1');
+
+  let streamPeak = 0;
+  await during('catching up', async () => {
+    await system.member('nats').start();
+    await system.member('event-worker-1').start();
+    const connection = await connect({ servers: system.env['NATS_URL'] ?? '' });
+    const streams = await manager(connection);
+    await eventually(
+      'the backlog is committed',
+      async () => {
+        const { config, state } = await streams.streams.info(STREAM);
+        expect(config.max_bytes).toBe(STREAM_MAX_MIB * 1024 * 1024);
+        streamPeak = Math.max(streamPeak, state.bytes);
+        // What is clicked meanwhile takes a moment: the backlog is there when all but that is.
+        await sleep(100);
+        return (await committedBytes(ground)) >= SHARDS.length * ((await logBytes(ground)) - SLACK_BYTES);
+      },
+      PATIENCE_MS,
+    );
+    await connection.close();
+  });
+  await eventually('every byte is committed', async () => (await committedBytes(ground)) === SHARDS.length * (await logBytes(ground)));
+
+  const sums = { rows: 0, different: 0, skipped: 0, dead: 0, waiting: 0 };
+  for (const shard of SHARDS) {
+    const [row] = await query<typeof sums>(
+      shard,
+      `SELECT (SELECT count(*)::int FROM shard.event) AS rows, (SELECT count(*)::int FROM (SELECT DISTINCT gen, off FROM shard.event) d) AS different,
+                (SELECT coalesce(sum(lines), 0)::int FROM shard.skipped) AS skipped, (SELECT count(*)::int FROM shard.dead_letter) AS dead,
+                (SELECT count(*)::int FROM shard.mark) AS waiting`,
+    );
+    if (row) for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += row[key];
+  }
+  const clicks = phases.reduce((sum, phase) => sum + phase.clicks, 0);
+  const events = LOGS * eventsOf(LINES) + clicks;
+  expect(phases.flatMap(({ failed }) => failed)).toEqual([]);
+  expect(sums).toEqual({
+    rows: events,
+    different: events,
+    skipped: LOGS * (LINES - eventsOf(LINES)),
+    dead: 0,
+    waiting: expect.any(Number) as number,
+  });
+  const memory = {
+    agent: await peakMib(ground, 'log-agent-1'),
+    worker: await peakMib(ground, 'event-worker-1'),
+    backend: Math.max(await peakMib(ground, 'backend-1'), await peakMib(ground, 'backend-2')),
+  };
+  for (const [part, mib] of Object.entries(memory)) expect(mib, part).toBeLessThan(PART_MAX_MIB);
+  expect(streamPeak).toBeLessThanOrEqual(STREAM_MAX_MIB * 1024 * 1024);
+
+  const seconds = phases.at(-1)?.seconds ?? 0;
+  print(
+    context,
+    phases.map((phase) => ({
+      phase: phase.phase,
+      seconds: phase.seconds.toFixed(1),
+      clicks: phase.clicks,
+      failed: phase.failed.length,
+      ...latency(phase.latenciesMs),
+    })),
+  );
+  print(context, [
+    {
+      'backlog, lines': LOGS * LINES,
+      MiB: Math.round((await logBytes(ground)) / 1024 / 1024),
+      'lines/s': Math.round((LOGS * LINES) / seconds),
+      'events committed': sums.rows,
+      lost: events - sums.rows,
+      doubled: sums.rows - sums.different,
+    },
+  ]);
+  print(context, [
+    {
+      'stream, peak MiB': (streamPeak / 1024 / 1024).toFixed(1),
+      'stream, limit MiB': STREAM_MAX_MIB,
+      'agent in the outage, peak MiB': agentInOutage,
+      'agent, peak MiB': memory.agent,
+      'worker, peak MiB': memory.worker,
+      'backend, peak MiB': memory.backend,
+    },
+  ]);
+});
+
+/** More than the clicks of a few seconds. */
+const SLACK_BYTES = 256 * 1024;
