@@ -1,9 +1,11 @@
+import { Agent, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { startTestBackend, type TestBackend } from '../test/support/backends.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { type RawAnswer, rawRequest } from '../test/support/raw-http.ts';
+import { closeApp } from './app.ts';
 import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
 
 let databases: Databases;
@@ -198,4 +200,23 @@ describe('what leads nowhere', () => {
       expect(body.toString()).not.toContain('Error:');
     }
   });
+});
+
+test('a backend that ends answers what it has begun, and waits for no connection that nobody uses', async () => {
+  await backend.stop();
+  backend = await startTestBackend(databases, { pollMs: 500 });
+  const { app } = backend;
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const agent = new Agent({ keepAlive: true });
+  const begun = new Promise((resolve) => app.server.once('request', resolve));
+  const answered = new Promise<number | undefined>((resolve, reject) => {
+    // An alias that nobody knows waits for the next look at the catalog.
+    get({ port: (app.server.address() as AddressInfo).port, path: '/u/not-yet-known', agent }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode));
+    }).once('error', reject);
+  });
+  await begun;
+  await closeApp(app);
+  expect(await answered).toBe(404);
+  agent.destroy();
 });

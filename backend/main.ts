@@ -6,7 +6,7 @@ import { createLogger } from '../core/log.ts';
 import { createPool } from '../core/postgres.ts';
 import { untilSignal } from '../core/shutdown.ts';
 import { createSlugCodec } from '../core/slug.ts';
-import { createApp } from './app.ts';
+import { closeApp, createApp } from './app.ts';
 import { createLinkStore } from './links.ts';
 
 // slug ──► verify ──► route in memory ──► 302. Postgres is only ever asked in the background.
@@ -54,7 +54,7 @@ const admin = await serveAdmin({
 log.info({ links: links.size() }, 'serving redirects');
 
 await stopped;
-await app.close();
+await closeApp(app);
 admin?.close();
 await polling;
 await pool.end();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pairs, writeLog } from '../../bench/fixture.ts';
 import { sleep } from '../../core/time.ts';
+import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 import { dribble, requestOf, startClicking } from './clients.ts';
 import { committedBytes, createGround, type Ground, print } from './ground.ts';
@@ -46,7 +47,11 @@ test('a backend that is told to stop takes no redirect with it', async (context)
   await sleep(500);
   const ended: Record<string, { how: string; ms: number }> = {};
   for (const name of ['backend-1', 'backend-2']) {
+    // An alias that nobody knows waits up to a second for the next look at the catalog.
+    const waiting = Array.from({ length: 20 }, (_, i) => rawRequest(ground.port, 'GET', `/u/no-such-alias-${i}`));
+    await sleep(100);
     ended[name] = await stop(name);
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([404]));
     await sleep(300);
     await ground.system.member(name).start();
     await sleep(300);
