@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { SETTINGS } from '../core/config.ts';
 import { FAULTS } from './chaos/faults.ts';
@@ -16,4 +16,11 @@ test('the README lists every setting with its default and meaning, and no other'
 
 test('the README says of how many kinds the faults are', () => {
   expect(readme).toContain(`faults of ${FAULTS.length} kinds`);
+});
+
+test('every test that SECURITY.md names is there', async () => {
+  const text = await readFile(new URL('../SECURITY.md', import.meta.url), 'utf8');
+  const named = Array.from(text.matchAll(/[\w/-]+\.test\.ts/g), ([path]) => path);
+  expect(named.length).toBeGreaterThan(20);
+  for (const path of new Set(named)) await expect(access(new URL(`../${path}`, import.meta.url)), path).resolves.toBeUndefined();
 });
