@@ -206,7 +206,10 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
 
 /** Both sides begin with empty tables and nothing left to write. */
 async function empty({ query }: Stand): Promise<void> {
-  await query('a', 'TRUNCATE shard.event, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent');
+  await query(
+    'a',
+    'TRUNCATE shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent',
+  );
   await query('a', 'CHECKPOINT');
 }
 
