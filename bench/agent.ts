@@ -99,6 +99,7 @@ async function playWorkers(connection: NatsConnection, streams: JetStreamManager
   let generation: string | undefined;
   for (const { name } of shards.list) {
     connection.subscribe(ledgerSubject(name), {
+      queue: 'workers',
       callback: (_error, question) => {
         const committed = (ledgers.get(name) ?? NOTHING).map(([from, to]): [number, number] => [from, to]);
         const { gens } = parseLedgerQuestion(question.string());

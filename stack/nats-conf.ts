@@ -78,7 +78,7 @@ export interface NatsConf {
 export function natsConf(options: NatsConf): string {
   const { host, port, storeDir, maxStoreMib = 2048, passwords, operatorPassword, tls } = options;
   const user = (role: NatsRole, { publish, subscribe }: typeof WORKER): string =>
-    `{ user: ${role}, password: ${quoted(passwords[role])}, permissions: { publish: ${list(publish)}, subscribe: ${list(subscribe)} } }`;
+    `{ user: ${role}, password: ${quoted(passwords[role])}, permissions: { publish: ${list(publish.map(quoted))}, subscribe: ${list(subscribe.map(quoted))} } }`;
   const guest = (role: keyof typeof SERVICES): string => {
     const services = SERVICES[role];
     // The rights say the same again, so that whoever tries more is told, and nats-server's log says so.
@@ -86,15 +86,15 @@ export function natsConf(options: NatsConf): string {
     const imports = services.map(
       ({ account, subject, to }) => `{ service: { account: ${account}, subject: ${quoted(subject)} }, to: ${quoted(to)} }`,
     );
-    return `{ users: [${self}], imports: [${imports.join(', ')}] }`;
+    return `{ users: [${self}], imports: ${list(imports)} }`;
   };
   const operator = operatorPassword === undefined ? '' : `, { user: operator, password: ${quoted(operatorPassword)} }`;
   return `host: ${quoted(host)}
 port: ${port}
 jetstream { store_dir: ${quoted(storeDir)}, max_memory_store: 64MB, max_file_store: ${maxStoreMib}MB }
 ${tls ? `tls { cert_file: ${quoted(tls.certificate)}, key_file: ${quoted(tls.key)} }\n` : ''}accounts {
-  ledger: { jetstream: enabled, users: [${user('worker', WORKER)}${operator}], exports: [${exportsOf('ledger')}] }
-  salts: { jetstream: enabled, exports: [${exportsOf('salts')}] }
+  ledger: { jetstream: enabled, users: [${user('worker', WORKER)}${operator}], exports: ${exportsOf('ledger')} }
+  salts: { jetstream: enabled, exports: ${exportsOf('salts')} }
   agent: ${guest('agent')}
   analyst: ${guest('analyst')}
 }
@@ -106,11 +106,12 @@ function exportsOf(exporter: Service['account']): string {
     .flat()
     .filter(({ account }) => account === exporter)
     .map(({ subject }) => subject);
-  return [...new Set(subjects)].map((subject) => `{ service: ${quoted(subject)} }`).join(', ');
+  return list([...new Set(subjects)].map((subject) => `{ service: ${quoted(subject)} }`));
 }
 
-function list(subjects: readonly string[]): string {
-  return `[${subjects.map(quoted).join(', ')}]`;
+/** An array, an item a line. */
+function list(items: readonly string[]): string {
+  return `[\n${items.map((item) => `    ${item}\n`).join('')}  ]`;
 }
 
 /** A string of nats-server's configuration language; unquoted, a `$` would begin a variable. */
