@@ -1,6 +1,5 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventsOf, pairs, writeLog } from '../../bench/fixture.ts';
 import { manager } from '../../core/nats.ts';
@@ -8,7 +7,7 @@ import { sleep } from '../../core/time.ts';
 import { STREAM } from '../../core/subjects.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import type { Running } from '../../stack/process.ts';
-import { eventually } from '../support/servers.ts';
+import { eventually, natsConnection } from '../support/servers.ts';
 import { latency, startClicking } from './clients.ts';
 import { committedBytes, createGround, FULL, type Ground, logBytes, PART_MAX_MIB, peakMib, print } from './ground.ts';
 
@@ -68,7 +67,7 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
   await during('catching up', async () => {
     await system.member('nats').start();
     await system.member('event-worker-1').start();
-    const connection = await connect({ servers: system.env['NATS_URL'] ?? '' });
+    const connection = await natsConnection(system.env['WORKER_NATS_URL'] ?? '');
     const streams = await manager(connection);
     await eventually(
       'the backlog is committed',
