@@ -81,6 +81,8 @@ export function addInit(program: Command): void {
 /** Fresh keys and passwords, and the rest as asked for. */
 function newSettings(options: Options): Record<string, string> {
   if (!URL.canParse(options.catalog)) throw new ClickledgerError('bad-input', `'${options.catalog}' is no URL`);
+  // A mistake in it is told once, not for each part.
+  parseNatsUrl(options.nats);
   const catalog = new URL(options.catalog);
   // Postgres is made with it, too.
   if (options.perPart !== undefined && catalog.password === '') catalog.password = newPassword();
