@@ -25,7 +25,7 @@ export function addRestored(program: Command): void {
           ['numbers of', 'next would have been', 'next is'],
           skipped.map(({ table, next_before, next }) => [table, next_before, next]),
         );
-        note('Backends that ran on still know links that the backup lacks, and serve them; make those that you need again.');
+        note('Backends that ran on still know links that the backup lacks, and serve them until they are restarted.');
       }
     });
 }
