@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
-import { codesOf, type Health, type PartKind } from './health.ts';
+import { codesOf, type Health, type PartKind, problem } from './health.ts';
 import { oneAtATime } from './time.ts';
 import { VERSION } from './version.ts';
 
@@ -26,7 +26,10 @@ export async function serveAdmin(options: {
 }): Promise<Server | undefined> {
   const { part, host, port, registry } = options;
   if (port === 0) return undefined;
-  const health = oneAtATime(async () => options.health());
+  const health = oneAtATime(async () => {
+    const { ready, degraded } = await options.health();
+    return { ready, degraded: ready || degraded.length > 0 ? degraded : [problem('starting')] };
+  });
   describePart(part, registry, health);
   const server = createServer((request, response) => {
     if (request.url === '/healthz') {
