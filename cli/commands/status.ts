@@ -124,17 +124,27 @@ function troubles(problems: readonly Trouble[]): string {
 
 /** The least that tells how it goes, for a log. */
 function line({ at, ok, parts, stream, shards, problems }: Status): string {
-  const sum = (values: (number | null)[]): number => values.reduce<number>((total, value) => total + (value ?? 0), 0);
   const words = [
     at.toISOString().replace(/\.\d+/, ''),
     ok ? 'ok' : `wrong: ${[...new Set(problems.map(({ where, code }) => `${where} ${code}`))].join(', ')};`,
-    `${bytes(Math.max(0, ...parts.map((part) => part.unshipped_bytes ?? 0)))} not shipped,`,
-    `oldest ${duration(Math.max(0, ...parts.map((part) => part.oldest_unshipped_seconds ?? 0)))},`,
+    `${bytes(largest(parts.map((part) => part.unshipped_bytes))) ?? '?'} not shipped,`,
+    `oldest ${duration(largest(parts.map((part) => part.oldest_unshipped_seconds))) ?? '?'},`,
     `${stream.messages ?? '?'} batches in the stream,`,
-    `${bytes(sum(shards.map((shard) => shard.missing_bytes)))} missing,`,
-    `${sum(shards.map((shard) => shard.dead_letters))} dead letters`,
+    `${bytes(sum(shards.map((shard) => shard.missing_bytes))) ?? '?'} missing,`,
+    `${sum(shards.map((shard) => shard.dead_letters)) ?? '?'} dead letters`,
   ];
   return words.join(' ');
+}
+
+/** Of those that are known; null if none is. */
+function largest(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+/** Null if any is unknown. */
+function sum(values: readonly (number | null)[]): number | null {
+  return values.reduce<number | null>((total, value) => (total === null || value === null ? null : total + value), 0);
 }
 
 function disk({ log_disk_free_bytes: free, log_disk_size_bytes: size }: PartStatus): string | null {
