@@ -43,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const campaignOf = ({ link }: Happened): number => 1 + (link % 2);
 const clickOf = (link: number, afterMs: number): Happened => ({ afterMs, recipient: 1, link, kind: 'click', bot: false });
 /** A burst whose first clicks were judged human before its last one came. */
-const IN_THREE_COMMITS: Step[] = [1, 3, 5].flatMap((link) => [{ commit: [clickOf(link, link * 300)] }, { judge: 1000, abort: false }]);
+const IN_THREE_COMMITS: Step[] = [1, 3, 5].flatMap((link) => [{ commit: [clickOf(link, link * 200)] }, { judge: 1000, abort: false }]);
 
 let databases: Databases;
 let pool: Pool;
