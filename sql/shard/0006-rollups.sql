@@ -1,7 +1,7 @@
 -- Counts that are kept up, so that reports need not read events.
 --
 -- The transaction that commits events appends marks, one an event. One judge at a time takes marks away, adds them to the rollups, and looks
--- at the clicks of each recipient around them again: what turns out to be part of a burst is moved in the rollups by the difference. So
+-- at the clicks of each recipient around them again: of what turns out to be part of a burst, new marks take back what was said before. So
 -- rollup + marks is at any moment the sum over all events, and that is what the views show.
 
 -- No key and no index: appending must not wait for anybody.
@@ -287,6 +287,13 @@ REVOKE INSERT, UPDATE ON shard.recipient FROM clickledger_author;
 
 GRANT INSERT ON shard.mark TO clickledger_worker;
 GRANT EXECUTE ON FUNCTION shard.judge TO clickledger_worker;
+
+-- How many marks wait for the judge, for a worker that may write them and not read them. It stops counting at a million: it is asked for
+-- often, and by then it is plain that the judge is behind.
+CREATE FUNCTION shard.waiting_marks() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
+$$ SELECT count(*) FROM (SELECT FROM shard.mark LIMIT 1000000) AS waiting $$;
+REVOKE EXECUTE ON FUNCTION shard.waiting_marks FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.waiting_marks TO clickledger_worker;
 
 CREATE VIEW shard.counted_mark AS
   SELECT * FROM shard.mark WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
