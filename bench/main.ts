@@ -13,6 +13,7 @@ import { reportsBench } from './reports.ts';
 import type { Bench, Figure } from './figure.ts';
 import { printFigures } from './figure.ts';
 import { workerBench } from './worker.ts';
+import { messageOf } from '../core/errors.ts';
 
 // `npm run bench [-- NAME…] [--json]`: each bench on servers of its own, one after the other; then the table.
 
@@ -55,6 +56,6 @@ try {
   }
   printFigures([...figures, ...memoryFigures()], json);
 } catch (error) {
-  say(`failed: ${error instanceof Error ? error.message : String(error)}`);
+  say(`failed: ${messageOf(error)}`);
   process.exitCode = 1;
 }

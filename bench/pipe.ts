@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { EVENTS, LINES } from './fixture.ts';
 import { notePeak } from './memory.ts';
-import { onStand, type Stand, until } from './stand.ts';
+import { committedBytes, onStand, type Stand, until } from './stand.ts';
 
 // Everything behind nginx: a log of a million lines appears in the agent's directory, the clock stops when both shards have all of it
 // committed.
@@ -36,18 +36,6 @@ export const pipeBench: Bench = async ({ directory, fixture, say }) => {
     },
   );
 };
-
-async function committedBytes(stand: Stand): Promise<number> {
-  let sum = 0;
-  for (const shard of SHARDS) {
-    const [row] = await stand.query<{ bytes: string }>(
-      shard,
-      'SELECT coalesce(sum(upper(r) - lower(r)), 0)::text AS bytes FROM shard.ledger, unnest(committed) r',
-    );
-    sum += Number(row?.bytes);
-  }
-  return sum;
-}
 
 async function expectAllRows(stand: Stand): Promise<void> {
   const sums = { rows: 0, different: 0, skipped: 0, dead: 0 };

@@ -97,3 +97,19 @@ export async function until(what: string, ask: () => Promise<boolean> | boolean)
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** The shards of a system, in order. */
+export const shardNames = ({ env }: System): string[] => parseShards(env['SHARDS'] ?? '').list.map(({ name }) => name);
+
+/** How many bytes of logs are committed, on all shards together. */
+export async function committedBytes({ system, query }: Stand): Promise<number> {
+  let bytes = 0;
+  for (const shard of shardNames(system)) {
+    const [row] = await query<{ bytes: string }>(
+      shard,
+      'SELECT coalesce(sum(upper(r) - lower(r)), 0)::text AS bytes FROM shard.ledger, unnest(committed) r',
+    );
+    bytes += Number(row?.bytes);
+  }
+  return bytes;
+}

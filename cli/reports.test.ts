@@ -1,18 +1,14 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../core/postgres.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
+import { byPsql, PSQL } from '../test/support/psql.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { fillIn, listReports, readReport } from './reports.ts';
 
-const PSQL = '/usr/bin/psql';
-const run = promisify(execFile);
 let databases: Databases;
 
 beforeAll(async () => {
@@ -46,31 +42,6 @@ async function asAnalyst(sql: string): Promise<pg.QueryResult<Record<string, str
   }
 }
 
-/** What psql makes of the file as it stands: rows of texts. */
-async function byPsql(file: string, variables: Record<string, string>): Promise<string[][]> {
-  const set = Object.entries(variables).flatMap(([name, value]) => ['-v', `${name}=${value}`]);
-  const args = [
-    '-X',
-    '-q',
-    '-A',
-    '-t',
-    '-F',
-    '\x1f',
-    '-R',
-    '\x1e',
-    '-v',
-    'ON_ERROR_STOP=1',
-    ...set,
-    '-d',
-    databases.roleUrls.analyst,
-    '-f',
-    file,
-  ];
-  const { stdout } = await run(PSQL, args);
-  const text = stdout.replace(/\n$/, '');
-  return text === '' ? [] : text.split('\x1e').map((row) => row.split('\x1f'));
-}
-
 describe('every report', async () => {
   const reports = await listReports();
 
@@ -93,11 +64,11 @@ describe('every report', async () => {
       expect((await asAnalyst(fillIn(report, {}))).fields.length).toBeGreaterThan(0);
     });
 
-    test.skipIf(!existsSync(PSQL))('gives the same through psql, with and without a campaign', async () => {
+    test.skipIf(PSQL === undefined)('gives the same through psql, with and without a campaign', async () => {
       for (const values of takesCampaign ? [{}, { campaign: '1' }, { campaign: '2' }] : [{}]) {
         const ours = await asAnalyst(fillIn(report, values));
         const rows = ours.rows.map((row) => ours.fields.map(({ name: field }) => row[field] ?? ''));
-        expect(await byPsql(file, values)).toEqual(rows);
+        expect(await byPsql(databases.roleUrls.analyst, file, values)).toEqual(rows);
       }
     });
 
@@ -186,7 +157,8 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
       ],
     });
     expect((await asAnalyst(fillIn(report, {}))).rows).toEqual([{ who: 'nobody at all', days: '30', again: 'nobody at all' }]);
-    if (existsSync(PSQL)) expect(await byPsql(join(directory, 'mine.sql'), {})).toEqual([['nobody at all', '30', 'nobody at all']]);
+    if (PSQL !== undefined)
+      expect(await byPsql(databases.roleUrls.analyst, join(directory, 'mine.sql'), {})).toEqual([['nobody at all', '30', 'nobody at all']]);
   });
 
   test.each([`'; SELECT 1; --`, `\\'; SELECT 1; --`, '\\', `:'days'`, '$1', '$&', `$$`, `a\nb`, '%', '"', `''`, 'é💩', ''])(

@@ -1,7 +1,7 @@
 import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { JetStreamApiError, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
 import type { Config } from '../core/config.ts';
-import { ClickledgerError } from '../core/errors.ts';
+import { ClickledgerError, messageOf } from '../core/errors.ts';
 import { type Problem, problem, type ProblemCode } from '../core/health.ts';
 import { natsOptions } from '../core/nats.ts';
 import type { PartAddress } from '../core/parts.ts';
@@ -125,7 +125,7 @@ function problemsOfPart({ name, url }: PartAddress, answer: PartAnswer | undefin
 
 function partStatus({ name }: PartAddress, answer: PartAnswer | undefined): PartStatus {
   const values = (metric: string): number[] => (answer?.samples ?? []).filter((sample) => sample.name === metric).map(({ value }) => value);
-  const largest = (metric: string): number | null => (values(metric).length === 0 ? null : Math.max(...values(metric)));
+  const most = (metric: string): number | null => largest(values(metric));
   return {
     name,
     answers: answer !== undefined,
@@ -133,13 +133,19 @@ function partStatus({ name }: PartAddress, answer: PartAnswer | undefined): Part
     version: answer?.health.version ?? null,
     ready: answer?.health.ready ?? false,
     degraded: answer?.health.degraded.map(({ code }) => code) ?? [],
-    unshipped_bytes: largest('clickledger_agent_unshipped_bytes'),
-    oldest_unshipped_seconds: largest('clickledger_agent_oldest_unshipped_seconds'),
-    log_disk_free_bytes: largest('clickledger_agent_log_disk_free_bytes'),
-    log_disk_size_bytes: largest('clickledger_agent_log_disk_size_bytes'),
-    links: largest('clickledger_backend_links'),
-    links_age_seconds: largest('clickledger_backend_links_age_seconds'),
+    unshipped_bytes: most('clickledger_agent_unshipped_bytes'),
+    oldest_unshipped_seconds: most('clickledger_agent_oldest_unshipped_seconds'),
+    log_disk_free_bytes: most('clickledger_agent_log_disk_free_bytes'),
+    log_disk_size_bytes: most('clickledger_agent_log_disk_size_bytes'),
+    links: most('clickledger_backend_links'),
+    links_age_seconds: most('clickledger_backend_links_age_seconds'),
   };
+}
+
+/** Of those that are known; null if none is. */
+export function largest(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? null : Math.max(...known);
 }
 
 // ── NATS
@@ -174,7 +180,7 @@ async function lookAtNats(options: NodeConnectionOptions, shards: ShardMap): Pro
       await connection.close();
     }
   } catch (error) {
-    look.problems.push(trouble('nats', 'nats-unreachable', error instanceof Error ? error.message : String(error)));
+    look.problems.push(trouble('nats', 'nats-unreachable', messageOf(error)));
   }
   return look;
 }

@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import pg from 'pg';
-import { ClickledgerError, codeOf } from './errors.ts';
+import { ClickledgerError, codeOf, messageOf } from './errors.ts';
 
 // Ids and offsets are below 2^53: read them as numbers. Times stay as pg makes them (Date).
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -97,7 +97,7 @@ export function explainDatabaseError(error: unknown): ClickledgerError {
     return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
   if (classify(error) === 'retry')
     return new ClickledgerError('unavailable', 'the database does not answer: is it running (`clickledger up`)?', { cause: error });
-  return new ClickledgerError('server-failed', `the database said: ${error instanceof Error ? error.message : String(error)}`, {
+  return new ClickledgerError('server-failed', `the database said: ${messageOf(error)}`, {
     cause: error,
   });
 }

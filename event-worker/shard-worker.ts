@@ -1,6 +1,6 @@
 import { type ConsumerMessages, jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { codeOf } from '../core/errors.ts';
+import { codeOf, messageOf } from '../core/errors.ts';
 import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool } from '../core/postgres.ts';
@@ -201,8 +201,4 @@ export function createShardWorker(deps: {
     oldestHeldMs,
     judgedAgoMs,
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

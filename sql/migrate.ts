@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { ClickledgerError } from '../core/errors.ts';
+import { ClickledgerError, messageOf } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
 import { connect } from './connect.ts';
@@ -169,11 +169,7 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK');
-      throw new ClickledgerError(
-        'server-failed',
-        `migration ${set}/${name} failed: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
+      throw new ClickledgerError('server-failed', `migration ${set}/${name} failed: ${messageOf(error)}`, { cause: error });
     }
     applied.push({ database, name });
   }

@@ -13,6 +13,9 @@ import { eventsSubject, LEDGER_API, ledgerSubject, SALT_BUCKET, SALTS_API, STREA
 export const NATS_ROLES = ['agent', 'worker', 'analyst'] as const;
 export type NatsRole = (typeof NATS_ROLES)[number];
 
+/** The setting that has a role's URL. */
+export const natsSetting = <R extends NatsRole>(role: R) => `${role.toUpperCase() as Uppercase<R>}_NATS_URL` as const;
+
 const SHARD = '*';
 const CONSUMER = `${STREAM}.*`;
 /** A KV bucket is a stream of this name, with a subject for each key (ADR-8 in nats-io/nats-architecture-and-design). */

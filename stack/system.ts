@@ -8,7 +8,7 @@ import { evenShards, parseShards } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { migrate, ROLES } from '../sql/migrate.ts';
 import { startNats } from './nats.ts';
-import { NATS_ROLES, type NatsRole } from './nats-conf.ts';
+import { NATS_ROLES, type NatsRole, natsSetting } from './nats-conf.ts';
 import { startNginx } from './nginx.ts';
 import { type PartName, startPart } from './part.ts';
 import { freePort } from './ports.ts';
@@ -194,8 +194,6 @@ async function choosePorts(
   for (const name of wanted.parts) admin.set(name, await another(portIn(before.find((part) => part.name === name)?.url)));
   return { edges, backends, postgres, nats, admin };
 }
-
-const natsSetting = <R extends NatsRole>(role: R) => `${role.toUpperCase() as Uppercase<R>}_NATS_URL` as const;
 
 type GeneratedSettings = Record<
   | 'BASE_URL'

@@ -9,12 +9,10 @@ import { replaceFile } from '../../core/files.ts';
 import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
 import { evenShards } from '../../core/shards.ts';
 import { ROLES } from '../../sql/migrate.ts';
-import { NATS_ROLES, type NatsConf, natsConf } from '../../stack/nats-conf.ts';
+import { NATS_ROLES, type NatsConf, natsConf, natsSetting } from '../../stack/nats-conf.ts';
 import { dataDirOf } from '../context.ts';
 import { note } from '../output.ts';
 import { writePerPart } from '../per-part.ts';
-
-const NATS_SETTINGS = ['AGENT_NATS_URL', 'WORKER_NATS_URL', 'ANALYST_NATS_URL'] as const;
 
 interface Options {
   baseUrl: string;
@@ -64,7 +62,7 @@ export function addInit(program: Command): void {
         throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
       const values = { ...newSettings(options), ...known };
       // A mistake shows now, not when the first part starts.
-      const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_SETTINGS], values);
+      const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_ROLES.map(natsSetting)], values);
       const conf = natsConfOf(options, {
         agent: config.AGENT_NATS_URL.password,
         worker: config.WORKER_NATS_URL.password,
@@ -95,7 +93,7 @@ function newSettings(options: Options): Record<string, string> {
     // The catalog's parameters, such as sslmode, hold for its neighbours, too.
     SHARDS: evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`),
     SLUG_KEYS: randomBytes(32).toString('hex'),
-    ...Object.fromEntries(NATS_ROLES.map((role) => [`${role.toUpperCase()}_NATS_URL`, natsUrlAs(options.nats, role, newPassword())])),
+    ...Object.fromEntries(NATS_ROLES.map((role) => [natsSetting(role), natsUrlAs(options.nats, role, newPassword())])),
     ...(options.natsCa === undefined ? {} : { NATS_CA_FILE: options.natsCa }),
     LOG_DIR: options.logDir,
     PARTS: options.parts,

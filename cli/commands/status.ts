@@ -4,7 +4,7 @@ import { untilSignal } from '../../core/shutdown.ts';
 import { sleep } from '../../core/time.ts';
 import { configOf, type Globals } from '../context.ts';
 import { bold, note, printJson, table } from '../output.ts';
-import { lookAtLine, type PartStatus, type Status, STATUS_SETTINGS, type Trouble } from '../status.ts';
+import { largest, lookAtLine, type PartStatus, type Status, STATUS_SETTINGS, type Trouble } from '../status.ts';
 
 const EVERY_MS = 2_000;
 /** Neither 1, for an error, nor 2, for wrong usage. */
@@ -134,12 +134,6 @@ function line({ at, ok, parts, stream, shards, problems }: Status): string {
     `${sum(shards.map((shard) => shard.dead_letters)) ?? '?'} dead letters`,
   ];
   return words.join(' ');
-}
-
-/** Of those that are known; null if none is. */
-function largest(values: readonly (number | null)[]): number | null {
-  const known = values.filter((value) => value !== null);
-  return known.length === 0 ? null : Math.max(...known);
 }
 
 /** Null if any is unknown. */

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
-import { ClickledgerError } from '../../core/errors.ts';
+import { ClickledgerError, messageOf } from '../../core/errors.ts';
 import { untilSignal } from '../../core/shutdown.ts';
 import { sleep } from '../../core/time.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
@@ -105,7 +105,7 @@ async function keepRunning(member: Member, signal: AbortSignal): Promise<void> {
     note(`${member.name} ${how ?? 'is not running'}; starting it again`);
     await sleep(500, signal);
     if (signal.aborted) return;
-    await member.start().catch((error: unknown) => note(error instanceof Error ? error.message : String(error)));
+    await member.start().catch((error: unknown) => note(messageOf(error)));
   }
 }
 

@@ -4,6 +4,7 @@ import { makeCampaign, startLoad } from './load.ts';
 import { createRandom, type Random } from './random.ts';
 import { judge, type Verdict } from './verdict.ts';
 import { createWorld, peakMemory, sleep, type World } from './world.ts';
+import { messageOf } from '../../core/errors.ts';
 
 // One chaos run: load all the time, faults one after the other and sometimes two at once, then quiet, then judgement.
 
@@ -110,10 +111,7 @@ async function inject(world: World, plan: readonly Step[], durationMs: number, s
     })()
       .catch((error: unknown) => {
         // Whatever the harness could not do must not pass for a fault that was survived.
-        throw new Error(
-          `fault #${i + 1} ${fault.name} could not be carried out: ${error instanceof Error ? error.message : String(error)}`,
-          { cause: error },
-        );
+        throw new Error(`fault #${i + 1} ${fault.name} could not be carried out: ${messageOf(error)}`, { cause: error });
       })
       .finally(() => {
         for (const name of needs) touched.delete(name);

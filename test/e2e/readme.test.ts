@@ -8,6 +8,7 @@ import { ensureCampaign } from '../../cli/author/campaigns.ts';
 import { ensureLinks } from '../../cli/author/links.ts';
 import { createPool } from '../../core/postgres.ts';
 import { startSystem, type System } from '../../stack/system.ts';
+import { PSQL } from '../support/psql.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
@@ -70,10 +71,7 @@ test("from a connection string to a chart and a report of one's own, as the READ
   await symlink(join(ROOT, 'reports'), join(directory, 'reports'));
   const blocks = await blocksOf('## For analysts', '### People and machines');
   expect(blocks.length).toBeGreaterThan(3);
-  const hasPsql = await promisify(execFile)('psql', ['--version']).then(
-    () => true,
-    () => false,
-  );
+  const hasPsql = PSQL !== undefined;
   // In one shell, which remembers the connection string.
   const output = await type((hasPsql ? blocks : blocks.map((block) => block.replace(/^psql .*$/gm, ''))).join('\n'));
   // Ann was forgotten in between; Bob is known by his address.

@@ -9,7 +9,8 @@ import { rotateLog } from '../../stack/nginx.ts';
 import type { Running } from '../../stack/process.ts';
 import { eventually, natsConnection } from '../support/servers.ts';
 import { latency, startClicking } from './clients.ts';
-import { committedBytes, createGround, FULL, type Ground, logBytes, PART_MAX_MIB, peakMib, print } from './ground.ts';
+import { committedBytes } from '../../bench/stand.ts';
+import { createGround, FULL, type Ground, logBytes, PART_MAX_MIB, peakMib, print } from './ground.ts';
 
 // NATS and the worker are away while logs pile up, one rotation after the other; then they come back.
 

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { rawRequest } from '../support/raw-http.ts';
+import { messageOf } from '../../core/errors.ts';
 
 // Clients of every temper, on loopback: those who click, those who flood, and those who keep a connection busy with nothing.
 
@@ -39,7 +40,7 @@ export function startClicking(options: { port: number; perSecond: number; next: 
       if (status === 302) result.latenciesMs.push(performance.now() - sent);
       else result.failed.push(`status ${status}`);
     } catch (error) {
-      result.failed.push(error instanceof Error ? error.message : String(error));
+      result.failed.push(messageOf(error));
     }
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
 import { LINKS, SLUG_KEYS } from '../../bench/fixture.ts';
-import { type Stand, startStand } from '../../bench/stand.ts';
+import { shardNames, type Stand, startStand } from '../../bench/stand.ts';
 import { table } from '../../cli/output.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.ts';
 import type { SystemOptions } from '../../stack/system.ts';
@@ -79,7 +79,7 @@ export async function createGround(options: Omit<SystemOptions, 'dataDir'> = {})
 /** How often people clicked, as the databases have it. */
 export async function clicksOf({ system, query }: Ground, recipients: readonly number[]): Promise<Map<number, number>> {
   const clicks = new Map<number, number>();
-  for (const shard of shardNames(system.env)) {
+  for (const shard of shardNames(system)) {
     const rows = await query<{ recipient: number; clicks: number }>(
       shard,
       'SELECT recipient_id AS recipient, count(*)::int AS clicks FROM shard.event WHERE recipient_id = ANY($1::bigint[]) GROUP BY 1',
@@ -90,26 +90,11 @@ export async function clicksOf({ system, query }: Ground, recipients: readonly n
   return clicks;
 }
 
-const shardNames = (env: Readonly<Record<string, string>>): string[] =>
-  (env['SHARDS'] ?? '').split(',').map((shard) => shard.slice(0, shard.indexOf('=')));
-
-/** Bytes of all logs, and committed bytes of all shards together. */
+/** Bytes of all logs together. */
 export async function logBytes({ system }: Stand): Promise<number> {
   let bytes = 0;
   for (const directory of system.logDirs)
     for (const name of await readdir(directory)) if (name.startsWith('access.log')) bytes += (await stat(join(directory, name))).size;
-  return bytes;
-}
-
-export async function committedBytes({ system, query }: Stand): Promise<number> {
-  let bytes = 0;
-  for (const shard of shardNames(system.env)) {
-    const [row] = await query<{ bytes: string }>(
-      shard,
-      'SELECT coalesce(sum(upper(r) - lower(r)), 0)::text AS bytes FROM shard.ledger, unnest(committed) r',
-    );
-    bytes += Number(row?.bytes);
-  }
   return bytes;
 }
 

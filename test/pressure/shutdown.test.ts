@@ -6,7 +6,8 @@ import { sleep } from '../../core/time.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 import { dribble, requestOf, startClicking } from './clients.ts';
-import { committedBytes, createGround, type Ground, print } from './ground.ts';
+import { committedBytes } from '../../bench/stand.ts';
+import { createGround, type Ground, print } from './ground.ts';
 
 // Each part is told to stop while it has its hands full: it finishes or hands back what it has begun, and leaves by itself.
 

@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process';
 import { copyFile, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
-import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureAlias, retarget } from '../../cli/author/links.ts';
 import { setTest, tellShards } from '../../cli/author/recipients.ts';
 import { fillIn, listReports, type Report, readReport } from '../../cli/reports.ts';
+import { byPsql, PSQL } from '../support/psql.ts';
 import { temporaryDirectory } from '../support/servers.ts';
 import { DAY, HOUR, MINUTE } from '../traffic/figures.ts';
 import { type Hit, type Kind, SHARED, type Who } from '../traffic/hits.ts';
@@ -612,10 +610,6 @@ function questions(report: Report, { letter, hits }: World): Record<string, stri
 }
 
 const ALL_REPORTS = (await listReports()).map((report) => [report.name, report] as const);
-const PSQL = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .map((directory) => join(directory, 'psql'))
-  .find((file) => existsSync(file));
 
 describe.each(ALL_REPORTS)('%s', (name, report) => {
   test('gives the same on one shard and on three', async () => {
@@ -651,20 +645,12 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
     for (const values of questions(report, one())) {
       const asked = { text: fillIn(report, values), rowMode: 'array', types: { getTypeParser: () => String } } as const;
       const { rows } = await one().setup.analyst.query<(string | null)[]>(asked);
-      expect(await byPsql(file, values)).toEqual(rows.map((row) => row.map((value) => value ?? '')));
+      expect(await byPsql(setting(one().setup.system, 'ANALYST_URL'), file, values)).toEqual(
+        rows.map((row) => row.map((value) => value ?? '')),
+      );
     }
   });
 });
-
-/** What psql makes of the file as it stands: rows of texts. */
-async function byPsql(file: string, values: Readonly<Record<string, string>>): Promise<string[][]> {
-  const set = Object.entries(values).flatMap(([name, value]) => ['-v', `${name}=${value}`]);
-  const how = ['-X', '-q', '-A', '-t', '-F', '\x1f', '-R', '\x1e', '-v', 'ON_ERROR_STOP=1'];
-  const url = setting(one().setup.system, 'ANALYST_URL');
-  const { stdout } = await promisify(execFile)(PSQL as string, [...how, ...set, '-d', url, '-f', file], { maxBuffer: 64 * 1024 * 1024 });
-  const text = stdout.replace(/\n$/, '');
-  return text === '' ? [] : text.split('\x1e').map((row) => row.split('\x1f'));
-}
 
 test('a file that is put beside the others is a report', async () => {
   const directory = await temporaryDirectory();
