@@ -19,7 +19,6 @@ async function addLink(
   state: { version?: number; expires?: number; disabled?: number } = {},
 ): Promise<number> {
   const { version = 1, expires, disabled } = state;
-  // One statement: a look between the two would see a link that leads nowhere.
   const [row] = await databases.query<{ id: number }>(
     'catalog',
     `WITH link AS (

@@ -10,13 +10,14 @@ export interface Changes {
 }
 
 const ROUTE_COLUMNS = `
-  l.id AS link, coalesce(v.version, l.version) AS version, v.target,
+  l.id AS link, v.version, v.target,
   (extract(epoch FROM l.expires_at) * 1000)::float8 AS "expiresAt",
   (extract(epoch FROM l.disabled_at) * 1000)::float8 AS "disabledAt",
   c.fallback_url AS fallback`;
+// A pixel has no version. A link whose version is not there yet must not be known without it: it would not be read again.
 const ROUTE_TABLES = `
   catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id
-  LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version`;
+  JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version`;
 
 /** What changed since `since` (0: everything). */
 export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
@@ -32,7 +33,7 @@ export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
   return { routes: routes.rows, aliases: aliases.rows, nextSince: BigInt(horizon.rows[0]?.xmin ?? '0') };
 }
 
-/** One link, or undefined. */
+/** One link, or undefined where there is none that leads anywhere. */
 export async function readLink(pool: Pool, link: number): Promise<Route | undefined> {
   const found = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.id = $1`, [link]);
   return found.rows[0];

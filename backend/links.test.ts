@@ -70,6 +70,17 @@ describe('changes of the catalog', () => {
     expect([status, headers['location']]).toEqual([302, 'http://x/new']);
   });
 
+  test('a link whose address is committed after it is served once it has one', async () => {
+    const backend = await startTestBackend(databases);
+    await databases.query('catalog', `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'http://x/late')`);
+    const path = `/u/${backend.slugs.encode({ link: 1, recipient: 1 })}`;
+    const before = looks(backend.queries);
+    await eventually('two more looks', () => looks(backend.queries) > before + 1);
+    expect((await backend.get(path)).status).toBe(404);
+    await databases.query('catalog', `INSERT INTO catalog.link_version (link_id, version, target) VALUES (1, 1, 'http://x/late')`);
+    await eventually('it is served', async () => (await backend.get(path)).status === 302);
+  });
+
   test('a changed address, an end, a new alias and a new fallback are served after the next look', async () => {
     const link = await addLink('http://x/old');
     const backend = await startTestBackend(databases);

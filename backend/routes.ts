@@ -4,8 +4,7 @@
 export interface Route {
   readonly link: number;
   readonly version: number;
-  /** Null for a pixel, which leads nowhere. */
-  readonly target: string | null;
+  readonly target: string;
   readonly expiresAt: number | null;
   readonly disabledAt: number | null;
   /** The campaign's fallback. */
@@ -39,7 +38,7 @@ export function emptyRoutes(): Routes {
 
 /** Decides for a known link at a moment (epoch milliseconds). */
 export function outcomeOf(route: Route | undefined, nowMs: number): Outcome {
-  if (!route || route.target === null) return { kind: 'unknown' };
+  if (!route) return { kind: 'unknown' };
   const live = (route.disabledAt === null || nowMs < route.disabledAt) && (route.expiresAt === null || nowMs < route.expiresAt);
   if (live) return { kind: 'redirect', location: route.target, link: `${route.link}.${route.version}` };
   if (route.fallback !== null) return { kind: 'fallback', location: route.fallback, link: `${route.link}.0` };

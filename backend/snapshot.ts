@@ -9,7 +9,7 @@ import { emptyRoutes, type Routes } from './routes.ts';
 
 const schema = z.object({
   v: z.literal(1),
-  links: z.array(z.tuple([z.int(), z.int(), z.string().nullable(), z.number().nullable(), z.number().nullable(), z.string().nullable()])),
+  links: z.array(z.tuple([z.int(), z.int(), z.string(), z.number().nullable(), z.number().nullable(), z.string().nullable()])),
   aliases: z.array(z.tuple([z.string(), z.int()])),
 });
 

@@ -39,7 +39,7 @@ async function ensureOne(
   { kind, label, original }: { kind: string; label: string; original: string },
 ): Promise<number> {
   const made = await client.query<{ id: number }>(
-    'INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES ($1, $2, $3, $4) ON CONFLICT (campaign_id, kind, label, md5(original)) DO NOTHING RETURNING id',
+    'INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id',
     [campaign, kind, label, original],
   );
   const id = made.rows[0]?.id;

@@ -64,13 +64,17 @@ async function writeAll(
   addressees: readonly Addressee[],
 ): Promise<void> {
   const writer = await opening;
-  const render = createRenderer(letter, people.header);
-  for (const addressee of addressees)
-    await writer.write(
-      addressee,
-      render(addressee.recipient, (name) => people.value(addressee.person, name)),
-    );
-  await writer.end();
+  try {
+    const render = createRenderer(letter, people.header);
+    for (const addressee of addressees)
+      await writer.write(
+        addressee,
+        render(addressee.recipient, (name) => people.value(addressee.person, name)),
+      );
+    await writer.end();
+  } finally {
+    await writer.abandon();
+  }
 }
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
@@ -348,13 +352,17 @@ describe('a run that fails', () => {
         : kind === 'eml'
           ? createEmlWriter(out, people, letter, ENVELOPE)
           : createMboxWriter(out, people, letter, ENVELOPE));
-      const render = createRenderer(letter, fails === 'at once' ? [] : people.header);
-      for await (const addressee of failing(addressees))
-        await writer.write(
-          addressee,
-          render(addressee.recipient, (name) => people.value(addressee.person, name)),
-        );
-      await writer.end();
+      try {
+        const render = createRenderer(letter, fails === 'at once' ? [] : people.header);
+        for await (const addressee of failing(addressees))
+          await writer.write(
+            addressee,
+            render(addressee.recipient, (name) => people.value(addressee.person, name)),
+          );
+        await writer.end();
+      } finally {
+        await writer.abandon();
+      }
     };
     await (kind === 'mbox' ? intoFile(out, work) : intoDirectory(out, work));
   }

@@ -33,6 +33,8 @@ CREATE TABLE catalog.link (
   changed     xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE UNIQUE INDEX link_by_original ON catalog.link (campaign_id, kind, label, md5(original));
+-- Opens are counted by campaign.
+CREATE UNIQUE INDEX link_pixel ON catalog.link (campaign_id) WHERE kind = 'pixel';
 CREATE INDEX link_by_changed ON catalog.link (changed);
 CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.link FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
 

@@ -32,11 +32,10 @@ test('slow, half-open, silent and idle clients lose their connections, and nobod
   const { port, newClick, query, slugs, issued } = ground;
   await query(
     'catalog',
-    "INSERT INTO catalog.link (id, campaign_id, kind, original) OVERRIDING SYSTEM VALUE VALUES (900001, 1, 'url', 'long')",
+    `WITH made AS (INSERT INTO catalog.link (id, campaign_id, kind, original) OVERRIDING SYSTEM VALUE VALUES (900001, 1, 'url', 'long') RETURNING id)
+     INSERT INTO catalog.link_version (link_id, version, target) SELECT id, 1, $1 FROM made`,
+    [`https://shop.example/${'x'.repeat(7_900)}`],
   );
-  await query('catalog', 'INSERT INTO catalog.link_version (link_id, version, target) VALUES (900001, 1, $1)', [
-    `https://shop.example/${'x'.repeat(7_900)}`,
-  ]);
   const before = await figures();
   const clicking = startClicking({ port, perSecond: 100, next: newClick });
   await sleep(1_000);
