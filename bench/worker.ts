@@ -44,9 +44,11 @@ export const workerBench: Bench = async ({ directory, fixture, say }) => {
       () => true,
       () => false,
     );
-    const rates: Record<'worker' | 'committer' | 'node' | 'psql', number[]> = { worker: [], committer: [], node: [], psql: [] };
+    const rates = { worker: [] as number[], judged: [] as number[], committer: [] as number[], node: [] as number[], psql: [] as number[] };
     for (let round = 0; round < ROUNDS; round++) {
-      const sides: [keyof typeof rates, () => Promise<number>][] = [['worker', () => consume(stand, payloads)]];
+      const sides: [Exclude<keyof typeof rates, 'judged'>, () => Promise<number>][] = [
+        ['worker', () => consume(stand, payloads, (seconds) => rates.judged.push(EVENTS / seconds))],
+      ];
       if (round === 0) sides.push(['committer', () => commit(stand, payloads)]);
       sides.push(['node', () => copyFromNode(stand.urlOf('a'), rowsPath)]);
       if (psql) sides.push(['psql', () => copyFromPsql(stand.urlOf('a'), rowsPath)]);
@@ -63,6 +65,7 @@ export const workerBench: Bench = async ({ directory, fixture, say }) => {
     const node = { what: 'COPY by one Node client', value: median(rates.node) };
     return [
       { what: 'worker: JetStream to committed rows', unit: 'rows/s', ours, bare: node, target: { ratio: 0.4 } },
+      { what: 'worker: JetStream to rows and their rollups', unit: 'rows/s', ours: median(rates.judged), bare: node },
       ...(psql
         ? [{ what: 'worker: JetStream to committed rows', unit: 'rows/s', ours, bare: { what: 'psql \\copy', value: median(rates.psql) } }]
         : []),
@@ -107,8 +110,8 @@ async function batchesOf(path: string, { system }: Stand): Promise<Buffer[]> {
   return payloads;
 }
 
-/** The real worker, from the moment it is ready. */
-async function consume({ system, query }: Stand, payloads: readonly Buffer[]): Promise<number> {
+/** The real worker, from the moment it is ready; `onJudged` is told how long it took until the judge had taken everything, too. */
+async function consume({ system, query }: Stand, payloads: readonly Buffer[], onJudged: (seconds: number) => void): Promise<number> {
   const to = Number(/"to":(\d+)/.exec((payloads.at(-1) as Buffer).toString('latin1', 0, 256))?.[1]);
   const as = (setting: string): Promise<NatsConnection> => connect(natsOptions(parseNatsUrl(system.env[setting] ?? '')));
   const connections = await Promise.all([as('WORKER_NATS_URL'), as('AGENT_NATS_URL')]);
@@ -134,6 +137,11 @@ async function consume({ system, query }: Stand, payloads: readonly Buffer[]): P
     return row?.done === true;
   });
   const seconds = (performance.now() - startedMs) / 1000;
+  await until('the judge has taken everything', async () => {
+    const [row] = await query<{ done: boolean }>('a', 'SELECT NOT EXISTS (SELECT FROM shard.mark) AS done');
+    return row?.done === true;
+  });
+  onJudged((performance.now() - startedMs) / 1000);
   const running = worker.running as Running;
   await notePeak('event worker', running.pid);
   await running.stop();
@@ -208,7 +216,7 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
 async function empty({ query }: Stand): Promise<void> {
   await query(
     'a',
-    'TRUNCATE shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent',
+    'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent',
   );
   await query('a', 'CHECKPOINT');
 }

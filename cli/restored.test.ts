@@ -24,7 +24,7 @@ test('no number of a campaign, link or recipient that was seen anywhere is given
   // What was made after the backup, as far as anybody clicked: one hit waits for the judge, another has been taken.
   await databases.query('b', `INSERT INTO shard.mark VALUES (now(), 900, 57, 3, 'click', 'human')`);
   await databases.query('a', `INSERT INTO shard.activity_15m VALUES (7, 40, now(), 'click', 'human', 1)`);
-  await databases.query('a', `INSERT INTO shard.activity VALUES (7, 800, 40, 'click', 1, 0, now(), now())`);
+  await databases.query('a', `INSERT INTO shard.engagement VALUES (7, 800, 1, 0, 1, 1, now(), 0, 0)`);
 
   const data = await dataDirectoryOf(databases);
   const run = (...args: string[]) => clickledger(['--data', data, 'restored', ...args]);

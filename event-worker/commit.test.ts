@@ -454,6 +454,27 @@ describe('rows that the database refuses', () => {
     expect(ledger?.committed).toBe('{[0,20)}');
   });
 
+  test('it is told of, also where another worker was faster with the rest of the group', async () => {
+    const codec = createSlugCodec(own.keys);
+    const gen = newGen();
+    const poisoned = batchOf(own, gen, 0, 10, { events: [clickAt(0, codec, { ref: 'http://poison.example/' }), clickAt(1, codec)] });
+    const contested = batchOf(own, gen, 10, 20, { events: [clickAt(10, codec)] });
+    let other: Promise<Committed> | undefined;
+    function* group(): Generator<Batch> {
+      yield poisoned;
+      // The ledger has been read.
+      other = ownCommitter(own).commit([contested]);
+      yield contested;
+    }
+    const done = await ownCommitter(own).commit(group());
+    const lost = await other;
+    expect(done.dead.map(({ off, reason }) => [off, reason])).toEqual([[0, 'rejected']]);
+    expect(done.events + (lost?.events ?? 0)).toBe(2);
+    expect(done.repeated + (lost?.repeated ?? 0)).toBe(1);
+    expect(await offsOf('event', gen)).toEqual([1, 10]);
+    expect(await offsOf('dead_letter', gen)).toEqual([0]);
+  });
+
   test('a row for which there is no partition is held, never made a dead letter', async () => {
     const codec = createSlugCodec(own.keys);
     const gen = newGen();

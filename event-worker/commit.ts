@@ -4,11 +4,12 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Batch, DeadLetter } from '../core/event.ts';
 import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
+import { NOTHING } from '../core/ranges.ts';
 import type { Shard } from '../core/shards.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
-import { markCommitted, readLedger, takeNew } from './ledger.ts';
-import { type BatchRows, COLUMNS, layOutRows, MARK_COLUMNS } from './rows.ts';
+import { type LedgerEntry, markCommitted, readLedger, takeNew } from './ledger.ts';
+import { type BatchRows, COLUMNS, layOut, MARK_COLUMNS } from './rows.ts';
 
 // One transaction for many batches: their events, dead letters and skipped counts, and the mark in the ledger that they are in. No lock
 // is held while rows travel: everything that could wait for another worker comes after the COPY, in one order everywhere.
@@ -26,8 +27,11 @@ export interface Committed {
 }
 
 export interface Committer {
-  /** Commits a group, or throws: then nothing of it may be acked. A row at fault is found and becomes a dead letter. */
-  commit(batches: readonly Batch[]): Promise<Committed>;
+  /**
+   * Commits a group, or throws: then nothing of it may be acked. A row at fault is found and becomes a dead letter. Batches are asked for
+   * one by one, and each is let go before the next: where they are decoded as they are asked for, only one is in memory at a time.
+   */
+  commit(batches: Iterable<Batch>): Promise<Committed>;
 }
 
 export function createCommitter(deps: {
@@ -39,70 +43,86 @@ export function createCommitter(deps: {
 }): Committer {
   const { pool, shard, shardsFingerprint, slugs, catalog } = deps;
 
-  async function commit(batches: readonly Batch[]): Promise<Committed> {
-    const stray = batches.find((batch) => batch.shard !== shard.name || batch.shards !== shardsFingerprint);
-    if (stray) {
-      throw new ClickledgerError(
-        'bad-settings',
-        `a batch is for shard ${stray.shard} of list ${stray.shards}, but this worker serves ${shard.name} of ${shardsFingerprint}: give the agent and the worker the same SHARDS`,
-      );
+  async function commit(batches: Iterable<Batch>): Promise<Committed> {
+    const ledger = new Map<string, LedgerEntry>();
+    const read = async (gens: readonly string[]): Promise<void> => {
+      const found = await readLedger(pool, shard, shardsFingerprint, gens);
+      for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NOTHING, size: null });
+    };
+    const rows: BatchRows[] = [];
+    let count = 0;
+    for (const batch of batches) {
+      count++;
+      assertOurs(batch);
+      if (!ledger.has(batch.gen)) await read([batch.gen]);
+      // What is in already need not be laid out, and perhaps cannot be here.
+      if (takeNew([batch], ledger).taken.length > 0) rows.push(await layOut(batch, { slugs, catalog }));
     }
+    const done: BatchRows[] = [];
     for (;;) {
-      const ledger = await readLedger(pool, shard, shardsFingerprint, [...new Set(batches.map(({ gen }) => gen))]);
-      const { taken, beyondSize } = takeNew(batches, ledger);
-      const rows = await layOutRows(taken, { slugs, catalog });
-      const done = await commitRows(rows);
-      if (done) return { ...summary(rows), repeated: batches.length - taken.length, beyondSize };
+      const { taken, beyondSize } = takeNew(rows, ledger);
+      if (await commitRows(taken, done)) return { ...summary(done), repeated: count - done.length, beyondSize };
+      await read([...ledger.keys()]);
     }
   }
 
-  /** False: somebody else has committed some of it. */
-  async function commitRows(rows: readonly BatchRows[]): Promise<boolean> {
+  function assertOurs(batch: Batch): void {
+    if (batch.shard === shard.name && batch.shards === shardsFingerprint) return;
+    throw new ClickledgerError(
+      'bad-settings',
+      `a batch is for shard ${batch.shard} of list ${batch.shards}, but this worker serves ${shard.name} of ${shardsFingerprint}: give the agent and the worker the same SHARDS`,
+    );
+  }
+
+  /** Adds to `done` what is in. False: somebody else has committed some of it. */
+  async function commitRows(rows: readonly BatchRows[], done: BatchRows[]): Promise<boolean> {
     if (rows.length === 0) return true;
     try {
-      return await inTransaction(pool, async (client) => {
+      const good = await inTransaction(pool, async (client) => {
         await copyEvents(client, rows);
         await copyMarks(client, rows);
         await insertAgents(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);
-        return markCommitted(
-          client,
-          rows.map(({ batch }) => batch),
-        );
+        return markCommitted(client, rows);
       });
+      if (good) done.push(...rows);
+      return good;
     } catch (error) {
       if (classify(error) !== 'poison') throw error;
-      return isolate(rows, error);
+      return isolate(rows, done, error);
     }
   }
 
   /** One row spoils a whole COPY: try the batches one by one, and in the one that fails find the rows. */
-  async function isolate(rows: readonly BatchRows[], error: unknown): Promise<boolean> {
+  async function isolate(rows: readonly BatchRows[], done: BatchRows[], error: unknown): Promise<boolean> {
     if (rows.length > 1) {
       let all = true;
-      for (const one of rows) all = (await commitRows([one])) && all;
+      for (const one of rows) all = (await commitRows([one], done)) && all;
       return all;
     }
     const only = rows[0] as BatchRows;
-    const bad = await findPoison(only);
+    const bad = await findPoison(only.events);
     if (bad.size === 0)
       throw new ClickledgerError('server-failed', 'the database refuses a batch, though none of its rows', { cause: error });
     const rejected = only.offs.filter((_, i) => bad.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
-    Object.assign(only, {
-      lines: only.lines.filter((_, i) => !bad.has(i)),
-      marks: only.marks.filter((_, i) => !bad.has(i)),
-      offs: only.offs.filter((_, i) => !bad.has(i)),
+    const good = <T>(all: readonly T[]): T[] => all.filter((_, i) => !bad.has(i));
+    const rest = {
+      ...only,
+      events: Buffer.concat(good(linesOf(only.events))),
+      marks: Buffer.concat(good(linesOf(only.marks))),
+      offs: good(only.offs),
       dead: [...only.dead, ...rejected],
-    });
-    return commitRows([only]);
+    };
+    return commitRows([rest], done);
   }
 
-  /** Indexes of the rows that the database refuses, by halves, each tried in a transaction that is rolled back. */
-  async function findPoison(rows: BatchRows): Promise<Set<number>> {
+  /** Which of some lines for COPY the database refuses, by halves, each tried in a transaction that is rolled back. */
+  async function findPoison(events: Buffer): Promise<Set<number>> {
+    const lines = linesOf(events);
     const bad = new Set<number>();
     const search = async (from: number, to: number): Promise<void> => {
-      if (from >= to || (await accepts({ ...rows, lines: rows.lines.slice(from, to) }))) return;
+      if (from >= to || (await accepts(lines.slice(from, to)))) return;
       if (to - from === 1) {
         bad.add(from);
         return;
@@ -111,14 +131,14 @@ export function createCommitter(deps: {
       await search(from, middle);
       await search(middle, to);
     };
-    await search(0, rows.lines.length);
+    await search(0, lines.length);
     return bad;
   }
 
-  async function accepts(rows: BatchRows): Promise<boolean> {
+  async function accepts(lines: readonly Buffer[]): Promise<boolean> {
     try {
       await inTransaction(pool, async (client) => {
-        await copyEvents(client, [rows]);
+        await copyLines(client, EVENTS, lines, lines.length);
         return false;
       });
       return true;
@@ -148,30 +168,37 @@ async function inTransaction(pool: Pool, work: (client: PoolClient) => Promise<b
   }
 }
 
+const EVENTS = `shard.event (${COLUMNS})`;
+
 async function copyEvents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
-  await copyLines(
-    client,
-    `shard.event (${COLUMNS})`,
-    rows.map(({ lines }) => lines),
-  );
+  const lines = rows.map(({ events }) => events);
+  await copyLines(client, EVENTS, lines, eventsOf(rows));
 }
 
 /** What the judge has to look at. */
 async function copyMarks(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
-  await copyLines(
-    client,
-    `shard.mark (${MARK_COLUMNS})`,
-    rows.map(({ marks }) => marks),
-  );
+  const lines = rows.map(({ marks }) => marks);
+  await copyLines(client, `shard.mark (${MARK_COLUMNS})`, lines, eventsOf(rows));
 }
 
-async function copyLines(client: PoolClient, where: string, groups: readonly (readonly string[])[]): Promise<void> {
-  const expected = groups.reduce((sum, lines) => sum + lines.length, 0);
+async function copyLines(client: PoolClient, where: string, lines: readonly Buffer[], expected: number): Promise<void> {
   if (expected === 0) return;
   const copy = client.query(copyFrom(`COPY ${where} FROM STDIN`));
-  await pipeline(Readable.from(groups.map((lines) => Buffer.from(lines.join('')))), copy);
+  await pipeline(Readable.from(lines), copy);
   // A line that ended the COPY early would drop the rest and still succeed.
   if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY took ${copy.rowCount} of ${expected} rows`);
+}
+
+/** Each with its line feed: a line of COPY has no other. */
+function linesOf(lines: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let from = 0; from < lines.length; ) {
+    const to = lines.indexOf('\n', from) + 1;
+    if (to === 0) throw new Error('a line for COPY has no end');
+    found.push(lines.subarray(from, to));
+    from = to;
+  }
+  return found;
 }
 
 async function insertAgents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
@@ -193,7 +220,7 @@ async function insertAgents(client: PoolClient, rows: readonly BatchRows[]): Pro
 }
 
 async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
-  const letters = rows.flatMap(({ batch, dead }) => dead.map((letter) => ({ gen: batch.gen, ...letter })));
+  const letters = rows.flatMap(({ gen, dead }) => dead.map((letter) => ({ gen, ...letter })));
   if (letters.length === 0) return;
   await client.query(
     'INSERT INTO shard.dead_letter (gen, off, reason, length, hash) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[])',
@@ -209,10 +236,10 @@ async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promi
 
 async function addSkipped(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const counts = new Map<string, { gen: string; reason: string; lines: number }>();
-  for (const { batch, skipped } of rows) {
+  for (const { gen, skipped } of rows) {
     for (const [reason, lines] of Object.entries(skipped)) {
-      const key = `${batch.gen} ${reason}`;
-      counts.set(key, { gen: batch.gen, reason, lines: (counts.get(key)?.lines ?? 0) + lines });
+      const key = `${gen} ${reason}`;
+      counts.set(key, { gen, reason, lines: (counts.get(key)?.lines ?? 0) + lines });
     }
   }
   if (counts.size === 0) return;
@@ -224,12 +251,14 @@ async function addSkipped(client: PoolClient, rows: readonly BatchRows[]): Promi
   );
 }
 
+const eventsOf = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);
+
 function summary(rows: readonly BatchRows[]): Omit<Committed, 'repeated' | 'beyondSize'> {
   const skipped: Record<string, number> = {};
   for (const row of rows) for (const [reason, lines] of Object.entries(row.skipped)) skipped[reason] = (skipped[reason] ?? 0) + lines;
   return {
     batches: rows.length,
-    events: rows.reduce((sum, { lines }) => sum + lines.length, 0),
+    events: eventsOf(rows),
     dead: rows.flatMap(({ dead }) => dead),
     skipped,
   };

@@ -9,7 +9,7 @@ import { judgeOnce } from './judge.ts';
 // Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach, shard.recipient';
+const TABLES = 'shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.recipient';
 
 interface Happened {
   afterMs: number;
@@ -113,24 +113,46 @@ async function expectViewsRight(): Promise<void> {
   );
   expect(
     await rowsOf(
-      'SELECT campaign_id, link_id, recipient_id, kind, first_at, last_at, human_hits, machine_hits FROM shard_analytics.activity ORDER BY 1, 2, 3, 4',
+      'SELECT campaign_id, link_id, recipient_id, first_at, last_at, human_hits, machine_hits FROM shard_analytics.clicked_links ORDER BY 1, 2, 3',
     ),
   ).toEqual(
     await rowsOf(
-      `SELECT campaign_id, link_id, recipient_id, kind::text, min(at) AS first_at, max(at) AS last_at,
+      `SELECT campaign_id, link_id, recipient_id, min(at) AS first_at, max(at) AS last_at,
               count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
-       FROM ${COUNTED} AND recipient_id <> 0 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`,
+       FROM ${COUNTED} AND recipient_id <> 0 AND kind = 'click' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+    ),
+  );
+  const hits = (kind: string, verdict: string): string => `count(*) FILTER (WHERE kind = '${kind}' AND verdict ${verdict})`;
+  expect(
+    await rowsOf(
+      'SELECT campaign_id, recipient_id, human_clicks, machine_clicks, human_opens, machine_opens, human_clicked_links, last_click_at, first_open_at, last_open_at FROM shard_analytics.engagement ORDER BY 1, 2',
+    ),
+  ).toEqual(
+    await rowsOf(
+      `SELECT campaign_id, recipient_id, ${hits('click', "= 'human'")} AS human_clicks, ${hits('click', "<> 'human'")} AS machine_clicks,
+              ${hits('open', "= 'human'")} AS human_opens, ${hits('open', "<> 'human'")} AS machine_opens,
+              count(DISTINCT link_id) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicked_links,
+              max(at) FILTER (WHERE kind = 'click') AS last_click_at,
+              min(at) FILTER (WHERE kind = 'open') AS first_open_at, max(at) FILTER (WHERE kind = 'open') AS last_open_at
+       FROM ${COUNTED} AND recipient_id <> 0 GROUP BY 1, 2 ORDER BY 1, 2`,
+    ),
+  );
+  expect(
+    await rowsOf('SELECT campaign_id, is_human, unnest(recipient_ids) AS recipient_id FROM shard_analytics.openers ORDER BY 1, 2, 3'),
+  ).toEqual(
+    await rowsOf(
+      `SELECT campaign_id, bool_or(verdict = 'human') AS is_human, recipient_id FROM ${COUNTED} AND recipient_id <> 0 AND kind = 'open' GROUP BY 1, 3 ORDER BY 1, 2, 3`,
     ),
   );
   expect(
     await rowsOf(
-      'SELECT campaign_id, link_id, kind, hits, human_hits, recipients, human_recipients FROM shard_analytics.link_totals ORDER BY 1, 2, 3',
+      'SELECT campaign_id, link_id, hits, human_hits, recipients, human_recipients FROM shard_analytics.link_totals ORDER BY 1, 2',
     ),
   ).toEqual(
     await rowsOf(
-      `SELECT campaign_id, link_id, kind::text, count(*) AS hits, count(*) FILTER (WHERE verdict = 'human') AS human_hits,
+      `SELECT campaign_id, link_id, count(*) AS hits, count(*) FILTER (WHERE verdict = 'human') AS human_hits,
               count(DISTINCT nullif(recipient_id, 0)) AS recipients, count(DISTINCT nullif(recipient_id, 0)) FILTER (WHERE verdict = 'human') AS human_recipients
-       FROM ${COUNTED} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+       FROM ${COUNTED} AND kind = 'click' GROUP BY 1, 2 ORDER BY 1, 2`,
     ),
   );
   expect(
@@ -201,7 +223,7 @@ describe('the judge', () => {
 
 test('much at once is judged in time that grows with it, also where the statistics know of nothing', async () => {
   await owner.query(`TRUNCATE ${TABLES}`);
-  await owner.query('ANALYZE shard.mark, shard.activity, shard.event');
+  await owner.query('ANALYZE shard.mark, shard.clicked_link, shard.engagement, shard.event');
   // Of 40,000 people a third clicks as scanners do. Whatever compared all with all would take minutes.
   await owner.query(
     `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)

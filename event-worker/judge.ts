@@ -38,7 +38,8 @@ export async function keepJudging(deps: {
   onFailure: (error: unknown) => void;
 }): Promise<void> {
   const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
-  let judgedMs = Number.NEGATIVE_INFINITY;
+  // A worker that begins with a backlog commits first, too.
+  let judgedMs = performance.now();
   while (!signal.aborted) {
     const nowMs = performance.now();
     if (nowMs - lastCommitMs() < QUIET_MS && nowMs - judgedMs < LATEST_MS) {

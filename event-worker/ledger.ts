@@ -1,5 +1,4 @@
 import { ClickledgerError } from '../core/errors.ts';
-import type { Batch } from '../core/event.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
 import { formatMultirange, NOTHING, parseMultirange, type Ranges, touches, union } from '../core/ranges.ts';
 import type { Shard } from '../core/shards.ts';
@@ -14,7 +13,7 @@ const READ = `
   SELECT i.name, i.shards, replace(l.gen::text, '-', '') AS gen, l.committed::text AS committed, l.size
   FROM shard.identity i LEFT JOIN shard.ledger l ON l.gen = ANY($1::uuid[])`;
 
-/** Reads the ledger of some generations. Throws `wrong-database` where this is not the shard it should be. */
+/** Reads the ledger of some generations; what it has none of is not in the answer. Throws `wrong-database` where this is not the shard it should be. */
 export async function readLedger(
   database: Pool | PoolClient,
   shard: Shard,
@@ -36,18 +35,30 @@ export async function readLedger(
   );
 }
 
-/** Which batches are new: none that touches a committed byte, or one that another batch of this transaction has. */
-export function takeNew(batches: readonly Batch[], ledger: ReadonlyMap<string, LedgerEntry>): { taken: Batch[]; beyondSize: number } {
+/** Which bytes of which generation are accounted for, as a batch says; `size` is how long it is, once it is final. */
+export interface Stretch {
+  readonly gen: string;
+  readonly from: number;
+  readonly to: number;
+  readonly size?: number | undefined;
+}
+
+/** Which stretches are new: none that touches a committed byte, or one that another stretch of this transaction has. */
+export function takeNew<Of extends Stretch>(
+  stretches: readonly Of[],
+  ledger: ReadonlyMap<string, LedgerEntry>,
+): { taken: Of[]; beyondSize: number } {
   const seen = new Map<string, Ranges>();
-  const taken: Batch[] = [];
+  const taken: Of[] = [];
   let beyondSize = 0;
-  for (const batch of batches) {
-    const entry = ledger.get(batch.gen);
-    const ranges = seen.get(batch.gen) ?? entry?.committed ?? NOTHING;
-    if (touches(ranges, batch.from, batch.to)) continue;
-    if (entry && entry.size !== null && batch.to > entry.size) beyondSize++;
-    seen.set(batch.gen, union(ranges, [[batch.from, batch.to]]));
-    taken.push(batch);
+  for (const stretch of stretches) {
+    const { gen, from, to } = stretch;
+    const entry = ledger.get(gen);
+    const ranges = seen.get(gen) ?? entry?.committed ?? NOTHING;
+    if (touches(ranges, from, to)) continue;
+    if (entry && entry.size !== null && to > entry.size) beyondSize++;
+    seen.set(gen, union(ranges, [[from, to]]));
+    taken.push(stretch);
   }
   return { taken, beyondSize };
 }
@@ -61,12 +72,12 @@ const MARK = `
     WHERE NOT l.committed && excluded.committed`;
 
 /**
- * Marks the batches' ranges as committed: the last statement of their transaction, because it takes locks. False: another
+ * Marks stretches as committed: the last statement of their transaction, because it takes locks. False: another
  * worker was faster with some of it, and everything has to be rolled back and judged again.
  */
-export async function markCommitted(client: PoolClient, batches: readonly Batch[]): Promise<boolean> {
+export async function markCommitted(client: PoolClient, stretches: readonly Stretch[]): Promise<boolean> {
   const gens = new Map<string, { ranges: Ranges; size: number | null }>();
-  for (const { gen, from, to, size } of batches) {
+  for (const { gen, from, to, size } of stretches) {
     const entry = gens.get(gen) ?? { ranges: NOTHING, size: null };
     gens.set(gen, { ranges: union(entry.ranges, [[from, to]]), size: size === undefined ? entry.size : Math.max(size, entry.size ?? 0) });
   }

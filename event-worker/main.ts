@@ -14,7 +14,7 @@ import { workerProblems } from './health.ts';
 import { createWorkerMetrics, watchWorker } from './metrics.ts';
 import { COMMITS_AT_ONCE, createShardWorker } from './shard-worker.ts';
 
-// JetStream ──► gather: groups of batches ──► lay out: slugs judged, COPY lines ──► commit: rows, marks and ledger in one transaction ──► ack
+// JetStream ──► gather: groups of messages ──► lay out: slugs judged, COPY lines ──► commit: rows, marks and ledger in one transaction ──► ack
 // marks ──► judge: rollups, bursts
 
 const settings = [

@@ -2,17 +2,17 @@ import type { Batch, DeadLetter, Event, Skipped } from '../core/event.ts';
 import { RULES_VERSION, type Signal, type Verdict } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
+import type { Stretch } from './ledger.ts';
 import { type Subject, subjectOf } from './slugs.ts';
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
 
-/** What one batch becomes in the database. */
-export interface BatchRows {
-  readonly batch: Batch;
-  /** COPY lines, in the order of COLUMNS; `offs` has the offset of each. */
-  readonly lines: readonly string[];
-  /** The same events as COPY lines for the judge, in the order of MARK_COLUMNS. */
-  readonly marks: readonly string[];
+/** What one batch becomes in the database. The events themselves are let go: V8 would carry them along until Postgres has answered. */
+export interface BatchRows extends Stretch {
+  /** Lines for COPY, in the order of COLUMNS; `offs` has the offset of each. */
+  readonly events: Buffer;
+  /** The same events for the judge, in the order of MARK_COLUMNS. */
+  readonly marks: Buffer;
   readonly offs: readonly number[];
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
@@ -25,46 +25,43 @@ export const COLUMNS =
 export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdict';
 
 /** Judges every slug and lays the events out for COPY. Throws while the catalog is needed and out of reach, or a key is missing. */
-export async function layOutRows(batches: readonly Batch[], deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows[]> {
-  const judged = batches.map((batch) => batch.events.map((event) => subjectOf(event, deps.slugs)));
-  const links = new Set<number>();
-  let forged = false;
-  for (const subjects of judged) {
-    for (const subject of subjects) {
-      if (subject) links.add(subject.link);
-      else forged = true;
-    }
-  }
+export async function layOut(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows> {
+  const { gen, from, to, size, events, dead } = batch;
+  const subjects = events.map((event) => subjectOf(event, deps.slugs));
   // A key is listed before it signs, so whatever was signed with it came after it could be seen here.
-  if (forged) await deps.catalog.assertAllKeys();
-  const campaigns = await deps.catalog.campaignsOf(links);
-  return batches.map((batch, i) => layOutBatch(batch, judged[i] as (Subject | undefined)[], campaigns));
-}
-
-function layOutBatch(batch: Batch, subjects: readonly (Subject | undefined)[], campaigns: ReadonlyMap<number, number>): BatchRows {
+  if (subjects.includes(undefined)) await deps.catalog.assertAllKeys();
+  const campaigns = await deps.catalog.campaignsOf(new Set(subjects.flatMap((subject) => subject?.link ?? [])));
   const lines: string[] = [];
   const marks: string[] = [];
   const offs: number[] = [];
   const agents = new Set<ReducedAgent>();
-  let forged = 0;
-  for (const [i, event] of batch.events.entries()) {
+  for (const [i, event] of events.entries()) {
     const subject = subjects[i];
-    if (!subject) {
-      forged++;
-      continue;
-    }
+    if (!subject) continue;
     const agent = reduceUserAgent(event.ua);
     agents.add(agent);
     const campaign = campaigns.get(subject.link) ?? 0;
     const signals = signalsOf(event, agent.signals[event.kind]);
     const verdict = verdictOf(signals);
     const at = timestamp(event.t);
-    lines.push(copyLine(batch.gen, at, event, subject, campaign, agent, verdict, signals));
+    lines.push(copyLine(gen, at, event, subject, campaign, agent, verdict, signals));
     marks.push(`${at}\t${subject.recipient}\t${subject.link}\t${campaign}\t${event.kind}\t${verdict}\n`);
     offs.push(event.off);
   }
+  const forged = events.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  return { batch, lines, marks, offs, agents: [...agents], dead: batch.dead, skipped };
+  return {
+    gen,
+    from,
+    to,
+    size,
+    events: Buffer.from(lines.join('')),
+    marks: Buffer.from(marks.join('')),
+    offs,
+    agents: [...agents],
+    dead,
+    skipped,
+  };
 }
 
 function copyLine(

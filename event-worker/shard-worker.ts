@@ -1,6 +1,7 @@
-import { type ConsumerMessages, jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import { type ConsumerMessages, jetstream, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { codeOf, messageOf } from '../core/errors.ts';
+import { type Batch, decodeBatch } from '../core/event.ts';
 import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool } from '../core/postgres.ts';
@@ -59,22 +60,36 @@ export function createShardWorker(deps: {
   /** Why what was last tried failed; without what succeeded. */
   const failing = new Map<'commit' | 'pull' | 'judge', Problem>();
   const held = new Set<Group>();
-  let lastCommitMs = 0;
+  let lastCommitMs = performance.now();
   let judgedMs = performance.now();
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
-    for (const error of group.unreadable) {
-      metrics.unreadable.inc(label);
-      log.error({ err: error }, 'a message is no batch');
+    const unreadable = new Set<JsMsg>();
+    // Decoded as the committer asks for them, and again where it has to try again.
+    function* batches(): Generator<Batch> {
+      for (const message of group) {
+        if (unreadable.has(message)) continue;
+        let batch: Batch;
+        try {
+          batch = decodeBatch(message.data);
+        } catch (error) {
+          // It is acked: what it stood for remains a hole that the agent fills again.
+          unreadable.add(message);
+          metrics.unreadable.inc(label);
+          log.error({ err: error }, 'a message is no batch');
+          continue;
+        }
+        yield batch;
+      }
     }
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
       const done = metrics.commitSeconds.startTimer(label);
       try {
-        report(await committer.commit(group.batches));
+        report(await committer.commit(batches()));
         lastCommitMs = performance.now();
         done();
         if (failing.delete('commit')) log.info('commits go through again');
-        for (const message of group.messages) message.ack();
+        for (const message of group) message.ack();
         return;
       } catch (error) {
         metrics.failures.inc({ ...label, code: codeOf(error) ?? 'connection' });
@@ -153,7 +168,7 @@ export function createShardWorker(deps: {
     }
   }
 
-  /** While Postgres works on a group, the next one is gathered, decoded and sent: to the ledger they are like groups of two workers. */
+  /** While Postgres works on a group, the next one is gathered, laid out and sent: to the ledger they are like groups of two workers. */
   async function drain(messages: ConsumerMessages, signal: AbortSignal): Promise<void> {
     const groups = gather(messages);
     const lane = async (): Promise<void> => {
@@ -166,7 +181,7 @@ export function createShardWorker(deps: {
   }
 
   function oldestHeldMs(): number | undefined {
-    const stored = [...held].flatMap(({ messages }) => messages.map(({ info }) => info.timestampNanos / 1e6));
+    const stored = [...held].flatMap((group) => group.map(({ info }) => info.timestampNanos / 1e6));
     return stored.length === 0 ? undefined : Math.min(...stored);
   }
 

@@ -26,7 +26,7 @@ SELECT l.campaign_id, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link
 FROM analytics.links l
 LEFT JOIN (
   SELECT * FROM analytics.link_totals
-  WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+  WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
 ) t USING (campaign_id, link_id)
 WHERE l.kind = 'url' AND (:'campaign' = '' OR l.campaign_id = nullif(:'campaign', '')::bigint)
 ORDER BY l.campaign_id DESC, human_hits DESC, hits DESC, l.link_id

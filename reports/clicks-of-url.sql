@@ -35,7 +35,7 @@ counted AS (
   FROM link l
   LEFT JOIN (
     SELECT * FROM analytics.link_totals
-    WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+    WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
       AND link_id = ANY (ARRAY(SELECT link_id FROM link))
   ) t USING (link_id)
   GROUP BY l.campaign_id, l.target, l.links

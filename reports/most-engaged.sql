@@ -16,17 +16,20 @@
   \set limit '100'
 \endif
 
-WITH activity AS (
-  SELECT recipient_id, count(DISTINCT campaign_id) AS campaigns,
-         coalesce(sum(human_hits) FILTER (WHERE kind = 'click'), 0)::bigint AS human_clicks,
-         count(*) FILTER (WHERE kind = 'click') AS links,
-         coalesce(sum(human_hits) FILTER (WHERE kind = 'open'), 0)::bigint AS human_opens
-  FROM analytics.activity
-  WHERE human_hits > 0 AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-  GROUP BY recipient_id
-)
-SELECT a.recipient_id, coalesce(r.email, r.external_id) AS recipient, a.human_clicks, a.links AS links_clicked, a.human_opens, a.campaigns
-FROM activity a
+SELECT e.recipient_id, coalesce(r.email, r.external_id) AS recipient, e.human_clicks, e.links_clicked, e.human_opens, e.campaigns
+FROM (
+  (SELECT recipient_id, human_clicks, human_clicked_links AS links_clicked, human_opens, 1 AS campaigns
+   FROM analytics.engagement
+   WHERE campaign_id = nullif(:'campaign', '')::bigint AND human_clicks + human_opens > 0
+   ORDER BY human_clicks DESC, human_opens DESC, recipient_id
+   LIMIT :'limit'::bigint)
+  UNION ALL
+  (SELECT recipient_id, sum(human_clicks)::bigint, sum(human_clicked_links)::bigint, sum(human_opens)::bigint, count(*)
+   FROM analytics.engagement
+   WHERE :'campaign' = '' AND human_clicks + human_opens > 0
+   GROUP BY recipient_id
+   ORDER BY 2 DESC, 4 DESC, 1
+   LIMIT :'limit'::bigint)
+) e
 LEFT JOIN analytics.recipients r USING (recipient_id)
-ORDER BY a.human_clicks DESC, a.human_opens DESC, a.recipient_id
-LIMIT :'limit'::bigint;
+ORDER BY e.human_clicks DESC, e.human_opens DESC, e.recipient_id;

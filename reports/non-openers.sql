@@ -22,23 +22,24 @@
   \set limit '1000'
 \endif
 
-WITH activity AS (
-  SELECT campaign_id, recipient_id,
-         coalesce(sum(human_hits) FILTER (WHERE kind = 'open'), 0)::bigint AS human_opens,
-         coalesce(sum(machine_hits) FILTER (WHERE kind = 'open'), 0)::bigint AS machine_opens,
-         coalesce(sum(human_hits) FILTER (WHERE kind = 'click'), 0)::bigint AS human_clicks
-  FROM analytics.activity
-  WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-  GROUP BY campaign_id, recipient_id
+WITH non_opener AS MATERIALIZED (
+  SELECT m.campaign_id, m.recipient_id, r.email, r.external_id, count(*) OVER () AS recipients_in_all
+  FROM analytics.mailings m
+  JOIN analytics.recipients r USING (recipient_id)
+  LEFT JOIN (
+    SELECT * FROM analytics.openers
+    WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint) AND (is_human OR :'opened_by' = 'anyone')
+  ) o USING (campaign_id, recipient_id)
+  WHERE (:'campaign' = '' OR m.campaign_id = nullif(:'campaign', '')::bigint) AND r.opted_out_at IS NULL AND o.recipient_id IS NULL
+  ORDER BY m.campaign_id DESC, m.recipient_id
+  LIMIT :'limit'::bigint
 )
-SELECT m.campaign_id, m.recipient_id, coalesce(r.email, r.external_id) AS recipient,
-       coalesce(a.machine_opens, 0) AS machine_opens, coalesce(a.human_clicks, 0) AS human_clicks,
-       count(*) OVER () AS recipients_in_all
-FROM analytics.mailings m
-JOIN analytics.recipients r USING (recipient_id)
-LEFT JOIN activity a USING (campaign_id, recipient_id)
-WHERE (:'campaign' = '' OR m.campaign_id = nullif(:'campaign', '')::bigint)
-  AND r.opted_out_at IS NULL
-  AND coalesce(a.human_opens, 0) + CASE WHEN :'opened_by' = 'anyone' THEN coalesce(a.machine_opens, 0) ELSE 0 END = 0
-ORDER BY m.campaign_id DESC, m.recipient_id
-LIMIT :'limit'::bigint;
+SELECT n.campaign_id, n.recipient_id, coalesce(n.email, n.external_id) AS recipient,
+       coalesce(e.machine_opens, 0) AS machine_opens, coalesce(e.human_clicks, 0) AS human_clicks, n.recipients_in_all
+FROM non_opener n
+LEFT JOIN (
+  SELECT * FROM analytics.engagement
+  WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+    AND campaign_id = ANY (ARRAY(SELECT DISTINCT campaign_id FROM non_opener)) AND recipient_id = ANY (ARRAY(SELECT recipient_id FROM non_opener))
+) e USING (campaign_id, recipient_id)
+ORDER BY n.campaign_id DESC, n.recipient_id;

@@ -284,7 +284,7 @@ describe('rights', () => {
           'DELETE FROM shard.skipped',
           'UPDATE shard.user_agent SET client = $$x$$',
           'DELETE FROM shard.mark',
-          'SELECT * FROM shard.activity',
+          'SELECT * FROM shard.clicked_link',
           'UPDATE shard.activity_15m SET hits = 0',
           `SELECT shard.tell('{1}', '{true}', '{false}')`,
           'DELETE FROM shard.dead_letter',
@@ -357,6 +357,8 @@ describe('rights', () => {
           'recipients',
           'activity_15m',
           'activity',
+          'engagement',
+          'openers',
           'campaign_totals',
           'completeness',
           'skipped',
@@ -463,6 +465,11 @@ describe('analytics over two shards', () => {
 
   beforeAll(async () => {
     databases = await createDatabases(2);
+    await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('spring')`);
+    await databases.query(
+      'catalog',
+      `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'https://shop.example/'), (1, 'pixel', '')`,
+    );
     // Of 100 people the odd ones are on shard a: each clicks link 1 three times, the last time as a machine, and opens a pixel once.
     for (const [shard, parity] of [
       ['a', 1],
@@ -515,12 +522,15 @@ describe('analytics over two shards', () => {
   });
 
   test('what each recipient did is told once, from whichever shard', async () => {
-    const rows = await asAnalyst<{ recipient_id: number }>(
-      `SELECT recipient_id, kind, human_hits, machine_hits, last_at - first_at = interval '20 minutes' AS span FROM analytics.activity WHERE kind = 'click' ORDER BY 1`,
+    const rows = await asAnalyst(
+      `SELECT recipient_id, link_id, kind, human_hits, machine_hits, (last_at - first_at)::text AS span FROM analytics.activity ORDER BY recipient_id, kind`,
     );
-    expect(rows).toHaveLength(100);
-    expect(rows[6]).toEqual({ recipient_id: 7, kind: 'click', human_hits: 2, machine_hits: 1, span: true });
-    expect(rows[7]).toEqual({ recipient_id: 8, kind: 'click', human_hits: 2, machine_hits: 1, span: true });
+    // Opens have the campaign's pixel for their link.
+    const expected = Array.from({ length: 100 }, (_, i) => [
+      { recipient_id: i + 1, link_id: 1, kind: 'click', human_hits: 2, machine_hits: 1, span: '00:20:00' },
+      { recipient_id: i + 1, link_id: 2, kind: 'open', human_hits: 1, machine_hits: 0, span: '00:00:00' },
+    ]);
+    expect(rows).toEqual(expected.flat());
   });
 
   test('events are all there, with their user agent where it is known', async () => {

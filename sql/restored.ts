@@ -22,9 +22,9 @@ export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number
     try {
       // Rollups reach back further than events, and do not have what waits.
       const { rows } = await client.query<Record<keyof typeof seen, string | null>>(
-        `SELECT greatest((SELECT max(campaign_id) FROM shard.activity_15m), (SELECT max(campaign_id) FROM shard.mark)) AS campaign,
-                greatest((SELECT max(link_id) FROM shard.activity_15m), (SELECT max(link_id) FROM shard.mark)) AS link,
-                greatest((SELECT max(recipient_id) FROM shard.activity), (SELECT max(recipient_id) FROM shard.mark)) AS recipient`,
+        `SELECT greatest((SELECT max(campaign_id) FROM shard.activity_15m), (SELECT max(campaign_id) FROM shard.engagement), (SELECT max(campaign_id) FROM shard.mark)) AS campaign,
+                greatest((SELECT max(link_id) FROM shard.activity_15m), (SELECT max(link_id) FROM shard.clicked_link), (SELECT max(link_id) FROM shard.mark)) AS link,
+                greatest((SELECT max(recipient_id) FROM shard.engagement), (SELECT max(recipient_id) FROM shard.mark)) AS recipient`,
       );
       for (const table of TABLES) seen[table] = Math.max(seen[table], Number(rows[0]?.[table] ?? 0));
     } finally {

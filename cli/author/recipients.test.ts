@@ -219,7 +219,10 @@ describe('on the shards', () => {
     );
     people = found.map((recipient, i) => ({ id: recipient?.id as number, email: emails[i] as string }));
     for (const shard of ['a', 'b']) {
-      await databases.query(shard, 'TRUNCATE shard.event, shard.mark, shard.activity, shard.activity_15m, shard.reach');
+      await databases.query(
+        shard,
+        'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach',
+      );
       await databases.query(shard, 'TRUNCATE shard.recipient');
       await databases.query(
         shard,
@@ -260,7 +263,7 @@ describe('on the shards', () => {
       );
       return {
         events: await numbers('SELECT DISTINCT recipient_id AS n FROM shard_analytics.events ORDER BY n NULLS LAST'),
-        activity: await numbers('SELECT DISTINCT recipient_id AS n FROM shard_analytics.activity ORDER BY n'),
+        engagement: await numbers('SELECT DISTINCT recipient_id AS n FROM shard_analytics.engagement ORDER BY n'),
         hits: await numbers('SELECT sum(hits)::int AS n FROM shard_analytics.activity_15m'),
         totals: totals.rows.map((row) => Object.values(row)),
       };
@@ -273,7 +276,7 @@ describe('on the shards', () => {
   const expectedOf = (...ids: number[]) => [
     {
       events: [...ids, null],
-      activity: ids,
+      engagement: ids,
       hits: [ids.length * 3 + 1],
       totals: [
         ['click', ids.length * 2 + 1, ids.length + 1, ids.length, ids.length],
@@ -282,7 +285,7 @@ describe('on the shards', () => {
     },
     {
       events: [...ids, null],
-      activity: ids,
+      engagement: ids,
       hits: [ids.length + 1],
       totals: [['click', ids.length + 1, ids.length + 1, ids.length, ids.length]],
     },

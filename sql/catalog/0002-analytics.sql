@@ -12,8 +12,12 @@ CREATE TABLE fleet.events (
 CREATE TABLE fleet.activity_15m (
   shard text, campaign_id bigint, link_id bigint, quarter timestamptz, kind text, verdict text, hits bigint
 ) PARTITION BY LIST (shard);
-CREATE TABLE fleet.activity (
-  shard text, campaign_id bigint, link_id bigint, recipient_id bigint, kind text, first_at timestamptz, last_at timestamptz, human_hits bigint, machine_hits bigint
+CREATE TABLE fleet.clicked_links (
+  shard text, campaign_id bigint, link_id bigint, recipient_id bigint, first_at timestamptz, last_at timestamptz, human_hits bigint, machine_hits bigint
+) PARTITION BY LIST (shard);
+CREATE TABLE fleet.engagement (
+  shard text, campaign_id bigint, recipient_id bigint, human_clicks bigint, machine_clicks bigint, human_clicked_links bigint, last_click_at timestamptz,
+  human_opens bigint, machine_opens bigint, first_open_at timestamptz, last_open_at timestamptz
 ) PARTITION BY LIST (shard);
 CREATE TABLE fleet.campaign_totals (
   shard text, campaign_id bigint, kind text, hits bigint, human_hits bigint, recipients bigint, human_recipients bigint
@@ -127,16 +131,33 @@ COMMENT ON COLUMN analytics.activity_15m.verdict IS 'human, or why not.';
 COMMENT ON COLUMN analytics.activity_15m.hits IS 'How many hits.';
 
 CREATE VIEW analytics.activity AS
-  SELECT campaign_id, link_id, recipient_id, kind, first_at, last_at, human_hits, machine_hits FROM fleet.activity;
+  SELECT campaign_id, link_id, recipient_id, 'click' AS kind, first_at, last_at, human_hits, machine_hits FROM fleet.clicked_links
+  UNION ALL
+  SELECT e.campaign_id, pixel.id, e.recipient_id, 'open', e.first_open_at, e.last_open_at, e.human_opens, e.machine_opens
+  FROM fleet.engagement e LEFT JOIN catalog.link pixel ON pixel.campaign_id = e.campaign_id AND pixel.kind = 'pixel' WHERE e.last_open_at IS NOT NULL;
 COMMENT ON VIEW analytics.activity IS 'What each recipient did with each link.';
 COMMENT ON COLUMN analytics.activity.campaign_id IS 'The campaign.';
-COMMENT ON COLUMN analytics.activity.link_id IS 'The link.';
+COMMENT ON COLUMN analytics.activity.link_id IS 'The link; for opens, which are known by campaign, its pixel, and null where it has none.';
 COMMENT ON COLUMN analytics.activity.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.activity.kind IS 'click or open.';
 COMMENT ON COLUMN analytics.activity.first_at IS 'The first hit.';
 COMMENT ON COLUMN analytics.activity.last_at IS 'The last hit.';
 COMMENT ON COLUMN analytics.activity.human_hits IS 'How many hits were judged human.';
 COMMENT ON COLUMN analytics.activity.machine_hits IS 'How many were not.';
+
+CREATE VIEW analytics.engagement AS
+  SELECT campaign_id, recipient_id, human_clicks, machine_clicks, human_clicked_links, last_click_at, human_opens, machine_opens, first_open_at, last_open_at FROM fleet.engagement;
+COMMENT ON VIEW analytics.engagement IS 'What each recipient did in a campaign altogether; no row for those who did nothing.';
+COMMENT ON COLUMN analytics.engagement.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.engagement.recipient_id IS 'The recipient.';
+COMMENT ON COLUMN analytics.engagement.human_clicks IS 'Clicks judged human.';
+COMMENT ON COLUMN analytics.engagement.machine_clicks IS 'Other clicks.';
+COMMENT ON COLUMN analytics.engagement.human_clicked_links IS 'Different links with a click judged human.';
+COMMENT ON COLUMN analytics.engagement.last_click_at IS 'The last click.';
+COMMENT ON COLUMN analytics.engagement.human_opens IS 'Opens judged human.';
+COMMENT ON COLUMN analytics.engagement.machine_opens IS 'Other opens.';
+COMMENT ON COLUMN analytics.engagement.first_open_at IS 'The first open.';
+COMMENT ON COLUMN analytics.engagement.last_open_at IS 'The last open.';
 
 CREATE VIEW analytics.campaign_totals AS
   SELECT campaign_id, kind, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,

@@ -1,10 +1,10 @@
 -- What reports ask of a shard, counted here. Those below "raw events" read events and reach as far back as the months that are kept.
 CREATE VIEW shard_analytics.link_totals AS
-  SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.link_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
+  SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.link_id, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
          coalesce(p.human_recipients, 0) AS human_recipients
-  FROM (SELECT campaign_id, link_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
-        FROM shard_analytics.activity_15m GROUP BY campaign_id, link_id, kind) h
-  LEFT JOIN (SELECT campaign_id, link_id, kind::text AS kind, recipients, human_recipients FROM shard.reach_with_waiting) p USING (campaign_id, link_id, kind);
+  FROM (SELECT campaign_id, link_id, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
+        FROM shard_analytics.activity_15m WHERE kind = 'click' GROUP BY campaign_id, link_id) h
+  LEFT JOIN (SELECT campaign_id, link_id, recipients, human_recipients FROM shard.reach_with_waiting WHERE kind = 'click') p USING (campaign_id, link_id);
 
 -- Raw events.
 
@@ -15,9 +15,12 @@ CREATE VIEW shard_analytics.visitors AS
   FROM shard.counted WHERE recipient_id = 0 GROUP BY campaign_id, link_id, day, kind;
 
 -- Of one recipient's link on one day: more than one visitor means that it was passed on, or that its reader has more than one device.
+-- What differs most comes first in the grouping, and days are cut off the times as numbers are: every click is sorted.
 CREATE VIEW shard_analytics.passed_on AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, (at AT TIME ZONE 'UTC')::date AS day, count(DISTINCT visitor) AS visitors
-  FROM shard.counted WHERE recipient_id <> 0 AND kind = 'click' AND verdict = 'human' GROUP BY campaign_id, link_id, recipient_id, day HAVING count(DISTINCT visitor) > 1;
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, (midnight AT TIME ZONE 'UTC')::date AS day, visitors
+  FROM (SELECT recipient_id, link_id, date_bin('1 day', at, '2000-01-01 00:00+00') AS midnight, campaign_id, count(DISTINCT visitor) AS visitors
+        FROM shard.counted WHERE recipient_id <> 0 AND kind = 'click' AND verdict = 'human' GROUP BY recipient_id, link_id, midnight, campaign_id) AS each
+  WHERE visitors > 1;
 
 CREATE VIEW shard_analytics.first_human AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, kind, min(at) AS first_human_at

@@ -466,6 +466,43 @@ describe('reports say what a recount says', () => {
   );
 
   test(
+    'non-openers and most-engaged of all campaigns are those of each, put together',
+    inBoth(async (world) => {
+      const { letter, other } = world;
+      const ofEach = (name: string): Promise<Row[][]> =>
+        Promise.all([letter, other].map(({ campaign }) => rowsOf(world, name, { campaign: String(campaign), limit: '100000' })));
+
+      const [later, earlier] = (await ofEach('non-openers')) as [Row[], Row[]];
+      const byCampaign = letter.campaign > other.campaign ? [...later, ...earlier] : [...earlier, ...later];
+      expect(await rowsOf(world, 'non-openers', { limit: '100000' })).toEqual(
+        byCampaign.map((row) => ({ ...row, recipients_in_all: later.length + earlier.length })),
+      );
+
+      const people = new Map<unknown, Row>();
+      const counts = ['human_clicks', 'links_clicked', 'human_opens', 'campaigns'];
+      for (const row of (await ofEach('most-engaged')).flat()) {
+        const known = people.get(row['recipient_id']);
+        const total = (column: string): number => Number(known?.[column] ?? 0) + Number(row[column]);
+        people.set(row['recipient_id'], { ...row, ...Object.fromEntries(counts.map((column) => [column, total(column)])) });
+      }
+      const order = ({ human_clicks, human_opens, recipient_id }: Row): number[] => [
+        -Number(human_clicks),
+        -Number(human_opens),
+        Number(recipient_id),
+      ];
+      const expected = [...people.values()].sort(
+        (a, b) =>
+          order(a)
+            .map((n, i) => n - (order(b)[i] as number))
+            .find((n) => n !== 0) ?? 0,
+      );
+      expect(new Set(expected.map(({ campaigns }) => campaigns))).toEqual(new Set([1, 2]));
+      expect(await rowsOf(world, 'most-engaged', { limit: '100000' })).toEqual(expected);
+      expect(await rowsOf(world, 'most-engaged', { limit: '3' })).toEqual(expected.slice(0, 3));
+    }),
+  );
+
+  test(
     'first-click-delay',
     inBoth(async (world) => {
       const rows = await about(world, 'first-click-delay');
