@@ -1,5 +1,6 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pairs, writeLog } from '../../bench/fixture.ts';
 import { sleep } from '../../core/time.ts';
@@ -107,14 +108,18 @@ test('nginx answers what it has begun, whoever dawdles is cut off, and then it e
   ]);
 });
 
-/** A log of many hits, of which some are committed and most are not. */
-async function halfCommitted(): Promise<number> {
+/** A log of many hits, of which some are committed; those of shard b wait for a lock until `release`. */
+async function halfCommitted(): Promise<{ whole: number; release: () => Promise<void> }> {
+  const holder = new pg.Client({ connectionString: ground.urlOf('b') });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE shard.mark IN SHARE MODE');
   const before = await committedBytes(ground);
   const waiting = join(ground.dataDir, 'waiting', 'log');
   const bytes = await writeLog(waiting, slugs, ids, ++logs);
   await rename(waiting, join(ground.system.logDirs[0] as string, `access.log.more-${logs}`));
   await eventually('some of the log is committed', async () => (await committedBytes(ground)) > before + bytes / 20);
-  return before + bytes * SHARDS.length;
+  return { whole: before + bytes * SHARDS.length, release: () => holder.end() };
 }
 
 test.for(['log-agent-1', 'event-worker-1'])(
@@ -122,9 +127,13 @@ test.for(['log-agent-1', 'event-worker-1'])(
   { timeout: 120_000 },
   async (name, context) => {
     const clicking = startClicking({ port: ground.port, perSecond: PER_SECOND, next: ground.newClick });
-    const whole = await halfCommitted();
-    const { how, ms } = await stop(name);
+    const { whole, release } = await halfCommitted();
+    const stopping = stop(name);
+    // A worker waits for the commits that it has begun, so they have to come to an end; an agent waits for none.
+    if (name === 'event-worker-1') await sleep(200).then(release);
+    const { how, ms } = await stopping;
     const committed = await committedBytes(ground);
+    if (name === 'log-agent-1') await release();
     await ground.system.member(name).start();
     await eventually('every byte is committed', async () => (await committedBytes(ground)) >= whole);
     const { clicks, failed } = await clicking.stop();
