@@ -102,14 +102,15 @@ export function createCommitter(deps: {
       return all;
     }
     const only = rows[0] as BatchRows;
-    const bad = await findPoison(only.events);
+    const events = linesOf(only.events);
+    const bad = await findPoison(events);
     if (bad.size === 0)
       throw new ClickledgerError('server-failed', 'the database refuses a batch, though none of its rows', { cause: error });
     const rejected = only.offs.filter((_, i) => bad.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
     const good = <T>(all: readonly T[]): T[] => all.filter((_, i) => !bad.has(i));
     const rest = {
       ...only,
-      events: Buffer.concat(good(linesOf(only.events))),
+      events: Buffer.concat(good(events)),
       marks: Buffer.concat(good(linesOf(only.marks))),
       offs: good(only.offs),
       dead: [...only.dead, ...rejected],
@@ -118,8 +119,7 @@ export function createCommitter(deps: {
   }
 
   /** Which of some lines for COPY the database refuses, by halves, each tried in a transaction that is rolled back. */
-  async function findPoison(events: Buffer): Promise<Set<number>> {
-    const lines = linesOf(events);
+  async function findPoison(lines: readonly Buffer[]): Promise<Set<number>> {
     const bad = new Set<number>();
     const search = async (from: number, to: number): Promise<void> => {
       if (from >= to || (await accepts(lines.slice(from, to)))) return;

@@ -61,12 +61,13 @@ async function writeAll(
   opening: Promise<LetterWriter>,
   letter: TrackedLetter,
   people: PeopleFile,
-  addressees: readonly Addressee[],
+  addressees: Iterable<Addressee> | AsyncIterable<Addressee>,
+  columns: readonly string[] = people.header,
 ): Promise<void> {
   const writer = await opening;
   try {
-    const render = createRenderer(letter, people.header);
-    for (const addressee of addressees)
+    const render = createRenderer(letter, columns);
+    for await (const addressee of addressees)
       await writer.write(
         addressee,
         render(addressee.recipient, (name) => people.value(addressee.person, name)),
@@ -346,24 +347,13 @@ describe('a run that fails', () => {
   ): Promise<void> {
     const { people, addressees } = await listOf();
     const out = join(parent, 'out');
-    const work = async () => {
-      const writer = await (kind === 'files'
+    const open = (): Promise<LetterWriter> =>
+      kind === 'files'
         ? createFilesWriter(out, people, letter)
         : kind === 'eml'
           ? createEmlWriter(out, people, letter, ENVELOPE)
-          : createMboxWriter(out, people, letter, ENVELOPE));
-      try {
-        const render = createRenderer(letter, fails === 'at once' ? [] : people.header);
-        for await (const addressee of failing(addressees))
-          await writer.write(
-            addressee,
-            render(addressee.recipient, (name) => people.value(addressee.person, name)),
-          );
-        await writer.end();
-      } finally {
-        await writer.abandon();
-      }
-    };
+          : createMboxWriter(out, people, letter, ENVELOPE);
+    const work = () => writeAll(open(), letter, people, failing(addressees), fails === 'at once' ? [] : people.header);
     await (kind === 'mbox' ? intoFile(out, work) : intoDirectory(out, work));
   }
 
