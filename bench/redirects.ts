@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { startNginx } from '../stack/nginx.ts';
-import { freePort, isFree } from '../stack/ports.ts';
+import { freePort, isServed } from '../stack/ports.ts';
 import { type Running, startProcess } from '../stack/process.ts';
 import { type Bench, median } from './figure.ts';
 import { SLUG_KEYS } from './fixture.ts';
@@ -77,7 +77,7 @@ function startBare(port: number, name: string, runDir: string): Promise<Running>
     env: { PORT: String(port) },
     stopSignal: 'SIGTERM',
     runDir,
-    ready: async () => !(await isFree(port)),
+    ready: () => isServed(port),
   });
 }
 
