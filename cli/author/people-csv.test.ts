@@ -355,9 +355,7 @@ describe('a quote that is never closed', () => {
   test('is found soon in a large file, by its line', async () => {
     const content = `email,n\nann@example.com,"1\n${'bob@example.com,2\n'.repeat(1_000_000)}`;
     const list = await listOf(content);
-    const started = performance.now();
     await expect(readAll(list)).rejects.toMatchObject(badInput('people.csv', 'line 2:'));
-    expect(performance.now() - started).toBeLessThan(2000);
     expect(list.bytesRead()).toBeLessThan(list.bytes / 5);
   });
 

@@ -2,6 +2,7 @@ import { env } from 'node:process';
 import fc from 'fast-check';
 import { type DefaultTreeAdapterTypes, parse } from 'parse5';
 import { describe, expect, test } from 'vitest';
+import { expectLinear } from '../../test/support/linear.ts';
 import { clientAddress, scanHtml } from './html-links.ts';
 
 const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
@@ -311,18 +312,8 @@ test.each([
   '<!--[if mso]><a title="-->',
   '<!--[if mso]><title></p-->',
 ])('four times as many of %j take about four times as long', (text) => {
-  const [once, fourTimes] = [2000, 8000].map((times) => timeOf(text.repeat(times))) as [number, number];
-  expect(fourTimes).toBeLessThan(9 * once + 20);
+  expectLinear(2000, (times) => text.repeat(times), scanHtml);
 });
-
-function timeOf(html: string): number {
-  const times = [1, 2, 3].map(() => {
-    const start = performance.now();
-    scanHtml(html);
-    return performance.now() - start;
-  });
-  return Math.min(...times);
-}
 
 function parsedLinks(html: string): { to: number; address: string }[] {
   const found = new Map<number, { to: number; address: string }>();

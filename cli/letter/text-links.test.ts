@@ -1,6 +1,7 @@
 import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { expectLinear } from '../../test/support/linear.ts';
 import { scanText } from './text-links.ts';
 
 const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
@@ -116,27 +117,13 @@ test('addresses of a text have no words, and one label', () => {
 test.each(['https://e.org/a\n', 'https://e.org/a ', 'Shop https://e.org/a\n', 'https://e.org/a,', 'http://'])(
   'four times as many of %j take about four times as long',
   (text) => {
-    expectLinear(2000, (times) => text.repeat(times));
+    expectLinear(2000, (times) => text.repeat(times), scanText);
   },
 );
 
 test.each([')', '.', '(', '*|', '{{', '%%', '[[', ']', "'", '{%', '%%=', '${'])(
   'an address with four times as many %j takes about four times as long',
   (text) => {
-    expectLinear(10_000, (times) => `https://e.org/${text.repeat(times)}`);
+    expectLinear(10_000, (times) => `https://e.org/${text.repeat(times)}`, scanText);
   },
 );
-
-function expectLinear(size: number, textOf: (times: number) => string): void {
-  const [once, fourTimes] = [size, 4 * size].map((times) => timeOf(textOf(times))) as [number, number];
-  expect(fourTimes).toBeLessThan(9 * once + 20);
-}
-
-function timeOf(text: string): number {
-  const times = [1, 2, 3].map(() => {
-    const start = performance.now();
-    scanText(text);
-    return performance.now() - start;
-  });
-  return Math.min(...times);
-}

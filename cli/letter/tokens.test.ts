@@ -3,6 +3,7 @@ import { decodeHTML, decodeHTMLAttribute } from 'entities';
 import fc from 'fast-check';
 import { ErrorCodes, Tokenizer, TokenizerMode } from 'parse5';
 import { describe, expect, test } from 'vitest';
+import { expectLinear } from '../../test/support/linear.ts';
 import { type Attribute, type Token, tokenize } from './tokens.ts';
 
 const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
@@ -243,19 +244,14 @@ describe('tokens', () => {
   const raw =
     '<style>,<style></styl,<style></style>,<style></style ,<script>,<script><!--,<script><!--<script>,<script></script>,<plaintext>';
   test.each([...marks, ...raw.split(',')])('four times as many of %j take about four times as long', (text) => {
-    const [once, fourTimes] = [25_000, 100_000].map((times) => timeOf(text.repeat(times))) as [number, number];
-    // Sixteen times, if the rest of the letter were searched for each.
-    expect(fourTimes).toBeLessThan(9 * once + 20);
+    expectLinear(
+      25_000,
+      (times) => text.repeat(times),
+      (html) => {
+        for (const _ of tokenize(html));
+      },
+    );
   });
 });
 
 const isPosition = (key: string, at: unknown): at is number => typeof at === 'number' && /^(?:from|to|bodyFrom|bodyTo)$/.test(key);
-
-function timeOf(text: string): number {
-  const times = [1, 2, 3].map(() => {
-    const start = performance.now();
-    for (const _ of tokenize(text));
-    return performance.now() - start;
-  });
-  return Math.min(...times);
-}
