@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../test/support/runs.ts';
 import { ClickledgerError } from './errors.ts';
 import { type Batch, DEAD_REASONS, decodeBatch, type Event, KINDS, parseLedgerAnswer, parseLedgerQuestion, SKIP_REASONS } from './event.ts';
 
@@ -166,7 +167,7 @@ describe('a batch on the wire', () => {
           expect((error as ClickledgerError).code).toBe('bad-batch');
         }
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { runs } from '../test/support/runs.ts';
 import {
   covers,
   firstGap,
@@ -37,7 +38,7 @@ describe('sets of ranges against sets of integers', () => {
         expect(isCanonical(result)).toBe(true);
         expect(integers(result)).toEqual(integers([...a, ...b]));
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -48,7 +49,7 @@ describe('sets of ranges against sets of integers', () => {
         expect(isCanonical(result)).toBe(true);
         expect(integers(result)).toEqual(integers(a).difference(integers(b)));
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -68,7 +69,7 @@ describe('sets of ranges against sets of integers', () => {
           expect(gap[1] === to || have.has(gap[1])).toBe(true);
         }
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 

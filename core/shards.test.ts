@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../test/support/runs.ts';
 import { ClickledgerError } from './errors.ts';
 import { evenShards, parseShards, shardUrl } from './shards.ts';
 import { TAG_ALPHABET } from './slug.ts';
@@ -62,7 +63,7 @@ describe('SHARDS', () => {
         }
         expect(map.first.name).toBe('s0');
       }),
-      { numRuns: 30 },
+      runs(30),
     );
   });
 

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../test/support/runs.ts';
 import { createSlugCodec, isAlias, parseSlugKeys, TAG_ALPHABET, tagOf } from './slug.ts';
 
 const keys = parseSlugKeys(`${'ab'.repeat(32)},${'cd'.repeat(32)}`);
@@ -67,7 +68,7 @@ describe('slugs', () => {
         const checked = codec.verify(changed);
         if (checked.ok) expect(checked.ids).toEqual({ link: l, recipient: r });
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import Sqids from 'sqids';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../test/support/runs.ts';
 import { TAG_ALPHABET } from './slug.ts';
 import { decodeSqid, encodeSqid } from './sqids.ts';
 
@@ -15,7 +16,7 @@ describe('sqids in tables', () => {
       fc.property(number, number, number, (a, b, c) => {
         expect(encodeSqid([a, b, c], new RegExp(words.join('|'), 'i'))).toBe(model.encode([a, b, c]));
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
@@ -28,7 +29,7 @@ describe('sqids in tables', () => {
         if (numbers) expect(model.decode(id)).toEqual(numbers);
         else expect(model.encode(model.decode(id).filter(Number.isSafeInteger)) === id && model.decode(id).length === 3).toBe(false);
       }),
-      { numRuns: 5000 },
+      runs(5000),
     );
   });
 });

@@ -1,9 +1,9 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS } from '../core/rules.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
+import { runs } from '../test/support/runs.ts';
 import { judgeOnce } from './judge.ts';
 
 // Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
@@ -216,7 +216,7 @@ describe('the judge', () => {
         expect(await rowsOf('SELECT FROM shard.mark')).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
       }),
-      { numRuns: 60 * Number(env['FUZZ'] ?? 1), examples: [[IN_THREE_COMMITS]] },
+      { ...runs(60), examples: [[IN_THREE_COMMITS]] },
     );
   }, 300_000);
 });

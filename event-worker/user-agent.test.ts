@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../test/support/runs.ts';
 import { reduceUserAgent } from './user-agent.ts';
 
 describe('user agents as they come', () => {
@@ -66,7 +67,7 @@ describe('what is kept of a user agent', () => {
           expect(BigInt(id)).toBe(BigInt.asIntN(64, BigInt(id)));
         },
       ),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { covers, NOTHING, type Ranges, sizeOf, subtract, touches, union } from '../core/ranges.ts';
+import { runs } from '../test/support/runs.ts';
 import { Coverage } from './coverage.ts';
 
 const LINE = 10;
@@ -139,7 +140,7 @@ describe('what the agent knows of a generation on a shard', () => {
         expect(coverage.committed).toEqual(size === 0 ? [] : [[0, size]]);
         expect(coverage.unconfirmedBytes).toBe(0);
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 

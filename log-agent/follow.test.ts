@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
+import { runs } from '../test/support/runs.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { type FollowEvent, Follower, type Generation } from './follow.ts';
 
@@ -375,7 +376,7 @@ describe('following logs through whatever is done to them', () => {
           await world.close();
         }
       }),
-      { numRuns: 250 },
+      runs(250),
     );
   });
 });

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
+import { runs } from '../test/support/runs.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { GzipFile } from './gzip-file.ts';
 import { openPlain, PlainFile } from './plain-file.ts';
@@ -33,7 +34,7 @@ describe('the identity of a generation', () => {
         const identity = identify(Buffer.concat([head, Buffer.from(logLine())]), cuts);
         expect(identity).toMatchObject({ gen: sha(head), startedAt: 1_790_000_000.5 });
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

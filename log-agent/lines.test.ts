@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
+import { runs } from '../test/support/runs.ts';
 import { type Fragment, hashOf, type Line, LINE_START, MAX_LINE_BYTES, splitLines } from './lines.ts';
 
 type Report = { line: Line } | { fragment: Fragment };
@@ -68,7 +69,7 @@ describe('splitting a log into lines', () => {
           expect([...split(bytes.subarray(0, at + 1), base), ...split(bytes.subarray(at + 1), base + at + 1)]).toEqual(all);
         }
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -88,7 +89,7 @@ describe('splitting a log into lines', () => {
           else expect(reports[0]).toMatchObject({ fragment: { off: 1000, length: before.length, reason: 'torn' } });
         },
       ),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tagOf } from '../core/slug.ts';
 import { logLine, type LineFields } from '../test/support/log-lines.ts';
+import { runs } from '../test/support/runs.ts';
 import { type Hit, parseLine } from './parse.ts';
 
 const parse = (fields: Partial<LineFields>) => parseLine(logLine(fields).trimEnd());
@@ -139,7 +140,7 @@ describe('reading a line', () => {
         expect(Object.keys(parsed)).toHaveLength(1);
         if ('hit' in parsed) expect(parsed.hit.tag).toMatch(/^[0-9A-Za-z]{2}$/);
       }),
-      { numRuns: 3000, examples: [['null'], ['1'], ['"x"'], ['[]']] },
+      { ...runs(3000), examples: [['null'], ['1'], ['"x"'], ['[]']] },
     );
   });
 });

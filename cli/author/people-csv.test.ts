@@ -1,13 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../../test/support/runs.ts';
 import { temporaryDirectory } from '../../test/support/servers.ts';
 import { openPeople, type PeopleColumns, type PeopleFile, type Person, type Rejected } from './people-csv.ts';
 
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 const badInput = (...parts: string[]) => ({
   code: 'bad-input',
   message: expect.stringMatching(new RegExp(parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*'), 's')),

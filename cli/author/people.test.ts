@@ -1,13 +1,11 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
+import { runs } from '../../test/support/runs.ts';
 import { ensureCampaign } from './campaigns.ts';
 import { type PersonKey, type Recipient, resolveRecipients } from './people.ts';
 import { ensureRecipient, forget, setOptedOut, setTest } from './recipients.ts';
-
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 
 let databases: Databases;
 let pool: Pool;

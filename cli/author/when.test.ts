@@ -1,9 +1,9 @@
 import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../../test/support/runs.ts';
 import { parseWhen } from './when.ts';
 
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 const now = new Date('2026-03-01T12:00:00Z');
 
 describe('times', () => {

@@ -1,10 +1,8 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../../test/support/runs.ts';
 import { type Decision, decide, isTarget, KEEP_REASONS, type KeepReason, MAX_TARGET_BYTES, type TrackingRules, withUtm } from './decide.ts';
 import type { FoundLink } from './html-links.ts';
-
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 
 const decided = (address: string, more: Partial<FoundLink & TrackingRules> = {}): Decision =>
   decide(

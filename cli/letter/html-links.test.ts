@@ -1,11 +1,10 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { type DefaultTreeAdapterTypes, parse } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { expectLinear } from '../../test/support/linear.ts';
+import { runs } from '../../test/support/runs.ts';
 import { clientAddress, scanHtml } from './html-links.ts';
 
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 const oneOf = (list: string, separator = ' ') => fc.constantFrom(...list.split(separator));
 
 const addressesIn = (html: string): string[] => scanHtml(html).links.map(({ address }) => address);

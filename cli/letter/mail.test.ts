@@ -1,11 +1,9 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import PostalMime, { decodeWords } from 'postal-mime';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../../test/support/runs.ts';
 import { type Encoding, encode } from './encoding.ts';
 import { composeMail, type Mail, mboxEntry } from './mail.ts';
-
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 
 interface Letter extends Partial<Omit<Mail, 'html' | 'text'>> {
   html?: string;

@@ -1,12 +1,11 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runs } from '../../test/support/runs.ts';
 import type { Encoding } from './encoding.ts';
 import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from './plan.ts';
 import { escapeHtml } from '../escape-html.ts';
 import { compileLine, compileTemplate, fillTemplate, type Filling, pixelTag } from './template.ts';
 
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 const oneOf = (list: string, separator = ' ') => fc.constantFrom(...list.split(separator));
 
 const BASE = 'https://t.example.org';

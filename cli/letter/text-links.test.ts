@@ -1,10 +1,9 @@
-import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { expectLinear } from '../../test/support/linear.ts';
+import { runs } from '../../test/support/runs.ts';
 import { scanText } from './text-links.ts';
 
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 const oneOf = (list: string, separator = ' ') => fc.constantFrom(...list.split(separator));
 
 const addressesIn = (text: string): string[] => scanText(text).map(({ address }) => address);

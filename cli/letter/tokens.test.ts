@@ -1,12 +1,10 @@
-import { env } from 'node:process';
 import { decodeHTML, decodeHTMLAttribute } from 'entities';
 import fc from 'fast-check';
 import { ErrorCodes, Tokenizer, TokenizerMode } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { expectLinear } from '../../test/support/linear.ts';
+import { runs } from '../../test/support/runs.ts';
 import { type Attribute, type Token, tokenize } from './tokens.ts';
-
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });
 
 // The model is parse5's tokenizer, put into the states that the HTML standard has for the content of these elements.
 const MODES: Readonly<Record<string, Tokenizer['state']>> = {

@@ -21,13 +21,10 @@ import { parseLine } from '../../log-agent/parse.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { type Issued, readLogs } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
+import { runs } from '../support/runs.ts';
 import { eventually, natsConnection, temporaryDirectory } from '../support/servers.ts';
 
 // Whatever comes in: never a crash, never a line that blocks the ones behind it, always a counted outcome.
-// FUZZ=10 npm test makes ten times as many runs.
-
-const FACTOR = Number(process.env['FUZZ'] ?? 1);
-const runs = (count: number): { numRuns: number } => ({ numRuns: count * FACTOR });
 
 const LINE =
   '{"v":1,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"GET","u":"/u/fXc9oZNa4YuQajwMN","s":302,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"1.1"}\n';
