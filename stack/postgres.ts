@@ -45,7 +45,7 @@ async function binaries(): Promise<{ postgres: string; initdb: string }> {
 export async function startPostgres(options: PostgresOptions): Promise<Running> {
   const { dataDir, runDir, port, ownerPassword, durable = true, listen = '127.0.0.1', tls } = options;
   const { postgres, initdb } = await binaries();
-  if (!(await isCluster(dataDir))) await makeCluster(initdb, dataDir, ownerPassword);
+  if (!(await isCluster(dataDir))) await makeCluster(initdb, dataDir, ownerPassword, durable);
   const settings = {
     listen_addresses: listen,
     port,
@@ -90,15 +90,16 @@ async function isCluster(dataDir: string): Promise<boolean> {
   );
 }
 
-async function makeCluster(initdb: string, dataDir: string, password: string): Promise<void> {
+async function makeCluster(initdb: string, dataDir: string, password: string, durable: boolean): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await chmod(dataDir, 0o700);
   const passwordFile = `${dataDir}.password`;
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   try {
+    const sync = durable ? [] : ['--no-sync'];
     const { command, args } = guarded({
       command: initdb,
-      args: ['-D', dataDir, '-U', OWNER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'],
+      args: ['-D', dataDir, '-U', OWNER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', ...sync],
       stopSignal: 'SIGTERM',
       notRoot: true,
     });
