@@ -1,11 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import pg from 'pg';
 import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Batch, type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
 import { manager } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
+import { shardUrl } from '../core/shards.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
@@ -46,10 +49,11 @@ async function createBench(of: Databases = databases): Promise<Bench> {
   onTestFinished(() => connection.close());
   onTestFinished(() => operator.close());
   const publishText = async (text: string) => {
-    // The stream may have to be made first, or again.
+    // The stream may have to be made first, or again; what it has taken without saying so in time it takes once.
+    const msgID = randomUUID();
     await eventually('the stream takes it', () =>
       jetstream(connection)
-        .publish(eventsSubject(shard.name), text, { timeout: 1000 })
+        .publish(eventsSubject(shard.name), text, { msgID, timeout: 1000 })
         .then(
           () => true,
           () => false,
@@ -97,7 +101,7 @@ async function createBench(of: Databases = databases): Promise<Bench> {
         (stopping ??= (async () => {
           controller.abort();
           await ended;
-          await own.close();
+          await own.drain();
           await Promise.all([pool.end(), catalogPool.end()]);
         })());
       onTestFinished(stop);
@@ -248,7 +252,8 @@ describe('a shard whose database is out of reach', () => {
     await untilCommitted(gen, 20, own);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen, own)).toEqual(offsets(20));
-    expect(worker.problems()).toEqual([]);
+    // The judge, too, which looks on its own.
+    await eventually('nothing is wrong any more', () => worker.problems().length === 0);
   });
 });
 
@@ -256,6 +261,12 @@ async function ask(bench: Bench, gens: string[]): Promise<LedgerAnswer> {
   const reply = await bench.connection.request(ledgerSubject('a'), JSON.stringify({ gens }), { timeout: 1_000 });
   return parseLedgerAnswer(reply.string());
 }
+
+const answers = (bench: Bench): Promise<boolean> =>
+  ask(bench, []).then(
+    () => true,
+    () => false,
+  );
 
 describe('questions to the ledger', () => {
   test('are answered with ranges and size of what is known, and with nothing for what is not', async () => {
@@ -287,15 +298,30 @@ describe('questions to the ledger', () => {
     expect((await ask(bench, [])).gens).toEqual({});
   });
 
+  test('one that was taken is answered, though the worker is told to stop meanwhile', async () => {
+    const bench = await createBench();
+    const { stop } = await bench.startWorker();
+    await eventually('it answers', () => answers(bench));
+    const busy = new pg.Client({ connectionString: shardUrl(databases.shards.first, databases.ownerUrl) });
+    await busy.connect();
+    onTestFinished(() => busy.end());
+    await busy.query('BEGIN; LOCK TABLE shard.ledger IN ACCESS EXCLUSIVE MODE');
+    const question = JSON.stringify({ gens: [newGen()] });
+    const asking = bench.connection.request(ledgerSubject('a'), question, { timeout: 10_000 });
+    const WAITING = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%ledger%'`;
+    await eventually('the answer waits', async () => (await databases.query('a', WAITING)).length > 0);
+    const stopping = stop();
+    // Time enough to end without it.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await busy.query('COMMIT');
+    expect(parseLedgerAnswer((await asking).string()).gens).toEqual({});
+    await stopping;
+  });
+
   test('what is no question gets no answer, and the next one does', async () => {
     const bench = await createBench();
     await bench.startWorker();
-    await eventually('somebody answers', () =>
-      ask(bench, []).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await eventually('somebody answers', () => answers(bench));
     for (const text of ['', 'nonsense', '{"gens":["../.."]}'])
       await expect(bench.connection.request(ledgerSubject('a'), text, { timeout: 300 })).rejects.toThrow();
     expect((await ask(bench, [])).shards).toBe(databases.shards.fingerprint);

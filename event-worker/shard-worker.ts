@@ -189,7 +189,7 @@ export function createShardWorker(deps: {
 
   return {
     async run(signal) {
-      void answerLedger({ connection, pool, shard, shardsFingerprint, log });
+      const answers = answerLedger({ connection, pool, shard, shardsFingerprint, log });
       const judging = keepJudging({
         pool,
         log,
@@ -205,6 +205,7 @@ export function createShardWorker(deps: {
         },
       });
       await Promise.all([pull(signal), judging, keepConsumer(signal), keepMonths(signal)]);
+      await answers.stop();
     },
     problems() {
       const found = new Map(Array.from(failing.values(), (one) => [one.code, one]));
