@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { ClickledgerError, messageOf } from '../core/errors.ts';
+import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
 import { connect } from './connect.ts';
@@ -16,6 +16,8 @@ export type Role = (typeof ROLES)[number];
 export type RoleUrls = Record<Role, string>;
 
 const LOCK = 4_718_221;
+/** SQLSTATE. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 interface Migration {
   number: number;
@@ -81,7 +83,12 @@ export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: str
         `the database of shard ${shard.name} belongs to shard ${name} of another list; names and bounds of SHARDS are fixed for good when the system is initialised`,
       );
     }
-    await client.query('SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n');
+    await client
+      .query('SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n')
+      .catch((error: unknown) => {
+        // While somebody reads all events there can be no new month; the workers try again and again.
+        if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+      });
     return applied;
   } finally {
     await client.end();

@@ -48,7 +48,7 @@ CREATE TABLE shard.event_default PARTITION OF shard.event DEFAULT;
 -- Makes the partition of the month around a time, ahead of its first row. CREATE TABLE ... PARTITION OF would wait behind
 -- every reader of shard.event; ATTACH only waits for readers of the default partition, and that not for long: the caller tries again later.
 CREATE FUNCTION shard.ensure_month(around timestamptz) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = 0 SET timezone = 'UTC' AS $$
 DECLARE
   month timestamptz := date_trunc('month', around);
   partition text := 'event_' || to_char(month, 'YYYY_MM');
@@ -57,6 +57,8 @@ BEGIN
   IF to_regclass('shard.' || partition) IS NOT NULL THEN RETURN false; END IF;
   -- Rows of that month that came before the partition stay where they are.
   IF EXISTS (SELECT FROM shard.event_default WHERE at >= month AND at < month + interval '1 month') THEN RETURN false; END IF;
+  -- Waiting for another caller, who gives up soon, is not meant.
+  SET LOCAL lock_timeout = '200ms';
   EXECUTE format('CREATE TABLE shard.%I (LIKE shard.event INCLUDING ALL)', partition);
   EXECUTE format('ALTER TABLE shard.event ATTACH PARTITION shard.%I FOR VALUES FROM (%L) TO (%L)', partition, month, month + interval '1 month');
   RETURN true;
