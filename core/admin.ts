@@ -10,6 +10,8 @@ import { VERSION } from './version.ts';
 export interface HealthAnswer extends Health {
   part: PartKind;
   version: string;
+  /** Of the process that answers: at a port that was chosen for one there could be another. */
+  pid: number;
   live: true;
 }
 
@@ -34,7 +36,7 @@ export async function serveAdmin(options: {
   const server = createServer((request, response) => {
     if (request.url === '/healthz') {
       answer(response, async () => {
-        const said: HealthAnswer = { part, version: VERSION, live: true, ...(await health()) };
+        const said: HealthAnswer = { part, version: VERSION, pid: process.pid, live: true, ...(await health()) };
         return { status: said.ready ? 200 : 503, type: 'application/json', text: JSON.stringify(said) };
       });
     } else if (request.url === '/metrics') {

@@ -1,14 +1,22 @@
 import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
 
-/** The status of a GET on loopback; undefined where nobody answers. */
-export function statusOf(port: number, path: string): Promise<number | undefined> {
+/** What a GET on loopback gives; undefined where nobody answers. */
+export function answerOf(port: number, path: string): Promise<{ status: number | undefined; body: string } | undefined> {
   return new Promise((resolve) => {
     const asking = request({ host: '127.0.0.1', port, path, timeout: 1_000, agent: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
+      text(response).then(
+        (body) => resolve({ status: response.statusCode, body }),
+        () => resolve(undefined),
+      );
     });
     asking.on('timeout', () => asking.destroy());
     asking.on('error', () => resolve(undefined));
     asking.end();
   });
+}
+
+/** Its status alone. */
+export async function statusOf(port: number, path: string): Promise<number | undefined> {
+  return (await answerOf(port, path))?.status;
 }

@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { expect, test } from 'vitest';
+import { Registry } from 'prom-client';
+import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import { HEAP } from './part.ts';
+import { serveAdmin } from '../core/admin.ts';
+import { temporaryDirectory } from '../test/support/servers.ts';
+import { HEAP, startPart } from './part.ts';
+import { freePort } from './ports.ts';
 
 test('containers give Node the memory that it is given here', async () => {
   const { services } = parse(await readFile(new URL('../docker-compose.yml', import.meta.url), 'utf8'), { merge: true }) as {
@@ -14,4 +18,20 @@ test('containers give Node the memory that it is given here', async () => {
     agent: HEAP['log-agent'],
     worker: HEAP['event-worker'],
   });
+});
+
+test('a part is not taken for ready because another one answers at its port', async () => {
+  const health = () => ({ ready: true, degraded: [] });
+  const port = await freePort();
+  const other = await serveAdmin({ part: 'worker', host: '127.0.0.1', port, registry: new Registry(), health });
+  onTestFinished(() => void other?.close());
+  const env = {
+    WORKER_URL: 'postgres://127.0.0.1:1/nowhere',
+    SHARDS: 'a=00=postgres://127.0.0.1:1/nowhere',
+    SLUG_KEYS: '12'.repeat(32),
+    WORKER_NATS_URL: 'nats://127.0.0.1:1',
+    ADMIN_PORT: String(port),
+  };
+  const starting = startPart({ part: 'event-worker', name: 'event-worker-1', runDir: await temporaryDirectory(), env });
+  await expect(starting).rejects.toMatchObject({ code: 'server-failed', message: expect.stringContaining(`port: ${port}`) as string });
 });

@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { statusOf } from './http.ts';
+import type { HealthAnswer } from '../core/admin.ts';
+import { answerOf } from './http.ts';
 import { freePort } from './ports.ts';
 import { type Running, startProcess } from './process.ts';
 
@@ -33,7 +34,10 @@ export async function startPart(options: {
     env: { ...env, ADMIN_PORT: String(adminPort) },
     stopSignal: 'SIGTERM',
     runDir,
-    ready: async () => (await statusOf(adminPort, '/healthz')) === 200,
+    async ready(pid) {
+      const answer = await answerOf(adminPort, '/healthz');
+      return answer?.status === 200 && (JSON.parse(answer.body) as HealthAnswer).pid === pid;
+    },
   });
   return Object.assign(running, { adminPort });
 }

@@ -19,8 +19,8 @@ export interface ProcessSpec {
   runDir: string;
   /** Run as somebody other than root, when we are root (Postgres refuses to be). */
   notRoot?: boolean;
-  /** Resolves when it serves; asked again and again until then. */
-  ready: () => Promise<boolean>;
+  /** Whether it serves; asked again and again until it does. */
+  ready: (pid: number) => Promise<boolean>;
   readyTimeoutMs?: number;
 }
 
@@ -115,7 +115,7 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
     how = text;
   });
   const deadline = performance.now() + (spec.readyTimeoutMs ?? 60_000);
-  while (!(await spec.ready().catch(() => false))) {
+  while (!(await spec.ready(running.pid).catch(() => false))) {
     if (how === undefined && performance.now() < deadline) {
       await sleep(25);
       continue;

@@ -117,7 +117,10 @@ describe('what every part says', () => {
     for (const { name, url } of parts) {
       const kind = name.replace(/^.*-(?=agent|worker)/, '').replace(/-\d+$/, '');
       const answer = await fetch(`${url}/healthz`);
-      expect([answer.status, await answer.json()]).toEqual([200, { part: kind, version, live: true, ready: true, degraded: [] }]);
+      expect([answer.status, await answer.json()]).toEqual([
+        200,
+        { part: kind, version, pid: system.member(name).running?.pid, live: true, ready: true, degraded: [] },
+      ]);
       const { samples } = await ask(name);
       expect(sum(samples, `clickledger_${kind}_build_info`, { version })).toBe(1);
       expect(sum(samples, `clickledger_${kind}_ready`)).toBe(1);
@@ -215,7 +218,17 @@ describe('the alert rules', () => {
 
 describe('metrics', () => {
   test('count what happened', async () => {
-    const before = await everywhere();
+    // Until every shard's worker has said what it knows of this log, it is read for one shard without the others.
+    const atFirst = await everywhere();
+    expect(await click(links.good)).toBe(302);
+    let before: Sample[] = [];
+    await eventually('the first hit is in', async () => {
+      before = await everywhere();
+      const isIn = (name: string): boolean => sum(before, name) - sum(atFirst, name) === 1;
+      return isIn('clickledger_worker_events_total') && isIn('clickledger_worker_judged_events_total');
+    });
+    await eventually('on every shard', allShipped);
+    before = await everywhere();
     const stranger = createSlugCodec(parseSlugKeys('12'.repeat(32)));
     const sent = { redirect: 5, fallback: 4, gone: 3, unknown: 2, forged: 6 };
     const send = { redirect: links.good, fallback: links.fallback, gone: links.gone, unknown: 999_999 };
@@ -445,7 +458,8 @@ describe('clickledger status', () => {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { PATH: process.env['PATH'], TERM: 'xterm', COLUMNS: '200' },
     });
-    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    // Not 'exit': there may be output to read yet.
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
     onTestFinished(async () => {
       child.kill('SIGKILL');
       await ended;
@@ -472,7 +486,7 @@ describe('clickledger status', () => {
   });
 
   test('--watch on a terminal shows everything again in place, until Ctrl-C', async () => {
-    const { text, code } = await watched([], (shown) => shown.split('\x1b[H\x1b[J').length > 2, true);
+    const { text, code } = await watched([], (shown) => shown.split('all is well').length > 2, true);
     expect(code).toBe(0);
     for (const page of text.split('\x1b[H\x1b[J').slice(1, 3)) expect(page).toMatch(/log-agent-1 +ok[^]*all is well/);
   });
