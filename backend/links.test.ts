@@ -164,8 +164,12 @@ describe('what requests cost', () => {
   test('an alias made just now is found by the request that waited for the look', async () => {
     const link = await addLink('http://x/1');
     const backend = await startTestBackend(databases, { pollMs: 300 });
+    // A look that begins before the alias is there waits for it, however long making it takes.
+    const making = await transaction();
+    await making.query('LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
     const answer = backend.get('/u/just-now');
-    await databases.query('catalog', `INSERT INTO catalog.alias (name, link_id) VALUES ('just-now', $1)`, [link]);
+    await making.query(`INSERT INTO catalog.alias (name, link_id) VALUES ('just-now', $1)`, [link]);
+    await making.query('COMMIT');
     const { status, headers } = await answer;
     expect([status, headers['location']]).toEqual([302, 'http://x/1']);
   });

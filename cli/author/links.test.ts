@@ -101,6 +101,7 @@ describe('leading a link elsewhere', () => {
   test('several at once get consecutive versions, each with its address, and nobody ever reads one without', async () => {
     const { link, row } = await newLink();
     const reader = createPool(databases.roleUrls.backend, { max: 1, name: 'test' });
+    await reader.query('SELECT');
     let running = true;
     let reads = 0;
     const reading = (async () => {

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -6,6 +6,7 @@ import { ensureCampaign, markSent } from '../../cli/author/campaigns.ts';
 import { ensureLink } from '../../cli/author/links.ts';
 import { resolveRecipients } from '../../cli/author/people.ts';
 import { createUrls, type Urls } from '../../cli/author/urls.ts';
+import { messageOf } from '../../core/errors.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { parseShards, type ShardMap, shardUrl } from '../../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
@@ -39,6 +40,7 @@ interface LetterPlan extends TrafficOptions {
 
 /** The whole system on loopback. What is written into its access log is traffic like any. */
 export interface Setup {
+  dataDir: string;
   system: System;
   author: Pool;
   analyst: Pool;
@@ -53,6 +55,7 @@ export async function startSetup(shardCount: number): Promise<Setup> {
   const author = createPool(setting(system, 'AUTHOR_URL'), { max: 2, name: 'test' });
   const analyst = createPool(setting(system, 'ANALYST_URL'), { max: 1, name: 'test' });
   return {
+    dataDir,
     system,
     author,
     analyst,
@@ -98,7 +101,27 @@ export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Pro
 }
 
 /** Writes the lines into the access log that the agent follows, and waits until all of them are committed and judged. */
-export async function send({ system, analyst, shards }: Setup, letters: readonly Letter[]): Promise<void> {
+export async function send(setup: Setup, letters: readonly Letter[]): Promise<void> {
+  try {
+    await ship(setup, letters);
+  } catch (error) {
+    // What the parts say of it is gone with them.
+    throw new Error([messageOf(error), ...(await lastWords(setup))].join('\n'), { cause: error });
+  }
+}
+
+async function lastWords({ system, analyst, dataDir }: Setup): Promise<string[]> {
+  const { rows } = await analyst.query('SELECT * FROM analytics.completeness');
+  const ended = system.members.map(({ running }) =>
+    Promise.race([running?.ended.then((how) => `${running.name} ${how}`), Promise.resolve(undefined)]),
+  );
+  const runDir = join(dataDir, 'run');
+  const logs = (await readdir(runDir)).filter((name) => name.endsWith('.log'));
+  const texts = logs.map(async (name) => `${name}: ${(await readFile(join(runDir, name), 'utf8')).slice(-1000)}`);
+  return [JSON.stringify(rows), ...(await Promise.all(ended)).filter((how) => how !== undefined), ...(await Promise.all(texts))];
+}
+
+async function ship({ system, analyst, shards }: Setup, letters: readonly Letter[]): Promise<void> {
   const log = join(setting(system, 'LOG_DIR'), 'access.log');
   await appendFile(log, letters.flatMap(({ lines }) => lines).join(''));
   const { size } = await stat(log);

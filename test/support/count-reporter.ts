@@ -26,4 +26,4 @@ export default class CountReporter implements Reporter {
 
 /** One line, so that whoever keeps no more than the end of an output keeps the reason. */
 const lineFor = (where: string, { message }: SerializedError): string =>
-  `failed: ${where}: ${message.replaceAll(/\s+/g, ' ').slice(0, 500)}`;
+  `failed: ${where}: ${message.replaceAll(/\s+/g, ' ').slice(0, 3000)}`;
