@@ -1,7 +1,7 @@
 import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import type { Pool } from '../core/postgres.ts';
 import { startTestBackend } from '../test/support/backends.ts';
@@ -41,14 +41,6 @@ async function retarget(link: number, target: string): Promise<void> {
      INSERT INTO catalog.link_version (link_id, version, target) SELECT id, version, $2 FROM next`,
     [link, target],
   );
-}
-
-async function transaction(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: databases.ownerUrl });
-  await client.connect();
-  onTestFinished(() => client.end());
-  await client.query('BEGIN');
-  return client;
 }
 
 /** The database refuses everybody, as if it were gone, until `back`. */
@@ -106,7 +98,7 @@ describe('changes of the catalog', () => {
     const [slow, quick] = [await addLink('http://x/slow'), await addLink('http://x/quick')];
     const backend = await startTestBackend(databases);
     const served = async (link: number) => (await backend.get(`/u/${backend.slugs.encode({ link, recipient: 1 })}`)).headers['x-link'];
-    const late = await transaction();
+    const late = await databases.begin('catalog');
     await late.query('UPDATE catalog.link SET version = 2 WHERE id = $1', [slow]);
     await late.query(`INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 2, 'http://x/slow2')`, [slow]);
     await retarget(quick, 'http://x/quick2');
@@ -119,8 +111,7 @@ describe('changes of the catalog', () => {
   });
 
   test('a look brings again what an older transaction could still add to, and nothing once there is none', async () => {
-    const older = await transaction();
-    await older.query('SELECT pg_current_xact_id()');
+    const older = await databases.begin('catalog', 'SELECT pg_current_xact_id()');
     await addLink('http://x/1');
     const found: number[] = [];
     await startTestBackend(databases, {
@@ -165,8 +156,7 @@ describe('what requests cost', () => {
     const link = await addLink('http://x/1');
     const backend = await startTestBackend(databases, { pollMs: 300 });
     // A look that begins before the alias is there waits for it, however long making it takes.
-    const making = await transaction();
-    await making.query('LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
+    const making = await databases.begin('catalog', 'LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
     const answer = backend.get('/u/just-now');
     await making.query(`INSERT INTO catalog.alias (name, link_id) VALUES ('just-now', $1)`, [link]);
     await making.query('COMMIT');
@@ -214,8 +204,7 @@ describe('look-ups and looks at the same time', () => {
         }) as unknown as Pool['query'],
     });
     // A look that runs while the link is made could know it before the request comes.
-    const late = await transaction();
-    await late.query('LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
+    const late = await databases.begin('catalog', 'LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
     const link = await addLink('http://x/1');
     const path = `/u/${backend.slugs.encode({ link, recipient: 1 })}`;
     const known = backend.links.known(link);

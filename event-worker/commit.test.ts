@@ -6,8 +6,7 @@ import { createPool } from '../core/postgres.ts';
 import { parseMultirange, type Range, subtract } from '../core/ranges.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../core/slug.ts';
 import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.ts';
-import { createDatabases, type Databases } from '../test/support/databases.ts';
-import { eventually } from '../test/support/servers.ts';
+import { createDatabases, type Databases, untilWaiting } from '../test/support/databases.ts';
 import type { Committed, Committer } from './commit.ts';
 
 let databases: Databases;
@@ -49,24 +48,6 @@ async function ledgerOf(gen: string): Promise<{ committed: readonly Range[]; siz
   );
   return row && { committed: parseMultirange(row.committed), size: row.size };
 }
-
-/** A connection of the owner's with a transaction open, as somebody who is in the way. */
-async function openTransaction(...statements: string[]): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: databases.shardUrlAs('a', 'owner') });
-  await client.connect();
-  onTestFinished(() => client.end());
-  for (const statement of ['BEGIN', ...statements]) await client.query(statement);
-  return client;
-}
-
-const untilWaiting = (count: number) =>
-  eventually(`${count} workers wait for a lock`, async () => {
-    const [row] = await databases.query<{ n: number }>(
-      'a',
-      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND usename = 'clickledger_worker' AND wait_event_type = 'Lock'`,
-    );
-    return row?.n === count;
-  });
 
 describe('the ledger against a model', () => {
   type Line = { off: number } & ({ event: Event; forged: boolean } | { dead: DeadReason } | { skip: SkipReason });
@@ -209,10 +190,10 @@ describe('the ledger against a model', () => {
 describe('workers at the same moment', () => {
   test('of two first batches of a new generation one counts', async () => {
     const gen = newGen();
-    const inTheWay = await openTransaction('LOCK TABLE shard.ledger IN SHARE MODE');
+    const inTheWay = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const batch = batchOf(databases, gen, 0, 100, { events: Array.from({ length: 10 }, (_, i) => clickAt(i * 10, slugs)) });
     const both = Promise.all([ownCommitter(databases).commit([batch]), ownCommitter(databases).commit([batch])]);
-    await untilWaiting(2);
+    await untilWaiting(databases, 'a', 2);
     await inTheWay.query('COMMIT');
     expect(
       (await both).map(({ batches, repeated, events }) => ({ batches, repeated, events })).sort((a, b) => a.events - b.events),
@@ -226,12 +207,12 @@ describe('workers at the same moment', () => {
   test('who loses a part of a group counts the rest of it, in every order of generations', async () => {
     const [one, two] = [newGen(), newGen()].sort() as [string, string];
     const whole = (gen: string, from: number) => batchOf(databases, gen, from, from + 10, { events: [clickAt(from, slugs)] });
-    const inTheWay = await openTransaction('LOCK TABLE shard.ledger IN SHARE MODE');
+    const inTheWay = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const both = Promise.all([
       ownCommitter(databases).commit([whole(one, 0), whole(two, 0), whole(one, 10)]),
       ownCommitter(databases).commit([whole(two, 10), whole(two, 0), whole(one, 20)]),
     ]);
-    await untilWaiting(2);
+    await untilWaiting(databases, 'a', 2);
     await inTheWay.query('COMMIT');
     const done = await both;
     expect(done.reduce((sum, { events }) => sum + events, 0)).toBe(5);
@@ -245,10 +226,10 @@ describe('workers at the same moment', () => {
     const gen = newGen();
     const committer = ownCommitter(databases);
     const batch = batchOf(databases, gen, 0, 10, { events: [clickAt(0, slugs)] });
-    const inTheWay = await openTransaction('LOCK TABLE shard.ledger IN SHARE MODE');
+    const inTheWay = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const cutOff = committer.commit([batch]);
     const outcome = expect(cutOff).rejects.toThrow();
-    await untilWaiting(1);
+    await untilWaiting(databases, 'a', 1);
     await databases.query(
       'a',
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'clickledger_worker' AND wait_event_type = 'Lock'`,
@@ -602,7 +583,10 @@ describe('months ahead', () => {
 
   test('are made while somebody reads this month, by the worker, once', async () => {
     const pool = asWorker();
-    await openTransaction(`SELECT count(*) FROM shard.event WHERE at >= '${thisMonth}-01T00:00:00Z' AND at < '${thisMonth}-28T00:00:00Z'`);
+    await databases.begin(
+      'a',
+      `SELECT count(*) FROM shard.event WHERE at >= '${thisMonth}-01T00:00:00Z' AND at < '${thisMonth}-28T00:00:00Z'`,
+    );
     expect(await ensure(pool, '2031-05')).toBe(true);
     expect(await ensure(pool, '2031-05')).toBe(false);
     const gen = newGen();
@@ -620,7 +604,7 @@ describe('months ahead', () => {
 
   test('behind a reader of everything the attempt gives up soon, commits go on, and it succeeds afterwards', async () => {
     const pool = asWorker();
-    const reader = await openTransaction('SELECT count(*) FROM shard.event');
+    const reader = await databases.begin('a', 'SELECT count(*) FROM shard.event');
     await expect(ensure(pool, '2031-07')).rejects.toMatchObject({ code: '55P03' });
     const gen = newGen();
     await ownCommitter(databases).commit([batchOf(databases, gen, 0, 10, { events: [clickAt(0, slugs, { t: Date.UTC(2001, 0) })] })]);

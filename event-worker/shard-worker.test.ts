@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import pg from 'pg';
 import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Batch, type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
 import { manager } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
-import { shardUrl } from '../core/shards.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
-import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { createDatabases, type Databases, untilWaiting } from '../test/support/databases.ts';
 import { eventually, natsConnection, startTestNats } from '../test/support/servers.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
@@ -302,14 +300,10 @@ describe('questions to the ledger', () => {
     const bench = await createBench();
     const { stop } = await bench.startWorker();
     await eventually('it answers', () => answers(bench));
-    const busy = new pg.Client({ connectionString: shardUrl(databases.shards.first, databases.ownerUrl) });
-    await busy.connect();
-    onTestFinished(() => busy.end());
-    await busy.query('BEGIN; LOCK TABLE shard.ledger IN ACCESS EXCLUSIVE MODE');
+    const busy = await databases.begin('a', 'LOCK TABLE shard.ledger IN ACCESS EXCLUSIVE MODE');
     const question = JSON.stringify({ gens: [newGen()] });
     const asking = bench.connection.request(ledgerSubject('a'), question, { timeout: 10_000 });
-    const WAITING = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%ledger%'`;
-    await eventually('the answer waits', async () => (await databases.query('a', WAITING)).length > 0);
+    await untilWaiting(databases, 'a', 1);
     const stopping = stop();
     // Time enough to end without it.
     await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -9,6 +9,7 @@ import { manager, natsOptions } from '../../core/nats.ts';
 import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
 import { parseShards, shardUrl } from '../../core/shards.ts';
 import { type Member, startSystem, type System } from '../../stack/system.ts';
+import { howEnded } from '../support/processes.ts';
 import { type Proxy, startProxy } from './proxy.ts';
 import type { Random } from './random.ts';
 
@@ -166,7 +167,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
 }
 
 async function noteCrash({ name, running }: Member, crashed: string[]): Promise<void> {
-  const how = running && (await Promise.race([running.ended, sleep(0)]));
+  const how = running && (await howEnded(running));
   if (how) crashed.push(`${name} ${how}`);
 }
 

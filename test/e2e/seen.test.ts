@@ -219,13 +219,13 @@ describe('the alert rules', () => {
 describe('metrics', () => {
   test('count what happened', async () => {
     // Until every shard's worker has said what it knows of this log, it is read for one shard without the others.
-    const atFirst = await everywhere();
+    let before = await everywhere();
+    let after: Sample[] = [];
+    const grown = (name: string, labels: Record<string, string> = {}): number => sum(after, name, labels) - sum(before, name, labels);
     expect(await click(links.good)).toBe(302);
-    let before: Sample[] = [];
     await eventually('the first hit is in', async () => {
-      before = await everywhere();
-      const isIn = (name: string): boolean => sum(before, name) - sum(atFirst, name) === 1;
-      return isIn('clickledger_worker_events_total') && isIn('clickledger_worker_judged_events_total');
+      after = await everywhere();
+      return grown('clickledger_worker_events_total') === 1 && grown('clickledger_worker_judged_events_total') === 1;
     });
     await eventually('on every shard', allShipped);
     before = await everywhere();
@@ -243,8 +243,6 @@ describe('metrics', () => {
     }
     await appendFile(join(system.logDirs[0] as string, 'access.log'), 'torn by a full disk\n');
 
-    let after: Sample[] = [];
-    const grown = (name: string, labels: Record<string, string> = {}): number => sum(after, name, labels) - sum(before, name, labels);
     const hits = sent.redirect + sent.fallback + opens;
     const notServed = sent.gone + sent.unknown + sent.forged;
     await eventually('the log is in', async () => {

@@ -11,6 +11,7 @@ import { createPool, type Pool } from '../../core/postgres.ts';
 import { parseShards, type ShardMap, shardUrl } from '../../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { startSystem, type System } from '../../stack/system.ts';
+import { howEnded } from '../support/processes.ts';
 import { eventually } from '../support/servers.ts';
 import { generateTraffic, type TrafficOptions } from '../traffic/generate.ts';
 import { type Hit, SHARED } from '../traffic/hits.ts';
@@ -112,13 +113,13 @@ export async function send(setup: Setup, letters: readonly Letter[]): Promise<vo
 
 async function lastWords({ system, analyst, dataDir }: Setup): Promise<string[]> {
   const { rows } = await analyst.query('SELECT * FROM analytics.completeness');
-  const ended = system.members.map(({ running }) =>
-    Promise.race([running?.ended.then((how) => `${running.name} ${how}`), Promise.resolve(undefined)]),
+  const ended = system.members.map(
+    async ({ name, running }) => `${name} ${running ? ((await howEnded(running)) ?? 'runs') : 'was not started'}`,
   );
   const runDir = join(dataDir, 'run');
   const logs = (await readdir(runDir)).filter((name) => name.endsWith('.log'));
   const texts = logs.map(async (name) => `${name}: ${(await readFile(join(runDir, name), 'utf8')).slice(-1000)}`);
-  return [JSON.stringify(rows), ...(await Promise.all(ended)).filter((how) => how !== undefined), ...(await Promise.all(texts))];
+  return [JSON.stringify(rows), ...(await Promise.all([...ended, ...texts]))];
 }
 
 async function ship({ system, analyst, shards }: Setup, letters: readonly Letter[]): Promise<void> {

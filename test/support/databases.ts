@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { inject } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 import { evenShards, parseShards, type ShardMap, shardUrl } from '../../core/shards.ts';
 import { parseSlugKeys, type SlugKey } from '../../core/slug.ts';
 import { migrate, type RoleUrls } from '../../sql/migrate.ts';
+import { eventually } from './servers.ts';
 
 /** A catalog and shards of a test's own, migrated, on the shared cluster. */
 export interface Databases {
@@ -18,6 +19,8 @@ export interface Databases {
   shardUrlAs(shard: string, role: keyof RoleUrls | 'owner'): string;
   /** Runs one statement as the owner, on the catalog or a shard. */
   query<Row extends pg.QueryResultRow>(where: string, sql: string, values?: unknown[]): Promise<Row[]>;
+  /** A transaction of the owner's in which these statements were run; it ends with the test, if not before. */
+  begin(where: string, ...statements: string[]): Promise<pg.Client>;
 }
 
 /** What a worker does with the events that it commits, for tests that put them there themselves. */
@@ -40,6 +43,7 @@ export function describeDatabases(shardCount = 1): Databases {
   const shardsText = evenShards(shardCount, (shard) => `postgres://${host}/${name}_${shard}`);
   const shards = parseShards(shardsText);
   const keysText = randomBytes(32).toString('hex');
+  const ownerUrlOf = (where: string) => (where === 'catalog' ? ownerUrl : shardUrlAs(where, 'owner'));
   const shardUrlAs = (shard: string, role: keyof RoleUrls | 'owner') =>
     shardUrl(shards.named(shard), role === 'owner' ? ownerUrl : roleUrls[role]);
   return {
@@ -51,7 +55,7 @@ export function describeDatabases(shardCount = 1): Databases {
     keys: parseSlugKeys(keysText),
     shardUrlAs,
     async query<Row extends pg.QueryResultRow>(where: string, sql: string, values: unknown[] = []) {
-      const client = new pg.Client({ connectionString: where === 'catalog' ? ownerUrl : shardUrlAs(where, 'owner') });
+      const client = new pg.Client({ connectionString: ownerUrlOf(where) });
       await client.connect();
       try {
         return (await client.query<Row>(sql, values)).rows;
@@ -59,7 +63,25 @@ export function describeDatabases(shardCount = 1): Databases {
         await client.end();
       }
     },
+    async begin(where, ...statements) {
+      const client = new pg.Client({ connectionString: ownerUrlOf(where) });
+      await client.connect();
+      onTestFinished(() => client.end());
+      for (const statement of ['BEGIN', ...statements]) await client.query(statement);
+      return client;
+    },
   };
+}
+
+/** Until so many statements of workers wait for a lock on a shard. */
+export function untilWaiting(databases: Databases, shard: string, count: number): Promise<void> {
+  return eventually(`${count} workers wait for a lock`, async () => {
+    const [row] = await databases.query<{ n: number }>(
+      shard,
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND usename = 'clickledger_worker' AND wait_event_type = 'Lock'`,
+    );
+    return row?.n === count;
+  });
 }
 
 export async function createDatabases(shardCount = 1): Promise<Databases> {
