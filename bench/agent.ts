@@ -8,7 +8,7 @@ import { natsUrlAs, parseNatsUrl } from '../core/nats-url.ts';
 import { covers, NOTHING, type Ranges, touches, union } from '../core/ranges.ts';
 import { evenShards, parseShards, type ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
-import { ensureConsumer } from '../event-worker/streams.ts';
+import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { startNats } from '../stack/nats.ts';
 import { startPart } from '../stack/part.ts';
 import { freePort } from '../stack/ports.ts';

@@ -4,7 +4,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { createUrls } from '../cli/author/urls.ts';
+import { createUrls } from '../authoring/urls.ts';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { SLUG_KEYS } from './fixture.ts';

@@ -1,4 +1,4 @@
-import { fillIn, listReports } from '../cli/reports.ts';
+import { fillIn, listReports } from '../reporting/report-file.ts';
 import { createPool } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';

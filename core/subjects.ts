@@ -4,7 +4,7 @@ export const STREAM = 'EVENTS';
 export const STREAM_SUBJECTS = 'events.>';
 export const SALT_BUCKET = 'salts';
 
-/** Where agents and analysts, which are in accounts of their own, find JetStream's API of those accounts. See stack/nats-conf.ts. */
+/** Where agents and analysts, which are in accounts of their own, find JetStream's API of those accounts. See operating/nats-conf.ts. */
 export const LEDGER_API = '$JS.ledger.API';
 export const SALTS_API = '$JS.salts.API';
 

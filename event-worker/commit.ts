@@ -9,7 +9,7 @@ import type { Shard } from '../core/shards.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type LedgerEntry, markCommitted, readLedger, takeNew } from './ledger.ts';
-import { type BatchRows, COLUMNS, layOut, MARK_COLUMNS } from './rows.ts';
+import { type BatchRows, COLUMNS, layOut, MARK_COLUMNS } from './copy-rows.ts';
 
 // One transaction for many batches: their events, dead letters and skipped counts, and the mark in the ledger that they are in. No lock
 // is held while rows travel: everything that could wait for another worker comes after the COPY, in one order everywhere.

@@ -8,12 +8,12 @@ import { classify, type Pool } from '../core/postgres.ts';
 import type { Shard } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { consumerName, STREAM } from '../core/subjects.ts';
-import { answerLedger } from './answer.ts';
+import { answerLedger } from './ledger-service.ts';
 import type { Committed, Committer } from './commit.ts';
 import { keepJudging } from './judge.ts';
-import { gather, type Group } from './gather.ts';
+import { gather, type Group } from './group-messages.ts';
 import type { WorkerMetrics } from './metrics.ts';
-import { ensureConsumer } from './streams.ts';
+import { ensureConsumer } from './ensure-consumer.ts';
 
 // One shard's side of a worker: pull, commit, ack. A group that cannot be committed is held and tried again for as long as it takes;
 // giving up on a message would only make the agent send it again.

@@ -4,11 +4,11 @@ import { covers, firstGap, sizeOf, subtract } from '../core/ranges.ts';
 import type { ShardMap } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import type { Ledgers } from './confirm.ts';
+import type { Ledgers } from './ledger-client.ts';
 import type { Generation, Logs } from './follow.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
-import { deleteReleased } from './release.ts';
+import { deleteReleased } from './delete-committed.ts';
 import type { Shipper } from './ship.ts';
 
 // Two loops over the same state. Shipping: scan, a turn for each generation, flush. Confirming: ask the ledgers, let coverage draw the

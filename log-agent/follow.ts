@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GzipFile } from './gzip-file.ts';
 import { openPlain, PlainFile } from './plain-file.ts';
-import type { Source } from './source.ts';
+import type { Source } from './log-source.ts';
 import type { Identity } from './identity.ts';
 
 // Knows which generations the log directory has, under whatever names, and which of them are final.

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { createIdentifier, type Identity } from './identity.ts';
-import { type Chunk, cut, NEWLINE, READ_BYTES, type Source } from './source.ts';
+import { type Chunk, cut, NEWLINE, READ_BYTES, type Source } from './log-source.ts';
 
 /** A gzip with a good trailer: final by nature. Reading it in order is cheap, going back starts it again. */
 export class GzipFile implements Source {

@@ -9,7 +9,7 @@ import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
 import { untilSignal } from '../core/shutdown.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
-import { createLedgers } from './confirm.ts';
+import { createLedgers } from './ledger-client.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { agentProblems } from './health.ts';

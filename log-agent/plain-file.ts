@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { codeOf } from '../core/errors.ts';
 import { createIdentifier, type Identity } from './identity.ts';
 import { LOGGED_AT, MAX_LINE_BYTES } from './lines.ts';
-import { type Chunk, cut, NEWLINE, READ_BYTES, type Source } from './source.ts';
+import { type Chunk, cut, NEWLINE, READ_BYTES, type Source } from './log-source.ts';
 
 /** Enough for the line at some place in nearly every case. */
 const PEEK_BYTES = 16 * 1024;

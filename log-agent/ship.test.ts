@@ -20,17 +20,17 @@ import { covers, NOTHING, type Ranges, subtract, touches, union } from '../core/
 import { parseShards } from '../core/shards.ts';
 import { tagOf } from '../core/slug.ts';
 import { consumerName, LEDGER_API, ledgerSubject, STREAM } from '../core/subjects.ts';
-import { ensureConsumer } from '../event-worker/streams.ts';
+import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { logLine } from '../test/support/log-lines.ts';
 import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { MAX_BATCH_EVENTS } from './batch.ts';
-import { createLedgers, type Ledgers } from './confirm.ts';
+import { createLedgers, type Ledgers } from './ledger-client.ts';
 import { createEnricher } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { createPublisher, type Publisher } from './publish.ts';
-import { deleteReleased } from './release.ts';
+import { deleteReleased } from './delete-committed.ts';
 import { createSalts } from './salt.ts';
 import { createShipper, type Shipper } from './ship.ts';
 

@@ -6,7 +6,7 @@ import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
 import { connect } from './connect.ts';
-import { agreeOnRecipients } from './recipients.ts';
+import { agreeOnRecipients } from './sync-recipients.ts';
 
 // Brings the catalog and every shard to this code's version: roles, databases, numbered migrations, then what depends on the settings.
 // Everything is safe to run again, and two runs at once wait for each other.

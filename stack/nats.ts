@@ -5,7 +5,7 @@ import { natsOptions } from '../core/nats.ts';
 import type { NatsServers } from '../core/nats-url.ts';
 import { LEDGER_API, STREAM } from '../core/subjects.ts';
 import { locate } from './debian.ts';
-import { type NatsConf, natsConf } from './nats-conf.ts';
+import { type NatsConf, natsConf } from '../operating/nats-conf.ts';
 import { type Running, startProcess } from './process.ts';
 
 export interface NatsOptions extends Omit<NatsConf, 'host'> {

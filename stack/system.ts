@@ -8,7 +8,7 @@ import { evenShards, parseShards } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { migrate, ROLES } from '../sql/migrate.ts';
 import { startNats } from './nats.ts';
-import { NATS_ROLES, type NatsRole, natsSetting } from './nats-conf.ts';
+import { NATS_ROLES, type NatsRole, natsSetting } from '../operating/nats-conf.ts';
 import { startNginx } from './nginx.ts';
 import { type PartName, startPart } from './part.ts';
 import { freePort } from './ports.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { shardUrl } from '../../core/shards.ts';
 import { sizeOf } from '../../core/ranges.ts';
-import { bytesAt, judge, type LogAudit, readLogDirectory, readShard, type ShardAudit } from '../audit.ts';
+import { bytesAt, judge, type LogAudit, readLogDirectory, readShard, type ShardAudit } from '../../operating/audit.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 

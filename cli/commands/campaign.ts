@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../author/campaigns.ts';
-import { parseWhen } from '../author/when.ts';
+import { ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
+import { parseWhen } from '../../authoring/parse-time.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 

@@ -22,7 +22,7 @@ export function addDashboard(program: Command): void {
     .addHelpText('after', '\nExample:\n  clickledger dashboard --port 8090')
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
       const config = await configOf(command, ['ANALYST_URL']);
-      const { createDashboard } = await import('../dashboard/app.ts');
+      const { createDashboard } = await import('../../desk/app.ts');
       const { stopped } = untilSignal(createLogger('dashboard', 'silent'));
       const pool = createPool(config.ANALYST_URL, { max: CONNECTIONS, name: 'dashboard', queryTimeoutMs: timeout * 1000 + GRACE_MS });
       const app = createDashboard({ pool, host, timeoutSeconds: timeout, refreshSeconds: 10, onError: (error) => note(String(error)) });

@@ -9,10 +9,10 @@ import { replaceFile } from '../../core/files.ts';
 import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
 import { evenShards } from '../../core/shards.ts';
 import { ROLES } from '../../sql/migrate.ts';
-import { NATS_ROLES, type NatsConf, natsConf, natsSetting } from '../../stack/nats-conf.ts';
+import { NATS_ROLES, type NatsConf, natsConf, natsSetting } from '../../operating/nats-conf.ts';
 import { dataDirOf } from '../context.ts';
 import { note } from '../output.ts';
-import { writePerPart } from '../per-part.ts';
+import { writePerPart } from '../../operating/part-settings.ts';
 
 interface Options {
   baseUrl: string;

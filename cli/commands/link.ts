@@ -3,13 +3,13 @@ import { type Command, Option } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { explainFileError } from '../../core/files.ts';
 import { createSlugCodec, isAlias } from '../../core/slug.ts';
-import { findCampaign } from '../author/campaigns.ts';
-import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../author/links.ts';
-import { assertKeyListed, createUrls } from '../author/urls.ts';
-import { parseWhen } from '../author/when.ts';
+import { findCampaign } from '../../authoring/campaigns.ts';
+import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
+import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
+import { parseWhen } from '../../authoring/parse-time.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
-import { qrPng, qrSvg } from '../qr.ts';
+import { qrPng, qrSvg } from '../../authoring/qr.ts';
 
 export function addLink(program: Command): void {
   const link = program.command('link').description('the links of a campaign, also after it was sent');

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { PeopleColumns } from '../author/people-csv.ts';
+import type { PeopleColumns } from '../../authoring/list-file.ts';
 
 // What commands that read a list of people have in common.
 

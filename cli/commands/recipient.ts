@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander';
-import type { Database } from '../author/campaigns.ts';
-import { everyone } from '../author/everyone.ts';
-import { openPeople } from '../author/people-csv.ts';
-import { findRecipient, forget, type PersonName, setOptedOut, setTest, tellShards } from '../author/recipients.ts';
+import type { Database } from '../../authoring/campaigns.ts';
+import { everyone } from '../../authoring/addressees.ts';
+import { openPeople } from '../../authoring/list-file.ts';
+import { findRecipient, forget, type PersonName, setOptedOut, setTest, tellShards } from '../../authoring/recipients.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { createRejects } from '../rejects.ts';
+import { createRejects } from '../../authoring/rejected-lines.ts';
 import { PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
 const SETTINGS = ['AUTHOR_URL', 'SHARDS'] as const;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { BURST, MACHINE_SIGNALS, RULES_VERSION, SCANNER_NETWORKS } from '../../core/rules.ts';
 import { shardUrl } from '../../core/shards.ts';
-import { findCampaign } from '../author/campaigns.ts';
+import { findCampaign } from '../../authoring/campaigns.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 

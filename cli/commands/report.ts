@@ -3,12 +3,12 @@ import { extname } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
-import { toCsv } from '../format/csv.ts';
-import { toMarkdown } from '../format/markdown.ts';
-import { describeReach, exact } from '../format/values.ts';
+import { toCsv } from '../../reporting/format/csv.ts';
+import { toMarkdown } from '../../reporting/format/markdown.ts';
+import { describeReach, exact } from '../../reporting/format/values.ts';
 import { note, printJson, printTable, table } from '../output.ts';
-import { listReports, readReport } from '../reports.ts';
-import { type Reach, type Result, readReach, runReport } from '../run-report.ts';
+import { listReports, readReport } from '../../reporting/report-file.ts';
+import { type Reach, type Result, readReach, runReport } from '../../reporting/run-report.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
 
 const FORMATS = ['table', 'csv', 'json', 'markdown', 'html'] as const;
@@ -100,7 +100,7 @@ async function write(format: Format, result: Result, reach: Reach | undefined): 
       return toMarkdown(result, reach);
     case 'html':
       // The library that draws is loaded by whoever wants drawings.
-      return (await import('../format/html.ts')).toHtml(result, reach);
+      return (await import('../../reporting/format/html.ts')).toHtml(result, reach);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { explained } from '../../core/postgres.ts';
-import { skipNumbers } from '../../sql/restored.ts';
+import { skipNumbers } from '../../operating/skip-numbers.ts';
 import { configOf, type Globals } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 

@@ -4,7 +4,7 @@ import { ClickledgerError } from '../../core/errors.ts';
 import { explainDatabaseError } from '../../core/postgres.ts';
 import { parseShards, shardUrl } from '../../core/shards.ts';
 import { migrate, prepareShard } from '../../sql/migrate.ts';
-import { copyShard, countShard } from '../../sql/move.ts';
+import { copyShard, countShard } from '../../operating/copy-shard.ts';
 import { configOf, dataDirOf, type Globals } from '../context.ts';
 import { note, printJson } from '../output.ts';
 import { MIGRATION_SETTINGS } from './migrate.ts';

@@ -8,7 +8,7 @@ import { untilSignal } from '../../core/shutdown.ts';
 import { sleep } from '../../core/time.ts';
 import { configOf, type Globals } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
-import { prepareShipment, SHIPPING_SETTINGS, type Shipment } from '../shipping.ts';
+import { prepareShipment, SHIPPING_SETTINGS, type Shipment } from '../../operating/ship-logs.ts';
 
 /** Without any progress for this long, something is not running. */
 const STALLED_MS = 60_000;

@@ -4,7 +4,7 @@ import { untilSignal } from '../../core/shutdown.ts';
 import { sleep } from '../../core/time.ts';
 import { configOf, type Globals } from '../context.ts';
 import { bold, note, printJson, table } from '../output.ts';
-import { largest, lookAtLine, type PartStatus, type Status, STATUS_SETTINGS, type Trouble } from '../status.ts';
+import { largest, lookAtLine, type PartStatus, type Status, STATUS_SETTINGS, type Trouble } from '../../operating/status.ts';
 
 const EVERY_MS = 2_000;
 /** Neither 1, for an error, nor 2, for wrong usage. */

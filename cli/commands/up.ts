@@ -10,10 +10,10 @@ import { locate } from '../../stack/debian.ts';
 import { lockData } from '../../stack/lock.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import { type Member, startSystem, type System } from '../../stack/system.ts';
-import { ensureCampaign } from '../author/campaigns.ts';
-import { ensureLink } from '../author/links.ts';
-import { ensureRecipient } from '../author/recipients.ts';
-import { createUrls } from '../author/urls.ts';
+import { ensureCampaign } from '../../authoring/campaigns.ts';
+import { ensureLink } from '../../authoring/links.ts';
+import { ensureRecipient } from '../../authoring/recipients.ts';
+import { createUrls } from '../../authoring/urls.ts';
 import { dataDirOf, withPool } from '../context.ts';
 import { bold, dim, note } from '../output.ts';
 

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import type { Pool } from '../../core/postgres.ts';
 import { createSlugCodec } from '../../core/slug.ts';
-import { findOpenCampaign } from '../author/campaigns.ts';
-import { ensureAlias, ensureLink } from '../author/links.ts';
-import { parseTarget } from '../author/target.ts';
-import { ensureRecipient } from '../author/recipients.ts';
-import { assertKeyListed, createUrls, type Urls } from '../author/urls.ts';
-import { parseWhen } from '../author/when.ts';
+import { findOpenCampaign } from '../../authoring/campaigns.ts';
+import { ensureAlias, ensureLink } from '../../authoring/links.ts';
+import { parseTarget } from '../../authoring/target.ts';
+import { ensureRecipient } from '../../authoring/recipients.ts';
+import { assertKeyListed, createUrls, type Urls } from '../../authoring/urls.ts';
+import { parseWhen } from '../../authoring/parse-time.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { printJson } from '../output.ts';
 

@@ -1,9 +1,9 @@
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
-import { ensureCampaign } from '../../cli/author/campaigns.ts';
-import { ensureAlias, ensureLink } from '../../cli/author/links.ts';
-import { ensureRecipient } from '../../cli/author/recipients.ts';
-import { createUrls } from '../../cli/author/urls.ts';
+import { ensureCampaign } from '../../authoring/campaigns.ts';
+import { ensureAlias, ensureLink } from '../../authoring/links.ts';
+import { ensureRecipient } from '../../authoring/recipients.ts';
+import { createUrls } from '../../authoring/urls.ts';
 import type { System } from '../../stack/system.ts';
 import type { Issued } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from '../../cli/letter/plan.ts';
-import { compileTemplate, fillTemplate } from '../../cli/letter/template.ts';
+import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from '../../authoring/letter/plan.ts';
+import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
 
 // Letters with what must become of them, written by hand: NAME.html or NAME.txt is the letter, NAME.expected.html or .txt what a
 // reader gets (L1, L2, … are its distinct links in the order of their first appearance), NAME.json what is tracked and what is kept.

@@ -62,7 +62,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mechanism: 'nothing is called forged while a listed key is missing',
-    file: 'event-worker/rows.ts',
+    file: 'event-worker/copy-rows.ts',
     from: 'if (subjects.includes(undefined)) await deps.catalog.assertAllKeys();',
     to: '',
     test: 'event-worker/commit.test.ts',
@@ -142,7 +142,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mechanism: 'logs are deleted only when every shard has all of them',
-    file: 'log-agent/release.ts',
+    file: 'log-agent/delete-committed.ts',
     from: 'if (!(await committedEverywhere(generation, shards, ledgers))) continue;',
     to: '',
     test: 'log-agent/ship.test.ts',

@@ -2,10 +2,10 @@ import { appendFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { ensureCampaign, markSent } from '../../cli/author/campaigns.ts';
-import { ensureLink } from '../../cli/author/links.ts';
-import { resolveRecipients } from '../../cli/author/people.ts';
-import { createUrls, type Urls } from '../../cli/author/urls.ts';
+import { ensureCampaign, markSent } from '../../authoring/campaigns.ts';
+import { ensureLink } from '../../authoring/links.ts';
+import { resolveRecipients } from '../../authoring/resolve-recipients.ts';
+import { createUrls, type Urls } from '../../authoring/urls.ts';
 import { messageOf } from '../../core/errors.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { parseShards, type ShardMap, shardUrl } from '../../core/shards.ts';

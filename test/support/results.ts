@@ -1,5 +1,5 @@
-import type { Report } from '../../cli/reports.ts';
-import type { Result, Value } from '../../cli/run-report.ts';
+import type { Report } from '../../reporting/report-file.ts';
+import type { Result, Value } from '../../reporting/run-report.ts';
 
 /** The result of a report that is no file. */
 export function resultOf(columns: string[], rows: Value[][], chart: Report['chart'] = { kind: 'none', x: [], y: [] }): Result {

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { natsOptions } from '../../core/nats.ts';
 import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
 import { type NatsOptions, startNats } from '../../stack/nats.ts';
-import type { NatsRole } from '../../stack/nats-conf.ts';
+import type { NatsRole } from '../../operating/nats-conf.ts';
 import { freePort } from '../../stack/ports.ts';
 import type { Running } from '../../stack/process.ts';
 

@@ -1,0 +1,85 @@
+import { ClickledgerError } from '../core/errors.ts';
+import type { Pool, PoolClient } from '../core/postgres.ts';
+import { parseTarget } from './target.ts';
+
+// What an author does to the catalog. Everything can be done twice: the second time it finds what the first one made.
+
+export type Database = Pool | PoolClient;
+
+export interface Campaign {
+  id: number;
+  name: string;
+  created_at: Date;
+  sent_at: Date | null;
+  closed_at: Date | null;
+  links: number;
+}
+
+/** Finds or makes a campaign by name. */
+export async function ensureCampaign(
+  db: Database,
+  name: string,
+  fallbackUrl: string | undefined,
+): Promise<{ id: number; created: boolean }> {
+  const fallback = fallbackUrl === undefined ? undefined : parseTarget(fallbackUrl);
+  if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign needs a name');
+  const made = await db.query<{ id: number }>(
+    'INSERT INTO catalog.campaign (name, fallback_url) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id',
+    [name, fallback ?? null],
+  );
+  if (made.rows[0]) return { id: made.rows[0].id, created: true };
+  const found = await db.query<{ id: number; fallback_url: string | null }>(
+    'SELECT id, fallback_url FROM catalog.campaign WHERE name = $1',
+    [name],
+  );
+  const existing = found.rows[0] as { id: number; fallback_url: string | null };
+  if (fallback !== undefined && existing.fallback_url !== fallback)
+    await db.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE id = $1', [existing.id, fallback]);
+  return { id: existing.id, created: false };
+}
+
+/** A campaign by name or by number; a number that is no text is never a name. */
+export async function findCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string; closed: boolean }> {
+  const found = await db.query<{ id: number; name: string; closed: boolean }>(
+    'SELECT id, name, closed_at IS NOT NULL AS closed FROM catalog.campaign WHERE name = $2 OR id::text = $1 ORDER BY (name = $2) DESC NULLS LAST LIMIT 1',
+    [String(nameOrId), typeof nameOrId === 'number' ? null : nameOrId],
+  );
+  const campaign = found.rows[0];
+  if (!campaign)
+    throw new ClickledgerError(
+      'not-found',
+      `there is no campaign '${nameOrId}': make it with \`clickledger campaign create ${JSON.stringify(String(nameOrId))}\``,
+    );
+  return campaign;
+}
+
+/** A campaign that links are still made for. */
+export async function findOpenCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string }> {
+  const { id, name, closed } = await findCampaign(db, nameOrId);
+  if (closed)
+    throw new ClickledgerError(
+      'conflict',
+      `the campaign '${name}' is closed: open it with \`clickledger campaign reopen ${JSON.stringify(name)}\``,
+    );
+  return { id, name };
+}
+
+/** Notes when a campaign's mail went out; null: not yet. */
+export async function markSent(db: Database, campaign: number, at: Date | null): Promise<void> {
+  await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1', [campaign, at]);
+}
+
+/** Ends or takes up again a campaign's life; closing it twice keeps the first time. */
+export async function setClosed(db: Database, campaign: number, closed: boolean): Promise<void> {
+  await db.query('UPDATE catalog.campaign SET closed_at = CASE WHEN $2 THEN coalesce(closed_at, now()) END WHERE id = $1', [
+    campaign,
+    closed,
+  ]);
+}
+
+export async function listCampaigns(db: Database): Promise<Campaign[]> {
+  const found = await db.query<Campaign>(
+    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
+  );
+  return found.rows;
+}

@@ -1,0 +1,144 @@
+import { ClickledgerError } from '../core/errors.ts';
+import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
+import { isAlias } from '../core/slug.ts';
+import type { Database } from './campaigns.ts';
+import { parseTarget } from './target.ts';
+
+/** A link to be found or made; `label` tells two links to the same target apart. */
+export type LinkSpec = { kind: 'url'; target: string; label?: string } | { kind: 'pixel' };
+
+/** Finds or makes the link of a campaign to a target, or its pixel. */
+export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, expires?: Date): Promise<number> {
+  const [id] = await ensureLinks(pool, campaign, [link], expires);
+  return id as number;
+}
+
+/** The same for several, all or none of them. `expires` is set on those of kind url. */
+export async function ensureLinks(pool: Pool, campaign: number, links: readonly LinkSpec[], expires?: Date): Promise<number[]> {
+  const rows = links.map((link, index) => ({
+    index,
+    kind: link.kind,
+    label: link.kind === 'url' ? (link.label ?? '') : '',
+    original: link.kind === 'url' ? parseTarget(link.target) : '',
+  }));
+  const ids: number[] = [];
+  await transaction(pool, async (client) => {
+    // In one order, whatever the letter's: two who make the same links at once wait for each other, never in a circle.
+    for (const row of rows.toSorted((a, b) => (`${a.label}\n${a.original}` < `${b.label}\n${b.original}` ? -1 : 1)))
+      ids[row.index] = await ensureOne(client, campaign, row);
+    const urls = rows.filter(({ kind }) => kind === 'url').map(({ index }) => ids[index]);
+    if (expires && urls.length > 0)
+      await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [urls, expires]);
+  });
+  return ids;
+}
+
+async function ensureOne(
+  client: PoolClient,
+  campaign: number,
+  { kind, label, original }: { kind: string; label: string; original: string },
+): Promise<number> {
+  const made = await client.query<{ id: number }>(
+    'INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id',
+    [campaign, kind, label, original],
+  );
+  const id = made.rows[0]?.id;
+  if (id !== undefined) {
+    if (kind === 'url')
+      await client.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 1, $2)', [id, original]);
+    return id;
+  }
+  const found = await client.query<{ id: number }>(
+    'SELECT id FROM catalog.link WHERE campaign_id = $1 AND kind = $2 AND label = $3 AND md5(original) = md5($4)',
+    [campaign, kind, label, original],
+  );
+  return (found.rows[0] as { id: number }).id;
+}
+
+/** A link by its number or one of its aliases. */
+export async function findLink(db: Database, idOrAlias: string): Promise<{ id: number; kind: string; campaign: string }> {
+  const found = await db.query<{ id: number; kind: string; campaign: string }>(
+    `SELECT l.id, l.kind, c.name AS campaign FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id
+     WHERE l.id::text = $1 OR l.id = (SELECT link_id FROM catalog.alias WHERE name = $1)`,
+    [idOrAlias],
+  );
+  const link = found.rows[0];
+  if (!link) throw new ClickledgerError('not-found', `there is no link '${idOrAlias}': \`clickledger link list --campaign …\` shows them`);
+  return link;
+}
+
+/** A link that leads somewhere; pixels do not. */
+export async function findUrlLink(db: Database, idOrAlias: string): Promise<number> {
+  const link = await findLink(db, idOrAlias);
+  if (link.kind !== 'url') throw new ClickledgerError('bad-input', `link ${link.id} is the pixel of '${link.campaign}': it leads nowhere`);
+  return link.id;
+}
+
+/** Leads a link elsewhere from now on. It stays the same link; clicks remember which version they were served. */
+export async function retarget(pool: Pool, link: number, target: string): Promise<{ version: number; changed: boolean }> {
+  const checked = parseTarget(target);
+  return transaction(pool, async (client) => {
+    const { rows } = await client.query<{ version: number }>('SELECT version FROM catalog.link WHERE id = $1 FOR UPDATE', [link]);
+    const version = rows[0]?.version as number;
+    const current = await client.query<{ target: string }>('SELECT target FROM catalog.link_version WHERE link_id = $1 AND version = $2', [
+      link,
+      version,
+    ]);
+    if (current.rows[0]?.target === checked) return { version, changed: false };
+    // One transaction for both: a backend must never see a version without its address.
+    await client.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, $2, $3)', [link, version + 1, checked]);
+    await client.query('UPDATE catalog.link SET version = $2 WHERE id = $1', [link, version + 1]);
+    return { version: version + 1, changed: true };
+  });
+}
+
+/** From when on a link leads to its campaign's fallback; null: never. */
+export async function setExpiry(db: Database, link: number, at: Date | null): Promise<void> {
+  await db.query('UPDATE catalog.link SET expires_at = $2 WHERE id = $1 AND expires_at IS DISTINCT FROM $2', [link, at]);
+}
+
+/** Leads a link to its campaign's fallback, or where it led before. */
+export async function setDisabled(db: Database, link: number, disabled: boolean): Promise<void> {
+  await db.query('UPDATE catalog.link SET disabled_at = CASE WHEN $2 THEN now() END WHERE id = $1 AND (disabled_at IS NULL) = $2', [
+    link,
+    disabled,
+  ]);
+}
+
+/** Names a link; a name that another link has is refused. */
+export async function ensureAlias(db: Database, name: string, link: number): Promise<void> {
+  if (!isAlias(name))
+    throw new ClickledgerError(
+      'bad-input',
+      `'${name}' is no alias: letters, digits, '-' and '_', at least one of the last two, at most 64, beginning with a letter or digit`,
+    );
+  await db.query('INSERT INTO catalog.alias (name, link_id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [name, link]);
+  const owner = await db.query<{ link_id: number; campaign: string }>(
+    'SELECT a.link_id, c.name AS campaign FROM catalog.alias a JOIN catalog.link l ON l.id = a.link_id JOIN catalog.campaign c ON c.id = l.campaign_id WHERE a.name = $1',
+    [name],
+  );
+  const { link_id: taken, campaign } = owner.rows[0] as { link_id: number; campaign: string };
+  if (taken !== link) throw new ClickledgerError('conflict', `the alias '${name}' belongs to another link, of campaign '${campaign}'`);
+}
+
+export interface LinkRow {
+  id: number;
+  kind: string;
+  label: string;
+  target: string | null;
+  version: number;
+  aliases: string[];
+  created_at: Date;
+  expires_at: Date | null;
+  disabled_at: Date | null;
+}
+
+export async function listLinks(db: Database, campaign: number): Promise<LinkRow[]> {
+  const found = await db.query<LinkRow>(
+    `SELECT l.id, l.kind, l.label, v.target, l.version, ARRAY(SELECT name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY name) AS aliases,
+            l.created_at, l.expires_at, l.disabled_at
+     FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version WHERE l.campaign_id = $1 ORDER BY l.id`,
+    [campaign],
+  );
+  return found.rows;
+}

@@ -1,0 +1,273 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { authorSettings, deskWith, expectJson, expectRefusal, filesBelow, readCsv } from '../../test/support/authors.ts';
+import { clickledger, type Ended } from '../../test/support/commands.ts';
+import { createDatabases, type Databases } from '../../test/support/databases.ts';
+
+let databases: Databases;
+
+beforeAll(async () => {
+  databases = await createDatabases(2);
+});
+
+interface Row {
+  id: number;
+  email: string | null;
+  external_id: string | null;
+  out: boolean;
+  is_test: boolean;
+  forgotten: boolean;
+}
+
+const run = async (files: Record<string, string | Buffer>, ...args: string[]): Promise<Ended> =>
+  clickledger(['recipient', ...args], { cwd: await deskWith(files), env: authorSettings(databases) });
+const peopleLike = (pattern: string) =>
+  databases.query<Row>(
+    'catalog',
+    `SELECT id::int, email, external_id, opted_out_at IS NOT NULL AS out, is_test, forgotten_at IS NOT NULL AS forgotten
+     FROM catalog.recipient WHERE email LIKE $1 OR external_id LIKE $1 ORDER BY id`,
+    [pattern],
+  );
+const namesLike = async (pattern: string) => (await peopleLike(pattern)).map(({ email, external_id }) => external_id ?? email);
+/** What every shard knows of a person. */
+const onShards = (id: number) =>
+  Promise.all(
+    ['a', 'b'].map(
+      async (shard) => (await databases.query(shard, 'SELECT is_test, forgotten FROM shard.recipient WHERE recipient_id = $1', [id]))[0],
+    ),
+  );
+
+interface Imported {
+  imported: number;
+  rejected: { line: number; reason: string; value: string }[];
+  rejected_total: number;
+}
+const byLine = (a: { line: number }, b: { line: number }) => a.line - b.line;
+
+describe('a list of people', () => {
+  test.each<[how: string, file: string | Buffer, names: string[]]>([
+    [
+      'quoted, with line breaks',
+      '"name","E-Mail"\r\n"A, ""the first""\n\n","a@q.example"\r\nB,b@q.example\r\n',
+      ['a@q.example', 'b@q.example'],
+    ],
+    ['with a byte order mark', '\ufeffemail\na@bom.example\n', ['a@bom.example']],
+    ['with semicolons', 'Name;"E-Mail, private;x";E-Mail-Adresse\nA;;a@semi.example\n', ['a@semi.example']],
+    ['with tabs and no line end at its end', 'name\tEmail Address\nA, B\ta@tab.example', ['a@tab.example']],
+    [
+      'in Latin-1, with a domain that is not ASCII',
+      Buffer.from('Straße;E-Mail\nGröße;J\xf6@l1.example\n\x80;x@m\xfcller.l1.example\n'.replace(/[^\x00-\xff]/g, '?'), 'latin1'),
+      ['x@xn--mller-kva.l1.example'],
+    ],
+  ])('%s', async (_how, file, names) => {
+    const { imported } = await expectJson<Imported>(run({ 'people.csv': file }, 'import', 'people.csv', '--json'));
+    const domain = (names[0] as string).split(/[@.]/).slice(-2).join('.');
+    expect(await namesLike(`%${domain}`)).toEqual(names);
+    expect(imported).toBe(names.length);
+  });
+
+  test('duplicates and bad addresses are told by line, and a second import makes nobody twice', async () => {
+    const files = {
+      'people.csv': 'email\nann@list.example\n\nnonsense@\n ANN@LIST.EXAMPLE \n,\nbob@list.example\n',
+    };
+    const desk = await deskWith(files);
+    const importing = (...more: string[]) =>
+      clickledger(['recipient', 'import', 'people.csv', ...more], { cwd: desk, env: authorSettings(databases) });
+    const told = await importing('--rejects', 'left-out.csv');
+    expect({ code: told.code, stdout: told.stdout }).toEqual({ code: 0, stdout: '' });
+    const lines = told.stderr.trimEnd().split('\n');
+    expect(lines.slice(0, 2)).toEqual(['2 people are known', '3 lines were left out:']);
+    expect(lines.slice(2).toSorted()).toEqual([
+      '  line 4: nonsense@: no mail address',
+      '  line 5: ann@list.example: there already, further up',
+      '  line 6: no address',
+    ]);
+    const expected = [
+      { line: 4, reason: 'bad-address', value: 'nonsense@' },
+      { line: 5, reason: 'duplicate', value: 'ann@list.example' },
+      { line: 6, reason: 'no-address', value: '' },
+    ];
+    const left = readCsv(await readFile(join(desk, 'left-out.csv'))).map(({ line, reason, value }) => ({
+      line: Number(line),
+      reason,
+      value,
+    }));
+    expect(left.toSorted(byLine)).toEqual(expected);
+    expect((await stat(join(desk, 'left-out.csv'))).mode & 0o777).toBe(0o600);
+    const before = await peopleLike('%@list.example');
+    const again = await expectJson<Imported>(importing('--json'));
+    expect({ ...again, rejected: again.rejected.toSorted(byLine) }).toEqual({ imported: 2, rejected: expected, rejected_total: 3 });
+    expect(await peopleLike('%@list.example')).toEqual(before);
+    expect(before).toHaveLength(2);
+    expect(await filesBelow(desk)).toEqual(['left-out.csv', 'people.csv']);
+  });
+
+  test('of very many bad lines ten are told, and all are in the file', async () => {
+    const desk = await deskWith({ 'people.csv': `email\n${'x\n'.repeat(1500)}ok@many.example\n` });
+    const { stderr } = await clickledger(['recipient', 'import', 'people.csv', '--rejects', 'r.csv'], {
+      cwd: desk,
+      env: authorSettings(databases),
+    });
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines).toHaveLength(13);
+    expect(lines[1]).toBe('1500 lines were left out:');
+    expect(lines[12]).toBe('  … and 1490 more, all in r.csv');
+    expect(readCsv(await readFile(join(desk, 'r.csv'))).map(({ line }) => Number(line))).toEqual(
+      Array.from({ length: 1500 }, (_, i) => i + 2),
+    );
+  });
+
+  test('an own id decides who somebody is: the address may change, and two people are never mixed up', async () => {
+    const importing = (csv: string) =>
+      expectJson<Imported>(run({ 'people.csv': csv }, 'import', 'people.csv', '--id-column', 'customer', '--json'));
+    await importing('customer,email\nid-1,one@ids.example\nid-2,two@ids.example\n');
+    const [one, two] = await peopleLike('%@ids.example');
+    const moved = await importing('customer,email\nid-1,moved@ids.example\nid-3,two@ids.example\n,x@ids.example\n');
+    expect(moved.imported).toBe(1);
+    expect(moved.rejected.toSorted(byLine)).toEqual([
+      { line: 3, reason: 'conflict', value: 'two@ids.example' },
+      { line: 4, reason: 'no-id', value: '' },
+    ]);
+    expect(await peopleLike('%@ids.example')).toEqual([{ ...one, email: 'moved@ids.example' }, two]);
+  });
+
+  test('--no-emails stores no address anywhere', async () => {
+    const csv = 'email,customer\nsecret@hidden.example,no-1\nalso@hidden.example,no-2\n';
+    const args = ['import', 'people.csv', '--no-emails', '--id-column', 'customer', '--json'];
+    expect(await expectJson(run({ 'people.csv': csv }, ...args))).toEqual({ imported: 2, rejected: [], rejected_total: 0 });
+    expect(await peopleLike('no-_')).toMatchObject([
+      { external_id: 'no-1', email: null },
+      { external_id: 'no-2', email: null },
+    ]);
+    const [dump] = await databases.query<{ text: string }>('catalog', 'SELECT string_agg(r::text, $1) AS text FROM catalog.recipient r', [
+      '\n',
+    ]);
+    expect(dump?.text).not.toContain('hidden.example');
+    await expectRefusal(run({ 'people.csv': csv }, 'import', 'people.csv', '--no-emails'), '--id-column');
+  });
+
+  test('--test makes them test recipients, on every shard too', async () => {
+    await run({ 'people.csv': 'email\nknown@tests.example\n' }, 'import', 'people.csv');
+    const csv = 'email\nknown@tests.example\nnew@tests.example\n';
+    const { stderr } = await run({ 'people.csv': csv }, 'import', 'people.csv', '--test');
+    expect(stderr).toBe('2 people are known, as test recipients\n');
+    const people = await peopleLike('%@tests.example');
+    expect(people.map(({ is_test }) => is_test)).toEqual([true, true]);
+    for (const { id } of people) expect(await onShards(id)).toEqual(Array(2).fill({ is_test: true, forgotten: false }));
+    // A list without --test takes nobody's mark away.
+    await run({ 'people.csv': csv }, 'import', 'people.csv');
+    expect((await peopleLike('%@tests.example')).map(({ is_test }) => is_test)).toEqual([true, true]);
+  });
+
+  test('what cannot be read is refused in one line', async () => {
+    const files = {
+      'empty.csv': '',
+      'twice.csv': 'email,email\n',
+      'unnamed.csv': 'a;b\n1;2\n',
+      'utf16.csv': Buffer.from('\ufeffemail\n', 'utf16le'),
+    };
+    const refusals: [why: string, ...args: string[]][] = [
+      ['is empty', 'empty.csv'],
+      ["'email' of twice.csv is there twice", 'twice.csv'],
+      ['--email-column which it is (a, b)', 'unnamed.csv'],
+      ['UTF-16', 'utf16.csv'],
+      ['there is no file nope.csv', 'nope.csv'],
+      ["no column 'c'", 'unnamed.csv', '--id-column', 'c'],
+    ];
+    for (let i = 0; i < refusals.length; i += 3)
+      await Promise.all(refusals.slice(i, i + 3).map(([why, ...args]) => expectRefusal(run(files, 'import', ...args), why)));
+  });
+});
+
+describe('one person', () => {
+  async function person(name: string): Promise<number> {
+    const [row] = await databases.query<{ id: number }>(
+      'catalog',
+      'INSERT INTO catalog.recipient (email, external_id) VALUES ($1, $2) RETURNING id::int',
+      [`${name}@one.example`, name],
+    );
+    return row?.id as number;
+  }
+  const stateOf = async (id: number) =>
+    (
+      await databases.query<Row & { opted_out_at: Date | null }>(
+        'catalog',
+        'SELECT email, external_id, opted_out_at, is_test, forgotten_at IS NOT NULL AS forgotten FROM catalog.recipient WHERE id = $1',
+        [id],
+      )
+    )[0];
+
+  test('opts out, keeps the time of the first word, and can be tracked again', async () => {
+    const id = await person('out');
+    const first = await run({}, 'opt-out', ' Out@One.example');
+    expect(first).toEqual({ code: 0, stdout: '', stderr: expect.stringMatching(/^opted out: .*\n$/) });
+    const since = (await stateOf(id))?.opted_out_at;
+    expect(since).toBeInstanceOf(Date);
+    expect(await expectJson(run({}, 'opt-out', '--id', 'out', '--json'))).toEqual({ recipient: id });
+    expect((await stateOf(id))?.opted_out_at).toEqual(since);
+    const to = ['url', 'https://shop.example', '--campaign', 'c', '--to', 'out@one.example'];
+    await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('c')`);
+    await expectRefusal(clickledger(to, { env: authorSettings(databases), cwd: await deskWith({}) }), 'opted out');
+    expect((await run({}, 'opt-out', 'out@one.example', '--undo')).stderr).toBe('tracked again\n');
+    expect((await stateOf(id))?.opted_out_at).toBeNull();
+  });
+
+  test('is a test recipient, and no more, on every shard too', async () => {
+    const id = await person('tester');
+    expect(await onShards(id)).toEqual([undefined, undefined]);
+    expect(await expectJson(run({}, 'test', 'tester@one.example', '--json'))).toEqual({ recipient: id });
+    expect((await stateOf(id))?.is_test).toBe(true);
+    expect(await onShards(id)).toEqual(Array(2).fill({ is_test: true, forgotten: false }));
+    expect(await run({}, 'test', '--id', 'tester', '--undo')).toEqual({ code: 0, stdout: '', stderr: 'counted again\n' });
+    expect((await stateOf(id))?.is_test).toBe(false);
+    expect(await onShards(id)).toEqual(Array(2).fill({ is_test: false, forgotten: false }));
+  });
+
+  test('is forgotten by address or id; who comes again is a new person', async () => {
+    const byMail = await person('mail');
+    const byId = await person('id');
+    const [told, json] = await Promise.all([run({}, 'forget', 'mail@one.example'), run({}, 'forget', '--id', 'id', '--json')]);
+    expect(told).toEqual({ code: 0, stdout: '', stderr: expect.stringMatching(/^forgotten: .*\n$/) });
+    expect(JSON.parse(json.stdout)).toEqual({ recipient: byId });
+    for (const id of [byMail, byId]) {
+      expect(await stateOf(id)).toMatchObject({ email: null, external_id: null, forgotten: true });
+      expect(await onShards(id)).toEqual(Array(2).fill({ is_test: false, forgotten: true }));
+    }
+    await expectRefusal(run({}, 'forget', 'mail@one.example'), 'nobody has the address mail@one.example');
+    await run({ 'people.csv': 'email,id\nmail@one.example,mail\nid@one.example,id\n' }, 'import', 'people.csv', '--id-column', 'id');
+    const anew = [...(await peopleLike('mail@one.example')), ...(await peopleLike('id@one.example'))];
+    expect(anew).toMatchObject([
+      { external_id: 'mail', forgotten: false },
+      { external_id: 'id', forgotten: false },
+    ]);
+    expect(anew.every(({ id }) => id > byId)).toBe(true);
+    expect(await stateOf(byMail)).toMatchObject({ email: null, external_id: null, forgotten: true });
+  });
+
+  test('who is not known, or not said, is an error', async () => {
+    const before = await databases.query('catalog', 'SELECT count(*) FROM catalog.recipient');
+    await Promise.all([
+      expectRefusal(run({}, 'opt-out', 'who@one.example'), 'nobody has the address who@one.example'),
+      expectRefusal(run({}, 'test', '--id', '4711'), "nobody has the id '4711'"),
+      expectRefusal(run({}, 'forget', 'not an address'), "'not an address' is no mail address"),
+    ]);
+    const wrong = [['opt-out'], ['test', 'a@one.example', '--id', '1'], ['forget', 'a@one.example', '--undo'], ['import']];
+    const ended = await Promise.all(wrong.map((args) => run({}, ...args)));
+    for (const { code, stdout, stderr } of ended)
+      expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(/^error: [^\n]+\n[^\n]*--help/) });
+    expect(await databases.query('catalog', 'SELECT count(*) FROM catalog.recipient')).toEqual(before);
+  });
+
+  test('whom a shard could not be told of is done in the catalog, and said to be', async () => {
+    const id = await person('half');
+    const shards = databases.shardsText.replace(/,b=.*/, (b) => b.replace(/:\d+\//, ':1/'));
+    const ended = clickledger(['recipient', 'test', 'half@one.example'], {
+      cwd: await deskWith({}),
+      env: { ...authorSettings(databases), SHARDS: shards },
+    });
+    await expectRefusal(ended, /not on shard b yet .*clickledger migrate/);
+    expect((await stateOf(id))?.is_test).toBe(true);
+    expect((await onShards(id))[0]).toEqual({ is_test: true, forgotten: false });
+  });
+});

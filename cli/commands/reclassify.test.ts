@@ -1,0 +1,51 @@
+import { beforeAll, expect, test } from 'vitest';
+import { RULES_VERSION } from '../../core/rules.ts';
+import { clickledger, dataDirectoryOf } from '../../test/support/commands.ts';
+import { createDatabases, type Databases, MARK_ALL } from '../../test/support/databases.ts';
+
+let databases: Databases;
+
+beforeAll(async () => {
+  databases = await createDatabases(2);
+  await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('old'), ('other')`);
+  // Judged by the first rules, which knew neither networks nor bursts: a scanner's click, a burst over three links, and two readers.
+  for (const shard of ['a', 'b']) {
+    await databases.query(
+      shard,
+      `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, net)
+       SELECT '2026-03-01T12:00:00Z'::timestamptz + ms * interval '1 ms', n, gen_random_uuid(), gen_random_uuid(), person, link, campaign, 7, 1, 'click', 'human', net
+       FROM (VALUES (1, 0, 1, 1, 1, 'barracuda'), (2, 0, 2, 1, 1, NULL), (3, 300, 2, 2, 1, NULL), (4, 900, 2, 3, 1, NULL), (5, 0, 3, 1, 1, NULL), (6, 0, 4, 1, 2, 'barracuda'))
+            AS hit (n, ms, person, link, campaign, net)`,
+    );
+    await databases.query(shard, MARK_ALL);
+  }
+});
+
+const run = async (...args: string[]) => clickledger(['--data', await dataDirectoryOf(databases), 'reclassify', ...args]);
+const totals = () =>
+  databases.query(
+    'catalog',
+    'SELECT campaign_id::int, hits::int, human_hits::int, human_recipients::int FROM analytics.campaign_totals ORDER BY campaign_id',
+  );
+
+test('history is judged again on every shard, and what changed is told', async () => {
+  const before = await totals();
+  const dry = await run('--campaign', 'old', '--dry-run');
+  expect(dry.code).toBe(0);
+  expect(dry.stdout).toMatch(/click +human +burst +6\n/);
+  expect(dry.stdout).toMatch(/click +human +scanner-net +2\n/);
+  expect(dry.stderr).toContain('8 of 10 hits would change');
+  expect(await totals()).toEqual(before);
+
+  const { code, stdout } = await run('--campaign', 'old', '--json');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ dry_run: false, hits: 10, judged_by_older_rules: 10 });
+  expect(await totals()).toEqual([
+    { campaign_id: 1, hits: 10, human_hits: 2, human_recipients: 2 },
+    { campaign_id: 2, hits: 2, human_hits: 2, human_recipients: 2 },
+  ]);
+
+  const again = await run('--campaign', '1');
+  expect(again.stdout).toBe('');
+  expect(again.stderr).toBe(`0 of 10 hits changed by the rules of version ${RULES_VERSION}\n`);
+});

@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createPool } from '../../core/postgres.ts';
+import { addCampaign, addHits, addLog, HOSTILE } from '../../test/support/campaigns.ts';
+import { clickledger, dataDirectoryOf, type Ended } from '../../test/support/commands.ts';
+import { createDatabases, type Databases } from '../../test/support/databases.ts';
+import { temporaryDirectory } from '../../test/support/servers.ts';
+import type { Report } from '../../reporting/report-file.ts';
+import { readReach, runReport } from '../../reporting/run-report.ts';
+
+let databases: Databases;
+let campaign: number;
+
+beforeAll(async () => {
+  databases = await createDatabases(2);
+  const made = await addCampaign(databases, HOSTILE, 10);
+  campaign = made.campaign;
+  await addHits(databases, { campaign, link: made.links[0] as number, kind: 'click', people: 4 });
+  await addLog(databases);
+});
+
+const report = async (...args: string[]): Promise<Ended> =>
+  clickledger(['--data', await dataDirectoryOf(databases), 'report', 'campaign-summary', '--campaign', String(campaign), ...args]);
+const REACH = 'Counted until 2030-05-01 12:34:56 UTC; no holes.\n';
+
+describe('report', () => {
+  test.each([
+    ['table', /^campaign_id +campaign /, `Campaign summary\n${REACH}`],
+    ['csv', /^campaign_id,campaign,.*\r\n1,"<img src=x onerror=alert\(1\)> \| ""Sale"" /, REACH],
+    ['json', /^\[\n {2}\{\n {4}"campaign_id": 1,\n/, ''],
+    [
+      'markdown',
+      /^# Campaign summary\n\nHow many .*\n\ncampaign: 1\n\n\| campaign\\_id|^# Campaign summary\n\nHow many .*\n\ncampaign: 1\n\n\| campaign id /,
+      REACH,
+    ],
+    ['html', /^<!DOCTYPE html>\n[^]*<svg role="img"[^]*&lt;img src=x/, REACH],
+  ])('as %s goes to stdout, and notes to stderr', async (format, data, notes) => {
+    const { code, stdout, stderr } = await report('--format', format);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: notes });
+    expect(stdout).toMatch(data);
+  });
+
+  test('--json is --format json', async () => {
+    expect(await report('--json')).toEqual(await report('--format', 'json'));
+    expect(await report('--json', '--format', 'json')).toEqual(await report('--json'));
+    expect(await report('--json', '--format', 'csv')).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('contradict') });
+  });
+
+  test('--out writes a file, in the format that its name asks for', async () => {
+    const directory = await temporaryDirectory();
+    for (const [name, format] of [
+      ['a.html', 'html'],
+      ['a.csv', 'csv'],
+      ['a.md', 'markdown'],
+      ['a.JSON', 'json'],
+      ['a.txt', 'table'],
+    ] as const) {
+      const { code, stdout, stderr } = await report('--out', join(directory, name));
+      expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+      expect(stderr).toMatch(/: Campaign summary, [\d,]+ bytes\n$/);
+      expect(await readFile(join(directory, name), 'utf8')).toBe((await report('--format', format)).stdout);
+    }
+    expect(await report('--out', join(directory, 'nowhere', 'a.csv'))).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^clickledger: cannot use .*no such file or directory\n$/),
+    });
+  });
+
+  test('a report that takes too long is stopped, and it says how to allow it more', async () => {
+    expect(await report('--timeout', '0.001')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^clickledger: stopped after 0\.001 s [^\n]*--timeout [^\n]*\n$/),
+    });
+    for (const bad of ['0', '-1', 'x', '1e9', '']) expect((await report('--timeout', bad)).code, bad).toBe(2);
+  });
+
+  test('an unknown format is wrong usage, and so is a list in one', async () => {
+    expect((await report('--format', 'pdf')).code).toBe(2);
+    const data = await dataDirectoryOf(databases);
+    expect((await clickledger(['--data', data, 'report', '--format', 'csv'])).code).toBe(2);
+  });
+});
+
+describe('running a report', () => {
+  const of = (sql: string): Report => ({
+    name: 'x',
+    title: '',
+    question: '',
+    parameters: [],
+    chart: { kind: 'none', x: [], y: [] },
+    remarks: '',
+    hasReach: false,
+    sql,
+  });
+  async function asAnalyst<T>(work: (pool: ReturnType<typeof createPool>) => Promise<T>): Promise<T> {
+    const pool = createPool(databases.roleUrls.analyst, { max: 1, name: 'test' });
+    try {
+      return await work(pool);
+    } finally {
+      await pool.end();
+    }
+  }
+
+  test('numbers are numbers, days and local times stay what they are in every time zone', async () => {
+    const sql = `SELECT 1::bigint, 0.25::numeric, 12345678901234567890::numeric, 1.5::float8, true, NULL, '2030-05-01'::date, '2030-05-01 08:00'::timestamp,
+                        '2030-05-01 08:00+02'::timestamptz, 'infinity'::timestamptz, ARRAY['a', 'b'], '{"a":1}'::jsonb, interval '1 hour', 'text'`;
+    const { rows } = await asAnalyst((pool) => runReport(pool, of(sql), {}, { timeoutSeconds: 10 }));
+    expect(rows).toEqual([
+      [
+        1,
+        0.25,
+        '12345678901234567890',
+        1.5,
+        true,
+        null,
+        '2030-05-01',
+        '2030-05-01 08:00:00',
+        new Date('2030-05-01T06:00:00Z'),
+        'infinity',
+        ['a', 'b'],
+        { a: 1 },
+        '01:00:00',
+        'text',
+      ],
+    ]);
+  });
+
+  test('no more rows are fetched than are wanted, and it says that there are more', async () => {
+    const sql = '-- a remark\nSELECT n FROM generate_series(1, 100000) n;\n-- another\n';
+    const ask = (maxRows: number) => asAnalyst((pool) => runReport(pool, of(sql), {}, { timeoutSeconds: 10, maxRows }));
+    expect(await ask(3)).toMatchObject({ columns: ['n'], rows: [[1], [2], [3]], cut: true });
+    expect(await ask(100_000)).toMatchObject({ cut: false });
+  });
+
+  test('nothing is written, and the connection is as it was', async () => {
+    await asAnalyst(async (pool) => {
+      await expect(runReport(pool, of('CREATE TEMP TABLE x ()'), {}, { timeoutSeconds: 10 })).rejects.toMatchObject({ code: '25006' });
+      await expect(runReport(pool, of('SELECT pg_sleep(5)'), {}, { timeoutSeconds: 0.05 })).rejects.toMatchObject({ code: 'unavailable' });
+      await runReport(pool, of('SELECT 1'), {}, { timeoutSeconds: 1 });
+      expect((await pool.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '0' }]);
+    });
+  });
+});
+
+test('what is missing of a finished or an older log counts as a hole, of the log that grows not', async () => {
+  const own = await createDatabases(2);
+  const reach = async () => {
+    const pool = createPool(own.roleUrls.analyst, { max: 1, name: 'test' });
+    try {
+      return await readReach(pool, { timeoutSeconds: 10 });
+    } finally {
+      await pool.end();
+    }
+  };
+  expect(await reach()).toEqual({ lastAt: null, holes: 0, missingBytes: 0 });
+  await addLog(own);
+  expect(await reach()).toEqual({ lastAt: new Date('2030-05-01T12:34:56Z'), holes: 0, missingBytes: 0 });
+  await addLog(own, 30);
+  expect(await reach()).toMatchObject({ holes: 2, missingBytes: 60 });
+  // A log that grows: bytes up to 500 are known of.
+  const grow = (gen: number, day: number) =>
+    own.query('a', `INSERT INTO shard.ledger (gen, committed, first_at, last_at) VALUES ($1, '{[0,100),[400,500)}', $2, $2)`, [
+      `22222222-2222-2222-2222-22222222222${gen}`,
+      `2030-05-0${day} 12:00+00`,
+    ]);
+  await grow(1, 3);
+  expect(await reach()).toEqual({ lastAt: new Date('2030-05-03T12:00:00Z'), holes: 2, missingBytes: 60 });
+  await grow(2, 4);
+  // Now the one before it is older, and shard b has nothing of it.
+  expect((await reach()).missingBytes).toBe(60 + 300 + 500);
+});

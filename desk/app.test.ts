@@ -1,0 +1,278 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { env, execPath } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'csv-parse/sync';
+import type { FastifyInstance } from 'fastify';
+import { parse as parseHtml } from 'parse5';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { createPool } from '../core/postgres.ts';
+import { addCampaign, addHits, addLog, HOSTILE } from '../test/support/campaigns.ts';
+import { clickledger, dataDirectoryOf } from '../test/support/commands.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { listReports } from '../reporting/report-file.ts';
+import { createDashboard } from './app.ts';
+import { atMost } from './limit-concurrency.ts';
+import { isOurs } from './guard.ts';
+
+let databases: Databases;
+let app: FastifyInstance;
+let spring: Awaited<ReturnType<typeof addCampaign>>;
+let hostile: number;
+const onError = vi.fn<(error: unknown) => void>();
+
+function dashboardOf(url: string, timeoutSeconds = 30): FastifyInstance {
+  const pool = createPool(url, { max: 4, name: 'test' });
+  const made = createDashboard({ pool, host: '127.0.0.1', timeoutSeconds, refreshSeconds: 10, onError });
+  made.addHook('onClose', () => pool.end());
+  return made;
+}
+
+beforeAll(async () => {
+  databases = await createDatabases(2);
+  spring = await addCampaign(databases, 'Spring sale', 100);
+  hostile = (await addCampaign(databases, HOSTILE, 1)).campaign;
+  const { campaign, links, pixel } = spring;
+  await addHits(databases, { campaign, link: pixel, kind: 'open', people: 60 });
+  await addHits(databases, { campaign, link: pixel, kind: 'open', people: 20, verdict: 'privacy-proxy' });
+  await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 20 });
+  await addLog(databases);
+  app = dashboardOf(databases.roleUrls.analyst);
+  return () => app.close();
+});
+
+const get = (url: string, headers: Record<string, string> = {}) => app.inject({ url, headers });
+
+async function page(url: string, status = 200): Promise<string> {
+  const answer = await get(url);
+  expect({ url, status: answer.statusCode, type: answer.headers['content-type'] }).toEqual({
+    url,
+    status,
+    type: 'text/html; charset=utf-8',
+  });
+  const errors: string[] = [];
+  parseHtml(answer.body, { onParseError: ({ code }) => errors.push(code) });
+  expect({ url, errors }).toEqual({ url, errors: [] });
+  return answer.body;
+}
+
+/** With their tags, without what is in them. */
+const withoutScripts = (html: string): string => html.replaceAll(/(<script\b[^>]*>)[^]*?(?=<\/script>)/g, '$1');
+
+const textOf = (html: string): string =>
+  html
+    .replaceAll(/<(?:style|script)\b[^]*?<\/(?:style|script)>/g, '')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/\s+/g, ' ');
+
+describe('pages', () => {
+  test('the overview has every campaign with its counts, and every report', async () => {
+    const html = await page('/');
+    expect(textOf(html)).toContain('Spring sale 2030-05-01 08:00 UTC 100 60 20 20.0 %');
+    expect(html).toContain(`<a href="/campaign/${spring.campaign}">Spring sale</a>`);
+    for (const { name } of await listReports()) expect(html).toContain(`<a href="/report/${name}">`);
+    expect(html).toContain('Counted until 2030-05-01 12:34:56 UTC; no holes.');
+    expect(html).not.toContain('<img');
+  });
+
+  test('a campaign has a section for each of its reports, with a chart, at most 20 rows and links', async () => {
+    const html = await page(`/campaign/${spring.campaign}`);
+    const sections = html.split('<section ').slice(1);
+    const own = (await listReports()).filter(({ parameters }) => parameters.some(({ name }) => name === 'campaign'));
+    for (const { name } of own) expect(html).toContain(`href="/report/${name}?campaign=${spring.campaign}"`);
+    expect(sections[0]).toMatch(/^id="campaign-summary"/);
+    expect(sections[0]).toContain('<svg role="img"');
+    expect(sections[0]).toContain(`href="/report/campaign-summary.csv?campaign=${spring.campaign}"`);
+    for (const section of sections) expect(section.split('<tr>').length).toBeLessThanOrEqual(1 + 1 + 20);
+    expect(html).toContain('The first 20 of 40 rows.');
+    expect(html).not.toContain('class="error"');
+  });
+
+  test('a name is a name wherever it stands', async () => {
+    for (const url of [`/campaign/${hostile}`, `/report/campaign-summary?campaign=${hostile}`, '/report/campaign-summary'])
+      expect(await page(url)).toContain('&lt;img src=x onerror=alert(1)&gt;');
+  });
+
+  test('every report has a page that runs with its defaults', async () => {
+    for (const { name, title } of await listReports()) {
+      const html = await page(`/report/${name}`);
+      expect(textOf(html)).toContain(title);
+      expect(html).not.toContain('class="error"');
+    }
+  });
+
+  test('a report has a form with what was given, and its values reach the report', async () => {
+    const html = await page(`/report/clicks-by-hour?campaign=${spring.campaign}&timezone=Asia%2FKolkata&from=`);
+    expect(html).toContain(`<option value="${spring.campaign}" selected>Spring sale</option>`);
+    expect(html).toContain('name="timezone" value="Asia/Kolkata"');
+    // 09:20 UTC
+    expect(html).toContain('2030-05-01 14:00');
+    expect(html).toContain('href="/report/clicks-by-hour.csv?campaign=1&amp;timezone=Asia%2FKolkata"');
+  });
+
+  test('CSV has all rows', async () => {
+    const answer = await get(`/report/non-openers.csv?campaign=${spring.campaign}`);
+    expect(answer.headers['content-type']).toBe('text/csv; charset=utf-8');
+    expect(answer.headers['content-disposition']).toBe(`attachment; filename="non-openers-${spring.campaign}.csv"`);
+    expect(parse(answer.body, { columns: true })).toHaveLength(40);
+  });
+});
+
+describe('what cannot be shown', () => {
+  test.each([
+    '/campaign/99',
+    '/campaign/0',
+    '/campaign/x',
+    '/campaign/99999999999999999999',
+    '/campaign/1%27',
+    '/report/nope',
+    '/report/..%2Fx',
+    '/report/nope.csv',
+    '/nope',
+    '/favicon.ico',
+  ])('%s is a page that says so', async (url) => {
+    expect(await page(url, 404)).toContain('<a href="/">All campaigns</a>');
+  });
+
+  test('a parameter that is not understood leaves the form to mend it', async () => {
+    const html = await page('/report/clicks-by-hour?campaign=x', 400);
+    expect(html).toContain('invalid input syntax');
+    expect(html).toContain('<form');
+    const injected = await page(`/report/clicks-by-hour?timezone=${encodeURIComponent(`'; DROP VIEW x; --${HOSTILE}`)}`, 400);
+    expect(injected).toContain('not recognized');
+    expect(injected).not.toContain('<img');
+  });
+
+  test.each([
+    '/report/clicks-by-hour?nope=1',
+    '/report/clicks-by-hour?campaign=1&campaign=2',
+    '/campaign/%ff',
+    '/report/campaign-summary.csv?campaign=x',
+  ])('%s is a mistake', async (url) => {
+    await page(url, 400);
+  });
+
+  test('a database that does not answer is a 503 on every page, and no server dies of it', async () => {
+    const down = dashboardOf('postgres://x:y@127.0.0.1:1/x');
+    for (const url of ['/', '/campaign/1', '/report/campaign-summary', '/report/campaign-summary.csv']) {
+      const answer = await down.inject({ url });
+      expect({ url, status: answer.statusCode }).toEqual({ url, status: 503 });
+      expect(answer.body).toContain('The database does not answer');
+    }
+    await down.close();
+  });
+
+  test('a shard that does not answer takes the place of what needs it, and the page stands', async () => {
+    const own = await createDatabases(2);
+    const { campaign } = await addCampaign(own, 'one', 5);
+    await own.query('catalog', `ALTER SERVER shard_b OPTIONS (SET port '1')`);
+    const broken = dashboardOf(own.roleUrls.analyst);
+    const { statusCode, body } = await broken.inject({ url: `/campaign/${campaign}` });
+    expect(statusCode).toBe(200);
+    expect(body.split('class="error"').length).toBeGreaterThan(5);
+    expect(body).toContain('<h1>one</h1>');
+    await broken.close();
+  });
+
+  test('what takes too long is stopped', async () => {
+    const hasty = dashboardOf(databases.roleUrls.analyst, 0.001);
+    const { statusCode, body } = await hasty.inject({ url: '/report/campaign-summary' });
+    expect(statusCode).toBe(503);
+    expect(body).toContain('Stopped after 0.001 s');
+    await hasty.close();
+  });
+
+  test('nothing was unforeseen', () => {
+    expect(onError).not.toHaveBeenCalled();
+  });
+});
+
+describe('who is let in', () => {
+  test.each(['localhost', 'localhost:8090', '127.0.0.1:8090', '[::1]:8090', 'LOCALHOST'])('Host %s is ours', async (host) => {
+    expect((await get('/', { host })).statusCode).toBe(200);
+  });
+
+  test.each(['evil.example', 'evil.example:8090', 'localhost.evil.example', '127.0.0.1.evil.example', '192.168.1.2', '[::2]'])(
+    'Host %j is not',
+    async (host) => {
+      const answer = await get('/', { host });
+      expect(answer.statusCode).toBe(421);
+      expect(answer.body).not.toContain('Spring');
+    },
+  );
+
+  test('what it listens on is ours, too; where that is everywhere, any address and no name', () => {
+    expect(isOurs('reports.example:80', 'reports.example')).toBe(true);
+    expect(isOurs('192.168.1.2:80', '0.0.0.0')).toBe(true);
+    expect(isOurs('[fe80::1]:80', '::')).toBe(true);
+    expect(isOurs('evil.example', '0.0.0.0')).toBe(false);
+    expect(isOurs('', '127.0.0.1')).toBe(false);
+  });
+
+  test.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'] as const)('%s is refused', async (method) => {
+    const answer = await app.inject({ method, url: '/' });
+    expect([answer.statusCode, answer.headers['allow']]).toEqual([405, 'GET']);
+  });
+
+  test('nothing but its own script and style may run, and each page has a nonce of its own', async () => {
+    const nonces = new Set<string>();
+    for (const url of ['/', '/nope', '/report/campaign-summary']) {
+      const { headers, body } = await get(url);
+      const policy = String(headers['content-security-policy']);
+      const [, nonce = ''] = /script-src 'nonce-([^']+)'/.exec(policy) ?? [];
+      nonces.add(nonce);
+      expect(policy).toContain(`default-src 'none'`);
+      expect(policy).not.toContain('unsafe');
+      expect(Array.from(withoutScripts(body).matchAll(/<(?:script|style)\b[^>]*>/g), ([tag]) => tag)).toEqual([
+        `<style nonce="${nonce}">`,
+        `<script nonce="${nonce}">`,
+      ]);
+      expect(withoutScripts(body)).not.toMatch(/ style=| on\w+="/);
+      expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+      expect(headers).not.toHaveProperty('set-cookie');
+    }
+    expect(nonces.size).toBe(3);
+  });
+});
+
+test('no more than so many work at once, and results are in order', async () => {
+  let now = 0;
+  let most = 0;
+  const results = await atMost(2, [30, 1, 20, 1, 5], async (ms) => {
+    most = Math.max(most, ++now);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    now--;
+    return ms;
+  });
+  expect({ most, results }).toEqual({ most: 2, results: [30, 1, 20, 1, 5] });
+});
+
+describe('the command', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    'prints its address, serves, and ends with %s though a browser is connected',
+    async (signal) => {
+      const data = await dataDirectoryOf(databases);
+      const child = spawn(execPath, ['cli/main.ts', '--data', data, 'dashboard', '--port', '0'], {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        env: { PATH: env['PATH'] },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = once(child, 'exit');
+      const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+      expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+\n$/);
+      expect(await (await fetch(line.trim())).text()).toContain('Spring sale');
+      child.kill(signal);
+      expect(await ended).toEqual([0, null]);
+    },
+  );
+
+  test('refuses what it cannot listen on', async () => {
+    const data = ['--data', await dataDirectoryOf(databases)];
+    expect((await clickledger([...data, 'dashboard', '--port', '99999'])).code).toBe(2);
+    expect(await clickledger([...data, 'dashboard', '--host', '203.0.113.1', '--port', '0'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^clickledger: cannot listen on 203\.0\.113\.1:0: [^\n]+\n$/),
+    });
+  });
+});

@@ -1,0 +1,48 @@
+import { explained, type Pool } from '../core/postgres.ts';
+import { reading, type RunOptions } from '../reporting/run-report.ts';
+
+/** Older ones have their pages, too, and no line in the list. */
+const MOST = 500;
+
+export interface Campaign {
+  campaign_id: number;
+  name: string;
+  created_at: Date;
+  sent_at: Date | null;
+  closed_at: Date | null;
+  prepared_for: number;
+}
+
+export interface CampaignCounts extends Campaign {
+  human_opens: number;
+  human_clicks: number;
+  hits: number;
+  human_hits: number;
+}
+
+/** Campaigns with their counts, the latest first. */
+export async function listCampaigns(pool: Pool, limits: RunOptions): Promise<CampaignCounts[]> {
+  const sql = `
+    SELECT c.campaign_id, c.name, c.created_at, c.sent_at, c.closed_at, c.prepared_for,
+           coalesce(t.human_opens, 0) AS human_opens, coalesce(t.human_clicks, 0) AS human_clicks, coalesce(t.hits, 0) AS hits,
+           coalesce(t.human_opens, 0) + coalesce(t.human_clicks, 0) AS human_hits
+    FROM (SELECT * FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MOST}) AS c
+    LEFT JOIN (SELECT campaign_id, sum(hits)::bigint AS hits, sum(human_hits) FILTER (WHERE kind = 'open')::bigint AS human_opens,
+                      sum(human_hits) FILTER (WHERE kind = 'click')::bigint AS human_clicks
+               FROM analytics.campaign_totals GROUP BY campaign_id) AS t USING (campaign_id)
+    ORDER BY coalesce(c.sent_at, c.created_at) DESC, c.campaign_id DESC`;
+  return explained(() => reading(pool, limits, async (client) => (await client.query<CampaignCounts>(sql)).rows));
+}
+
+/** Numbers and names, the latest first. */
+export async function nameCampaigns(pool: Pool, limits: RunOptions): Promise<Pick<Campaign, 'campaign_id' | 'name'>[]> {
+  const sql = `SELECT campaign_id, name FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MOST}`;
+  return explained(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
+}
+
+/** Undefined where there is none of that number. */
+export async function findCampaign(pool: Pool, id: string, limits: RunOptions): Promise<Campaign | undefined> {
+  if (!/^[1-9]\d{0,14}$/.test(id)) return undefined;
+  const sql = 'SELECT campaign_id, name, created_at, sent_at, closed_at, prepared_for FROM analytics.campaigns WHERE campaign_id = $1';
+  return explained(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql, [id])).rows[0]));
+}

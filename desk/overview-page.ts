@@ -1,0 +1,48 @@
+import { explained, type Pool } from '../core/postgres.ts';
+import { scrolling } from '../reporting/format/html.ts';
+import { html, type Markup } from '../reporting/format/markup.ts';
+import { describeReach, exact, plain } from '../reporting/format/values.ts';
+import { listReports } from '../reporting/report-file.ts';
+import { readReach, type RunOptions } from '../reporting/run-report.ts';
+import { type CampaignCounts, listCampaigns } from './campaigns.ts';
+import type { Content } from './frame.ts';
+
+/** All campaigns, and all reports. */
+export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Content> {
+  const [campaigns, reach, reports] = await Promise.all([
+    listCampaigns(pool, limits),
+    explained(() => readReach(pool, limits)),
+    listReports(),
+  ]);
+  return {
+    title: 'Campaigns',
+    trail: [],
+    live: html`<h1>Campaigns</h1>
+<p class="question">What people did, and how much of it was machines.</p>
+${campaigns.length === 0 ? html`<p>None yet: <code>clickledger campaign create</code> makes one.</p>` : scrolling('campaigns', tableOf(campaigns))}
+<p class="note">${describeReach(reach)}</p>
+<section aria-labelledby="reports"><h2 id="reports">Reports</h2>
+<ul>${reports.map(
+      ({ name, title, question }) => html`<li><a href="/report/${name}">${title}</a>: <span class="question">${question}</span></li>
+`,
+    )}</ul></section>`,
+  };
+}
+
+function tableOf(campaigns: readonly CampaignCounts[]): Markup {
+  return html`<table><thead><tr><th scope="col">Name</th><th scope="col">Sent</th><th scope="col" class="n">Prepared for</th><th scope="col" class="n">Human opens</th><th scope="col" class="n">Human clicks</th><th scope="col" class="n">Machine share</th></tr></thead>
+<tbody>${campaigns.map(row)}</tbody></table>`;
+}
+
+function row(campaign: CampaignCounts): Markup {
+  const { campaign_id, name, sent_at, prepared_for, human_opens, human_clicks, hits, human_hits } = campaign;
+  const number = (value: number) => html`<td class="n">${value.toLocaleString('en')}</td>`;
+  const share = hits === 0 ? '–' : `${(((hits - human_hits) / hits) * 100).toFixed(1)} %`;
+  return html`<tr><th scope="row"><a href="/campaign/${campaign_id}">${name}</a></th><td>${time(sent_at)}</td>${[prepared_for, human_opens, human_clicks].map(number)}<td class="n">${share}</td></tr>
+`;
+}
+
+/** A time in a page; a dash where there is none. */
+export function time(at: Date | null): Markup {
+  return at === null ? html`–` : html`<time datetime="${exact(at)}">${plain(at)}</time>`;
+}

@@ -1,0 +1,65 @@
+import { unlink } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Logger } from '../core/log.ts';
+import { covers } from '../core/ranges.ts';
+import type { Ledgers } from './ledger-client.ts';
+import type { Generation } from './follow.ts';
+import { GzipFile } from './gzip-file.ts';
+import { openPlain, PlainFile } from './plain-file.ts';
+import type { AgentMetrics } from './metrics.ts';
+import type { Shipper } from './ship.ts';
+
+/**
+ * Deletes the files of generations that are final, finished longer than `keepLogsMs` ago, and committed from end to end on every
+ * shard, which is asked once more just before. Nothing else deletes logs.
+ */
+export async function deleteReleased(deps: {
+  generations: readonly Generation[];
+  shards: readonly string[];
+  shipper: Shipper;
+  ledgers: Ledgers;
+  keepLogsMs: number;
+  log: Logger;
+  metrics: AgentMetrics;
+  now?: () => number;
+}): Promise<void> {
+  const { generations, shards, shipper, ledgers, keepLogsMs, log, metrics, now = Date.now } = deps;
+  for (const generation of generations) {
+    const { id, size, final, mtimeMs, paths } = generation;
+    if (!final || now() - mtimeMs < keepLogsMs || !shards.every((shard) => shipper.coverage(id, shard).settled(size))) continue;
+    if (!(await committedEverywhere(generation, shards, ledgers))) continue;
+    for (const path of paths) {
+      try {
+        if (!(await holds(path, generation))) continue;
+        await unlink(path);
+        metrics.deletedLogs.inc();
+        log.info({ gen: id, file: basename(path), size }, 'deleted a log that every shard has committed');
+      } catch (error) {
+        log.warn({ err: error, gen: id, file: basename(path) }, 'a log that every shard has committed cannot be deleted');
+      }
+    }
+  }
+}
+
+/** Whether the name still stands for this generation: numbered ones may have moved up since the last look. */
+async function holds(path: string, { id, size }: Generation): Promise<boolean> {
+  if (path.endsWith('.gz')) return (await GzipFile.scan(path))?.identity.gen === id;
+  const opened = await openPlain(path);
+  if (!opened) return false;
+  const file = new PlainFile(opened.file, path);
+  try {
+    await file.look();
+    file.finish();
+    return file.identity?.gen === id && file.size <= size;
+  } finally {
+    await file.close();
+  }
+}
+
+async function committedEverywhere({ id, size }: Generation, shards: readonly string[], ledgers: Ledgers): Promise<boolean> {
+  for (const shard of shards) {
+    const answer = (await ledgers.ask(shard, [id]))?.generations[id];
+    if (!answer || answer.size !== size || !covers(answer.committed, 0, size)) return false;
+  }
+  return true;
+}
