@@ -1,20 +1,9 @@
 import { csvRow } from '../core/csv.ts';
 import { openFile, type OutputFile } from './output-files.ts';
-import type { Rejected, RejectReason } from './list-file.ts';
-import { note } from '../cli/output.ts';
+import type { Rejected } from './list-file.ts';
 
 /** Keeps so many in memory; the file has all. */
 const KEPT = 1000;
-const SHOWN = 10;
-
-const SAID: Readonly<Record<RejectReason, string>> = {
-  'no-address': 'no address',
-  'bad-address': 'no mail address',
-  'no-id': 'no id',
-  'bad-id': 'an id this long is a mistake',
-  duplicate: 'there already, further up',
-  conflict: 'its address and its id belong to two different people',
-};
 
 /** Lines that are left out: kept for a report, written to a file if one is wanted. */
 export interface Rejects {
@@ -22,8 +11,6 @@ export interface Rejects {
   total(): number;
   readonly add: (rejected: Rejected) => void;
   end(): Promise<void>;
-  /** Says which, on stderr. */
-  tell(): void;
 }
 
 export function createRejects(path: string | undefined): Rejects {
@@ -46,14 +33,6 @@ export function createRejects(path: string | undefined): Rejects {
     async end() {
       await written;
       await (await file)?.end();
-    },
-    tell() {
-      if (total === 0) return;
-      note(`${total} ${total === 1 ? 'line was' : 'lines were'} left out:`);
-      for (const { line, reason, value } of rejected.slice(0, SHOWN))
-        note(`  line ${line}: ${value === '' ? '' : `${value}: `}${SAID[reason]}`);
-      if (total > SHOWN)
-        note(`  … and ${total - SHOWN} more${path === undefined ? '; --rejects <file> writes them all' : `, all in ${path}`}`);
     },
   };
 }

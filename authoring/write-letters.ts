@@ -11,13 +11,11 @@ import { normaliseEmail } from './recipients.ts';
 import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type Envelope, type LetterWriter } from './render.ts';
 import { DIALECTS, type Sender } from './letter/senders.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
-import { note } from '../cli/output.ts';
-import { createProgress } from '../cli/progress.ts';
-import { createRejects, type Rejects } from './rejected-lines.ts';
+import type { Rejects } from './rejected-lines.ts';
 
 // The second half of `prepare`: the letter is tracked, and goes out to files in one of its forms.
 
-export interface DeliverOptions {
+export interface WriteOptions {
   to?: string;
   merge?: Sender;
   eml?: boolean;
@@ -27,7 +25,6 @@ export interface DeliverOptions {
   header: string[];
   out?: string;
   only?: string;
-  rejects?: string;
 }
 
 /** What the files of a result are called: as those they come from. */
@@ -40,7 +37,7 @@ export interface FileNames {
 const PRIVATE = { mode: 0o600 };
 
 /** What became of it, as `--json` prints it. */
-export interface Delivered {
+export interface Written {
   out: string;
   prepared: number;
   opted_out: number;
@@ -49,8 +46,15 @@ export interface Delivered {
   rejected_total: number;
 }
 
+/** What happens while letters are written. */
+export interface WriteEvents {
+  /** People done so far, and how far their list is read. */
+  onProgress: (people: number, bytesRead: number, bytes: number) => void;
+  onWarning: (text: string) => void;
+}
+
 /** The letter with links that all readers share. */
-export async function deliverToAll(letter: TrackedLetter, names: FileNames, options: DeliverOptions): Promise<Delivered> {
+export async function writeSharedLetter(letter: TrackedLetter, names: FileNames, options: WriteOptions): Promise<Written> {
   const out = resolve(options.out ?? 'prepared');
   const shared = letter.addressesOf(0);
   await intoDirectory(out, async () => {
@@ -65,22 +69,21 @@ export async function deliverToAll(letter: TrackedLetter, names: FileNames, opti
         );
     }
   });
-  note(`${letter.links.length} links, shared by all`);
   return { out, prepared: 0, opted_out: 0, tests: 0, rejected: [], rejected_total: 0 };
 }
 
 /** A letter for everybody of a list, in the form that was asked for. */
-export async function deliverToPeople(
+export async function writePersonalLetters(
   pool: Pool,
   campaign: number,
   letter: TrackedLetter,
   people: PeopleFile,
   names: FileNames,
-  options: DeliverOptions,
-): Promise<Delivered> {
+  options: WriteOptions,
+  rejects: Rejects,
+  { onProgress, onWarning }: WriteEvents,
+): Promise<Written> {
   const out = resolve(options.out ?? (options.mbox ? 'prepared.mbox' : 'prepared'));
-  const rejects = createRejects(options.rejects);
-  const progress = createProgress();
   const counts = { prepared: 0, opted_out: 0, tests: 0 };
   const wanted = options.only === undefined ? undefined : (normaliseEmail(options.only) ?? options.only);
   const chunks = everyone(pool, people, {
@@ -94,13 +97,14 @@ export async function deliverToPeople(
       counts.prepared += chunk.length;
       counts.opted_out += chunk.filter(({ recipient }) => recipient.optedOut).length;
       counts.tests += chunk.filter(({ recipient }) => recipient.isTest).length;
-      progress.show(people.bytesRead(), people.bytes, `${counts.prepared.toLocaleString('en')} people`);
+      onProgress(counts.prepared, people.bytesRead(), people.bytes);
     }
     // Before anything gets its final name.
     if (wanted !== undefined && counts.prepared === 0) throw new ClickledgerError('not-found', `${options.only} is not in ${options.to}`);
   }
   try {
-    if (options.merge) await intoDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, addressees()));
+    if (options.merge)
+      await intoDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, addressees(), onWarning));
     else if (options.mbox)
       await intoFile(out, async () =>
         writeLetters(await createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, addressees()),
@@ -113,20 +117,9 @@ export async function deliverToPeople(
         return writeLetters(writer, letter, people, addressees());
       });
   } finally {
-    progress.end();
     await rejects.end();
   }
-  note(summary(letter, counts));
-  rejects.tell();
   return { out, ...counts, rejected: rejects.rejected, rejected_total: rejects.total() };
-}
-
-function summary(letter: TrackedLetter, { prepared, opted_out, tests }: { prepared: number; opted_out: number; tests: number }): string {
-  const more = [
-    ...(opted_out > 0 ? [`${opted_out} opted out of tracking: untracked links, no pixel`] : []),
-    ...(tests > 0 ? [`${tests} test ${tests === 1 ? 'recipient' : 'recipients'}: left out of all counts`] : []),
-  ];
-  return [`prepared for ${prepared} people: ${letter.links.length} links${letter.hasPixel ? ' and a pixel' : ''}`, ...more].join('\n  ');
 }
 
 async function writeMerge(
@@ -136,6 +129,7 @@ async function writeMerge(
   out: string,
   names: FileNames,
   addressees: AsyncIterable<Addressee[]>,
+  onWarning: (text: string) => void,
 ): Promise<void> {
   const merge = createMerge(letter, sender, people);
   if (merge.html) await writeFile(join(out, names.html), merge.html, PRIVATE);
@@ -149,7 +143,7 @@ async function writeMerge(
     await list.abandon();
   }
   if (merge.tooLong() > 0)
-    note(
+    onWarning(
       `${merge.tooLong()} values are longer than the ${DIALECTS[sender].maxBytes} bytes that ${sender} keeps: addresses of people who are not tracked would be cut off`,
     );
 }
@@ -174,7 +168,7 @@ async function writeLetters(
   }
 }
 
-function envelopeOf({ from = '', subject = '', header }: DeliverOptions): Envelope {
+function envelopeOf({ from = '', subject = '', header }: WriteOptions): Envelope {
   const headers = header.map((line) => {
     const [, key, value] = /^([!-9;-~]+):\s*(.*)$/.exec(line) ?? [];
     if (key === undefined || value === undefined) throw new ClickledgerError('bad-input', `'${line}' is no header: write "Name: value"`);

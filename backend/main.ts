@@ -1,10 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { Registry } from 'prom-client';
-import { serveAdmin } from '../core/admin.ts';
-import { parseConfig } from '../core/config.ts';
-import { createLogger } from '../core/log.ts';
+import { startPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
-import { untilSignal } from '../core/shutdown.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { closeApp, createApp } from './app.ts';
 import { healthOf } from './health.ts';
@@ -13,11 +9,9 @@ import { createBackendMetrics, watchLinks } from './metrics.ts';
 
 // slug ──► verify ──► route in memory ──► 302. Postgres is only ever asked in the background.
 
-const config = parseConfig(['HOST', 'PORT', 'ADMIN_HOST', 'ADMIN_PORT', 'BACKEND_URL', 'SLUG_KEYS', 'STATE_DIR', 'LOG_LEVEL'], process.env);
-const log = createLogger('backend', config.LOG_LEVEL);
-const { stopped, signal } = untilSignal(log);
+const part = startPart('backend', ['HOST', 'PORT', 'BACKEND_URL', 'SLUG_KEYS', 'STATE_DIR'], process.env);
+const { config, log, registry, stopped, signal } = part;
 
-const registry = new Registry();
 const metrics = createBackendMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const pool = createPool(config.BACKEND_URL, { max: 4, name: 'backend', queryTimeoutMs: 30_000 });
@@ -26,13 +20,7 @@ watchLinks(registry, links);
 const app = createApp({ slugs: createSlugCodec(config.SLUG_KEYS), links, now: Date.now, onAnswer: metrics.answered });
 
 let serving = false;
-const admin = await serveAdmin({
-  part: 'backend',
-  host: config.ADMIN_HOST,
-  port: config.ADMIN_PORT,
-  registry,
-  health: () => healthOf(links, serving && !signal.aborted),
-});
+const admin = await part.serveAdmin(() => healthOf(links, serving));
 await links.load();
 const polling = links.keepFresh(signal);
 await app.listen({ host: config.HOST, port: config.PORT });

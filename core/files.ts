@@ -1,4 +1,4 @@
-import { open, rename, statfs } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClickledgerError, codeOf } from './errors.ts';
 
@@ -40,16 +40,4 @@ export async function replaceFile(path: string, content: string, mode = 0o600): 
   } finally {
     await directory.close();
   }
-}
-
-/** The file system that a path is on. */
-export interface Disk {
-  /** What we may still write: some is kept for root. */
-  freeBytes: number;
-  sizeBytes: number;
-}
-
-export async function diskOf(path: string): Promise<Disk> {
-  const { bavail, blocks, bsize } = await statfs(path);
-  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
 }

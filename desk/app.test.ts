@@ -253,7 +253,7 @@ describe('the command', () => {
     async (signal) => {
       const data = await dataDirectoryOf(databases);
       const child = spawn(execPath, ['cli/main.ts', '--data', data, 'dashboard', '--port', '0'], {
-        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        cwd: fileURLToPath(new URL('..', import.meta.url)),
         env: { PATH: env['PATH'] },
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -1,17 +1,14 @@
-import { Registry } from 'prom-client';
-import { serveAdmin } from '../core/admin.ts';
-import { parseConfig } from '../core/config.ts';
 import { type Problem, problem } from '../core/health.ts';
-import { createLogger } from '../core/log.ts';
 import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
+import { startPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
 import { shardUrl } from '../core/shards.ts';
-import { untilSignal } from '../core/shutdown.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
-import { createWorkerMetrics, watchWorker } from './metrics.ts';
+import { watchWorker } from './gauges.ts';
+import { createWorkerMetrics } from './metrics.ts';
 import { COMMITS_AT_ONCE, createShardWorker } from './shard-worker.ts';
 
 // JetStream ──► gather: groups of messages ──► lay out: slugs judged, COPY lines ──► commit: rows, marks and ledger in one transaction ──► ack
@@ -26,16 +23,11 @@ const settings = [
   'NATS_CA_FILE',
   'STREAM_MAX_MIB',
   'KEEP_EVENTS_MONTHS',
-  'ADMIN_HOST',
-  'ADMIN_PORT',
-  'LOG_LEVEL',
 ] as const;
-const config = parseConfig(settings, process.env);
-const log = createLogger('event-worker', config.LOG_LEVEL);
-const { signal } = untilSignal(log);
+const part = startPart('worker', settings, process.env);
+const { config, log, registry, signal } = part;
 
 const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
-const registry = new Registry();
 const names = served.map(({ name }) => name);
 const metrics = createWorkerMetrics(registry, names);
 const slugs = createSlugCodec(config.SLUG_KEYS);
@@ -44,13 +36,7 @@ const catalog = createCatalog(catalogPool, config.SLUG_KEYS);
 
 let problems = (): Problem[] => [problem('nats-unreachable')];
 let committing = false;
-const admin = await serveAdmin({
-  part: 'worker',
-  host: config.ADMIN_HOST,
-  port: config.ADMIN_PORT,
-  registry,
-  health: () => ({ ready: committing && !signal.aborted, degraded: problems() }),
-});
+const admin = await part.serveAdmin(() => ({ ready: committing, degraded: problems() }));
 const connection = await connectNats(natsOptions(config.WORKER_NATS_URL, config.NATS_CA_FILE), 'event-worker', log, signal);
 const streams = await manager(connection);
 

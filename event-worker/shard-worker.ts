@@ -14,13 +14,12 @@ import { keepJudging } from './judge.ts';
 import { gather, type Group } from './group-messages.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { ensureConsumer } from './ensure-consumer.ts';
+import { keepPartitions } from './partitions.ts';
 
 // One shard's side of a worker: pull, commit, ack. A group that cannot be committed is held and tried again for as long as it takes;
 // giving up on a message would only make the agent send it again.
 
 const ENSURE_MS = 2_000;
-const PARTITION_MS = 3600_000;
-const MONTHS_AHEAD = 3;
 const MAX_MESSAGES = 48;
 /** Per shard; each takes a connection. */
 export const COMMITS_AT_ONCE = 2;
@@ -129,22 +128,6 @@ export function createShardWorker(deps: {
     }
   }
 
-  async function keepMonths(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await pool.query(`SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, $1) n`, [MONTHS_AHEAD]);
-        if (keepEventsMonths > 0) {
-          const { rows } = await pool.query<{ month: string }>('SELECT shard.drop_months($1) AS month', [keepEventsMonths]);
-          if (rows.length > 0) log.info({ months: rows.map(({ month }) => month) }, 'dropped months of events; their counts stay');
-        }
-        await sleep(PARTITION_MS, signal);
-      } catch (error) {
-        log.debug({ err: error }, 'partitions ahead could not be made yet');
-        await sleep(ENSURE_MS * 5, signal);
-      }
-    }
-  }
-
   async function pull(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let messages: ConsumerMessages | undefined;
@@ -204,7 +187,7 @@ export function createShardWorker(deps: {
           if (classify(error) === 'retry') failing.set('judge', problem('database-unreachable', about, messageOf(error)));
         },
       });
-      await Promise.all([pull(signal), judging, keepConsumer(signal), keepMonths(signal)]);
+      await Promise.all([pull(signal), judging, keepConsumer(signal), keepPartitions({ pool, keepEventsMonths, log, signal })]);
       await answers.stop();
     },
     problems() {

@@ -4,8 +4,9 @@ import { covers, firstGap, sizeOf, subtract } from '../core/ranges.ts';
 import type { ShardMap } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import type { Ledgers } from './ledger-client.ts';
 import type { Generation, Logs } from './follow.ts';
+import type { Lag } from './lag.ts';
+import type { Ledgers } from './ledger-client.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
 import { deleteReleased } from './delete-committed.ts';
@@ -18,17 +19,6 @@ const CONFIRM_MS = 250;
 /** Settled generations are asked about as well, though rarely: a restored shard has forgotten some. */
 const ASK_ALL_MS = 10_000;
 const RELEASE_MS = 60_000;
-
-/** What of the logs a shard lacks. */
-export interface Lag {
-  shard: string;
-  /** Not committed, as far as the last answer of the ledger tells. */
-  unshippedBytes: number;
-  /** Of them, published. */
-  unconfirmedBytes: number;
-  /** When the oldest hit that is not committed was logged, epoch milliseconds; undefined where none waits. */
-  oldestMs: number | undefined;
-}
 
 export interface Agent {
   run(signal: AbortSignal): Promise<void>;

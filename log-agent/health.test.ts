@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { problem } from '../core/health.ts';
-import { ageSeconds, agentProblems, type AgentView } from './health.ts';
+import { agentProblems, type AgentView } from './health.ts';
+import { ageSeconds } from './lag.ts';
 
 const GIB = 1024 ** 3;
 const well: AgentView = { degraded: [], refused: undefined, lag: [], disk: { freeBytes: 2 * GIB, sizeBytes: 100 * GIB }, reached: true };

@@ -1,17 +1,12 @@
-import type { Disk } from '../core/files.ts';
 import { type Problem, problem } from '../core/health.ts';
-import type { Lag } from './agent.ts';
+import type { Disk } from './disk.ts';
+import { ageSeconds, type Lag } from './lag.ts';
 
 /** Longer than a rotation, a restart or a busy minute makes hits wait. */
 const BEHIND_SECONDS = 60;
 /** Room for some millions of hits; of a small disk, a part of it. */
 const LOW_BYTES = 1024 ** 3;
 const LOW_SHARE = 0.05;
-
-/** How long the oldest hit that is not committed has waited; 0 where none waits. */
-export function ageSeconds({ oldestMs }: Pick<Lag, 'oldestMs'>): number {
-  return oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000);
-}
 
 /** What a running agent looks like from within. */
 export interface AgentView {

@@ -1,19 +1,16 @@
 import { mkdir } from 'node:fs/promises';
-import { Registry } from 'prom-client';
-import { serveAdmin } from '../core/admin.ts';
-import { parseConfig } from '../core/config.ts';
-import { diskOf } from '../core/files.ts';
 import { type Problem, problem } from '../core/health.ts';
-import { createLogger } from '../core/log.ts';
 import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
-import { untilSignal } from '../core/shutdown.ts';
+import { startPart } from '../core/part.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
 import { createLedgers } from './ledger-client.ts';
+import { diskOf } from './disk.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { agentProblems } from './health.ts';
-import { createAgentMetrics, watchAgent } from './metrics.ts';
+import { watchAgent } from './gauges.ts';
+import { createAgentMetrics } from './metrics.ts';
 import { createPublisher } from './publish.ts';
 import { createSalts } from './salt.ts';
 import { createShipper } from './ship.ts';
@@ -33,27 +30,16 @@ const settings = [
   'KEEP_LOGS_DAYS',
   'POLL_MS',
   'MMDB_PATH',
-  'ADMIN_HOST',
-  'ADMIN_PORT',
-  'LOG_LEVEL',
 ] as const;
-const config = parseConfig(settings, process.env);
-const log = createLogger('log-agent', config.LOG_LEVEL);
-const { signal } = untilSignal(log);
+const part = startPart('agent', settings, process.env);
+const { config, log, registry, signal } = part;
 
-const registry = new Registry();
 const metrics = createAgentMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const enricher = await createEnricher({ mmdbPath: config.MMDB_PATH, networks: await readNetworks(), site: new URL(config.BASE_URL).host });
 let problems = (): Promise<Problem[]> => Promise.resolve([problem('nats-unreachable')]);
 let following = false;
-const admin = await serveAdmin({
-  part: 'agent',
-  host: config.ADMIN_HOST,
-  port: config.ADMIN_PORT,
-  registry,
-  health: async () => ({ ready: following && !signal.aborted, degraded: await problems() }),
-});
+const admin = await part.serveAdmin(async () => ({ ready: following, degraded: await problems() }));
 const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'log-agent', log, signal);
 
 const follower = new Follower({

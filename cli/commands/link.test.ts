@@ -155,7 +155,7 @@ describe('a QR code', () => {
 
   /** The same as `run`, with the bytes of stdout. */
   async function bytesOf(...args: string[]): Promise<Buffer> {
-    const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url)), ...args], {
+    const child = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url)), ...args], {
       cwd: await deskWith({}),
       env: authorSettings(databases),
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -671,7 +671,7 @@ describe('a run that ends early', () => {
     await client.connect();
     try {
       await client.query('SELECT pg_advisory_lock(4718230)');
-      const main = fileURLToPath(new URL('main.ts', import.meta.url));
+      const main = fileURLToPath(new URL('../main.ts', import.meta.url));
       const child = spawn(process.execPath, [main, 'prepare', 'letter.html', '--campaign', campaign, '--to', 'people.csv', ...args], {
         cwd: at,
         env: authorSettings(databases),

@@ -5,20 +5,22 @@ import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import { createSlugCodec } from '../../core/slug.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { openPeople } from '../../authoring/list-file.ts';
-import { arePrepared, type LetterPlans, planParts, trackLetter } from '../../authoring/track-letter.ts';
+import { arePrepared, type LetterPlans, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
 import { parseWhen } from '../../authoring/parse-time.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
-import { type DeliverOptions, deliverToAll, deliverToPeople } from '../../authoring/write-letters.ts';
+import { createRejects } from '../../authoring/rejected-lines.ts';
+import { type WriteOptions, writePersonalLetters, writeSharedLetter, type Written } from '../../authoring/write-letters.ts';
+import { createProgress } from '../progress.ts';
 import { SENDERS } from '../../authoring/letter/senders.ts';
 import type { PixelPlace } from '../../authoring/letter/plan.ts';
 import { note, printJson, printTable } from '../output.ts';
-import { PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
+import { noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
 /** Gmail is said to cut letters off here, and a pixel at the end with them. */
 const GMAIL_CLIPS_BYTES = 102_000;
 
-interface Options extends PeopleOptions, DeliverOptions {
+interface Options extends PeopleOptions, WriteOptions {
   text?: string;
   campaign?: string;
   render?: boolean;
@@ -115,9 +117,20 @@ async function run(file: string, options: Options, command: Command): Promise<vo
       options.expires,
     );
     const names = { html: basename(file), text: basename(options.text ?? file), people: basename(options.to ?? '') };
-    const result = people
-      ? await deliverToPeople(pool, campaign.id, letter, people, names, options)
-      : await deliverToAll(letter, names, options);
+    let result: Written;
+    if (people) {
+      const rejects = createRejects(options.rejects);
+      const progress = createProgress();
+      result = await writePersonalLetters(pool, campaign.id, letter, people, names, options, rejects, {
+        onProgress: (count, bytesRead, bytes) => progress.show(bytesRead, bytes, `${count.toLocaleString('en')} people`),
+        onWarning: note,
+      }).finally(() => progress.end());
+      note(summary(letter, result));
+      noteRejects(rejects, options.rejects);
+    } else {
+      result = await writeSharedLetter(letter, names, options);
+      note(`${letter.links.length} links, shared by all`);
+    }
     if (json)
       printJson({
         campaign: campaign.id,
@@ -126,6 +139,14 @@ async function run(file: string, options: Options, command: Command): Promise<vo
       });
     else process.stdout.write(`${result.out}\n`);
   });
+}
+
+function summary(letter: TrackedLetter, { prepared, opted_out, tests }: Written): string {
+  const more = [
+    ...(opted_out > 0 ? [`${opted_out} opted out of tracking: untracked links, no pixel`] : []),
+    ...(tests > 0 ? [`${tests} test ${tests === 1 ? 'recipient' : 'recipients'}: left out of all counts`] : []),
+  ];
+  return [`prepared for ${prepared} people: ${letter.links.length} links${letter.hasPixel ? ' and a pixel' : ''}`, ...more].join('\n  ');
 }
 
 function wrongUsage(file: string, options: Options): string | undefined {

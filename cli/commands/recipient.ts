@@ -7,7 +7,7 @@ import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
-import { PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
+import { noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
 const SETTINGS = ['AUTHOR_URL', 'SHARDS'] as const;
 
@@ -103,6 +103,6 @@ async function importPeople(file: string, options: PeopleOptions & { test?: bool
   if (command.optsWithGlobals<Globals>().json) printJson({ imported, rejected: rejects.rejected, rejected_total: rejects.total() });
   else {
     note(`${imported} people are known${options.test ? ', as test recipients' : ''}`);
-    rejects.tell();
+    noteRejects(rejects, options.rejects);
   }
 }

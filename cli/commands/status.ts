@@ -4,7 +4,9 @@ import { untilSignal } from '../../core/shutdown.ts';
 import { sleep } from '../../core/time.ts';
 import { configOf, type Globals } from '../context.ts';
 import { bold, note, printJson, table } from '../output.ts';
-import { largest, lookAtLine, type PartStatus, type Status, STATUS_SETTINGS, type Trouble } from '../../operating/status.ts';
+import { largest, type PartStatus } from '../../operating/status/parts.ts';
+import { readStatus, type Status, STATUS_SETTINGS } from '../../operating/status/read-status.ts';
+import type { Trouble } from '../../operating/status/trouble.ts';
 
 const EVERY_MS = 2_000;
 /** Neither 1, for an error, nor 2, for wrong usage. */
@@ -41,7 +43,7 @@ export function addStatus(program: Command): void {
       const config = await configOf(command, STATUS_SETTINGS);
       if (config.PARTS.length === 0) note('PARTS is not set, so no part is asked');
       if (!options.watch) {
-        const status = await lookAtLine(config);
+        const status = await readStatus(config);
         if (json) printJson(status);
         else process.stdout.write(page(status));
         if (!status.ok) process.exitCode = SOMETHING_IS_WRONG;
@@ -49,7 +51,7 @@ export function addStatus(program: Command): void {
       }
       const { signal } = untilSignal(createLogger('status', 'silent'));
       while (!signal.aborted) {
-        const status = await lookAtLine(config);
+        const status = await readStatus(config);
         if (json) process.stdout.write(`${JSON.stringify(status)}\n`);
         else if (process.stdout.isTTY) process.stdout.write(`${TO_THE_TOP_AND_CLEAR}${line(status)}\n\n${page(status)}`);
         else process.stdout.write(`${line(status)}\n`);

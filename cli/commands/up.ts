@@ -1,15 +1,13 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
-import { ClickledgerError, messageOf } from '../../core/errors.ts';
+import { ClickledgerError } from '../../core/errors.ts';
 import { untilSignal } from '../../core/shutdown.ts';
-import { sleep } from '../../core/time.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { locate } from '../../stack/debian.ts';
 import { lockData } from '../../stack/lock.ts';
-import { rotateLog } from '../../stack/nginx.ts';
-import { type Member, startSystem, type System } from '../../stack/system.ts';
+import { supervise } from '../../stack/supervise.ts';
+import { startSystem, type System } from '../../stack/system.ts';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLink } from '../../authoring/links.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
@@ -18,9 +16,6 @@ import { dataDirOf, withPool } from '../context.ts';
 import { bold, dim, note } from '../output.ts';
 
 const DEFAULT_PORT = 8080;
-const ROTATE_BYTES = 256 * 1024 * 1024;
-const ROTATE_MS = 24 * 3600_000;
-const HOUSEKEEPING_MS = 1_000;
 
 export function addUp(program: Command): void {
   program
@@ -46,10 +41,7 @@ export function addUp(program: Command): void {
         });
         try {
           await introduce(system, dataDir);
-          await Promise.race([
-            stopped,
-            Promise.all([...system.members.map((member) => keepRunning(member, signal)), keepRotating(system, signal)]),
-          ]);
+          await Promise.race([stopped, supervise(system, note, signal)]);
         } finally {
           note(dim('stopping'));
           await system.stop();
@@ -95,34 +87,4 @@ Settings are in ${join(dataDir, 'env')}. Ctrl-C ends everything; the data stay.
 
 function dataFlag(dataDir: string): string {
   return dataDir === join(process.cwd(), '.clickledger') ? '' : ` --data ${dataDir}`;
-}
-
-/** Starts a member again whenever it ends by itself. */
-async function keepRunning(member: Member, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const how = await Promise.race([member.running?.ended ?? sleep(1_000, signal), sleep(2 ** 31 - 1, signal)]);
-    if (signal.aborted) return;
-    note(`${member.name} ${how ?? 'is not running'}; starting it again`);
-    await sleep(500, signal);
-    if (signal.aborted) return;
-    await member.start().catch((error: unknown) => note(messageOf(error)));
-  }
-}
-
-async function keepRotating(system: System, signal: AbortSignal): Promise<void> {
-  let rotatedAt = Date.now();
-  while (!signal.aborted) {
-    await sleep(HOUSEKEEPING_MS, signal);
-    for (const [i, logDir] of system.logDirs.entries()) {
-      const size = await stat(join(logDir, 'access.log')).then(
-        (status) => status.size,
-        () => 0,
-      );
-      const nginx = system.member(`nginx-${i + 1}`).running;
-      if (nginx && (size >= ROTATE_BYTES || (size > 0 && Date.now() - rotatedAt >= ROTATE_MS))) {
-        await rotateLog(logDir, nginx);
-        rotatedAt = Date.now();
-      }
-    }
-  }
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Status } from '../../operating/status.ts';
+import type { Status } from '../../operating/status/read-status.ts';
 import { eventually } from '../support/servers.ts';
 import { type Composition, composeUp, SERVICES, type Service, whyNoEngine } from './composition.ts';
 import { countedIn, keepVisiting, type Letter, sendLetter, total, visit } from './recipients.ts';

@@ -46,7 +46,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mechanism: 'COPY must take as many rows as were sent',
-    file: 'event-worker/commit.ts',
+    file: 'event-worker/insert-rows.ts',
     from: 'if (copy.rowCount !== expected)',
     to: 'if (copy.rowCount > expected)',
     test: 'event-worker/commit.test.ts',

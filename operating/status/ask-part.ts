@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { HealthAnswer } from '../core/admin.ts';
-import type { PartAddress } from '../core/parts.ts';
+import type { HealthAnswer } from '../../core/admin.ts';
+import type { PartAddress } from '../../core/parts.ts';
 
 // A part as it is seen from outside: what its /healthz says, and the numbers of its /metrics.
 

@@ -1,0 +1,85 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { from as copyFrom } from 'pg-copy-streams';
+import { ClickledgerError } from '../core/errors.ts';
+import type { PoolClient } from '../core/postgres.ts';
+import { type BatchRows, COLUMNS, MARK_COLUMNS } from './copy-rows.ts';
+
+// The statements of one commit but for the ledger's, in the order in which commit.ts runs them. Sorted by key, so that two workers that
+// insert the same keys wait for each other in the same order and cannot deadlock.
+
+export async function copyEvents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const lines = rows.map(({ events }) => events);
+  await copyEventLines(client, lines, eventsOf(rows));
+}
+
+/** COPYs lines for `shard.event`; throws unless Postgres takes exactly `expected` rows. */
+export async function copyEventLines(client: PoolClient, lines: readonly Buffer[], expected: number): Promise<void> {
+  await copyLines(client, `shard.event (${COLUMNS})`, lines, expected);
+}
+
+/** What the judge has to look at. */
+export async function copyMarks(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const lines = rows.map(({ marks }) => marks);
+  await copyLines(client, `shard.mark (${MARK_COLUMNS})`, lines, eventsOf(rows));
+}
+
+async function copyLines(client: PoolClient, where: string, lines: readonly Buffer[], expected: number): Promise<void> {
+  if (expected === 0) return;
+  const copy = client.query(copyFrom(`COPY ${where} FROM STDIN`));
+  await pipeline(Readable.from(lines), copy);
+  // A line that ended the COPY early would drop the rest and still succeed.
+  if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY took ${copy.rowCount} of ${expected} rows`);
+}
+
+export async function insertAgents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const agents = new Map(rows.flatMap((row) => row.agents.map((agent) => [agent.id, agent])));
+  if (agents.size === 0) return;
+  const sorted = [...agents.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  await client.query(
+    `INSERT INTO shard.user_agent (id, client, version, system, device)
+     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS new (id, client, version, system, device)
+     WHERE NOT EXISTS (SELECT FROM shard.user_agent known WHERE known.id = new.id) ON CONFLICT DO NOTHING`,
+    [
+      sorted.map((a) => a.id),
+      sorted.map((a) => a.client),
+      sorted.map((a) => a.version),
+      sorted.map((a) => a.system),
+      sorted.map((a) => a.device),
+    ],
+  );
+}
+
+export async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const letters = rows.flatMap(({ gen, dead }) => dead.map((letter) => ({ gen, ...letter })));
+  if (letters.length === 0) return;
+  await client.query(
+    'INSERT INTO shard.dead_letter (gen, off, reason, length, hash) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[])',
+    [
+      letters.map((l) => l.gen),
+      letters.map((l) => l.off),
+      letters.map((l) => l.reason),
+      letters.map((l) => l.length),
+      letters.map((l) => l.hash),
+    ],
+  );
+}
+
+export async function addSkipped(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const counts = new Map<string, { gen: string; reason: string; lines: number }>();
+  for (const { gen, skipped } of rows) {
+    for (const [reason, lines] of Object.entries(skipped)) {
+      const key = `${gen} ${reason}`;
+      counts.set(key, { gen, reason, lines: (counts.get(key)?.lines ?? 0) + lines });
+    }
+  }
+  if (counts.size === 0) return;
+  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
+  await client.query(
+    `INSERT INTO shard.skipped AS s (gen, reason, lines) SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])
+     ON CONFLICT (gen, reason) DO UPDATE SET lines = s.lines + excluded.lines`,
+    [sorted.map((c) => c.gen), sorted.map((c) => c.reason), sorted.map((c) => c.lines)],
+  );
+}
+
+export const eventsOf = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);

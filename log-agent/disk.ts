@@ -1,0 +1,14 @@
+import { statfs } from 'node:fs/promises';
+
+/** The file system that a path is on. */
+export interface Disk {
+  /** Bytes that this process may still write. File systems reserve a few per cent for root. */
+  freeBytes: number;
+  sizeBytes: number;
+}
+
+/** Free and total bytes of the file system that holds `path`. Rejects where the path cannot be read. */
+export async function diskOf(path: string): Promise<Disk> {
+  const { bavail, blocks, bsize } = await statfs(path);
+  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
+}

@@ -1,0 +1,15 @@
+/** How far one shard is behind the logs. */
+export interface Lag {
+  shard: string;
+  /** Bytes that are not committed, according to the ledger's last answer. */
+  unshippedBytes: number;
+  /** Those of them that are published. */
+  unconfirmedBytes: number;
+  /** When the oldest uncommitted hit was logged, in epoch milliseconds; undefined if there is none. */
+  oldestMs: number | undefined;
+}
+
+/** Age in seconds of the oldest uncommitted hit; 0 if there is none. */
+export function ageSeconds({ oldestMs }: Pick<Lag, 'oldestMs'>): number {
+  return oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000);
+}

@@ -1,0 +1,19 @@
+import type { Config } from '../core/config.ts';
+import { explained } from '../core/postgres.ts';
+import { migrate as migrateDatabases } from '../sql/migrate.ts';
+
+export const MIGRATION_SETTINGS = ['CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS'] as const;
+
+type Settings = Config<(typeof MIGRATION_SETTINGS)[number]>;
+
+/** The databases' URLs by role; migrations create the roles with these names and passwords. */
+export function roleUrlsOf(config: Settings) {
+  return { backend: config.BACKEND_URL, worker: config.WORKER_URL, author: config.AUTHOR_URL, analyst: config.ANALYST_URL };
+}
+
+/** Brings the catalog and all shards to this version. Returns the migrations that were applied. */
+export function migrate(config: Settings): ReturnType<typeof migrateDatabases> {
+  return explained(() =>
+    migrateDatabases({ ownerUrl: config.CATALOG_URL, roleUrls: roleUrlsOf(config), shards: config.SHARDS, keys: config.SLUG_KEYS }),
+  );
+}

@@ -1,0 +1,48 @@
+import type { Config } from '../core/config.ts';
+import { createPool, explained } from '../core/postgres.ts';
+import { BURST, MACHINE_SIGNALS, RULES_VERSION, SCANNER_NETWORKS } from '../core/rules.ts';
+import { shardUrl } from '../core/shards.ts';
+
+export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
+
+/** How many hits had one verdict and get another (or the same); `older_rules`: those of them first judged by older rules. */
+export interface Reclassified {
+  kind: string;
+  was: string;
+  becomes: string;
+  hits: number;
+  older_rules: number;
+}
+
+/** Judges all hits of a campaign by the current rules, shard by shard; `dryRun` changes nothing. */
+export async function reclassify(
+  config: Config<(typeof RECLASSIFY_SETTINGS)[number]>,
+  campaign: number,
+  dryRun: boolean,
+): Promise<Reclassified[]> {
+  const sum = new Map<string, Reclassified>();
+  for (const shard of config.SHARDS.list) {
+    for (const row of await reclassifyShard(shardUrl(shard, config.WORKER_URL), campaign, dryRun)) {
+      const key = `${row.kind} ${row.was} ${row.becomes}`;
+      const before = sum.get(key);
+      sum.set(key, before ? { ...row, hits: before.hits + row.hits, older_rules: before.older_rules + row.older_rules } : row);
+    }
+  }
+  return [...sum.values()];
+}
+
+async function reclassifyShard(url: string, campaign: number, dryRun: boolean): Promise<Reclassified[]> {
+  const pool = createPool(url, { max: 1, name: 'reclassify' });
+  const { rows } = await explained(() =>
+    pool.query<Reclassified>('SELECT * FROM shard.reclassify($1, $2, $3, $4, make_interval(secs => $5), $6, $7)', [
+      campaign,
+      RULES_VERSION,
+      MACHINE_SIGNALS,
+      [...SCANNER_NETWORKS],
+      BURST.spanMs / 1000,
+      BURST.differentLinks,
+      dryRun,
+    ]),
+  ).finally(() => pool.end());
+  return rows;
+}

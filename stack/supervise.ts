@@ -1,0 +1,45 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../core/errors.ts';
+import { sleep } from '../core/time.ts';
+import { rotateLog } from './nginx.ts';
+import type { Member, System } from './system.ts';
+
+const ROTATE_BYTES = 256 * 1024 * 1024;
+const ROTATE_MS = 24 * 3600_000;
+const HOUSEKEEPING_MS = 1_000;
+
+/** Until aborted: restarts members that exit, and rotates the access logs by size and age. */
+export async function supervise(system: System, onProblem: (text: string) => void, signal: AbortSignal): Promise<void> {
+  await Promise.all([...system.members.map((member) => keepRunning(member, onProblem, signal)), keepRotating(system, signal)]);
+}
+
+/** Starts a member again whenever it ends by itself. */
+async function keepRunning(member: Member, onProblem: (text: string) => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const how = await Promise.race([member.running?.ended ?? sleep(1_000, signal), sleep(2 ** 31 - 1, signal)]);
+    if (signal.aborted) return;
+    onProblem(`${member.name} ${how ?? 'is not running'}; starting it again`);
+    await sleep(500, signal);
+    if (signal.aborted) return;
+    await member.start().catch((error: unknown) => onProblem(messageOf(error)));
+  }
+}
+
+async function keepRotating(system: System, signal: AbortSignal): Promise<void> {
+  let rotatedAt = Date.now();
+  while (!signal.aborted) {
+    await sleep(HOUSEKEEPING_MS, signal);
+    for (const [i, logDir] of system.logDirs.entries()) {
+      const size = await stat(join(logDir, 'access.log')).then(
+        (status) => status.size,
+        () => 0,
+      );
+      const nginx = system.member(`nginx-${i + 1}`).running;
+      if (nginx && (size >= ROTATE_BYTES || (size > 0 && Date.now() - rotatedAt >= ROTATE_MS))) {
+        await rotateLog(logDir, nginx);
+        rotatedAt = Date.now();
+      }
+    }
+  }
+}
