@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -169,6 +169,36 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
       expect(rows).toEqual([{ who: value, days: '1', again: value }]);
     },
   );
+
+  test('defaults on one line, constants, identifiers and included files are those that psql would take', async () => {
+    const directory = await write(
+      "-- title: Mine\n\\set kind 'click'\n\\set column 'Wha\"t'\n\\if :{?kind} \\else \\set kind 'never' \\endif\n\\ir shared/query.sql\n",
+    );
+    await mkdir(join(directory, 'shared'));
+    await writeFile(
+      join(directory, 'shared', 'query.sql'),
+      `-- parameter: who  whose it is\n\\if :{?who} \\else \\set who 'somebody' \\endif\nSELECT :'kind' AS :"column", :'who' AS who;\n`,
+    );
+    const report = await readReport('mine', directory);
+    expect(report.parameters).toEqual([{ name: 'who', help: 'whose it is', default: 'somebody' }]);
+    expect((await asAnalyst(fillIn(report, {}))).rows).toEqual([{ 'Wha"t': 'click', who: 'somebody' }]);
+    expect((await asAnalyst(fillIn(report, { who: 'me' }))).rows).toEqual([{ 'Wha"t': 'click', who: 'me' }]);
+    expect(() => fillIn(report, { kind: 'open' })).toThrow(expect.objectContaining({ code: 'bad-input' }));
+    if (PSQL === undefined) return;
+    const file = join(directory, 'mine.sql');
+    expect(await byPsql(databases.roleUrls.analyst, file, {})).toEqual([['click', 'somebody']]);
+    expect(await byPsql(databases.roleUrls.analyst, file, { who: 'me' })).toEqual([['click', 'me']]);
+  });
+
+  test('an included file that is not there is named', async () => {
+    const directory = await write('\\ir nowhere.sql\nSELECT 1;\n');
+    await expect(readReport('mine', directory)).rejects.toMatchObject({
+      code: 'bad-input',
+      message: expect.stringContaining('nowhere.sql'),
+    });
+    const circle = await write('\\ir mine.sql\nSELECT 1;\n');
+    await expect(readReport('mine', circle)).rejects.toMatchObject({ code: 'bad-input', message: expect.stringContaining('mine.sql') });
+  });
 
   test('an unknown parameter is refused, and those that there are are named', async () => {
     const report = await readReport('mine', await write(TEXT));

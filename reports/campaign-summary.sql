@@ -10,14 +10,8 @@
 -- click_to_open_percent: recipients who clicked, of those who opened; a client that shows no pictures hides opens, so it can be above 100.
 -- Hits of shared links count as hits; they are of no recipient.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 WITH total AS (
   SELECT campaign_id, kind, hits, human_hits, recipients, human_recipients

@@ -8,14 +8,8 @@
 -- link is its label, or else where it leads now. Links that nobody clicked are there, too. recipients are different ones of that link: they do
 -- not add up to those of the campaign, and clicks on shared links are of no recipient.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 SELECT l.campaign_id, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link, l.target,
        coalesce(t.hits, 0) AS hits,

@@ -9,18 +9,9 @@
 -- url is where the links lead now; one that led elsewhere at first is found by that address, too. recipients are different ones with any click,
 -- human_recipients those with a click judged human.
 
-\if :{?url}
-\else
-  \set url ''
-\endif
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?url} \else \set url '' \endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 WITH link AS MATERIALIZED (
   SELECT campaign_id, link_id, target, count(*) OVER (PARTITION BY campaign_id, target) AS links

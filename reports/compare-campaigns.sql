@@ -8,14 +8,8 @@
 -- human_recipients_… are different recipients with a hit judged human, and the percentages are of prepared_for, the recipients for whom mail was
 -- prepared; human_opens, human_clicks and those of machines are hits.
 
-\if :{?campaigns}
-\else
-  \set campaigns ''
-\endif
-\if :{?limit}
-\else
-  \set limit '50'
-\endif
+\if :{?campaigns} \else \set campaigns '' \endif
+\if :{?limit} \else \set limit '50' \endif
 
 WITH total AS (
   SELECT campaign_id,

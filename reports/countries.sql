@@ -9,21 +9,9 @@
 -- By the network address, which is a proxy's for opens in some mail clients.
 -- Recipients are different ones of that row: who is in two rows counts in both. Hits of shared links are of no recipient.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?kind}
-\else
-  \set kind 'click'
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
-
-SELECT campaign_id, coalesce(nullif(value, ''), 'unknown') AS country, hits, human_hits, hits - human_hits AS machine_hits, recipients, human_recipients
-FROM analytics.facets
-WHERE facet = 'country' AND kind = :'kind' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-ORDER BY campaign_id DESC, human_hits DESC, hits DESC, country
-LIMIT :'limit'::bigint;
+\if :{?kind} \else \set kind 'click' \endif
+\if :{?limit} \else \set limit '1000' \endif
+\set facet 'country'
+\set column 'country'
+\set empty 'unknown'
+\ir shared/facet.sql

@@ -10,26 +10,11 @@
 --
 -- Every click or open counts, not every recipient. All 168 hours of the week are there.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?kind}
-\else
-  \set kind 'click'
-\endif
-\if :{?timezone}
-\else
-  \set timezone 'UTC'
-\endif
-\if :{?from}
-\else
-  \set from ''
-\endif
-\if :{?to}
-\else
-  \set to ''
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?kind} \else \set kind 'click' \endif
+\if :{?timezone} \else \set timezone 'UTC' \endif
+\if :{?from} \else \set from '' \endif
+\if :{?to} \else \set to '' \endif
 
 WITH span AS (
   SELECT coalesce(nullif(:'from', '')::timestamp, '-infinity') AT TIME ZONE :'timezone' AS begins,

@@ -8,21 +8,9 @@
 --
 -- Recipients are different ones of that row: who is in two rows counts in both. Hits of shared links are of no recipient.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?kind}
-\else
-  \set kind 'click'
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
-
-SELECT campaign_id, coalesce(nullif(value, ''), 'unknown') AS device, hits, human_hits, hits - human_hits AS machine_hits, recipients, human_recipients
-FROM analytics.facets
-WHERE facet = 'device' AND kind = :'kind' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-ORDER BY campaign_id DESC, human_hits DESC, hits DESC, device
-LIMIT :'limit'::bigint;
+\if :{?kind} \else \set kind 'click' \endif
+\if :{?limit} \else \set limit '1000' \endif
+\set facet 'device'
+\set column 'device'
+\set empty 'unknown'
+\ir shared/facet.sql

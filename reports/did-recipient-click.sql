@@ -10,22 +10,10 @@
 -- A row for each link that leads there. No row at all: nobody has this address or id, or no link leads there. Test recipients are not counted.
 -- first_hit_at and last_hit_at are of hits by anybody, machines too.
 
-\if :{?recipient}
-\else
-  \set recipient ''
-\endif
-\if :{?url}
-\else
-  \set url ''
-\endif
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?recipient} \else \set recipient '' \endif
+\if :{?url} \else \set url '' \endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 WITH person AS MATERIALIZED (
   SELECT recipient_id, coalesce(email, external_id) AS recipient, is_test

@@ -7,10 +7,7 @@
 -- Of each recipient the first click judged human counts, once in each campaign. Campaigns of which nobody has said when they were sent are left out
 -- (clickledger campaign sent). Each stretch begins with its first moment and ends before that of the next.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
+\if :{?campaign} \else \set campaign '' \endif
 
 WITH first AS (
   -- Which of the stretches below: 0 is before the first limit, 10 is from the last one on.

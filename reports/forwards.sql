@@ -7,14 +7,8 @@
 --
 -- A visitor is an address and a browser on one day (UTC): one recipient on two devices or networks is two visitors, so this is a hint and no proof.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 SELECT p.campaign_id, p.recipient_id, coalesce(r.email, r.external_id) AS recipient, p.link_id, coalesce(nullif(l.label, ''), l.target) AS link,
        p.day AS utc_day, p.visitors AS human_visitors

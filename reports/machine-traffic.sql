@@ -9,14 +9,8 @@
 -- scanners), bot-ua (names itself, or nothing), burst (clicked many links of one letter at once); the first of them that fits.
 -- recipients are those whose links were fetched, different ones of that row: who is in two rows counts in both.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 SELECT campaign_id, kind, verdict, coalesce(network, 'unknown') AS network, hits AS machine_hits, recipients
 FROM analytics.machine_traffic

@@ -7,14 +7,8 @@
 --
 -- By clicks judged human, then by opens judged human. links_clicked counts different links, campaigns those with any hit of a person.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?limit}
-\else
-  \set limit '100'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?limit} \else \set limit '100' \endif
 
 SELECT e.recipient_id, coalesce(r.email, r.external_id) AS recipient, e.human_clicks, e.links_clicked, e.human_opens, e.campaigns
 FROM (

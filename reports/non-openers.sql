@@ -9,18 +9,9 @@
 -- Who has human_clicks has read the letter in a client that shows no pictures; whose letter only Apple Mail opened may have read it, too.
 -- Whoever has opted out gets no pixel and is left out. recipients_in_all is how many rows there are without the limit.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?opened_by}
-\else
-  \set opened_by 'person'
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?opened_by} \else \set opened_by 'person' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 WITH non_opener AS MATERIALIZED (
   SELECT m.campaign_id, m.recipient_id, r.email, r.external_id, count(*) OVER () AS recipients_in_all

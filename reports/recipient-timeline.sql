@@ -11,30 +11,12 @@
 --
 -- By machines, too: see the verdict, and all signs that were found. Reaches as far back as raw events are kept. Test recipients have no rows.
 
-\if :{?recipient}
-\else
-  \set recipient ''
-\endif
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?timezone}
-\else
-  \set timezone 'UTC'
-\endif
-\if :{?from}
-\else
-  \set from ''
-\endif
-\if :{?to}
-\else
-  \set to ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?recipient} \else \set recipient '' \endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?timezone} \else \set timezone 'UTC' \endif
+\if :{?from} \else \set from '' \endif
+\if :{?to} \else \set to '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 WITH span AS (
   SELECT coalesce(nullif(:'from', '')::timestamp, '-infinity') AT TIME ZONE :'timezone' AS begins,

@@ -10,22 +10,10 @@
 -- A visitor is an address and a browser on one day (UTC), as long as the salt of that day was known: who comes on two days is two visitors, so days
 -- do not add up, and visitors are no recipients. There is no time zone to choose, since nobody can be told apart across midnight UTC.
 
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?from}
-\else
-  \set from ''
-\endif
-\if :{?to}
-\else
-  \set to ''
-\endif
-\if :{?limit}
-\else
-  \set limit '1000'
-\endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?from} \else \set from '' \endif
+\if :{?to} \else \set to '' \endif
+\if :{?limit} \else \set limit '1000' \endif
 
 SELECT v.campaign_id, v.link_id, coalesce(l.aliases[1], nullif(l.label, ''), l.target) AS link, v.day AS utc_day, v.visitors, v.human_visitors
 FROM (

@@ -13,30 +13,12 @@
 -- hour; new_human_recipients those who had never clicked the address before that hour, which add up to all recipients who ever did.
 -- Only clicks judged human count, and only those of recipients: a shared link does not know whose click it is. from and to choose whole hours.
 
-\if :{?url}
-\else
-  \set url ''
-\endif
-\if :{?campaign}
-\else
-  \set campaign ''
-\endif
-\if :{?timezone}
-\else
-  \set timezone 'UTC'
-\endif
-\if :{?from}
-\else
-  \set from ''
-\endif
-\if :{?to}
-\else
-  \set to ''
-\endif
-\if :{?limit}
-\else
-  \set limit '10000'
-\endif
+\if :{?url} \else \set url '' \endif
+\if :{?campaign} \else \set campaign '' \endif
+\if :{?timezone} \else \set timezone 'UTC' \endif
+\if :{?from} \else \set from '' \endif
+\if :{?to} \else \set to '' \endif
+\if :{?limit} \else \set limit '10000' \endif
 
 WITH click AS MATERIALIZED (
   SELECT recipient_id, date_trunc('hour', quarter, :'timezone') AS hour, sum(hits) AS hits
