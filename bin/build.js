@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { root } from './bootstrap.js';
 
 /** What is no program: read or run as it stands. */
-const FILES = ['package.json', 'nginx', 'reports', 'sql/catalog', 'sql/shard', 'log-agent/networks.json', 'cli/tail-file.d.ts'];
+const FILES = ['package.json', 'nginx', 'reports', 'sql/catalog', 'sql/shard', 'log-agent/networks.json', 'operating/tail-file.d.ts'];
 
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
