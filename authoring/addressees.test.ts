@@ -6,7 +6,7 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { eventually, temporaryDirectory } from '../test/support/servers.ts';
 import { ensureCampaign } from './campaigns.ts';
-import { type Addressee, everyone } from './addressees.ts';
+import { type Addressee, resolveAddressees } from './addressees.ts';
 import { openPeople, type PeopleColumns, type PeopleFile, type Rejected } from './list-file.ts';
 
 let databases: Databases;
@@ -24,14 +24,14 @@ async function listOf(lines: readonly string[], columns: PeopleColumns = {}): Pr
   return openPeople(path, columns);
 }
 
-type Options = Omit<Parameters<typeof everyone>[2], 'onReject'>;
+type Options = Omit<Parameters<typeof resolveAddressees>[2], 'onReject'>;
 
 async function all(
   people: PeopleFile,
   options: Options = {},
 ): Promise<{ addressees: Addressee[]; rejected: Rejected[]; chunks: number[] }> {
   const result = { addressees: [] as Addressee[], rejected: [] as Rejected[], chunks: [] as number[] };
-  for await (const chunk of everyone(pool, people, { ...options, onReject: (rejected) => result.rejected.push(rejected) })) {
+  for await (const chunk of resolveAddressees(pool, people, { ...options, onReject: (rejected) => result.rejected.push(rejected) })) {
     result.chunks.push(chunk.length);
     result.addressees.push(...chunk);
   }
@@ -39,7 +39,7 @@ async function all(
 }
 
 let lists = 0;
-/** Addresses that no other test has. */
+/** Returns mail addresses that no other test uses. */
 const addresses = (count: number): string[] => {
   const name = `list${++lists}.example`;
   return Array.from({ length: count }, (_, i) => `p${i}@${name}`);
@@ -54,7 +54,7 @@ const known = async (people: readonly unknown[]): Promise<string[]> =>
     await databases.query<{ email: string }>('catalog', 'SELECT email FROM catalog.recipient WHERE email = ANY ($1) ORDER BY id', [people])
   ).map(({ email }) => email);
 
-/** The rejections that nobody takes during a test. */
+/** Collects the unhandled promise rejections during a test. */
 function watchRejections(): unknown[] {
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => unhandled.push(reason);
@@ -163,7 +163,7 @@ describe('stopping', () => {
     const small = createPool(databases.roleUrls.author, { max: 2, name: 'test' });
     const list = await listOf(['email', ...addresses(22_000)]);
     for (let i = 0; i < 3; i++)
-      for await (const chunk of everyone(small, list, { onReject: () => {} })) {
+      for await (const chunk of resolveAddressees(small, list, { onReject: () => {} })) {
         expect(chunk).toHaveLength(5000);
         break;
       }
@@ -176,7 +176,7 @@ describe('stopping', () => {
     const unhandled = watchRejections();
     const small = createPool(databases.roleUrls.author, { max: 1, name: 'test' });
     const list = await listOf(['email', ...addresses(12_000)]);
-    const chunks = everyone(small, list, { onReject: () => {} });
+    const chunks = resolveAddressees(small, list, { onReject: () => {} });
     await chunks.next();
     await chunks.return(undefined);
     await small.end();
@@ -187,10 +187,10 @@ describe('stopping', () => {
   test('because whoever takes them fails', async () => {
     const unhandled = watchRejections();
     const list = await listOf(['email', ...addresses(12_000)]);
-    const taking = async () => {
-      for await (const _ of everyone(pool, list, { onReject: () => {} })) throw new Error('no space left');
+    const failingReader = async () => {
+      for await (const _ of resolveAddressees(pool, list, { onReject: () => {} })) throw new Error('no space left');
     };
-    await expect(taking()).rejects.toThrow('no space left');
+    await expect(failingReader()).rejects.toThrow('no space left');
     await eventually('all connections are back', () => pool.totalCount === pool.idleCount);
     expect(unhandled).toEqual([]);
   });
@@ -202,17 +202,17 @@ describe('errors', () => {
     const people = addresses(12_000);
     const list = await listOf(['email', ...people]);
     await expect(all(list, { campaign: 999_999 })).rejects.toMatchObject({ code: '23503' });
-    // Somebody of the third chunk cannot be written.
+    // The constraint refuses one person of the third chunk.
     await databases.query('catalog', `ALTER TABLE catalog.recipient ADD CONSTRAINT broken CHECK (email <> '${people[11_000]}') NOT VALID`);
     onTestFinished(async () => {
       await databases.query('catalog', 'ALTER TABLE catalog.recipient DROP CONSTRAINT broken');
     });
-    const taken: number[] = [];
-    const taking = async () => {
-      for await (const chunk of everyone(pool, list, { onReject: () => {} })) taken.push(chunk.length);
+    const chunkSizes: number[] = [];
+    const readAll = async () => {
+      for await (const chunk of resolveAddressees(pool, list, { onReject: () => {} })) chunkSizes.push(chunk.length);
     };
-    await expect(taking()).rejects.toMatchObject({ code: '23514' });
-    expect(taken).toEqual([5000, 5000]);
+    await expect(readAll()).rejects.toMatchObject({ code: '23514' });
+    expect(chunkSizes).toEqual([5000, 5000]);
     await eventually('all connections are back', () => pool.totalCount === pool.idleCount);
     expect(unhandled).toEqual([]);
   });
@@ -224,7 +224,7 @@ describe('errors', () => {
     onTestFinished(async () => {
       await databases.query('catalog', 'ALTER TABLE catalog.recipient DROP CONSTRAINT broken');
     });
-    for await (const chunk of everyone(pool, await listOf(['email', ...people]), { onReject: () => {} })) {
+    for await (const chunk of resolveAddressees(pool, await listOf(['email', ...people]), { onReject: () => {} })) {
       expect(chunk).toHaveLength(5000);
       await new Promise((resolve) => setTimeout(resolve, 500));
       break;

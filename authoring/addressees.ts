@@ -2,16 +2,22 @@ import type { Pool } from '../core/postgres.ts';
 import type { PeopleFile, Person, Rejected } from './list-file.ts';
 import { type Recipient, resolveRecipients } from './resolve-recipients.ts';
 
+// Reads a list and finds or creates the recipient of each person, chunk by chunk.
+
+/** A person of a list together with the recipient in the catalog. */
 export interface Addressee {
   person: Person;
   recipient: Recipient;
 }
 
 /**
- * Goes through a list of people and finds or makes the recipient of each, a chunk at a time and one chunk ahead of whoever takes them.
- * `only` picks people; with `campaign`, notes that mail was prepared for them.
+ * Reads a list and yields its addressees in chunks. The next chunk is read and resolved while the caller processes the current one. A
+ * person that is in the list twice is yielded once.
+ *
+ * `only` selects people; the others are not added to the catalog. With `campaign`, the catalog records that mail of this campaign was
+ * prepared for the yielded recipients. `onReject` is called for each line that is left out.
  */
-export async function* everyone(
+export async function* resolveAddressees(
   pool: Pool,
   people: PeopleFile,
   options: { campaign?: number; only?: (person: Person) => boolean; onReject: (rejected: Rejected) => void },
@@ -33,17 +39,17 @@ export async function* everyone(
   }
 
   const chunks = people.chunks(onReject);
-  const read = async (): Promise<Addressee[] | undefined> => {
+  const readNext = async (): Promise<Addressee[] | undefined> => {
     const { done, value } = await chunks.next();
     return done ? undefined : resolve(value);
   };
   try {
-    let ahead = read();
+    let ahead = readNext();
     for (;;) {
       const current = await ahead;
       if (current === undefined) return;
-      ahead = read();
-      // Should whoever takes them stop here, nobody waits for the next chunk any more.
+      ahead = readNext();
+      // If the caller stops here, nothing awaits the next chunk. Its error must not become an unhandled rejection.
       ahead.catch(() => {});
       yield current;
     }
@@ -52,21 +58,21 @@ export async function* everyone(
   }
 }
 
-/** Which numbers have been seen, one bit each. Recipients are numbered without large gaps. */
+/** A set of recipient ids with one bit for each id. This is compact because recipients are numbered without large gaps. */
 function createBitmap(): { add(id: number): boolean } {
   let bits = new Uint8Array(65_536);
   return {
-    /** Whether it is new. */
+    /** Adds an id. Returns false if the set already has it. */
     add(id) {
-      const at = Math.floor(id / 8);
+      const index = Math.floor(id / 8);
       const mask = 1 << (id % 8);
-      if (at >= bits.length) {
-        const larger = new Uint8Array(Math.max(at + 1, bits.length * 2));
+      if (index >= bits.length) {
+        const larger = new Uint8Array(Math.max(index + 1, bits.length * 2));
         larger.set(bits);
         bits = larger;
       }
-      if (((bits[at] as number) & mask) !== 0) return false;
-      bits[at] = (bits[at] as number) | mask;
+      if (((bits[index] as number) & mask) !== 0) return false;
+      bits[index] = (bits[index] as number) | mask;
       return true;
     },
   };

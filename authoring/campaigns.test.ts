@@ -12,8 +12,8 @@ beforeAll(async () => {
   return () => pool.end();
 });
 
-let made = 0;
-async function newCampaign(name = `campaign ${++made}`): Promise<{ id: number; name: string }> {
+let campaignCount = 0;
+async function newCampaign(name = `campaign ${++campaignCount}`): Promise<{ id: number; name: string }> {
   const { id } = await ensureCampaign(pool, name, undefined);
   return { id, name };
 }
@@ -70,8 +70,8 @@ describe('closing', () => {
     expect(await findOpenCampaign(pool, String(id))).toEqual({ id, name });
     await setClosed(pool, id, true);
     expect(await findCampaign(pool, name)).toEqual({ id, name, closed: true });
-    for (const way of [name, String(id)])
-      await expect(findOpenCampaign(pool, way)).rejects.toMatchObject({
+    for (const nameOrId of [name, String(id)])
+      await expect(findOpenCampaign(pool, nameOrId)).rejects.toMatchObject({
         code: 'conflict',
         message: expect.stringContaining('clickledger campaign reopen "Spring \\"sale\\""'),
       });
@@ -106,7 +106,7 @@ describe('fallbacks', () => {
     await expect(findCampaign(pool, 'with a bad fallback')).rejects.toMatchObject({ code: 'not-found' });
     const { name } = await newCampaign();
     await expect(ensureCampaign(pool, name, fallback)).rejects.toMatchObject({ code: 'bad-input' });
-    // Nor by another way into the catalog.
+    // The catalog itself refuses this fallback, too.
     await expect(pool.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE name = $1', [name, fallback])).rejects.toMatchObject({
       code: '23514',
     });

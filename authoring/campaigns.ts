@@ -2,7 +2,7 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
 import { parseTarget } from './target.ts';
 
-// What an author does to the catalog. Everything can be done twice: the second time it finds what the first one made.
+// Reads and changes campaigns in the catalog. All changes are idempotent: a repeated call finds what the first call created.
 
 export type Database = Pool | PoolClient;
 
@@ -15,19 +15,22 @@ export interface Campaign {
   links: number;
 }
 
-/** Finds or makes a campaign by name. */
+/**
+ * Finds a campaign by name, or creates it. `fallbackUrl` is set if it is given, also on an existing campaign. Throws `bad-input` for an
+ * empty name or an invalid URL.
+ */
 export async function ensureCampaign(
   db: Database,
   name: string,
   fallbackUrl: string | undefined,
 ): Promise<{ id: number; created: boolean }> {
   const fallback = fallbackUrl === undefined ? undefined : parseTarget(fallbackUrl);
-  if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign needs a name');
-  const made = await db.query<{ id: number }>(
+  if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign must have a name');
+  const inserted = await db.query<{ id: number }>(
     'INSERT INTO catalog.campaign (name, fallback_url) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id',
     [name, fallback ?? null],
   );
-  if (made.rows[0]) return { id: made.rows[0].id, created: true };
+  if (inserted.rows[0]) return { id: inserted.rows[0].id, created: true };
   const found = await db.query<{ id: number; fallback_url: string | null }>(
     'SELECT id, fallback_url FROM catalog.campaign WHERE name = $1',
     [name],
@@ -38,7 +41,10 @@ export async function ensureCampaign(
   return { id: existing.id, created: false };
 }
 
-/** A campaign by name or by number; a number that is no text is never a name. */
+/**
+ * Finds a campaign by its name or its id. A string is tried as a name first, then as an id. A number is only an id. Throws `not-found` if
+ * there is no such campaign.
+ */
 export async function findCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string; closed: boolean }> {
   const found = await db.query<{ id: number; name: string; closed: boolean }>(
     'SELECT id, name, closed_at IS NOT NULL AS closed FROM catalog.campaign WHERE name = $2 OR id::text = $1 ORDER BY (name = $2) DESC NULLS LAST LIMIT 1',
@@ -48,28 +54,28 @@ export async function findCampaign(db: Database, nameOrId: string | number): Pro
   if (!campaign)
     throw new ClickledgerError(
       'not-found',
-      `there is no campaign '${nameOrId}': make it with \`clickledger campaign create ${JSON.stringify(String(nameOrId))}\``,
+      `campaign '${nameOrId}' does not exist. Create it with \`clickledger campaign create ${JSON.stringify(String(nameOrId))}\`.`,
     );
   return campaign;
 }
 
-/** A campaign that links are still made for. */
+/** Finds a campaign for which links may be created. Throws `not-found` if it does not exist and `conflict` if it is closed. */
 export async function findOpenCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string }> {
   const { id, name, closed } = await findCampaign(db, nameOrId);
   if (closed)
     throw new ClickledgerError(
       'conflict',
-      `the campaign '${name}' is closed: open it with \`clickledger campaign reopen ${JSON.stringify(name)}\``,
+      `campaign '${name}' is closed. Reopen it with \`clickledger campaign reopen ${JSON.stringify(name)}\`.`,
     );
   return { id, name };
 }
 
-/** Notes when a campaign's mail went out; null: not yet. */
+/** Sets the time at which the mail of a campaign was sent; null: not sent. */
 export async function markSent(db: Database, campaign: number, at: Date | null): Promise<void> {
   await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1', [campaign, at]);
 }
 
-/** Ends or takes up again a campaign's life; closing it twice keeps the first time. */
+/** Closes or reopens a campaign. Closing a closed campaign keeps the time at which it was first closed. */
 export async function setClosed(db: Database, campaign: number, closed: boolean): Promise<void> {
   await db.query('UPDATE catalog.campaign SET closed_at = CASE WHEN $2 THEN coalesce(closed_at, now()) END WHERE id = $1', [
     campaign,
@@ -77,6 +83,7 @@ export async function setClosed(db: Database, campaign: number, closed: boolean)
   ]);
 }
 
+/** Returns all campaigns with the number of their links, ordered by id. */
 export async function listCampaigns(db: Database): Promise<Campaign[]> {
   const found = await db.query<Campaign>(
     'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',

@@ -49,6 +49,7 @@ const versionsOf = async (link: number): Promise<[number, string][]> =>
     )
   ).map(({ version, target }) => [version, target]);
 
+/** Returns the transaction id in the column `changed`. Backends read the links whose `changed` is new. */
 const changedOf = async (link: number): Promise<string> =>
   (await databases.query<{ changed: string }>('catalog', 'SELECT changed::text FROM catalog.link WHERE id = $1', [link]))[0]?.changed ?? '';
 
@@ -106,7 +107,7 @@ describe('leading a link elsewhere', () => {
     let reads = 0;
     const reading = (async () => {
       while (running) {
-        // As a backend does.
+        // A backend reads links with the same join.
         const { rows } = await reader.query(
           'SELECT FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version WHERE l.id = $1 AND v.target IS NULL',
           [link],
@@ -115,25 +116,25 @@ describe('leading a link elsewhere', () => {
         reads++;
       }
     })();
-    const answers = await Promise.all(
+    const results = await Promise.all(
       Array.from({ length: 40 }, async (_, i) => ({ i, ...(await retarget(pool, link, `http://x/edit-${i}`)) })),
     );
     running = false;
     await reading;
     await reader.end();
     expect(reads).toBeGreaterThan(3);
-    expect(answers.every(({ changed }) => changed)).toBe(true);
-    expect(answers.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i + 2));
+    expect(results.every(({ changed }) => changed)).toBe(true);
+    expect(results.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i + 2));
     const versions = new Map(await versionsOf(link));
-    for (const { i, version } of answers) expect(versions.get(version)).toBe(`http://x/edit-${i}`);
+    for (const { i, version } of results) expect(versions.get(version)).toBe(`http://x/edit-${i}`);
     expect(await row()).toMatchObject({ version: 41, target: versions.get(41) });
   });
 
   test('several at once to the same place make one version', async () => {
     const { link } = await newLink();
-    const answers = await Promise.all(Array.from({ length: 10 }, () => retarget(pool, link, 'http://x/same')));
-    expect(answers.filter(({ changed }) => changed)).toHaveLength(1);
-    expect(new Set(answers.map(({ version }) => version))).toEqual(new Set([2]));
+    const results = await Promise.all(Array.from({ length: 10 }, () => retarget(pool, link, 'http://x/same')));
+    expect(results.filter(({ changed }) => changed)).toHaveLength(1);
+    expect(new Set(results.map(({ version }) => version))).toEqual(new Set([2]));
   });
 });
 
@@ -256,7 +257,7 @@ describe('several links', () => {
       code: 'bad-input',
     });
     expect(await listLinks(pool, campaign)).toEqual([]);
-    // The catalog itself refuses the last of them, in the order they are made.
+    // A constraint of the catalog refuses the link that is created last: links are created in the order of label and target.
     await databases.query(
       'catalog',
       `ALTER TABLE catalog.link_version ADD CONSTRAINT broken CHECK (target <> 'http://x/broken') NOT VALID`,
@@ -303,7 +304,7 @@ describe('several links', () => {
   test('many who make overlapping ones at once, in any order, wait for each other and not in a circle', async () => {
     const campaign = await newCampaign();
     const targets = Array.from({ length: 30 }, (_, i) => url(`http://x/${i}`, i % 3 === 0 ? `label ${i % 7}` : ''));
-    const made = new Set<number>();
+    const created = new Set<number>();
     for (let round = 0; round < 5; round++) {
       const lists = Array.from({ length: 12 }, (_, i) => {
         const from = (i * 7 + round) % 20;
@@ -311,20 +312,20 @@ describe('several links', () => {
         return i % 2 === 0 ? list : list.toReversed();
       });
       const at = new Date(`203${round}-01-01T00:00:00Z`);
-      const answers = await Promise.all(lists.map((list, i) => ensureLinks(pool, campaign, list, i % 4 === 0 ? undefined : at)));
+      const results = await Promise.all(lists.map((list, i) => ensureLinks(pool, campaign, list, i % 4 === 0 ? undefined : at)));
       const byKey = new Map<string, number>();
       for (const [i, list] of lists.entries())
         for (const [j, spec] of list.entries()) {
           const key = JSON.stringify(spec);
-          const id = answers[i]?.[j] as number;
+          const id = results[i]?.[j] as number;
           expect(byKey.get(key) ?? id).toBe(id);
           byKey.set(key, id);
         }
       expect(new Set(byKey.values()).size).toBe(byKey.size);
-      for (const id of byKey.values()) made.add(id);
+      for (const id of byKey.values()) created.add(id);
     }
     const links = await listLinks(pool, campaign);
-    expect(new Set(links.map(({ id }) => id))).toEqual(made);
+    expect(new Set(links.map(({ id }) => id))).toEqual(created);
     expect(new Set(links.map(({ kind, label, target }) => `${kind} ${label} ${target}`)).size).toBe(links.length);
     const versions = await databases.query(
       'catalog',

@@ -4,16 +4,21 @@ import { isAlias } from '../core/slug.ts';
 import type { Database } from './campaigns.ts';
 import { parseTarget } from './target.ts';
 
-/** A link to be found or made; `label` tells two links to the same target apart. */
+// Creates, finds and changes the links of a campaign, their pixel and their aliases in the catalog.
+
+/** A link to find or to create. Links to the same target with different labels are different links. */
 export type LinkSpec = { kind: 'url'; target: string; label?: string } | { kind: 'pixel' };
 
-/** Finds or makes the link of a campaign to a target, or its pixel. */
+/** Finds or creates the link of a campaign to a target, or the pixel of the campaign. Returns its id. Throws as `ensureLinks` does. */
 export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, expires?: Date): Promise<number> {
   const [id] = await ensureLinks(pool, campaign, [link], expires);
   return id as number;
 }
 
-/** The same for several, all or none of them. `expires` is set on those of kind url. */
+/**
+ * Finds or creates several links in one transaction. Returns their ids in the order of `links`. `expires` is set on all links of kind url,
+ * also on existing ones. Throws `bad-input` for an invalid target.
+ */
 export async function ensureLinks(pool: Pool, campaign: number, links: readonly LinkSpec[], expires?: Date): Promise<number[]> {
   const rows = links.map((link, index) => ({
     index,
@@ -23,9 +28,10 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
   }));
   const ids: number[] = [];
   await transaction(pool, async (client) => {
-    // In one order, whatever the letter's: two who make the same links at once wait for each other, never in a circle.
+    // The links are created in a fixed order, not in the order of the letter. Otherwise two transactions that create the same links could
+    // deadlock.
     for (const row of rows.toSorted((a, b) => (`${a.label}\n${a.original}` < `${b.label}\n${b.original}` ? -1 : 1)))
-      ids[row.index] = await ensureOne(client, campaign, row);
+      ids[row.index] = await findOrCreate(client, campaign, row);
     const urls = rows.filter(({ kind }) => kind === 'url').map(({ index }) => ids[index]);
     if (expires && urls.length > 0)
       await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [urls, expires]);
@@ -33,16 +39,16 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
   return ids;
 }
 
-async function ensureOne(
+async function findOrCreate(
   client: PoolClient,
   campaign: number,
   { kind, label, original }: { kind: string; label: string; original: string },
 ): Promise<number> {
-  const made = await client.query<{ id: number }>(
+  const inserted = await client.query<{ id: number }>(
     'INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id',
     [campaign, kind, label, original],
   );
-  const id = made.rows[0]?.id;
+  const id = inserted.rows[0]?.id;
   if (id !== undefined) {
     if (kind === 'url')
       await client.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 1, $2)', [id, original]);
@@ -55,7 +61,7 @@ async function ensureOne(
   return (found.rows[0] as { id: number }).id;
 }
 
-/** A link by its number or one of its aliases. */
+/** Finds a link by its id or by one of its aliases. Throws `not-found` if there is no such link. */
 export async function findLink(db: Database, idOrAlias: string): Promise<{ id: number; kind: string; campaign: string }> {
   const found = await db.query<{ id: number; kind: string; campaign: string }>(
     `SELECT l.id, l.kind, c.name AS campaign FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id
@@ -63,18 +69,26 @@ export async function findLink(db: Database, idOrAlias: string): Promise<{ id: n
     [idOrAlias],
   );
   const link = found.rows[0];
-  if (!link) throw new ClickledgerError('not-found', `there is no link '${idOrAlias}': \`clickledger link list --campaign …\` shows them`);
+  if (!link)
+    throw new ClickledgerError(
+      'not-found',
+      `link '${idOrAlias}' does not exist. \`clickledger link list --campaign …\` lists the links of a campaign.`,
+    );
   return link;
 }
 
-/** A link that leads somewhere; pixels do not. */
+/** Finds a link that has a target. Throws `not-found` if there is no such link and `bad-input` for a pixel. */
 export async function findUrlLink(db: Database, idOrAlias: string): Promise<number> {
   const link = await findLink(db, idOrAlias);
-  if (link.kind !== 'url') throw new ClickledgerError('bad-input', `link ${link.id} is the pixel of '${link.campaign}': it leads nowhere`);
+  if (link.kind !== 'url')
+    throw new ClickledgerError('bad-input', `link ${link.id} is the pixel of '${link.campaign}', and a pixel has no target`);
   return link.id;
 }
 
-/** Leads a link elsewhere from now on. It stays the same link; clicks remember which version they were served. */
+/**
+ * Changes the target of a link. The link keeps its id and gets a new version. Each click is stored with the version that was current at its
+ * time. Returns the current version, and `changed: false` if the link already had this target. Throws `bad-input` for an invalid target.
+ */
 export async function retarget(pool: Pool, link: number, target: string): Promise<{ version: number; changed: boolean }> {
   const checked = parseTarget(target);
   return transaction(pool, async (client) => {
@@ -85,19 +99,19 @@ export async function retarget(pool: Pool, link: number, target: string): Promis
       version,
     ]);
     if (current.rows[0]?.target === checked) return { version, changed: false };
-    // One transaction for both: a backend must never see a version without its address.
+    // Both statements are in one transaction, because a backend must never read a version without its target.
     await client.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, $2, $3)', [link, version + 1, checked]);
     await client.query('UPDATE catalog.link SET version = $2 WHERE id = $1', [link, version + 1]);
     return { version: version + 1, changed: true };
   });
 }
 
-/** From when on a link leads to its campaign's fallback; null: never. */
+/** Sets the time from which a link leads to the fallback of its campaign; null: the link does not expire. */
 export async function setExpiry(db: Database, link: number, at: Date | null): Promise<void> {
   await db.query('UPDATE catalog.link SET expires_at = $2 WHERE id = $1 AND expires_at IS DISTINCT FROM $2', [link, at]);
 }
 
-/** Leads a link to its campaign's fallback, or where it led before. */
+/** Disables a link, so that it leads to the fallback of its campaign, or enables it again. */
 export async function setDisabled(db: Database, link: number, disabled: boolean): Promise<void> {
   await db.query('UPDATE catalog.link SET disabled_at = CASE WHEN $2 THEN now() END WHERE id = $1 AND (disabled_at IS NULL) = $2', [
     link,
@@ -105,26 +119,30 @@ export async function setDisabled(db: Database, link: number, disabled: boolean)
   ]);
 }
 
-/** Names a link; a name that another link has is refused. */
+/**
+ * Gives a link an alias. Does nothing if the link already has it. Throws `bad-input` for an invalid alias and `conflict` if another link
+ * has it.
+ */
 export async function ensureAlias(db: Database, name: string, link: number): Promise<void> {
   if (!isAlias(name))
     throw new ClickledgerError(
       'bad-input',
-      `'${name}' is no alias: letters, digits, '-' and '_', at least one of the last two, at most 64, beginning with a letter or digit`,
+      `'${name}' is not an alias. An alias has up to 64 letters, digits, '-' and '_', at least one '-' or '_', and begins with a letter or digit.`,
     );
   await db.query('INSERT INTO catalog.alias (name, link_id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [name, link]);
   const owner = await db.query<{ link_id: number; campaign: string }>(
     'SELECT a.link_id, c.name AS campaign FROM catalog.alias a JOIN catalog.link l ON l.id = a.link_id JOIN catalog.campaign c ON c.id = l.campaign_id WHERE a.name = $1',
     [name],
   );
-  const { link_id: taken, campaign } = owner.rows[0] as { link_id: number; campaign: string };
-  if (taken !== link) throw new ClickledgerError('conflict', `the alias '${name}' belongs to another link, of campaign '${campaign}'`);
+  const { link_id: ownerId, campaign } = owner.rows[0] as { link_id: number; campaign: string };
+  if (ownerId !== link) throw new ClickledgerError('conflict', `alias '${name}' belongs to another link, of campaign '${campaign}'`);
 }
 
 export interface LinkRow {
   id: number;
   kind: string;
   label: string;
+  /** Null for a pixel. */
   target: string | null;
   version: number;
   aliases: string[];
@@ -133,6 +151,7 @@ export interface LinkRow {
   disabled_at: Date | null;
 }
 
+/** Returns all links of a campaign with their current target, ordered by id. */
 export async function listLinks(db: Database, campaign: number): Promise<LinkRow[]> {
   const found = await db.query<LinkRow>(
     `SELECT l.id, l.kind, l.label, v.target, l.version, ARRAY(SELECT name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY name) AS aliases,

@@ -22,7 +22,7 @@ interface Read {
   header: string[];
   people: Person[];
   rejected: Rejected[];
-  /** How many people each chunk had. */
+  /** The number of people in each chunk. */
   chunks: number[];
 }
 
@@ -99,7 +99,7 @@ describe('formats', () => {
     expect(result.rejected.map(({ line }) => line)).toEqual([5, 7]);
   });
 
-  // Two lists put together, one from Windows.
+  // Such a file is a concatenation of two lists, one of them from Windows.
   test.each([
     ['CRLF, then LF', 'email,n\r\nann@example.com,1\r\nbob@example.com,2\neve@example.com,3\n'],
     ['CRLF only in the header', 'email,n\r\nann@example.com,1\nbob@example.com,2\neve@example.com,3\n'],
@@ -379,7 +379,7 @@ describe('any table', () => {
     latin1: fc.boolean(),
     lastEnd: fc.boolean(),
   });
-  // Every character is one byte of Latin-1, whose euro sign is at 80. Line breaks are those of the file.
+  // Every character is one byte in windows-1252, where the euro sign is 0x80. Line breaks are written as the line ends of the file.
   const value = fc
     .array(fc.oneof(fc.constantFrom('a', 'b', ' ', ',', ';', '\t', '"', '\n'), fc.constantFrom('é', 'ß', '€', '""', '\n\n', ' "', 'x')), {
       maxLength: 8,
@@ -409,7 +409,7 @@ describe('any table', () => {
         const expected: { line: number; values: string[] }[] = [];
         for (const { person, values, quoted, emptyLinesBefore } of rows) {
           const all = [person, ...values];
-          // Nothing at all is an empty line, also in quotes.
+          // A record with one empty field is an empty line, also if the field is quoted.
           const isEmpty = all.length === 1 && person === '';
           text += how.end.repeat(emptyLinesBefore + 1);
           line += emptyLinesBefore + 1;
@@ -419,14 +419,14 @@ describe('any table', () => {
         }
         if (how.lastEnd) text += how.end;
         const bytes = how.latin1 ? Buffer.from(text.replaceAll('€', '\x80'), 'latin1') : Buffer.from(`${how.bom ? '\ufeff' : ''}${text}`);
-        // Some Latin-1 is valid UTF-8 by chance, and nobody could tell.
+        // Some text in Latin-1 is also valid UTF-8 by chance. Its encoding cannot be detected, so such cases are skipped.
         fc.pre(!how.latin1 || !isUtf8(bytes) || /^[\x00-\x7f]*$/.test(text));
         const { header: names, people, rejected } = await read(bytes);
         expect(names).toEqual(header);
-        const good = expected.filter(({ values }) => (values[0] as string).endsWith('@example.com'));
-        expect(people.map((person) => ({ line: person.line, values: person.values }))).toEqual(good);
+        const valid = expected.filter(({ values }) => (values[0] as string).endsWith('@example.com'));
+        expect(people.map((person) => ({ line: person.line, values: person.values }))).toEqual(valid);
         expect(rejected.map((left) => ({ line: left.line, value: left.value }))).toEqual(
-          expected.filter((it) => !good.includes(it)).map(({ line: at, values }) => ({ line: at, value: values[0] })),
+          expected.filter((it) => !valid.includes(it)).map(({ line: at, values }) => ({ line: at, value: values[0] })),
         );
       }),
       runs(300),

@@ -55,7 +55,7 @@ const TEXT = 'see https://shop.example/?a=1&b=2 or (https://shop.example/t), the
 const tracked: Recipient = { id: 7, optedOut: false, isTest: false };
 const optedOut: Recipient = { id: 8, optedOut: true, isTest: false };
 
-/** The rows of a list as strict readers read them, by column. */
+/** Returns the rows of a list by column, as a strict CSV parser reads them. */
 function rowsOf(merge: Merge, rows: readonly string[]): Record<string, string>[] {
   return parseCsv(merge.header + rows.join(''), { columns: true, record_delimiter: '\r\n' }) as Record<string, string>[];
 }
@@ -69,8 +69,11 @@ const escaped: Readonly<Record<string, string>> = {
   '`': '&#x60;',
   '=': '&#x3D;',
 };
-/** What the sender makes of a letter for one row: Handlebars escapes what two braces have, everybody else puts it in as it is. */
-function sent(sender: Sender, letter: string, row: Record<string, string>): string {
+/**
+ * Fills in the merge tags as the sender does for one row. Handlebars escapes values in two braces; the other senders insert values
+ * unchanged.
+ */
+function mergeAsSender(sender: Sender, letter: string, row: Record<string, string>): string {
   const value = (name: string) => {
     const found = row[name];
     if (found === undefined) throw new Error(`no column ${name}`);
@@ -91,7 +94,7 @@ function sent(sender: Sender, letter: string, row: Record<string, string>): stri
   }
 }
 
-/** Where a letter leads and which images it has, as a browser reads it. */
+/** Returns the URLs of the links and images of a letter, as a browser reads them. */
 function addressesIn(html: string): { links: string[]; images: string[] } {
   const found = { links: [] as string[], images: [] as string[] };
   const visit = (node: DefaultTreeAdapterTypes.Node): void => {
@@ -150,11 +153,11 @@ describe.each(SENDERS)('for %s', (sender) => {
     const [row] = rowsOf(merge, [merge.row(all[0] as Person, tracked)]);
     const own = letter.addressesOf(7);
     const [one, two, three, four, textOne, textTwo] = own.links;
-    expect(addressesIn(sent(sender, String(merge.html), row ?? {}))).toEqual({
+    expect(addressesIn(mergeAsSender(sender, String(merge.html), row ?? {}))).toEqual({
       links: [one, two, three, one, 'mailto:a@shop.example', four],
       images: [own.pixel],
     });
-    expect(sent(sender, String(merge.text), row ?? {})).toBe(`see ${textOne} or (${textTwo}), then ${textOne} again\n`);
+    expect(mergeAsSender(sender, String(merge.text), row ?? {})).toBe(`see ${textOne} or (${textTwo}), then ${textOne} again\n`);
     expect(new Set(own.links).size).toBe(6);
   });
 
@@ -162,8 +165,11 @@ describe.each(SENDERS)('for %s', (sender) => {
     const { people, all } = await listOf('email\nann@example.com\n');
     const merge = createMerge(await letterOf(HTML, TEXT), sender, people);
     const [row] = rowsOf(merge, [merge.row(all[0] as Person, optedOut)]);
-    expect(addressesIn(sent(sender, String(merge.html), row ?? {}))).toEqual({ links: addressesIn(HTML).links, images: [NO_PIXEL] });
-    expect(sent(sender, String(merge.text), row ?? {})).toBe(TEXT);
+    expect(addressesIn(mergeAsSender(sender, String(merge.html), row ?? {}))).toEqual({
+      links: addressesIn(HTML).links,
+      images: [NO_PIXEL],
+    });
+    expect(mergeAsSender(sender, String(merge.text), row ?? {})).toBe(TEXT);
   });
 
   test('who has opted out has the addresses as they are spelled, or as they are read where values are escaped', async () => {
@@ -247,7 +253,7 @@ describe('columns', () => {
       { email: 'eve@example.com', name: 'two\nlines', 'a;b': 'c', '': 'd', ...own },
       { email: 'zoe@example.com', name: '=1+1', 'a;b': '#', '': '', ...own },
     ]);
-    // Some readers take away spaces that are not in quotes.
+    // The field is quoted because some CSV readers remove spaces around unquoted fields.
     expect(merge.row(all[0] as Person, tracked)).toMatch(/^ann@example\.com,"Ann ""A"" B"," x ",,https:/);
   });
 
@@ -280,10 +286,10 @@ describe('columns', () => {
     ] as const) {
       const merge = createMerge(letter, sender, people);
       merge.row(all[0] as Person, tracked);
-      expect(merge.tooLong()).toBe(0);
+      expect(merge.tooLongCount()).toBe(0);
       const [row] = rowsOf(merge, [merge.row(all[0] as Person, optedOut)]);
       expect(row?.['CL_1']).toBe(long);
-      expect(merge.tooLong()).toBe(expected);
+      expect(merge.tooLongCount()).toBe(expected);
     }
   });
 

@@ -7,32 +7,35 @@ import type { PeopleFile, Person } from './list-file.ts';
 import type { Recipient } from './resolve-recipients.ts';
 import type { TrackedLetter } from './track-letter.ts';
 
-// The way out through somebody else's sender: one letter with merge tags where the addresses were, and a list with a column for each.
+// Writes a letter for a mail service that fills in merge tags itself: the letter has a merge tag in place of each URL, and the list has a
+// column for each tag.
 
 export interface Merge {
   html: Buffer | undefined;
   text: Buffer | undefined;
-  /** The names of our columns, in the order of the letter's links, then the pixel's. */
+  /** The names of the added columns: one for each link, in the order of the letter, and then the pixel. */
   columns: string[];
+  /** The header line of the list, as CSV. */
   header: string;
-  /** The line of one person: everything that was there, then our columns. */
+  /** Returns the line of one person, as CSV: the original fields, then the added columns. */
   row(person: Person, recipient: Recipient): string;
-  /** How many values were longer than the sender takes. */
-  tooLong(): number;
+  /** Returns the number of values so far that are longer than the sender's limit. */
+  tooLongCount(): number;
 }
 
+/** Creates the merged letter and the writer of its list. Throws `conflict` if the list already has one of the added columns. */
 export function createMerge(letter: TrackedLetter, sender: Sender, people: PeopleFile): Merge {
   const dialect = DIALECTS[sender];
   const counts = { html: 0, text: 0 };
   const columns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
-  const all = letter.hasPixel ? [...columns, PIXEL_COLUMN] : columns;
-  const taken = all.find((column) => people.header.includes(column));
-  if (taken !== undefined)
-    throw new ClickledgerError('conflict', `the list has a column ${taken} already: it comes from an earlier run; give the original list`);
-  let tooLong = 0;
-  const raw = letter.links.map(({ part, spelled, address }) => (part === 'html' && dialect.escapes ? address : spelled));
+  const addedColumns = letter.hasPixel ? [...columns, PIXEL_COLUMN] : columns;
+  const existing = addedColumns.find((column) => people.header.includes(column));
+  if (existing !== undefined)
+    throw new ClickledgerError('conflict', `the list already has a column ${existing} from an earlier run. Give the original list.`);
+  let tooLongCount = 0;
+  const originals = letter.links.map(({ part, spelled, address }) => (part === 'html' && dialect.escapes ? address : spelled));
 
-  const part = (kind: 'html' | 'text') => {
+  const mergedPart = (kind: 'html' | 'text') => {
     const plan = letter.plans[kind];
     if (!plan) return undefined;
     const tag = kind === 'html' ? dialect.html : dialect.text;
@@ -44,20 +47,20 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
   };
 
   return {
-    html: part('html'),
-    text: part('text'),
-    columns: all,
-    header: csvRow([...people.header, ...all]),
+    html: mergedPart('html'),
+    text: mergedPart('text'),
+    columns: addedColumns,
+    header: csvRow([...people.header, ...addedColumns]),
     row(person, recipient) {
       const { links, pixel } = recipient.optedOut
-        ? { links: raw, pixel: letter.hasPixel ? NO_PIXEL : undefined }
+        ? { links: originals, pixel: letter.hasPixel ? NO_PIXEL : undefined }
         : letter.addressesOf(recipient.id);
       const values = pixel === undefined ? links : [...links, pixel];
-      if (dialect.maxBytes !== undefined) for (const value of values) if (Buffer.byteLength(value) > dialect.maxBytes) tooLong++;
-      // Exactly as many fields as the header has, so that ours stand under their names.
-      const theirs = people.header.map((_, i) => person.values[i] ?? '');
-      return csvRow([...theirs, ...values]);
+      if (dialect.maxBytes !== undefined) for (const value of values) if (Buffer.byteLength(value) > dialect.maxBytes) tooLongCount++;
+      // The row has exactly as many original fields as the header, so that the added values are below their column names.
+      const originalFields = people.header.map((_, i) => person.values[i] ?? '');
+      return csvRow([...originalFields, ...values]);
     },
-    tooLong: () => tooLong,
+    tooLongCount: () => tooLongCount,
   };
 }

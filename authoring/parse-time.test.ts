@@ -2,7 +2,7 @@ import { env } from 'node:process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { runs } from '../test/support/runs.ts';
-import { parseWhen } from './parse-time.ts';
+import { parseTime } from './parse-time.ts';
 
 const now = new Date('2026-03-01T12:00:00Z');
 
@@ -22,7 +22,7 @@ describe('times', () => {
     ['2026-01-31T00:00+02:00', '2026-01-30T22:00:00Z'],
     ['2026-01-01T00:30+01:00', '2025-12-31T23:30:00Z'],
   ])('%s is %s', (text, expected) => {
-    expect(parseWhen(text, now)).toEqual(new Date(expected));
+    expect(parseTime(text, now)).toEqual(new Date(expected));
   });
 
   test.each([
@@ -32,7 +32,7 @@ describe('times', () => {
     ['2026-12-24 18:00', new Date(2026, 11, 24, 18)],
     ['2026-12-24 18:00:30', new Date(2026, 11, 24, 18, 0, 30)],
   ])('%s is that of this machine', (text, expected) => {
-    expect(parseWhen(text, now)).toEqual(expected);
+    expect(parseTime(text, now)).toEqual(expected);
   });
 
   test.each(['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Kiritimati', 'America/Santiago'])(
@@ -42,16 +42,16 @@ describe('times', () => {
       env['TZ'] = zone;
       try {
         for (const text of ['2026-01-01', '2026-03-29', '2026-06-15', '2026-10-25', '2026-12-31']) {
-          const at = parseWhen(text, now);
+          const at = parseTime(text, now);
           expect([at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes()]).toEqual([
             ...text.split('-').map(Number),
             0,
             0,
           ]);
         }
-        // In Chile this midnight is left out: the day begins an hour later.
-        expect(parseWhen('2026-09-06', now).getDate()).toBe(6);
-        expect(() => parseWhen('2026-02-30', now)).toThrow(expect.objectContaining({ code: 'bad-input' }));
+        // In Chile summer time begins at this midnight, so the day begins at 01:00.
+        expect(parseTime('2026-09-06', now).getDate()).toBe(6);
+        expect(() => parseTime('2026-02-30', now)).toThrow(expect.objectContaining({ code: 'bad-input' }));
       } finally {
         if (before === undefined) delete env['TZ'];
         else env['TZ'] = before;
@@ -63,9 +63,9 @@ describe('times', () => {
     const before = env['TZ'];
     try {
       env['TZ'] = 'Pacific/Kiritimati';
-      expect(parseWhen('2026-12-24', now).toISOString()).toBe('2026-12-23T10:00:00.000Z');
-      expect(parseWhen('2026-12-24T18:00', now).toISOString()).toBe('2026-12-24T04:00:00.000Z');
-      expect(parseWhen('2026-12-24T18:00Z', now).toISOString()).toBe('2026-12-24T18:00:00.000Z');
+      expect(parseTime('2026-12-24', now).toISOString()).toBe('2026-12-23T10:00:00.000Z');
+      expect(parseTime('2026-12-24T18:00', now).toISOString()).toBe('2026-12-24T04:00:00.000Z');
+      expect(parseTime('2026-12-24T18:00Z', now).toISOString()).toBe('2026-12-24T18:00:00.000Z');
     } finally {
       if (before === undefined) delete env['TZ'];
       else env['TZ'] = before;
@@ -74,7 +74,7 @@ describe('times', () => {
 
   test('a span from now is that from the time it is asked', () => {
     const before = Date.now();
-    const at = parseWhen('1d').getTime() - 86_400_000;
+    const at = parseTime('1d').getTime() - 86_400_000;
     expect(at).toBeGreaterThanOrEqual(before);
     expect(at).toBeLessThanOrEqual(Date.now());
   });
@@ -121,7 +121,7 @@ describe('times', () => {
     '1798135200',
     'Thu Dec 24 2026',
   ])('%j is none', (text) => {
-    expect(() => parseWhen(text, now)).toThrow(
+    expect(() => parseTime(text, now)).toThrow(
       expect.objectContaining({ code: 'bad-input', message: expect.stringContaining(`'${text}'`) }),
     );
   });
@@ -134,7 +134,7 @@ describe('times', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
         try {
-          expect(parseWhen(pieces.join(''), now).getTime()).not.toBeNaN();
+          expect(parseTime(pieces.join(''), now).getTime()).not.toBeNaN();
         } catch (error) {
           expect(error).toMatchObject({ code: 'bad-input' });
         }
@@ -148,7 +148,7 @@ describe('times', () => {
       fc.property(
         fc.date({ min: new Date('1970-01-01T00:00:00Z'), max: new Date('2999-12-31T23:59:59Z'), noInvalidDate: true }),
         (date) => {
-          expect(parseWhen(date.toISOString(), now)).toEqual(date);
+          expect(parseTime(date.toISOString(), now)).toEqual(date);
         },
       ),
       runs(200),

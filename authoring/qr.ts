@@ -1,14 +1,15 @@
 import { encode } from 'fast-png';
 import { encodeQR } from 'qr';
 
-// Error correction "medium" (15 %) and the quiet zone of four modules that the standard (ISO/IEC 18004) asks for.
+// Draws QR codes as SVG and as PNG. The error correction is "medium" (15 %). The quiet zone has four modules, as ISO/IEC 18004 requires.
 const OPTIONS = { ecc: 'medium', border: 4 } as const;
 
+/** Returns the QR code of a text as an SVG document. */
 export function qrSvg(text: string): string {
   return `${encodeQR(text, 'svg', OPTIONS)}\n`;
 }
 
-/** Black on white, `scale` pixels a module. */
+/** Returns the QR code of a text as a PNG, black on white. Each module is `scale` pixels wide. */
 export function qrPng(text: string, scale: number): Uint8Array {
   const modules = encodeQR(text, 'raw', OPTIONS);
   const width = modules.length * scale;

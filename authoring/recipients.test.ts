@@ -6,7 +6,7 @@ import { freePort } from '../stack/ports.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
 import { ensureCampaign } from './campaigns.ts';
 import { resolveRecipients } from './resolve-recipients.ts';
-import { ensureRecipient, findRecipient, forget, normaliseEmail, setOptedOut, setTest, tellShards } from './recipients.ts';
+import { ensureRecipient, findRecipient, forget, normaliseEmail, setOptedOut, setTest, copyFlagsToShards } from './recipients.ts';
 
 describe('addresses', () => {
   test.each([
@@ -21,7 +21,7 @@ describe('addresses', () => {
     ['ann@XN--MNCHEN-3YA.example', 'ann@xn--mnchen-3ya.example'],
     ['ann@straße.example', 'ann@xn--strae-oqa.example'],
     ['ann@例え.example', 'ann@xn--r8jz45g.example'],
-    // Some write the domain with a full stop of their own.
+    // The East Asian full stop.
     ['ann@例え。example', 'ann@xn--r8jz45g.example'],
     [`${'a'.repeat(64)}@example.com`, `${'a'.repeat(64)}@example.com`],
     [`a@${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.${'e'.repeat(60)}.${'f'.repeat(4)}.com`, expect.stringMatching(/^.{254}$/)],
@@ -29,7 +29,7 @@ describe('addresses', () => {
     expect(normaliseEmail(text)).toEqual(stored);
   });
 
-  // The domain of all of Russia, and others.
+  // The top-level domain of Russia in Cyrillic, and others.
   test.each([
     ['ann@почта.рф', 'ann@xn--80a1acny.xn--p1ai'],
     ['ann@xn--80a1acny.xn--p1ai', 'ann@xn--80a1acny.xn--p1ai'],
@@ -78,7 +78,7 @@ describe('addresses', () => {
     expect(normaliseEmail(text)).toBeUndefined();
   });
 
-  // What stands behind the domain must not be lost: it would be somebody else's address.
+  // The text after the domain must not be dropped, because the result would be the address of another person.
   test.each([
     'ann@münchen.example/x',
     'ann@münchen.example?x=y',
@@ -207,7 +207,8 @@ describe('on the shards', () => {
   afterAll(() => pool.end());
 
   let groups = 0;
-  // Four people of each test's own; each has a click as a human, one as a machine and an open on shard a, and a click on shard b.
+  // Each test has four people of its own. On shard a, each person has a human click, a machine click and an open; on shard b, a human
+  // click.
   beforeEach(async () => {
     groups++;
     const emails = ['a', 'b', 'c', 'd'].map((name) => `${name}@group${groups}.example`);
@@ -232,7 +233,7 @@ describe('on the shards', () => {
          FROM unnest($1::bigint[]) person, generate_series(0, $3) hit`,
         [people.map(({ id }) => id), campaign, shard === 'a' ? 2 : 0],
       );
-      // Nobody knows who clicked the shared link.
+      // A click on a shared link has no recipient.
       await databases.query(
         shard,
         `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, link_version, rules, kind, verdict)
@@ -244,16 +245,16 @@ describe('on the shards', () => {
   });
 
   const idOf = (i: number): number => people[i]?.id as number;
-  const tell = (...ids: number[]) => tellShards(pool, databases.shards, databases.roleUrls.author, ids);
-  const again = () => migrate(databases);
+  const copyFlags = (...ids: number[]) => copyFlagsToShards(pool, databases.shards, databases.roleUrls.author, ids);
+  const migrateAgain = () => migrate(databases);
 
-  const known = async (shard: string) =>
+  const flagsOn = async (shard: string) =>
     databases.query<{ recipient_id: number; is_test: boolean; forgotten: boolean }>(
       shard,
       'SELECT recipient_id, is_test, forgotten FROM shard.recipient ORDER BY recipient_id',
     );
 
-  /** What an analyst of a shard reads: of whom there are events, and all the counts. */
+  /** Returns what an analyst reads on a shard: the recipients with events, and all counts. */
   async function counted(shard: string) {
     const analyst = createPool(databases.shardUrlAs(shard, 'analyst'), { max: 1, name: 'test' });
     try {
@@ -272,7 +273,7 @@ describe('on the shards', () => {
     }
   }
 
-  /** What is to be read on shard a, and on shard b, where these people count. */
+  /** Returns the expected result of `counted` on shard a and on shard b if exactly these people count. */
   const expectedOf = (...ids: number[]) => [
     {
       events: [...ids, null],
@@ -305,11 +306,11 @@ describe('on the shards', () => {
     expect(await preparedFor()).toBe(4);
 
     await setTest(pool, [idOf(1), idOf(3)], true);
-    await tell(idOf(1), idOf(3));
+    await copyFlags(idOf(1), idOf(3));
     await expectCounted(idOf(0), idOf(2));
     expect(await preparedFor()).toBe(2);
     expect(await databases.query('a', 'SELECT FROM shard.event')).toHaveLength(13);
-    // Over all shards as well.
+    // The views over all shards leave out the test recipients, too.
     expect(
       await databases.query('catalog', 'SELECT DISTINCT recipient_id FROM analytics.activity WHERE campaign_id = $1 ORDER BY 1', [
         campaign,
@@ -317,42 +318,42 @@ describe('on the shards', () => {
     ).toEqual([{ recipient_id: idOf(0) }, { recipient_id: idOf(2) }]);
 
     await setTest(pool, [idOf(1), idOf(3)], false);
-    await tell(idOf(1), idOf(3));
+    await copyFlags(idOf(1), idOf(3));
     await expectCounted(...all);
     expect(await preparedFor()).toBe(4);
   });
 
   test('telling twice changes nothing, and nobody else is told of', async () => {
     await setTest(pool, [idOf(0), idOf(1)], true);
-    await tell(idOf(0));
-    await tell(idOf(0));
-    for (const shard of ['a', 'b']) expect(await known(shard)).toEqual([{ recipient_id: idOf(0), is_test: true, forgotten: false }]);
-    await tell();
+    await copyFlags(idOf(0));
+    await copyFlags(idOf(0));
+    for (const shard of ['a', 'b']) expect(await flagsOn(shard)).toEqual([{ recipient_id: idOf(0), is_test: true, forgotten: false }]);
+    await copyFlags();
     await expectCounted(idOf(1), idOf(2), idOf(3));
   });
 
   test('who is forgotten still counts, without a name', async () => {
     await forget(pool, idOf(2));
-    await tell(idOf(2));
+    await copyFlags(idOf(2));
     await expectCounted(...people.map(({ id }) => id));
-    for (const shard of ['a', 'b']) expect(await known(shard)).toEqual([{ recipient_id: idOf(2), is_test: false, forgotten: true }]);
+    for (const shard of ['a', 'b']) expect(await flagsOn(shard)).toEqual([{ recipient_id: idOf(2), is_test: false, forgotten: true }]);
   });
 
   test('what holds in the catalog is said when a shard is out of reach, and how to make up for it', async () => {
     const [first, second] = databases.shards.list;
     const unreachable = parseShards(`a=00=${first?.url},b=${second?.from}=postgres://127.0.0.1:${await freePort()}/nowhere`);
     await setTest(pool, [idOf(0)], true);
-    await expect(tellShards(pool, unreachable, databases.roleUrls.author, [idOf(0)])).rejects.toMatchObject({
+    await expect(copyFlagsToShards(pool, unreachable, databases.roleUrls.author, [idOf(0)])).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringMatching(/shard b .*clickledger migrate/),
     });
-    expect(await known('a')).toHaveLength(1);
-    expect(await known('b')).toEqual([]);
-    await again();
-    expect(await known('b')).toEqual(await known('a'));
+    expect(await flagsOn('a')).toHaveLength(1);
+    expect(await flagsOn('b')).toEqual([]);
+    await migrateAgain();
+    expect(await flagsOn('b')).toEqual(await flagsOn('a'));
     await expectCounted(idOf(1), idOf(2), idOf(3));
     const missing = parseShards(evenShards(1, () => `${databases.shards.first.url}_none`));
-    await expect(tellShards(pool, missing, databases.roleUrls.author, [idOf(0)])).rejects.toMatchObject({
+    await expect(copyFlagsToShards(pool, missing, databases.roleUrls.author, [idOf(0)])).rejects.toMatchObject({
       code: 'wrong-database',
       message: expect.stringMatching(/shard a .*clickledger migrate/),
     });
@@ -360,77 +361,77 @@ describe('on the shards', () => {
 
   test('a catalog that was put back to a time before learns again who was forgotten', async () => {
     await forget(pool, idOf(0));
-    await tell(idOf(0));
+    await copyFlags(idOf(0));
     await databases.query(
       'catalog',
       `UPDATE catalog.recipient SET forgotten_at = NULL, email = $2, external_id = 'put back' WHERE id = $1`,
       [idOf(0), people[0]?.email],
     );
-    await again();
-    await again();
+    await migrateAgain();
+    await migrateAgain();
     expect(
       await databases.query('catalog', 'SELECT email, external_id, forgotten_at FROM catalog.recipient WHERE id = $1', [idOf(0)]),
     ).toEqual([{ email: null, external_id: null, forgotten_at: expect.any(Date) }]);
-    for (const shard of ['a', 'b']) expect(await known(shard)).toContainEqual({ recipient_id: idOf(0), is_test: false, forgotten: true });
+    for (const shard of ['a', 'b']) expect(await flagsOn(shard)).toContainEqual({ recipient_id: idOf(0), is_test: false, forgotten: true });
     expect(await ensureRecipient(pool, people[0]?.email as string)).toBeGreaterThan(idOf(3));
   });
 
   test('a tombstone stays on the shards, whatever else is done to the person before `migrate` has run', async () => {
     await forget(pool, idOf(0));
-    await tell(idOf(0));
+    await copyFlags(idOf(0));
     await databases.query('catalog', 'UPDATE catalog.recipient SET forgotten_at = NULL, email = $2 WHERE id = $1', [
       idOf(0),
       people[0]?.email,
     ]);
     await setTest(pool, [idOf(0)], true);
-    await tell(idOf(0));
-    for (const shard of ['a', 'b']) expect(await known(shard)).toEqual([{ recipient_id: idOf(0), is_test: true, forgotten: true }]);
-    await again();
+    await copyFlags(idOf(0));
+    for (const shard of ['a', 'b']) expect(await flagsOn(shard)).toEqual([{ recipient_id: idOf(0), is_test: true, forgotten: true }]);
+    await migrateAgain();
     expect(await databases.query('catalog', 'SELECT email FROM catalog.recipient WHERE id = $1', [idOf(0)])).toEqual([{ email: null }]);
   });
 
   test('a tombstone on one shard is enough', async () => {
     await forget(pool, idOf(0));
-    await tell(idOf(0));
+    await copyFlags(idOf(0));
     await databases.query('catalog', 'UPDATE catalog.recipient SET forgotten_at = NULL, email = $2 WHERE id = $1', [
       idOf(0),
       people[0]?.email,
     ]);
     await databases.query('a', 'TRUNCATE shard.recipient');
-    await again();
+    await migrateAgain();
     expect(await databases.query('catalog', 'SELECT email FROM catalog.recipient WHERE id = $1', [idOf(0)])).toEqual([{ email: null }]);
-    expect(await known('a')).toEqual(await known('b'));
+    expect(await flagsOn('a')).toEqual(await flagsOn('b'));
   });
 
   test('a catalog that does not know the forgotten at all keeps their numbers taken', async () => {
     await forget(pool, idOf(3));
-    await tell(idOf(3));
+    await copyFlags(idOf(3));
     await databases.query('catalog', 'DELETE FROM catalog.mailing WHERE recipient_id = $1', [idOf(3)]);
     await databases.query('catalog', 'DELETE FROM catalog.recipient WHERE id = $1', [idOf(3)]);
-    await again();
+    await migrateAgain();
     expect(await databases.query('catalog', 'SELECT email, forgotten_at FROM catalog.recipient WHERE id = $1', [idOf(3)])).toEqual([
       { email: null, forgotten_at: expect.any(Date) },
     ]);
   });
 
-  // A backup has the counter of that time as well.
+  // The backup of a catalog also contains the sequence as it was at that time.
   test.each(['one by one', 'as a list'])('whose numbers come next in such a catalog are made all the same, %s', async (way) => {
-    // What comes after this test gets numbers of its own, however this one ends.
+    // Later tests must get unused ids, also if this test fails.
     onTestFinished(async () => {
       await databases.query('catalog', `SELECT setval('catalog.recipient_id_seq', 1000 * $1)`, [groups]);
     });
     const gone = [idOf(2), idOf(3)];
     for (const id of gone) await forget(pool, id);
-    await tell(...gone);
+    await copyFlags(...gone);
     await databases.query('catalog', 'DELETE FROM catalog.mailing');
     await databases.query('catalog', 'DELETE FROM catalog.recipient WHERE id >= $1', [idOf(2)]);
     await databases.query('catalog', `ALTER TABLE catalog.recipient ALTER COLUMN id RESTART WITH ${idOf(2)}`);
-    await again();
+    await migrateAgain();
     const emails = ['x', 'y', 'z'].map((name) => `${name}@group${groups}.example`);
-    const made: (number | undefined)[] = [];
-    if (way === 'one by one') for (const email of emails) made.push(await ensureRecipient(pool, email));
+    const created: (number | undefined)[] = [];
+    if (way === 'one by one') for (const email of emails) created.push(await ensureRecipient(pool, email));
     else
-      made.push(
+      created.push(
         ...(
           await resolveRecipients(
             pool,
@@ -438,8 +439,8 @@ describe('on the shards', () => {
           )
         ).map((recipient) => recipient?.id),
       );
-    expect(made).toEqual(emails.map(() => expect.any(Number)));
-    expect(new Set([...made, ...gone]).size).toBe(5);
+    expect(created).toEqual(emails.map(() => expect.any(Number)));
+    expect(new Set([...created, ...gone]).size).toBe(5);
   });
 
   test('a shard that was emptied is told everything again', async () => {
@@ -447,30 +448,30 @@ describe('on the shards', () => {
     await forget(pool, idOf(1));
     await setTest(pool, [idOf(2)], true);
     await forget(pool, idOf(2));
-    await tell(idOf(0), idOf(1), idOf(2));
-    const before = await known('b');
+    await copyFlags(idOf(0), idOf(1), idOf(2));
+    const before = await flagsOn('b');
     expect(before).toEqual([
       { recipient_id: idOf(0), is_test: true, forgotten: false },
       { recipient_id: idOf(1), is_test: false, forgotten: true },
       { recipient_id: idOf(2), is_test: true, forgotten: true },
     ]);
     await databases.query('b', 'TRUNCATE shard.recipient');
-    await again();
-    const mine = (await known('b')).filter(({ recipient_id }) => recipient_id >= idOf(0));
+    await migrateAgain();
+    const mine = (await flagsOn('b')).filter(({ recipient_id }) => recipient_id >= idOf(0));
     expect(mine).toEqual(before);
     await expectCounted(idOf(1), idOf(3));
   });
 
   test('a mark that the catalog does not have any more is cleared', async () => {
     await setTest(pool, [idOf(0), idOf(1)], true);
-    await tell(idOf(0), idOf(1));
+    await copyFlags(idOf(0), idOf(1));
     await databases.query('catalog', 'UPDATE catalog.recipient SET is_test = false WHERE id = $1', [idOf(0)]);
     await databases.query('b', 'INSERT INTO shard.recipient (recipient_id, is_test) VALUES (123456789, true)');
-    await again();
+    await migrateAgain();
     await expectCounted(idOf(0), idOf(2), idOf(3));
     for (const shard of ['a', 'b'])
-      expect((await known(shard)).filter(({ is_test }) => is_test).map(({ recipient_id }) => recipient_id)).toContain(idOf(1));
-    expect((await known('b')).find(({ recipient_id }) => recipient_id === 123456789)?.is_test).toBe(false);
+      expect((await flagsOn(shard)).filter(({ is_test }) => is_test).map(({ recipient_id }) => recipient_id)).toContain(idOf(1));
+    expect((await flagsOn('b')).find(({ recipient_id }) => recipient_id === 123456789)?.is_test).toBe(false);
   });
 
   test('an author may say who is a test, and read no event', async () => {

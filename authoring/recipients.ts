@@ -5,11 +5,16 @@ import { createPool, explainDatabaseError } from '../core/postgres.ts';
 import { type ShardMap, shardUrl } from '../core/shards.ts';
 import type { Database } from './campaigns.ts';
 
-/** How addresses are stored and compared: lower case, the domain in ASCII; undefined if it is none. */
+// Finds, creates and changes single recipients in the catalog, and copies their flags to the shards.
+
+/**
+ * Returns a mail address in the form in which addresses are stored and compared: in lower case, with the domain in ASCII. Returns undefined
+ * if the text is not a mail address.
+ */
 export function normaliseEmail(text: string): string | undefined {
   const email = text.trim().toLowerCase();
   const at = email.lastIndexOf('@');
-  // The full stops of East Asia separate labels, too (RFC 3490, 3.1).
+  // The East Asian full stops separate labels, too (RFC 3490, 3.1).
   const domain = email.slice(at + 1).replace(/[。．｡]/g, '.');
   const local = email.slice(0, at);
   if (local.length > 64 || /^\.|\.\.|\.$/.test(local)) return undefined;
@@ -20,51 +25,60 @@ export function normaliseEmail(text: string): string | undefined {
 
 function parseEmail(text: string): string {
   const email = normaliseEmail(text);
-  if (email === undefined) throw new ClickledgerError('bad-input', `'${text}' is no mail address`);
+  if (email === undefined) throw new ClickledgerError('bad-input', `'${text}' is not a mail address`);
   return email;
 }
 
-/** The number of a person, who becomes known by this. */
+/**
+ * Finds the recipient with a mail address, or creates one. Returns its id. Throws `bad-input` if the text is not a mail address and
+ * `conflict` if the recipient opted out.
+ */
 export async function ensureRecipient(db: Database, address: string): Promise<number> {
   const email = parseEmail(address);
-  const made = await db.query<{ id: number }>(
+  const inserted = await db.query<{ id: number }>(
     'INSERT INTO catalog.recipient (email) VALUES ($1) ON CONFLICT (email) DO NOTHING RETURNING id',
     [email],
   );
-  if (made.rows[0]) return made.rows[0].id;
+  if (inserted.rows[0]) return inserted.rows[0].id;
   const found = await db.query<{ id: number; opted_out_at: Date | null }>(
     'SELECT id, opted_out_at FROM catalog.recipient WHERE email = $1',
     [email],
   );
   const recipient = found.rows[0] as { id: number; opted_out_at: Date | null };
-  if (recipient.opted_out_at) throw new ClickledgerError('conflict', `${email} has opted out of tracking: send the untracked address`);
+  if (recipient.opted_out_at) throw new ClickledgerError('conflict', `${email} opted out of tracking. Send this person the untracked URL.`);
   return recipient.id;
 }
 
-/** Who is meant: by mail address, or by the author's own id. */
-export type PersonName = { email: string } | { id: string };
+/** Selects a recipient, by mail address or by the author's own id. */
+export type RecipientSelector = { email: string } | { id: string };
 
-/** The number of a person who is known already. */
-export async function findRecipient(db: Database, name: PersonName): Promise<number> {
+/** Returns the id of an existing recipient. Throws `not-found` if there is none, and `bad-input` if `email` is not a mail address. */
+export async function findRecipient(db: Database, selector: RecipientSelector): Promise<number> {
   const found =
-    'email' in name
-      ? await db.query<{ id: number }>('SELECT id FROM catalog.recipient WHERE email = $1', [parseEmail(name.email)])
-      : await db.query<{ id: number }>('SELECT id FROM catalog.recipient WHERE external_id = $1', [name.id]);
+    'email' in selector
+      ? await db.query<{ id: number }>('SELECT id FROM catalog.recipient WHERE email = $1', [parseEmail(selector.email)])
+      : await db.query<{ id: number }>('SELECT id FROM catalog.recipient WHERE external_id = $1', [selector.id]);
   const id = found.rows[0]?.id;
   if (id === undefined)
-    throw new ClickledgerError('not-found', 'email' in name ? `nobody has the address ${name.email}` : `nobody has the id '${name.id}'`);
+    throw new ClickledgerError(
+      'not-found',
+      'email' in selector ? `no recipient has the address ${selector.email}` : `no recipient has the id '${selector.id}'`,
+    );
   return id;
 }
 
-/** From now on letters to this person have the untracked addresses and no pixel; or tracked ones again. */
-export async function setOptedOut(db: Database, recipient: number, out: boolean): Promise<void> {
+/**
+ * Sets or clears the opt-out of a recipient. Letters that are prepared for a recipient who opted out have the original URLs and no pixel. A
+ * repeated opt-out keeps the time of the first one.
+ */
+export async function setOptedOut(db: Database, recipient: number, optedOut: boolean): Promise<void> {
   await db.query('UPDATE catalog.recipient SET opted_out_at = CASE WHEN $2 THEN coalesce(opted_out_at, now()) END WHERE id = $1', [
     recipient,
-    out,
+    optedOut,
   ]);
 }
 
-/** Removes everything that names a person. What was counted stays, with a number that leads nowhere any more. */
+/** Removes the mail address and the external id of a recipient. The counts stay, with an id that no longer identifies a person. */
 export async function forget(db: Database, recipient: number): Promise<void> {
   await db.query(
     'UPDATE catalog.recipient SET email = NULL, external_id = NULL, forgotten_at = coalesce(forgotten_at, now()) WHERE id = $1',
@@ -72,13 +86,16 @@ export async function forget(db: Database, recipient: number): Promise<void> {
   );
 }
 
-/** Leaves people out of all counts, or counts them again. */
+/** Marks recipients as test recipients, which are left out of all counts, or removes this flag. */
 export async function setTest(db: Database, recipients: readonly number[], test: boolean): Promise<void> {
   await db.query('UPDATE catalog.recipient SET is_test = $2 WHERE id = ANY ($1::bigint[]) AND is_test <> $2', [recipients, test]);
 }
 
-/** Copies what shards have to know of these people to every one of them. Safe to repeat; `clickledger migrate` does it for everybody. */
-export async function tellShards(db: Database, shards: ShardMap, authorUrl: string, recipients: readonly number[]): Promise<void> {
+/**
+ * Copies two flags of these recipients from the catalog to all shards: test recipient and forgotten. The call is idempotent. `clickledger
+ * migrate` copies the flags of all recipients. Throws if a shard fails; the catalog and the shards before it are then up to date.
+ */
+export async function copyFlagsToShards(db: Database, shards: ShardMap, authorUrl: string, recipients: readonly number[]): Promise<void> {
   const { rows } = await db.query<{ id: number; is_test: boolean; forgotten: boolean }>(
     'SELECT id, is_test, forgotten_at IS NOT NULL AS forgotten FROM catalog.recipient WHERE id = ANY ($1::bigint[])',
     [recipients],
@@ -95,7 +112,7 @@ export async function tellShards(db: Database, shards: ShardMap, authorUrl: stri
       const { code, message } = explainDatabaseError(error);
       throw new ClickledgerError(
         code,
-        `done in the catalog, but not on shard ${shard.name} yet (${message}): \`clickledger migrate\` makes up for it`,
+        `the catalog is changed, but shard ${shard.name} is not (${message}). Run \`clickledger migrate\` to update the shard.`,
         { cause: error },
       );
     } finally {

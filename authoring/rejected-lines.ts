@@ -1,18 +1,24 @@
 import { csvRow } from '../core/csv.ts';
-import { openFile, type OutputFile } from './output-files.ts';
+import { openOutputFile, type OutputFile } from './output-files.ts';
 import type { Rejected } from './list-file.ts';
 
-/** Keeps so many in memory; the file has all. */
-const KEPT = 1000;
+// Collects the lines of a list that a command leaves out.
 
-/** Lines that are left out: kept for a report, written to a file if one is wanted. */
+/** At most this many lines are kept in memory. The file has all lines. */
+const MAX_KEPT = 1000;
+
+/** The rejected lines of one run. */
 export interface Rejects {
+  /** The first 1000 rejected lines. */
   readonly rejected: readonly Rejected[];
+  /** Returns the number of all rejected lines. */
   total(): number;
   readonly add: (rejected: Rejected) => void;
+  /** Waits until all lines are written, and closes the file. Rejects if the file cannot be written. */
   end(): Promise<void>;
 }
 
+/** Creates the collection. With `path`, all rejected lines are also written to a CSV file, which is created with the first line. */
 export function createRejects(path: string | undefined): Rejects {
   const rejected: Rejected[] = [];
   let total = 0;
@@ -23,11 +29,11 @@ export function createRejects(path: string | undefined): Rejects {
     total: () => total,
     add(line) {
       total++;
-      if (rejected.length < KEPT) rejected.push(line);
+      if (rejected.length < MAX_KEPT) rejected.push(line);
       if (path === undefined) return;
-      const head = file ? '' : csvRow(['line', 'reason', 'value']);
-      const output = (file ??= openFile(path));
-      written = written.then(async () => (await output).write(`${head}${csvRow([String(line.line), line.reason, line.value])}`));
+      const header = file ? '' : csvRow(['line', 'reason', 'value']);
+      const output = (file ??= openOutputFile(path));
+      written = written.then(async () => (await output).write(`${header}${csvRow([String(line.line), line.reason, line.value])}`));
       written.catch(() => {});
     },
     async end() {

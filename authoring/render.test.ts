@@ -9,7 +9,7 @@ import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { ensureCampaign } from './campaigns.ts';
 import type { Addressee } from './addressees.ts';
-import { intoDirectory, intoFile } from './output-files.ts';
+import { withOutputDirectory, withOutputFile } from './output-files.ts';
 import { openPeople, type PeopleColumns, type PeopleFile } from './list-file.ts';
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type Envelope, type LetterWriter } from './render.ts';
@@ -37,7 +37,7 @@ async function letterOf(html: string | Buffer | undefined, text: string | undefi
 
 const LIST = 'email,name\nann@example.com,"Ann <A> & ""B"""\nbob@example.com,Bob\neve@example.com,Ünï 🎉\n';
 
-/** People of a list, numbered from 1 as recipients; who is called Bob has opted out. */
+/** Returns the people of a list with recipients that are numbered from 1. The person called Bob opted out. */
 async function listOf(content = LIST, columns: PeopleColumns = {}): Promise<{ people: PeopleFile; addressees: Addressee[] }> {
   const path = join(await temporaryDirectory(), 'people.csv');
   await writeFile(path, content);
@@ -82,7 +82,7 @@ const modeOf = async (path: string): Promise<number> => (await stat(path)).mode 
 const indexOf = async (directory: string) =>
   parseCsv(await readFile(join(directory, 'index.csv')), { columns: true }) as Record<string, string>[];
 
-/** The letters as they should be, by hand. */
+/** The expected letters, written by hand. */
 function expectedOf(letter: TrackedLetter) {
   const own = [1, 2, 3].map((id) => letter.addressesOf(id));
   const pixel = (i: number) => `<img src="${own[i]?.pixel}" width="1" height="1" alt="" style="border:0;width:1px;height:1px" />`;
@@ -134,7 +134,7 @@ describe('files', () => {
     const letter = await letterOf(HTML, TEXT);
     const { people, addressees } = await listOf();
     const directory = join(await temporaryDirectory(), 'deep', 'out');
-    await intoDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
     const names = ['0000001', '0000002', '0000003'];
     expect((await readdir(directory)).toSorted()).toEqual([...names.flatMap((name) => [`${name}.html`, `${name}.txt`]), 'index.csv']);
     const expected = expectedOf(letter);
@@ -153,7 +153,7 @@ describe('files', () => {
     const letter = await letterOf(HTML, TEXT);
     const { people, addressees } = await listOf();
     const directory = join(await temporaryDirectory(), 'out');
-    await intoDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
     expect(await modeOf(directory)).toBe(0o700);
     for (const name of await readdir(directory)) expect([name, await modeOf(join(directory, name))]).toEqual([name, 0o600]);
   });
@@ -162,7 +162,7 @@ describe('files', () => {
     const letter = await letterOf(undefined, TEXT);
     const { people, addressees } = await listOf();
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
     expect((await readdir(directory)).toSorted()).toEqual(['0000001.txt', '0000002.txt', '0000003.txt', 'index.csv']);
     expect((await indexOf(directory)).map(({ file }) => file)).toEqual(['0000001.txt', '0000002.txt', '0000003.txt']);
   });
@@ -173,7 +173,7 @@ describe('files', () => {
       'email,name,town\nann@example.com\nbob@example.com,Bob,Köln,more\neve@example.com,"E\nve",\n',
     );
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
     expect(await indexOf(directory)).toEqual([
       { file: '0000001.txt', email: 'ann@example.com', name: '', town: '' },
       { file: '0000002.txt', email: 'bob@example.com', name: 'Bob', town: 'Köln' },
@@ -185,7 +185,7 @@ describe('files', () => {
     const letter = await letterOf(undefined, 'x');
     const { people } = await listOf('email,name\n');
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, []));
+    await withOutputDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, []));
     expect(await readFile(join(directory, 'index.csv'), 'utf8')).toBe('file,email,name\r\n');
   });
 
@@ -195,7 +195,7 @@ describe('files', () => {
       `email,name\n${Array.from({ length: 2000 }, (_, i) => `p${i}@example.com,${'n'.repeat(100)}${i}\n`).join('')}`,
     );
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createFilesWriter(directory, people, letter), letter, people, addressees));
     const index = await indexOf(directory);
     expect(index).toHaveLength(2000);
     const { file, name } = index[1234] ?? {};
@@ -230,7 +230,7 @@ describe('messages', () => {
     const letter = await letterOf(HTML, TEXT);
     const { people, addressees } = await listOf();
     const directory = join(await temporaryDirectory(), 'out');
-    await intoDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, ENVELOPE), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, ENVELOPE), letter, people, addressees));
     expect((await readdir(directory)).toSorted()).toEqual(['0000001.eml', '0000002.eml', '0000003.eml', 'index.csv']);
     const messages = await Promise.all(['1', '2', '3'].map(async (n) => parsed(await readFile(join(directory, `000000${n}.eml`)))));
     expect(messages).toEqual(expectedMessages(letter));
@@ -247,7 +247,7 @@ describe('messages', () => {
     const { people, addressees } = await listOf();
     const directory = await temporaryDirectory();
     const path = join(directory, 'letters.mbox');
-    await intoFile(path, () => writeAll(createMboxWriter(path, people, letter, ENVELOPE), letter, people, addressees));
+    await withOutputFile(path, () => writeAll(createMboxWriter(path, people, letter, ENVELOPE), letter, people, addressees));
     expect(await readdir(directory)).toEqual(['letters.mbox']);
     expect(await modeOf(path)).toBe(0o600);
     const mbox = await readFile(path, 'latin1');
@@ -259,7 +259,7 @@ describe('messages', () => {
     const letter = await letterOf(undefined, 'x');
     const { people, addressees } = await listOf('email,name\n ANN@MÜNCHEN.example ,Ann\n');
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, ENVELOPE), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, ENVELOPE), letter, people, addressees));
     expect((await parsed(await readFile(join(directory, '0000001.eml')))).to).toEqual(['ann@xn--mnchen-3ya.example']);
   });
 
@@ -267,7 +267,7 @@ describe('messages', () => {
     const letter = await letterOf(Buffer.from('<p>Gr\xf6\xdfe {{name}}</p>', 'latin1'), undefined);
     const { people, addressees } = await listOf('email,name\nann@example.com,Änn 🎉\n');
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, ENVELOPE), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, ENVELOPE), letter, people, addressees));
     expect((await parsed(await readFile(join(directory, '0000001.eml')))).html).toMatch(/<p>Größe Änn &#127881;<\/p>/);
   });
 
@@ -276,7 +276,7 @@ describe('messages', () => {
     const { people, addressees } = await listOf('email,name\nann@example.com,"x\r\nBcc: eve@example.com\r\n\r\nx"\n');
     const envelope = { ...ENVELOPE, headers: [{ key: 'X-Name', value: '{{name}}' }] };
     const directory = await temporaryDirectory();
-    await intoDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, envelope), letter, people, addressees));
+    await withOutputDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, envelope), letter, people, addressees));
     const mail = await PostalMime.parse(await readFile(join(directory, '0000001.eml')));
     expect(mail.headers.filter(({ key }) => key === 'bcc')).toEqual([]);
     expect(mail.text?.trimEnd()).toBe('the text');
@@ -287,20 +287,22 @@ describe('messages', () => {
     const { people, addressees } = await listOf('id,name\n1,Ann\n', { emails: false });
     const directory = join(await temporaryDirectory(), 'out');
     const envelope = { ...ENVELOPE, headers: [] };
-    const run = intoDirectory(directory, () => writeAll(createEmlWriter(directory, people, letter, envelope), letter, people, addressees));
+    const run = withOutputDirectory(directory, () =>
+      writeAll(createEmlWriter(directory, people, letter, envelope), letter, people, addressees),
+    );
     await expect(run).rejects.toMatchObject({ code: 'bad-input', message: expect.stringContaining('address') });
   });
 
   test.each([
     { subject: 'For {{nobody}}', headers: [] },
     { subject: 'x', headers: [{ key: 'X-Who', value: '{{nobody}}' }] },
-  ])('a column that the list does not have is an error at once: %j', async (rest) => {
+  ])('a column that the list does not have is an error at once: %j', async (subjectAndHeaders) => {
     const letter = await letterOf(undefined, 'x');
     const { people } = await listOf();
     const directory = await temporaryDirectory();
-    const envelope = { from: 'news@shop.example', ...rest };
-    for (const make of [createEmlWriter, createMboxWriter])
-      await expect(make(join(directory, 'x'), people, letter, envelope)).rejects.toMatchObject({
+    const envelope = { from: 'news@shop.example', ...subjectAndHeaders };
+    for (const createWriter of [createEmlWriter, createMboxWriter])
+      await expect(createWriter(join(directory, 'x'), people, letter, envelope)).rejects.toMatchObject({
         code: 'bad-input',
         message: expect.stringContaining('nobody'),
       });
@@ -316,8 +318,11 @@ describe('a place', () => {
     const work = async () => {
       ran = true;
     };
-    await expect(intoDirectory(directory, work)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('--out') });
-    await expect(intoFile(join(directory, 'mine'), work)).rejects.toMatchObject({
+    await expect(withOutputDirectory(directory, work)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('--out'),
+    });
+    await expect(withOutputFile(join(directory, 'mine'), work)).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringContaining('--out'),
     });
@@ -328,7 +333,7 @@ describe('a place', () => {
   test('that is there and empty is used', async () => {
     const directory = join(await temporaryDirectory(), 'out');
     await mkdir(directory);
-    expect(await intoDirectory(directory, async () => 7)).toBe(7);
+    expect(await withOutputDirectory(directory, async () => 7)).toBe(7);
   });
 });
 
@@ -354,7 +359,7 @@ describe('a run that fails', () => {
           ? createEmlWriter(out, people, letter, ENVELOPE)
           : createMboxWriter(out, people, letter, ENVELOPE);
     const work = () => writeAll(open(), letter, people, failing(addressees), fails === 'at once' ? [] : people.header);
-    await (kind === 'mbox' ? intoFile(out, work) : intoDirectory(out, work));
+    await (kind === 'mbox' ? withOutputFile(out, work) : withOutputDirectory(out, work));
   }
 
   test.each(['files', 'eml', 'mbox'] as const)('leaves nothing behind: %s', async (kind) => {
@@ -390,7 +395,7 @@ describe('a run that fails', () => {
     const { people, addressees } = await listOf();
     const path = join(await temporaryDirectory(), 'missing', 'letters.mbox');
     await expect(
-      intoFile(path, () => writeAll(createMboxWriter(path, people, letter, ENVELOPE), letter, people, addressees)),
+      withOutputFile(path, () => writeAll(createMboxWriter(path, people, letter, ENVELOPE), letter, people, addressees)),
     ).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
@@ -400,7 +405,7 @@ describe('a run that fails', () => {
     const parent = await temporaryDirectory();
     await expect(runInto('mbox', parent, letter, 'at the end')).rejects.toThrow('the database is gone');
     const path = join(parent, 'out');
-    await intoFile(path, () => writeAll(createMboxWriter(path, people, letter, ENVELOPE), letter, people, addressees));
+    await withOutputFile(path, () => writeAll(createMboxWriter(path, people, letter, ENVELOPE), letter, people, addressees));
     expect((await readFile(path, 'latin1')).match(/^From /gm)).toHaveLength(3);
   });
 });

@@ -28,7 +28,7 @@ interface Row {
 }
 
 let namespaces = 0;
-/** Addresses and ids that no other test has. */
+/** Returns functions that create mail addresses and ids that no other test uses. */
 function namespace() {
   const name = `n${++namespaces}`;
   return {
@@ -47,7 +47,7 @@ function namespace() {
   };
 }
 
-/** The highest number that has been given. */
+/** Returns the highest recipient id that the sequence has given. */
 async function lastNumber(): Promise<number> {
   return (
     (
@@ -133,8 +133,8 @@ describe('who is who', () => {
 
   test('of lines of one list that contradict each other the first is right', async () => {
     const { person, rows } = namespace();
-    const answers = await resolveRecipients(pool, [person('a', '1'), person('b', '1'), person('a', '2'), person('a', '1')]);
-    expect(answers.map((answer) => answer !== undefined)).toEqual([true, false, false, true]);
+    const results = await resolveRecipients(pool, [person('a', '1'), person('b', '1'), person('a', '2'), person('a', '1')]);
+    expect(results.map((result) => result !== undefined)).toEqual([true, false, false, true]);
     expect(await rows()).toHaveLength(1);
   });
 
@@ -145,15 +145,15 @@ describe('who is who', () => {
     ['both, then each alone', ['a1', 'a-', '-1']],
   ])('the same person, named in several ways in one go: %s', async (_, names) => {
     const { person, rows } = namespace();
-    const answers = idsOf(
+    const results = idsOf(
       await resolveRecipients(
         pool,
         names.map((name) => person(name[0] === '-' ? undefined : name[0], name[1] === '-' ? undefined : name[1])),
       ),
     );
     expect(await rows()).toHaveLength(1);
-    expect(answers).toEqual(names.map(() => answers[0]));
-    expect(answers[0]).toBeDefined();
+    expect(results).toEqual(names.map(() => results[0]));
+    expect(results[0]).toBeDefined();
   });
 
   test('who has opted out, is a test, or was forgotten', async () => {
@@ -163,14 +163,14 @@ describe('who is who', () => {
     await setOptedOut(pool, out, true);
     await setTest(pool, [testing], true);
     await forget(pool, gone);
-    const answers = await resolveRecipients(pool, list);
-    expect(answers).toEqual([
+    const results = await resolveRecipients(pool, list);
+    expect(results).toEqual([
       { id: out, optedOut: true, isTest: false },
       { id: testing, optedOut: false, isTest: true },
       { id: expect.any(Number), optedOut: false, isTest: false },
       { id: expect.any(Number), optedOut: false, isTest: false },
     ]);
-    expect(answers[2]?.id).toBeGreaterThan(gone);
+    expect(results[2]?.id).toBeGreaterThan(gone);
   });
 
   test('nobody is nobody', async () => {
@@ -184,14 +184,17 @@ describe('lists of any people', () => {
   const none = fc.constant(undefined);
   const chunkOf = (email: fc.Arbitrary<string | undefined>, id: fc.Arbitrary<string | undefined>) =>
     fc.array(fc.tuple(email, id), { minLength: 1, maxLength: 8 });
-  // A list has a column of either sort for everybody, or for nobody.
+  // In a real list, either all people or none have an address, and the same is true for ids.
   const chunk = fc.oneof(
     { weight: 3, arbitrary: chunkOf(letter, number) },
     { weight: 1, arbitrary: chunkOf(letter, none) },
     { weight: 1, arbitrary: chunkOf(none, number) },
   );
 
-  /** Why a person cannot be resolved: address and id belong to two different people, of the catalog or of the list so far. */
+  /**
+   * Returns true if a person cannot be resolved, because address and id belong to two different people of the catalog or of the list so
+   * far.
+   */
   function contradiction(people: readonly PersonKey[], n: number, before: readonly Row[]): boolean {
     const { email, externalId } = people[n] as PersonKey;
     if (email === undefined || externalId === undefined) return false;
@@ -211,44 +214,44 @@ describe('lists of any people', () => {
           const people = pairs.map(([email, id]) => person(email, id));
           const before = await rows();
           const last = await lastNumber();
-          const answers = idsOf(await resolveRecipients(pool, people));
+          const results = idsOf(await resolveRecipients(pool, people));
           const after = await rows();
-          expect(answers).toHaveLength(people.length);
+          expect(results).toHaveLength(people.length);
 
-          // Nobody has lost their number; an id stays with its person.
+          // Every recipient keeps its id. An external id stays with its recipient.
           for (const row of before) expect(after.find(({ id }) => id === row.id)).toBeDefined();
           for (const row of before.filter(({ external_id }) => external_id !== null))
             expect(after.find(({ id }) => id === row.id)?.external_id).toBe(row.external_id);
-          // Somebody new has been in the list.
+          // Every new recipient is a person of the list.
           for (const row of after.filter(({ id }) => !before.some((known) => known.id === id))) {
             expect(row.id).toBeGreaterThan(last);
-            expect(answers).toContain(row.id);
+            expect(results).toContain(row.id);
           }
 
           for (const [n, { email, externalId }] of people.entries()) {
-            const answer = answers[n];
-            if (answer === undefined) {
+            const result = results[n];
+            if (result === undefined) {
               expect(contradiction(people, n, before)).toBe(true);
               continue;
             }
-            const row = after.find(({ id }) => id === answer);
+            const row = after.find(({ id }) => id === result);
             if (email !== undefined) expect(row?.email).toBe(email);
             if (externalId !== undefined) expect(row?.external_id).toBe(externalId);
             const known = before.find((r) => externalId !== undefined && r.external_id === externalId);
-            if (known) expect(answer).toBe(known.id);
+            if (known) expect(result).toBe(known.id);
           }
-          // One recipient a person, one person a recipient.
+          // No address and no external id belongs to two recipients.
           for (const key of ['email', 'external_id'] as const) {
             const values = after.map((row) => row[key]).filter((value) => value !== null);
             expect(new Set(values).size).toBe(values.length);
           }
 
-          const made = await lastNumber();
-          const again = idsOf(await resolveRecipients(pool, people));
-          for (const [n, answer] of answers.entries()) if (answer !== undefined) expect(again[n]).toBe(answer);
-          // Once everybody has an answer, asking again makes nothing, and uses up no number.
-          if (again.every((answer, n) => answer === answers[n])) expect(await rows()).toEqual(after);
-          if (answers.every((answer) => answer !== undefined)) expect(await lastNumber()).toBe(made);
+          const lastCreated = await lastNumber();
+          const repeated = idsOf(await resolveRecipients(pool, people));
+          for (const [n, result] of results.entries()) if (result !== undefined) expect(repeated[n]).toBe(result);
+          // If all people were resolved, a second call creates no recipient and uses no id of the sequence.
+          if (repeated.every((result, n) => result === results[n])) expect(await rows()).toEqual(after);
+          if (results.every((result) => result !== undefined)) expect(await lastNumber()).toBe(lastCreated);
         }
       }),
       runs(150),
@@ -265,7 +268,7 @@ describe('lists of any people', () => {
           .map((pair) => ({ pair, at: noise.next().value as number }))
           .toSorted((a, b) => a.at - b.at)
           .map(({ pair }) => pair);
-        const answers: Map<string, string | undefined>[] = [];
+        const results: Map<string, string | undefined>[] = [];
         for (const list of [second, shuffled]) {
           const { person, rows } = namespace();
           await resolveRecipients(
@@ -277,7 +280,7 @@ describe('lists of any people', () => {
             pool,
             list.map(([email, id]) => person(email, id)),
           );
-          answers.push(
+          results.push(
             new Map(
               list.map((pair, n) => {
                 const id = resolved[n]?.id;
@@ -286,7 +289,7 @@ describe('lists of any people', () => {
             ),
           );
         }
-        expect(answers[1]).toEqual(answers[0]);
+        expect(results[1]).toEqual(results[0]);
       }),
       runs(60),
     );
@@ -340,9 +343,9 @@ describe('mailings', () => {
     await resolveRecipients(pool, [person('a', '1'), person('b', '2')]);
     expect(await prepared(one.id)).toEqual([]);
     const list = [person('a', '1'), person('b', '1'), person('a', '1'), person('c', '3')];
-    const answers = idsOf(await resolveRecipients(pool, list, one.id));
+    const results = idsOf(await resolveRecipients(pool, list, one.id));
     const first = await prepared(one.id);
-    expect(first.map(({ recipient_id }) => recipient_id)).toEqual([answers[0], answers[3]]);
+    expect(first.map(({ recipient_id }) => recipient_id)).toEqual([results[0], results[3]]);
     await resolveRecipients(pool, list, one.id);
     expect(await prepared(one.id)).toEqual(first);
     expect(await prepared(other.id)).toEqual([]);
@@ -379,12 +382,12 @@ describe('many at once', () => {
         const rotated = [...list.slice((i * 137) % list.length), ...list.slice(0, (i * 137) % list.length)];
         return i % 2 === 0 ? rotated : rotated.toReversed();
       });
-      const answers = await Promise.all(lists.map((list) => resolveRecipients(pool, list, campaign)));
+      const results = await Promise.all(lists.map((list) => resolveRecipients(pool, list, campaign)));
       const found = await rows();
       expect(found).toHaveLength(1000);
       const byEmail = new Map(found.map(({ id, email }) => [email, id]));
       for (const [i, list] of lists.entries())
-        expect(idsOf(answers[i] ?? [])).toEqual(list.map(({ email }) => byEmail.get(email as string)));
+        expect(idsOf(results[i] ?? [])).toEqual(list.map(({ email }) => byEmail.get(email as string)));
       const { rows: counted } = await owner.query('SELECT FROM catalog.mailing WHERE campaign_id = $1', [campaign]);
       expect(counted).toHaveLength(1000);
     }

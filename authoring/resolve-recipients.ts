@@ -4,9 +4,13 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { codeOf } from '../core/errors.ts';
 import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
 
-// Finds or makes many recipients at once: a chunk of people goes into a temporary table by COPY, and three statements sort out who is new.
+// Finds or creates many recipients at once. COPY writes a chunk of people into a temporary table. The statements below then update known
+// recipients, insert new ones and read the ids of all.
 
-/** Who somebody is: an address as `normaliseEmail` gives it, the author's own id, or both. Then the id decides, and the address may change. */
+/**
+ * Identifies a person by a mail address as `normaliseEmail` returns it, by the author's own id, or by both. With both, the id identifies
+ * the person, and the address may change.
+ */
 export interface PersonKey {
   email: string | undefined;
   externalId: string | undefined;
@@ -18,21 +22,22 @@ export interface Recipient {
   isTest: boolean;
 }
 
-/** Two imports at once take turns: each would make people the other one is just making. */
+/** The advisory lock that serialises imports. Without the lock, two imports at the same time could create the same recipients. */
 const IMPORT_LOCK = 4_718_230;
-const MAX_TRIES = 5;
+const MAX_ATTEMPTS = 5;
 
 /**
- * The recipients of people, in their order; undefined for those whose address and id belong to two different recipients.
- * With `campaign`, notes that mail was prepared for them. Some thousand people at a time are fastest.
+ * Returns the recipients of people, in the order of `people`. The result is undefined for a person whose address and id belong to two
+ * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients. Calls with some
+ * thousand people are fastest.
  */
 export async function resolveRecipients(pool: Pool, people: readonly PersonKey[], campaign?: number): Promise<(Recipient | undefined)[]> {
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await resolveOnce(pool, people, campaign);
     } catch (error) {
-      // Somebody outside of an import has just made the same person.
-      if (codeOf(error) !== '23505' || tries === MAX_TRIES) throw error;
+      // 23505 is unique_violation: a process that does not import has created the same recipient at the same time.
+      if (codeOf(error) !== '23505' || attempt === MAX_ATTEMPTS) throw error;
     }
   }
 }
@@ -42,14 +47,15 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
     await client.query('CREATE TEMPORARY TABLE IF NOT EXISTS incoming (n integer, email text, external_id text) ON COMMIT DELETE ROWS');
     await client.query('SELECT pg_advisory_xact_lock($1)', [IMPORT_LOCK]);
     await copyIn(client, people);
-    // Without it the planner takes the table for empty, or for large, and reads all recipients.
+    // Without ANALYZE the planner has no statistics of the temporary table and may choose a plan that reads all recipients.
     await client.query('ANALYZE incoming');
     const byId = people.some(({ externalId }) => externalId !== undefined);
-    // Whose new address somebody else is just giving up follows in the next round.
-    while (byId && ((await client.query(MOVED)).rowCount ?? 0) > 0);
-    if (byId) await client.query(RECOGNISED);
-    await client.query(NEW);
-    const { rows } = await client.query<Recipient & { n: number }>(FOUND);
+    // A new address may still belong to a recipient whose own address changes in the same list. The statement is repeated until it changes
+    // no row, so that such an address is set in a later round.
+    while (byId && ((await client.query(UPDATE_CHANGED_EMAILS)).rowCount ?? 0) > 0);
+    if (byId) await client.query(SET_MISSING_IDS);
+    await client.query(INSERT_NEW);
+    const { rows } = await client.query<Recipient & { n: number }>(SELECT_ALL);
     if (campaign !== undefined)
       await client.query(
         `INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING`,
@@ -61,27 +67,31 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
   });
 }
 
-/** A known id with another address: the person has moved. */
-const MOVED = `
+/** Updates the address of a recipient with a known id, unless another recipient has the new address. */
+const UPDATE_CHANGED_EMAILS = `
   UPDATE catalog.recipient r SET email = i.email FROM incoming i
   WHERE r.external_id = i.external_id AND i.email IS NOT NULL AND r.email IS DISTINCT FROM i.email
     AND NOT EXISTS (SELECT FROM catalog.recipient other WHERE other.email = i.email)`;
 
-/** A known address without an id yet. */
-const RECOGNISED = `
+/** Sets the id of a recipient with a known address that has no id, unless another recipient has this id. */
+const SET_MISSING_IDS = `
   UPDATE catalog.recipient r SET external_id = i.external_id FROM incoming i
   WHERE r.email = i.email AND r.external_id IS NULL AND i.external_id IS NOT NULL
     AND NOT EXISTS (SELECT FROM catalog.recipient other WHERE other.external_id = i.external_id)`;
 
-/** Asked for first, not just tried: every try that fails would use up a number. */
-const NEW = `
+/**
+ * Inserts people who are not in the catalog. The WHERE clause excludes known people, because a row that ON CONFLICT skips would use up an
+ * id of the sequence.
+ */
+const INSERT_NEW = `
   INSERT INTO catalog.recipient (email, external_id)
   SELECT email, external_id FROM incoming i
   WHERE NOT EXISTS (SELECT FROM catalog.recipient r WHERE r.email = i.email)
     AND NOT EXISTS (SELECT FROM catalog.recipient r WHERE r.external_id = i.external_id)
   ORDER BY n ON CONFLICT DO NOTHING`;
 
-const FOUND = `
+/** Selects the recipient of each person. People with contradictory addresses and ids have no row. */
+const SELECT_ALL = `
   SELECT n, r.id, r.opted_out_at IS NOT NULL AS "optedOut", r.is_test AS "isTest"
   FROM incoming i JOIN catalog.recipient r ON r.external_id = i.external_id AND (i.email IS NULL OR r.email = i.email)
   UNION ALL
@@ -89,13 +99,13 @@ const FOUND = `
   FROM incoming i JOIN catalog.recipient r ON r.email = i.email WHERE i.external_id IS NULL`;
 
 /**
- * Of those in one chunk that contradict each other only the first is let in: one statement cannot give one person two addresses. Who is
- * named once by address and once by both is one person.
+ * Copies people into the temporary table. If several people of the chunk contradict each other, only the first is copied, because one
+ * statement cannot set two addresses for one recipient. An entry with only an address or only an id is completed if another entry has both.
  */
 async function copyIn(client: PoolClient, people: readonly PersonKey[]): Promise<void> {
   const emailOf = new Map<string, string>();
   const idOf = new Map<string, string>();
-  const good = people.map(({ email, externalId }) => {
+  const isConsistent = people.map(({ email, externalId }) => {
     if (email === undefined || externalId === undefined) return email !== undefined || externalId !== undefined;
     if ((emailOf.get(externalId) ?? email) !== email || (idOf.get(email) ?? externalId) !== externalId) return false;
     emailOf.set(externalId, email);
@@ -103,17 +113,17 @@ async function copyIn(client: PoolClient, people: readonly PersonKey[]): Promise
     return true;
   });
   const lines = people.map((person, n) => {
-    if (!good[n]) return '';
+    if (!isConsistent[n]) return '';
     const email = person.email ?? emailOf.get(person.externalId as string);
     const externalId = person.externalId ?? idOf.get(person.email as string);
-    return `${n}\t${field(email)}\t${field(externalId)}\n`;
+    return `${n}\t${copyField(email)}\t${copyField(externalId)}\n`;
   });
   await pipeline(Readable.from([lines.join('')]), client.query(copyFrom('COPY incoming FROM STDIN')));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
-/** A field of COPY's text format. Postgres has no NUL in texts. */
-function field(value: string | undefined): string {
+/** Encodes a field for the text format of COPY. NUL characters are removed, because Postgres cannot store them in text. */
+function copyField(value: string | undefined): string {
   return value === undefined ? '\\N' : value.replaceAll('\0', '').replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] as string);
 }

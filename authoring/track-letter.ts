@@ -4,18 +4,20 @@ import { isPrepared, type LetterPlan, planLetter, type PixelPlace } from './lett
 import { ensureLinks, type LinkSpec } from './links.ts';
 import type { Urls } from './urls.ts';
 
-// From a letter to one that is tracked: plan both parts, find or make their links in the catalog, and then give every person addresses
-// of their own. A link that stands in a part several times is one link; the parts have links of their own.
+// Turns a letter into a tracked letter: plans both parts, finds or creates their links in the catalog, and then returns the URLs of each
+// recipient. A link that occurs several times in one part is one link. The HTML part and the text part have separate links.
 
 export interface PrepareOptions {
+  /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
+  /** Track unsubscribe, preference and view-in-browser links, too. */
   trackUnsubscribe: boolean;
-  /** Parameters `utm_…` to add, without the prefix. */
+  /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
   utm: Readonly<Record<string, string>>;
   pixel: PixelPlace;
 }
 
-/** The letter as it was given; at least one part. */
+/** The original letter. It has at least one part. */
 export interface LetterParts {
   html?: Uint8Array | undefined;
   text?: Uint8Array | undefined;
@@ -31,21 +33,22 @@ export interface LetterLink {
   part: 'html' | 'text';
   target: string;
   label: string;
-  /** How it is spelled where it stands first, and how clients read that. */
+  /** The URL as it is spelled at its first occurrence. */
   spelled: string;
+  /** The URL as clients read that spelling. */
   address: string;
 }
 
-/** Decides about every link of both parts, without a database. */
+/** Plans both parts of a letter. This needs no database. Throws `bad-input` if there is no part. */
 export function planParts(parts: LetterParts, options: PrepareOptions & { baseUrl: string }): LetterPlans {
-  if (!parts.html && !parts.text) throw new ClickledgerError('bad-input', 'there is no letter: give its HTML, its text, or both');
+  if (!parts.html && !parts.text) throw new ClickledgerError('bad-input', 'the letter has no part. Give its HTML, its text, or both.');
   return {
     html: parts.html && planLetter(parts.html, 'html', options),
     text: parts.text && planLetter(parts.text, 'text', options),
   };
 }
 
-/** Nothing is left to do in either part, because it has been done. */
+/** Returns true if an earlier run prepared the letter and no link is left to track. */
 export function arePrepared({ html, text }: LetterPlans): boolean {
   return isPrepared([html, text].filter((plan) => plan !== undefined));
 }
@@ -54,15 +57,15 @@ export function arePrepared({ html, text }: LetterPlans): boolean {
 export interface TrackedLetter {
   plans: LetterPlans;
   links: readonly (LetterLink & { id: number })[];
-  /** For each tracked place of a part, in its order: which of `links` it is. */
+  /** For each tracked place of a part, in the order of the part: its index in `links`. */
   places: { html: readonly number[]; text: readonly number[] };
-  /** Whether it has a pixel. */
+  /** True: a pixel is inserted into the letter. */
   hasPixel: boolean;
-  /** The addresses of one recipient (0: shared), in the order of `links`, and that of the pixel. */
+  /** Returns the URLs of one recipient (0: shared), in the order of `links`, and the URL of the pixel. */
   addressesOf(recipient: number): { links: string[]; pixel: string | undefined };
 }
 
-/** Finds or makes the links of a planned letter. */
+/** Finds or creates the links of a planned letter in the catalog. `expires` is set on all of them. */
 export async function trackLetter(
   deps: { pool: Pool; urls: Urls },
   campaign: number,
@@ -87,14 +90,14 @@ export async function trackLetter(
   };
 }
 
-/** Adds a part's distinct links to `links`; gives where each of its places leads in there. */
+/** Adds the distinct links of a part to `links`. Returns the index in `links` for each tracked place of the part. */
 function placesOf(plan: LetterPlan | undefined, links: LetterLink[]): number[] {
-  const known = new Map<string, number>();
+  const indexes = new Map<string, number>();
   return (plan?.tracked ?? []).map(({ target, label, from, to, address }) => {
     const key = `${label}\n${target}`;
-    const index = known.get(key) ?? links.length;
+    const index = indexes.get(key) ?? links.length;
     if (index === links.length) {
-      known.set(key, index);
+      indexes.set(key, index);
       links.push({ part: (plan as LetterPlan).kind, target, label, spelled: (plan as LetterPlan).text.slice(from, to), address });
     }
     return index;

@@ -29,11 +29,11 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list;
 }
 
-const recipientCalled = async (email: string, more = '') =>
+const recipientCalled = async (email: string, optedOutAt = '') =>
   (
     await databases.query<{ id: number }>(
       'catalog',
-      `INSERT INTO catalog.recipient (email${more && ', opted_out_at'}) VALUES ($1${more}) RETURNING id::int`,
+      `INSERT INTO catalog.recipient (email${optedOutAt && ', opted_out_at'}) VALUES ($1${optedOutAt}) RETURNING id::int`,
       [email],
     )
   )[0]?.id as number;
@@ -171,7 +171,7 @@ describe('a prepared letter', () => {
       'SELECT count(*)::int AS n FROM catalog.mailing WHERE campaign_id = $1',
       [campaign],
     );
-    // All but those who were rejected; two of them are one person.
+    // Mail is recorded for all people except the rejected ones. Two entries are the same person.
     expect(mailed?.n).toBe(count - 7 - 1);
     expect(await all(letter.forAll([]))).toEqual([]);
   });
@@ -198,7 +198,7 @@ describe('a prepared letter', () => {
     expect(other).not.toBe(both);
     await expect(letter.for({ email: 'both@one.example', id: 'both' })).rejects.toThrow(failure('conflict', 'both@one.example'));
     await expect(letter.for({ email: 'nonsense' })).rejects.toThrow(failure('bad-input', 'nonsense'));
-    await expect(letter.for({})).rejects.toThrow(failure('bad-input', 'nobody'));
+    await expect(letter.for({})).rejects.toThrow(failure('bad-input', 'a person without email and id'));
   });
 
   test('fills in columns, and says which one is missing', async () => {
@@ -209,7 +209,7 @@ describe('a prepared letter', () => {
       text: '<1> & "2" {{ä}}',
     });
     await expect(letter.for({ email: 'a@columns.example', columns: { 'a b': 'x' } })).rejects.toThrow(
-      failure('bad-input', 'there is no column for {{ä}}; there are: a b'),
+      failure('bad-input', 'column {{ä}} does not exist. The person has: a b'),
     );
     expect(() => letter.shared()).toThrow(failure('bad-input', '{{a b}}'));
     const asItIs = await tracker.prepare({ campaign, text: '{{ a b }}' });
@@ -223,7 +223,9 @@ describe('a prepared letter', () => {
       text: '{{toString}}',
       fill: true,
     });
-    await expect(letter.for({ email: 'a@columns.example', columns: { name: 'x' } })).rejects.toThrow(failure('bad-input', 'no column'));
+    await expect(letter.for({ email: 'a@columns.example', columns: { name: 'x' } })).rejects.toThrow(
+      failure('bad-input', 'does not exist'),
+    );
     expect(
       await letter.for({ email: 'a@columns.example', columns: { constructor: 'c', toString: 't' } as unknown as Record<string, string> }),
     ).toMatchObject({
@@ -252,7 +254,7 @@ describe('what goes wrong has a code', () => {
 
   test('settings are read from a data directory', async () => {
     const data = await dataDirectoryOf(databases);
-    // The environment of tests has a BASE_URL of its own, and stands above the directory.
+    // The environment of the tests has another BASE_URL, which takes precedence over the directory.
     const fromFile = await createTracker({ data, settings: { BASE_URL: `${BASE}/` } });
     try {
       const campaign = await fromFile.campaign('file');
@@ -267,7 +269,7 @@ describe('what goes wrong has a code', () => {
     const closed = await tracker.campaign('closed');
     await databases.query('catalog', 'UPDATE catalog.campaign SET closed_at = now() WHERE id = $1', [closed]);
     await recipientCalled('opted@out.example', ', now()');
-    const url = (target: string, more: Partial<Parameters<Tracker['url']>[1]> = {}) => tracker.url(target, { campaign, ...more });
+    const url = (target: string, overrides: Partial<Parameters<Tracker['url']>[1]> = {}) => tracker.url(target, { campaign, ...overrides });
     await expect(url('shop.example')).rejects.toThrow(failure('bad-input', 'begins with http'));
     await expect(url(SALE, { to: 'nonsense' })).rejects.toThrow(failure('bad-input', 'nonsense'));
     await expect(url(SALE, { to: 'a@b.example', alias: 'x-y' })).rejects.toThrow(failure('bad-input', 'alias'));
@@ -279,7 +281,7 @@ describe('what goes wrong has a code', () => {
     await expect(tracker.pixel({ campaign: 999_999 })).rejects.toThrow(failure('not-found'));
     await expect(url(SALE, { campaign: 'closed' })).rejects.toThrow(failure('conflict', 'closed'));
     await expect(tracker.prepare({ campaign: closed, text: TEXT })).rejects.toThrow(failure('conflict', 'closed'));
-    await expect(tracker.prepare({ campaign })).rejects.toThrow(failure('bad-input', 'there is no letter'));
+    await expect(tracker.prepare({ campaign })).rejects.toThrow(failure('bad-input', 'the letter has no part'));
     await expect(tracker.campaign(' ')).rejects.toThrow(failure('bad-input'));
     const error = await url('x').catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(ClickledgerError);

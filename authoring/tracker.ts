@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseConfig } from '../core/config.ts';
 import { readEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
-import { createPool, explained, type Pool } from '../core/postgres.ts';
+import { createPool, explainErrors, type Pool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { ensureCampaign, findOpenCampaign } from './campaigns.ts';
 import { ensureAlias, ensureLink } from './links.ts';
@@ -15,42 +15,49 @@ import { assertKeyListed, createUrls } from './urls.ts';
 import type { KeepReason } from './letter/decide.ts';
 import type { PixelPlace } from './letter/plan.ts';
 
-// What `import { createTracker } from "clickledger"` gives: the commands `url`, `pixel` and `prepare` for programs that send mail themselves.
+// The library interface: `import { createTracker } from "clickledger"`. It has the functions of the commands `url`, `pixel` and `prepare`
+// for programs that send mail themselves.
 
 export { ClickledgerError };
 
 export interface TrackerOptions {
-  /** The data directory whose file `env` has the settings; default: CLICKLEDGER_DATA, else `.clickledger` here. */
+  /** The data directory, whose file `env` has the settings. The default is CLICKLEDGER_DATA, or `.clickledger` in the working directory. */
   data?: string;
-  /** Settings by name (BASE_URL, AUTHOR_URL, SLUG_KEYS), above those of the directory and of the environment. */
+  /**
+   * Settings by name (BASE_URL, AUTHOR_URL, SLUG_KEYS). They take precedence over the environment, which takes precedence over the
+   * directory.
+   */
   settings?: Readonly<Record<string, string>>;
 }
 
-/** Somebody to write to: by address, by your own id, or by both (then the id decides, and the address may change). */
+/** A person to write to: a mail address, your own id, or both. With both, the id identifies the person, and the address may change. */
 export interface TrackerPerson {
   email?: string;
   id?: string;
-  /** Values for `{{name}}` in the letter, where `fill` was asked for. */
+  /** Values for `{{name}}` in the letter. They are used if the letter was prepared with `fill`. */
   columns?: Readonly<Record<string, string>>;
 }
 
 export interface TrackerPrepareOptions {
+  /** The name or the id of the campaign. */
   campaign: string | number;
   html?: string;
   text?: string;
-  /** Domains whose links are kept, with everything below them. */
+  /** Links to these domains and their subdomains are not tracked. */
   exclude?: readonly string[];
   /** Track unsubscribe, preference and view-in-browser links, too. */
   trackUnsubscribe?: boolean;
-  /** `utm_…` parameters to add, by name without the prefix. */
+  /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
   utm?: Readonly<Record<string, string>>;
+  /** The place of the pixel; default: 'bottom'. */
   pixel?: PixelPlace;
+  /** The time from which the letter's links lead to the fallback of the campaign. */
   expires?: Date;
-  /** Fill `{{name}}` from the person's columns; a missing one is an error. Without it they stay as they are. */
+  /** Replace `{{name}}` with the person's column of this name. A missing column is an error. Without `fill`, `{{name}}` stays as it is. */
   fill?: boolean;
 }
 
-/** One person's letter; a part is there if it was given. */
+/** One person's letter. It has the same parts as the original letter. */
 export interface PersonalLetter {
   html?: string;
   text?: string;
@@ -59,34 +66,41 @@ export interface PersonalLetter {
 export interface PreparedLetter {
   /** The distinct links that are tracked. */
   readonly links: readonly { id: number; part: 'html' | 'text'; target: string; label: string }[];
-  /** The links that are not, and why. */
+  /** The links that are not tracked, and why. */
   readonly kept: readonly { part: 'html' | 'text'; address: string; reason: KeepReason }[];
-  /** The letter of one person; rejects with `bad-input` or `conflict` for somebody who cannot be. */
+  /** Returns the letter of one person. Rejects with `bad-input` or `conflict` if the person cannot be a recipient. */
   for(person: TrackerPerson): Promise<PersonalLetter>;
-  /** The letters of many, in their order, looked up a thousand at a time. Who cannot be comes with the reason. */
+  /**
+   * Yields the letters of many people, in their order. The people are looked up in chunks of 1000. A person who cannot be a recipient is
+   * yielded with the reason instead of a letter.
+   */
   forAll<P extends TrackerPerson>(
     people: Iterable<P> | AsyncIterable<P>,
   ): AsyncGenerator<{ person: P; letter: PersonalLetter } | { person: P; rejected: RejectReason }>;
-  /** The letter with links that all readers share. */
+  /** Returns the letter with links that all readers share. */
   shared(): PersonalLetter;
 }
 
 export interface Tracker {
-  /** The number of a campaign, which is made if there is none of this name. */
+  /** Returns the id of the campaign with this name. Creates the campaign if it does not exist. */
   campaign(name: string, options?: { fallback?: string }): Promise<number>;
-  /** The tracked URL of a target, for one person (`to`, a mail address) or shared by all, then by `alias` if there is one. */
+  /** Returns the tracked URL of a target: for one person (`to`, a mail address), or shared by all. `alias` is only for a shared URL. */
   url(target: string, options: { campaign: string | number; to?: string; label?: string; alias?: string; expires?: Date }): Promise<string>;
-  /** The URL of a campaign's pixel, for one person or shared by all. */
+  /** Returns the URL of a campaign's pixel: for one person (`to`, a mail address), or shared by all. */
   pixel(options: { campaign: string | number; to?: string }): Promise<string>;
-  /** Tracks every link of a letter; then gives everybody one of their own. */
+  /** Tracks the links of a letter. The result returns the letter of each person. */
   prepare(options: TrackerPrepareOptions): Promise<PreparedLetter>;
-  /** Ends the connections to the database. */
+  /** Closes the connections to the database. */
   close(): Promise<void>;
 }
 
-const CHUNK = 1000;
+/** People are looked up in chunks of this size. */
+const CHUNK_SIZE = 1000;
 
-/** Connects to the catalog as the author. Everything it does can be done twice, with the same result; errors are ClickledgerErrors with a `code`. */
+/**
+ * Connects to the catalog as the author. All functions of the tracker are idempotent. Errors are ClickledgerErrors with a `code`, for
+ * example `bad-settings` if a setting is missing or the signing key is not listed in the catalog.
+ */
 export async function createTracker(options: TrackerOptions = {}): Promise<Tracker> {
   const data = resolve(options.data ?? process.env['CLICKLEDGER_DATA'] ?? '.clickledger');
   const config = parseConfig(['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS'], {
@@ -98,7 +112,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   const pool = createPool(config.AUTHOR_URL, { max: 4, name: 'tracker' });
 
   try {
-    await explained(() => assertKeyListed(pool, config.SLUG_KEYS[0]));
+    await explainErrors(() => assertKeyListed(pool, config.SLUG_KEYS[0]));
   } catch (error) {
     await pool.end();
     throw error;
@@ -108,11 +122,11 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   const recipientId = async (to: string | undefined) => (to === undefined ? 0 : ensureRecipient(pool, to));
 
   return {
-    campaign: (name, { fallback } = {}) => explained(async () => (await ensureCampaign(pool, name, fallback)).id),
+    campaign: (name, { fallback } = {}) => explainErrors(async () => (await ensureCampaign(pool, name, fallback)).id),
     url: (target, { campaign, to, label, alias, expires }) =>
-      explained(async () => {
+      explainErrors(async () => {
         if (to !== undefined && alias !== undefined)
-          throw new ClickledgerError('bad-input', 'an alias is shared: it cannot be for one person');
+          throw new ClickledgerError('bad-input', 'a URL with an alias is shared by all. Leave out `alias` or `to`.');
         const spec = { kind: 'url' as const, target, ...(label === undefined ? {} : { label }) };
         const link = await ensureLink(pool, await campaignId(campaign), spec, expires);
         if (alias === undefined) return urls.click(link, await recipientId(to));
@@ -120,12 +134,12 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
         return urls.alias(alias);
       }),
     pixel: ({ campaign, to }) =>
-      explained(async () => urls.pixel(await ensureLink(pool, await campaignId(campaign), { kind: 'pixel' }), await recipientId(to))),
+      explainErrors(async () => urls.pixel(await ensureLink(pool, await campaignId(campaign), { kind: 'pixel' }), await recipientId(to))),
     prepare: (letter) =>
-      explained(async () => {
+      explainErrors(async () => {
         const campaign = await campaignId(letter.campaign);
         const plans = planParts(
-          { html: bytes(letter.html), text: bytes(letter.text) },
+          { html: toBytes(letter.html), text: toBytes(letter.text) },
           {
             baseUrl: config.BASE_URL,
             exclude: letter.exclude ?? [],
@@ -141,7 +155,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   };
 }
 
-const bytes = (part: string | undefined): Buffer | undefined => (part === undefined ? undefined : Buffer.from(part, 'utf8'));
+const toBytes = (part: string | undefined): Buffer | undefined => (part === undefined ? undefined : Buffer.from(part, 'utf8'));
 
 function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLetter, fill: boolean): PreparedLetter {
   const render = createRenderer(letter, fill ? 'any' : undefined);
@@ -150,13 +164,13 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
   async function* forAll<P extends TrackerPerson>(people: Iterable<P> | AsyncIterable<P>) {
     for await (const chunk of chunksOf(people)) {
       const keys = chunk.map(keyOf);
-      const known = keys.filter((key): key is PersonKey => typeof key !== 'string');
-      const recipients = await explained(() => resolveRecipients(pool, known, campaign));
-      let next = 0;
+      const validKeys = keys.filter((key): key is PersonKey => typeof key !== 'string');
+      const recipients = await explainErrors(() => resolveRecipients(pool, validKeys, campaign));
+      let nextRecipient = 0;
       for (const [i, person] of chunk.entries()) {
         const key = keys[i] as PersonKey | RejectReason;
-        const recipient = typeof key === 'string' ? undefined : recipients[next++];
-        if (recipient) yield { person, letter: personal(render, recipient, person) };
+        const recipient = typeof key === 'string' ? undefined : recipients[nextRecipient++];
+        if (recipient) yield { person, letter: renderFor(render, recipient, person) };
         else yield { person, rejected: typeof key === 'string' ? key : ('conflict' as const) };
       }
     }
@@ -170,38 +184,45 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
       for await (const result of forAll([person])) {
         if ('letter' in result) return result.letter;
         const code = result.rejected === 'conflict' ? 'conflict' : 'bad-input';
-        throw new ClickledgerError(code, `no letter for ${person.email ?? person.id ?? 'nobody'}: ${result.rejected}`);
+        throw new ClickledgerError(
+          code,
+          `no letter for ${person.email ?? person.id ?? 'a person without email and id'}: ${result.rejected}`,
+        );
       }
-      throw new ClickledgerError('bad-input', 'no letter for nobody');
+      throw new ClickledgerError('bad-input', 'no letter: there is no person');
     },
-    shared: () => personal(render, { id: 0, optedOut: false, isTest: false }, {}),
+    shared: () => renderFor(render, { id: 0, optedOut: false, isTest: false }, {}),
   };
 }
 
-function personal(render: Renderer, recipient: Recipient, { columns = {} }: TrackerPerson): PersonalLetter {
+function renderFor(render: Renderer, recipient: Recipient, { columns = {} }: TrackerPerson): PersonalLetter {
   const { html, text } = render(recipient, (name) => {
     const value = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (value === undefined)
-      throw new ClickledgerError('bad-input', `there is no column for {{${name}}}; there are: ${Object.keys(columns).join(', ')}`);
+      throw new ClickledgerError(
+        'bad-input',
+        `column {{${name}}} does not exist. The person has: ${Object.keys(columns).join(', ') || 'none'}`,
+      );
     return value;
   });
   return { ...(html ? { html: html.toString('utf8') } : {}), ...(text ? { text: text.toString('utf8') } : {}) };
 }
 
-function keyOf({ email, id: written }: TrackerPerson): PersonKey | RejectReason {
-  const id = written?.trim();
-  const normal = email === undefined ? undefined : normaliseEmail(email);
-  if (email !== undefined && normal === undefined) return 'bad-address';
+/** Returns the normalised key of a person, or why the person cannot be a recipient. */
+function keyOf({ email, id: originalId }: TrackerPerson): PersonKey | RejectReason {
+  const id = originalId?.trim();
+  const normalised = email === undefined ? undefined : normaliseEmail(email);
+  if (email !== undefined && normalised === undefined) return 'bad-address';
   if (email === undefined && id === undefined) return 'no-address';
   if (id !== undefined && (id === '' || id.length > 255)) return id === '' ? 'no-id' : 'bad-id';
-  return { email: normal, externalId: id };
+  return { email: normalised, externalId: id };
 }
 
 async function* chunksOf<P>(people: Iterable<P> | AsyncIterable<P>): AsyncGenerator<P[]> {
   let chunk: P[] = [];
   for await (const person of people) {
     chunk.push(person);
-    if (chunk.length < CHUNK) continue;
+    if (chunk.length < CHUNK_SIZE) continue;
     yield chunk;
     chunk = [];
   }

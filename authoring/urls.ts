@@ -2,10 +2,15 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { SlugCodec, SlugKey } from '../core/slug.ts';
 import type { Database } from './campaigns.ts';
 
-/** The public addresses of slugs. */
+// Builds the public URLs of links and pixels.
+
+/** The public URLs. A recipient of 0 is a shared link. */
 export interface Urls {
+  /** Returns the URL that redirects to the target of a link. */
   click(link: number, recipient: number): string;
+  /** Returns the URL of the image that counts an open. */
   pixel(link: number, recipient: number): string;
+  /** Returns the shared URL of a link by its alias. */
   alias(name: string): string;
 }
 
@@ -17,9 +22,12 @@ export function createUrls(baseUrl: string, slugs: SlugCodec): Urls {
   };
 }
 
-/** A key must be listed before it signs: workers would call its slugs forged. */
+/**
+ * Throws `bad-settings` unless the signing key is listed in the catalog. A key must be listed before it signs slugs: a worker
+ * only checks that it has all listed keys, and it treats a slug that is not signed with one of its keys as forged.
+ */
 export async function assertKeyListed(db: Database, key: SlugKey | undefined): Promise<void> {
   const listed = await db.query('SELECT FROM catalog.signing_key WHERE fingerprint = $1', [key?.fingerprint]);
   if (listed.rowCount === 0)
-    throw new ClickledgerError('bad-settings', 'the first key of SLUG_KEYS is not listed in the catalog yet: run `clickledger migrate`');
+    throw new ClickledgerError('bad-settings', 'the first key of SLUG_KEYS is not listed in the catalog. Run `clickledger migrate`.');
 }

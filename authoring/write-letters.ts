@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
-import { type Addressee, everyone } from './addressees.ts';
+import { type Addressee, resolveAddressees } from './addressees.ts';
 import { createMerge } from './merge-list.ts';
-import { intoDirectory, intoFile, openFile } from './output-files.ts';
+import { openOutputFile, withOutputDirectory, withOutputFile } from './output-files.ts';
 import type { PeopleFile, Person } from './list-file.ts';
 import type { TrackedLetter } from './track-letter.ts';
 import { normaliseEmail } from './recipients.ts';
@@ -13,8 +13,9 @@ import { DIALECTS, type Sender } from './letter/senders.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
 import type { Rejects } from './rejected-lines.ts';
 
-// The second half of `prepare`: the letter is tracked, and goes out to files in one of its forms.
+// The second half of the command `prepare`: writes a tracked letter to files, in one of several formats.
 
+/** The options of the command `prepare` that choose the recipients, the format and the place of the output. */
 export interface WriteOptions {
   to?: string;
   merge?: Sender;
@@ -27,37 +28,41 @@ export interface WriteOptions {
   only?: string;
 }
 
-/** What the files of a result are called: as those they come from. */
+/** The names of the output files. They are the names of the input files. */
 export interface FileNames {
   html: string;
   text: string;
   people: string;
 }
 
-const PRIVATE = { mode: 0o600 };
+/** Only the owner may read the files, because they contain people's mail addresses. */
+const OWNER_ONLY = { mode: 0o600 };
 
-/** What became of it, as `--json` prints it. */
-export interface Written {
+/** The result, as `--json` prints it. */
+export interface WriteResult {
+  /** The absolute path of the output. */
   out: string;
+  /** The number of people for whom a letter was written. `opted_out` and `tests` count some of the same people. */
   prepared: number;
   opted_out: number;
   tests: number;
+  /** The first 1000 rejected lines. */
   rejected: Rejects['rejected'];
   rejected_total: number;
 }
 
-/** What happens while letters are written. */
-export interface WriteEvents {
-  /** People done so far, and how far their list is read. */
+/** Functions that are called while letters are written. */
+export interface WriteCallbacks {
+  /** Gets the number of people so far, the number of bytes read from their list, and the size of the list in bytes. */
   onProgress: (people: number, bytesRead: number, bytes: number) => void;
   onWarning: (text: string) => void;
 }
 
-/** The letter with links that all readers share. */
-export async function writeSharedLetter(letter: TrackedLetter, names: FileNames, options: WriteOptions): Promise<Written> {
+/** Writes the letter with links that all readers share to a new directory. */
+export async function writeSharedLetter(letter: TrackedLetter, names: FileNames, options: WriteOptions): Promise<WriteResult> {
   const out = resolve(options.out ?? 'prepared');
   const shared = letter.addressesOf(0);
-  await intoDirectory(out, async () => {
+  await withOutputDirectory(out, async () => {
     for (const part of ['html', 'text'] as const) {
       const plan = letter.plans[part];
       const links = letter.places[part].map((index) => shared.links[index] as string);
@@ -65,14 +70,17 @@ export async function writeSharedLetter(letter: TrackedLetter, names: FileNames,
         await writeFile(
           join(out, names[part]),
           fillTemplate(compileTemplate(plan), { links, pixel: shared.pixel, column: () => '' }),
-          PRIVATE,
+          OWNER_ONLY,
         );
     }
   });
   return { out, prepared: 0, opted_out: 0, tests: 0, rejected: [], rejected_total: 0 };
 }
 
-/** A letter for everybody of a list, in the form that was asked for. */
+/**
+ * Writes the letter of each person on a list, in the format of `options`: a merged letter with a list, messages in one mbox file, or one
+ * message or letter per file. With `only`, only this person's letter is written, and the catalog does not record that mail was prepared.
+ */
 export async function writePersonalLetters(
   pool: Pool,
   campaign: number,
@@ -81,17 +89,17 @@ export async function writePersonalLetters(
   names: FileNames,
   options: WriteOptions,
   rejects: Rejects,
-  { onProgress, onWarning }: WriteEvents,
-): Promise<Written> {
+  { onProgress, onWarning }: WriteCallbacks,
+): Promise<WriteResult> {
   const out = resolve(options.out ?? (options.mbox ? 'prepared.mbox' : 'prepared'));
   const counts = { prepared: 0, opted_out: 0, tests: 0 };
   const wanted = options.only === undefined ? undefined : (normaliseEmail(options.only) ?? options.only);
-  const chunks = everyone(pool, people, {
+  const chunks = resolveAddressees(pool, people, {
     onReject: rejects.add,
     ...(wanted === undefined ? { campaign } : { only: (person: Person) => person.email === wanted || person.externalId === wanted }),
   });
-  /** Hands on every addressee, and keeps count. */
-  async function* addressees(): AsyncGenerator<Addressee[]> {
+  /** Yields all addressees and counts them. */
+  async function* countedAddressees(): AsyncGenerator<Addressee[]> {
     for await (const chunk of chunks) {
       yield chunk;
       counts.prepared += chunk.length;
@@ -99,22 +107,22 @@ export async function writePersonalLetters(
       counts.tests += chunk.filter(({ recipient }) => recipient.isTest).length;
       onProgress(counts.prepared, people.bytesRead(), people.bytes);
     }
-    // Before anything gets its final name.
+    // This error is thrown before any file gets its final name.
     if (wanted !== undefined && counts.prepared === 0) throw new ClickledgerError('not-found', `${options.only} is not in ${options.to}`);
   }
   try {
     if (options.merge)
-      await intoDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, addressees(), onWarning));
+      await withOutputDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, countedAddressees(), onWarning));
     else if (options.mbox)
-      await intoFile(out, async () =>
-        writeLetters(await createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, addressees()),
+      await withOutputFile(out, async () =>
+        writeLetters(await createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, countedAddressees()),
       );
     else
-      await intoDirectory(out, async () => {
+      await withOutputDirectory(out, async () => {
         const writer = await (options.eml
           ? createEmlWriter(out, people, letter, envelopeOf(options))
           : createFilesWriter(out, people, letter));
-        return writeLetters(writer, letter, people, addressees());
+        return writeLetters(writer, letter, people, countedAddressees());
       });
   } finally {
     await rejects.end();
@@ -132,9 +140,9 @@ async function writeMerge(
   onWarning: (text: string) => void,
 ): Promise<void> {
   const merge = createMerge(letter, sender, people);
-  if (merge.html) await writeFile(join(out, names.html), merge.html, PRIVATE);
-  if (merge.text) await writeFile(join(out, names.text), merge.text, PRIVATE);
-  const list = await openFile(join(out, names.people));
+  if (merge.html) await writeFile(join(out, names.html), merge.html, OWNER_ONLY);
+  if (merge.text) await writeFile(join(out, names.text), merge.text, OWNER_ONLY);
+  const list = await openOutputFile(join(out, names.people));
   try {
     await list.write(merge.header);
     for await (const chunk of addressees) await list.write(chunk.map(({ person, recipient }) => merge.row(person, recipient)).join(''));
@@ -142,9 +150,9 @@ async function writeMerge(
   } finally {
     await list.abandon();
   }
-  if (merge.tooLong() > 0)
+  if (merge.tooLongCount() > 0)
     onWarning(
-      `${merge.tooLong()} values are longer than the ${DIALECTS[sender].maxBytes} bytes that ${sender} keeps: addresses of people who are not tracked would be cut off`,
+      `${merge.tooLongCount()} values are longer than ${DIALECTS[sender].maxBytes} bytes, and ${sender} cuts off longer values: links of people who opted out will break`,
     );
 }
 
@@ -171,7 +179,8 @@ async function writeLetters(
 function envelopeOf({ from = '', subject = '', header }: WriteOptions): Envelope {
   const headers = header.map((line) => {
     const [, key, value] = /^([!-9;-~]+):\s*(.*)$/.exec(line) ?? [];
-    if (key === undefined || value === undefined) throw new ClickledgerError('bad-input', `'${line}' is no header: write "Name: value"`);
+    if (key === undefined || value === undefined)
+      throw new ClickledgerError('bad-input', `'${line}' is not a header. Write "Name: value".`);
     return { key, value };
   });
   return { from, subject, headers };

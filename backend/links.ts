@@ -1,7 +1,7 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
-import { sleep, within } from '../core/time.ts';
+import { sleep, withTimeout } from '../core/time.ts';
 import { readChanges, readLink } from './catalog.ts';
 import { emptyRoutes, type Route, type Routes } from './routes.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
@@ -88,7 +88,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
 
   async function lookUp(link: number): Promise<Route | undefined> {
     try {
-      const route = await within(readLink(pool, link), PATIENCE_MS);
+      const route = await withTimeout(readLink(pool, link), PATIENCE_MS);
       // A look may have brought a later version meanwhile; an earlier one is put right by the next look.
       if (route && !routes.links.has(link)) {
         routes.links.set(link, route);
@@ -154,7 +154,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
     },
     async findAlias(name) {
       if (!fresh || waiting.length >= MAX_WAITING) return undefined;
-      await within(new Promise<void>((resolve) => waiting.push(resolve)), PATIENCE_MS);
+      await withTimeout(new Promise<void>((resolve) => waiting.push(resolve)), PATIENCE_MS);
       return routes.aliases.get(name);
     },
     ageMs: () => performance.now() - lookedMs,

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { startPart } from '../core/part.ts';
+import { createPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { closeApp, createApp } from './app.ts';
@@ -9,7 +9,7 @@ import { createBackendMetrics, watchLinks } from './metrics.ts';
 
 // slug ──► verify ──► route in memory ──► 302. Postgres is only ever asked in the background.
 
-const part = startPart('backend', ['HOST', 'PORT', 'BACKEND_URL', 'SLUG_KEYS', 'STATE_DIR'], process.env);
+const part = createPart('backend', ['HOST', 'PORT', 'BACKEND_URL', 'SLUG_KEYS', 'STATE_DIR'], process.env);
 const { config, log, registry, stopped, signal } = part;
 
 const metrics = createBackendMetrics(registry);

@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { watchValue } from '../core/metrics.ts';
+import { addGauge } from '../core/metrics.ts';
 import type { LinkStore } from './links.ts';
 import { type Outcome, OUTCOMES } from './routes.ts';
 
@@ -33,12 +33,7 @@ export function createBackendMetrics(registry: Registry): { answered: (kind: Out
 
 /** What is looked up whenever somebody asks. */
 export function watchLinks(registry: Registry, links: LinkStore): void {
-  watchValue(registry, 'clickledger_backend_links', 'Links held in memory', () => links.size().links);
-  watchValue(registry, 'clickledger_backend_aliases', 'Aliases held in memory', () => links.size().aliases);
-  watchValue(
-    registry,
-    'clickledger_backend_links_age_seconds',
-    'Since the catalog last said what the links are',
-    () => links.ageMs() / 1000,
-  );
+  addGauge(registry, 'clickledger_backend_links', 'Links held in memory', () => links.size().links);
+  addGauge(registry, 'clickledger_backend_aliases', 'Aliases held in memory', () => links.size().aliases);
+  addGauge(registry, 'clickledger_backend_links_age_seconds', 'Since the catalog last said what the links are', () => links.ageMs() / 1000);
 }

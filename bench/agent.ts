@@ -2,10 +2,10 @@ import { mkdir, rename, copyFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { decodeBatch, type LedgerAnswer, parseLedgerQuestion } from '../core/event.ts';
-import { manager, natsOptions } from '../core/nats.ts';
-import { natsUrlAs, parseNatsUrl } from '../core/nats-url.ts';
-import { covers, NOTHING, type Ranges, touches, union } from '../core/ranges.ts';
+import { decodeBatch, type LedgerReply, parseLedgerRequest } from '../core/event.ts';
+import { createJetStreamManager, natsOptions } from '../core/nats.ts';
+import { natsUrlWithCredentials, parseNatsUrl } from '../core/nats-url.ts';
+import { covers, NO_RANGES, type Ranges, touches, union } from '../core/ranges.ts';
 import { evenShards, parseShards, type ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
@@ -52,8 +52,8 @@ async function ship(options: {
   const url = `nats://127.0.0.1:${port}`;
   let connection: NatsConnection | undefined;
   try {
-    connection = await connect(natsOptions(parseNatsUrl(natsUrlAs(url, 'worker', passwords.worker))));
-    const taken = await playWorkers(connection, await manager(connection), parseShards(shardsText));
+    connection = await connect(natsOptions(parseNatsUrl(natsUrlWithCredentials(url, 'worker', passwords.worker))));
+    const taken = await playWorkers(connection, await createJetStreamManager(connection), parseShards(shardsText));
     const agent = await startPart({
       part: 'log-agent',
       name: 'log-agent',
@@ -63,7 +63,7 @@ async function ship(options: {
         LOG_DIR: logDir,
         STATE_DIR: join(directory, 'state'),
         SHARDS: shardsText,
-        AGENT_NATS_URL: natsUrlAs(url, 'agent', passwords.agent),
+        AGENT_NATS_URL: natsUrlWithCredentials(url, 'agent', passwords.agent),
         LOG_LEVEL: 'warn',
         NODE_OPTIONS,
       },
@@ -94,17 +94,17 @@ interface Taken {
 
 /** Takes batches of both shards; what it looks at is only the range, which stands at the start. */
 async function playWorkers(connection: NatsConnection, streams: JetStreamManager, shards: ShardMap): Promise<Taken> {
-  const ledgers = new Map<string, Ranges>(shards.list.map(({ name }) => [name, NOTHING]));
+  const ledgers = new Map<string, Ranges>(shards.list.map(({ name }) => [name, NO_RANGES]));
   const taken: Taken = { ledgers, payloads: [], repeated: 0 };
   let generation: string | undefined;
   for (const { name } of shards.list) {
     connection.subscribe(ledgerSubject(name), {
       queue: 'workers',
       callback: (_error, question) => {
-        const committed = (ledgers.get(name) ?? NOTHING).map(([from, to]): [number, number] => [from, to]);
-        const { gens } = parseLedgerQuestion(question.string());
+        const committed = (ledgers.get(name) ?? NO_RANGES).map(([from, to]): [number, number] => [from, to]);
+        const { gens } = parseLedgerRequest(question.string());
         const known = gens.filter((gen) => gen === generation).map((gen) => [gen, { committed, size: null }] as const);
-        const answer: LedgerAnswer = { shards: shards.fingerprint, gens: Object.fromEntries(known) };
+        const answer: LedgerReply = { shards: shards.fingerprint, gens: Object.fromEntries(known) };
         question.respond(JSON.stringify(answer));
       },
     });
@@ -118,7 +118,7 @@ async function playWorkers(connection: NatsConnection, streams: JetStreamManager
         if (!found) throw new Error('a message is no batch');
         generation = found[1];
         const range = [Number(found[2]), Number(found[3])] as const;
-        const committed = ledgers.get(name) ?? NOTHING;
+        const committed = ledgers.get(name) ?? NO_RANGES;
         // As a worker does: what touches a committed byte was here before.
         if (touches(committed, ...range)) taken.repeated++;
         else {

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { locate } from '../stack/debian.ts';
 import { startNginx } from '../stack/nginx.ts';
-import { freePort, isServed } from '../stack/ports.ts';
+import { freePort, acceptsConnections } from '../stack/ports.ts';
 import { type Running, startProcess } from '../stack/process.ts';
 import { type Bench, median } from './figure.ts';
 import { countLogged, createLoad, expectLogged } from './load.ts';
@@ -79,6 +79,6 @@ http {
     args: ['-e', join(home, 'error.log'), '-c', path, '-g', 'daemon off;'],
     stopSignal: 'SIGQUIT',
     runDir,
-    ready: () => isServed(port),
+    ready: () => acceptsConnections(port),
   });
 }

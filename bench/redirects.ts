@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { startNginx } from '../stack/nginx.ts';
-import { freePort, isServed } from '../stack/ports.ts';
+import { freePort, acceptsConnections } from '../stack/ports.ts';
 import { type Running, startProcess } from '../stack/process.ts';
 import { type Bench, median } from './figure.ts';
 import { SLUG_KEYS } from './fixture.ts';
@@ -77,7 +77,7 @@ function startBare(port: number, name: string, runDir: string): Promise<Running>
     env: { PORT: String(port) },
     stopSignal: 'SIGTERM',
     runDir,
-    ready: () => isServed(port),
+    ready: () => acceptsConnections(port),
   });
 }
 
@@ -88,7 +88,7 @@ async function expectRedirects(port: number, slugs: readonly string[]): Promise<
   const codec = createSlugCodec(parseSlugKeys(SLUG_KEYS));
   for (let i = 0; i < CHECKED; i++) {
     const slug = slugs[i * Math.floor(slugs.length / CHECKED)] as string;
-    const expected = targetOf(codec.read(slug)?.link ?? 0);
+    const expected = targetOf(codec.decode(slug)?.link ?? 0);
     const location = await new Promise<string | undefined>((resolve, reject) => {
       request({ host: '127.0.0.1', port, path: `/u/${slug}`, agent: false }, (response) => {
         response.resume();

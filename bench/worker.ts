@@ -8,7 +8,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { decodeBatch } from '../core/event.ts';
-import { manager, natsOptions } from '../core/nats.ts';
+import { createJetStreamManager, natsOptions } from '../core/nats.ts';
 import { parseNatsUrl } from '../core/nats-url.ts';
 import { createPool } from '../core/postgres.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
@@ -16,7 +16,7 @@ import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { consumerName, eventsSubject, STREAM } from '../core/subjects.ts';
 import { createCatalog } from '../event-worker/catalog.ts';
 import { createCommitter } from '../event-worker/commit.ts';
-import { COLUMNS } from '../event-worker/copy-rows.ts';
+import { EVENT_COLUMNS } from '../event-worker/copy-rows.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { createBatch } from '../log-agent/batch.ts';
 import { createEnricher } from '../log-agent/enrich.ts';
@@ -116,7 +116,7 @@ async function consume({ system, query }: Stand, payloads: readonly Buffer[], on
   const as = (setting: string): Promise<NatsConnection> => connect(natsOptions(parseNatsUrl(system.env[setting] ?? '')));
   const connections = await Promise.all([as('WORKER_NATS_URL'), as('AGENT_NATS_URL')]);
   try {
-    const streams = await manager(connections[0]);
+    const streams = await createJetStreamManager(connections[0]);
     await ensureConsumer(streams, 'a', 1024 * 1024 * 1024);
     const client = jetstream(connections[1]);
     for (let i = 0; i < payloads.length; i += 8)
@@ -183,7 +183,7 @@ async function copyFromNode(url: string, rowsPath: string): Promise<number> {
     const startedMs = performance.now();
     await pipeline(
       createReadStream(rowsPath, { highWaterMark: 1024 * 1024 }),
-      client.query(copyFrom(`COPY shard.event (${COLUMNS}) FROM STDIN`)),
+      client.query(copyFrom(`COPY shard.event (${EVENT_COLUMNS}) FROM STDIN`)),
     );
     return (performance.now() - startedMs) / 1000;
   });
@@ -191,14 +191,14 @@ async function copyFromNode(url: string, rowsPath: string): Promise<number> {
 
 async function copyFromPsql(url: string, rowsPath: string): Promise<number> {
   const startedMs = performance.now();
-  await promisify(execFile)('psql', [url, '-q', '-v', 'ON_ERROR_STOP=1', '-c', `\\copy shard.event (${COLUMNS}) FROM '${rowsPath}'`]);
+  await promisify(execFile)('psql', [url, '-q', '-v', 'ON_ERROR_STOP=1', '-c', `\\copy shard.event (${EVENT_COLUMNS}) FROM '${rowsPath}'`]);
   return (performance.now() - startedMs) / 1000;
 }
 
 /** What the worker made, as the lines of a COPY. */
 async function saveRows(url: string, rowsPath: string): Promise<void> {
   await withClient(url, (client) =>
-    pipeline(client.query(copyTo(`COPY (SELECT ${COLUMNS} FROM shard.event) TO STDOUT`)), createWriteStream(rowsPath)),
+    pipeline(client.query(copyTo(`COPY (SELECT ${EVENT_COLUMNS} FROM shard.event) TO STDOUT`)), createWriteStream(rowsPath)),
   );
 }
 

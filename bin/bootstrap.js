@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Plain JavaScript for any Node from 18 on: installs the dependencies where they are missing or older than the lock file, then runs
-// a file of the project with the Node that it pins (the package `node`).
+// Installs the dependencies if they are missing or older than the lock file. Then runs a file of the project with the version of Node that
+// the project pins (the package `node`). This file is plain JavaScript, so it runs on any Node from 18 on.
 //
 //   node bin/bootstrap.js FILE [ARGUMENTS…]
 
@@ -14,32 +14,36 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 function isInstalled() {
   const lock = join(root, 'package-lock.json');
   const installed = join(root, 'node_modules', '.package-lock.json');
-  // Installed as a package by somebody else's npm: nothing to do here.
+  // A published package has no lock file: npm has installed its dependencies together with it.
   if (!existsSync(lock)) return true;
   return existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs;
 }
 
 function install() {
-  process.stderr.write('clickledger: installing dependencies (once)\n');
+  process.stderr.write('clickledger: installing the dependencies (only this time)\n');
   const npm = process.env.npm_execpath;
   const [command, ...args] = npm ? [process.execPath, npm] : ['npm'];
-  // Not `npm ci`: it refuses a lock file without the optional packages of platforms that the registry it was made with does not have.
-  // What npm has to say goes to stderr: stdout belongs to the command.
+  // `npm install` instead of `npm ci`, because `npm ci` refuses a lock file that lacks the optional packages of other platforms. A lock
+  // file lacks them if they were missing in the registry with which it was created. The output of npm goes to stderr, because stdout is for
+  // the output of the command.
   const result = spawnSync(command, [...args, 'install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
   if (result.status !== 0) {
-    process.stderr.write('clickledger: `npm install` failed; the lines above say why\n');
+    process.stderr.write('clickledger: `npm install` failed. The lines above show the reason.\n');
     process.exit(1);
   }
-  // So that `npx clickledger` finds the command here at once.
+  // With this link `npx clickledger` works in the directory of the repository.
   const link = join(root, 'node_modules', '.bin', 'clickledger');
   rmSync(link, { force: true });
   symlinkSync(join('..', '..', 'bin', 'clickledger.js'), link);
 }
 
-/** The Node that the project pins; inside another project's node_modules it may be hoisted. */
+/**
+ * The path of the Node that the project pins. If clickledger is a dependency of another project, npm may have installed the package `node`
+ * in a node_modules directory further up.
+ */
 function pinnedNode() {
   for (let directory = root; ; directory = dirname(directory)) {
     const candidate = join(directory, 'node_modules', '.bin', 'node');
@@ -48,15 +52,18 @@ function pinnedNode() {
   }
 }
 
-/** Runs a file with the pinned Node as if it were this process: same terminal, same signals, same end. */
+/**
+ * Runs a file with the pinned Node in a child process, with the same terminal. Passes on signals, and exits with the exit code of the
+ * child.
+ */
 export function run(file, args) {
   if (!isInstalled()) install();
-  let line = [pinnedNode(), file, ...args];
-  // Should this process be killed, the kernel ends the real one, too.
-  if (existsSync('/usr/bin/setpriv')) line = ['/usr/bin/setpriv', '--pdeathsig', 'TERM', '--', ...line];
-  const child = spawn(line[0], line.slice(1), { stdio: 'inherit' });
+  let command = [pinnedNode(), file, ...args];
+  // If this process is killed, the kernel sends SIGTERM to the child.
+  if (existsSync('/usr/bin/setpriv')) command = ['/usr/bin/setpriv', '--pdeathsig', 'TERM', '--', ...command];
+  const child = spawn(command[0], command.slice(1), { stdio: 'inherit' });
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  // A terminal sends Ctrl-C to both; the child decides what it means.
+  // On Ctrl-C the terminal sends SIGINT to both processes. The child handles it; this process waits for the exit of the child.
   process.on('SIGINT', () => {});
   child.on('error', (error) => {
     process.stderr.write(`clickledger: ${error.message}\n`);

@@ -1,12 +1,13 @@
-// `npm pack` runs this first: JavaScript and type declarations of everything that a package needs, laid out in dist/ as it is here, so that
-// whatever looks for a file beside itself finds it there, too. Node does not run TypeScript inside node_modules.
+// Builds dist/, the content of the package: JavaScript, type declarations and data files. `npm pack` runs this file first. The build is
+// needed because Node does not run TypeScript inside node_modules. dist/ has the same layout as the repository, so that code finds files by
+// the same relative paths.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './bootstrap.js';
 
-/** What is no program: read or run as it stands. */
+/** Files and directories that are copied unchanged. */
 const FILES = ['package.json', 'nginx', 'reports', 'sql/catalog', 'sql/shard', 'log-agent/networks.json', 'operating/tail-file.d.ts'];
 
 const dist = join(root, 'dist');

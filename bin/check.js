@@ -1,4 +1,4 @@
-// `npm run check`: format, lint, types, dead code. Runs all four, whatever the first ones find.
+// `npm run check`: checks format, lint rules, types and dead code. Runs all four checks, also if one of them fails.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

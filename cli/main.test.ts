@@ -6,7 +6,7 @@ import { readEnvFile } from '../core/env-file.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { locate } from '../stack/debian.ts';
 import { NATS_ROLES } from '../operating/nats-conf.ts';
-import { freePort, isServed } from '../stack/ports.ts';
+import { freePort, acceptsConnections } from '../stack/ports.ts';
 import { startProcess } from '../stack/process.ts';
 import { clickledger, dataDirectoryOf, type Ended } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
@@ -320,7 +320,7 @@ describe('setting up', () => {
       args: ['-c', conf],
       stopSignal: 'SIGTERM',
       runDir: join(directory, 'run'),
-      ready: () => isServed(port),
+      ready: () => acceptsConnections(port),
     });
     onTestFinished(() => server.stop());
     for (const role of NATS_ROLES) {

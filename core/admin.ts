@@ -1,23 +1,24 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
 import { codesOf, type Health, type PartKind, problem } from './health.ts';
-import { oneAtATime } from './time.ts';
+import { singleFlight } from './time.ts';
 import { VERSION } from './version.ts';
 
-// How a part is seen from outside: `/healthz` for whoever starts and stops it, `/metrics` for Prometheus.
+// The admin server of a part. `/healthz` is for the program that starts and stops the part, `/metrics` is for Prometheus.
 
-/** What `/healthz` answers. */
-export interface HealthAnswer extends Health {
+/** The JSON body of `/healthz`. */
+export interface HealthResponse extends Health {
   part: PartKind;
   version: string;
-  /** Of the process that answers: at a port that was chosen for one there could be another. */
+  /** Process id. The port may be used by another process than the expected one, so a caller can compare the id. */
   pid: number;
   live: true;
 }
 
 /**
- * Serves `/healthz` (200 when ready, 503 when not; degraded is still 200) and `/metrics`, to which it adds what all parts have.
- * Resolves once it listens; undefined for port 0, which means none.
+ * Serves `/healthz` and `/metrics`. `/healthz` responds with 200 when the part is ready and with 503 otherwise; a part that is ready but
+ * degraded responds with 200. Adds the metrics that all parts have to `registry`. Resolves with the server once it listens. Port 0 means
+ * that there is no admin server: then it resolves with undefined.
  */
 export async function serveAdmin(options: {
   part: PartKind;
@@ -28,19 +29,19 @@ export async function serveAdmin(options: {
 }): Promise<Server | undefined> {
   const { part, host, port, registry } = options;
   if (port === 0) return undefined;
-  const health = oneAtATime(async () => {
+  const health = singleFlight(async () => {
     const { ready, degraded } = await options.health();
     return { ready, degraded: ready || degraded.length > 0 ? degraded : [problem('starting')] };
   });
-  describePart(part, registry, health);
+  addPartMetrics(part, registry, health);
   const server = createServer((request, response) => {
     if (request.url === '/healthz') {
-      answer(response, async () => {
-        const said: HealthAnswer = { part, version: VERSION, pid: process.pid, live: true, ...(await health()) };
-        return { status: said.ready ? 200 : 503, type: 'application/json', text: JSON.stringify(said) };
+      respond(response, async () => {
+        const body: HealthResponse = { part, version: VERSION, pid: process.pid, live: true, ...(await health()) };
+        return { status: body.ready ? 200 : 503, type: 'application/json', text: JSON.stringify(body) };
       });
     } else if (request.url === '/metrics') {
-      answer(response, async () => ({ status: 200, type: registry.contentType, text: await registry.metrics() }));
+      respond(response, async () => ({ status: 200, type: registry.contentType, text: await registry.metrics() }));
     } else {
       response.writeHead(404).end();
     }
@@ -50,20 +51,22 @@ export async function serveAdmin(options: {
   return server;
 }
 
-function answer(response: ServerResponse, make: () => Promise<{ status: number; type: string; text: string }>): void {
-  make().then(
+/** Sends the page that `render` returns; status 500 if `render` fails. */
+function respond(response: ServerResponse, render: () => Promise<{ status: number; type: string; text: string }>): void {
+  render().then(
     ({ status, type, text }) => response.writeHead(status, { 'content-type': type }).end(text),
     () => response.writeHead(500).end(),
   );
 }
 
-function describePart(part: PartKind, registry: Registry, health: () => Promise<Health>): void {
+/** Adds the metrics that all parts have. */
+function addPartMetrics(part: PartKind, registry: Registry, health: () => Promise<Health>): void {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   new Gauge({ name: `clickledger_${part}_build_info`, help: 'Always 1', labelNames: ['version'], registers }).set({ version: VERSION }, 1);
   new Gauge({
     name: `clickledger_${part}_ready`,
-    help: '1 while it does its work, 0 before and after',
+    help: '1 while the part is ready, 0 while it starts or stops',
     registers,
     async collect() {
       this.set((await health()).ready ? 1 : 0);
@@ -71,12 +74,12 @@ function describePart(part: PartKind, registry: Registry, health: () => Promise<
   });
   new Gauge({
     name: `clickledger_${part}_degraded`,
-    help: '1 for each thing that is wrong, by the codes of /healthz',
+    help: '1 for each problem that /healthz reports, by its code',
     labelNames: ['code'],
     registers,
     async collect() {
       const { degraded } = await health();
-      for (const code of codesOf(part)) this.set({ code }, degraded.some((one) => one.code === code) ? 1 : 0);
+      for (const code of codesOf(part)) this.set({ code }, degraded.some((reported) => reported.code === code) ? 1 : 0);
     },
   });
 }

@@ -87,8 +87,8 @@ describe('settings', () => {
       { name: 'backend-1', url: 'http://127.0.0.1:9101' },
       { name: 'agent', url: 'https://edge.example:9102' },
     ]);
-    for (const bad of ['http://127.0.0.1:9101', 'a=127.0.0.1:9101', 'a=http://x,a=http://y', 'A=http://x', 'a='])
-      expect(mistakesOf(['PARTS'], { PARTS: bad }), bad).toEqual([expect.stringContaining('PARTS: ')]);
+    for (const invalid of ['http://127.0.0.1:9101', 'a=127.0.0.1:9101', 'a=http://x,a=http://y', 'A=http://x', 'a='])
+      expect(mistakesOf(['PARTS'], { PARTS: invalid }), invalid).toEqual([expect.stringContaining('PARTS: ')]);
   });
 
   test('SHARDS and SLUG_KEYS come parsed', () => {

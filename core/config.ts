@@ -5,7 +5,8 @@ import { parseParts } from './parts.ts';
 import { parseShards } from './shards.ts';
 import { parseSlugKeys } from './slug.ts';
 
-// Every setting of every part: an environment variable, parsed once at the edge. A part asks for those it needs by name.
+// All settings of all parts. A setting is an environment variable; `parseConfig` parses the settings that a part or a command needs, once
+// at its start.
 
 interface Setting<T> {
   readonly schema: z.ZodType<T>;
@@ -13,12 +14,15 @@ interface Setting<T> {
   readonly help: string;
 }
 
-const text = z.string().min(1);
-const whole = (min: number, max: number) =>
+const nonEmpty = z.string().min(1);
+const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.int().min(min).max(max));
-const databaseUrl = text.refine((url) => URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol), 'must be a postgres:// URL');
+const databaseUrl = nonEmpty.refine(
+  (url) => URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol),
+  'must be a postgres:// URL',
+);
 
-/** Lets a parser that throws a ClickledgerError stand in a schema. */
+/** Makes a schema of a parser that throws a ClickledgerError for wrong input. */
 function parsedBy<T>(parse: (value: string) => T) {
   return z.string().transform((value, context): T => {
     try {
@@ -37,7 +41,7 @@ function setting<T>(schema: z.ZodType<T>, help: string, defaultText?: string): S
 
 export const SETTINGS = {
   BASE_URL: setting(
-    text
+    nonEmpty
       .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
       .transform((url) => url.replace(/\/+$/, '')),
     'where recipients reach nginx, e.g. https://t.example.org',
@@ -53,36 +57,36 @@ export const SETTINGS = {
   WORKER_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user worker', 'nats://127.0.0.1:4222'),
   ANALYST_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user analyst', 'nats://127.0.0.1:4222'),
   NATS_CA_FILE: setting(
-    text,
+    nonEmpty,
     'whose certificate vouches for the servers in tls:// URLs of NATS; empty: the authorities that Node knows',
     '',
   ),
-  LOG_DIR: setting(text, 'the directory of access.log; it belongs to nginx and the agent alone'),
-  STATE_DIR: setting(text, 'where a part keeps what saves work at its next start; each part and instance its own'),
-  HOST: setting(text, 'the address a backend listens on', '127.0.0.1'),
-  PORT: setting(whole(0, 65535), 'the port a backend listens on', '3000'),
-  ADMIN_HOST: setting(text, 'the address of /healthz and /metrics', '127.0.0.1'),
-  ADMIN_PORT: setting(whole(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
+  LOG_DIR: setting(nonEmpty, 'the directory of access.log; it belongs to nginx and the agent alone'),
+  STATE_DIR: setting(nonEmpty, 'where a part keeps what saves work at its next start; each part and instance its own'),
+  HOST: setting(nonEmpty, 'the address a backend listens on', '127.0.0.1'),
+  PORT: setting(wholeNumber(0, 65535), 'the port a backend listens on', '3000'),
+  ADMIN_HOST: setting(nonEmpty, 'the address of /healthz and /metrics', '127.0.0.1'),
+  ADMIN_PORT: setting(wholeNumber(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
   PARTS: setting(parsedBy(parseParts), 'where the parts answer, for `status`: `name=URL of the admin port`, separated by commas', ''),
-  WINDOW_MIB: setting(whole(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
+  WINDOW_MIB: setting(wholeNumber(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
   KEEP_LOGS_DAYS: setting(
-    whole(0, 36500),
+    wholeNumber(0, 36500),
     'logs are deleted this long after they were finished and only when fully committed: longer than the age of any backup you would restore',
     '7',
   ),
   KEEP_EVENTS_MONTHS: setting(
-    whole(0, 1200),
+    wholeNumber(0, 1200),
     'whole months of single hits to keep besides the current one; older months are dropped, their counts stay; 0: all',
     '0',
   ),
-  POLL_MS: setting(whole(10, 10_000), 'how often the agent looks at the log', '100'),
-  MMDB_PATH: setting(text, 'a MaxMind DB file with countries', ''),
+  POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log', '100'),
+  MMDB_PATH: setting(nonEmpty, 'a MaxMind DB file with countries', ''),
   WORKER_SHARDS: setting(
     z.string().transform((list) => list.split(',').filter((name) => name !== '')),
     'the shards a worker serves; empty: all',
     '',
   ),
-  STREAM_MAX_MIB: setting(whole(1, 1_048_576), 'size of the stream; keep it well under the disk', '1024'),
+  STREAM_MAX_MIB: setting(wholeNumber(1, 1_048_576), 'size of the stream; keep it well under the disk', '1024'),
   LOG_LEVEL: setting(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'how much the parts say', 'info'),
 } as const;
 
@@ -90,25 +94,33 @@ export type SettingName = keyof typeof SETTINGS;
 type ValueOf<N extends SettingName> = (typeof SETTINGS)[N] extends Setting<infer T> ? T : never;
 export type Config<N extends SettingName> = { readonly [K in N]: ValueOf<K> };
 
-/** The named settings, parsed and frozen. All mistakes come in one `bad-settings` error. */
+/**
+ * Parses the settings `names` of `env` and freezes the result. An empty value counts as not set. Throws one `bad-settings` error that lists
+ * all mistakes, one per line.
+ */
 export function parseConfig<N extends SettingName>(names: readonly N[], env: Readonly<Record<string, string | undefined>>): Config<N> {
   const values: Partial<Record<N, unknown>> = {};
   const mistakes: string[] = [];
   for (const name of names) {
-    const entry: Setting<unknown> = SETTINGS[name];
-    const raw = env[name] === undefined || env[name] === '' ? entry.default : env[name];
+    const definition: Setting<unknown> = SETTINGS[name];
+    const raw = env[name] === undefined || env[name] === '' ? definition.default : env[name];
     if (raw === undefined) {
-      mistakes.push(`${name} is not set: ${entry.help}`);
+      mistakes.push(`${name} is not set: ${definition.help}`);
       continue;
     }
     if (raw === '') {
-      values[name] = entry.schema.safeParse(raw).data ?? '';
+      values[name] = definition.schema.safeParse(raw).data ?? '';
       continue;
     }
-    const parsed = entry.schema.safeParse(raw);
+    const parsed = definition.schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    else mistakes.push(`${name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`);
+    else mistakes.push(mistakeIn(name, parsed.error.issues.map((issue) => issue.message).join('; ')));
   }
   if (mistakes.length > 0) throw new ClickledgerError('bad-settings', mistakes.join('\n'));
   return Object.freeze(values) as Config<N>;
+}
+
+/** One line about a setting. Some parsers already put the name of the setting at the beginning of their message. */
+function mistakeIn(name: string, message: string): string {
+  return message.startsWith(name) ? message : `${name}: ${message}`;
 }

@@ -1,4 +1,4 @@
-/** One line of CSV (RFC 4180), with its line end. */
+/** Formats one line of CSV (RFC 4180), including the line end CRLF. */
 export function csvRow(values: readonly string[]): string {
   return `${values.map(csvField).join(',')}\r\n`;
 }

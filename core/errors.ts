@@ -1,4 +1,4 @@
-// One error class for everything a part can tell a person or another part about. Code branches on `code`, never on a message.
+// The error class of all expected failures. Code branches on `code`, never on a message.
 
 export const ERROR_CODES = [
   'bad-settings',
@@ -16,7 +16,7 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** An expected failure: `message` is one line that says what is wrong and what to do about it. */
+/** An expected failure. `message` is for a person: it says what is wrong and what to do. */
 export class ClickledgerError extends Error {
   readonly code: ErrorCode;
 
@@ -27,13 +27,13 @@ export class ClickledgerError extends Error {
   }
 }
 
-/** The code of an error of Node, Postgres or ours; undefined for anything else. */
+/** The `code` of an error of Node, of Postgres or of this project; undefined for any other value. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** What was thrown, in words. */
+/** The message of a thrown value, which need not be an Error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,16 +1,20 @@
 import { z } from 'zod';
 import { ClickledgerError } from './errors.ts';
 
-// The contract between log agent and event worker: one message is one batch, the events of one shard in one byte range of one generation.
+// The format of the messages between log agent and event worker. One message on the stream is one batch: the events of one shard in one
+// byte range of one generation. Agent and worker also exchange a request and a reply about the ledger of a shard.
 
 export const KINDS = ['click', 'open'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** Why a line is no event and cannot be one: it is kept as a dead letter with its offset; the line itself stays in the log. */
+/**
+ * Why a line can never become an event. The worker stores such a line as a dead letter: its offset, length and hash. The text of the line
+ * is only in the log.
+ */
 export const DEAD_REASONS = ['torn', 'not-json', 'bad-field', 'unknown-version', 'too-long', 'unterminated', 'rejected'] as const;
 export type DeadReason = (typeof DEAD_REASONS)[number];
 
-/** Why a well-formed line is not counted. `forged` is the worker's word, the others are the agent's. */
+/** Why a well-formed line is not counted. The worker sets `forged`; the agent sets the other reasons. */
 export const SKIP_REASONS = ['not-tracking', 'not-served', 'malformed-slug', 'forged'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
@@ -23,12 +27,12 @@ const eventSchema = z.object({
   /** Byte offset of the line in its generation. */
   off: offset,
   rid: id,
-  /** When nginx finished the request, epoch milliseconds; at most what a Date can be. */
+  /** The time at which nginx finished the request, in epoch milliseconds. The maximum is the largest time of a Date. */
   t: z.int().min(0).max(8.64e15),
   kind: z.enum(KINDS),
-  /** As in the URL: a slug, or an alias (then `link` is never null). */
+  /** The slug or alias in the URL. For an alias `link` is never null. */
   slug: z.string().max(64),
-  /** `<link id>.<version>` as the backend answered it; version 0 is the campaign's fallback. Null where no backend was asked. */
+  /** `<link id>.<version>` from the response of the backend; version 0 is the fallback of the campaign. Null if nginx asked no backend. */
   link: z
     .string()
     .regex(/^[1-9]\d{0,15}\.\d{1,9}$/)
@@ -41,7 +45,7 @@ const eventSchema = z.object({
   country: z.string().length(2).nullable(),
   /** Label of a known mail proxy or scanner network. */
   net: z.string().max(64).nullable(),
-  /** 64 bits as a signed decimal; null where the day's salt is gone. */
+  /** 64 bits as a signed decimal; null if the salt of the day no longer exists. */
   visitor: z
     .string()
     .regex(/^-?\d{1,19}$/)
@@ -59,53 +63,58 @@ const batchSchema = z
     shards: z.string().max(16),
     from: offset,
     to: offset,
-    /** Set by the closing batch of a final generation: how long it is. */
+    /** The length of the generation in bytes. Only the closing batch of a final generation has it. */
     size: offset.optional(),
     skipped: z.partialRecord(z.enum(SKIP_REASONS), z.int().min(1)),
     dead: z.array(deadSchema),
     events: z.array(eventSchema),
   })
   .refine((batch) => batch.from <= batch.to && [...batch.events, ...batch.dead].every(({ off }) => off >= batch.from && off < batch.to), {
-    message: 'an offset lies outside the range',
+    message: 'an offset is outside the range',
   })
-  // An empty range touches nothing, so such a batch is taken at every delivery: it must have nothing to count.
-  .refine((batch) => batch.from < batch.to || Object.keys(batch.skipped).length === 0, { message: 'an empty range has lines' });
+  // An empty range overlaps no committed range, so the worker commits such a batch at every delivery. Its lines would be counted
+  // repeatedly.
+  .refine((batch) => batch.from < batch.to || Object.keys(batch.skipped).length === 0, { message: 'an empty range has skipped lines' });
 
-/** One hit that counts. */
+/** One hit that is counted. */
 export type Event = z.infer<typeof eventSchema>;
 export type DeadLetter = z.infer<typeof deadSchema>;
 export type Skipped = Partial<Record<SkipReason, number>>;
 export type Batch = z.infer<typeof batchSchema>;
 
-/** Throws `bad-batch`, and shows nothing of the text: what is no batch may be anything. */
-function parse<T>(schema: z.ZodType<T>, text: string, what: string): T {
+/**
+ * Parses a message; throws `bad-batch`. The error shows nothing of the text, because an invalid message may contain anything, also secrets.
+ */
+function parse<T>(schema: z.ZodType<T>, text: string, type: string): T {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    throw new ClickledgerError('bad-batch', `a message is no ${what}: it is not JSON`);
+    throw new ClickledgerError('bad-batch', `a message is not a ${type}: it is not JSON`);
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  // The names that the schema itself has: below them there may be any.
-  throw new ClickledgerError('bad-batch', `a message is no ${what}: ${String(issue?.path[0] ?? 'all of it')}: ${issue?.code}`);
+  // Only the first name of the path: it is a field of the schema. Names further down may be keys from the message.
+  throw new ClickledgerError('bad-batch', `a message is not a ${type}: ${String(issue?.path[0] ?? 'all of it')}: ${issue?.code}`);
 }
 
-/** Parses a payload; throws `bad-batch`. Costs about 2 µs an event. */
+/** Parses the payload of a message. Throws `bad-batch` if it is not a batch. Takes about 2 µs per event. */
 export function decodeBatch(payload: Uint8Array): Batch {
   return parse(batchSchema, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8'), 'batch');
 }
 
-const ledgerQuestionSchema = z.object({ gens: z.array(id).max(1000) });
-const ledgerAnswerSchema = z.object({
+const ledgerRequestSchema = z.object({ gens: z.array(id).max(1000) });
+const ledgerReplySchema = z.object({
   shards: z.string(),
   gens: z.record(id, z.object({ committed: z.array(z.tuple([offset, offset])), size: offset.nullable() })),
 });
 
-/** What the ledger of a shard says of a generation: the committed ranges, and its length once it is final. */
-export type LedgerAnswer = z.infer<typeof ledgerAnswerSchema>;
+/** The ledger of a shard, by generation: the committed ranges, and the length of the generation in bytes once it is final. */
+export type LedgerReply = z.infer<typeof ledgerReplySchema>;
 
-/** Both throw `bad-batch`. */
-export const parseLedgerQuestion = (text: string): { gens: string[] } => parse(ledgerQuestionSchema, text, 'question');
-export const parseLedgerAnswer = (text: string): LedgerAnswer => parse(ledgerAnswerSchema, text, 'answer');
+/** Parses the request of an agent: the generations that it asks for, at most 1000. Throws `bad-batch`. */
+export const parseLedgerRequest = (text: string): { gens: string[] } => parse(ledgerRequestSchema, text, 'ledger request');
+
+/** Parses the reply of a worker. Throws `bad-batch`. */
+export const parseLedgerReply = (text: string): LedgerReply => parse(ledgerReplySchema, text, 'ledger reply');

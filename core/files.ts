@@ -2,9 +2,9 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClickledgerError, codeOf } from './errors.ts';
 
-const SAID: Readonly<Record<string, string>> = {
+const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or directory',
-  ENOTDIR: 'a part of the path is a file',
+  ENOTDIR: 'a directory of the path is a file',
   EISDIR: 'it is a directory',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
@@ -13,17 +13,20 @@ const SAID: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
 };
 
-/** One line for a person whose command could not read or write a file; undefined for any other error. */
+/** Turns the error of a file operation into a one-line message for the user of a command; undefined for any other error. */
 export function explainFileError(error: unknown): ClickledgerError | undefined {
   const code = codeOf(error);
   const { path } = error as { path?: unknown };
   if (code === undefined || (typeof path !== 'string' && !['EISDIR', 'ENOSPC', 'EROFS', 'EDQUOT'].includes(code))) return undefined;
-  return new ClickledgerError('bad-input', `cannot use ${typeof path === 'string' ? path : 'a file'}: ${SAID[code] ?? code}`, {
+  return new ClickledgerError('bad-input', `cannot use ${typeof path === 'string' ? path : 'a file'}: ${REASONS[code] ?? code}`, {
     cause: error,
   });
 }
 
-/** Replaces a file so that after a crash or a power loss either the old or the new content is there, whole. */
+/**
+ * Replaces the content of a file atomically: after a crash or a power loss the file has either the whole old content or the whole new one.
+ * `mode` is the permissions of the file.
+ */
 export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w', mode);

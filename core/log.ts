@@ -3,8 +3,8 @@ import { type Logger, pino } from 'pino';
 export type { Logger };
 
 /**
- * A part's own log: JSON lines on standard error. Settings hold secrets and events hold slugs and addresses:
- * log counts, ids of generations and codes, never those.
+ * Creates the logger of a part, which writes JSON lines to standard error. Log counts, ids of generations and codes. Never log settings,
+ * which hold secrets, or events, which hold slugs and addresses.
  */
 export function createLogger(part: string, level: string): Logger {
   return pino(
@@ -12,14 +12,17 @@ export function createLogger(part: string, level: string): Logger {
       level,
       base: { part, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: (error: unknown) => describe(error) },
+      serializers: { err: (error: unknown) => serializeError(error) },
     },
     pino.destination({ fd: 2, sync: true }),
   );
 }
 
-/** Code and message; the stack only of what nobody foresaw. Query texts and row contents, which Postgres puts into `detail`, stay out. */
-function describe(error: unknown): Record<string, unknown> {
+/**
+ * The code and the message of an error. The stack is logged only if the error has no code, because such an error is not expected. Neither
+ * the text of a query nor the field `detail`, in which Postgres reports the contents of rows, is logged.
+ */
+function serializeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const code = 'code' in error ? error.code : undefined;
   return { code, message: error.message, ...(code === undefined ? { stack: error.stack } : {}) };

@@ -1,40 +1,47 @@
 import { Gauge, type Registry } from 'prom-client';
 
-// Gauges that are looked up whenever somebody asks. What cannot be found out then is left out: an old value would look like a new one.
+// Gauges whose values are read when Prometheus scrapes them. A value that cannot be read at that time is left out of the response: the
+// previous value would look like a current one.
 
 type Maybe<T> = T | undefined | Promise<T | undefined>;
 
-export function watchValue(registry: Registry, name: string, help: string, look: () => Maybe<number>): void {
+/** Adds a gauge. `read` returns its current value, or undefined if there is none. */
+export function addGauge(registry: Registry, name: string, help: string, read: () => Maybe<number>): void {
   new Gauge({
     name,
     help,
     registers: [registry],
     async collect() {
-      const value = await quietly(look);
+      const value = await valueOrUndefined(read);
       if (value === undefined) this.remove();
       else this.set(value);
     },
   });
 }
 
-/** The same with a value for each shard, or for some of them. */
-export function watchShards(registry: Registry, name: string, help: string, look: () => Maybe<Iterable<readonly [string, number]>>): void {
+/** Adds a gauge with the label `shard`. `read` returns pairs of shard name and value; a shard may be missing. */
+export function addShardGauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => Maybe<Iterable<readonly [string, number]>>,
+): void {
   new Gauge({
     name,
     help,
     labelNames: ['shard'],
     registers: [registry],
     async collect() {
-      const values = await quietly(look);
+      const values = await valueOrUndefined(read);
       this.reset();
       for (const [shard, value] of values ?? []) this.set({ shard }, value);
     },
   });
 }
 
-async function quietly<T>(look: () => Maybe<T>): Promise<T | undefined> {
+async function valueOrUndefined<T>(read: () => Maybe<T>): Promise<T | undefined> {
   try {
-    return await look();
+    return await read();
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { natsUrlAs, parseNatsUrl } from './nats-url.ts';
+import { natsUrlWithCredentials, parseNatsUrl } from './nats-url.ts';
 
 describe('the URL of NATS', () => {
   test('says where the servers are, who we are there, and whether TLS is wanted', () => {
@@ -29,6 +29,8 @@ describe('the URL of NATS', () => {
   });
 
   test('takes other credentials in every server', () => {
-    expect(natsUrlAs('tls://n1:4222,tls://[::1]', 'worker', 'p@ss')).toBe('tls://worker:p%40ss@n1:4222,tls://worker:p%40ss@[::1]');
+    expect(natsUrlWithCredentials('tls://n1:4222,tls://[::1]', 'worker', 'p@ss')).toBe(
+      'tls://worker:p%40ss@n1:4222,tls://worker:p%40ss@[::1]',
+    );
   });
 });

@@ -7,20 +7,22 @@ import type { Logger } from './log.ts';
 import type { NatsServers } from './nats-url.ts';
 import { sleep } from './time.ts';
 
+// Connections to NATS and JetStream, for the parts and the commands.
+
 /**
- * The client's options: it takes no credentials from URLs by itself. With TLS the server must have a certificate of an authority that Node
- * knows, or of the one in `caFile`; throws `bad-settings` where that cannot be read.
+ * The options for `connect`. They carry the credentials because the client does not take credentials from URLs. With TLS the certificate of
+ * the server must be signed by an authority that Node trusts, or by the one in `caFile`. Throws `bad-settings` if `caFile` cannot be read.
  */
 export function natsOptions({ servers, user, password, tls }: NatsServers, caFile = ''): NodeConnectionOptions {
   return {
     servers: [...servers],
     ...(user === undefined ? {} : { user, pass: password }),
-    // Asked for, it is insisted on: a server that says it has none gets no password.
+    // TLS is then mandatory: the client sends no password to a server that offers no TLS.
     ...(tls ? { tls: tlsOptions(servers, caFile) } : {}),
   };
 }
 
-// The client passes on to Node what its types do not know.
+// The client passes these options on to Node, but its types do not list them.
 interface TlsOptions {
   ca?: string;
   checkServerIdentity: typeof checkServerIdentity;
@@ -30,7 +32,7 @@ function tlsOptions(servers: readonly string[], caFile: string): TlsOptions {
   const hosts = servers.map((server) => new URL(`tls://${server}`).hostname.replace(/^\[|\]$/g, ''));
   return {
     ...(caFile === '' ? {} : { ca: readCertificate(caFile) }),
-    // The client names no host where the URL has an address: Node would then expect the certificate of `localhost`.
+    // If the URL has an IP address, the client gives no host name to Node. Node would then compare the certificate with `localhost`.
     checkServerIdentity(_host, certificate) {
       const problems = hosts.map((host) => checkServerIdentity(host, certificate));
       return problems.includes(undefined) ? undefined : problems[0];
@@ -46,7 +48,10 @@ function readCertificate(path: string): string {
   }
 }
 
-/** Connects, trying for ever: NATS being down only makes the log the buffer. Reconnects by itself afterwards. */
+/**
+ * Connects, and retries without limit until `signal` aborts; then it throws the reason of the abort. An outage of NATS loses nothing,
+ * because hits stay in the access log. Once connected, the client reconnects by itself.
+ */
 export async function connectNats(options: NodeConnectionOptions, name: string, log: Logger, signal: AbortSignal): Promise<NatsConnection> {
   for (;;) {
     try {
@@ -54,46 +59,46 @@ export async function connectNats(options: NodeConnectionOptions, name: string, 
         ...options,
         name: `clickledger ${name}`,
         maxReconnectAttempts: -1,
-        // Refused credentials are no reason to give up for good, either: they may be about to be changed.
+        // Retry also after refused credentials: the operator may be about to correct them.
         ignoreAuthErrorAbort: true,
         reconnectTimeWait: 250,
         timeout: 5_000,
         pingInterval: 5_000,
         maxPingOut: 2,
       });
-      void watchStatus(connection, log);
+      void logStatus(connection, log);
       return connection;
     } catch (error) {
       signal.throwIfAborted();
-      log.warn({ err: error }, 'NATS does not answer; trying again');
+      log.warn({ err: error }, 'NATS does not answer; retrying');
       await sleep(500, signal);
     }
   }
 }
 
-async function watchStatus(connection: NatsConnection, log: Logger): Promise<void> {
+async function logStatus(connection: NatsConnection, log: Logger): Promise<void> {
   for await (const status of connection.status()) {
-    if (status.type === 'disconnect') log.warn('lost NATS');
-    if (status.type === 'reconnect') log.info('reached NATS again');
+    if (status.type === 'disconnect') log.warn('disconnected from NATS');
+    if (status.type === 'reconnect') log.info('reconnected to NATS');
   }
 }
 
 /**
- * The JetStream manager without a first look at the account, so that a server that is still starting is no error. `apiPrefix`: LEDGER_API
- * for agents and analysts; workers are in the ledger's own account.
+ * Creates a JetStream manager without checking the account first, so that a server that is still starting causes no error. Agents and
+ * analysts pass LEDGER_API as `apiPrefix`. Workers pass none, because they are in the account that owns the stream.
  */
-export function manager(connection: NatsConnection, apiPrefix?: string): Promise<JetStreamManager> {
+export function createJetStreamManager(connection: NatsConnection, apiPrefix?: string): Promise<JetStreamManager> {
   return jetstreamManager(connection, { checkAPI: false, timeout: 5_000, ...(apiPrefix === undefined ? {} : { apiPrefix }) });
 }
 
-/** Whether the connection, which tries again for ever, has a server at the moment. */
-export function watchReach(connection: NatsConnection): () => boolean {
-  let reached = true;
+/** Returns a function that reports whether the connection, which reconnects without limit, is connected at the moment. */
+export function trackConnected(connection: NatsConnection): () => boolean {
+  let connected = true;
   void (async () => {
     for await (const status of connection.status()) {
-      if (status.type === 'disconnect') reached = false;
-      if (status.type === 'reconnect') reached = true;
+      if (status.type === 'disconnect') connected = false;
+      if (status.type === 'reconnect') connected = true;
     }
   })();
-  return () => reached;
+  return () => connected;
 }

@@ -4,33 +4,39 @@ import { serveAdmin } from './admin.ts';
 import { type Config, parseConfig, type SettingName } from './config.ts';
 import type { Health, PartKind } from './health.ts';
 import { createLogger, type Logger } from './log.ts';
-import { untilSignal } from './shutdown.ts';
+import { handleStopSignals } from './shutdown.ts';
 
-const COMMON = ['ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
+const COMMON_SETTINGS = ['ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
 const LOG_NAMES = { backend: 'backend', agent: 'log-agent', worker: 'event-worker' } as const satisfies Record<PartKind, string>;
 
-/** What the three main.ts have in common. */
+/** The objects that the main.ts of every part needs. */
 export interface Part<N extends SettingName> {
-  config: Config<N | (typeof COMMON)[number]>;
+  config: Config<N | (typeof COMMON_SETTINGS)[number]>;
   log: Logger;
   registry: Registry;
   /** Resolves at the first SIGTERM or SIGINT. */
   stopped: Promise<void>;
-  /** Aborts then. */
+  /** Aborts at the same time. */
   signal: AbortSignal;
-  /** Serves /healthz and /metrics; undefined where ADMIN_PORT is 0. A part that stops is not ready, whatever `health` returns. */
+  /**
+   * Serves /healthz and /metrics; resolves with undefined if ADMIN_PORT is 0. After the stop signal the part is reported as not ready,
+   * even if `health` reports it as ready.
+   */
   serveAdmin(health: () => Health | Promise<Health>): Promise<Server | undefined>;
 }
 
-/** Reads the settings `names` and those that every part has. Throws `bad-settings` with all mistakes in one error. */
-export function startPart<N extends SettingName>(
+/**
+ * Parses the settings `names` and the settings that every part has, and creates the logger, the metrics registry and the stop signal.
+ * Throws one `bad-settings` error that lists all mistakes.
+ */
+export function createPart<N extends SettingName>(
   kind: PartKind,
   names: readonly N[],
   env: Readonly<Record<string, string | undefined>>,
 ): Part<N> {
-  const config = parseConfig<N | (typeof COMMON)[number]>([...names, ...COMMON], env);
+  const config = parseConfig<N | (typeof COMMON_SETTINGS)[number]>([...names, ...COMMON_SETTINGS], env);
   const log = createLogger(LOG_NAMES[kind], config.LOG_LEVEL);
-  const { stopped, signal } = untilSignal(log);
+  const { stopped, signal } = handleStopSignals(log);
   const registry = new Registry();
   return {
     config,

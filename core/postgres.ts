@@ -2,13 +2,18 @@ import { accessSync, constants } from 'node:fs';
 import pg from 'pg';
 import { ClickledgerError, codeOf, messageOf } from './errors.ts';
 
-// Ids and offsets are below 2^53: read them as numbers. Times stay as pg makes them (Date).
+// Connections to Postgres, and the meaning of its errors.
+
+// bigint columns hold ids and offsets below 2^53, so they are read as numbers. Times are read as Date, which is pg's default.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 export type { Pool, PoolClient } from 'pg';
 
-/** pg reads these anew for each connection; a file that was never there is a mistake in the settings. */
-function expectFiles(url: string): void {
+/**
+ * Throws `bad-settings` if a certificate file in the URL cannot be read. pg reads these files again for each new
+ * connection; a file that is missing at the start is a mistake in the settings, so it is reported as one.
+ */
+function assertFilesReadable(url: string): void {
   for (const [name, path] of new URL(url).searchParams) {
     if (!['sslrootcert', 'sslcert', 'sslkey'].includes(name)) continue;
     try {
@@ -19,9 +24,13 @@ function expectFiles(url: string): void {
   }
 }
 
-/** A pool that notices dead peers and never lets a forgotten transaction sit on its locks. `queryTimeoutMs` also ends the wait for a frozen server. */
+/**
+ * Creates a connection pool. TCP keepalive detects a server that no longer exists. Postgres closes the connection of a transaction that is
+ * idle for 60 seconds, so that an unfinished transaction does not keep its locks. `queryTimeoutMs` limits the time of a query, also if the
+ * server hangs.
+ */
 export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
-  expectFiles(url);
+  assertFilesReadable(url);
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max,
@@ -32,14 +41,14 @@ export function createPool(url: string, options: { max: number; name: string; qu
     keepAliveInitialDelayMillis: 10_000,
     ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
   });
-  // An idle connection that breaks is simply replaced; who holds one gets the error from its own query.
+  // The pool replaces an idle connection that breaks. Code that uses a connection gets the error from its own query.
   pool.on('error', () => {});
-  // The same for one that breaks between two queries of a transaction: the next query says so.
+  // A connection can also break between two queries of a transaction. The next query then fails, so the event is ignored here.
   pool.on('connect', (client) => void client.on('error', () => {}));
   return pool;
 }
 
-/** Commits what `work` did, unless it throws. A connection that failed is not used again. */
+/** Runs `work` in a transaction: commits if `work` resolves, rolls back if it throws. A connection that failed is closed, not reused. */
 export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let failure: Error | undefined;
@@ -64,9 +73,9 @@ const POISON_CLASSES = ['22', '23'];
 export type Failure = 'retry' | 'poison' | 'fatal';
 
 /**
- * What a failed statement means: try again later, one of the rows is at fault, or the set-up is wrong (a missing table or right).
- * pg reports a connection that broke, or could not be made in time, without any code: that is 'retry'. 23514 without a constraint's
- * name is a row without a partition, which is the set-up's fault.
+ * Classifies the error of a statement. `retry`: the same statement may succeed later. `poison`: one of the rows is invalid. `fatal`: the
+ * set-up is wrong, e.g. a table or a privilege is missing. pg reports a connection that broke, or that was not established in time, without
+ * a code: that is `retry`. 23514 without the name of a constraint means that no partition exists for a row: that is `fatal`.
  */
 export function classify(error: unknown): Failure {
   const code = codeOf(error);
@@ -77,8 +86,8 @@ export function classify(error: unknown): Failure {
   return 'fatal';
 }
 
-/** What `work` gives; a failure that is not ours yet is explained as one of the database. */
-export async function explained<T>(work: () => Promise<T>): Promise<T> {
+/** Runs `work`. An error that is not a ClickledgerError is taken for an error of the database and explained by explainDatabaseError. */
+export async function explainErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -86,18 +95,26 @@ export async function explained<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** One line for a person whose command could not reach or use a database. */
+/** Turns an error of the database into a one-line message for the user of a command. */
 export function explainDatabaseError(error: unknown): ClickledgerError {
   const code = codeOf(error);
   if (code === '28P01' || code === '28000')
-    return new ClickledgerError('bad-settings', 'the database refused the credentials in the settings', { cause: error });
+    return new ClickledgerError(
+      'bad-settings',
+      'the database refused the credentials in the settings: correct the user and password in the database URL',
+      { cause: error },
+    );
   if (code === '42501')
-    return new ClickledgerError('bad-settings', 'the role in the settings lacks a right: run `clickledger migrate`', { cause: error });
+    return new ClickledgerError('bad-settings', 'the database role in the settings lacks a privilege: run `clickledger migrate`', {
+      cause: error,
+    });
   if (code === '42P01' || code === '3F000' || code === '3D000')
     return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
   if (classify(error) === 'retry')
-    return new ClickledgerError('unavailable', 'the database does not answer: is it running (`clickledger up`)?', { cause: error });
-  return new ClickledgerError('server-failed', `the database said: ${messageOf(error)}`, {
+    return new ClickledgerError('unavailable', 'the database does not answer: check that it runs (`clickledger up` starts it)', {
+      cause: error,
+    });
+  return new ClickledgerError('server-failed', `the database reported an error: ${messageOf(error)}`, {
     cause: error,
   });
 }

@@ -6,7 +6,7 @@ import {
   covers,
   firstGap,
   formatMultirange,
-  NOTHING,
+  NO_RANGES,
   parseMultirange,
   type Range,
   type Ranges,
@@ -16,7 +16,7 @@ import {
   union,
 } from './ranges.ts';
 
-// The model is a set of integers below 40.
+// The tests compare each function with the same operation on sets of integers below 40.
 const bound = fc.integer({ min: 0, max: 40 });
 const range = fc.tuple(bound, bound).map(([a, b]): Range => [Math.min(a, b), Math.max(a, b)]);
 const anyRanges = fc.array(range, { maxLength: 8 });
@@ -56,17 +56,17 @@ describe('sets of ranges against sets of integers', () => {
   test('touches, covers, sizeOf and firstGap agree with the integers', () => {
     fc.assert(
       fc.property(ranges, range, (set, [from, to]) => {
-        const have = integers(set);
-        const asked = [...integers([[from, to]])];
-        expect(touches(set, from, to)).toBe(asked.some((i) => have.has(i)));
-        expect(covers(set, from, to)).toBe(asked.every((i) => have.has(i)));
-        expect(sizeOf(set)).toBe(have.size);
+        const inSet = integers(set);
+        const inRange = [...integers([[from, to]])];
+        expect(touches(set, from, to)).toBe(inRange.some((i) => inSet.has(i)));
+        expect(covers(set, from, to)).toBe(inRange.every((i) => inSet.has(i)));
+        expect(sizeOf(set)).toBe(inSet.size);
         const gap = firstGap(set, from, to);
-        const missing = asked.filter((i) => !have.has(i));
+        const missing = inRange.filter((i) => !inSet.has(i));
         expect(gap?.[0]).toBe(missing[0]);
         if (gap) {
           expect([...integers([gap])].every((i) => missing.includes(i))).toBe(true);
-          expect(gap[1] === to || have.has(gap[1])).toBe(true);
+          expect(gap[1] === to || inSet.has(gap[1])).toBe(true);
         }
       }),
       runs(1000),
@@ -75,8 +75,8 @@ describe('sets of ranges against sets of integers', () => {
 
   test('an empty range touches nothing and is always covered', () => {
     expect(touches([[0, 10]], 5, 5)).toBe(false);
-    expect(covers(NOTHING, 5, 5)).toBe(true);
-    expect(firstGap(NOTHING, 5, 5)).toBeUndefined();
+    expect(covers(NO_RANGES, 5, 5)).toBe(true);
+    expect(firstGap(NO_RANGES, 5, 5)).toBeUndefined();
   });
 
   test('what union and subtract are given is left as it was', () => {
@@ -100,11 +100,11 @@ describe('as text of int8multirange', () => {
 
   test('Postgres reads what is written and writes what is read, up to the largest safe integer', async () => {
     const huge = Number.MAX_SAFE_INTEGER;
-    const big = fc.array(fc.tuple(fc.nat({ max: huge }), fc.nat({ max: huge })), { maxLength: 6 });
+    const largeRanges = fc.array(fc.tuple(fc.nat({ max: huge }), fc.nat({ max: huge })), { maxLength: 6 });
     const samples = fc.sample(
       fc.oneof(
         ranges,
-        big.map((pairs) => union(pairs.map(([a, b]): Range => [Math.min(a, b), Math.max(a, b)]))),
+        largeRanges.map((pairs) => union(pairs.map(([a, b]): Range => [Math.min(a, b), Math.max(a, b)]))),
       ),
       300,
     );

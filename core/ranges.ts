@@ -1,11 +1,12 @@
-// Sets of byte ranges: sorted, disjoint, non-adjacent [from, to) pairs of safe integers. The in-memory twin of Postgres' int8multirange.
+// Sets of byte ranges, equivalent to the type int8multirange of Postgres. A set is an array of pairs [from, to) of safe integers: sorted,
+// disjoint and not adjacent. `from` is included, `to` is not.
 
 export type Range = readonly [from: number, to: number];
 export type Ranges = readonly Range[];
 
-export const NOTHING: Ranges = [];
+export const NO_RANGES: Ranges = [];
 
-/** The union of any ranges, in any order; empty ones vanish. */
+/** The union of sets. Also accepts ranges that are unsorted, overlapping or empty; empty ranges are dropped. */
 export function union(...sets: Ranges[]): Ranges {
   const sorted = sets
     .flat()
@@ -20,7 +21,7 @@ export function union(...sets: Ranges[]): Ranges {
   return result;
 }
 
-/** What of `set` is not in `removed`. */
+/** The bytes of `set` that are not in `removed`. */
 export function subtract(set: Ranges, removed: Ranges): Ranges {
   const result: Range[] = [];
   let i = 0;
@@ -37,32 +38,32 @@ export function subtract(set: Ranges, removed: Ranges): Ranges {
   return result;
 }
 
-/** Whether any byte of [from, to) is in the set. An empty range touches nothing. */
+/** Whether any byte of [from, to) is in the set. False for an empty range. */
 export function touches(set: Ranges, from: number, to: number): boolean {
   return from < to && set.some(([start, end]) => start < to && from < end);
 }
 
-/** Whether every byte of [from, to) is in the set. */
+/** Whether every byte of [from, to) is in the set. True for an empty range. */
 export function covers(set: Ranges, from: number, to: number): boolean {
   return from >= to || set.some(([start, end]) => start <= from && to <= end);
 }
 
-/** How many bytes the set has. */
+/** The number of bytes in the set. */
 export function sizeOf(set: Ranges): number {
   return set.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
-/** The first stretch of [from, to) that is not in the set. */
+/** The first range within [from, to) that is not in the set, or undefined if the set covers [from, to). */
 export function firstGap(set: Ranges, from: number, to: number): Range | undefined {
   return subtract([[from, to]], set)[0];
 }
 
-/** Postgres' text form of an int8multirange, e.g. `{[0,120),[200,300)}`. */
+/** Formats a set as the text of an int8multirange of Postgres, e.g. `{[0,120),[200,300)}`. */
 export function formatMultirange(set: Ranges): string {
   return `{${set.map(([from, to]) => `[${from},${to})`).join(',')}}`;
 }
 
-/** Reads Postgres' canonical text form of an int8multirange. */
+/** Parses the canonical text of an int8multirange as Postgres returns it. */
 export function parseMultirange(text: string): Ranges {
   return Array.from(text.matchAll(/\[(\d+),(\d+)\)/g), (match) => [Number(match[1]), Number(match[2])] as const);
 }

@@ -1,38 +1,46 @@
-// Person or machine: the rules as data, each with where it comes from. Nothing here ever changes what a recipient gets, and every hit is kept
-// with all the signs that were found, so it can be judged again.
+// The rules that decide whether a person or a machine made a hit, as data, each with its source. The rules never change the response to a
+// recipient. Each event is stored with all signals that were found, so `clickledger reclassify` can compute its verdict again by other
+// rules.
 
-/** Counts up with every change to this file, and is kept with each event. */
+/** The version of the rules. It is stored with each event. Increase it with every change of the rules. */
 export const RULES_VERSION = 3;
 
-/** Signs of a machine. In order: the first that is found names the verdict, all are kept. */
+/**
+ * Signals of a machine, in the order of their weight. All signals of an event are stored; the first of them in this order is the verdict.
+ */
 export const MACHINE_SIGNALS = ['head', 'prefetch', 'privacy-proxy', 'scanner-net', 'bot-ua', 'burst'] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
-/** `proxied` is no sign of a machine: a proxy fetched an image because somebody opened the letter. */
+/** All signals. `proxied` is not a signal of a machine: a proxy fetched an image because a person opened the letter. */
 export type Signal = MachineSignal | 'proxied';
 export type Verdict = 'human' | MachineSignal;
 
 interface Rule {
   readonly signal: Signal;
-  /** Where it applies, and to what. */
+  /** The kind of hit that the rule applies to. */
   readonly kind: 'click' | 'open';
+  /** The observed behaviour. */
   readonly what: string;
+  /** URL of the documentation of this behaviour. */
   readonly source: string;
 }
 
 interface AgentRule extends Rule {
   readonly userAgent: RegExp;
-  /** The mail client whose reader it is, where a proxy hides everything else. */
+  /** The mail client of the reader. Set for proxies that hide the user agent of the reader. */
   readonly client?: string;
 }
 
-/** User agents that are told apart before the list of bots is asked, which has some of them; the first that fits decides. */
+/**
+ * Rules for user agents. The first rule that matches applies. These rules take precedence over the list of bots, which contains some of
+ * these user agents.
+ */
 export const AGENT_RULES: readonly AgentRule[] = [
   {
     signal: 'proxied',
     kind: 'open',
     userAgent: /\bvia ggpht\.com GoogleImageProxy\b/,
     client: 'Gmail',
-    what: "Gmail's image proxy fetches when a reader opens",
+    what: 'the image proxy of Gmail fetches an image when the reader opens the letter',
     source: 'https://support.google.com/mail/answer/145919',
   },
   {
@@ -40,7 +48,7 @@ export const AGENT_RULES: readonly AgentRule[] = [
     kind: 'open',
     userAgent: /^YahooMailProxy\b/,
     client: 'Yahoo Mail',
-    what: "Yahoo's image proxy fetches when a reader opens",
+    what: 'the image proxy of Yahoo fetches an image when the reader opens the letter',
     source: 'https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html',
   },
   {
@@ -55,19 +63,23 @@ export const AGENT_RULES: readonly AgentRule[] = [
     signal: 'privacy-proxy',
     kind: 'open',
     userAgent: /^Mozilla\/5\.0$/,
-    what: "Apple's Mail Privacy Protection fetches every image, whether or not anybody reads; a bare Mozilla/5.0 is its user agent",
+    what: 'Mail Privacy Protection of Apple fetches every image, whether or not the letter is opened; its user agent is a bare Mozilla/5.0',
     source: 'https://github.com/jdavidbakr/mail-tracker/issues/255',
   },
 ];
 
-/** Labels of networks (log-agent/networks.json) from which scanners of incoming mail fetch. */
+/** Labels of the networks (log-agent/networks.json) from which scanners of incoming mail send requests. */
 export const SCANNER_NETWORKS: ReadonlySet<string> = new Set(['microsoft-eop', 'barracuda', 'hornetsecurity', 'fortinet-sandbox']);
 
-/** Values of Sec-Purpose, and of its predecessors Purpose, X-Purpose and X-Moz (https://wicg.github.io/nav-speculation/prefetch.html). */
+/**
+ * Matches the values by which a client marks a prefetch, in the header Sec-Purpose or in its predecessors Purpose, X-Purpose and X-Moz
+ * (https://wicg.github.io/nav-speculation/prefetch.html).
+ */
 export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 
 /**
- * A recipient's clicks on so many different links of a campaign within so long are nobody's: all of them are machines'. Most scanners follow every link of
- * a letter within a second (https://github.com/putyourlightson/craft-campaign/issues/546).
+ * A burst: clicks of one recipient on at least `differentLinks` different links of one campaign within `spanMs` milliseconds. All of these
+ * clicks are counted as made by a machine. Most scanners follow every link of a letter within a second
+ * (https://github.com/putyourlightson/craft-campaign/issues/546).
  */
 export const BURST = { differentLinks: 3, spanMs: 1000 } as const;

@@ -58,8 +58,8 @@ describe('SHARDS', () => {
         const froms = ['00', ...chosen].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
         const map = parseShards(froms.map((from, i) => `s${i}=${from}=${db}${i}`).join(','));
         for (const tag of ALL_TAGS) {
-          const model = froms.filter((from) => Buffer.compare(Buffer.from(from), Buffer.from(tag)) <= 0).length - 1;
-          if (map.of(tag).name !== `s${model}`) expect(`${tag} on ${map.of(tag).name}`).toBe(`${tag} on s${model}`);
+          const expected = froms.filter((from) => Buffer.compare(Buffer.from(from), Buffer.from(tag)) <= 0).length - 1;
+          if (map.of(tag).name !== `s${expected}`) expect(`${tag} on ${map.of(tag).name}`).toBe(`${tag} on s${expected}`);
         }
         expect(map.first.name).toBe('s0');
       }),
@@ -82,7 +82,7 @@ describe('SHARDS', () => {
   test('a shard is found by name, and an unknown name is answered with those there are', () => {
     const map = parseShards(`a=00=${db},b=V0=${db}`);
     expect(map.named('b').from).toBe('V0');
-    expect(() => map.named('c')).toThrow("there is no shard 'c'; SHARDS has a, b");
+    expect(() => map.named('c')).toThrow("shard 'c' does not exist; SHARDS has a, b");
   });
 });
 

@@ -1,8 +1,8 @@
 import { ClickledgerError } from './errors.ts';
 import type { Logger } from './log.ts';
 
-/** Resolves at the first SIGTERM or SIGINT; the signal aborts then, too. */
-export function untilSignal(log: Logger): { stopped: Promise<void>; signal: AbortSignal } {
+/** Handles the first SIGTERM or SIGINT: `stopped` resolves and `signal` aborts. A second signal of the same kind has its default effect. */
+export function handleStopSignals(log: Logger): { stopped: Promise<void>; signal: AbortSignal } {
   const controller = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {

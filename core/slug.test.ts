@@ -15,7 +15,7 @@ describe('slugs', () => {
       fc.property(link, recipient, (l, r) => {
         const slug = codec.encode({ link: l, recipient: r });
         expect(codec.verify(slug)).toEqual({ ok: true, ids: { link: l, recipient: r } });
-        expect(codec.read(slug)).toEqual({ link: l, recipient: r });
+        expect(codec.decode(slug)).toEqual({ link: l, recipient: r });
         expect(isAlias(slug)).toBe(false);
       }),
     );
@@ -39,34 +39,34 @@ describe('slugs', () => {
 
   test('tags spread recipients evenly', () => {
     const counts = new Map<string, number>();
-    const people = 384_400;
-    for (let i = 1; i <= people; i++) {
+    const recipients = 384_400;
+    for (let i = 1; i <= recipients; i++) {
       const tag = tagOf({ link: 1, recipient: i });
       counts.set(tag, (counts.get(tag) ?? 0) + 1);
     }
     expect(counts.size).toBe(62 * 62);
-    // 100 are expected in each; five standard deviations either way.
+    // 100 recipients are expected for each tag, with a standard deviation of 10. The limits allow five standard deviations.
     expect(Math.min(...counts.values())).toBeGreaterThan(50);
     expect(Math.max(...counts.values())).toBeLessThan(150);
   });
 
   test('another key signs another slug, and any listed key verifies', () => {
     const old = createSlugCodec(parseSlugKeys('cd'.repeat(32)));
-    const stranger = createSlugCodec(parseSlugKeys('ef'.repeat(32)));
+    const otherKey = createSlugCodec(parseSlugKeys('ef'.repeat(32)));
     const slug = old.encode({ link: 7, recipient: 9 });
     expect(slug).not.toBe(codec.encode({ link: 7, recipient: 9 }));
     expect(codec.verify(slug).ok).toBe(true);
-    expect(stranger.verify(slug).ok).toBe(false);
+    expect(otherKey.verify(slug).ok).toBe(false);
   });
 
   test('a changed character is a forgery, unless it only spells the same numbers differently', () => {
     fc.assert(
-      fc.property(link, recipient, fc.nat(), fc.constantFrom(...TAG_ALPHABET.split('')), (l, r, at, character) => {
+      fc.property(link, recipient, fc.nat(), fc.constantFrom(...TAG_ALPHABET.split('')), (l, r, position, character) => {
         const slug = codec.encode({ link: l, recipient: r });
-        const i = at % slug.length;
+        const i = position % slug.length;
         const changed = slug.slice(0, i) + character + slug.slice(i + 1);
-        const checked = codec.verify(changed);
-        if (checked.ok) expect(checked.ids).toEqual({ link: l, recipient: r });
+        const result = codec.verify(changed);
+        if (result.ok) expect(result.ids).toEqual({ link: l, recipient: r });
       }),
       runs(2000),
     );

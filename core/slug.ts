@@ -2,21 +2,22 @@ import { hash } from 'node:crypto';
 import { ClickledgerError } from './errors.ts';
 import { decodeSqid, encodeSqid } from './sqids.ts';
 
-// A slug names one link for one recipient: tag (2 characters) + sqids([check, link, recipient]).
+// A slug identifies one link and one recipient: tag (2 characters) + sqids([check, link, recipient]).
 //
-//   tag    where its events live. A hash of the recipient without a key, so that anything that sees a URL can route it,
-//          and all events of one recipient are on one shard. Of the link, where there is no recipient (a shared link).
-//   check  40 bits of a keyed hash over (link, recipient): who lacks the key makes a valid slug once in 10^12 tries.
+// tag    decides which shard stores the events. It is a hash of the recipient, so all events of one recipient are on one shard. The hash
+// has no key, so every program that sees a URL can route it. A shared link has no recipient; its tag is a hash of the link. check  40 bits
+// of a keyed hash of (link, recipient). Without the key, one in 10^12 guesses is a valid slug.
 
-/** A verified or about-to-be-encoded slug: link id from 1, recipient id from 1 or 0 for a shared link. */
+/** The ids in a slug. `link` is at least 1. `recipient` is at least 1, or 0 for a shared link. */
 export interface SlugIds {
   link: number;
   recipient: number;
 }
 
+/** The result of a verification. */
 export type SlugCheck = { ok: true; ids: SlugIds } | { ok: false };
 
-/** One signing key and the fingerprint under which the catalog lists it. */
+/** A signing key, and its fingerprint, by which the catalog lists it. */
 export interface SlugKey {
   readonly bytes: Uint8Array;
   readonly fingerprint: string;
@@ -26,7 +27,7 @@ export const TAG_ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 const TAG_BASE = 62;
 const MAX_SLUG_LENGTH = 40;
 
-/** 32 bits of an id, well mixed (the finaliser of MurmurHash3 over both halves). */
+/** A 32-bit hash of an id: the finaliser of MurmurHash3 over both halves of the number. */
 function mix(id: number): number {
   let h = (id >>> 0) ^ Math.imul(Math.floor(id / 2 ** 32), 0x9e3779b1);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -34,27 +35,31 @@ function mix(id: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** The first two characters of every slug of these ids. */
+/** The tag: the first two characters of a slug with these ids. */
 export function tagOf({ link, recipient }: SlugIds): string {
   const h = mix(recipient === 0 ? link : recipient) % (TAG_BASE * TAG_BASE);
   return TAG_ALPHABET.charAt(Math.floor(h / TAG_BASE)) + TAG_ALPHABET.charAt(h % TAG_BASE);
 }
 
-/** Parses `SLUG_KEYS`: comma-separated, each 64 hex digits (32 bytes). The first signs, all verify. */
+/**
+ * Parses `SLUG_KEYS`: keys of 64 hex digits (32 bytes), separated by commas. The first key signs slugs; all keys verify them. Throws
+ * `bad-settings`.
+ */
 export function parseSlugKeys(text: string): SlugKey[] {
-  const parts = text.split(',').map((part) => part.trim());
-  if (parts.some((part) => !/^[0-9a-f]{64}$/i.test(part))) {
+  const entries = text.split(',').map((entry) => entry.trim());
+  if (entries.some((entry) => !/^[0-9a-f]{64}$/i.test(entry))) {
     throw new ClickledgerError('bad-settings', 'SLUG_KEYS must be one or more keys of 64 hex digits, separated by commas');
   }
-  return parts.map((part) => {
-    const bytes = Buffer.from(part, 'hex');
+  return entries.map((entry) => {
+    const bytes = Buffer.from(entry, 'hex');
     return { bytes, fingerprint: hash('sha256', Buffer.concat([Buffer.from('clickledger-key-fingerprint'), bytes]), 'hex').slice(0, 16) };
   });
 }
 
 /**
- * 40 bits of SHA-256 over key ‖ link ‖ recipient. The message has one fixed length and the digest is cut, so extending
- * a known digest yields nothing, and the one-shot hash is ten times as fast as an HMAC object.
+ * The first 40 bits of SHA-256(key ‖ link ‖ recipient). `message` is a scratch buffer of 48 bytes. Length extension attacks do not work,
+ * because the message has a fixed length and the digest is truncated. So no HMAC is needed: the one-shot hash is ten times as fast as an
+ * HMAC object.
  */
 function checkOf(key: SlugKey, ids: SlugIds, message: Buffer): number {
   message.set(key.bytes, 0);
@@ -64,15 +69,20 @@ function checkOf(key: SlugKey, ids: SlugIds, message: Buffer): number {
 }
 
 export interface SlugCodec {
-  /** The URL-safe slug of a link (id ≥ 1) for a recipient (id ≥ 1, or 0: a shared link). */
+  /**
+   * The slug of a link and a recipient, or of a shared link (recipient 0). It needs no escaping in a URL. Throws `bad-input` for other ids.
+   */
   encode(ids: SlugIds): string;
-  /** The ids, if any of the keys signed them. Never throws, whatever the text. */
+  /** Returns the ids if one of the keys signed them. Accepts any text and never throws. */
   verify(slug: string): SlugCheck;
-  /** The ids without asking a key: for hits that a backend has already verified. */
-  read(slug: string): SlugIds | undefined;
+  /**
+   * Returns the ids without verifying the signature, for hits whose slug a backend has already verified. Undefined if the text is not a
+   * slug.
+   */
+  decode(slug: string): SlugIds | undefined;
 }
 
-/** Builds the codec; `keys[0]` signs. */
+/** Creates a codec. `keys[0]` signs; all keys verify. Throws `bad-settings` if there is no key. */
 export function createSlugCodec(keys: readonly SlugKey[]): SlugCodec {
   const signing = keys[0];
   if (!signing) throw new ClickledgerError('bad-settings', 'SLUG_KEYS has no key');
@@ -90,7 +100,7 @@ export function createSlugCodec(keys: readonly SlugKey[]): SlugCodec {
   return {
     encode(ids) {
       if (!Number.isSafeInteger(ids.link) || ids.link < 1 || !Number.isSafeInteger(ids.recipient) || ids.recipient < 0) {
-        throw new ClickledgerError('bad-input', 'link and recipient ids are whole numbers, from 1 and from 0');
+        throw new ClickledgerError('bad-input', 'a link id must be a whole number from 1, a recipient id a whole number from 0');
       }
       return tagOf(ids) + encodeSqid([checkOf(signing, ids, message), ids.link, ids.recipient]);
     },
@@ -100,13 +110,13 @@ export function createSlugCodec(keys: readonly SlugKey[]): SlugCodec {
       const signed = keys.some((key) => checkOf(key, parsed.ids, message) === parsed.check);
       return signed ? { ok: true, ids: parsed.ids } : { ok: false };
     },
-    read(slug) {
+    decode(slug) {
       return parse(slug)?.ids;
     },
   };
 }
 
-/** A name an author gave to a link: always with `-` or `_`, which no slug has. */
+/** Whether a name is an alias: a name that an author gave to a link. An alias contains `-` or `_`; a slug contains neither. */
 export function isAlias(name: string): boolean {
   return name.length <= 64 && /^[0-9A-Za-z][0-9A-Za-z_-]*$/.test(name) && /[-_]/.test(name);
 }

@@ -1,14 +1,15 @@
 import { ClickledgerError } from './errors.ts';
 
-// Sqids (https://sqids.org) is a positional system whose alphabet is reshuffled before each number. Its alphabets depend on
-// nothing but the first character, so all 62 × 3 of them are laid out once, and neither way shuffles anything per slug.
-// That makes both ways about twenty times as fast as the sqids package, which is the model in the test.
+// Encodes and decodes three numbers as Sqids (https://sqids.org). Sqids is a positional system that shuffles its alphabet again before each
+// number. The alphabets depend only on the first character. So this file computes all 62 × 3 alphabets once, and shuffles nothing per slug.
+// Encoding and decoding are therefore about twenty times as fast as in the package sqids. The test compares the results with that package.
 
 const SQIDS_ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 const BASE = 62;
 const MIN_SQID_LENGTH = 15;
 
-// At least four letters each (Sqids matches shorter words only as a whole). Short on purpose: each word costs time in every encoding. A slug that was sent is never looked up here again, so the list may change.
+// Words that no encoding contains. Each has at least four letters, because Sqids matches shorter words only as a whole. The list is short
+// because each word costs time in every encoding. Decoding does not use the list, so it may change: slugs that were sent remain valid.
 const BLOCKED_WORDS = [
   'anal',
   'anus',
@@ -39,8 +40,9 @@ const BLOCKED = new RegExp(BLOCKED_WORDS.join('|'), 'i');
 
 interface Alphabet {
   readonly separator: string;
-  /** The 61 characters that stand for digits, and the digit of each character code (-1: none). */
+  /** The 61 characters that are digits, in the order of their values. */
   readonly digits: string;
+  /** The value of the digit by character code; -1 for a character that is not a digit. */
   readonly valueOf: Int8Array;
 }
 
@@ -58,7 +60,7 @@ function alphabetCode(chars: string[], index: number): number {
   return (chars[index] as string).charCodeAt(0);
 }
 
-function layOut(alphabet: string): Alphabet {
+function buildAlphabet(alphabet: string): Alphabet {
   const digits = alphabet.slice(1);
   const valueOf = new Int8Array(128).fill(-1);
   for (let i = 0; i < digits.length; i++) valueOf[digits.charCodeAt(i)] = i;
@@ -66,26 +68,29 @@ function layOut(alphabet: string): Alphabet {
 }
 
 const SHUFFLED = shuffle(SQIDS_ALPHABET);
-/** By offset: the alphabets of the three numbers, and that of the padding, of which only the order matters. */
+/** For each offset, the alphabets of the three numbers, and the padding: an alphabet that is appended to an id that is too short. */
 const ALPHABETS = Array.from({ length: BASE }, (_, offset) => {
   const chain = [(SHUFFLED.slice(offset) + SHUFFLED.slice(0, offset)).split('').reverse().join('')];
   for (let i = 0; i < 3; i++) chain.push(shuffle(chain[i] as string));
-  return { numbers: chain.slice(0, 3).map(layOut), padding: chain[3] as string };
+  return { numbers: chain.slice(0, 3).map(buildAlphabet), padding: chain[3] as string };
 });
 const OFFSET_OF = new Int8Array(128).fill(-1);
 for (let i = 0; i < BASE; i++) OFFSET_OF[SHUFFLED.charCodeAt(i)] = i;
 
 function toDigits(value: number, digits: string): string {
   let text = '';
-  let rest = value;
+  let remaining = value;
   do {
-    text = digits.charAt(rest % 61) + text;
-    rest = Math.floor(rest / 61);
-  } while (rest > 0);
+    text = digits.charAt(remaining % 61) + text;
+    remaining = Math.floor(remaining / 61);
+  } while (remaining > 0);
   return text;
 }
 
-/** What `new Sqids({ minLength: 15, blocklist }).encode(numbers)` gives for exactly three numbers. */
+/**
+ * Encodes three safe integers. The result is equal to that of `new Sqids({ minLength: 15, blocklist }).encode(numbers)`. Throws `bad-input`
+ * if every possible encoding contains a blocked word.
+ */
 export function encodeSqid(numbers: readonly [number, number, number], blocked: RegExp = BLOCKED): string {
   let start = 3;
   for (let i = 0; i < 3; i++) start += SHUFFLED.charCodeAt((numbers[i] as number) % BASE) + i;
@@ -101,10 +106,13 @@ export function encodeSqid(numbers: readonly [number, number, number], blocked: 
     }
     if (!blocked.test(id)) return id;
   }
-  throw new ClickledgerError('bad-input', 'no encoding of these ids avoids the blocked words');
+  throw new ClickledgerError('bad-input', 'these ids have no encoding without a blocked word');
 }
 
-/** Three safe integers, or undefined. Several spellings decode to the same numbers, so callers verify the numbers, never the spelling. */
+/**
+ * Decodes an id into three safe integers; undefined if it is not such an id. Different ids may decode to the same numbers, so callers must
+ * verify the numbers, not the text.
+ */
 export function decodeSqid(id: string): [number, number, number] | undefined {
   const offset = OFFSET_OF[id.charCodeAt(0)] ?? -1;
   if (offset < 0) return undefined;
@@ -131,7 +139,7 @@ export function decodeSqid(id: string): [number, number, number] | undefined {
   return values.length === 3 && digits > 0 ? (values as [number, number, number]) : undefined;
 }
 
-/** Padding is empty or begins with the separator of a fourth number, which says that there is none. */
+/** The padding is empty, or it begins with the separator that would precede a fourth number. */
 function isPadding(text: string, padding: string): boolean {
   return text === '' || text.startsWith(padding.charAt(0));
 }

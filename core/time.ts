@@ -1,7 +1,7 @@
 import { ClickledgerError } from './errors.ts';
 
-/** The promise's value, or undefined if it takes longer; it goes on all the same. */
-export async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+/** Resolves with the value of `promise`, or with undefined after `ms` milliseconds. The work behind the promise is not cancelled. */
+export async function orUndefinedAfter<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   if (ms <= 0) return undefined;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<undefined>((resolve) => {
@@ -14,17 +14,19 @@ export async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T |
   }
 }
 
-/** The promise's value; rejects with `unavailable` if it takes longer. */
-export async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const settled = await orTimeout(
+/**
+ * Resolves with the value of `promise`. Rejects with `unavailable` after `ms` milliseconds. The work behind the promise is not cancelled.
+ */
+export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
+  const result = await orUndefinedAfter(
     promise.then((value) => ({ value })),
     ms,
   );
-  if (!settled) throw new ClickledgerError('unavailable', `no answer within ${ms} ms`);
-  return settled.value;
+  if (!result) throw new ClickledgerError('unavailable', `no result within ${ms} ms`);
+  return result.value;
 }
 
-/** Waits, or returns early when aborted. */
+/** Waits `ms` milliseconds. Resolves early when `signal` aborts; never rejects. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {
@@ -38,8 +40,11 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Runs `work` once at a time: who asks while it runs gets the same answer. So a server that hangs has one question of ours, not many. */
-export function oneAtATime<T>(work: () => Promise<T>): () => Promise<T> {
+/**
+ * Returns a function that runs `work`, but never twice at the same time: a call during a run returns the promise of that run. So a server
+ * that hangs has one pending request, not many.
+ */
+export function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () =>
     (running ??= work().finally(() => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ClickledgerError } from '../core/errors.ts';
-import { explained, type Pool } from '../core/postgres.ts';
+import { explainErrors, type Pool } from '../core/postgres.ts';
 import { toCsv } from '../reporting/format/csv.ts';
 import { readReport } from '../reporting/report-file.ts';
 import { runReport } from '../reporting/run-report.ts';
@@ -77,7 +77,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
 
   async function sendCsv(reply: FastifyReply, name: string, values: Record<string, string>): Promise<FastifyReply> {
     const report = await readReport(name);
-    const result = await explained(() => runReport(pool, report, values, limits));
+    const result = await explainErrors(() => runReport(pool, report, values, limits));
     const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
     return reply
       .type('text/csv; charset=utf-8')

@@ -1,5 +1,5 @@
 import { ClickledgerError } from '../core/errors.ts';
-import { explained, type Pool } from '../core/postgres.ts';
+import { explainErrors, type Pool } from '../core/postgres.ts';
 import { chart, table } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { describeReach } from '../reporting/format/values.ts';
@@ -71,7 +71,7 @@ ${await body(pool, report, id, limits)}
 
 async function body(pool: Pool, report: Report, id: string, limits: RunOptions): Promise<Markup> {
   try {
-    const result = await explained(() => runReport(pool, report, { campaign: id }, { ...limits, maxRows: MOST_ROWS }));
+    const result = await explainErrors(() => runReport(pool, report, { campaign: id }, { ...limits, maxRows: MOST_ROWS }));
     const { length } = result.rows;
     const total = `${length.toLocaleString('en')}${result.cut ? ' and more' : ''}`;
     return html`${chart(result)}
@@ -97,7 +97,7 @@ function without(result: Result, names: readonly string[]): Result {
 
 async function reachNote(pool: Pool, limits: RunOptions): Promise<Markup> {
   try {
-    return html`<p class="note">${describeReach(await explained(() => readReach(pool, limits)))}</p>`;
+    return html`<p class="note">${describeReach(await explainErrors(() => readReach(pool, limits)))}</p>`;
   } catch (error) {
     return noteOf(error);
   }

@@ -1,4 +1,4 @@
-import { explained, type Pool } from '../core/postgres.ts';
+import { explainErrors, type Pool } from '../core/postgres.ts';
 import { reading, type RunOptions } from '../reporting/run-report.ts';
 
 /** Older ones have their pages, too, and no line in the list. */
@@ -31,18 +31,18 @@ export async function listCampaigns(pool: Pool, limits: RunOptions): Promise<Cam
                       sum(human_hits) FILTER (WHERE kind = 'click')::bigint AS human_clicks
                FROM analytics.campaign_totals GROUP BY campaign_id) AS t USING (campaign_id)
     ORDER BY coalesce(c.sent_at, c.created_at) DESC, c.campaign_id DESC`;
-  return explained(() => reading(pool, limits, async (client) => (await client.query<CampaignCounts>(sql)).rows));
+  return explainErrors(() => reading(pool, limits, async (client) => (await client.query<CampaignCounts>(sql)).rows));
 }
 
 /** Numbers and names, the latest first. */
 export async function nameCampaigns(pool: Pool, limits: RunOptions): Promise<Pick<Campaign, 'campaign_id' | 'name'>[]> {
   const sql = `SELECT campaign_id, name FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MOST}`;
-  return explained(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
+  return explainErrors(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
 }
 
 /** Undefined where there is none of that number. */
 export async function findCampaign(pool: Pool, id: string, limits: RunOptions): Promise<Campaign | undefined> {
   if (!/^[1-9]\d{0,14}$/.test(id)) return undefined;
   const sql = 'SELECT campaign_id, name, created_at, sent_at, closed_at, prepared_for FROM analytics.campaigns WHERE campaign_id = $1';
-  return explained(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql, [id])).rows[0]));
+  return explainErrors(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql, [id])).rows[0]));
 }

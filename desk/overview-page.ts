@@ -1,4 +1,4 @@
-import { explained, type Pool } from '../core/postgres.ts';
+import { explainErrors, type Pool } from '../core/postgres.ts';
 import { scrolling } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { describeReach, exact, plain } from '../reporting/format/values.ts';
@@ -11,7 +11,7 @@ import type { Content } from './frame.ts';
 export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Content> {
   const [campaigns, reach, reports] = await Promise.all([
     listCampaigns(pool, limits),
-    explained(() => readReach(pool, limits)),
+    explainErrors(() => readReach(pool, limits)),
     listReports(),
   ]);
   return {

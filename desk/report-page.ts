@@ -1,4 +1,4 @@
-import { explained, type Pool } from '../core/postgres.ts';
+import { explainErrors, type Pool } from '../core/postgres.ts';
 import { chart, notes, table } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { fillIn, readReport, type Report } from '../reporting/report-file.ts';
@@ -45,8 +45,8 @@ ${report.parameters.length > 0 && form(report, values, campaigns)}`,
 
 async function body(pool: Pool, report: Report, values: Values, limits: RunOptions): Promise<{ status: number; live: Markup }> {
   try {
-    const result = await explained(() => runReport(pool, report, values, { ...limits, maxRows: MOST_ROWS }));
-    const reach = report.hasReach ? await explained(() => readReach(pool, limits)) : undefined;
+    const result = await explainErrors(() => runReport(pool, report, values, { ...limits, maxRows: MOST_ROWS }));
+    const reach = report.hasReach ? await explainErrors(() => readReach(pool, limits)) : undefined;
     return {
       status: 200,
       live: html`${chart(result)}

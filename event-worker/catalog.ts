@@ -2,11 +2,20 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import type { SlugKey } from '../core/slug.ts';
 
-/** What a worker has to know of the catalog. Both may throw while it is out of reach: then the batches wait. */
+/**
+ * The functions with which a worker reads the catalog. Both functions throw if they need the catalog and it does not answer; then the
+ * worker holds the batches and retries.
+ */
 export interface Catalog {
-  /** The campaign of every link; 0 where the catalog has no such link. Campaigns of links never change, so they are asked for once. */
+  /**
+   * Returns a map from link id to campaign id. It contains all of `links` except those that are not in the catalog. The campaign of a link
+   * never changes, so it is read once and cached.
+   */
   campaignsOf(links: ReadonlySet<number>): Promise<ReadonlyMap<number, number>>;
-  /** Throws unless we have every key that may have signed a slug: without one, nothing may be called forged. */
+  /**
+   * Throws `bad-settings` if SLUG_KEYS lacks a key that the catalog lists. A slug that was signed with the missing key would look forged,
+   * so no slug may be counted as forged then.
+   */
   assertAllKeys(): Promise<void>;
 }
 
@@ -14,11 +23,11 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
   const campaigns = new Map<number, number>();
   return {
     async campaignsOf(links) {
-      const unknown = [...links].filter((link) => !campaigns.has(link));
-      if (unknown.length > 0) {
+      const uncached = [...links].filter((link) => !campaigns.has(link));
+      if (uncached.length > 0) {
         const found = await pool.query<{ id: number; campaign: number }>(
           'SELECT id, campaign_id AS campaign FROM catalog.link WHERE id = ANY($1::bigint[])',
-          [unknown],
+          [uncached],
         );
         for (const { id, campaign } of found.rows) campaigns.set(id, campaign);
       }
@@ -30,7 +39,7 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
       if (missing.length > 0) {
         throw new ClickledgerError(
           'bad-settings',
-          `SLUG_KEYS lacks the key with fingerprint ${missing[0]?.fingerprint}: slugs that it signed cannot be judged`,
+          `SLUG_KEYS lacks the key with fingerprint ${missing[0]?.fingerprint}, so slugs that it signed cannot be verified. Add the key.`,
         );
       }
     },

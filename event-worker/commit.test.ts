@@ -11,7 +11,7 @@ import type { Committed, Committer } from './commit.ts';
 
 let databases: Databases;
 let slugs: SlugCodec;
-const stranger = createSlugCodec(parseSlugKeys('12'.repeat(32)));
+const unlistedKeyCodec = createSlugCodec(parseSlugKeys('12'.repeat(32)));
 
 beforeAll(async () => {
   databases = await createDatabases(1);
@@ -58,7 +58,7 @@ describe('the ledger against a model', () => {
     size: number;
   }
 
-  /** Mulberry32: the same numbers for the same seed. */
+  /** Mulberry32: a random number generator that returns the same numbers for the same seed. */
   function random(seed: number): (below: number) => number {
     let state = seed;
     return (below) => {
@@ -78,7 +78,7 @@ describe('the ledger against a model', () => {
         const ids = { link: 1 + pick(40), recipient: pick(5) };
         lines.push({ off, forged: false, event: clickAt(off, slugs, { slug: slugs.encode(ids), ua: `Mail/${pick(20)}.0` }) });
       } else if (dice < 75) {
-        lines.push({ off, forged: true, event: clickAt(off, slugs, { slug: stranger.encode({ link: 1, recipient: 1 }) }) });
+        lines.push({ off, forged: true, event: clickAt(off, slugs, { slug: unlistedKeyCodec.encode({ link: 1, recipient: 1 }) }) });
       } else if (dice < 85) lines.push({ off, dead: dice % 2 === 0 ? 'torn' : 'not-json' });
       else lines.push({ off, skip: dice % 2 === 0 ? 'not-served' : 'malformed-slug' });
       off += 1 + pick(300);
@@ -86,8 +86,8 @@ describe('the ledger against a model', () => {
     return { gen: newGen(), lines, size: off };
   }
 
-  /** What an agent says of the lines that start in [from, to). */
-  function describeLines(log: Log, from: number, to: number): Batch {
+  /** The batch that an agent would publish for the lines that start in [from, to). */
+  function batchOfLines(log: Log, from: number, to: number): Batch {
     const batch = batchOf(databases, log.gen, from, to);
     for (const line of log.lines) {
       if (line.off < from || line.off >= to) continue;
@@ -98,11 +98,11 @@ describe('the ledger against a model', () => {
     return batch;
   }
 
-  /** Cuts [from, to) at some of the line boundaries. */
+  /** Cuts [from, to) into batches at randomly chosen line boundaries. */
   function cut(log: Log, from: number, to: number, pick: (below: number) => number): Batch[] {
     const bounds = [...log.lines.map(({ off }) => off), log.size].filter((off) => off > from && off < to);
     const chosen = [from, ...bounds.filter(() => pick(8) === 0), to];
-    return chosen.slice(1).map((end, i) => describeLines(log, chosen[i] as number, end));
+    return chosen.slice(1).map((end, i) => batchOfLines(log, chosen[i] as number, end));
   }
 
   function shuffle<T>(items: readonly T[], pick: (below: number) => number): T[] {
@@ -112,7 +112,7 @@ describe('the ledger against a model', () => {
       .map(([, item]) => item);
   }
 
-  /** Two workers take groups from one queue until it is empty. */
+  /** Delivers batches in groups of random size. The committers work at the same time and take groups from one queue until it is empty. */
   async function deliver(
     committers: readonly Committer[],
     batches: readonly Batch[],
@@ -145,18 +145,18 @@ describe('the ledger against a model', () => {
       const delivered = shuffle([...cuts, ...cuts.filter(() => pick(2) === 0)], pick).filter(() => pick(5) > 0);
       done.push(...(await deliver(committers, delivered, pick)));
 
-      // As an agent does: exactly the holes, until there are none; what it publishes may again come twice.
+      // Publishes the missing ranges, as an agent does, until there are none. Each batch may again be delivered twice or not at all.
       for (let round = 0; round < 20; round++) {
-        const holes: Batch[] = [];
+        const missing: Batch[] = [];
         for (const log of logs) {
           const committed = (await ledgerOf(log.gen))?.committed ?? [];
-          for (const [from, to] of subtract([[0, log.size]], committed)) holes.push(...cut(log, from, to, pick));
+          for (const [from, to] of subtract([[0, log.size]], committed)) missing.push(...cut(log, from, to, pick));
         }
-        if (holes.length === 0) break;
+        if (missing.length === 0) break;
         done.push(
           ...(await deliver(
             committers,
-            shuffle([...holes, ...holes], pick).filter(() => pick(4) > 0),
+            shuffle([...missing, ...missing], pick).filter(() => pick(4) > 0),
             pick,
           )),
         );
@@ -190,11 +190,11 @@ describe('the ledger against a model', () => {
 describe('workers at the same moment', () => {
   test('of two first batches of a new generation one counts', async () => {
     const gen = newGen();
-    const inTheWay = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
+    const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const batch = batchOf(databases, gen, 0, 100, { events: Array.from({ length: 10 }, (_, i) => clickAt(i * 10, slugs)) });
     const both = Promise.all([ownCommitter(databases).commit([batch]), ownCommitter(databases).commit([batch])]);
     await untilWaiting(databases, 'a', 2);
-    await inTheWay.query('COMMIT');
+    await lock.query('COMMIT');
     expect(
       (await both).map(({ batches, repeated, events }) => ({ batches, repeated, events })).sort((a, b) => a.events - b.events),
     ).toEqual([
@@ -205,28 +205,28 @@ describe('workers at the same moment', () => {
   });
 
   test('who loses a part of a group counts the rest of it, in every order of generations', async () => {
-    const [one, two] = [newGen(), newGen()].sort() as [string, string];
+    const [first, second] = [newGen(), newGen()].sort() as [string, string];
     const whole = (gen: string, from: number) => batchOf(databases, gen, from, from + 10, { events: [clickAt(from, slugs)] });
-    const inTheWay = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
+    const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const both = Promise.all([
-      ownCommitter(databases).commit([whole(one, 0), whole(two, 0), whole(one, 10)]),
-      ownCommitter(databases).commit([whole(two, 10), whole(two, 0), whole(one, 20)]),
+      ownCommitter(databases).commit([whole(first, 0), whole(second, 0), whole(first, 10)]),
+      ownCommitter(databases).commit([whole(second, 10), whole(second, 0), whole(first, 20)]),
     ]);
     await untilWaiting(databases, 'a', 2);
-    await inTheWay.query('COMMIT');
+    await lock.query('COMMIT');
     const done = await both;
     expect(done.reduce((sum, { events }) => sum + events, 0)).toBe(5);
-    expect((await ledgerOf(one))?.committed).toEqual([[0, 30]]);
-    expect((await ledgerOf(two))?.committed).toEqual([[0, 20]]);
-    expect((await eventsOf(one)).map(({ off }) => off)).toEqual([0, 10, 20]);
-    expect((await eventsOf(two)).map(({ off }) => off)).toEqual([0, 10]);
+    expect((await ledgerOf(first))?.committed).toEqual([[0, 30]]);
+    expect((await ledgerOf(second))?.committed).toEqual([[0, 20]]);
+    expect((await eventsOf(first)).map(({ off }) => off)).toEqual([0, 10, 20]);
+    expect((await eventsOf(second)).map(({ off }) => off)).toEqual([0, 10]);
   });
 
   test('a worker that is cut off while it commits loses nothing and doubles nothing', async () => {
     const gen = newGen();
     const committer = ownCommitter(databases);
     const batch = batchOf(databases, gen, 0, 10, { events: [clickAt(0, slugs)] });
-    const inTheWay = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
+    const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const cutOff = committer.commit([batch]);
     const outcome = expect(cutOff).rejects.toThrow();
     await untilWaiting(databases, 'a', 1);
@@ -235,7 +235,7 @@ describe('workers at the same moment', () => {
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'clickledger_worker' AND wait_event_type = 'Lock'`,
     );
     await outcome;
-    await inTheWay.query('COMMIT');
+    await lock.query('COMMIT');
     expect(await eventsOf(gen)).toEqual([]);
     expect(await committer.commit([batch])).toMatchObject({ events: 1, repeated: 0 });
     expect(await eventsOf(gen)).toHaveLength(1);
@@ -443,7 +443,7 @@ describe('rows that the database refuses', () => {
     let other: Promise<Committed> | undefined;
     function* group(): Generator<Batch> {
       yield poisoned;
-      // The ledger has been read.
+      // The committer has read the ledger by now.
       other = ownCommitter(own).commit([contested]);
       yield contested;
     }
@@ -477,7 +477,7 @@ describe('rows that the database refuses', () => {
       `CREATE TRIGGER swallow BEFORE INSERT ON shard.event FOR EACH ROW WHEN (NEW.referrer = 'swallowed.example') EXECUTE FUNCTION public.swallow()`,
     );
     const batch = batchOf(own, gen, 0, 10, { events: [clickAt(0, codec), clickAt(1, codec, { ref: 'http://swallowed.example' })] });
-    await expect(ownCommitter(own).commit([batch])).rejects.toThrow('COPY took 1 of 2 rows');
+    await expect(ownCommitter(own).commit([batch])).rejects.toThrow('COPY stored 1 of 2 rows');
     expect(await offsOf('event', gen)).toEqual([]);
     expect(await own.query('a', 'SELECT FROM shard.ledger WHERE gen = $1', [gen])).toEqual([]);
   });
@@ -519,16 +519,19 @@ describe('whose database and whose slugs', () => {
     const held = batchOf(own, newGen(), 0, 10, { events: [clickAt(0, codec), byNewKey] });
     await expect(committer.commit([held])).rejects.toMatchObject({ code: 'bad-settings' });
     expect(await own.query('a', 'SELECT FROM shard.ledger')).toEqual([]);
-    // Good slugs need no such judgement, nor does one that a backend has proven.
+    // The missing key does not matter for slugs that a known key signed, nor for slugs that a backend has verified.
     expect(await committer.commit([batchOf(own, newGen(), 0, 10, { events: [clickAt(0, codec)] })])).toMatchObject({ events: 1 });
-    const proven = { ...byNewKey, link: '1.1' };
-    expect(await committer.commit([batchOf(own, newGen(), 0, 10, { events: [proven] })])).toMatchObject({ events: 1, skipped: {} });
+    const verifiedByBackend = { ...byNewKey, link: '1.1' };
+    expect(await committer.commit([batchOf(own, newGen(), 0, 10, { events: [verifiedByBackend] })])).toMatchObject({
+      events: 1,
+      skipped: {},
+    });
     expect(await ownCommitter(own, { keys: [...own.keys, newKey] }).commit([held])).toMatchObject({ events: 2, skipped: {} });
   });
 
   test('a forged slug is skipped and counted, with a made-up X-Link too', async () => {
     const gen = newGen();
-    const forged = stranger.encode({ link: 1, recipient: 1 });
+    const forged = unlistedKeyCodec.encode({ link: 1, recipient: 1 });
     const events = [
       clickAt(0, slugs, { slug: forged }),
       clickAt(1, slugs, { slug: forged, link: '2.1' }),
@@ -573,7 +576,9 @@ describe('whose database and whose slugs', () => {
 
 describe('months ahead', () => {
   const ensure = (pool: pg.Pool, month: string) =>
-    pool.query<{ made: boolean }>('SELECT shard.ensure_month($1) AS made', [`${month}-15T00:00:00Z`]).then(({ rows }) => rows[0]?.made);
+    pool
+      .query<{ created: boolean }>('SELECT shard.ensure_month($1) AS created', [`${month}-15T00:00:00Z`])
+      .then(({ rows }) => rows[0]?.created);
   const asWorker = () => {
     const pool = createPool(databases.shardUrlAs('a', 'worker'), { max: 2, name: 'test' });
     onTestFinished(() => pool.end());
@@ -621,8 +626,10 @@ describe('months ahead', () => {
   });
 
   test('several at once from two workers are made once each', async () => {
-    const [one, two] = [asWorker(), asWorker()];
-    const made = await Promise.all(['2032-01', '2032-02', '2032-01', '2032-02'].map((month, i) => ensure(i < 2 ? one : two, month)));
-    expect(made.filter(Boolean)).toHaveLength(2);
+    const [first, second] = [asWorker(), asWorker()];
+    const created = await Promise.all(
+      ['2032-01', '2032-02', '2032-01', '2032-02'].map((month, i) => ensure(i < 2 ? first : second, month)),
+    );
+    expect(created.filter(Boolean)).toHaveLength(2);
   });
 });

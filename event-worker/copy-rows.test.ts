@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { copyText, hostOf } from './copy-rows.ts';
 
-/** COPY's text format, read as the PostgreSQL documentation describes it. */
+/** Decodes a value in the text format of COPY, as the PostgreSQL documentation describes it. */
 function readCopyText(text: string): string | null {
   if (text === '\\N') return null;
   const escapes: Record<string, string> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };

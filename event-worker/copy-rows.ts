@@ -2,50 +2,59 @@ import type { Batch, DeadLetter, Event, Skipped } from '../core/event.ts';
 import { RULES_VERSION, type Signal, type Verdict } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
-import type { Stretch } from './ledger.ts';
-import { type Subject, subjectOf } from './resolve-slug.ts';
+import type { GenerationRange } from './ledger.ts';
+import { resolveSlug, type SlugTarget } from './resolve-slug.ts';
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
 
-/** What one batch becomes in the database. The events themselves are let go: V8 would carry them along until Postgres has answered. */
-export interface BatchRows extends Stretch {
-  /** Lines for COPY, in the order of COLUMNS; `offs` has the offset of each. */
+// Turns a batch into the rows that are inserted into the database of the shard.
+
+/**
+ * The rows of one batch. They do not refer to the events of the batch: otherwise the events would stay in memory until Postgres has
+ * committed.
+ */
+export interface BatchRows extends GenerationRange {
+  /** COPY lines of the events, with the columns EVENT_COLUMNS. */
   readonly events: Buffer;
-  /** The same events for the judge, in the order of MARK_COLUMNS. */
+  /** COPY lines of the marks of the same events, with the columns MARK_COLUMNS. */
   readonly marks: Buffer;
+  /** The offsets of the events, in the order of the lines. */
   readonly offs: readonly number[];
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
   readonly skipped: Skipped;
 }
 
-export const COLUMNS =
+export const EVENT_COLUMNS =
   'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
 
 export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdict';
 
-/** Judges every slug and lays the events out for COPY. Throws while the catalog is needed and out of reach, or a key is missing. */
-export async function layOut(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows> {
+/**
+ * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
+ * as skipped. Throws if the catalog is needed and does not answer, or if SLUG_KEYS lacks a key.
+ */
+export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
-  const subjects = events.map((event) => subjectOf(event, deps.slugs));
-  // A key is listed before it signs, so whatever was signed with it came after it could be seen here.
-  if (subjects.includes(undefined)) await deps.catalog.assertAllKeys();
-  const campaigns = await deps.catalog.campaignsOf(new Set(subjects.flatMap((subject) => subject?.link ?? [])));
+  const targets = events.map((event) => resolveSlug(event, deps.slugs));
+  // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
+  if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
+  const campaigns = await deps.catalog.campaignsOf(new Set(targets.flatMap((target) => target?.link ?? [])));
   const lines: string[] = [];
   const marks: string[] = [];
   const offs: number[] = [];
   const agents = new Set<ReducedAgent>();
   for (const [i, event] of events.entries()) {
-    const subject = subjects[i];
-    if (!subject) continue;
+    const target = targets[i];
+    if (!target) continue;
     const agent = reduceUserAgent(event.ua);
     agents.add(agent);
-    const campaign = campaigns.get(subject.link) ?? 0;
+    const campaign = campaigns.get(target.link) ?? 0;
     const signals = signalsOf(event, agent.signals[event.kind]);
     const verdict = verdictOf(signals);
     const at = timestamp(event.t);
-    lines.push(copyLine(gen, at, event, subject, campaign, agent, verdict, signals));
-    marks.push(`${at}\t${subject.recipient}\t${subject.link}\t${campaign}\t${event.kind}\t${verdict}\n`);
+    lines.push(copyLine(gen, at, event, target, campaign, agent, verdict, signals));
+    marks.push(`${at}\t${target.recipient}\t${target.link}\t${campaign}\t${event.kind}\t${verdict}\n`);
     offs.push(event.off);
   }
   const forged = events.length - offs.length;
@@ -68,7 +77,7 @@ function copyLine(
   gen: string,
   at: string,
   event: Event,
-  subject: Subject,
+  target: SlugTarget,
   campaign: number,
   agent: ReducedAgent,
   verdict: Verdict,
@@ -79,12 +88,12 @@ function copyLine(
     event.off,
     gen,
     event.rid,
-    subject.recipient,
-    subject.link,
+    target.recipient,
+    target.link,
     campaign,
     event.visitor ?? '\\N',
     agent.id,
-    subject.version ?? '\\N',
+    target.version ?? '\\N',
     RULES_VERSION,
     event.kind,
     verdict,
@@ -96,11 +105,11 @@ function copyLine(
   return `${fields.join('\t')}\n`;
 }
 
-// Events come in the order of time, so many in a row differ in nothing but the milliseconds.
+// Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.
 let lastSecond = Number.NaN;
 let lastSecondText = '';
 
-/** What `toISOString` gives. */
+/** Formats epoch milliseconds like `toISOString`. */
 function timestamp(t: number): string {
   const second = Math.floor(t / 1000);
   if (second !== lastSecond) {
@@ -110,13 +119,13 @@ function timestamp(t: number): string {
   return `${lastSecondText}${String(t - second * 1000).padStart(3, '0')}Z`;
 }
 
-/** The host name of a referrer, and nothing else of it. */
+/** The host name of a referrer in lower case, or null. Nothing else of the referrer is stored, because it may hold personal data. */
 export function hostOf(referrer: string): string | null {
   const host = /^(?:https?|android-app):\/\/([a-z0-9.-]{1,253})(?::\d{1,5})?(?:[/?#]|$)/i.exec(referrer)?.[1];
   return host ? host.toLowerCase() : null;
 }
 
-/** A value in COPY's text format; NUL, which no text in Postgres may have, is dropped. */
+/** Escapes a value for the text format of COPY. NUL characters are dropped, because Postgres does not allow them in a text. */
 export function copyText(value: string | null): string {
   if (value === null) return '\\N';
   if (!/[\\\n\r\t\0]/.test(value)) return value;

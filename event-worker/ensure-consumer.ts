@@ -1,14 +1,15 @@
 import { AckPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { consumerName, eventsSubject, STREAM, STREAM_SUBJECTS } from '../core/subjects.ts';
 
-// How long the messages of a killed worker wait for another. A commit that takes longer is only delivered twice, and dropped the second time.
+// The time after which JetStream redelivers the messages of a worker that was killed. If a commit takes longer, its batches are delivered
+// twice, and the second delivery is dropped.
 const ACK_WAIT_NS = 10_000_000_000;
 const MAX_ACK_PENDING = 512;
 const NOT_FOUND = [404];
 
 /**
- * Makes the stream and a shard's consumer where they are missing: at the first start, and after somebody deleted them or
- * wiped the store, from which the logs recover.
+ * Creates the stream and the consumer of a shard if they do not exist: at the first start, and after they or the store of NATS were
+ * deleted. The agents then publish the lost batches again from the logs.
  */
 export async function ensureConsumer(manager: JetStreamManager, shard: string, streamMaxBytes: number): Promise<void> {
   if (!(await exists(() => manager.streams.info(STREAM)))) {
@@ -33,9 +34,9 @@ export async function ensureConsumer(manager: JetStreamManager, shard: string, s
   }
 }
 
-async function exists(ask: () => Promise<unknown>): Promise<boolean> {
+async function exists(readInfo: () => Promise<unknown>): Promise<boolean> {
   try {
-    await ask();
+    await readInfo();
     return true;
   } catch (error) {
     if (error instanceof JetStreamApiError && NOT_FOUND.includes(error.status)) return false;

@@ -1,91 +1,95 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Registry } from 'prom-client';
-import { watchShards, watchValue } from '../core/metrics.ts';
+import { addGauge, addShardGauge } from '../core/metrics.ts';
 import type { Pool } from '../core/postgres.ts';
 import { consumerName, STREAM } from '../core/subjects.ts';
-import { oneAtATime, orTimeout } from '../core/time.ts';
+import { orUndefinedAfter, singleFlight } from '../core/time.ts';
 import type { ShardWorker } from './shard-worker.ts';
 
-/** One shard as its worker and its database know it. */
-export interface WatchedShard {
+// The gauges of a worker. Their values are read from JetStream and Postgres when Prometheus scrapes them.
+
+/** A shard that this worker serves. */
+export interface ObservedShard {
   name: string;
   worker: ShardWorker;
   pool: Pool;
 }
 
-/** How long a look may keep a scrape waiting. */
-const PATIENCE_MS = 1_000;
+/** The longest time that reading a value may delay a scrape. */
+const TIMEOUT_MS = 1_000;
 
-/** What is looked up whenever somebody asks. */
-export function watchWorker(
+/** Adds the gauges of the stream, the consumers and the judge. `isConnected`: whether NATS is connected at the moment. */
+export function addWorkerGauges(
   registry: Registry,
-  deps: { shards: readonly WatchedShard[]; streams: JetStreamManager; reached: () => boolean },
+  deps: { shards: readonly ObservedShard[]; streams: JetStreamManager; isConnected: () => boolean },
 ): void {
-  const { shards, streams, reached } = deps;
-  const look = oneAtATime(() => lookAtStream(streams, shards));
-  const stream = async (): Promise<StreamLook | undefined> => (reached() ? orTimeout(look(), PATIENCE_MS) : undefined);
-  watchValue(
-    registry,
-    'clickledger_worker_stream_messages',
-    'Batches in the stream, of all shards',
-    async () => (await stream())?.messages,
-  );
-  watchValue(registry, 'clickledger_worker_stream_bytes', 'How much the stream holds', async () => (await stream())?.bytes);
-  watchValue(registry, 'clickledger_worker_stream_limit_bytes', 'How much it may hold', async () => (await stream())?.limitBytes);
+  const { shards, streams, isConnected } = deps;
+  const readState = singleFlight(() => readStreamState(streams, shards));
+  const stream = async (): Promise<StreamState | undefined> => (isConnected() ? orUndefinedAfter(readState(), TIMEOUT_MS) : undefined);
+  addGauge(registry, 'clickledger_worker_stream_messages', 'Batches in the stream, of all shards', async () => (await stream())?.messages);
+  addGauge(registry, 'clickledger_worker_stream_bytes', 'Size of the stream', async () => (await stream())?.bytes);
+  addGauge(registry, 'clickledger_worker_stream_limit_bytes', 'Maximum size of the stream', async () => (await stream())?.limitBytes);
 
-  const byShard = (name: string, help: string, value: (one: Pending) => number): void =>
-    watchShards(registry, name, help, async () => (await stream())?.pending.map((one) => [one.shard, value(one)]));
+  const byShard = (name: string, help: string, value: (backlog: Backlog) => number): void =>
+    addShardGauge(registry, name, help, async () => (await stream())?.backlogs.map((backlog) => [backlog.shard, value(backlog)]));
   byShard('clickledger_worker_pending_messages', 'Batches published and not acked', ({ messages }) => messages);
-  byShard('clickledger_worker_pending_bytes', 'The same in bytes, by the mean size of a message', ({ bytes }) => bytes);
-  byShard('clickledger_worker_oldest_pending_seconds', 'Age of the oldest batch that is not acked; 0 where none waits', ({ oldestMs }) =>
+  byShard(
+    'clickledger_worker_pending_bytes',
+    'Bytes published and not acked, estimated by the mean size of a message',
+    ({ bytes }) => bytes,
+  );
+  byShard('clickledger_worker_oldest_pending_seconds', 'Age of the oldest batch that is not acked; 0 if there is none', ({ oldestMs }) =>
     oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
   );
 
-  const marks = shards.map(({ name, pool }) => ({ name, count: oneAtATime(() => countMarks(pool)) }));
-  watchShards(
+  const marks = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countMarks(pool)) }));
+  addShardGauge(
     registry,
     'clickledger_worker_waiting_marks',
-    'Hits that wait for the judge; beyond a million they are not counted',
+    'Events that the judge has not processed yet, counted up to one million',
     async () => {
       const counted = await Promise.all(
-        marks.map(async ({ name, count }) => [name, await orTimeout(count(), PATIENCE_MS).catch(() => undefined)] as const),
+        marks.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
       );
       return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
     },
   );
-  watchShards(registry, 'clickledger_worker_judge_delay_seconds', 'Since everything that waited had been judged', () =>
+  addShardGauge(registry, 'clickledger_worker_judge_delay_seconds', 'Time since the judge last had nothing left to process', () =>
     shards.map(({ name, worker }) => [name, worker.judgedAgoMs() / 1000]),
   );
 }
 
-interface Pending {
+/** The batches of a shard that are published and not acked. */
+interface Backlog {
   shard: string;
   messages: number;
+  /** Estimated by the mean size of a message. */
   bytes: number;
+  /** The time at which the oldest batch was stored in the stream, in epoch milliseconds; undefined if there is no batch. */
   oldestMs: number | undefined;
 }
 
-interface StreamLook {
+interface StreamState {
   messages: number;
   bytes: number;
   limitBytes: number;
-  pending: Pending[];
+  backlogs: Backlog[];
 }
 
-async function lookAtStream(streams: JetStreamManager, shards: readonly WatchedShard[]): Promise<StreamLook> {
+async function readStreamState(streams: JetStreamManager, shards: readonly ObservedShard[]): Promise<StreamState> {
   const { state, config } = await streams.streams.info(STREAM);
-  const bytesEach = state.bytes / Math.max(1, state.messages);
-  const pending: Pending[] = [];
+  const meanBytes = state.bytes / Math.max(1, state.messages);
+  const backlogs: Backlog[] = [];
   for (const { name, worker } of shards) {
-    // A consumer that is missing says nothing; the worker is about to make it.
+    // If the consumer does not exist, the shard has no value. The worker is about to create the consumer.
     const consumer = await streams.consumers.info(STREAM, consumerName(name)).catch(() => undefined);
     if (!consumer) continue;
     const messages = consumer.num_pending + consumer.num_ack_pending;
-    // What this worker does not hold itself is at most as old as the oldest message in the stream.
+    // A batch that this worker does not hold is at most as old as the oldest message in the stream.
     const oldestMs = messages === 0 ? undefined : (worker.oldestHeldMs() ?? Date.parse(state.first_ts));
-    pending.push({ shard: name, messages, bytes: Math.round(messages * bytesEach), oldestMs });
+    backlogs.push({ shard: name, messages, bytes: Math.round(messages * meanBytes), oldestMs });
   }
-  return { messages: state.messages, bytes: state.bytes, limitBytes: config.max_bytes, pending };
+  return { messages: state.messages, bytes: state.bytes, limitBytes: config.max_bytes, backlogs };
 }
 
 async function countMarks(pool: Pool): Promise<number | undefined> {

@@ -1,15 +1,15 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
-import { orTimeout } from '../core/time.ts';
+import { orUndefinedAfter } from '../core/time.ts';
 
-/** Messages that are committed together. */
+/** Messages whose batches are committed in one transaction. */
 export type Group = readonly JsMsg[];
 
-// Some 5,000 events. Laid out they take as much again, and a few groups are in memory at once.
+// About 5,000 events. Their rows take the same size again, and a few groups are in memory at the same time.
 export const MAX_GROUP_BYTES = 2 * 1024 * 1024;
-const GATHER_MS = 250;
+const MAX_WAIT_MS = 250;
 
-/** Collects messages from a consumer into groups: until there are two MiB, or 250 ms after the first message. */
-export async function* gather(messages: ConsumerMessages): AsyncGenerator<Group> {
+/** Collects the messages of a consumer into groups. A group is complete at 2 MiB, or 250 ms after its first message. */
+export async function* groupMessages(messages: ConsumerMessages): AsyncGenerator<Group> {
   const iterator = messages[Symbol.asyncIterator]();
   let next: Promise<IteratorResult<JsMsg>> | undefined;
   for (;;) {
@@ -19,10 +19,10 @@ export async function* gather(messages: ConsumerMessages): AsyncGenerator<Group>
     if (first.done) return;
     const group = [first.value];
     let bytes = first.value.data.length;
-    const deadline = performance.now() + GATHER_MS;
+    const deadline = performance.now() + MAX_WAIT_MS;
     while (bytes < MAX_GROUP_BYTES) {
       next ??= iterator.next();
-      const step = await orTimeout(next, deadline - performance.now());
+      const step = await orUndefinedAfter(next, deadline - performance.now());
       if (!step || step.done) break;
       next = undefined;
       group.push(step.value);

@@ -1,8 +1,8 @@
 import { type Problem, problem } from '../core/health.ts';
 import type { ShardWorker } from './shard-worker.ts';
 
-/** What a running worker says of itself. That it cannot pull goes without saying while NATS is out of reach. */
-export function workerProblems(shards: readonly { worker: ShardWorker }[], reached: () => boolean): Problem[] {
+/** The problems of a running worker. While NATS is not connected, failed pulls are left out, because they are a consequence of that. */
+export function workerProblems(shards: readonly { worker: ShardWorker }[], isConnected: () => boolean): Problem[] {
   const problems = shards.flatMap(({ worker }) => worker.problems());
-  return reached() ? problems : [problem('nats-unreachable'), ...problems.filter(({ code }) => code !== 'pull-failing')];
+  return isConnected() ? problems : [problem('nats-unreachable'), ...problems.filter(({ code }) => code !== 'pull-failing')];
 }

@@ -3,35 +3,37 @@ import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PoolClient } from '../core/postgres.ts';
-import { type BatchRows, COLUMNS, MARK_COLUMNS } from './copy-rows.ts';
+import { type BatchRows, EVENT_COLUMNS, MARK_COLUMNS } from './copy-rows.ts';
 
-// The statements of one commit but for the ledger's, in the order in which commit.ts runs them. Sorted by key, so that two workers that
-// insert the same keys wait for each other in the same order and cannot deadlock.
+// The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
+// workers that insert the same keys lock them in the same order and cannot deadlock.
 
+/** COPYs the events of all batches. */
 export async function copyEvents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const lines = rows.map(({ events }) => events);
-  await copyEventLines(client, lines, eventsOf(rows));
+  await copyEventLines(client, lines, countEvents(rows));
 }
 
-/** COPYs lines for `shard.event`; throws unless Postgres takes exactly `expected` rows. */
+/** COPYs lines into `shard.event`. Throws `server-failed` unless Postgres stores exactly `expected` rows. */
 export async function copyEventLines(client: PoolClient, lines: readonly Buffer[], expected: number): Promise<void> {
-  await copyLines(client, `shard.event (${COLUMNS})`, lines, expected);
+  await copyLines(client, `shard.event (${EVENT_COLUMNS})`, lines, expected);
 }
 
-/** What the judge has to look at. */
+/** COPYs one mark for each event: the judge processes the marks. */
 export async function copyMarks(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const lines = rows.map(({ marks }) => marks);
-  await copyLines(client, `shard.mark (${MARK_COLUMNS})`, lines, eventsOf(rows));
+  await copyLines(client, `shard.mark (${MARK_COLUMNS})`, lines, countEvents(rows));
 }
 
-async function copyLines(client: PoolClient, where: string, lines: readonly Buffer[], expected: number): Promise<void> {
+async function copyLines(client: PoolClient, table: string, lines: readonly Buffer[], expected: number): Promise<void> {
   if (expected === 0) return;
-  const copy = client.query(copyFrom(`COPY ${where} FROM STDIN`));
+  const copy = client.query(copyFrom(`COPY ${table} FROM STDIN`));
   await pipeline(Readable.from(lines), copy);
-  // A line that ended the COPY early would drop the rest and still succeed.
-  if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY took ${copy.rowCount} of ${expected} rows`);
+  // A line that ends the COPY early, such as `\.`, would drop the following lines, and the COPY would still succeed.
+  if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY stored ${copy.rowCount} of ${expected} rows`);
 }
 
+/** Inserts the user agents that the database does not have yet. */
 export async function insertAgents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const agents = new Map(rows.flatMap((row) => row.agents.map((agent) => [agent.id, agent])));
   if (agents.size === 0) return;
@@ -39,7 +41,7 @@ export async function insertAgents(client: PoolClient, rows: readonly BatchRows[
   await client.query(
     `INSERT INTO shard.user_agent (id, client, version, system, device)
      SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS new (id, client, version, system, device)
-     WHERE NOT EXISTS (SELECT FROM shard.user_agent known WHERE known.id = new.id) ON CONFLICT DO NOTHING`,
+     WHERE NOT EXISTS (SELECT FROM shard.user_agent existing WHERE existing.id = new.id) ON CONFLICT DO NOTHING`,
     [
       sorted.map((a) => a.id),
       sorted.map((a) => a.client),
@@ -50,6 +52,7 @@ export async function insertAgents(client: PoolClient, rows: readonly BatchRows[
   );
 }
 
+/** Inserts the dead letters. */
 export async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const letters = rows.flatMap(({ gen, dead }) => dead.map((letter) => ({ gen, ...letter })));
   if (letters.length === 0) return;
@@ -65,6 +68,7 @@ export async function insertDead(client: PoolClient, rows: readonly BatchRows[])
   );
 }
 
+/** Adds the numbers of skipped lines to the counts by generation and reason. */
 export async function addSkipped(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const counts = new Map<string, { gen: string; reason: string; lines: number }>();
   for (const { gen, skipped } of rows) {
@@ -82,4 +86,5 @@ export async function addSkipped(client: PoolClient, rows: readonly BatchRows[])
   );
 }
 
-export const eventsOf = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);
+/** The number of events. */
+export const countEvents = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);

@@ -6,12 +6,13 @@ import { createDatabases, type Databases, MARK_ALL } from '../test/support/datab
 import { runs } from '../test/support/runs.ts';
 import { judgeOnce } from './judge.ts';
 
-// Random histories of commits, judges (two at once, interrupted) and test marks, against a recount from the events.
+// Runs random sequences of commits, steps of the judge (parallel and aborted ones), reclassifications and changes of test recipients. After
+// each step the views of the rollups must equal a recount of the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
 const TABLES = 'shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.recipient';
 
-interface Happened {
+interface Hit {
   afterMs: number;
   recipient: number;
   link: number;
@@ -19,30 +20,26 @@ interface Happened {
   bot: boolean;
 }
 
-type Step =
-  | { commit: Happened[] }
-  | { judge: number; abort: boolean }
-  | { test: number; is: boolean }
-  | { reclassify: number; links: number };
+type Step = { commit: Hit[] } | { judge: number; abort: boolean } | { test: number; is: boolean } | { reclassify: number; links: number };
 
-const happened = fc.record({
-  // Close enough for bursts, and now and then on their very edge.
+const anyHit = fc.record({
+  // The times are close enough for bursts. Some are exactly at the limits of a burst or of a quarter of an hour.
   afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, 900_000 - 1, 900_000)),
   recipient: fc.nat(3),
   link: fc.integer({ min: 1, max: 8 }),
   kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
   bot: fc.boolean(),
 });
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ commit: fc.array(happened, { minLength: 1, maxLength: 12 }) }) },
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ commit: fc.array(anyHit, { minLength: 1, maxLength: 12 }) }) },
   { weight: 3, arbitrary: fc.record({ judge: fc.constantFrom(1, 3, 1000), abort: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ reclassify: fc.integer({ min: 1, max: 2 }), links: fc.integer({ min: 2, max: 4 }) }) },
   { weight: 1, arbitrary: fc.record({ test: fc.integer({ min: 1, max: 3 }), is: fc.boolean() }) },
 );
 
-const campaignOf = ({ link }: Happened): number => 1 + (link % 2);
-const clickOf = (link: number, afterMs: number): Happened => ({ afterMs, recipient: 1, link, kind: 'click', bot: false });
-/** A burst whose first clicks were judged human before its last one came. */
+const campaignOf = ({ link }: Hit): number => 1 + (link % 2);
+const clickOf = (link: number, afterMs: number): Hit => ({ afterMs, recipient: 1, link, kind: 'click', bot: false });
+/** A burst whose first two clicks were judged as human before the last one was committed. */
 const IN_THREE_COMMITS: Step[] = [1, 3, 5].flatMap((link) => [{ commit: [clickOf(link, link * 200)] }, { judge: 1000, abort: false }]);
 
 let databases: Databases;
@@ -57,8 +54,8 @@ beforeAll(async () => {
   return () => Promise.all([pool.end(), owner.end()]);
 });
 
-/** As a worker commits: events and their marks in one transaction. */
-async function commit(events: readonly Happened[]): Promise<void> {
+/** Commits events and their marks in one transaction, as a worker does. */
+async function commit(events: readonly Hit[]): Promise<void> {
   const columns = [
     events.map(({ afterMs }) => new Date(START + afterMs)),
     events.map(() => off++),
@@ -76,11 +73,11 @@ async function commit(events: readonly Happened[]): Promise<void> {
   );
 }
 
-/** A judge whose transaction does not come to its end. */
-async function abortedJudge(most: number): Promise<void> {
+/** Runs a step of the judge and rolls it back. */
+async function abortedJudge(maxMarks: number): Promise<void> {
   const client = await pool.connect();
   await client.query('BEGIN');
-  await client.query(`SELECT shard.judge($1, 2, '1 second', 3)`, [most]);
+  await client.query(`SELECT shard.judge($1, 2, '1 second', 3)`, [maxMarks]);
   await client.query('ROLLBACK');
   client.release();
 }
@@ -89,19 +86,19 @@ async function reclassify(campaign: number, links: number): Promise<void> {
   await pool.query(`SELECT * FROM shard.reclassify($1, 2, $2, '{}', '1 second', $3, false)`, [campaign, MACHINE_SIGNALS, links]);
 }
 
-async function take(one: Step): Promise<void> {
-  if ('commit' in one) await commit(one.commit);
-  else if ('test' in one) await owner.query('SELECT shard.tell($1, $2, $3)', [[one.test], [one.is], [false]]);
-  else if ('reclassify' in one) await reclassify(one.reclassify, one.links);
-  else if (one.abort) await abortedJudge(one.judge);
-  // Two at once: one of them does the work. It may also lose against one that has just ended.
-  else await Promise.allSettled([judgeOnce(pool, one.judge), judgeOnce(pool, one.judge)]);
+async function run(step: Step): Promise<void> {
+  if ('commit' in step) await commit(step.commit);
+  else if ('test' in step) await owner.query('SELECT shard.tell($1, $2, $3)', [[step.test], [step.is], [false]]);
+  else if ('reclassify' in step) await reclassify(step.reclassify, step.links);
+  else if (step.abort) await abortedJudge(step.judge);
+  // Two judges at the same time: one of them does the work. It may also fail because of a judge that has just finished.
+  else await Promise.allSettled([judgeOnce(pool, step.judge), judgeOnce(pool, step.judge)]);
 }
 
 const rowsOf = async (sql: string): Promise<unknown[]> => (await owner.query(sql)).rows;
 const COUNTED = `shard.event e WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = e.recipient_id)`;
 
-/** The views, which add what waits to the rollups, are at any moment what the events say. */
+/** Checks that the views, which add the remaining marks to the rollups, equal a recount of the events. */
 async function expectViewsRight(): Promise<void> {
   expect(
     await rowsOf('SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard_analytics.activity_15m ORDER BY 1, 2, 3, 4, 5'),
@@ -168,7 +165,7 @@ async function expectViewsRight(): Promise<void> {
   );
 }
 
-/** How many clicks of recipients there are, by recipient, link and verdict. */
+/** The number of clicks of recipients by recipient, link and verdict. */
 async function verdictsOfClicks(): Promise<Map<string, number>> {
   const { rows } = await owner.query<{ key: string; n: number }>(
     `SELECT recipient_id || ' ' || link_id || ' ' || verdict AS key, count(*) AS n FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 GROUP BY 1`,
@@ -176,18 +173,17 @@ async function verdictsOfClicks(): Promise<Map<string, number>> {
   return new Map(rows.map(({ key, n }) => [key, n]));
 }
 
-/** The same by trying every click as the first of a burst. */
+/** The same numbers, computed from the steps: tries every click as the first one of a burst. */
 function burstsIn(steps: readonly Step[]): Map<string, number> {
   const clicks = steps
-    .flatMap((one) => ('commit' in one ? one.commit : []))
+    .flatMap((step) => ('commit' in step ? step.commit : []))
     .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0);
   const verdicts = new Map<string, number>();
   for (const click of clicks) {
-    const inBurst = clicks.some((begin) => {
-      const sameLetter = (other: Happened) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click);
-      const within = (other: Happened) =>
-        sameLetter(other) && other.afterMs >= begin.afterMs && other.afterMs <= begin.afterMs + BURST.spanMs;
-      return sameLetter(begin) && within(click) && new Set(clicks.filter(within).map(({ link }) => link)).size >= BURST.differentLinks;
+    const inBurst = clicks.some((first) => {
+      const sameLetter = (other: Hit) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click);
+      const within = (other: Hit) => sameLetter(other) && other.afterMs >= first.afterMs && other.afterMs <= first.afterMs + BURST.spanMs;
+      return sameLetter(first) && within(click) && new Set(clicks.filter(within).map(({ link }) => link)).size >= BURST.differentLinks;
     });
     const verdict = click.bot ? 'bot-ua' : inBurst ? 'burst' : 'human';
     const key = `${click.recipient} ${click.link} ${verdict}`;
@@ -199,16 +195,17 @@ function burstsIn(steps: readonly Step[]): Map<string, number> {
 describe('the judge', () => {
   test('keeps every rollup equal to a recount, whatever the order of commits, judges and test marks', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
+      fc.asyncProperty(fc.array(anyStep, { minLength: 1, maxLength: 14 }), async (steps) => {
         await owner.query(`TRUNCATE ${TABLES}`);
-        for (const one of steps) {
-          await take(one);
+        for (const step of steps) {
+          await run(step);
           await expectViewsRight();
         }
         while (((await judgeOnce(pool)) ?? 1) > 0);
         await expectViewsRight();
-        if (!steps.some((one) => 'reclassify' in one)) expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
-        // Whatever other rules have left behind, the ones of now have the last word.
+        if (!steps.some((step) => 'reclassify' in step)) expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
+        // The reclassifications above may have used other rules. After one with the current rules, all verdicts must be those of the
+        // current rules.
         for (const campaign of [1, 2]) await reclassify(campaign, BURST.differentLinks);
         await expectViewsRight();
         while (((await judgeOnce(pool)) ?? 1) > 0);
@@ -224,7 +221,7 @@ describe('the judge', () => {
 test('much at once is judged in time that grows with it, also where the statistics know of nothing', async () => {
   await owner.query(`TRUNCATE ${TABLES}`);
   await owner.query('ANALYZE shard.mark, shard.clicked_link, shard.engagement, shard.event');
-  // Of 40,000 people a third clicks as scanners do. Whatever compared all with all would take minutes.
+  // One third of 40,000 recipients clicks like a scanner. An implementation that compares all clicks with each other would take minutes.
   await owner.query(
     `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
      SELECT to_timestamp($1 / 1000.0) + CASE WHEN person % 3 = 0 THEN interval '100 ms' ELSE interval '1 hour' END * link, person * 10 + link, gen_random_uuid(), gen_random_uuid(), person, link, 1, 0, 2, 'click', 'human'
@@ -246,9 +243,9 @@ describe('months that are dropped', () => {
   test('go once the judge has taken all of them, and their counts stay', async () => {
     await owner.query(`TRUNCATE ${TABLES}`);
     for (const at of [OLD, START]) await owner.query('SELECT shard.ensure_month($1)', [new Date(at)]);
-    const reader = (atMs: number): Happened => ({ afterMs: atMs - START, recipient: 1, link: 1, kind: 'click', bot: false });
+    const clickAt = (atMs: number): Hit => ({ afterMs: atMs - START, recipient: 1, link: 1, kind: 'click', bot: false });
     const now = Date.now();
-    await commit([reader(OLD), reader(OLD), reader(now)]);
+    await commit([clickAt(OLD), clickAt(OLD), clickAt(now)]);
     const dropped = async () =>
       (await pool.query<{ month: string }>('SELECT shard.drop_months(1) AS month')).rows.map(({ month }) => month);
     const counts = () => rowsOf('SELECT link_id, kind, sum(hits) AS hits FROM shard_analytics.activity_15m GROUP BY 1, 2');

@@ -3,59 +3,63 @@ import { classify, type Pool } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
 
-// Takes what commits have marked into the rollups, and finds bursts (sql/shard/0006-rollups.sql). Any number of workers may try: one judge
-// at a time is at work on a shard, and whatever one leaves undone the next one does.
+// The judge moves the marks of committed events into the rollups and finds bursts (sql/shard/0006-rollups.sql). Every worker of a shard
+// runs a judge, but only one judge at a time works on a shard. The next one continues with the marks that are left.
 
-// The judge lets commits go first: it waits until there have been none for a moment, and not longer than some seconds. What waits for it
-// is counted all the same; only bursts are found later.
-const LOOK_MS = 250;
+// Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. Events
+// that still have a mark are in all counts; only bursts are found later.
+const POLL_MS = 250;
 const QUIET_MS = 500;
-const LATEST_MS = 10_000;
-// So few that a step takes a second at most, and a worker that is told to end can wait for it.
-const MOST = 50_000;
+const MAX_DELAY_MS = 10_000;
+// A step of this size takes at most one second, so a worker that stops can wait for it.
+const MAX_MARKS = 50_000;
 
-/** One step; how many marks it took, undefined while another judge is at work. */
-export async function judgeOnce(pool: Pool, most = MOST): Promise<number | undefined> {
-  const { rows } = await pool.query<{ taken: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS taken', [
-    most,
+/**
+ * Runs one step of the judge, with at most `maxMarks` marks. Returns the number of marks that it processed, or undefined if another judge
+ * works on the shard.
+ */
+export async function judgeOnce(pool: Pool, maxMarks = MAX_MARKS): Promise<number | undefined> {
+  const { rows } = await pool.query<{ marks: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS marks', [
+    maxMarks,
     RULES_VERSION,
     BURST.spanMs / 1000,
     BURST.differentLinks,
   ]);
-  return rows[0]?.taken ?? undefined;
+  return rows[0]?.marks ?? undefined;
 }
 
 /**
- * Judges until aborted. `lastCommitMs`: when something was last committed, by performance.now(). `onJudged` is told how many marks a step
- * took and whether that was all there were, `onFailure` why one failed.
+ * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,
+ * `onJudged` gets the number of marks that the step processed, and whether no mark is left. `onFailure` gets the error of a step that
+ * failed.
  */
 export async function keepJudging(deps: {
   pool: Pool;
   log: Logger;
   signal: AbortSignal;
   lastCommitMs: () => number;
-  onJudged: (marks: number, all: boolean) => void;
+  onJudged: (marks: number, noneLeft: boolean) => void;
   onFailure: (error: unknown) => void;
 }): Promise<void> {
   const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
-  // A worker that begins with a backlog commits first, too.
+  // Commits have priority also at the start, when the worker may have a backlog.
   let judgedMs = performance.now();
   while (!signal.aborted) {
     const nowMs = performance.now();
-    if (nowMs - lastCommitMs() < QUIET_MS && nowMs - judgedMs < LATEST_MS) {
-      await sleep(LOOK_MS, signal);
+    if (nowMs - lastCommitMs() < QUIET_MS && nowMs - judgedMs < MAX_DELAY_MS) {
+      await sleep(POLL_MS, signal);
       continue;
     }
-    let taken: number | undefined;
+    let marks: number | undefined;
     try {
-      taken = await judgeOnce(pool);
-      onJudged(taken ?? 0, taken !== undefined && taken < MOST);
+      marks = await judgeOnce(pool);
+      onJudged(marks ?? 0, marks !== undefined && marks < MAX_MARKS);
     } catch (error) {
       onFailure(error);
-      if (classify(error) !== 'retry') log.error({ err: error }, 'cannot judge');
+      if (classify(error) !== 'retry') log.error({ err: error }, 'the judge failed; retrying');
     }
-    // Where much waits, the rest follows at once.
-    if (taken === MOST) continue;
+    // A full step means that more marks are left: continue without a pause.
+    if (marks === MAX_MARKS) continue;
     judgedMs = performance.now();
     await sleep(2 * QUIET_MS, signal);
   }

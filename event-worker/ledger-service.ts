@@ -1,43 +1,46 @@
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
-import { type LedgerAnswer, parseLedgerQuestion } from '../core/event.ts';
+import { type LedgerReply, parseLedgerRequest } from '../core/event.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import type { Shard } from '../core/shards.ts';
 import { ledgerSubject } from '../core/subjects.ts';
 import { readLedger } from './ledger.ts';
 
-/** Answers agents that ask what the shard's ledger has, until stopped. Silence is an answer too: the agent then concludes nothing. */
-export function answerLedger(deps: { connection: NatsConnection; pool: Pool; shard: Shard; shardsFingerprint: string; log: Logger }): {
-  /** Takes no more questions, and resolves when those that it has taken are answered: an agent would wait for the answer. */
+/**
+ * Replies to requests of agents for the ledger of a shard, until stopped. If the ledger cannot be read, no reply is sent, and the agent
+ * draws no conclusion.
+ */
+export function serveLedger(deps: { connection: NatsConnection; pool: Pool; shard: Shard; shardsFingerprint: string; log: Logger }): {
+  /** Accepts no more requests. Resolves when the accepted ones are replied to, so that no agent waits for a reply until its timeout. */
   stop: () => Promise<void>;
 } {
   const { connection, pool, shard, shardsFingerprint, log } = deps;
-  const answering = new Set<Promise<void>>();
-  const questions = connection.subscribe(ledgerSubject(shard.name), {
+  const pending = new Set<Promise<void>>();
+  const subscription = connection.subscribe(ledgerSubject(shard.name), {
     queue: 'workers',
-    callback(error, question) {
-      if (error) return log.warn({ err: error, shard: shard.name }, 'cannot be asked what the ledger has');
-      const answered = answer(question).finally(() => answering.delete(answered));
-      answering.add(answered);
+    callback(error, request) {
+      if (error) return log.warn({ err: error, shard: shard.name }, 'cannot receive requests for the ledger');
+      const replied = reply(request).finally(() => pending.delete(replied));
+      pending.add(replied);
     },
   });
 
-  async function answer(question: Msg): Promise<void> {
+  async function reply(request: Msg): Promise<void> {
     try {
-      const { gens } = parseLedgerQuestion(question.string());
+      const { gens } = parseLedgerRequest(request.string());
       const ledger = await readLedger(pool, shard, shardsFingerprint, gens);
-      const known: LedgerAnswer = { shards: shardsFingerprint, gens: {} };
-      for (const [gen, { committed, size }] of ledger) known.gens[gen] = { committed: committed.map(([from, to]) => [from, to]), size };
-      question.respond(JSON.stringify(known));
+      const body: LedgerReply = { shards: shardsFingerprint, gens: {} };
+      for (const [gen, { committed, size }] of ledger) body.gens[gen] = { committed: committed.map(([from, to]) => [from, to]), size };
+      request.respond(JSON.stringify(body));
     } catch (error) {
-      log.warn({ err: error, shard: shard.name }, 'cannot say what the ledger has');
+      log.warn({ err: error, shard: shard.name }, 'cannot reply to a request for the ledger');
     }
   }
 
   return {
     async stop() {
-      questions.unsubscribe();
-      await Promise.all(answering);
+      subscription.unsubscribe();
+      await Promise.all(pending);
     },
   };
 }

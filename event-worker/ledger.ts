@@ -1,70 +1,79 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
-import { formatMultirange, NOTHING, parseMultirange, type Ranges, touches, union } from '../core/ranges.ts';
+import { formatMultirange, NO_RANGES, parseMultirange, type Ranges, touches, union } from '../core/ranges.ts';
 import type { Shard } from '../core/shards.ts';
 
-/** What the ledger has of a generation. */
+// The ledger of a shard records which bytes of which generation are committed. It is the reason why every hit is counted exactly once.
+
+/** The ledger of one generation: the committed ranges, and its length in bytes; null until the generation is final. */
 export interface LedgerEntry {
   committed: Ranges;
   size: number | null;
 }
 
-const READ = `
+const READ_LEDGER = `
   SELECT i.name, i.shards, replace(l.gen::text, '-', '') AS gen, l.committed::text AS committed, l.size
   FROM shard.identity i LEFT JOIN shard.ledger l ON l.gen = ANY($1::uuid[])`;
 
-/** Reads the ledger of some generations; what it has none of is not in the answer. Throws `wrong-database` where this is not the shard it should be. */
+/**
+ * Reads the ledger of generations. A generation of which nothing is committed is not in the result. Throws `wrong-database` if the database
+ * does not belong to this shard of this shard list.
+ */
 export async function readLedger(
   database: Pool | PoolClient,
   shard: Shard,
   shardsFingerprint: string,
   gens: readonly string[],
 ): Promise<Map<string, LedgerEntry>> {
-  const found = await database.query<{ name: string; shards: string; gen: string | null; committed: string; size: number | null }>(READ, [
-    gens,
-  ]);
-  const identity = found.rows[0];
+  const result = await database.query<{ name: string; shards: string; gen: string | null; committed: string; size: number | null }>(
+    READ_LEDGER,
+    [gens],
+  );
+  const identity = result.rows[0];
   if (identity?.name !== shard.name || identity.shards !== shardsFingerprint) {
     throw new ClickledgerError(
       'wrong-database',
-      `the database for shard ${shard.name} is ${identity ? `shard ${identity.name} of list ${identity.shards}` : 'no shard'}; SHARDS has list ${shardsFingerprint}`,
+      `the database of shard ${shard.name} in SHARDS (list ${shardsFingerprint}) is ${identity ? `shard ${identity.name} of the list ${identity.shards}` : 'not a shard'}. Correct the URL, name and bounds in SHARDS.`,
     );
   }
   return new Map(
-    found.rows.flatMap(({ gen, committed, size }) => (gen === null ? [] : [[gen, { committed: parseMultirange(committed), size }]])),
+    result.rows.flatMap(({ gen, committed, size }) => (gen === null ? [] : [[gen, { committed: parseMultirange(committed), size }]])),
   );
 }
 
-/** Which bytes of which generation are accounted for, as a batch says; `size` is how long it is, once it is final. */
-export interface Stretch {
+/** The range of a generation that a batch accounts for. `size` is the length of the generation in bytes, if it is final. */
+export interface GenerationRange {
   readonly gen: string;
   readonly from: number;
   readonly to: number;
   readonly size?: number | undefined;
 }
 
-/** Which stretches are new: none that touches a committed byte, or one that another stretch of this transaction has. */
-export function takeNew<Of extends Stretch>(
-  stretches: readonly Of[],
+/**
+ * Selects the ranges that contain no committed byte and that overlap no range selected before. `beyondSize` is the number of selected
+ * ranges that end beyond the recorded size of their generation.
+ */
+export function selectNew<T extends GenerationRange>(
+  candidates: readonly T[],
   ledger: ReadonlyMap<string, LedgerEntry>,
-): { taken: Of[]; beyondSize: number } {
+): { selected: T[]; beyondSize: number } {
   const seen = new Map<string, Ranges>();
-  const taken: Of[] = [];
+  const selected: T[] = [];
   let beyondSize = 0;
-  for (const stretch of stretches) {
-    const { gen, from, to } = stretch;
+  for (const candidate of candidates) {
+    const { gen, from, to } = candidate;
     const entry = ledger.get(gen);
-    const ranges = seen.get(gen) ?? entry?.committed ?? NOTHING;
+    const ranges = seen.get(gen) ?? entry?.committed ?? NO_RANGES;
     if (touches(ranges, from, to)) continue;
     if (entry && entry.size !== null && to > entry.size) beyondSize++;
     seen.set(gen, union(ranges, [[from, to]]));
-    taken.push(stretch);
+    selected.push(candidate);
   }
-  return { taken, beyondSize };
+  return { selected, beyondSize };
 }
 
-// The guard of everything: it only holds where no byte of the new ranges has been committed meanwhile.
-const MARK = `
+// This statement guarantees that no byte is committed twice: it changes a row only if none of the new ranges was committed in the meantime.
+const ADD_RANGES = `
   INSERT INTO shard.ledger AS l (gen, committed, size)
   SELECT gen, committed, size FROM unnest($1::uuid[], $2::int8multirange[], $3::bigint[]) AS new (gen, committed, size) ORDER BY gen
   ON CONFLICT (gen) DO UPDATE
@@ -72,17 +81,17 @@ const MARK = `
     WHERE NOT l.committed && excluded.committed`;
 
 /**
- * Marks stretches as committed: the last statement of their transaction, because it takes locks. False: another
- * worker was faster with some of it, and everything has to be rolled back and judged again.
+ * Records ranges as committed. It must be the last statement of the transaction, because it takes locks. Returns false if another worker
+ * has committed some of the ranges in the meantime. Then the transaction must be rolled back, and the ledger read again.
  */
-export async function markCommitted(client: PoolClient, stretches: readonly Stretch[]): Promise<boolean> {
+export async function markCommitted(client: PoolClient, added: readonly GenerationRange[]): Promise<boolean> {
   const gens = new Map<string, { ranges: Ranges; size: number | null }>();
-  for (const { gen, from, to, size } of stretches) {
-    const entry = gens.get(gen) ?? { ranges: NOTHING, size: null };
+  for (const { gen, from, to, size } of added) {
+    const entry = gens.get(gen) ?? { ranges: NO_RANGES, size: null };
     gens.set(gen, { ranges: union(entry.ranges, [[from, to]]), size: size === undefined ? entry.size : Math.max(size, entry.size ?? 0) });
   }
   const sorted = [...gens].sort(([a], [b]) => (a < b ? -1 : 1));
-  const result = await client.query(MARK, [
+  const result = await client.query(ADD_RANGES, [
     sorted.map(([gen]) => gen),
     sorted.map(([, { ranges }]) => formatMultirange(ranges)),
     sorted.map(([, { size }]) => size),

@@ -1,18 +1,20 @@
 import { type Problem, problem } from '../core/health.ts';
-import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
-import { startPart } from '../core/part.ts';
+import { connectNats, createJetStreamManager, natsOptions, trackConnected } from '../core/nats.ts';
+import { createPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
 import { shardUrl } from '../core/shards.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
-import { watchWorker } from './gauges.ts';
+import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
-import { COMMITS_AT_ONCE, createShardWorker } from './shard-worker.ts';
+import { createShardWorker, PARALLEL_COMMITS } from './shard-worker.ts';
 
-// JetStream ──► gather: groups of messages ──► lay out: slugs judged, COPY lines ──► commit: rows, marks and ledger in one transaction ──► ack
-// marks ──► judge: rollups, bursts
+// The event worker: commits the batches of the stream into the shard databases.
+//
+// stream ──► group messages ──► build rows: verify slugs, format COPY lines ──► commit rows, marks and ledger in one transaction ──► ack
+// marks ──► judge ──► rollups, bursts
 
 const settings = [
   'WORKER_URL',
@@ -24,11 +26,11 @@ const settings = [
   'STREAM_MAX_MIB',
   'KEEP_EVENTS_MONTHS',
 ] as const;
-const part = startPart('worker', settings, process.env);
+const part = createPart('worker', settings, process.env);
 const { config, log, registry, signal } = part;
 
-const served = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
-const names = served.map(({ name }) => name);
+const servedShards = config.WORKER_SHARDS.length === 0 ? config.SHARDS.list : config.WORKER_SHARDS.map((name) => config.SHARDS.named(name));
+const names = servedShards.map(({ name }) => name);
 const metrics = createWorkerMetrics(registry, names);
 const slugs = createSlugCodec(config.SLUG_KEYS);
 const catalogPool = createPool(config.WORKER_URL, { max: 2, name: 'event-worker' });
@@ -38,11 +40,11 @@ let problems = (): Problem[] => [problem('nats-unreachable')];
 let committing = false;
 const admin = await part.serveAdmin(() => ({ ready: committing, degraded: problems() }));
 const connection = await connectNats(natsOptions(config.WORKER_NATS_URL, config.NATS_CA_FILE), 'event-worker', log, signal);
-const streams = await manager(connection);
+const streams = await createJetStreamManager(connection);
 
-const workers = served.map((shard) => {
-  // Besides the commits, one connection answers agents, one judges, one finds out what else is wrong.
-  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: COMMITS_AT_ONCE + 3, name: `event-worker ${shard.name}` });
+const workers = servedShards.map((shard) => {
+  // Besides the commits, one connection each for the requests of agents, for the judge, and for metrics and partitions.
+  const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: PARALLEL_COMMITS + 3, name: `event-worker ${shard.name}` });
   const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog });
   const worker = createShardWorker({
     connection,
@@ -59,9 +61,9 @@ const workers = served.map((shard) => {
   return { name: shard.name, worker, pool };
 });
 
-const reached = watchReach(connection);
-watchWorker(registry, { shards: workers, streams, reached });
-problems = () => workerProblems(workers, reached);
+const isConnected = trackConnected(connection);
+addWorkerGauges(registry, { shards: workers, streams, isConnected });
+problems = () => workerProblems(workers, isConnected);
 committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all(workers.map(({ worker }) => worker.run(signal)));

@@ -15,7 +15,7 @@ export interface WorkerMetrics {
   commitSeconds: Histogram;
 }
 
-/** What is counted as it happens, on these shards. */
+/** Creates the counters and histograms of a worker that serves `shards`. */
 export function createWorkerMetrics(registry: Registry, shards: readonly string[]): WorkerMetrics {
   const registers = [registry];
   const metrics: WorkerMetrics = {
@@ -24,19 +24,19 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
     batches: new Counter({ name: 'clickledger_worker_batches_total', help: 'Batches committed', labelNames: ['shard'], registers }),
     judged: new Counter({
       name: 'clickledger_worker_judged_events_total',
-      help: 'Events taken into the rollups',
+      help: 'Events that the judge has added to the rollups',
       labelNames: ['shard'],
       registers,
     }),
     repeated: new Counter({
       name: 'clickledger_worker_repeated_batches_total',
-      help: 'Batches dropped because their bytes were committed already',
+      help: 'Batches dropped because some of their bytes were already committed',
       labelNames: ['shard'],
       registers,
     }),
     unreadable: new Counter({
       name: 'clickledger_worker_unreadable_messages_total',
-      help: 'Messages that are no batch; what they stood for is published again',
+      help: 'Messages that are not a batch; the agent publishes their bytes again',
       labelNames: ['shard'],
       registers,
     }),
@@ -48,7 +48,7 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
     }),
     skipped: new Counter({
       name: 'clickledger_worker_skipped_lines_total',
-      help: 'Lines that are no hit, by reason',
+      help: 'Lines that are not counted, by reason',
       labelNames: ['shard', 'reason'],
       registers,
     }),
@@ -66,13 +66,14 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
     }),
     commitSeconds: new Histogram({
       name: 'clickledger_worker_commit_seconds',
-      help: 'From a full group to its COMMIT',
+      help: 'Time to commit a group of batches',
       labelNames: ['shard'],
       buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
   };
-  // A counter that first appears with its first event has no rate there: alarms would miss it.
+  // Start all counters at 0. If a counter appeared with its first increment, Prometheus would compute no rate of it, and an alert would
+  // miss it.
   for (const shard of shards) {
     for (const counter of [metrics.commits, metrics.events, metrics.batches, metrics.judged]) counter.inc({ shard }, 0);
     for (const counter of [metrics.repeated, metrics.unreadable, metrics.beyondSize]) counter.inc({ shard }, 0);

@@ -2,13 +2,14 @@ import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import { sleep } from '../core/time.ts';
 
-const EVERY_MS = 3600_000;
+const INTERVAL_MS = 3600_000;
 const RETRY_MS = 10_000;
 const MONTHS_AHEAD = 3;
 
 /**
- * Until aborted: creates the monthly partitions of the coming months, and drops those older than `keepEventsMonths` (0: none). Events of
- * a month without a partition go to the default partition, so a failure here delays nothing.
+ * Creates the monthly partitions of the current and the next three months, and drops those older than `keepEventsMonths` (0: drops none).
+ * Repeats every hour until `signal` aborts. Events of a month without a partition go to the default partition, so a failure here delays
+ * nothing.
  */
 export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: number; log: Logger; signal: AbortSignal }): Promise<void> {
   const { pool, keepEventsMonths, log, signal } = deps;
@@ -17,11 +18,15 @@ export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: numbe
       await pool.query(`SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, $1) n`, [MONTHS_AHEAD]);
       if (keepEventsMonths > 0) {
         const { rows } = await pool.query<{ month: string }>('SELECT shard.drop_months($1) AS month', [keepEventsMonths]);
-        if (rows.length > 0) log.info({ months: rows.map(({ month }) => month) }, 'dropped months of events; their counts stay');
+        if (rows.length > 0)
+          log.info(
+            { months: rows.map(({ month }) => month) },
+            'dropped the events of months older than KEEP_EVENTS_MONTHS; their counts remain',
+          );
       }
-      await sleep(EVERY_MS, signal);
+      await sleep(INTERVAL_MS, signal);
     } catch (error) {
-      log.debug({ err: error }, 'partitions ahead could not be made yet');
+      log.debug({ err: error }, 'cannot create or drop partitions; retrying');
       await sleep(RETRY_MS, signal);
     }
   }

@@ -5,35 +5,37 @@ import type { BatchRows } from './copy-rows.ts';
 import { copyEventLines } from './insert-rows.ts';
 import { inTransaction } from './transaction.ts';
 
-// One row that Postgres refuses makes the whole COPY fail. This finds such rows in a batch.
+// If Postgres refuses one row, the whole COPY fails. This file finds such rows in a batch.
 
 /**
- * The batch without the rows that the database refuses; each of them becomes a dead letter with the reason `rejected`. Throws
- * `server-failed` where no single row is at fault, with `error` as its cause.
+ * Returns the batch without the rows that the database refuses. Each of these rows becomes a dead letter with the reason `rejected`. Throws
+ * `server-failed`, with `error` as its cause, if the database accepts each single row.
  */
 export async function withoutPoison(pool: Pool, batch: BatchRows, error: unknown): Promise<BatchRows> {
   const events = linesOf(batch.events);
-  const bad = await findPoison(pool, events);
-  if (bad.size === 0)
-    throw new ClickledgerError('server-failed', 'the database refuses a batch, though none of its rows', { cause: error });
-  const rejected = batch.offs.filter((_, i) => bad.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
-  const good = <T>(all: readonly T[]): T[] => all.filter((_, i) => !bad.has(i));
+  const poison = await findPoison(pool, events);
+  if (poison.size === 0)
+    throw new ClickledgerError('server-failed', 'the database refuses a batch, but accepts each of its rows', { cause: error });
+  const rejected = batch.offs.filter((_, i) => poison.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
+  const accepted = <T>(all: readonly T[]): T[] => all.filter((_, i) => !poison.has(i));
   return {
     ...batch,
-    events: Buffer.concat(good(events)),
-    marks: Buffer.concat(good(linesOf(batch.marks))),
-    offs: good(batch.offs),
+    events: Buffer.concat(accepted(events)),
+    marks: Buffer.concat(accepted(linesOf(batch.marks))),
+    offs: accepted(batch.offs),
     dead: [...batch.dead, ...rejected],
   };
 }
 
-/** Which of some lines for COPY the database refuses, by halves, each tried in a transaction that is rolled back. */
+/**
+ * Returns the indexes of the COPY lines that the database refuses: a binary search, which tries lines in transactions that it rolls back.
+ */
 async function findPoison(pool: Pool, lines: readonly Buffer[]): Promise<Set<number>> {
-  const bad = new Set<number>();
+  const poison = new Set<number>();
   const search = async (from: number, to: number): Promise<void> => {
     if (from >= to || (await accepts(pool, lines.slice(from, to)))) return;
     if (to - from === 1) {
-      bad.add(from);
+      poison.add(from);
       return;
     }
     const middle = (from + to) >> 1;
@@ -41,9 +43,10 @@ async function findPoison(pool: Pool, lines: readonly Buffer[]): Promise<Set<num
     await search(middle, to);
   };
   await search(0, lines.length);
-  return bad;
+  return poison;
 }
 
+/** Whether the database accepts all of these lines. */
 async function accepts(pool: Pool, lines: readonly Buffer[]): Promise<boolean> {
   try {
     await inTransaction(pool, async (client) => {
@@ -57,14 +60,14 @@ async function accepts(pool: Pool, lines: readonly Buffer[]): Promise<boolean> {
   }
 }
 
-/** Each with its line feed: a line of COPY has no other. */
+/** Splits COPY lines. Each result ends with its line feed; a COPY line contains no other line feed, because text is escaped. */
 function linesOf(lines: Buffer): Buffer[] {
-  const found: Buffer[] = [];
+  const split: Buffer[] = [];
   for (let from = 0; from < lines.length; ) {
     const to = lines.indexOf('\n', from) + 1;
-    if (to === 0) throw new Error('a line for COPY has no end');
-    found.push(lines.subarray(from, to));
+    if (to === 0) throw new Error('a COPY line has no line feed');
+    split.push(lines.subarray(from, to));
     from = to;
   }
-  return found;
+  return split;
 }

@@ -3,9 +3,9 @@ import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Batch, type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
+import { type Batch, type LedgerReply, parseLedgerReply } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
-import { manager } from '../core/nats.ts';
+import { createJetStreamManager } from '../core/nats.ts';
 import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
@@ -25,9 +25,9 @@ beforeAll(async () => {
 });
 
 interface Bench {
-  /** An agent's. */
+  /** A connection as the user `agent`. */
   connection: NatsConnection;
-  /** May do anything. */
+  /** A manager whose user has all permissions. */
   streams: JetStreamManager;
   nats: Awaited<ReturnType<typeof startTestNats>>;
   publish: (batch: Batch) => Promise<void>;
@@ -37,19 +37,20 @@ interface Bench {
   waiting: () => Promise<number>;
 }
 
-async function createBench(of: Databases = databases): Promise<Bench> {
+async function createBench(target: Databases = databases): Promise<Bench> {
   const nats = await startTestNats();
-  const shard = of.shards.first;
-  const shardsFingerprint = of.shards.fingerprint;
+  const shard = target.shards.first;
+  const shardsFingerprint = target.shards.fingerprint;
   const connection = await natsConnection(nats.urlOf('agent'));
   const operator = await natsConnection(nats.url);
-  const streams = await manager(operator);
+  const streams = await createJetStreamManager(operator);
   onTestFinished(() => connection.close());
   onTestFinished(() => operator.close());
   const publishText = async (text: string) => {
-    // The stream may have to be made first, or again; what it has taken without saying so in time it takes once.
+    // The worker may still have to create the stream. A retry after a timeout may publish a stored message again; the same `msgID` makes
+    // the stream store it only once.
     const msgID = randomUUID();
-    await eventually('the stream takes it', () =>
+    await eventually('the stream stores the message', () =>
       jetstream(connection)
         .publish(eventsSubject(shard.name), text, { msgID, timeout: 1000 })
         .then(
@@ -69,20 +70,20 @@ async function createBench(of: Databases = databases): Promise<Bench> {
       return info.num_pending + info.num_ack_pending;
     },
     async startWorker() {
-      const own = await natsConnection(nats.urlOf('worker'));
-      const pool = createPool(of.shardUrlAs(shard.name, 'worker'), { max: 3, name: 'test' });
-      const catalogPool = createPool(of.roleUrls.worker, { max: 1, name: 'test' });
+      const workerConnection = await natsConnection(nats.urlOf('worker'));
+      const pool = createPool(target.shardUrlAs(shard.name, 'worker'), { max: 3, name: 'test' });
+      const catalogPool = createPool(target.roleUrls.worker, { max: 1, name: 'test' });
       const registry = new Registry();
       const committer = createCommitter({
         pool,
         shard,
         shardsFingerprint,
-        slugs: createSlugCodec(of.keys),
-        catalog: createCatalog(catalogPool, of.keys),
+        slugs: createSlugCodec(target.keys),
+        catalog: createCatalog(catalogPool, target.keys),
       });
       const worker = createShardWorker({
-        connection: own,
-        manager: await manager(own),
+        connection: workerConnection,
+        manager: await createJetStreamManager(workerConnection),
         pool,
         committer,
         shard,
@@ -99,36 +100,36 @@ async function createBench(of: Databases = databases): Promise<Bench> {
         (stopping ??= (async () => {
           controller.abort();
           await ended;
-          await own.drain();
+          await workerConnection.drain();
           await Promise.all([pool.end(), catalogPool.end()]);
         })());
       onTestFinished(stop);
       const metric = async (name: string) => {
-        const found = await registry.getSingleMetric(name)?.get();
-        return (found?.values ?? []).reduce((sum, { value }) => sum + value, 0);
+        const values = await registry.getSingleMetric(name)?.get();
+        return (values?.values ?? []).reduce((sum, { value }) => sum + value, 0);
       };
       return { worker, stop, metric };
     },
   };
 }
 
-/** `count` batches of one event each that tile the beginning of a new generation. */
-function tiles(count: number, of: Databases = databases): { gen: string; batches: Batch[] } {
+/** Creates `count` adjacent batches of 10 bytes and one event each, from the beginning of a new generation. */
+function adjacentBatches(count: number, target: Databases = databases): { gen: string; batches: Batch[] } {
   const gen = newGen();
-  const slugs = createSlugCodec(of.keys);
+  const slugs = createSlugCodec(target.keys);
   return {
     gen,
-    batches: Array.from({ length: count }, (_, i) => batchOf(of, gen, i * 10, i * 10 + 10, { events: [clickAt(i * 10, slugs)] })),
+    batches: Array.from({ length: count }, (_, i) => batchOf(target, gen, i * 10, i * 10 + 10, { events: [clickAt(i * 10, slugs)] })),
   };
 }
 
-async function offsOf(gen: string, of: Databases = databases): Promise<number[]> {
-  const rows = await of.query<{ off: number }>('a', 'SELECT off FROM shard.event WHERE gen = $1 ORDER BY off', [gen]);
+async function offsOf(gen: string, target: Databases = databases): Promise<number[]> {
+  const rows = await target.query<{ off: number }>('a', 'SELECT off FROM shard.event WHERE gen = $1 ORDER BY off', [gen]);
   return rows.map(({ off }) => off);
 }
 
-const untilCommitted = (gen: string, count: number, of: Databases = databases) =>
-  eventually(`${count} events are committed`, async () => (await offsOf(gen, of)).length >= count);
+const untilCommitted = (gen: string, count: number, target: Databases = databases) =>
+  eventually(`${count} events are committed`, async () => (await offsOf(gen, target)).length >= count);
 
 const offsets = (count: number) => Array.from({ length: count }, (_, i) => i * 10);
 
@@ -136,7 +137,7 @@ describe('a worker of one shard', () => {
   test('makes stream and consumer, commits what comes, and acks it', async () => {
     const bench = await createBench();
     const { worker, metric } = await bench.startWorker();
-    const { gen, batches } = tiles(30);
+    const { gen, batches } = adjacentBatches(30);
     for (const batch of batches) await bench.publish(batch);
     await untilCommitted(gen, 30);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
@@ -149,7 +150,7 @@ describe('a worker of one shard', () => {
   test('two workers of one shard share the work and count everything once, repetitions too', async () => {
     const bench = await createBench();
     const workers = [await bench.startWorker(), await bench.startWorker()];
-    const { gen, batches } = tiles(60);
+    const { gen, batches } = adjacentBatches(60);
     for (const batch of [...batches, ...batches.toReversed()]) await bench.publish(batch);
     await untilCommitted(gen, 60);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
@@ -161,7 +162,7 @@ describe('a worker of one shard', () => {
   test('a message that is no batch is counted and acked, and stops nothing', async () => {
     const bench = await createBench();
     const { metric } = await bench.startWorker();
-    const { gen, batches } = tiles(2);
+    const { gen, batches } = adjacentBatches(2);
     await bench.publish(batches[0] as Batch);
     await bench.publishText('nonsense');
     await bench.publishText(JSON.stringify({ ...batches[0], v: 7 }));
@@ -174,7 +175,7 @@ describe('a worker of one shard', () => {
   test('goes on when its consumer is deleted', async () => {
     const bench = await createBench();
     await bench.startWorker();
-    const { gen, batches } = tiles(2);
+    const { gen, batches } = adjacentBatches(2);
     await bench.publish(batches[0] as Batch);
     await untilCommitted(gen, 1);
     await bench.streams.consumers.delete(STREAM, consumerName('a'));
@@ -186,7 +187,7 @@ describe('a worker of one shard', () => {
   test('goes on when the stream is deleted', async () => {
     const bench = await createBench();
     await bench.startWorker();
-    const { gen, batches } = tiles(2);
+    const { gen, batches } = adjacentBatches(2);
     await bench.publish(batches[0] as Batch);
     await untilCommitted(gen, 1);
     await bench.streams.streams.delete(STREAM);
@@ -197,7 +198,7 @@ describe('a worker of one shard', () => {
   test('goes on when NATS was killed and comes back, with what it had stored', async () => {
     const bench = await createBench();
     await bench.startWorker();
-    const { gen, batches } = tiles(2);
+    const { gen, batches } = adjacentBatches(2);
     await bench.publish(batches[0] as Batch);
     await untilCommitted(gen, 1);
     await bench.nats.running().kill();
@@ -211,16 +212,16 @@ describe('a worker of one shard', () => {
     const own = await createDatabases(1);
     const bench = await createBench(own);
     const first = await bench.startWorker();
-    await eventually('the consumer is there', () =>
+    await eventually('the consumer exists', () =>
       bench.waiting().then(
         () => true,
         () => false,
       ),
     );
     await own.query('a', 'ALTER TABLE shard.ledger RENAME TO ledger_away');
-    const { gen, batches } = tiles(3, own);
+    const { gen, batches } = adjacentBatches(3, own);
     for (const batch of batches) await bench.publish(batch);
-    await eventually('it says what it waits for', () => first.worker.problems().length > 0);
+    await eventually('the worker reports a problem', () => first.worker.problems().length > 0);
     expect(await first.metric('clickledger_worker_failures_total')).toBeGreaterThan(0);
     await first.stop();
     expect(await bench.waiting()).toBe(3);
@@ -233,7 +234,7 @@ describe('a shard whose database is out of reach', () => {
     const own = await createDatabases(1);
     const bench = await createBench(own);
     const { worker } = await bench.startWorker();
-    const { gen, batches } = tiles(20, own);
+    const { gen, batches } = adjacentBatches(20, own);
     for (const batch of batches.slice(0, 5)) await bench.publish(batch);
     await untilCommitted(gen, 5, own);
 
@@ -241,27 +242,27 @@ describe('a shard whose database is out of reach', () => {
     await own.query('catalog', `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
     await own.query('catalog', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
     for (const batch of batches.slice(5)) await bench.publish(batch);
-    await eventually('it says what it waits for', () => worker.problems().length > 0);
+    await eventually('the worker reports a problem', () => worker.problems().length > 0);
     expect(worker.problems()).toMatchObject([{ code: 'database-unreachable', about: 'shard a' }]);
     expect(await bench.waiting()).toBe(15);
-    await expect(ask(bench, [gen])).rejects.toThrow();
+    await expect(requestLedger(bench, [gen])).rejects.toThrow();
 
     await own.query('catalog', `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
     await untilCommitted(gen, 20, own);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen, own)).toEqual(offsets(20));
-    // The judge, too, which looks on its own.
-    await eventually('nothing is wrong any more', () => worker.problems().length === 0);
+    // The judge reports its own failure, which is cleared at its next step.
+    await eventually('the worker reports no problem', () => worker.problems().length === 0);
   });
 });
 
-async function ask(bench: Bench, gens: string[]): Promise<LedgerAnswer> {
+async function requestLedger(bench: Bench, gens: string[]): Promise<LedgerReply> {
   const reply = await bench.connection.request(ledgerSubject('a'), JSON.stringify({ gens }), { timeout: 1_000 });
-  return parseLedgerAnswer(reply.string());
+  return parseLedgerReply(reply.string());
 }
 
-const answers = (bench: Bench): Promise<boolean> =>
-  ask(bench, []).then(
+const repliesToRequests = (bench: Bench): Promise<boolean> =>
+  requestLedger(bench, []).then(
     () => true,
     () => false,
   );
@@ -270,17 +271,17 @@ describe('questions to the ledger', () => {
   test('are answered with ranges and size of what is known, and with nothing for what is not', async () => {
     const bench = await createBench();
     await bench.startWorker();
-    const { gen, batches } = tiles(4);
+    const { gen, batches } = adjacentBatches(4);
     for (const batch of [batches[0], batches[1], batches[3]]) await bench.publish(batch as Batch);
-    const closed = newGen();
-    await bench.publish(batchOf(databases, closed, 0, 7));
-    await bench.publish(batchOf(databases, closed, 7, 7, { size: 7 }));
+    const finalGen = newGen();
+    await bench.publish(batchOf(databases, finalGen, 0, 7));
+    await bench.publish(batchOf(databases, finalGen, 7, 7, { size: 7 }));
     await eventually('the ledger has both', async () => {
-      const { gens } = await ask(bench, [gen, closed]);
-      return gens[gen]?.committed.length === 2 && gens[closed]?.size === 7;
+      const { gens } = await requestLedger(bench, [gen, finalGen]);
+      return gens[gen]?.committed.length === 2 && gens[finalGen]?.size === 7;
     });
     const unknown = newGen();
-    expect(await ask(bench, [gen, closed, unknown])).toEqual({
+    expect(await requestLedger(bench, [gen, finalGen, unknown])).toEqual({
       shards: databases.shards.fingerprint,
       gens: {
         [gen]: {
@@ -290,34 +291,34 @@ describe('questions to the ledger', () => {
           ],
           size: null,
         },
-        [closed]: { committed: [[0, 7]], size: 7 },
+        [finalGen]: { committed: [[0, 7]], size: 7 },
       },
     });
-    expect((await ask(bench, [])).gens).toEqual({});
+    expect((await requestLedger(bench, [])).gens).toEqual({});
   });
 
   test('one that was taken is answered, though the worker is told to stop meanwhile', async () => {
     const bench = await createBench();
     const { stop } = await bench.startWorker();
-    await eventually('it answers', () => answers(bench));
-    const busy = await databases.begin('a', 'LOCK TABLE shard.ledger IN ACCESS EXCLUSIVE MODE');
-    const question = JSON.stringify({ gens: [newGen()] });
-    const asking = bench.connection.request(ledgerSubject('a'), question, { timeout: 10_000 });
+    await eventually('the worker replies', () => repliesToRequests(bench));
+    const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN ACCESS EXCLUSIVE MODE');
+    const request = JSON.stringify({ gens: [newGen()] });
+    const reply = bench.connection.request(ledgerSubject('a'), request, { timeout: 10_000 });
     await untilWaiting(databases, 'a', 1);
     const stopping = stop();
-    // Time enough to end without it.
+    // Enough time for a stop that does not wait for the reply.
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    await busy.query('COMMIT');
-    expect(parseLedgerAnswer((await asking).string()).gens).toEqual({});
+    await lock.query('COMMIT');
+    expect(parseLedgerReply((await reply).string()).gens).toEqual({});
     await stopping;
   });
 
   test('what is no question gets no answer, and the next one does', async () => {
     const bench = await createBench();
     await bench.startWorker();
-    await eventually('somebody answers', () => answers(bench));
+    await eventually('a worker replies', () => repliesToRequests(bench));
     for (const text of ['', 'nonsense', '{"gens":["../.."]}'])
       await expect(bench.connection.request(ledgerSubject('a'), text, { timeout: 300 })).rejects.toThrow();
-    expect((await ask(bench, [])).shards).toBe(databases.shards.fingerprint);
+    expect((await requestLedger(bench, [])).shards).toBe(databases.shards.fingerprint);
   });
 });

@@ -8,34 +8,36 @@ import { classify, type Pool } from '../core/postgres.ts';
 import type { Shard } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { consumerName, STREAM } from '../core/subjects.ts';
-import { answerLedger } from './ledger-service.ts';
+import { serveLedger } from './ledger-service.ts';
 import type { Committed, Committer } from './commit.ts';
 import { keepJudging } from './judge.ts';
-import { gather, type Group } from './group-messages.ts';
+import { type Group, groupMessages } from './group-messages.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { ensureConsumer } from './ensure-consumer.ts';
 import { keepPartitions } from './partitions.ts';
 
-// One shard's side of a worker: pull, commit, ack. A group that cannot be committed is held and tried again for as long as it takes;
-// giving up on a message would only make the agent send it again.
+// The work of a worker for one shard: pull batches, commit them, ack them. A group that cannot be committed is held and retried without
+// limit. Dropping a batch would not help, because the agent would publish it again.
 
 const ENSURE_MS = 2_000;
 const MAX_MESSAGES = 48;
-/** Per shard; each takes a connection. */
-export const COMMITS_AT_ONCE = 2;
+/** Commits that run at the same time for one shard. Each needs a connection. */
+export const PARALLEL_COMMITS = 2;
 const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5_000;
-/** Longer than a restart or a busy minute makes messages wait. */
+const MAX_RETRY_MS = 5_000;
+/** A held batch older than this is reported as `worker-behind`. A restart or a peak of load delays batches by less. */
 const BEHIND_MS = 60_000;
-const UNJUDGED_MS = 300_000;
+/** If the judge has not finished for this long, it is reported as `judge-behind`. */
+const JUDGE_BEHIND_MS = 300_000;
 
 export interface ShardWorker {
+  /** Works until `signal` aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** What is wrong while it goes on. */
+  /** The current problems. */
   problems(): Problem[];
-  /** When the oldest message that it holds uncommitted was stored in the stream, epoch milliseconds; undefined while it holds none. */
+  /** The time at which the oldest held message was stored in the stream, in epoch milliseconds; undefined if no message is held. */
   oldestHeldMs(): number | undefined;
-  /** How long ago, in milliseconds, everything that waited had been judged. */
+  /** The time in milliseconds since the judge last had no marks left. */
   judgedAgoMs(): number;
 }
 
@@ -47,16 +49,16 @@ export function createShardWorker(deps: {
   shard: Shard;
   shardsFingerprint: string;
   streamMaxBytes: number;
-  /** 0: all. */
+  /** See keepPartitions; 0: all. */
   keepEventsMonths: number;
   metrics: WorkerMetrics;
   log: Logger;
 }): ShardWorker {
   const { connection, manager, pool, committer, shard, shardsFingerprint, streamMaxBytes, keepEventsMonths, metrics } = deps;
   const log = deps.log.child({ shard: shard.name });
-  const label = { shard: shard.name };
+  const labels = { shard: shard.name };
   const about = `shard ${shard.name}`;
-  /** Why what was last tried failed; without what succeeded. */
+  /** The operations whose last attempt failed, and the problem. */
   const failing = new Map<'commit' | 'pull' | 'judge', Problem>();
   const held = new Set<Group>();
   let lastCommitMs = performance.now();
@@ -64,7 +66,7 @@ export function createShardWorker(deps: {
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
     const unreadable = new Set<JsMsg>();
-    // Decoded as the committer asks for them, and again where it has to try again.
+    // Decodes one message at a time, and decodes again for each retry, so that decoded batches do not accumulate in memory.
     function* batches(): Generator<Batch> {
       for (const message of group) {
         if (unreadable.has(message)) continue;
@@ -72,51 +74,52 @@ export function createShardWorker(deps: {
         try {
           batch = decodeBatch(message.data);
         } catch (error) {
-          // It is acked: what it stood for remains a hole that the agent fills again.
+          // The message will be acked. Its bytes remain a missing range in the ledger, which the agent publishes again.
           unreadable.add(message);
-          metrics.unreadable.inc(label);
-          log.error({ err: error }, 'a message is no batch');
+          metrics.unreadable.inc(labels);
+          log.error({ err: error }, 'a message is not a batch');
           continue;
         }
         yield batch;
       }
     }
-    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
-      const done = metrics.commitSeconds.startTimer(label);
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      const stopTimer = metrics.commitSeconds.startTimer(labels);
       try {
-        report(await committer.commit(batches()));
+        countCommit(await committer.commit(batches()));
         lastCommitMs = performance.now();
-        done();
-        if (failing.delete('commit')) log.info('commits go through again');
+        stopTimer();
+        if (failing.delete('commit')) log.info('commits succeed again');
         for (const message of group) message.ack();
         return;
       } catch (error) {
-        metrics.failures.inc({ ...label, code: codeOf(error) ?? 'connection' });
-        const retry = classify(error) === 'retry';
-        const why = problem(retry ? 'database-unreachable' : 'commit-failing', about, messageOf(error));
-        if (failing.get('commit')?.what !== why.what) log[retry ? 'warn' : 'error']({ err: error }, 'cannot commit; holding the batches');
-        failing.set('commit', why);
+        metrics.failures.inc({ ...labels, code: codeOf(error) ?? 'connection' });
+        const isTransient = classify(error) === 'retry';
+        const current = problem(isTransient ? 'database-unreachable' : 'commit-failing', about, messageOf(error));
+        if (failing.get('commit')?.what !== current.what)
+          log[isTransient ? 'warn' : 'error']({ err: error }, 'cannot commit; holding the batches and retrying');
+        failing.set('commit', current);
         await sleep(retryMs, signal);
-        // Unacked, they will be delivered again, to another worker or to our next life.
+        // The messages are not acked, so JetStream delivers them again, to another worker or to this one after its restart.
         if (signal.aborted) return;
       }
     }
   }
 
-  function report(committed: Committed): void {
-    metrics.commits.inc(label);
-    metrics.events.inc(label, committed.events);
-    metrics.batches.inc(label, committed.batches);
-    metrics.repeated.inc(label, committed.repeated);
-    for (const { reason } of committed.dead) metrics.deadLetters.inc({ ...label, reason });
-    for (const [reason, lines] of Object.entries(committed.skipped)) metrics.skipped.inc({ ...label, reason }, lines);
+  function countCommit(committed: Committed): void {
+    metrics.commits.inc(labels);
+    metrics.events.inc(labels, committed.events);
+    metrics.batches.inc(labels, committed.batches);
+    metrics.repeated.inc(labels, committed.repeated);
+    for (const { reason } of committed.dead) metrics.deadLetters.inc({ ...labels, reason });
+    for (const [reason, lines] of Object.entries(committed.skipped)) metrics.skipped.inc({ ...labels, reason }, lines);
     if (committed.beyondSize > 0) {
-      metrics.beyondSize.inc(label, committed.beyondSize);
-      log.warn({ batches: committed.beyondSize }, 'a log grew after it was final; its new lines are counted');
+      metrics.beyondSize.inc(labels, committed.beyondSize);
+      log.warn({ batches: committed.beyondSize }, 'an access log grew after it was final; the new lines are counted');
     }
   }
 
-  /** Until aborted: if the consumer is deleted or NATS forgets it, it is made again and the pulling goes on. */
+  /** Creates the consumer again whenever it was deleted or NATS lost it, so that pulling continues. Runs until `signal` aborts. */
   async function keepConsumer(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -139,9 +142,9 @@ export function createShardWorker(deps: {
         messages = await consumer.consume({ max_messages: MAX_MESSAGES, expires: 5_000, idle_heartbeat: 1_000 });
         if (signal.aborted) messages.stop();
         failing.delete('pull');
-        await drain(messages, signal);
+        await commitMessages(messages, signal);
       } catch (error) {
-        log.warn({ err: error }, 'cannot pull; trying again');
+        log.warn({ err: error }, 'cannot pull; retrying');
         failing.set('pull', problem('pull-failing', about, messageOf(error)));
         await sleep(1_000, signal);
       } finally {
@@ -151,50 +154,53 @@ export function createShardWorker(deps: {
     }
   }
 
-  /** While Postgres works on a group, the next one is gathered, laid out and sent: to the ledger they are like groups of two workers. */
-  async function drain(messages: ConsumerMessages, signal: AbortSignal): Promise<void> {
-    const groups = gather(messages);
-    const lane = async (): Promise<void> => {
+  /**
+   * Commits groups in parallel: while Postgres works on one group, the next one is collected and sent. For the ledger they are like groups
+   * of two workers.
+   */
+  async function commitMessages(messages: ConsumerMessages, signal: AbortSignal): Promise<void> {
+    const groups = groupMessages(messages);
+    const commitGroups = async (): Promise<void> => {
       for (let step = await groups.next(); !step.done; step = await groups.next()) {
         held.add(step.value);
         await commitGroup(step.value, signal).finally(() => held.delete(step.value as Group));
       }
     };
-    await Promise.all(Array.from({ length: COMMITS_AT_ONCE }, lane));
+    await Promise.all(Array.from({ length: PARALLEL_COMMITS }, commitGroups));
   }
 
   function oldestHeldMs(): number | undefined {
-    const stored = [...held].flatMap((group) => group.map(({ info }) => info.timestampNanos / 1e6));
-    return stored.length === 0 ? undefined : Math.min(...stored);
+    const storedMs = [...held].flatMap((group) => group.map(({ info }) => info.timestampNanos / 1e6));
+    return storedMs.length === 0 ? undefined : Math.min(...storedMs);
   }
 
   const judgedAgoMs = (): number => performance.now() - judgedMs;
 
   return {
     async run(signal) {
-      const answers = answerLedger({ connection, pool, shard, shardsFingerprint, log });
+      const ledgerService = serveLedger({ connection, pool, shard, shardsFingerprint, log });
       const judging = keepJudging({
         pool,
         log,
         signal,
         lastCommitMs: () => lastCommitMs,
-        onJudged(marks, all) {
-          metrics.judged.inc(label, marks);
+        onJudged(marks, noneLeft) {
+          metrics.judged.inc(labels, marks);
           failing.delete('judge');
-          if (all) judgedMs = performance.now();
+          if (noneLeft) judgedMs = performance.now();
         },
         onFailure(error) {
           if (classify(error) === 'retry') failing.set('judge', problem('database-unreachable', about, messageOf(error)));
         },
       });
       await Promise.all([pull(signal), judging, keepConsumer(signal), keepPartitions({ pool, keepEventsMonths, log, signal })]);
-      await answers.stop();
+      await ledgerService.stop();
     },
     problems() {
-      const found = new Map(Array.from(failing.values(), (one) => [one.code, one]));
-      const waitedMs = Date.now() - (oldestHeldMs() ?? Date.now());
-      if (waitedMs > BEHIND_MS) found.set('worker-behind', problem('worker-behind', about, `${Math.round(waitedMs / 1000)} s`));
-      if (judgedAgoMs() > UNJUDGED_MS) found.set('judge-behind', problem('judge-behind', about));
+      const found = new Map(Array.from(failing.values(), (current) => [current.code, current]));
+      const oldestAgeMs = Date.now() - (oldestHeldMs() ?? Date.now());
+      if (oldestAgeMs > BEHIND_MS) found.set('worker-behind', problem('worker-behind', about, `${Math.round(oldestAgeMs / 1000)} s`));
+      if (judgedAgoMs() > JUDGE_BEHIND_MS) found.set('judge-behind', problem('judge-behind', about));
       return [...found.values()];
     },
     oldestHeldMs,

@@ -13,12 +13,12 @@ describe('user agents as they come', () => {
       'Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1',
       { client: 'Safari', version: '18', system: 'iOS', device: 'mobile', bot: false },
     ],
-    // Apple Mail, with and without its proxy, names no client.
+    // The user agent of Apple Mail contains no name of the client. It is the same with and without the proxy of Apple.
     [
       'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)',
       { system: 'macOS', device: 'desktop', bot: false },
     ],
-    // What Apple's mail proxy says.
+    // The user agent of the mail proxy of Apple.
     ['Mozilla/5.0', { client: '', device: 'bot', bot: true }],
     [
       'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.4.0',

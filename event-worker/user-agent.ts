@@ -5,7 +5,9 @@ import { LRUCache } from 'lru-cache';
 import { AGENT_RULES, type Signal } from '../core/rules.ts';
 import { agentSignal } from './verdict.ts';
 
-/** What is kept of a user agent. The id is made of the other four, so that it means the same in every database. */
+// Reduces user agents to a few common values, so that no stored value identifies a person.
+
+/** The stored part of a user agent. The id is a hash of client, version, system and device, so it is the same in every database. */
 export interface ReducedAgent {
   /** 64 bits, signed decimal. */
   readonly id: string;
@@ -14,23 +16,24 @@ export interface ReducedAgent {
   readonly system: string;
   readonly device: string;
   readonly bot: boolean;
-  /** What it gives away about a machine, in a click and in an open. */
+  /** The signal of the user agent in a click and in an open; see agentSignal. */
   readonly signals: Readonly<Record<'click' | 'open', Signal | undefined>>;
 }
 
-// Bowser takes what it does not know at its word, so a rare or made-up name would single its owner out: only these are kept.
+// Bowser returns the name of an unknown browser as it is in the user agent. A rare or invented name could identify its
+// user, so only these names are stored.
 const BROWSERS = new Set([...Object.values(Bowser.BROWSER_MAP), 'Miui', 'Opera Touch']);
 const MAIL_CLIENTS = [
-  { name: 'Thunderbird', sign: /\bThunderbird\/(\d+)/ },
-  { name: 'Outlook', sign: /\b(?:Microsoft Outlook |Outlook-(?:iOS|Android)\/)(\d+)/ },
+  { name: 'Thunderbird', pattern: /\bThunderbird\/(\d+)/ },
+  { name: 'Outlook', pattern: /\b(?:Microsoft Outlook |Outlook-(?:iOS|Android)\/)(\d+)/ },
 ] as const;
 
 const cache = new LRUCache<string, ReducedAgent>({ max: 20_000 });
 
-/** Reduces a user agent to what cannot single anybody out. About 30 µs for a new one, a map look-up for one seen lately. */
+/** Reduces a user agent. Takes about 30 µs for a new user agent, and one look-up in a cache for a recent one. */
 export function reduceUserAgent(ua: string): ReducedAgent {
-  const known = cache.get(ua);
-  if (known) return known;
+  const cached = cache.get(ua);
+  if (cached) return cached;
   const reduced = reduce(ua);
   cache.set(ua, reduced);
   return reduced;
@@ -54,15 +57,15 @@ function withId(agent: Omit<ReducedAgent, 'id'>): ReducedAgent {
 }
 
 function clientOf(ua: string, browser: Bowser.Parser.Details | undefined): { client: string; version: string } {
-  for (const { name, sign } of MAIL_CLIENTS) {
-    const version = sign.exec(ua)?.[1];
+  for (const { name, pattern } of MAIL_CLIENTS) {
+    const version = pattern.exec(ua)?.[1];
     if (version !== undefined) return { client: name, version: version.slice(0, 4) };
   }
   if (!browser?.name || !BROWSERS.has(browser.name)) return { client: '', version: '' };
   return { client: clean(browser.name), version: /^\d{1,4}/.exec(browser.version ?? '')?.[0] ?? '' };
 }
 
-/** Short, printable, and without anything that COPY or a terminal would take amiss. */
+/** Keeps at most 40 printable ASCII characters and drops backslashes, so that the text is harmless in COPY and on a terminal. */
 function clean(text: string | undefined): string {
   return (text ?? '')
     .replace(/[^\x20-\x7e]/g, '')

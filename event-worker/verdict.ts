@@ -9,15 +9,15 @@ import {
   type Verdict,
 } from '../core/rules.ts';
 
-// Person or machine, as far as one hit alone can tell; bursts are found by the judge, which sees all clicks of a recipient.
+// Decides from a single hit whether a person or a machine made it. Bursts need all clicks of a recipient, so the judge finds them later.
 
-/** What the user agent of a click or an open gives away. `bot`: it names a bot (package isbot), or there is none. */
+/** The signal of the user agent of a click or an open, if there is one. `bot`: the user agent is empty, or a bot by the package isbot. */
 export function agentSignal(ua: string, kind: Event['kind'], bot: boolean): Signal | undefined {
-  const known = AGENT_RULES.find((rule) => rule.kind === kind && rule.userAgent.test(ua));
-  return known?.signal ?? (bot ? 'bot-ua' : undefined);
+  const matching = AGENT_RULES.find((rule) => rule.kind === kind && rule.userAgent.test(ua));
+  return matching?.signal ?? (bot ? 'bot-ua' : undefined);
 }
 
-/** Every sign in one hit, in the order of their weight; `byAgent` is its agentSignal. */
+/** All signals of one hit, in the order of their weight. `byAgent` is the result of agentSignal. */
 export function signalsOf(event: Pick<Event, 'head' | 'purpose' | 'net'>, byAgent: Signal | undefined): Signal[] {
   const found: Signal[] = [];
   if (event.head) found.push('head');
@@ -28,6 +28,7 @@ export function signalsOf(event: Pick<Event, 'head' | 'purpose' | 'net'>, byAgen
   return [...MACHINE_SIGNALS, 'proxied' as const].filter((signal) => found.includes(signal));
 }
 
+/** The verdict: the first signal of a machine, or `human` if there is none. */
 export function verdictOf(signals: readonly Signal[]): Verdict {
   return signals.find((signal): signal is MachineSignal => signal !== 'proxied') ?? 'human';
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { covers, NOTHING, type Ranges, sizeOf, subtract, touches, union } from '../core/ranges.ts';
+import { covers, NO_RANGES, type Ranges, sizeOf, subtract, touches, union } from '../core/ranges.ts';
 import { runs } from '../test/support/runs.ts';
 import { Coverage } from './coverage.ts';
 
@@ -8,7 +8,7 @@ const LINE = 10;
 
 /** A shard as the protocol has it: a stream, one consumer, and a ledger; everything in order, unless it is told to forget. */
 class Shard {
-  committed: Ranges = NOTHING;
+  committed: Ranges = NO_RANGES;
   size: number | null = null;
   queue: { sequence: number; from: number; to: number; size?: number }[] = [];
   last = 0;
@@ -68,7 +68,7 @@ describe('what the agent knows of a generation on a shard', () => {
         let waiting: { delivery: ReturnType<Coverage['publishing']>; store: () => number }[] = [];
         let asked: { floor: number; last: number } | undefined;
         const publish = (n: number) => {
-          const needed = coverage.needed(size, NOTHING);
+          const needed = coverage.needed(size, NO_RANGES);
           if (!needed) return undefined;
           const [from, end] = needed;
           const to = Math.min(end, from + LINE * (1 + (n % 3)));
@@ -83,7 +83,7 @@ describe('what the agent knows of a generation on a shard', () => {
         };
         const check = () => {
           const needed = subtract([[0, size]], coverage.taken);
-          expect(coverage.needed(size, NOTHING)).toEqual(needed[0]);
+          expect(coverage.needed(size, NO_RANGES)).toEqual(needed[0]);
           expect(union(coverage.committed, coverage.inFlight, needed)).toEqual(size === 0 ? [] : [[0, size]]);
           expect(coverage.unconfirmedBytes).toBeGreaterThanOrEqual(sizeOf(coverage.inFlight));
         };
@@ -127,7 +127,7 @@ describe('what the agent knows of a generation on a shard', () => {
             coverage.forgetFlights();
           }
           if (kind === 'restore')
-            shard.committed = n % 3 === 0 ? NOTHING : subtract(shard.committed, [[LINE * (n % 7), LINE * (n % 7) + 2 * LINE]]);
+            shard.committed = n % 3 === 0 ? NO_RANGES : subtract(shard.committed, [[LINE * (n % 7), LINE * (n % 7) + 2 * LINE]]);
           check();
         }
         for (const { delivery } of waiting) delivery.failed();
@@ -150,7 +150,7 @@ describe('what the agent knows of a generation on a shard', () => {
     coverage.publishing([[10, 20]]).stored(2);
     coverage.publishing([[20, 30]]).stored(3);
     coverage.confirm([[10, 20]], null, { floor: 2, last: 3 });
-    expect(coverage.needed(30, NOTHING)).toEqual([0, 10]);
+    expect(coverage.needed(30, NO_RANGES)).toEqual([0, 10]);
     expect(coverage.inFlight).toEqual([[20, 30]]);
   });
 
@@ -159,29 +159,29 @@ describe('what the agent knows of a generation on a shard', () => {
     const delivery = coverage.publishing([[0, 10]]);
     coverage.asking();
     delivery.stored(5);
-    coverage.confirm(NOTHING, null, { floor: 4, last: 4 });
-    expect(coverage.needed(10, NOTHING)).toBeUndefined();
+    coverage.confirm(NO_RANGES, null, { floor: 4, last: 4 });
+    expect(coverage.needed(10, NO_RANGES)).toBeUndefined();
     coverage.asking();
-    coverage.confirm(NOTHING, null, { floor: 4, last: 5 });
-    expect(coverage.needed(10, NOTHING)).toBeUndefined();
+    coverage.confirm(NO_RANGES, null, { floor: 4, last: 5 });
+    expect(coverage.needed(10, NO_RANGES)).toBeUndefined();
   });
 
   test('a message that was stored before the ledger was asked, and the stream lacks, is lost', () => {
     const coverage = new Coverage();
     coverage.publishing([[0, 10]]).stored(5);
     coverage.asking();
-    coverage.confirm(NOTHING, null, { floor: 0, last: 0 });
-    expect(coverage.needed(10, NOTHING)).toEqual([0, 10]);
+    coverage.confirm(NO_RANGES, null, { floor: 0, last: 0 });
+    expect(coverage.needed(10, NO_RANGES)).toEqual([0, 10]);
   });
 
   test('what is on its way to JetStream is not needed, whatever the floor; if it fails it is', () => {
     const coverage = new Coverage();
     const delivery = coverage.publishing([[0, 10]]);
-    coverage.confirm(NOTHING, null, { floor: 99, last: 99 });
+    coverage.confirm(NO_RANGES, null, { floor: 99, last: 99 });
     coverage.forgetFlights();
-    expect(coverage.needed(10, NOTHING)).toBeUndefined();
+    expect(coverage.needed(10, NO_RANGES)).toBeUndefined();
     delivery.failed();
-    expect(coverage.needed(10, NOTHING)).toEqual([0, 10]);
+    expect(coverage.needed(10, NO_RANGES)).toEqual([0, 10]);
   });
 
   test('a batch that is being built is not needed', () => {
@@ -195,7 +195,7 @@ describe('what the agent knows of a generation on a shard', () => {
     coverage.confirm([[0, 10]], null, { floor: 0, last: 0 });
     coverage.publishing([[10, 20]]).stored(7);
     coverage.forgetFlights();
-    expect(coverage.needed(20, NOTHING)).toEqual([10, 20]);
+    expect(coverage.needed(20, NO_RANGES)).toEqual([10, 20]);
   });
 
   test('bytes that the ledger has forgotten are needed again', () => {
@@ -204,7 +204,7 @@ describe('what the agent knows of a generation on a shard', () => {
     expect(coverage.settled(30)).toBe(true);
     coverage.confirm([[0, 10]], null, { floor: 1, last: 1 });
     expect(coverage.settled(30)).toBe(false);
-    expect(coverage.needed(30, NOTHING)).toEqual([10, 30]);
+    expect(coverage.needed(30, NO_RANGES)).toEqual([10, 30]);
   });
 
   test('a generation is settled when all of it is committed and its size is on record', () => {
@@ -212,7 +212,7 @@ describe('what the agent knows of a generation on a shard', () => {
     expect(coverage.settled(0)).toBe(false);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 1 });
     expect(coverage.settled(30)).toBe(false);
-    coverage.publishing(NOTHING, true).stored(2);
+    coverage.publishing(NO_RANGES, true).stored(2);
     expect(coverage.hasFlights).toBe(true);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 2 });
     expect(coverage.hasFlights).toBe(true);
@@ -224,7 +224,7 @@ describe('what the agent knows of a generation on a shard', () => {
 
   test('a closing message that got lost may be sent again', () => {
     const coverage = new Coverage();
-    coverage.publishing(NOTHING, true).stored(2);
+    coverage.publishing(NO_RANGES, true).stored(2);
     coverage.confirm([[0, 30]], null, { floor: 2, last: 2 });
     expect(coverage.hasFlights).toBe(false);
   });
@@ -232,9 +232,9 @@ describe('what the agent knows of a generation on a shard', () => {
   test('what an earlier life published is waited for up to the end that the stream had', () => {
     const coverage = new Coverage();
     coverage.resume([[0, 10]], 8);
-    coverage.confirm(NOTHING, null, { floor: 7, last: 8 });
-    expect(coverage.needed(20, NOTHING)).toEqual([10, 20]);
-    coverage.confirm(NOTHING, null, { floor: 8, last: 9 });
-    expect(coverage.needed(20, NOTHING)).toEqual([0, 20]);
+    coverage.confirm(NO_RANGES, null, { floor: 7, last: 8 });
+    expect(coverage.needed(20, NO_RANGES)).toEqual([10, 20]);
+    coverage.confirm(NO_RANGES, null, { floor: 8, last: 9 });
+    expect(coverage.needed(20, NO_RANGES)).toEqual([0, 20]);
   });
 });

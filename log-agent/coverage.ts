@@ -1,4 +1,4 @@
-import { covers, firstGap, NOTHING, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
+import { covers, firstGap, NO_RANGES, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
 
 // What the agent knows of one generation on one shard. Everything it does follows from three sets of bytes:
 //
@@ -29,7 +29,7 @@ export interface Progress {
 export class Coverage {
   /** False until the ledger has answered for the first time: publishing before that would mostly repeat. */
   known = false;
-  committed: Ranges = NOTHING;
+  committed: Ranges = NO_RANGES;
   /** The length the ledger has on record, once the generation is final there. */
   recordedSize: number | null = null;
   #flights: Flight[] = [];

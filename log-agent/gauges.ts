@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
-import { watchShards, watchValue } from '../core/metrics.ts';
-import { oneAtATime } from '../core/time.ts';
+import { addShardGauge, addGauge } from '../core/metrics.ts';
+import { singleFlight } from '../core/time.ts';
 import type { Agent } from './agent.ts';
 import { diskOf } from './disk.ts';
 import type { Logs } from './follow.ts';
@@ -10,15 +10,15 @@ import type { Salts } from './salt.ts';
 /** What is looked up whenever somebody asks. */
 export function watchAgent(registry: Registry, deps: { agent: Agent; follower: Logs; salts: Salts; logDir: string }): void {
   const { agent, follower, salts, logDir } = deps;
-  const lag = oneAtATime(() => agent.lag());
+  const lag = singleFlight(() => agent.lag());
   const byShard = (name: string, help: string, value: (lag: Lag) => number): void =>
-    watchShards(registry, name, help, async () => (await lag()).map((one) => [one.shard, value(one)]));
+    addShardGauge(registry, name, help, async () => (await lag()).map((one) => [one.shard, value(one)]));
   byShard('clickledger_agent_unshipped_bytes', 'Bytes of logs not committed', ({ unshippedBytes }) => unshippedBytes);
   byShard('clickledger_agent_unconfirmed_bytes', 'Bytes of logs published and not committed', ({ unconfirmedBytes }) => unconfirmedBytes);
   byShard('clickledger_agent_oldest_unshipped_seconds', 'Age of the oldest hit that is not committed; 0 where none waits', ageSeconds);
-  watchValue(registry, 'clickledger_agent_generations', 'Generations in the log directory', () => follower.generations.length);
-  watchValue(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.held());
-  const disk = oneAtATime(() => diskOf(logDir));
-  watchValue(registry, 'clickledger_agent_log_disk_free_bytes', 'Room left where the logs are', async () => (await disk()).freeBytes);
-  watchValue(registry, 'clickledger_agent_log_disk_size_bytes', 'How large that file system is', async () => (await disk()).sizeBytes);
+  addGauge(registry, 'clickledger_agent_generations', 'Generations in the log directory', () => follower.generations.length);
+  addGauge(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.held());
+  const disk = singleFlight(() => diskOf(logDir));
+  addGauge(registry, 'clickledger_agent_log_disk_free_bytes', 'Room left where the logs are', async () => (await disk()).freeBytes);
+  addGauge(registry, 'clickledger_agent_log_disk_size_bytes', 'How large that file system is', async () => (await disk()).sizeBytes);
 }

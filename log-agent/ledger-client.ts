@@ -1,7 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type LedgerAnswer, parseLedgerAnswer } from '../core/event.ts';
+import { type LedgerReply, parseLedgerReply } from '../core/event.ts';
 import type { Logger } from '../core/log.ts';
 import type { ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
@@ -15,7 +15,7 @@ const GENERATIONS_PER_QUESTION = 200;
 export interface ShardState {
   incarnation: string;
   progress: Progress;
-  generations: LedgerAnswer['gens'];
+  generations: LedgerReply['gens'];
 }
 
 export interface Ledgers {
@@ -35,11 +35,11 @@ export function createLedgers(deps: { connection: NatsConnection; manager: JetSt
     const last = stream.state.last_seq;
     // With nothing waiting, everything up to the stream's end has been acked, even if the floor was not moved over gaps.
     const floor = idle ? last : consumer.ack_floor.stream_seq;
-    const generations: LedgerAnswer['gens'] = {};
+    const generations: LedgerReply['gens'] = {};
     for (let i = 0; i < gens.length; i += GENERATIONS_PER_QUESTION) {
       const question = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_QUESTION) });
       const reply = await connection.request(ledgerSubject(shard), question, { timeout: 5_000 });
-      const answer = parseLedgerAnswer(reply.string());
+      const answer = parseLedgerReply(reply.string());
       if (answer.shards !== shards.fingerprint) {
         log.error({ shard, theirs: answer.shards, ours: shards.fingerprint }, 'the workers of this shard have another shard list; holding');
         return undefined;

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { type Problem, problem } from '../core/health.ts';
-import { connectNats, manager, natsOptions, watchReach } from '../core/nats.ts';
-import { startPart } from '../core/part.ts';
+import { connectNats, createJetStreamManager, natsOptions, trackConnected } from '../core/nats.ts';
+import { createPart } from '../core/part.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
 import { createLedgers } from './ledger-client.ts';
@@ -31,7 +31,7 @@ const settings = [
   'POLL_MS',
   'MMDB_PATH',
 ] as const;
-const part = startPart('agent', settings, process.env);
+const part = createPart('agent', settings, process.env);
 const { config, log, registry, signal } = part;
 
 const metrics = createAgentMetrics(registry);
@@ -59,7 +59,7 @@ const shipper = createShipper({
   metrics,
   windowBytes: config.WINDOW_MIB * 1024 * 1024,
 });
-const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
+const ledgers = createLedgers({ connection, manager: await createJetStreamManager(connection, LEDGER_API), shards: config.SHARDS, log });
 const agent = createAgent({
   follower,
   shipper,
@@ -74,7 +74,7 @@ const agent = createAgent({
 });
 
 watchAgent(registry, { agent, follower, salts, logDir: config.LOG_DIR });
-const reached = watchReach(connection);
+const reached = trackConnected(connection);
 problems = async () =>
   agentProblems({
     degraded: agent.degraded(),

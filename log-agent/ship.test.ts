@@ -10,13 +10,13 @@ import {
   type DeadLetter,
   decodeBatch,
   type Event,
-  type LedgerAnswer,
+  type LedgerReply,
   MAX_BATCH_BYTES,
-  parseLedgerQuestion,
+  parseLedgerRequest,
 } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
-import { manager } from '../core/nats.ts';
-import { covers, NOTHING, type Ranges, subtract, touches, union } from '../core/ranges.ts';
+import { createJetStreamManager } from '../core/nats.ts';
+import { covers, NO_RANGES, type Ranges, subtract, touches, union } from '../core/ranges.ts';
 import { parseShards } from '../core/shards.ts';
 import { tagOf } from '../core/slug.ts';
 import { consumerName, LEDGER_API, ledgerSubject, STREAM } from '../core/subjects.ts';
@@ -69,7 +69,7 @@ class Worker {
     expect(batch).toMatchObject({ shard: this.shard, shards: shards.fingerprint });
     if (this.drop(batch)) return;
     const { gen, from, to } = batch;
-    const before = this.committed.get(gen) ?? NOTHING;
+    const before = this.committed.get(gen) ?? NO_RANGES;
     if (touches(before, from, to)) {
       this.repeated++;
       return;
@@ -83,7 +83,7 @@ class Worker {
 
   /** As if the database had been restored from before these bytes. */
   forget(gen: string, from: number, to: number): void {
-    this.committed.set(gen, subtract(this.committed.get(gen) ?? NOTHING, [[from, to]]));
+    this.committed.set(gen, subtract(this.committed.get(gen) ?? NO_RANGES, [[from, to]]));
     for (const kept of [this.events, this.dead]) {
       for (const key of kept.keys()) {
         const [of, off] = key.split(' ');
@@ -93,8 +93,8 @@ class Worker {
   }
 
   answer(question: string): string {
-    const answer: LedgerAnswer = { shards: shards.fingerprint, gens: {} };
-    for (const gen of parseLedgerQuestion(question).gens) {
+    const answer: LedgerReply = { shards: shards.fingerprint, gens: {} };
+    for (const gen of parseLedgerRequest(question).gens) {
       const ranges = this.committed.get(gen);
       if (ranges) answer.gens[gen] = { committed: ranges.map(([from, to]) => [from, to]), size: this.sizes.get(gen) ?? null };
     }
@@ -143,7 +143,7 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
   const ended = new AbortController();
   const operator = await natsConnection(nats.url);
   const connection = await natsConnection(nats.urlOf('agent'));
-  const js = await manager(operator);
+  const js = await createJetStreamManager(operator);
   for (const { name } of shards.list) await ensureConsumer(js, name, STREAM_MAX_BYTES);
   const workers = { a: new Worker('a'), b: new Worker('b') };
   workers.a.held = workers.b.held = options.held;
@@ -159,7 +159,7 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
     stateDir,
     workers,
     connection,
-    agentJs: await manager(connection, LEDGER_API),
+    agentJs: await createJetStreamManager(connection, LEDGER_API),
     js,
     path: (name) => join(directory, name),
   };
@@ -254,7 +254,7 @@ async function untilCommitted(life: Life, workers: Setting['workers'], contents:
     const size = Buffer.byteLength(text);
     await eventually(`${size} bytes are committed on both shards`, () => {
       const gen = genOf(life, size) ?? '';
-      return [workers.a, workers.b].every((worker) => covers(worker.committed.get(gen) ?? NOTHING, 0, size));
+      return [workers.a, workers.b].every((worker) => covers(worker.committed.get(gen) ?? NO_RANGES, 0, size));
     });
   }
 }
@@ -339,7 +339,9 @@ describe('shipping a log', () => {
     expect(size).toBeGreaterThan(2 * chunk);
     await writeFile(path('access.log'), content.text);
     const life = start(setting, { windowBytes });
-    await eventually('the other shard has everything', () => covers(workers.a.committed.get(genOf(life, size) ?? '') ?? NOTHING, 0, size));
+    await eventually('the other shard has everything', () =>
+      covers(workers.a.committed.get(genOf(life, size) ?? '') ?? NO_RANGES, 0, size),
+    );
     const gen = genOf(life, size) as string;
     const { unconfirmedBytes } = life.shipper.coverage(gen, 'b');
     expect(unconfirmedBytes).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
 import type { ShardMap } from '../core/shards.ts';
-import { NOTHING, type Range, sizeOf } from '../core/ranges.ts';
+import { NO_RANGES, type Range, sizeOf } from '../core/ranges.ts';
 import { type BatchBuilder, closingPayload, createBatch } from './batch.ts';
 import { Coverage } from './coverage.ts';
 import type { Enricher } from './enrich.ts';
@@ -161,7 +161,7 @@ export function createShipper(deps: {
       for (const share of sharesOf(generation.id).values()) {
         const { coverage, batch } = share;
         if (!coverage.known || coverage.settled(generation.size)) continue;
-        const building = batch ? ([[batch.from, batch.to]] as const) : NOTHING;
+        const building = batch ? ([[batch.from, batch.to]] as const) : NO_RANGES;
         const range = coverage.needed(generation.size, building);
         if (range && unconfirmed(share.shard) + sizeOf(building) < windowBytes) needs.push({ share, range });
         const unrecorded = (coverage.recordedSize ?? -1) < generation.size;
@@ -205,7 +205,7 @@ export function createShipper(deps: {
   };
 
   async function close(generation: Generation, share: Share): Promise<void> {
-    const flight = share.coverage.publishing(NOTHING, true);
+    const flight = share.coverage.publishing(NO_RANGES, true);
     const payload = closingPayload({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, size: generation.size });
     await publisher.send(share.shard, payload, flight, `${generation.id} closing`);
   }

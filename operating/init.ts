@@ -5,7 +5,7 @@ import { parseConfig } from '../core/config.ts';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
-import { natsUrlAs, parseNatsUrl } from '../core/nats-url.ts';
+import { natsUrlWithCredentials, parseNatsUrl } from '../core/nats-url.ts';
 import { evenShards } from '../core/shards.ts';
 import { ROLES } from '../sql/migrate.ts';
 import { NATS_ROLES, type NatsConf, natsConf, natsSetting } from './nats-conf.ts';
@@ -66,7 +66,7 @@ function newSettings(options: InitOptions): Record<string, string> {
     // The catalog's parameters, such as sslmode, hold for its neighbours, too.
     SHARDS: evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`),
     SLUG_KEYS: randomBytes(32).toString('hex'),
-    ...Object.fromEntries(NATS_ROLES.map((role) => [natsSetting(role), natsUrlAs(options.nats, role, newPassword())])),
+    ...Object.fromEntries(NATS_ROLES.map((role) => [natsSetting(role), natsUrlWithCredentials(options.nats, role, newPassword())])),
     ...(options.natsCa === undefined ? {} : { NATS_CA_FILE: options.natsCa }),
     LOG_DIR: options.logDir,
     PARTS: options.parts,

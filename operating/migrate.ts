@@ -1,5 +1,5 @@
 import type { Config } from '../core/config.ts';
-import { explained } from '../core/postgres.ts';
+import { explainErrors } from '../core/postgres.ts';
 import { migrate as migrateDatabases } from '../sql/migrate.ts';
 
 export const MIGRATION_SETTINGS = ['CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS'] as const;
@@ -13,7 +13,7 @@ export function roleUrlsOf(config: Settings) {
 
 /** Brings the catalog and all shards to this version. Returns the migrations that were applied. */
 export function migrate(config: Settings): ReturnType<typeof migrateDatabases> {
-  return explained(() =>
+  return explainErrors(() =>
     migrateDatabases({ ownerUrl: config.CATALOG_URL, roleUrls: roleUrlsOf(config), shards: config.SHARDS, keys: config.SLUG_KEYS }),
   );
 }

@@ -1,8 +1,8 @@
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { manager } from '../core/nats.ts';
-import { natsUrlAs } from '../core/nats-url.ts';
+import { createJetStreamManager } from '../core/nats.ts';
+import { natsUrlWithCredentials } from '../core/nats-url.ts';
 import { STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
@@ -123,7 +123,7 @@ const stored = async (): Promise<number> => (await operator.streams.info(STREAM)
 
 beforeEach(async () => {
   nats = await startTestNats();
-  operator = await manager(await as(nats.url));
+  operator = await createJetStreamManager(await as(nats.url));
   await ensureConsumer(operator, 'a', 1_000_000);
   const worker = await as(nats.urlOf('worker'));
   worker.subscribe('ledger.*', { queue: 'workers', callback: (_error, question) => void question.respond('what the ledger has') });
@@ -208,6 +208,10 @@ test('a bucket of salts is no way to the events: it cannot be made a mirror of t
 test('nobody comes in without a password, or with that of another', async () => {
   const bare = new URL(nats.url);
   bare.username = bare.password = '';
-  for (const url of [bare.toString(), natsUrlAs(nats.url, 'agent', 'of-the-worker'), natsUrlAs(nats.url, 'root', 'of-the-worker')])
+  for (const url of [
+    bare.toString(),
+    natsUrlWithCredentials(nats.url, 'agent', 'of-the-worker'),
+    natsUrlWithCredentials(nats.url, 'root', 'of-the-worker'),
+  ])
     await expect(natsConnection(url)).rejects.toThrow(errors.AuthorizationError);
 });

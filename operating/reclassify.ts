@@ -1,5 +1,5 @@
 import type { Config } from '../core/config.ts';
-import { createPool, explained } from '../core/postgres.ts';
+import { createPool, explainErrors } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, RULES_VERSION, SCANNER_NETWORKS } from '../core/rules.ts';
 import { shardUrl } from '../core/shards.ts';
 
@@ -33,7 +33,7 @@ export async function reclassify(
 
 async function reclassifyShard(url: string, campaign: number, dryRun: boolean): Promise<Reclassified[]> {
   const pool = createPool(url, { max: 1, name: 'reclassify' });
-  const { rows } = await explained(() =>
+  const { rows } = await explainErrors(() =>
     pool.query<Reclassified>('SELECT * FROM shard.reclassify($1, $2, $3, $4, make_interval(secs => $5), $6, $7)', [
       campaign,
       RULES_VERSION,

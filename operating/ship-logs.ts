@@ -3,7 +3,7 @@ import type { Config } from '../core/config.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { sentence } from '../core/health.ts';
 import { createLogger, type Logger } from '../core/log.ts';
-import { connectNats, manager, natsOptions } from '../core/nats.ts';
+import { connectNats, createJetStreamManager, natsOptions } from '../core/nats.ts';
 import { sizeOf, subtract } from '../core/ranges.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
@@ -56,7 +56,7 @@ export async function prepareShipment(
     metrics,
     windowBytes,
   });
-  const ledgers = createLedgers({ connection, manager: await manager(connection, LEDGER_API), shards: config.SHARDS, log });
+  const ledgers = createLedgers({ connection, manager: await createJetStreamManager(connection, LEDGER_API), shards: config.SHARDS, log });
   const keepLogsMs = Number.POSITIVE_INFINITY;
   const agent = createAgent({
     follower: logs,

@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 
-// Finds nginx, nats-server and the like: on the PATH, in our cache, or in the distribution's packages, which are fetched and unpacked into
-// the cache. Nothing is installed and nobody has to be root: apt keeps its lists and downloads where it is told to.
+// Finds a program such as nginx or nats-server: on the PATH, in the cache, or in the packages of the distribution. A package is downloaded
+// and unpacked into the cache. It is not installed, and no root rights are needed, because apt keeps its lists and downloads in a given
+// directory.
 
 const run = promisify(execFile);
 
-/** Programs and the Debian or Ubuntu packages that have them, the likeliest first. */
+/** For each program, the Debian or Ubuntu packages that contain it, in the order in which they are tried. */
 const PACKAGES = {
   nginx: ['nginx', 'nginx-core', 'nginx-light'],
   'nats-server': ['nats-server'],
@@ -23,27 +24,36 @@ const PACKAGES = {
 
 export type Program = keyof typeof PACKAGES;
 
-/** Packages of libraries that such a program needs and few machines have; they are unpacked beside it. `all`: whatever apt would install. */
+/**
+ * For each program, the packages of libraries that it needs and that few machines have. They are unpacked into the directory of the
+ * program. `all`: all packages that apt would install for it.
+ */
 const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   wrk: ['libluajit-5.1-2'],
   'chromium-headless-shell': 'all',
   openssl: 'all',
 };
 
-/** Where packages have programs. What Chromium has in usr/bin is a script that wants it to be installed. */
-const PLACES = ['usr/lib/chromium', 'usr/sbin', 'usr/bin'];
-/** Where they have libraries, below usr/lib. */
-const LIBRARY_PLACES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((platform) => [platform, join(platform, 'pulseaudio')]);
+/**
+ * The directories of programs in a package. usr/lib/chromium comes first, because the file in usr/bin is a script that works only for an
+ * installed Chromium.
+ */
+const PROGRAM_DIRECTORIES = ['usr/lib/chromium', 'usr/sbin', 'usr/bin'];
+/** The directories of libraries in a package, below usr/lib. */
+const LIBRARY_DIRECTORIES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((platform) => [platform, join(platform, 'pulseaudio')]);
 
-/** The path of a program; throws `missing-server` with what to install where it cannot be had. `onFetch` is told before a download. */
+/**
+ * Returns the path of a program. If it has to be downloaded, `onFetch` is first called with a message for the user. Throws
+ * `missing-server`, which names the package to install, if the program cannot be found or downloaded.
+ */
 export async function locate(program: Program, onFetch: (text: string) => void = () => {}): Promise<string> {
-  return onPath(program) ?? inCache(program) ?? (await fetch(program, onFetch));
+  return onPath(program) ?? inCache(program) ?? (await fetchProgram(program, onFetch));
 }
 
-/** LD_LIBRARY_PATH for a located program: the libraries that were unpacked beside it. */
+/** LD_LIBRARY_PATH for a located program: the directories of the libraries that were unpacked with it. */
 export function libraryPath(program: string): string {
   const usr = /^.*\/usr(?=\/)/.exec(program)?.[0] ?? dirname(dirname(program));
-  return LIBRARY_PLACES.map((place) => join(usr, 'lib', place)).join(delimiter);
+  return LIBRARY_DIRECTORIES.map((directory) => join(usr, 'lib', directory)).join(delimiter);
 }
 
 function onPath(program: Program): string | undefined {
@@ -52,7 +62,7 @@ function onPath(program: Program): string | undefined {
 }
 
 function inCache(program: Program): string | undefined {
-  return PLACES.map((directory) => join(cacheDir(), program, directory, program)).find(isExecutable);
+  return PROGRAM_DIRECTORIES.map((directory) => join(cacheDir(), program, directory, program)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
@@ -64,7 +74,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** `.cache` beside the sources, or the user's cache where those are not ours to write to. */
+/** The cache: `.cache` in the directory of the sources, or the cache of the user if that directory is not writable. */
 function cacheDir(): string {
   const root = fileURLToPath(new URL('..', import.meta.url));
   try {
@@ -75,47 +85,45 @@ function cacheDir(): string {
   }
 }
 
-async function fetch(program: Program, onFetch: (text: string) => void): Promise<string> {
+async function fetchProgram(program: Program, onFetch: (text: string) => void): Promise<string> {
   const advice = `install ${PACKAGES[program][0]}, or run clickledger with Docker`;
   if (!existsSync('/usr/bin/apt-get') || !existsSync('/usr/bin/dpkg'))
     throw new ClickledgerError('missing-server', `${program} is not on the PATH: ${advice}`);
-  onFetch(`fetching ${program} from the distribution's packages (once)`);
+  onFetch(`downloading ${program} from the packages of the distribution (only this time)`);
   await mkdir(cacheDir(), { recursive: true });
   const work = await mkdtemp(join(cacheDir(), 'fetch-'));
   try {
     const apt = await privateApt(work);
     for (const name of PACKAGES[program]) {
       const unpacked = await download(apt, work, name);
-      const found = PLACES.find((directory) => isExecutable(join(unpacked, directory, program)));
-      if (!found) continue;
+      const programDir = PROGRAM_DIRECTORIES.find((directory) => isExecutable(join(unpacked, directory, program)));
+      if (!programDir) continue;
       const libraries = LIBRARIES[program] ?? [];
       if (libraries === 'all') await downloadMissing(apt, work, name, unpacked);
       else for (const library of libraries) await download(apt, work, library, unpacked);
-      const missing = await missingLibraries(join(unpacked, found, program));
+      const missing = await missingLibraries(join(unpacked, programDir, program));
       if (missing.length > 0)
-        throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine lacks: ${advice}`);
+        throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine does not have: ${advice}`);
       const home = join(cacheDir(), program);
-      // Another process may have been faster; one copy is as good as the other.
+      // Another process may have unpacked the same program in the meantime. Then its copy is used.
       await rename(unpacked, home).catch((error: unknown) => {
         if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error;
       });
-      return join(home, found, program);
+      return join(home, programDir, program);
     }
   } catch (error) {
     if (error instanceof ClickledgerError) throw error;
-    const said = (error as { stderr?: string }).stderr?.trim().split('\n')[0];
-    throw new ClickledgerError(
-      'missing-server',
-      `${program} is not on the PATH and could not be fetched (${said ?? String(error)}): ${advice}`,
-      { cause: error },
-    );
+    const reason = (error as { stderr?: string }).stderr?.trim().split('\n')[0] ?? String(error);
+    throw new ClickledgerError('missing-server', `${program} is not on the PATH and cannot be downloaded (${reason}): ${advice}`, {
+      cause: error,
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-  throw new ClickledgerError('missing-server', `${program} is not on the PATH and not in the distribution's packages: ${advice}`);
+  throw new ClickledgerError('missing-server', `${program} is not on the PATH and not in the packages of the distribution: ${advice}`);
 }
 
-/** Options that keep apt to a directory of ours, its lists fresh. */
+/** Updates the package lists in `work` and returns the options with which apt uses only that directory. */
 async function privateApt(work: string): Promise<string[]> {
   await mkdir(join(work, 'lists', 'partial'), { recursive: true });
   await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
@@ -132,7 +140,10 @@ async function privateApt(work: string): Promise<string[]> {
   return apt;
 }
 
-/** Unpacks a package, if the distribution has it, and says where. */
+/**
+ * Downloads a package and unpacks it into `unpacked`, and returns that directory. If the distribution does not have the package, the
+ * directory stays as it is.
+ */
 async function download(apt: string[], work: string, name: string, unpacked = join(work, name, 'root')): Promise<string> {
   const directory = join(work, name);
   await mkdir(directory);
@@ -146,7 +157,7 @@ async function download(apt: string[], work: string, name: string, unpacked = jo
   return unpacked;
 }
 
-/** Unpacks a package and every other that it needs and this machine has not installed. */
+/** Downloads and unpacks a package and all packages that it depends on and that are not installed on this machine. */
 async function downloadMissing(apt: string[], work: string, name: string, unpacked: string): Promise<void> {
   await run('apt-get', [...apt, 'install', '-y', '--no-install-recommends', '--download-only', name], { cwd: work });
   const archives = join(work, 'cache', 'archives');
@@ -154,6 +165,7 @@ async function downloadMissing(apt: string[], work: string, name: string, unpack
   for (const file of files) await run('dpkg', ['-x', join(archives, file), unpacked], { cwd: work });
 }
 
+/** The libraries that the dynamic linker cannot find for a program. */
 async function missingLibraries(path: string): Promise<string[]> {
   const env = { ...process.env, LD_LIBRARY_PATH: libraryPath(path) };
   const { stdout } = await run('ldd', [path], { cwd: dirname(path), env }).catch(() => ({ stdout: '' }));

@@ -1,22 +1,22 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** What a GET on loopback gives; undefined where nobody answers. */
-export function answerOf(port: number, path: string): Promise<{ status: number | undefined; body: string } | undefined> {
+/** Sends a GET request to a loopback port. Resolves with undefined if there is no response within 1 s. */
+export function httpGet(port: number, path: string): Promise<{ status: number | undefined; body: string } | undefined> {
   return new Promise((resolve) => {
-    const asking = request({ host: '127.0.0.1', port, path, timeout: 1_000, agent: false }, (response) => {
+    const pending = request({ host: '127.0.0.1', port, path, timeout: 1_000, agent: false }, (response) => {
       text(response).then(
         (body) => resolve({ status: response.statusCode, body }),
         () => resolve(undefined),
       );
     });
-    asking.on('timeout', () => asking.destroy());
-    asking.on('error', () => resolve(undefined));
-    asking.end();
+    pending.on('timeout', () => pending.destroy());
+    pending.on('error', () => resolve(undefined));
+    pending.end();
   });
 }
 
-/** Its status alone. */
-export async function statusOf(port: number, path: string): Promise<number | undefined> {
-  return (await answerOf(port, path))?.status;
+/** The status of the response to a GET request on a loopback port; undefined if there is no response. */
+export async function httpStatus(port: number, path: string): Promise<number | undefined> {
+  return (await httpGet(port, path))?.status;
 }

@@ -1,23 +1,23 @@
 import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
-import { isAlive, startTimeOf } from './process.ts';
+import { isRunning, startTimeOf } from './process.ts';
 
 /**
- * Makes this process the only one that runs a data directory; throws `already-running` otherwise. Gone with the process:
- * a lock whose owner is no more is taken over.
+ * Locks a data directory for this process, so that no second process runs on it. Throws `already-running` if another process has the lock.
+ * The lock of a process that no longer exists is taken over.
  */
-export async function lockData(dataDir: string): Promise<{ release: () => Promise<void> }> {
+export async function lockDataDir(dataDir: string): Promise<{ release: () => Promise<void> }> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, 'lock');
-  const mine = `${path}.${process.pid}`;
+  const ownPath = `${path}.${process.pid}`;
   const line = `${process.pid} ${await startTimeOf(process.pid)}\n`;
-  await writeFile(mine, line);
+  await writeFile(ownPath, line);
   try {
     for (;;) {
       try {
-        // Unlike writing, linking shows the whole content at once, and only if the name is free.
-        await link(mine, path);
+        // `link` is atomic, in contrast to writing: it fails if the lock exists, and no reader sees an incomplete lock.
+        await link(ownPath, path);
         return {
           async release() {
             await unlink(path).catch(() => {});
@@ -27,17 +27,17 @@ export async function lockData(dataDir: string): Promise<{ release: () => Promis
         if (codeOf(error) !== 'EEXIST') throw error;
       }
       const owner = await readFile(path, 'utf8').catch(() => '');
-      if (await isAlive(owner)) {
+      if (await isRunning(owner)) {
         throw new ClickledgerError(
           'already-running',
-          `clickledger already runs on ${dataDir} (process ${owner.split(' ')[0]}); end it first or give another --data`,
+          `clickledger already runs on ${dataDir} (process ${owner.split(' ')[0]}). Stop it first, or give another --data.`,
         );
       }
-      // Several may find the same dead owner: only one of them can move its lock away.
-      await rename(path, `${mine}.dead`).catch(() => {});
-      await unlink(`${mine}.dead`).catch(() => {});
+      // Several processes may find the lock of an owner that has exited. Only one of them succeeds in moving the lock away.
+      await rename(path, `${ownPath}.dead`).catch(() => {});
+      await unlink(`${ownPath}.dead`).catch(() => {});
     }
   } finally {
-    await unlink(mine).catch(() => {});
+    await unlink(ownPath).catch(() => {});
   }
 }

@@ -11,11 +11,11 @@ import { type Running, startProcess } from './process.ts';
 export interface NatsOptions extends Omit<NatsConf, 'host'> {
   runDir: string;
   name?: string;
-  /** Of the authority that made its certificate, where it has one: for the question whether it is ready. */
+  /** The certificate of the authority that signed the certificate of the server. The readiness check needs it if the server uses TLS. */
   caFile?: string;
 }
 
-/** Starts nats-server with JetStream on a loopback port. */
+/** Starts nats-server with JetStream on a loopback port. Resolves once JetStream responds. */
 export async function startNats(options: NatsOptions): Promise<Running> {
   const { runDir, name = 'nats', caFile = '', ...conf } = options;
   await mkdir(runDir, { recursive: true, mode: 0o700 });
@@ -27,12 +27,12 @@ export async function startNats(options: NatsOptions): Promise<Running> {
     args: ['-c', configPath],
     stopSignal: 'SIGTERM',
     runDir,
-    ready: () => answers(conf, caFile),
+    ready: () => isReady(conf, caFile),
   });
 }
 
-/** Whether JetStream answers; that it has no stream yet is an answer. */
-async function answers({ port, passwords, tls }: Pick<NatsConf, 'port' | 'passwords' | 'tls'>, caFile: string): Promise<boolean> {
+/** Whether JetStream responds. It also responds, with an error, if the stream does not exist yet. */
+async function isReady({ port, passwords, tls }: Pick<NatsConf, 'port' | 'passwords' | 'tls'>, caFile: string): Promise<boolean> {
   const servers: NatsServers = { servers: [`127.0.0.1:${port}`], user: 'analyst', password: passwords.analyst, tls: tls !== undefined };
   const connection = await connect({ ...natsOptions(servers, caFile), reconnect: false, timeout: 1_000 });
   const reply = await connection.request(`${LEDGER_API}.STREAM.INFO.${STREAM}`, '', { timeout: 1_000 }).finally(() => connection.close());

@@ -7,11 +7,11 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { rawRequest } from '../test/support/raw-http.ts';
 import { eventually, temporaryDirectory } from '../test/support/servers.ts';
 import { locate } from './debian.ts';
-import { statusOf } from './http.ts';
+import { httpStatus } from './http.ts';
 import { startNginx } from './nginx.ts';
 import { freePort } from './ports.ts';
 
-// What nginx/start.sh does with the log where there is no logrotate.
+// The rotation of the access log by nginx/start.sh, which needs no logrotate.
 
 async function nginxWith(env: Record<string, string>): Promise<{
   port: number;
@@ -37,7 +37,7 @@ describe('start.sh', () => {
     const { port, logDir, logs, stop } = await nginxWith({ ROTATE_MIB: '1' });
     const agent = 'x'.repeat(8_000);
     let sent = 0;
-    await eventually('three rotations', async () => {
+    await eventually('the log is rotated three times', async () => {
       await Promise.all(Array.from({ length: 16 }, () => rawRequest(port, 'GET', '/r/x.gif', { 'User-Agent': agent })));
       sent += 16;
       return (await logs()).length > 3;
@@ -57,14 +57,14 @@ describe('start.sh', () => {
       sent++;
     };
     await hit();
-    await eventually('the first hit is aside', async () => (await names()) === 2);
-    await eventually('a hit is in the new log, to which nginx changes a moment later, or aside', async () => {
+    await eventually('the log with the first hit is rotated', async () => (await names()) === 2);
+    await eventually('a hit is in the new log, which nginx opens a moment later, or in the second rotated log', async () => {
       await hit();
       const { size } = await stat(join(logDir, 'access.log')).catch(() => ({ size: 0 }));
       return size > 0 || (await names()) === 3;
     });
-    await eventually('it is aside', async () => (await names()) === 3);
-    // Now there is nothing to put aside, however long it takes.
+    await eventually('the new log is rotated', async () => (await names()) === 3);
+    // No hit follows, so the log is empty and must not be rotated again.
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     const lines = await Promise.all(
       (await logs()).map(async (name) => (await readFile(join(logDir, name), 'utf8')).split('\n').length - 1),
@@ -79,13 +79,13 @@ describe('start.sh', () => {
     const logDir = join(directory, 'logs');
     await mkdir(logDir);
     await writeFile(join(logDir, 'access.log'), 'the last log\n');
-    // Whatever second it is, its first name is taken.
-    const taken = Array.from({ length: 60 }, (_, i) => new Date(Date.now() + i * 1000).toISOString().replace(/[-:]|\.\d+/g, ''));
-    for (const second of taken) await writeFile(join(logDir, `access.log.${second}.0`), 'another log\n');
+    // The first name that start.sh tries is in use for each of the next 60 seconds.
+    const usedTimes = Array.from({ length: 60 }, (_, i) => new Date(Date.now() + i * 1000).toISOString().replace(/[-:]|\.\d+/g, ''));
+    for (const second of usedTimes) await writeFile(join(logDir, `access.log.${second}.0`), 'another log\n');
     const nginx = await startNginx({ logDir, runDir: join(directory, 'run'), port: await freePort(), backendPorts: [await freePort()] });
     onTestFinished(() => nginx.stop());
     const texts = await Promise.all((await readdir(logDir)).map((name) => readFile(join(logDir, name), 'utf8')));
-    expect(texts.filter((text) => text === 'another log\n')).toHaveLength(taken.length);
+    expect(texts.filter((text) => text === 'another log\n')).toHaveLength(usedTimes.length);
     expect(texts.filter((text) => text === 'the last log\n')).toHaveLength(1);
   });
 
@@ -93,7 +93,7 @@ describe('start.sh', () => {
     for (const signal of ['SIGQUIT', 'SIGKILL'] as const) {
       const directory = await temporaryDirectory();
       const port = await freePort();
-      // Not by startNginx, which ends a whole process group.
+      // startNginx is not used here, because it stops the whole process group when nginx exits.
       const child = spawn('/bin/sh', [fileURLToPath(new URL('../nginx/start.sh', import.meta.url))], {
         env: {
           PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
@@ -108,29 +108,29 @@ describe('start.sh', () => {
         },
         stdio: 'ignore',
       });
-      await eventually('nginx answers', async () => (await statusOf(port, '/')) === 404);
+      await eventually('nginx answers', async () => (await httpStatus(port, '/')) === 404);
       expect((await processesOf(directory)).toSorted()).toEqual(expect.arrayContaining(['nginx', 'sh']));
-      // A worker outlives a master that was killed, by nginx' own design.
+      // By the design of nginx, workers continue to run when the master is killed. So the test kills them itself.
       const workers = (await childrenOf(child.pid as number)).filter(({ name }) => name === 'nginx');
       const ended = once(child, 'exit');
       child.kill(signal);
       await ended;
       if (signal === 'SIGKILL') for (const { pid } of workers) process.kill(pid);
-      await eventually('every process is gone', async () => (await processesOf(directory)).length === 0);
+      await eventually('no process is left', async () => (await processesOf(directory)).length === 0);
     }
   });
 });
 
-/** The names of the processes in whose command line or environment a directory stands. */
+/** The names of the processes whose command line or environment contains a directory. */
 async function processesOf(directory: string): Promise<string[]> {
-  const found: string[] = [];
+  const names: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const [line, environment, name] = await Promise.all(
       ['cmdline', 'environ', 'comm'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')),
     );
-    if (`${line}${environment}`.includes(directory)) found.push(name?.trim() ?? '');
+    if (`${line}${environment}`.includes(directory)) names.push(name?.trim() ?? '');
   }
-  return found;
+  return names;
 }
 
 async function childrenOf(parent: number): Promise<{ pid: number; name: string }[]> {

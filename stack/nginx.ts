@@ -2,7 +2,7 @@ import { rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { locate } from './debian.ts';
-import { statusOf } from './http.ts';
+import { httpStatus } from './http.ts';
 import { type Running, startProcess } from './process.ts';
 
 export interface NginxOptions {
@@ -11,20 +11,20 @@ export interface NginxOptions {
   port: number;
   backendPorts: readonly number[];
   name?: string;
-  /** Any variable that nginx/start.sh knows. */
+  /** Variables of nginx/start.sh. */
   env?: Readonly<Record<string, string>>;
 }
 
-const START = fileURLToPath(new URL('../nginx/start.sh', import.meta.url));
+const START_SCRIPT = fileURLToPath(new URL('../nginx/start.sh', import.meta.url));
 
-/** Starts nginx on a loopback port, by the same script that containers and services use. */
+/** Starts nginx on a loopback port, by the same script that containers and systemd services use. */
 export async function startNginx(options: NginxOptions): Promise<Running> {
   const { logDir, runDir, port, backendPorts, name = 'nginx', env = {} } = options;
   const nginx = await locate('nginx');
   return startProcess({
     name,
     command: '/bin/sh',
-    args: [START],
+    args: [START_SCRIPT],
     env: {
       LOG_DIR: logDir,
       LISTEN: `127.0.0.1:${port}`,
@@ -32,28 +32,31 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
       NGINX_RUN_DIR: join(runDir, name),
       NGINX_BIN: nginx,
       NGINX_WORKERS: '2',
-      // Run by root, workers would lose the way into a data directory that is root's alone.
+      // If root starts nginx, its workers would run as another user and could not open a data directory that only root may read.
       NGINX_USER: 'root',
       ...env,
     },
-    // Answers what has begun, then ends.
+    // Finishes the current requests, then exits.
     stopSignal: 'SIGQUIT',
     runDir,
-    // 400: it wants TLS.
-    ready: async () => [404, 400].includes((await statusOf(port, '/')) ?? 0),
+    // Status 400 means that nginx listens with TLS.
+    ready: async () => [404, 400].includes((await httpStatus(port, '/')) ?? 0),
   });
 }
 
-/** Rotates the access log: rename, then USR1. Empty logs stay. Returns the new name, or undefined. */
+/**
+ * Rotates the access log: renames it and sends USR1 to nginx, which then opens a new one. Returns the path of the renamed log, or undefined
+ * if the log is empty or does not exist; then nothing is renamed.
+ */
 export async function rotateLog(logDir: string, nginx: Running, now: () => Date = () => new Date()): Promise<string | undefined> {
-  const live = join(logDir, 'access.log');
-  const size = await stat(live).then(
+  const path = join(logDir, 'access.log');
+  const size = await stat(path).then(
     (status) => status.size,
     () => 0,
   );
   if (size === 0) return undefined;
-  const rotated = join(dirname(live), `access.log.${now().toISOString().replace(/[-:]/g, '')}`);
-  await rename(live, rotated);
+  const rotated = join(dirname(path), `access.log.${now().toISOString().replace(/[-:]/g, '')}`);
+  await rename(path, rotated);
   nginx.signal('SIGUSR1');
   return rotated;
 }

@@ -4,19 +4,24 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { serveAdmin } from '../core/admin.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
-import { HEAP, startPart } from './part.ts';
+import { HEAP_OPTIONS, startPart } from './part.ts';
 import { freePort } from './ports.ts';
 
 test('containers give Node the memory that it is given here', async () => {
   const { services } = parse(await readFile(new URL('../docker-compose.yml', import.meta.url), 'utf8'), { merge: true }) as {
     services: Record<string, { environment: { NODE_OPTIONS: string } }>;
   };
-  const given = (service: string) => services[service]?.environment.NODE_OPTIONS.split(' ');
-  expect({ backend: given('backend-1'), other: given('backend-2'), agent: given('log-agent'), worker: given('event-worker') }).toEqual({
-    backend: HEAP.backend,
-    other: HEAP.backend,
-    agent: HEAP['log-agent'],
-    worker: HEAP['event-worker'],
+  const optionsOf = (service: string) => services[service]?.environment.NODE_OPTIONS.split(' ');
+  expect({
+    backend: optionsOf('backend-1'),
+    other: optionsOf('backend-2'),
+    agent: optionsOf('log-agent'),
+    worker: optionsOf('event-worker'),
+  }).toEqual({
+    backend: HEAP_OPTIONS.backend,
+    other: HEAP_OPTIONS.backend,
+    agent: HEAP_OPTIONS['log-agent'],
+    worker: HEAP_OPTIONS['event-worker'],
   });
 });
 

@@ -1,24 +1,30 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { HealthAnswer } from '../core/admin.ts';
-import { answerOf } from './http.ts';
+import type { HealthResponse } from '../core/admin.ts';
+import { httpGet } from './http.ts';
 import { freePort } from './ports.ts';
 import { type Running, startProcess } from './process.ts';
 
 export type PartName = 'backend' | 'log-agent' | 'event-worker';
 
-// V8 lets garbage gather as long as the machine has room. The agent and the worker make hundreds of MB of it a second and hold some
-// 30 MB: told how much there is, it collects in time. A backend holds all links, however many.
-export const HEAP = {
+/**
+ * Options of Node that limit the memory of each part. Without a limit V8 delays garbage collection as long as the machine has memory. The
+ * agent and the worker need about 30 MB, but create hundreds of MB of garbage per second. The old space of a backend has no limit, because
+ * a backend holds all links in memory.
+ */
+export const HEAP_OPTIONS = {
   backend: ['--max-semi-space-size=8'],
   'log-agent': ['--max-semi-space-size=16', '--max-old-space-size=512'],
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
 } as const;
 
-/** What this file is called says what the others are: .ts here, .js in a package. */
-const OURS = extname(import.meta.filename);
+/** The extension of the program files: .ts in the repository, .js in the package. */
+const EXTENSION = extname(import.meta.filename);
 
-/** Starts a backend, agent or worker; ready when its `/healthz` says so. Its admin port, any that is free unless `env` has one, is in the result. */
+/**
+ * Starts a backend, agent or worker. Resolves once its `/healthz` reports that it is ready. `adminPort` in the result is the ADMIN_PORT of
+ * `env`, or a free port if `env` has none.
+ */
 export async function startPart(options: {
   part: PartName;
   name: string;
@@ -30,13 +36,13 @@ export async function startPart(options: {
   const running = await startProcess({
     name,
     command: process.execPath,
-    args: [...HEAP[part], fileURLToPath(new URL(`../${part}/main${OURS}`, import.meta.url))],
+    args: [...HEAP_OPTIONS[part], fileURLToPath(new URL(`../${part}/main${EXTENSION}`, import.meta.url))],
     env: { ...env, ADMIN_PORT: String(adminPort) },
     stopSignal: 'SIGTERM',
     runDir,
     async ready(pid) {
-      const answer = await answerOf(adminPort, '/healthz');
-      return answer?.status === 200 && (JSON.parse(answer.body) as HealthAnswer).pid === pid;
+      const response = await httpGet(adminPort, '/healthz');
+      return response?.status === 200 && (JSON.parse(response.body) as HealthResponse).pid === pid;
     },
   });
   return Object.assign(running, { adminPort });

@@ -3,10 +3,12 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
-import { freePort, isServed } from './ports.ts';
+import { acceptsConnections, freePort } from './ports.ts';
 
-/** Another process, which asks for these ports, and tells what it was given; it ends with the test. */
-async function givenElsewhere(...preferred: number[]): Promise<{ ports: number[]; end: () => Promise<void> }> {
+/**
+ * Starts another process, which calls freePort with each of the preferred ports. Returns the ports that it got. It exits after the test.
+ */
+async function claimInOtherProcess(...preferred: number[]): Promise<{ ports: number[]; stop: () => Promise<void> }> {
   const script = `
     import { freePort } from ${JSON.stringify(new URL('ports.ts', import.meta.url).href)};
     const ports = [];
@@ -14,34 +16,34 @@ async function givenElsewhere(...preferred: number[]): Promise<{ ports: number[]
     console.log(JSON.stringify(ports));
     process.stdin.resume();`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', script], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = once(child, 'exit');
-  const end = async () => {
+  const exited = once(child, 'exit');
+  const stop = async () => {
     child.stdin.end();
-    await ended;
+    await exited;
   };
-  onTestFinished(end);
+  onTestFinished(stop);
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-  return { ports: JSON.parse(line) as number[], end };
+  return { ports: JSON.parse(line) as number[], stop };
 }
 
 test('who was given a port keeps it, whether or not a server is there already', async () => {
-  const ours = await freePort();
-  const { ports: theirs, end } = await givenElsewhere(ours, 0, 0);
-  expect(new Set([ours, ...theirs]).size).toBe(4);
-  const [first = 0] = theirs;
+  const ownPort = await freePort();
+  const { ports: otherPorts, stop } = await claimInOtherProcess(ownPort, 0, 0);
+  expect(new Set([ownPort, ...otherPorts]).size).toBe(4);
+  const [first = 0] = otherPorts;
   expect(await freePort(first)).not.toBe(first);
-  // Asked for again, one's own is given again: a server may come back where it was.
-  expect(await freePort(ours)).toBe(ours);
-  await end();
+  // A process gets its own port again, so that it can restart a server on the same port.
+  expect(await freePort(ownPort)).toBe(ownPort);
+  await stop();
   expect(await freePort(first)).toBe(first);
 });
 
 test('a port with a server on it is given to nobody', async () => {
   const port = await freePort();
-  expect(await isServed(port)).toBe(false);
+  expect(await acceptsConnections(port)).toBe(false);
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
-  expect(await isServed(port)).toBe(true);
+  expect(await acceptsConnections(port)).toBe(true);
   expect(await freePort(port)).not.toBe(port);
 });

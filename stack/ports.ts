@@ -2,24 +2,30 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type ListenOptions, type Server } from 'node:net';
 
-// Below the ports that Linux gives to outgoing connections (net.ipv4.ip_local_port_range): one of those could take the place of a
-// server that is just being started again.
+// Chooses free loopback ports, so that several processes on one machine do not choose the same port.
+
+// The range is below the ports that Linux uses for outgoing connections (net.ipv4.ip_local_port_range). An outgoing connection could
+// otherwise take the port of a server while the server restarts.
 const LOWEST = 10_000;
 const HIGHEST = 32_000;
 
-/** The ports that were given to this process, and what keeps another from being given them. */
+/** The ports that this process has claimed, and the abstract socket by which it holds each claim. */
 const claims = new Map<number, Server | undefined>();
 
-/** A free loopback port, one of `preferred` if possible; no other process is given it by this function while this one runs. */
+/**
+ * Returns a free loopback port: the first of `preferred` that is free, or else a random one. While this process runs, this function does
+ * not return the same port in another process.
+ */
 export async function freePort(...preferred: number[]): Promise<number> {
-  for (const port of preferred) if (port > 0 && (await isOurs(port))) return port;
+  for (const port of preferred) if (port > 0 && (await tryClaim(port))) return port;
   for (;;) {
     const port = randomInt(LOWEST, HIGHEST);
-    if (!claims.has(port) && (await isOurs(port))) return port;
+    if (!claims.has(port) && (await tryClaim(port))) return port;
   }
 }
 
-async function isOurs(port: number): Promise<boolean> {
+/** Claims a port if it is free. A port that this process has claimed before may be used again. */
+async function tryClaim(port: number): Promise<boolean> {
   if (claims.has(port)) return isFree(port);
   if (!(await claim(port))) return false;
   if (await isFree(port)) return true;
@@ -29,7 +35,7 @@ async function isOurs(port: number): Promise<boolean> {
 }
 
 /** Whether a server accepts connections on a loopback port. */
-export async function isServed(port: number): Promise<boolean> {
+export async function acceptsConnections(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {
     await once(socket, 'connect');
@@ -41,9 +47,10 @@ export async function isServed(port: number): Promise<boolean> {
   }
 }
 
-// Seconds pass until a server takes the port that was chosen for it, and again while it is started anew; and to look whether a port is
-// free is to take it for a moment. So processes agree first, by names that only one can have and that end with it: abstract sockets
-// (unix(7)), which like ports belong to a network namespace. Only Linux has them; elsewhere everybody gets what they ask for.
+// A server binds its port only seconds after the port was chosen, and the port is free again while the server restarts. Besides, the check
+// whether a port is free binds the port for a moment. So each process first claims the port by a name that only one process can hold: an
+// abstract socket (unix(7)). It belongs to a network namespace, like a port, and it disappears when the process exits. Only Linux has
+// abstract sockets; on other systems every claim succeeds.
 async function claim(port: number): Promise<boolean> {
   if (process.platform !== 'linux') {
     claims.set(port, undefined);
@@ -62,8 +69,8 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-async function listen(where: ListenOptions): Promise<Server | undefined> {
-  const server = createServer().listen(where);
+async function listen(address: ListenOptions): Promise<Server | undefined> {
+  const server = createServer().listen(address);
   try {
     await once(server, 'listening');
     return server;

@@ -5,96 +5,110 @@ import { join } from 'node:path';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { sleep } from '../core/time.ts';
 
-// A server or part as a child process that cannot outlive us: the kernel ends it when its parent ends, however that happens (setpriv
-// --pdeathsig, on Linux), and where that is not to be had, the next start finds it by its pid file and ends it.
+// Runs a server or a part as a child process that does not remain when this process exits. On Linux the kernel then sends the child its
+// stop signal, however this process exits (setpriv --pdeathsig). Where setpriv is missing, the next start finds the child by its pid file
+// and stops it.
 
 export interface ProcessSpec {
   name: string;
   command: string;
   args: readonly string[];
   env?: Readonly<Record<string, string>>;
-  /** Asks it to end in good order. */
+  /** The signal that requests an orderly shutdown. */
   stopSignal: NodeJS.Signals;
-  /** Where its pid file and its output go. */
+  /** The directory of the pid file and the output. */
   runDir: string;
-  /** Run as somebody other than root, when we are root (Postgres refuses to be). */
+  /** Do not run the process as root, also if this process is root. Postgres refuses to run as root. */
   notRoot?: boolean;
-  /** Whether it serves; asked again and again until it does. */
+  /** Whether the process is ready. Called repeatedly until it returns true; a rejection counts as false. */
   ready: (pid: number) => Promise<boolean>;
+  /** Default: 60 s. */
   readyTimeoutMs?: number;
 }
 
+/** A running process. */
 export interface Running {
   readonly name: string;
   readonly pid: number;
-  /** Resolves with a description of how it ended. */
-  readonly ended: Promise<string>;
+  /** Resolves when the process has exited, with a text such as `exited with code 0`. */
+  readonly exited: Promise<string>;
   signal(name: NodeJS.Signals): void;
-  /** Ends it in good order, and by force after `forceAfterMs`. */
-  stop(forceAfterMs?: number): Promise<void>;
-  /** `kill -9`, and waits until it is gone. */
+  /** Sends the stop signal and waits for the exit. Kills the process after `killAfterMs`, by default 15 s. */
+  stop(killAfterMs?: number): Promise<void>;
+  /** Sends SIGKILL and waits for the exit. */
   kill(): Promise<void>;
 }
 
-// nobody: the one user besides root that every Debian has. Inside its user namespace the process still has our files.
+// The id of the user nobody, which exists on every Debian system besides root. In its user namespace the process still has access to the
+// files of this process.
 const NOBODY = '65534';
 const SETPRIV = '/usr/bin/setpriv';
 const UNSHARE = '/usr/bin/unshare';
 
-/** The command line that makes the kernel end the process with us, and, where asked for, keeps it from being root. */
-export function guarded(spec: Pick<ProcessSpec, 'command' | 'args' | 'stopSignal' | 'notRoot'>): { command: string; args: string[] } {
+/**
+ * The command line with which the kernel sends the stop signal to the process when this process exits, and with which the process does not
+ * run as root, if `notRoot` is set.
+ */
+export function guardedCommand(spec: Pick<ProcessSpec, 'command' | 'args' | 'stopSignal' | 'notRoot'>): {
+  command: string;
+  args: string[];
+} {
   let line = [spec.command, ...spec.args];
   if (existsSync(SETPRIV)) line = [SETPRIV, '--pdeathsig', spec.stopSignal.slice(3), '--', ...line];
   if (spec.notRoot && process.getuid?.() === 0) line = [UNSHARE, '--user', `--map-user=${NOBODY}`, '--', ...line];
   return { command: line[0] as string, args: line.slice(1) };
 }
 
-/** Starts a process and resolves once it is ready; throws `server-failed` with the end of its output if it ends or takes too long. */
+/**
+ * Starts a process and resolves once it is ready. If the process exits or is not ready in time, it is killed, and `server-failed` is thrown
+ * with the last lines of its output.
+ */
 export async function startProcess(spec: ProcessSpec): Promise<Running> {
   await mkdir(spec.runDir, { recursive: true, mode: 0o700 });
   const outputPath = join(spec.runDir, `${spec.name}.log`);
   const output = await open(outputPath, 'a', 0o600);
-  const { command, args } = guarded(spec);
-  // A session of its own: Ctrl-C on the terminal reaches us alone, and we end everything in order.
+  const { command, args } = guardedCommand(spec);
+  // The child is in a session of its own, so Ctrl-C on the terminal reaches only this process, which stops all children in order.
   const child = spawn(command, args, {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...spec.env },
     stdio: ['ignore', output.fd, output.fd],
     detached: true,
   });
-  // Listened for at once: a process that fails may have ended before anything else is done.
-  const ended = endOf(child);
+  // Listen for the exit before anything else: a process that fails may exit at once.
+  const exited = exitOf(child);
   await output.close();
   const pid = child.pid;
-  if (pid === undefined) throw new ClickledgerError('server-failed', `${spec.name} could not be started: ${await ended}`);
+  if (pid === undefined) throw new ClickledgerError('server-failed', `${spec.name} cannot be started: ${await exited}`);
   const pidPath = join(spec.runDir, `${spec.name}.pid`);
   await writeFile(pidPath, `${pid} ${await startTimeOf(pid)}\n`, { mode: 0o600 });
-  void ended.then(async () => {
-    // Workers of an nginx whose master was killed would serve on, and keep the port: they are of its process group.
-    endGroup(pid);
+  void exited.then(async () => {
+    // If the master of nginx was killed, its workers would continue to serve and keep the port. They are in its process group.
+    stopGroup(pid);
     await unlink(pidPath).catch(() => {});
   });
 
   const running: Running = {
     name: spec.name,
     pid,
-    ended,
+    exited,
     signal: (name) => void child.kill(name),
-    async stop(forceAfterMs = 15_000) {
+    async stop(killAfterMs = 15_000) {
       child.kill(spec.stopSignal);
-      const timer = setTimeout(() => child.kill('SIGKILL'), forceAfterMs);
-      await ended;
+      const timer = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+      await exited;
       clearTimeout(timer);
     },
     async kill() {
       child.kill('SIGKILL');
-      await ended;
+      await exited;
     },
   };
   await waitUntilReady(spec, running, outputPath);
   return running;
 }
 
-function endGroup(leader: number): void {
+/** Sends SIGTERM to all processes of a process group that still exist. */
+function stopGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGTERM');
   } catch (error) {
@@ -102,21 +116,21 @@ function endGroup(leader: number): void {
   }
 }
 
-function endOf(child: ChildProcess): Promise<string> {
+function exitOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `ended with code ${code}`));
+    child.once('exit', (code, signal) => resolve(signal ? `was killed by ${signal}` : `exited with code ${code}`));
   });
 }
 
 async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: string): Promise<void> {
-  let how: string | undefined;
-  void running.ended.then((text) => {
-    how = text;
+  let exit: string | undefined;
+  void running.exited.then((text) => {
+    exit = text;
   });
   const deadline = performance.now() + (spec.readyTimeoutMs ?? 60_000);
   while (!(await spec.ready(running.pid).catch(() => false))) {
-    if (how === undefined && performance.now() < deadline) {
+    if (exit === undefined && performance.now() < deadline) {
       await sleep(25);
       continue;
     }
@@ -124,33 +138,39 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
     const tail = (await readFile(outputPath, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join('\n  ');
     throw new ClickledgerError(
       'server-failed',
-      `${spec.name} ${how ?? 'did not become ready'}; its last words (${outputPath}):\n  ${tail}`,
+      `${spec.name} ${exit ?? 'did not become ready in time'}. The end of its output (${outputPath}):\n  ${tail}`,
     );
   }
 }
 
-/** When a process started, in the kernel's own count, so that a pid given again is not mistaken; '' where that cannot be known. */
+/**
+ * The start time of a process in the unit of the kernel, or '' if the process does not exist or the start time is unknown. Together with
+ * the pid it identifies a process, because the kernel may use a pid again.
+ */
 export async function startTimeOf(pid: number): Promise<string> {
   try {
     const status = await readFile(`/proc/${pid}/stat`, 'latin1');
     const [state, ...fields] = status.slice(status.lastIndexOf(')') + 2).split(' ');
-    // A zombie has ended; only nobody has asked how.
+    // State Z is a zombie: the process has exited, and its parent has not read the exit status yet. State X is a dead process.
     return state === 'Z' || state === 'X' ? '' : (fields[18] ?? '');
   } catch {
     return '';
   }
 }
 
-/** Whether the process that wrote this line into a pid file still runs. */
-export async function isAlive(pidLine: string): Promise<boolean> {
+/** Whether the process of a pid file still runs. `pidLine` is the content of the file: pid and start time. */
+export async function isRunning(pidLine: string): Promise<boolean> {
   const [pid, startTime] = pidLine.trim().split(' ');
   if (!pid || !startTime) return false;
   return (await startTimeOf(Number(pid))) === startTime;
 }
 
-/** Ends what an earlier life left running: everything with a pid file in `runDir` that is still the same process. */
-export async function endLeftovers(runDir: string): Promise<string[]> {
-  const ended: string[] = [];
+/**
+ * Stops the processes that an earlier run left: those with a pid file in `runDir` that still run. Deletes the pid files. Returns the names
+ * of the stopped processes.
+ */
+export async function stopLeftovers(runDir: string): Promise<string[]> {
+  const stopped: string[] = [];
   const names = await readdir(runDir).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return [];
     throw error;
@@ -158,15 +178,15 @@ export async function endLeftovers(runDir: string): Promise<string[]> {
   for (const name of names.filter((file) => file.endsWith('.pid'))) {
     const path = join(runDir, name);
     const line = await readFile(path, 'utf8').catch(() => '');
-    if (await isAlive(line)) {
+    if (await isRunning(line)) {
       const pid = Number(line.split(' ')[0]);
-      // The postmaster's SIGQUIT and nginx' SIGTERM reach their own children, too; SIGKILL would not.
+      // Postgres on SIGQUIT and nginx on SIGTERM also stop their child processes. On SIGKILL they could not.
       process.kill(pid, name.startsWith('postgres') ? 'SIGQUIT' : 'SIGTERM');
-      for (let i = 0; i < 200 && (await isAlive(line)); i++) await sleep(50);
-      if (await isAlive(line)) process.kill(pid, 'SIGKILL');
-      ended.push(name.replace(/\.pid$/, ''));
+      for (let i = 0; i < 200 && (await isRunning(line)); i++) await sleep(50);
+      if (await isRunning(line)) process.kill(pid, 'SIGKILL');
+      stopped.push(name.replace(/\.pid$/, ''));
     }
     await unlink(path).catch(() => {});
   }
-  return ended;
+  return stopped;
 }

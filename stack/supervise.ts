@@ -7,29 +7,33 @@ import type { Member, System } from './system.ts';
 
 const ROTATE_BYTES = 256 * 1024 * 1024;
 const ROTATE_MS = 24 * 3600_000;
-const HOUSEKEEPING_MS = 1_000;
+const CHECK_MS = 1_000;
 
-/** Until aborted: restarts members that exit, and rotates the access logs by size and age. */
+/**
+ * Restarts members that exit, and rotates the access logs by size and age, until `signal` aborts. `onProblem` gets a message for the user
+ * about each member that exited or could not be started.
+ */
 export async function supervise(system: System, onProblem: (text: string) => void, signal: AbortSignal): Promise<void> {
   await Promise.all([...system.members.map((member) => keepRunning(member, onProblem, signal)), keepRotating(system, signal)]);
 }
 
-/** Starts a member again whenever it ends by itself. */
+/** Restarts a member whenever it exits. */
 async function keepRunning(member: Member, onProblem: (text: string) => void, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const how = await Promise.race([member.running?.ended ?? sleep(1_000, signal), sleep(2 ** 31 - 1, signal)]);
+    const exit = await Promise.race([member.running?.exited ?? sleep(1_000, signal), sleep(2 ** 31 - 1, signal)]);
     if (signal.aborted) return;
-    onProblem(`${member.name} ${how ?? 'is not running'}; starting it again`);
+    onProblem(`${member.name} ${exit ?? 'is not running'}; restarting it`);
     await sleep(500, signal);
     if (signal.aborted) return;
     await member.start().catch((error: unknown) => onProblem(messageOf(error)));
   }
 }
 
+/** Rotates an access log when it reaches ROTATE_BYTES, or when it is not empty and the last rotation of any log is ROTATE_MS ago. */
 async function keepRotating(system: System, signal: AbortSignal): Promise<void> {
   let rotatedAt = Date.now();
   while (!signal.aborted) {
-    await sleep(HOUSEKEEPING_MS, signal);
+    await sleep(CHECK_MS, signal);
     for (const [i, logDir] of system.logDirs.entries()) {
       const size = await stat(join(logDir, 'access.log')).then(
         (status) => status.size,

@@ -13,35 +13,45 @@ import { startNginx } from './nginx.ts';
 import { type PartName, startPart } from './part.ts';
 import { freePort } from './ports.ts';
 import { OWNER, startPostgres } from './postgres.ts';
-import { endLeftovers, type Running } from './process.ts';
+import { type Running, stopLeftovers } from './process.ts';
 
-// The whole of clickledger as local processes under one data directory:
+// Runs all servers and parts of clickledger as local processes, with all files in one data directory:
 //
 //   <data>/env  postgres/  nats/  edge-1/logs/ …  state/<part>/  run/ (pid files, output, configuration)
 
 export interface SystemOptions {
   dataDir: string;
-  /** Of the first nginx; default: as last time, else the preferred one, else any that is free. */
+  /**
+   * The port of the first nginx. Default: the port of the previous run if it is free, else `preferredPort` if it is free, else any free
+   * port.
+   */
   port?: number;
   preferredPort?: number;
+  /** The number of shards of a new data directory; default 1. An existing one keeps its shards. */
   shards?: number;
   backends?: number;
-  /** nginx with an agent each. */
+  /** The number of nginx processes. Each has a log agent. */
   edges?: number;
   workers?: number;
+  /** See PostgresOptions. */
   durable?: boolean;
-  /** Gives NATS a user `operator` with every right: a harness deletes streams with it. */
+  /** Gives NATS a user `operator` with all permissions. Test harnesses use it, e.g. to delete streams. */
   natsOperatorPassword?: string;
-  /** Settings of one member alone, on top of all others: a harness puts proxies in between with it. Asked at every start. */
+  /**
+   * Settings of a single part, which override all other settings. Called at every start. Test harnesses use it to put proxies between
+   * members.
+   */
   envOf?: (member: string, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
-  /** Settings on top of the generated ones, for every part and nginx. */
+  /** Settings for all parts and nginx, which override the generated ones. */
   extra?: Readonly<Record<string, string>>;
+  /** Gets a message for the user before each step. */
   onProgress?: (text: string) => void;
 }
 
-/** A process that can be started, ended, killed and started again under its name. */
+/** A server or part of the system. It can be stopped and started again under its name. */
 export interface Member {
   readonly name: string;
+  /** The current process; undefined before the first start and after the stop of the system. */
   running: Running | undefined;
   start(): Promise<void>;
 }
@@ -49,29 +59,34 @@ export interface Member {
 export interface System {
   readonly env: Readonly<Record<string, string>>;
   readonly baseUrl: string;
-  /** In the order in which they start. */
+  /** All members in the order in which they are started. */
   readonly members: readonly Member[];
   readonly ports: { edges: readonly number[] };
   readonly logDirs: readonly string[];
+  /** The member with this name. Throws if it does not exist. */
   member(name: string): Member;
-  /** Ends everything, last started first. */
+  /** Stops all members, in the reverse order of their start. */
   stop(): Promise<void>;
 }
 
+/**
+ * Starts all members: Postgres and its databases, NATS, workers, backends, and each nginx with its agent. Creates the data directory if it
+ * does not exist. If a member cannot be started, stops the others and throws.
+ */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, backends = 2, edges = 1, workers = 1, durable = true, extra = {}, envOf = () => ({}), onProgress = () => {} } = options;
   const runDir = join(dataDir, 'run');
   await mkdir(runDir, { recursive: true, mode: 0o700 });
-  await endLeftovers(runDir);
+  await stopLeftovers(runDir);
 
-  const known = await readEnvFile(dataDir);
+  const previous = await readEnvFile(dataDir);
   const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
   const names = {
     workers: numbered('event-worker', workers),
     backends: numbered('backend', backends),
     agents: numbered('log-agent', edges),
   };
-  const ports = await choosePorts(known, {
+  const ports = await choosePorts(previous, {
     port: options.port,
     preferredPort: options.preferredPort,
     backends,
@@ -79,45 +94,45 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     parts: Object.values(names).flat(),
   });
   const logDirs = ports.edges.map((_, i) => join(dataDir, `edge-${i + 1}`, 'logs'));
-  const env = { ...settings(known, ports, options.shards ?? 1), LOG_DIR: logDirs[0] as string, ...extra };
+  const env = { ...generateSettings(previous, ports, options.shards ?? 1), LOG_DIR: logDirs[0] as string, ...extra };
   const ownerPassword = decodeURIComponent(new URL(env.CATALOG_URL).password);
 
-  const member = (name: string, begin: () => Promise<Running>): Member => {
-    const self: Member = {
+  const createMember = (name: string, startProcess: () => Promise<Running>): Member => {
+    const member: Member = {
       name,
       running: undefined,
       async start() {
-        self.running = await begin();
+        member.running = await startProcess();
       },
     };
-    return self;
+    return member;
   };
-  const part = (partName: PartName, name: string, more: Record<string, string>) => {
-    const own = { STATE_DIR: join(dataDir, 'state', name), ADMIN_PORT: String(ports.admin.get(name)), ...more };
-    return member(name, () => startPart({ part: partName, name, runDir, env: { ...env, ...own, ...envOf(name, env) } }));
+  const createPart = (partName: PartName, name: string, settings: Record<string, string>) => {
+    const own = { STATE_DIR: join(dataDir, 'state', name), ADMIN_PORT: String(ports.admin.get(name)), ...settings };
+    return createMember(name, () => startPart({ part: partName, name, runDir, env: { ...env, ...own, ...envOf(name, env) } }));
   };
 
-  const postgres = member('postgres', () =>
+  const postgres = createMember('postgres', () =>
     startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),
   );
   const passwords = Object.fromEntries(NATS_ROLES.map((role) => [role, parseNatsUrl(env[natsSetting(role)]).password] as const)) as Record<
     NatsRole,
     string
   >;
-  const nats = member('nats', () =>
+  const nats = createMember('nats', () =>
     startNats({ storeDir: join(dataDir, 'nats'), runDir, port: ports.nats, passwords, operatorPassword: options.natsOperatorPassword }),
   );
   const servers = [postgres, nats];
   const parts = [
-    ...names.workers.map((name) => part('event-worker', name, {})),
-    ...names.backends.map((name, i) => part('backend', name, { PORT: String(ports.backends[i]) })),
+    ...names.workers.map((name) => createPart('event-worker', name, {})),
+    ...names.backends.map((name, i) => createPart('backend', name, { PORT: String(ports.backends[i]) })),
     ...ports.edges.flatMap((port, i) => {
       const logDir = logDirs[i] as string;
       return [
-        member(`nginx-${i + 1}`, () =>
+        createMember(`nginx-${i + 1}`, () =>
           startNginx({ logDir, runDir, port, backendPorts: ports.backends, name: `nginx-${i + 1}`, env: extra }),
         ),
-        part('log-agent', names.agents[i] as string, { LOG_DIR: logDir }),
+        createPart('log-agent', names.agents[i] as string, { LOG_DIR: logDir }),
       ];
     }),
   ];
@@ -130,7 +145,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     logDirs,
     member(name) {
       const found = members.find((candidate) => candidate.name === name);
-      if (!found) throw new Error(`no member ${name}`);
+      if (!found) throw new Error(`member ${name} does not exist`);
       return found;
     },
     async stop() {
@@ -145,7 +160,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     onProgress('starting Postgres');
     await postgres.start();
     await writeEnvFile(dataDir, env);
-    onProgress('preparing the databases');
+    onProgress('migrating the databases');
     await migrate(migrationSettings(env));
     for (const each of members.slice(1)) {
       onProgress(`starting ${each.name}`);
@@ -163,35 +178,35 @@ interface Ports {
   backends: number[];
   postgres: number;
   nats: number;
-  /** Of each part, by its name. */
+  /** The admin port of each part, by its name. */
   admin: ReadonlyMap<string, number>;
 }
 
-/** Those of last time where they are free: URLs that were sent out stay good. */
+/** Chooses the ports. Ports of the previous run are used again if they are free, so that URLs that were sent remain valid. */
 async function choosePorts(
-  known: Record<string, string>,
+  previous: Record<string, string>,
   wanted: { port: number | undefined; preferredPort: number | undefined; backends: number; edges: number; parts: readonly string[] },
 ): Promise<Ports> {
   const portIn = (url: string | undefined): number => (url === undefined ? 0 : Number(new URL(url).port));
-  const first = wanted.port ?? (await freePort(portIn(known['BASE_URL']), wanted.preferredPort ?? 0));
-  const taken = new Set<number>([first]);
-  const another = async (...preferred: number[]): Promise<number> => {
+  const first = wanted.port ?? (await freePort(portIn(previous['BASE_URL']), wanted.preferredPort ?? 0));
+  const chosen = new Set<number>([first]);
+  const nextPort = async (...preferred: number[]): Promise<number> => {
     for (;;) {
-      const port = await freePort(...preferred.filter((candidate) => !taken.has(candidate)));
-      if (taken.has(port)) continue;
-      taken.add(port);
+      const port = await freePort(...preferred.filter((candidate) => !chosen.has(candidate)));
+      if (chosen.has(port)) continue;
+      chosen.add(port);
       return port;
     }
   };
   const edges = [first];
-  while (edges.length < wanted.edges) edges.push(await another());
+  while (edges.length < wanted.edges) edges.push(await nextPort());
   const backends: number[] = [];
-  while (backends.length < wanted.backends) backends.push(await another());
-  const postgres = await another(portIn(known['CATALOG_URL']));
-  const nats = await another(portIn(known[natsSetting('agent')]));
-  const before = parseParts(known['PARTS'] ?? '');
+  while (backends.length < wanted.backends) backends.push(await nextPort());
+  const postgres = await nextPort(portIn(previous['CATALOG_URL']));
+  const nats = await nextPort(portIn(previous[natsSetting('agent')]));
+  const previousParts = parseParts(previous['PARTS'] ?? '');
   const admin = new Map<string, number>();
-  for (const name of wanted.parts) admin.set(name, await another(portIn(before.find((part) => part.name === name)?.url)));
+  for (const name of wanted.parts) admin.set(name, await nextPort(portIn(previousParts.find((part) => part.name === name)?.url)));
   return { edges, backends, postgres, nats, admin };
 }
 
@@ -211,16 +226,16 @@ type GeneratedSettings = Record<
   string
 >;
 
-/** Keys and passwords are made once; ports are those of this start. */
-function settings(known: Record<string, string>, ports: Ports, shards: number): GeneratedSettings {
+/** Generates the settings. Keys and passwords are those of the previous run, or new ones at the first run. Ports are those of this run. */
+function generateSettings(previous: Record<string, string>, ports: Ports, shards: number): GeneratedSettings {
   const passwordIn = (name: string): string => {
-    const before = known[name];
-    return before === undefined ? randomBytes(18).toString('base64url') : decodeURIComponent(new URL(before).password);
+    const url = previous[name];
+    return url === undefined ? randomBytes(18).toString('base64url') : decodeURIComponent(new URL(url).password);
   };
   const urlOf = (name: string, user: string): string => `postgres://${user}:${passwordIn(name)}@127.0.0.1:${ports.postgres}/clickledger`;
   const natsUrlOf = (role: NatsRole): string => `nats://${role}:${passwordIn(natsSetting(role))}@127.0.0.1:${ports.nats}`;
-  const list = known['SHARDS']
-    ? known['SHARDS'].replace(/127\.0\.0\.1:\d+/g, `127.0.0.1:${ports.postgres}`)
+  const shardsText = previous['SHARDS']
+    ? previous['SHARDS'].replace(/127\.0\.0\.1:\d+/g, `127.0.0.1:${ports.postgres}`)
     : evenShards(shards, (name) => `postgres://127.0.0.1:${ports.postgres}/clickledger_shard_${name}`);
   return {
     BASE_URL: `http://127.0.0.1:${ports.edges[0]}`,
@@ -229,8 +244,8 @@ function settings(known: Record<string, string>, ports: Ports, shards: number): 
     WORKER_URL: urlOf('WORKER_URL', 'clickledger_worker'),
     AUTHOR_URL: urlOf('AUTHOR_URL', 'clickledger_author'),
     ANALYST_URL: urlOf('ANALYST_URL', 'clickledger_analyst'),
-    SHARDS: list,
-    SLUG_KEYS: known['SLUG_KEYS'] ?? randomBytes(32).toString('hex'),
+    SHARDS: shardsText,
+    SLUG_KEYS: previous['SLUG_KEYS'] ?? randomBytes(32).toString('hex'),
     AGENT_NATS_URL: natsUrlOf('agent'),
     WORKER_NATS_URL: natsUrlOf('worker'),
     ANALYST_NATS_URL: natsUrlOf('analyst'),

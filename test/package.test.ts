@@ -184,7 +184,10 @@ describe('in a project of its own', () => {
     expect(help.stdout).toContain('prepare [options] <letter>');
     expect(told).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
     expect(JSON.parse(reports.stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'campaign-summary' })]));
-    expect({ code: plan.code, stderr: plan.stderr }).toEqual({ code: 0, stderr: '1 of 2 links would be tracked, and a pixel put in\n' });
+    expect({ code: plan.code, stderr: plan.stderr }).toEqual({
+      code: 0,
+      stderr: '1 of 2 links would be tracked, and a pixel would be added\n',
+    });
   });
 
   test('the command sets up a database with the SQL that it brought, and reports on it', async () => {

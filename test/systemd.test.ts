@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { SETTINGS } from '../core/config.ts';
-import { HEAP } from '../stack/part.ts';
+import { HEAP_OPTIONS } from '../stack/part.ts';
 
 const UNITS = join(import.meta.dirname, '..', 'docs', 'systemd');
-const HEAP_OF = { backend: HEAP.backend, agent: HEAP['log-agent'], worker: HEAP['event-worker'] } as const;
+const HEAP_OF = { backend: HEAP_OPTIONS.backend, agent: HEAP_OPTIONS['log-agent'], worker: HEAP_OPTIONS['event-worker'] } as const;
 
 describe('the systemd units', async () => {
   const names = await readdir(UNITS);

@@ -11,18 +11,18 @@ interface Letter extends Partial<Omit<Mail, 'html' | 'text'>> {
   encoding?: Encoding;
 }
 
-const compose = ({ html, text, encoding = 'utf-8', ...rest }: Letter): Promise<Buffer> =>
+const compose = ({ html, text, encoding = 'utf-8', ...overrides }: Letter): Promise<Buffer> =>
   composeMail({
     from: 'News <news@shop.example>',
     to: 'ann@example.com',
     subject: 'Hello',
     headers: [],
-    ...rest,
+    ...overrides,
     html: html === undefined ? undefined : { bytes: encode(html, encoding), encoding },
     text: text === undefined ? undefined : { bytes: encode(text, encoding), encoding },
   });
 
-// What a mail program makes of line ends is its own, and of empty lines at the very end as well.
+// Mail programs may change line ends and empty lines at the end of a text. The comparison ignores both.
 const normal = (text: string | undefined): string | undefined => text?.replace(/\r\n?/g, '\n').replace(/\n+$/, '');
 
 async function read(message: Buffer) {
@@ -30,7 +30,7 @@ async function read(message: Buffer) {
   return { ...mail, html: normal(mail.html), text: normal(mail.text) };
 }
 
-/** Headers as they are written, unfolded, and everything behind the first empty line. */
+/** Splits a message into its unfolded header lines and its body. */
 function split(message: Buffer): { headers: string[]; body: string } {
   const text = message.toString('latin1');
   const end = text.indexOf('\r\n\r\n');
@@ -63,14 +63,14 @@ describe('a message', () => {
     const message = await compose({ html: HTML, text: TEXT });
     expectWellFormed(message);
     expect(await read(message)).toMatchObject({ html: HTML, text: TEXT, attachments: [] });
-    // Readable as it is, and the same whatever a letter is made of.
+    // All parts are quoted-printable, whatever their content: most of the text stays readable in the raw message.
     for (const parts of [message, await compose({ html: 'x', text: 'ü'.repeat(500) })])
       expect(parts.toString('latin1').match(/^Content-Transfer-Encoding: .*(?=\r$)/gim)).toEqual([
         'Content-Transfer-Encoding: quoted-printable',
         'Content-Transfer-Encoding: quoted-printable',
       ]);
     expect(split(message).headers.join('\n')).toMatch(/^Content-Type: multipart\/alternative;/m);
-    // The last one is the one that is shown.
+    // Clients show the last alternative that they support, so the HTML is last.
     const { body } = split(message);
     expect(body.indexOf('text/plain')).toBeLessThan(body.indexOf('text/html'));
   });
@@ -244,7 +244,7 @@ const character = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('ü', '€', '“', 'x'.repeat(90)) },
   { weight: 1, arbitrary: fc.constantFrom('🎉', '文', '\u2028', '\u00a0') },
 );
-// What is at the very end or beginning is not the letter's any more to some programs.
+// The brackets protect the white space at both ends, which some programs remove.
 const body = fc.array(character, { minLength: 1, maxLength: 60 }).map((all) => `[${all.join('')}]`);
 
 test('any letter is read back as it was', async () => {
@@ -269,7 +269,10 @@ test('any letter is read back as it was', async () => {
 describe('mbox', () => {
   const at = new Date('2026-03-01T08:05:09Z');
 
-  /** As mail programs split it: at lines `From ` after an empty line or at the very beginning; then one `>` less. */
+  /**
+   * Splits an mbox file as mail programs do: at lines that begin with `From ` after an empty line or at the beginning. One `>` of the
+   * quoting is removed.
+   */
   function messagesOf(mbox: string): { from: string; message: string }[] {
     const messages: { from: string; lines: string[] }[] = [];
     let afterEmpty = true;
@@ -278,7 +281,7 @@ describe('mbox', () => {
       else messages.at(-1)?.lines.push(line.replace(/^>(>*From )/, '$1'));
       afterEmpty = line === '';
     }
-    // The empty line behind each message is the file's; the last line end is followed by nothing.
+    // The empty line after each message belongs to the file. After the last line end, split() returns one more empty line.
     return messages.map(({ from, lines }, i) => ({ from, message: lines.slice(0, i === messages.length - 1 ? -2 : -1).join('\n') }));
   }
 
@@ -319,7 +322,7 @@ describe('mbox', () => {
         const mbox = Buffer.concat(messages.map((message) => mboxEntry(message, 'news@shop.example', at))).toString('latin1');
         const found = messagesOf(mbox);
         expect(found).toHaveLength(messages.length);
-        // Empty lines at the end of a message are no more than that.
+        // Empty lines at the end of a message are not compared.
         const trimmed = (text: string) => text.replace(/\n+$/, '');
         expect(found.map(({ message }) => trimmed(message))).toEqual(messages.map(asInMbox).map(trimmed));
       }),

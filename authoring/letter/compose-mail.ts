@@ -1,20 +1,23 @@
 import MailComposer from 'nodemailer/lib/mail-composer';
 import { decode, type Encoding } from './encoding.ts';
 
-/** One letter with what it is sent with. Parts are in `encoding`, each its own. */
+// Builds whole mail messages from rendered letters, and entries of mbox files from messages.
+
+/** A letter with its envelope. Each part has its own encoding. */
 export interface Mail {
   from: string;
   to: string;
   subject: string;
-  /** Further headers, in their order. */
+  /** Further headers, in the order in which the message has them. */
   headers: readonly { key: string; value: string }[];
   html: { bytes: Buffer; encoding: Encoding } | undefined;
   text: { bytes: Buffer; encoding: Encoding } | undefined;
 }
 
 /**
- * The whole message (RFC 5322 and MIME): both parts as alternatives in quoted-printable, lines of at most 76 characters, CRLF. Parts are
- * sent as UTF-8, whatever they were written in: what the message says of its encoding goes before what the letter says.
+ * Returns the whole message (RFC 5322 and MIME). Both parts are alternatives in quoted-printable. Lines end in CRLF, and lines of the body
+ * have at most 76 characters. All parts are converted to UTF-8, whatever their encoding was. The charset in the MIME header takes
+ * precedence over a charset that the HTML declares.
  */
 export async function composeMail({ from, to, subject, headers, html, text }: Mail): Promise<Buffer> {
   const part = (subtype: string, content: Mail['html']) =>
@@ -37,7 +40,9 @@ export async function composeMail({ from, to, subject, headers, html, text }: Ma
   return composer.compile().build();
 }
 
-/** A message as an entry of an mbox file (RFC 4155, with the quoting of mboxrd, which can be undone). */
+/**
+ * Returns a message as an entry of an mbox file (RFC 4155), with the reversible quoting of mboxrd. `at` is the time on the "From " line.
+ */
 export function mboxEntry(message: Buffer, from: string, at: Date): Buffer {
   const address = /<([^>]*)>/.exec(from)?.[1] ?? from;
   const [weekday, day, month, year, time] = at.toUTCString().replace(',', '').split(' ');

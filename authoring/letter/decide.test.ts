@@ -4,17 +4,17 @@ import { runs } from '../../test/support/runs.ts';
 import { type Decision, decide, isTarget, KEEP_REASONS, type KeepReason, MAX_TARGET_BYTES, type TrackingRules, withUtm } from './decide.ts';
 import type { FoundLink } from './html-links.ts';
 
-const decided = (address: string, more: Partial<FoundLink & TrackingRules> = {}): Decision =>
+const decided = (address: string, overrides: Partial<FoundLink & TrackingRules> = {}): Decision =>
   decide(
-    { from: 0, to: address.length, address, words: 'Shop', context: '', noTrack: false, label: '', ...more },
-    { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: false, utm: {}, ...more },
+    { from: 0, to: address.length, address, words: 'Shop', context: '', noTrack: false, label: '', ...overrides },
+    { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: false, utm: {}, ...overrides },
   );
-const reasonFor = (address: string, more?: Partial<FoundLink & TrackingRules>): KeepReason | undefined => {
-  const decision = decided(address, more);
+const reasonFor = (address: string, overrides?: Partial<FoundLink & TrackingRules>): KeepReason | undefined => {
+  const decision = decided(address, overrides);
   return decision.track ? undefined : decision.reason;
 };
-const targetOf = (address: string, more?: Partial<FoundLink & TrackingRules>): string | undefined => {
-  const decision = decided(address, more);
+const targetOf = (address: string, overrides?: Partial<FoundLink & TrackingRules>): string | undefined => {
+  const decision = decided(address, overrides);
   return decision.track ? decision.target : undefined;
 };
 
@@ -86,7 +86,7 @@ describe('a link is kept', () => {
     expect(reasonFor('https://e.org/', { noTrack: true })).toBe('no-track');
   });
 
-  // Each address has all the reasons from its place on.
+  // The URL of each row gives its own reason and reasons of later rows. `decide` must return the reason of the row.
   const everything = { words: 'Unsubscribe', noTrack: true, exclude: ['e.org', 't.example.org'], baseUrl: 'https://t.example.org' };
   test.each([
     ['empty', ''],

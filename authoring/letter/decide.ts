@@ -1,10 +1,10 @@
 import type { FoundLink } from './html-links.ts';
 import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
 
-// Which links are tracked, and why the others are not. A tracked link leads exactly where the letter says; what cannot be
-// promised that, is kept.
+// Decides for each link whether it is tracked, and why not. A tracked link must redirect to exactly the URL in the letter. A link for which
+// this is not certain is kept as it is.
 
-/** Longer ones do not fit the response headers that nginx accepts from a backend. */
+/** The maximum length of a target. A longer target does not fit into the response headers that nginx accepts from a backend. */
 export const MAX_TARGET_BYTES = 8000;
 
 export const KEEP_REASONS = [
@@ -25,26 +25,27 @@ export const KEEP_REASONS = [
 export type KeepReason = (typeof KEEP_REASONS)[number];
 
 export interface TrackingRules {
-  /** Our own address without a slash at its end: what leads there is tracked already. */
+  /** BASE_URL without a slash at its end. Links to `/u/…` and `/r/…` under BASE_URL are tracked already. */
   baseUrl: string;
-  /** Domains whose links are kept, with everything below them. */
+  /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
-  /** Track unsubscribe, preference and view-in-browser links like any other. */
+  /** Track unsubscribe, preference and view-in-browser links, too. */
   trackUnsubscribe: boolean;
   /** The letter's `<base href>`. */
   base?: string | undefined;
-  /** Parameters `utm_…` to add, by name without the prefix. */
+  /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
   utm: Readonly<Record<string, string>>;
 }
 
 export type Decision = { track: true; target: string } | { track: false; reason: KeepReason };
 
-// The languages of the usual senders. An opening is enough where nothing else begins like that; `{%22` and `%%` may just be percent-encoding.
+// Merge tags in the syntax of the usual senders. For most of them the opening characters are enough, because a URL has no other use for
+// them. `{%22` and `%%` may be percent-encoded characters, so these tags need a stricter pattern.
 const MERGE_TAG =
   /(?:\{\{|\*\||%%=|%%(?=[^%\s]+%%)|\[\[|\$\{|\{%(?!\d|[A-F]{2}|[a-f]\d)|<%|%(?=(?:recipient[._]|unsubscribe|tag_unsubscribe|mailing_list_unsubscribe)[\w.]*%))([^}|\]>]*)/i;
 const UNSUBSCRIBE_TAG = /unsub|opt_?out/i;
 
-/** Whether a link is tracked, and where it then leads. */
+/** Decides whether a link is tracked. Returns the target, or the reason to keep the link. */
 export function decide(link: FoundLink, rules: TrackingRules): Decision {
   const keep = (reason: KeepReason): Decision => ({ track: false, reason });
   const { address } = link;
@@ -56,13 +57,14 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') return keep('not-http');
   const absolute = scheme === undefined ? resolve(address, rules.base) : address;
   if (absolute === undefined) return keep('relative');
-  // Clients write a space as %20; anything else that cannot stand in a header would lead elsewhere.
+  // Clients replace a space with %20. Other characters that a response header cannot contain would change the target, so such links are
+  // kept.
   const target = absolute.replaceAll(' ', '%20');
   if (!isTarget(target)) return keep('malformed');
   const withParameters = withUtm(target, rules.utm);
   if (Buffer.byteLength(withParameters) > MAX_TARGET_BYTES) return keep('too-long');
   const url = new URL(target);
-  if (isOurs(url, rules.baseUrl)) return keep('already-tracked');
+  if (isTrackedUrl(url, rules.baseUrl)) return keep('already-tracked');
   if (link.noTrack) return keep('no-track');
   if (isExcluded(url.hostname, rules.exclude)) return keep('excluded-domain');
   const purpose: Purpose | undefined = rules.trackUnsubscribe
@@ -71,12 +73,12 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   return purpose ? keep(purpose) : { track: true, target: withParameters };
 }
 
-/** Whether an address can be redirected to as it is: http or https, a host, nothing that a header cannot carry. */
+/** Returns true for a URL that can be a redirect target as it is: http or https, with a host, without spaces and control characters. */
 export function isTarget(target: string): boolean {
   return /^https?:\/\//i.test(target) && !/[\x00-\x20\x7f-\x9f]/.test(target) && URL.canParse(target) && new URL(target).hostname !== '';
 }
 
-function isOurs(url: URL, baseUrl: string): boolean {
+function isTrackedUrl(url: URL, baseUrl: string): boolean {
   const base = new URL(baseUrl);
   const path = base.pathname.replace(/\/$/, '');
   return url.origin === base.origin && (url.pathname.startsWith(`${path}/u/`) || url.pathname.startsWith(`${path}/r/`));
@@ -95,7 +97,7 @@ function isExcluded(hostname: string, domains: readonly string[]): boolean {
   });
 }
 
-/** Adds the parameters that the address does not have yet; every byte that was there stays. */
+/** Adds those `utm_…` parameters that the URL does not have. The existing bytes of the URL do not change. */
 export function withUtm(target: string, utm: Readonly<Record<string, string>>): string {
   const present = new URL(target).searchParams;
   const added = Object.entries(utm)
@@ -105,6 +107,6 @@ export function withUtm(target: string, utm: Readonly<Record<string, string>>): 
   if (added === '') return target;
   const hash = target.indexOf('#');
   const [address, fragment] = hash < 0 ? [target, ''] : [target.slice(0, hash), target.slice(hash)];
-  const joint = address.includes('?') ? (/^[^?]*\?$|&$/.test(address) ? '' : '&') : '?';
-  return `${address}${joint}${added}${fragment}`;
+  const separator = address.includes('?') ? (/^[^?]*\?$|&$/.test(address) ? '' : '&') : '?';
+  return `${address}${separator}${added}${fragment}`;
 }

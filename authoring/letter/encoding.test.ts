@@ -54,7 +54,7 @@ describe('the encoding of a letter', () => {
     ['e4', 'windows-1252'],
     ['c3', 'windows-1252'],
     ['c3a4e4', 'windows-1252'],
-    // Surrogates, more than is needed, and beyond the last character.
+    // Invalid UTF-8: a surrogate, an overlong encoding, and a code point above U+10FFFF.
     ['eda080', 'windows-1252'],
     ['c080', 'windows-1252'],
     ['f4908080', 'windows-1252'],
@@ -85,7 +85,7 @@ describe('Latin-1', () => {
   });
 });
 
-/** Any bytes may happen to begin as UTF-16 does. */
+/** Like detectEncoding, but random bytes that begin with the byte order mark of UTF-16 are read as windows-1252. */
 function detectEncodingOf(letter: Uint8Array): ReturnType<typeof detectEncoding> {
   const [first, second] = letter;
   return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) ? 'windows-1252' : detectEncoding(letter);

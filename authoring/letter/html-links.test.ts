@@ -8,14 +8,14 @@ import { clientAddress, scanHtml } from './html-links.ts';
 const oneOf = (list: string, separator = ' ') => fc.constantFrom(...list.split(separator));
 
 const addressesIn = (html: string): string[] => scanHtml(html).links.map(({ address }) => address);
-/** The only link of a letter. */
+/** Returns the only link of a letter. */
 const linkIn = (html: string) => {
   const { links } = scanHtml(html);
   expect(links).toHaveLength(1);
   return links[0] as (typeof links)[number];
 };
 
-// A letter of known links: each is its address, and the text that spells it.
+// Random letters are built from links with a known URL and its spelling in HTML.
 interface Known {
   address: string;
   spelled: string;
@@ -34,7 +34,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "'": ['&#39;', '&apos;', '&#X27;'],
   ü: ['ü', '&uuml;', '&#252;'],
 };
-/** An address in any of the ways HTML has to write it; the line breaks and spaces are none of it. */
+/** A URL in one of its possible spellings in HTML. The line breaks and the surrounding spaces are not part of the URL. */
 const known = ADDRESS.chain((address) =>
   fc
     .tuple(
@@ -58,7 +58,7 @@ const link = oneOf('a A area v:roundrect').chain((element) =>
   fc
     .oneof(
       { weight: 4, arbitrary: quoted },
-      // Without quotes there is no place for spaces.
+      // An unquoted value cannot contain spaces.
       {
         weight: 1,
         arbitrary: quoted.map(
@@ -94,7 +94,7 @@ const { letter } = fc.letrec<{ letter: Part; part: Part }>((tie) => ({
     ),
     tie('letter').map((inside): Part => ['<!--[if !mso]><!-->', inside, '<!--<![endif]-->']),
     tie('letter').map((inside): Part => ['<![if !mso]>', inside, '<![endif]>']),
-    // Comments do not nest.
+    // Comments do not nest, so a conditional comment contains no other comment.
     fc
       .tuple(
         oneOf('[if mso],[if gte mso 9],[IF (gte mso 9)|(IE)]', ','),
@@ -130,7 +130,8 @@ describe('links of a letter', () => {
     );
   });
 
-  // Not <table> and <select>, which move or drop what is in them; order and copies of the tree do not matter here.
+  // <table> and <select> are left out, because the parser moves or drops elements in them. The order of the tree and copied elements do not
+  // matter.
   const markup = fc
     .array(
       fc.oneof(
@@ -291,7 +292,7 @@ test('addresses begin and end where the URL parser of a client says', () => {
   const any = fc.array(oneOf('\0|\x1f| |\t|\n|\r|\x7f|\u00a0|a|/|é', '|')).map((parts) => parts.join(''));
   fc.assert(
     fc.property(any, (text) => {
-      // The same address means the same to a URL parser, and is the shortest way to say it.
+      // The cleaned URL is the same URL for a parser, and has no character that the parser would remove.
       const address = clientAddress(text);
       expect(URL.parse(address, 'https://e.org/x')?.href).toBe(URL.parse(text, 'https://e.org/x')?.href);
       expect(address).not.toMatch(/^[\0-\x20]|[\0-\x20]$|[\t\n\r]/);

@@ -1,25 +1,28 @@
 import { decodeHTML, decodeHTMLAttribute } from 'entities';
 import { type Attribute, isRaw, type Token, tokenize } from './tokens.ts';
 
-// What a reader can follow in an HTML letter: <a> and <area>, and the VML shapes that Outlook shows as buttons, which stand in
-// conditional comments. Nothing is judged here.
+// Finds the links of an HTML letter: <a>, <area>, and the VML shapes in conditional comments, which Outlook shows as buttons. decide.ts
+// decides which of the links are tracked.
 
-/** One address in a letter, HTML or text. `from` to `to` is where it stands, as it is spelled there. */
+/** One link in a letter, HTML or text. `from` to `to` is the position of the URL as it is spelled in the letter. */
 export interface FoundLink {
   readonly from: number;
   readonly to: number;
-  /** The address as clients read it: entities decoded once, no line breaks, no spaces around. */
+  /** The URL as clients read it: character references are decoded once, line breaks and surrounding spaces are removed. */
   readonly address: string;
-  /** What the reader sees of it. */
+  /** The visible text of the link, with the text of its title, aria-label and alt attributes. Empty for a link in plain text. */
   readonly words: string;
-  /** The sentence it stands in. */
+  /** The sentence around the link. */
   readonly context: string;
+  /** True: the link has the attribute `data-no-track`. */
   readonly noTrack: boolean;
-  /** Tells links to the same address apart, where the author wants that: `data-track-label`. */
+  /**
+   * The value of `data-track-label`. Links to the same URL with different labels are different links. The label is 'text' in plain text.
+   */
   readonly label: string;
 }
 
-/** Where things can be put into the letter, and what it says of itself. */
+/** Positions at which a pixel can be inserted, and properties of the whole letter. */
 export interface Landmarks {
   afterBodyStart?: number;
   beforeBodyEnd?: number;
@@ -27,41 +30,42 @@ export interface Landmarks {
   afterHead?: number;
   afterHtmlStart?: number;
   afterDoctype?: number;
-  /** From here on clients show nothing: something never ends. */
+  /** The position of a tag, comment or raw text without an end. Clients show nothing from here on. */
   unclosed?: number;
   /** `<base href>`, decoded. */
   base?: string;
-  /** AMP for Email, which allows no <img>. */
+  /** True: the letter is AMP for Email, which does not allow <img>. */
   amp: boolean;
-  /** Addresses of its images, decoded. */
+  /** The URLs of all images, decoded. */
   images: string[];
 }
 
-const BLOCK =
+const BLOCK_ELEMENTS =
   /^(?:address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|nav|[ou]l|p|pre|section|table|t[dhr])$/;
-/** So many characters are looked at on each side of a link, and of its own. */
+/** At most this many characters are read from the text of a link, and from the text on each side of it. */
 const MAX_CONTEXT = 400;
-/** One is part of a sentence, two are a paragraph. */
+/** A <br> in the flow. One <br> does not end a sentence, two do. */
 const LINE_BREAK = '\u2028';
-/** A question mark is not among them: "Had enough? Click here." */
+/** A question mark does not end the context, because of texts like "Had enough? Click here." */
 const SENTENCE_END = /\n|\u2028[ \u2028]*\u2028|[.!](?=\s)/;
 const CONDITIONAL = /^\[if\b[^\]]*\]>/i;
 
-interface OpenLink extends Omit<FoundLink, 'words' | 'context'> {
+interface ScannedLink extends Omit<FoundLink, 'words' | 'context'> {
   element: string;
-  /** Where its words are in the flow, with what its attributes say to those who cannot see it. */
+  /** The position of the link's visible text in the flow. `flowTo` is missing for a link without an end. */
   flowFrom: number;
   flowTo?: number;
-  spoken: string;
+  /** The text of the attributes title, aria-label and alt. */
+  attributeText: string;
 }
 
-/** Finds the links of an HTML letter in their order, and its landmarks. */
+/** Returns the links of an HTML letter, in the order of the letter, and its landmarks. */
 export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmarks } {
   const landmarks: Landmarks = { amp: false, images: [] };
-  const links: OpenLink[] = [];
-  /** Those whose end tag has not come yet. */
-  const open: OpenLink[] = [];
-  // What a reader reads, with a line break between blocks: the sentence around a link is found in it.
+  const links: ScannedLink[] = [];
+  /** The links whose end tag has not been read. */
+  const open: ScannedLink[] = [];
+  // The visible text of the letter, with a line break between blocks. The sentence around a link is taken from it.
   let flow = '';
 
   function read(token: Token, conditional: boolean): void {
@@ -70,13 +74,13 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
         flow += decodeHTML(html.slice(token.from, token.to)).replace(/\s+/g, ' ');
         return;
       case 'start':
-        if (BLOCK.test(token.name)) flow += '\n';
-        if (!conditional) markStart(token);
+        if (BLOCK_ELEMENTS.test(token.name)) flow += '\n';
+        if (!conditional) readStartLandmarks(token);
         readElement(token);
         return;
       case 'end':
-        if (BLOCK.test(token.name)) flow += '\n';
-        if (!conditional) markEnd(token);
+        if (BLOCK_ELEMENTS.test(token.name)) flow += '\n';
+        if (!conditional) readEndLandmarks(token);
         closeLink(token.name);
         return;
       case 'comment':
@@ -97,31 +101,31 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     attribute === undefined ? '' : decodeHTMLAttribute(html.slice(attribute.from, attribute.to));
 
   function readElement({ name, attributes, to }: Token & { kind: 'start' }): void {
-    const named = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
-    if (name === 'img' || name === 'amp-img') flow += ` ${valueOf(named('alt'))} `;
+    const attributeOf = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
+    if (name === 'img' || name === 'amp-img') flow += ` ${valueOf(attributeOf('alt'))} `;
     if (name === 'br') flow += LINE_BREAK;
-    const href = named('href');
+    const href = attributeOf('href');
     if (name === 'a') closeLink('a');
     if (!href || !(name === 'a' || name === 'area' || name.startsWith('v:'))) return;
-    const link: OpenLink = {
+    const link: ScannedLink = {
       from: href.from,
       to: href.to,
       address: clientAddress(valueOf(href)),
-      noTrack: named('data-no-track') !== undefined,
-      label: valueOf(named('data-track-label')),
+      noTrack: attributeOf('data-no-track') !== undefined,
+      label: valueOf(attributeOf('data-track-label')),
       element: name,
       flowFrom: flow.length,
-      spoken: ['title', 'aria-label', 'alt'].map((attribute) => valueOf(named(attribute))).join(' '),
+      attributeText: ['title', 'aria-label', 'alt'].map((attribute) => valueOf(attributeOf(attribute))).join(' '),
     };
     links.push(link);
-    // An <area> has no content, and VML is XML, where an element may end in itself.
+    // An <area> has no content. VML is XML, in which a tag that ends in `/>` has no content.
     if (name === 'area' || (name !== 'a' && html.charAt(to - 2) === '/' && href.to < to - 1)) link.flowTo = flow.length;
     else open.push(link);
   }
 
   function closeLink(element: string): void {
     const at = open.findLastIndex((link) => link.element === element);
-    // What was opened inside of it and never closed ends here, too.
+    // Links inside this link that have no end tag end here, too.
     for (const link of at < 0 ? [] : open.splice(at)) link.flowTo = flow.length;
   }
 
@@ -131,23 +135,23 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     for (const token of tokenize(html, bodyFrom + condition[0].length, bodyTo)) read(token, true);
   }
 
-  function markStart({ name, to, attributes }: Token & { kind: 'start' }): void {
-    const named = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
+  function readStartLandmarks({ name, to, attributes }: Token & { kind: 'start' }): void {
+    const attributeOf = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
     if (name === 'body') landmarks.afterBodyStart ??= to;
-    if (name === 'base' && named('href')) landmarks.base ??= clientAddress(valueOf(named('href')));
-    if (name === 'img' || name === 'amp-img') landmarks.images.push(clientAddress(valueOf(named('src'))));
+    if (name === 'base' && attributeOf('href')) landmarks.base ??= clientAddress(valueOf(attributeOf('href')));
+    if (name === 'img' || name === 'amp-img') landmarks.images.push(clientAddress(valueOf(attributeOf('src'))));
     if (name !== 'html') return;
     landmarks.afterHtmlStart ??= to;
     landmarks.amp ||= attributes.some((attribute) => /^(?:⚡4email|amp4email)$/u.test(attribute.name));
   }
 
-  function markEnd({ name, from, to }: Token & { kind: 'end' }): void {
+  function readEndLandmarks({ name, from, to }: Token & { kind: 'end' }): void {
     if (name === 'body') landmarks.beforeBodyEnd = from;
     if (name === 'html') landmarks.beforeHtmlEnd = from;
     if (name === 'head') landmarks.afterHead ??= to;
   }
 
-  // Where the start tag is whose raw text, or end tag, may have no end.
+  // The position of a start tag whose raw text or end tag may have no end.
   let rawStart: number | undefined;
   for (const token of tokenize(html)) {
     read(token, false);
@@ -155,27 +159,41 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     else if (token.kind !== 'raw' && token.kind !== 'unclosed') rawStart = undefined;
   }
   if (rawStart !== undefined) landmarks.unclosed = rawStart;
-  // What follows would be taken for a part of it.
+  // Text that is inserted after a final `</` would become part of a comment. The pixel must be before it.
   else if (html.endsWith('</')) landmarks.unclosed ??= html.length - 2;
-  return { links: links.map((link) => finish(link, flow)), landmarks };
+  return { links: links.map((link) => toFoundLink(link, flow)), landmarks };
 }
 
-function finish({ from, to: addressTo, address, noTrack, label, flowFrom, flowTo, spoken }: OpenLink, flow: string): FoundLink {
+function toFoundLink(
+  { from, to: addressTo, address, noTrack, label, flowFrom, flowTo, attributeText }: ScannedLink,
+  flow: string,
+): FoundLink {
   const to = flowTo ?? flow.length;
-  const words = tidy(`${flow.slice(flowFrom, Math.min(to, flowFrom + MAX_CONTEXT))} ${spoken}`);
+  const words = collapseSpaces(`${flow.slice(flowFrom, Math.min(to, flowFrom + MAX_CONTEXT))} ${attributeText}`);
   const before =
     flow
       .slice(Math.max(0, flowFrom - MAX_CONTEXT), flowFrom)
       .split(SENTENCE_END)
       .at(-1) ?? '';
   const after = flow.slice(to, to + MAX_CONTEXT).split(SENTENCE_END, 1)[0] ?? '';
-  // No sentence points to an image without words.
-  return { from, to: addressTo, address, noTrack, label, words, context: words === '' ? '' : tidy(`${before} ${words} ${after}`) };
+  // A link without words has no context: no sentence refers to an image without a text.
+  return {
+    from,
+    to: addressTo,
+    address,
+    noTrack,
+    label,
+    words,
+    context: words === '' ? '' : collapseSpaces(`${before} ${words} ${after}`),
+  };
 }
 
-const tidy = (text: string): string => text.replace(/\s+/g, ' ').trim();
+const collapseSpaces = (text: string): string => text.replace(/\s+/g, ' ').trim();
 
-/** What the URL parser of a client begins with: no control characters or spaces around, no tabs or line breaks inside (WHATWG URL, 4.4). */
+/**
+ * Removes control characters and spaces around a URL, and tabs and line breaks inside it. The URL parser of a client does the same as its
+ * first step (WHATWG URL, 4.4).
+ */
 export function clientAddress(value: string): string {
   return value.replace(/^[\x00-\x20]+|[\x00-\x20]+$/g, '').replace(/[\t\n\r]/g, '');
 }

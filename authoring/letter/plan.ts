@@ -4,16 +4,17 @@ import { decode, detectEncoding, type Encoding } from './encoding.ts';
 import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
 import { scanText } from './text-links.ts';
 
-// What will be done to a letter, before anything is done: which links are tracked, which are kept and why, where the pixel goes.
+// Plans the changes to one part of a letter without changing it: which links are tracked, which are kept and why, and where the pixel goes.
 
 export type PixelPlace = 'top' | 'bottom' | 'none';
 
-/** A link of the letter: `from` to `to` is where its address stands. */
+/** A link that will be tracked. `from` to `to` is the position of its URL in the letter. */
 export interface PlannedLink extends FoundLink {
-  /** Where it leads when tracked; links of one letter with the same target and label are one link. */
+  /** The URL that the tracked link redirects to. Links of one letter with the same target and label are one link. */
   readonly target: string;
 }
 
+/** A link that stays as it is. */
 export interface KeptLink extends FoundLink {
   readonly reason: KeepReason;
 }
@@ -24,21 +25,21 @@ export interface LetterPlan {
   readonly encoding: Encoding;
   readonly tracked: readonly PlannedLink[];
   readonly kept: readonly KeptLink[];
-  /** Where the pixel is put in; undefined for none. */
+  /** The position at which the pixel is inserted; undefined: no pixel is inserted. */
   readonly pixelAt: number | undefined;
   readonly amp: boolean;
-  /** It has tracked links or a pixel of ours already. */
-  readonly hasOurs: boolean;
+  /** True: the letter already has tracked links, a pixel, or merge tags of an earlier run. */
+  readonly hasTracking: boolean;
 }
 
-/** How the pixel of a merged letter is called, so that a second run finds it. */
+/** The name of the pixel's column in a merged letter. A second run finds the pixel by this name. */
 export const PIXEL_COLUMN = 'CL_PIXEL';
 
-/** Two lines of a mail header, at the very beginning. */
-const MESSAGE =
+/** Matches two header fields at the beginning of a file. Such a file is a whole mail message. */
+const MAIL_HEADERS =
   /^\ufeff?(?:(?:Return-Path|Received|Delivered-To|MIME-Version|From|To|Subject|Date|Message-ID|Content-Type|X-[\w-]+):[^\n]*\n(?:[ \t][^\n]*\n)*){2}/i;
 
-/** Reads a letter and decides about each of its links. */
+/** Reads one part of a letter and decides for each link whether it is tracked. Throws `bad-input` for a whole mail message or UTF-16. */
 export function planLetter(
   bytes: Uint8Array,
   kind: 'html' | 'text',
@@ -46,8 +47,8 @@ export function planLetter(
 ): LetterPlan {
   const encoding = detectEncoding(bytes);
   const text = decode(bytes, encoding);
-  if (MESSAGE.test(text))
-    throw new ClickledgerError('bad-input', 'this is a whole message with its headers: give its HTML or text part alone');
+  if (MAIL_HEADERS.test(text))
+    throw new ClickledgerError('bad-input', 'the letter is a whole message with headers. Give only its HTML or its text part.');
   const { links, landmarks } = kind === 'html' ? scanHtml(text) : { links: scanText(text), landmarks: undefined };
   const tracked: PlannedLink[] = [];
   const kept: KeptLink[] = [];
@@ -56,30 +57,30 @@ export function planLetter(
     if (decision.track) tracked.push({ ...link, target: decision.target });
     else kept.push({ ...link, reason: decision.reason });
   }
-  const hasPixel = landmarks?.images.some((address) => isOurPixel(address, options.baseUrl)) ?? false;
-  const merged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : /\bCL_T\d+\b/.test(text);
+  const hasPixel = landmarks?.images.some((address) => isPixel(address, options.baseUrl)) ?? false;
+  const isMerged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : /\bCL_T\d+\b/.test(text);
   return {
     kind,
     text,
     encoding,
     tracked,
     kept,
-    pixelAt: landmarks && !hasPixel ? pixelPlace(landmarks, text, options.pixel) : undefined,
+    pixelAt: landmarks && !hasPixel ? pixelPosition(landmarks, text, options.pixel) : undefined,
     amp: landmarks?.amp ?? false,
-    hasOurs: hasPixel || merged || kept.some(({ reason }) => reason === 'already-tracked'),
+    hasTracking: hasPixel || isMerged || kept.some(({ reason }) => reason === 'already-tracked'),
   };
 }
 
-/** Nothing is left to do, because it has been done. */
+/** Returns true if an earlier run prepared the letter: at least one part has tracking, and no part has a link left to track. */
 export function isPrepared(plans: readonly LetterPlan[]): boolean {
-  return plans.some((plan) => plan.hasOurs) && plans.every((plan) => plan.tracked.length === 0);
+  return plans.some((plan) => plan.hasTracking) && plans.every((plan) => plan.tracked.length === 0);
 }
 
-function isOurPixel(address: string, baseUrl: string): boolean {
+function isPixel(address: string, baseUrl: string): boolean {
   return address.startsWith(`${baseUrl}/r/`) || address.includes(PIXEL_COLUMN);
 }
 
-function pixelPlace(landmarks: Landmarks, text: string, place: PixelPlace): number | undefined {
+function pixelPosition(landmarks: Landmarks, text: string, place: PixelPlace): number | undefined {
   const start = landmarks.afterHtmlStart ?? landmarks.afterDoctype ?? (text.startsWith('\ufeff') ? 1 : 0);
   switch (place) {
     case 'none':

@@ -1,34 +1,45 @@
-// How the usual senders write "put this person's value here", and what they do to the value.
+// The syntax of merge tags in the usual mail services ("senders"), and how each service changes the values of the tags.
 
 export const SENDERS = ['mailchimp', 'sendgrid', 'ses', 'mailjet', 'generic'] as const;
 export type Sender = (typeof SENDERS)[number];
 
 interface Dialect {
-  /** The tag in the HTML part, and in the text part. */
+  /** Returns the merge tag of a column for the HTML part. */
   readonly html: (column: string) => string;
+  /** Returns the merge tag of a column for the text part. */
   readonly text: (column: string) => string;
-  /** Escapes values for HTML by itself: ours go into the CSV as they are. */
+  /** True: the sender escapes values for HTML. The list must then have URLs in plain form, not as they are spelled in HTML. */
   escapes: boolean;
-  /** Longer values are cut off. */
+  /** The sender cuts off values that are longer. */
   maxBytes?: number;
 }
 
-/** Handlebars escapes what is in two braces, also in plain text, where three are needed. */
+/** Handlebars escapes a value in two braces, in plain text as well. Plain text therefore needs three braces. */
 const handlebars: Dialect = { html: (column) => `{{${column}}}`, text: (column) => `{{{${column}}}}`, escapes: true };
 
-const same = (tag: (column: string) => string, more: Partial<Dialect> = {}): Dialect => ({ html: tag, text: tag, escapes: false, ...more });
+/** A dialect with the same tag in both parts, without escaping. */
+const sameInBothParts = (tag: (column: string) => string, options: Partial<Dialect> = {}): Dialect => ({
+  html: tag,
+  text: tag,
+  escapes: false,
+  ...options,
+});
 
 export const DIALECTS: Readonly<Record<Sender, Dialect>> = {
-  // https://mailchimp.com/developer/marketing/docs/merge-fields/: upper case, at most ten characters; text fields have 255 bytes.
-  mailchimp: same((column) => `*|${column}|*`, { maxBytes: 255 }),
+  // https://mailchimp.com/developer/marketing/docs/merge-fields/: tags are upper case with at most ten characters; text fields have 255
+  // bytes.
+  mailchimp: sameInBothParts((column) => `*|${column}|*`, { maxBytes: 255 }),
   // https://www.twilio.com/docs/sendgrid/for-developers/sending-email/using-handlebars
   sendgrid: handlebars,
   // https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-advanced.html
   ses: handlebars,
   // https://dev.mailjet.com/template-language/reference/: contact properties
-  mailjet: same((column) => `{{data:${column}}}`),
-  generic: same((column) => `{{${column}}}`),
+  mailjet: sameInBothParts((column) => `{{data:${column}}}`),
+  generic: sameInBothParts((column) => `{{${column}}}`),
 };
 
-/** An image that is nothing, and is asked of nobody: for people who are not tracked, where a letter for all has a place for a pixel. */
+/**
+ * A transparent image as a data URL, which causes no request. A merged letter has an <img> for the pixel for all recipients. This is the
+ * value of that tag for recipients who opted out.
+ */
 export const NO_PIXEL = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';

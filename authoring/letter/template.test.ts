@@ -15,33 +15,38 @@ type Kind = LetterPlan['kind'];
 const plan = (bytes: Uint8Array, kind: Kind, pixel: PixelPlace = 'none'): LetterPlan =>
   planLetter(bytes, kind, { baseUrl: BASE, exclude: ['kept.example'], trackUnsubscribe: false, utm: {}, pixel });
 
-const filling = (more: Partial<Filling> = {}): Filling => ({ links: undefined, pixel: undefined, column: (name) => `<${name}>`, ...more });
+const filling = (overrides: Partial<Filling> = {}): Filling => ({
+  links: undefined,
+  pixel: undefined,
+  column: (name) => `<${name}>`,
+  ...overrides,
+});
 
 function rewritten(it: LetterPlan, pixel: string | undefined): Buffer {
   return fillTemplate(compileTemplate(it, undefined), filling({ links: it.tracked.map((_, i) => `${BASE}/u/L${i}`), pixel }));
 }
 
-// Latin-1 has a byte for each of these characters, and the euro sign at 80.
+// Each of these characters is one byte in windows-1252, where the euro sign is 0x80.
 const bytesOf = (text: string, encoding: Encoding): Buffer =>
   encoding === 'utf-8' ? Buffer.from(text) : Buffer.from(text.replaceAll('€', '\u0080'), 'latin1');
 
-/** Puts back what was there, by looking for what was put in. */
+/** Finds the inserted URLs and the pixel in a rewritten letter, and restores the original bytes. */
 function undo(bytes: Buffer, spellings: readonly Buffer[], pixel: string | undefined): Buffer {
-  let rest = bytes;
+  let remaining = bytes;
   if (pixel !== undefined) {
-    const at = rest.indexOf(pixel);
-    rest = Buffer.concat([rest.subarray(0, at), rest.subarray(at + pixel.length)]);
+    const at = remaining.indexOf(pixel);
+    remaining = Buffer.concat([remaining.subarray(0, at), remaining.subarray(at + pixel.length)]);
     expect(at).toBeGreaterThanOrEqual(0);
   }
   const pieces: Buffer[] = [];
   for (const [i, spelling] of spellings.entries()) {
-    const ours = `${BASE}/u/L${i}`;
-    const at = rest.indexOf(ours);
+    const insertedUrl = `${BASE}/u/L${i}`;
+    const at = remaining.indexOf(insertedUrl);
     expect(at).toBeGreaterThanOrEqual(0);
-    pieces.push(rest.subarray(0, at), spelling);
-    rest = rest.subarray(at + ours.length);
+    pieces.push(remaining.subarray(0, at), spelling);
+    remaining = remaining.subarray(at + insertedUrl.length);
   }
-  return Buffer.concat([...pieces, rest]);
+  return Buffer.concat([...pieces, remaining]);
 }
 
 const address = oneOf(
@@ -122,7 +127,7 @@ describe('a letter with our links and pixel', () => {
     expect(place('a<!-- b', 'bottom')).toBe('a|<!-- b');
     expect(place('a<style>b', 'bottom')).toBe('a|<style>b');
     expect(place('a<textarea>', 'bottom')).toBe('a|<textarea>');
-    // With what follows, it would be a comment.
+    // A pixel after `</` would be part of a comment.
     expect(place('a</', 'bottom')).toBe('a|</');
     expect(place('<html amp4email>a', 'bottom')).toContain('<amp-img ');
     expect(place('a', 'none')).toBe('a');
@@ -131,8 +136,8 @@ describe('a letter with our links and pixel', () => {
 
   test('has each address in the place of the one that was there', () => {
     const content = `<a href='https://e.org/a'>x</a><a href=https://e.org/b>x</a><a href="&#104;ttps://e.org/c">x</a>`;
-    const ours = `<a href='${BASE}/u/L0'>x</a><a href=${BASE}/u/L1>x</a><a href="${BASE}/u/L2">x</a>`;
-    expect(rewritten(plan(Buffer.from(content), 'html'), undefined).toString()).toBe(ours);
+    const expected = `<a href='${BASE}/u/L0'>x</a><a href=${BASE}/u/L1>x</a><a href="${BASE}/u/L2">x</a>`;
+    expect(rewritten(plan(Buffer.from(content), 'html'), undefined).toString()).toBe(expected);
   });
 });
 
@@ -148,7 +153,7 @@ describe('columns', () => {
     expect(fill('{{name}} {{ first name }}{{\nname\t}}!', 'text', value).toString()).toBe(`${value.name} Z${value.name}!`);
     const escaped = '&lt;b&gt;&quot;A&quot; &amp; &#39;B&#39;&lt;/b&gt; {{name}} $&amp; é';
     expect(fill('<p title="{{name}}">ü {{name}}', 'html', value).toString()).toBe(`<p title="${escaped}">ü ${escaped}`);
-    // A letter of nothing but ASCII may say anything of its encoding.
+    // A letter with only ASCII characters may declare any encoding.
     expect(fill('<p>{{name}}', 'html', value).toString()).toBe(`<p>${escaped.replace('é', '&#233;')}`);
     expect(fill('<a href="https://e.org/?n={{first name}}">', 'html', value).toString()).toBe('<a href="https://e.org/?n=Z">');
   });

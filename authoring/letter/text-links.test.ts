@@ -9,7 +9,7 @@ const oneOf = (list: string, separator = ' ') => fc.constantFrom(...list.split(s
 const addressesIn = (text: string): string[] => scanText(text).map(({ address }) => address);
 
 describe('addresses in a text', () => {
-  // What is safe anywhere in an address, and at its end.
+  // Characters that may be anywhere in a URL, and characters that may also be at its end.
   const inside = oneOf(`a Z 0 - _ . ~ / ? & = # % + @ : ; , ! $ ' * ü é я 字 %20 (b) [c] index.html`);
   const last = oneOf('a Z 9 / - = & # % + @ $ ü (b) [c]');
   const address = fc
@@ -36,7 +36,7 @@ describe('addresses in a text', () => {
         for (const [before, open, spelled, close, after] of places) {
           text += `${before}${open}`;
           expected.push({ from: text.length, to: text.length + spelled.length, address: spelled });
-          // An address would go on.
+          // Without white space, the URL would continue with the next text.
           text += `${spelled}${close}${/\s$/.test(after) ? after : ' '}`;
         }
         expect(scanText(text).map(({ from, to, address: found }) => ({ from, to, address: found }))).toEqual(expected);
@@ -99,7 +99,7 @@ describe('the sentence of an address', () => {
     ['Unsubscribe:\nhttps://e.org/a\nlast line', 'Unsubscribe:'],
     ['Unsubscribe:\r\n<https://e.org/a>\r\n', 'Unsubscribe:'],
     ['https://e.org/a', ''],
-    // Each has its own.
+    // Each link has its own context.
     ['Shop: https://e.org/a | Unsubscribe: https://e.org/b', 'Shop:', 'Unsubscribe:'],
     ['Unsubscribe: https://e.org/a\nhttps://e.org/b', 'Unsubscribe:', ''],
     ['https://e.org/unsubscribe\nhttps://e.org/b', '', ''],

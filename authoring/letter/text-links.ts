@@ -1,67 +1,72 @@
 import type { FoundLink } from './html-links.ts';
 
-// Addresses in plain text end where a reader would say they end: punctuation after them belongs to the sentence, and a closing
-// bracket belongs to the address only if it was opened there.
+// Finds the links of a plain-text letter. Punctuation at the end of a URL belongs to the sentence. A closing bracket belongs to the URL
+// only if its opening bracket is in the URL.
 
-const START = /(?<![A-Za-z0-9])https?:\/\//gi;
-/** Never part of an address. */
-const STOP =
+const URL_START = /(?<![A-Za-z0-9])https?:\/\//gi;
+/** A character that is never part of a URL. */
+const URL_STOP =
   /[\s<>"\u0000-\u001f\u007f\u00a0\u2000-\u200f\u2028-\u202f\u205f\u3000「」『』【】《》〈〉〔〕“”„«»‹›。、，；：！？（）［］｛｝｡､｢｣]/u;
-const TRAILING = ".,;:!?'’‘*_~|\\…";
-const CLOSING: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
-/** Merge tags may have anything in them; such links are kept, but as a whole. */
-const TAG = /\{\{[^{}]*\}\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|\$\{[^{}]*\}|\{%.{0,200}?%\}|<%.{0,200}?%>|%%=.{0,200}?=%%|%%[^%\s]+%%/y;
+const TRAILING_PUNCTUATION = ".,;:!?'’‘*_~|\\…";
+const OPENING_OF: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
+/** A merge tag. It may contain characters that otherwise end a URL, so the whole tag belongs to the URL. decide.ts keeps such links. */
+const MERGE_TAG = /\{\{[^{}]*\}\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|\$\{[^{}]*\}|\{%.{0,200}?%\}|<%.{0,200}?%>|%%=.{0,200}?=%%|%%[^%\s]+%%/y;
 
-/** So much of the letter is looked at on each side of a link; what stands beyond another link or a bar belongs to that. */
+/** The context of a link has at most this many characters on each side. */
 const MAX_CONTEXT = 400;
-const OTHER = /https?:\/\/\S*|[|•·]/i;
+/** The context ends at another link and at a separator, because the text after it belongs to the other link. */
+const CONTEXT_END = /https?:\/\/\S*|[|•·]/i;
 
-/** Finds the links of a plain-text letter in their order. */
+/** Returns the links of a plain-text letter, in the order of the letter. */
 export function scanText(text: string): FoundLink[] {
   const links: FoundLink[] = [];
-  for (let found = next(text, 0); found; found = next(text, found.to)) links.push(found);
+  for (let found = nextLink(text, 0); found; found = nextLink(text, found.to)) links.push(found);
   return links;
 }
 
-function next(text: string, after: number): FoundLink | undefined {
-  START.lastIndex = after;
-  const start = START.exec(text);
+function nextLink(text: string, after: number): FoundLink | undefined {
+  URL_START.lastIndex = after;
+  const start = URL_START.exec(text);
   if (!start) return undefined;
   const from = start.index;
-  const to = endOf(text, from);
+  const to = endOfUrl(text, from);
   return { from, to, address: text.slice(from, to), words: '', context: contextOf(text, from, to), noTrack: false, label: 'text' };
 }
 
-function endOf(text: string, from: number): number {
+function endOfUrl(text: string, from: number): number {
   let to = from;
   const open: string[] = [];
   while (to < text.length) {
-    TAG.lastIndex = to;
-    if (TAG.test(text)) {
-      to = TAG.lastIndex;
+    MERGE_TAG.lastIndex = to;
+    if (MERGE_TAG.test(text)) {
+      to = MERGE_TAG.lastIndex;
       continue;
     }
     const character = text.charAt(to);
-    const opening = CLOSING[character];
-    if (STOP.test(character) || (opening !== undefined && open.at(-1) !== opening)) break;
+    const opening = OPENING_OF[character];
+    if (URL_STOP.test(character) || (opening !== undefined && open.at(-1) !== opening)) break;
     if (opening !== undefined) open.pop();
     else if ('([{'.includes(character)) open.push(character);
     to++;
   }
-  // What is left open was opened by the sentence: "https://a.example/(". A merge tag may end in a bar and a star.
-  while (`${TRAILING}([{`.includes(text.charAt(to - 1)) && !text.startsWith('|*', to - 2)) to--;
+  // An opening bracket at the end belongs to the sentence, as in "https://a.example/(". `|*` at the end stays: it may be the end of a merge
+  // tag.
+  while (`${TRAILING_PUNCTUATION}([{`.includes(text.charAt(to - 1)) && !text.startsWith('|*', to - 2)) to--;
   return to;
 }
 
-/** Its line, as far as no other link is nearer; where it stands alone there, the line before, if that has no link of its own. */
+/**
+ * Returns the text around a link: its line, up to the next link or separator on each side. If the line has no other text, the context is
+ * the line before, unless that line has a link.
+ */
 function contextOf(text: string, from: number, to: number): string {
   const back = text.slice(Math.max(0, from - MAX_CONTEXT), from);
-  const before = back.split('\n').at(-1)?.split(OTHER).at(-1) ?? '';
+  const before = back.split('\n').at(-1)?.split(CONTEXT_END).at(-1) ?? '';
   const after =
     text
       .slice(to, to + MAX_CONTEXT)
       .split('\n', 1)[0]
-      ?.split(OTHER, 1)[0] ?? '';
+      ?.split(CONTEXT_END, 1)[0] ?? '';
   const line = back.split('\n').at(-1) ?? '';
   if (/\p{L}/u.test(line + after)) return `${before} ${after}`.trim();
   const above =

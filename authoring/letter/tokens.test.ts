@@ -6,7 +6,8 @@ import { expectLinear } from '../../test/support/linear.ts';
 import { runs } from '../../test/support/runs.ts';
 import { type Attribute, type Token, tokenize } from './tokens.ts';
 
-// The model is parse5's tokenizer, put into the states that the HTML standard has for the content of these elements.
+// The model is the tokenizer of parse5. After a start tag, it is set to the state that the HTML standard defines for the content of the
+// element.
 const MODES: Readonly<Record<string, Tokenizer['state']>> = {
   style: TokenizerMode.RAWTEXT,
   xmp: TokenizerMode.RAWTEXT,
@@ -24,11 +25,11 @@ interface Seen {
   from: number;
   to: number;
   name?: string;
-  /** The first of each name: its value, and where it and its quotes end, if there is anything in it. */
+  /** The first attribute of each name: its value, and the position after the value and its quote (0 for an empty value). */
   attributes?: { name: string; value: string; end: number }[];
 }
 
-/** Shows where the token begins that is never ended. */
+/** A tokenizer that exposes the start of a token that has no end. */
 class OpenEnded extends Tokenizer {
   get openFrom(): number | undefined {
     return this.currentToken?.location?.startOffset;
@@ -46,7 +47,7 @@ function modelOf(html: string): { seen: Seen[]; text: string } {
     const from = location?.startOffset ?? -1;
     const to = location?.endOffset ?? -1;
     const isComment = html.startsWith('<!--', from);
-    // At the end of the letter parse5 makes whole comments of what is not ended.
+    // At the end of the letter, parse5 emits a complete comment for a comment without an end.
     if (isComment ? commentIsOpen : html.indexOf('>', from) < 0) seen.push({ kind: 'unclosed', from, to: html.length });
     else seen.push({ kind: isComment ? 'comment' : 'bogus', from, to });
   };
@@ -111,7 +112,7 @@ function seenBy(html: string, tokens: readonly Token[]): { seen: Seen[]; text: s
         seen.push({ kind: 'comment', from, to });
         break;
       case 'bogus':
-        // The standard makes nothing of it.
+        // The HTML standard emits no token for `</>`.
         if (spelled !== '</>') seen.push({ kind: 'bogus', from, to });
         break;
       case 'unclosed':
@@ -165,7 +166,7 @@ const remark = fc.oneof(
   oneOf('<!-->,<!--->,<!---->,<!--a--!>,<!--a-->,<!-- a -- b -->,<!----!>,<!---!>,<!--a,<!--<!--a-->,--!>,-->', ','),
   oneOf('<!x>,<!,<?php ?>,<?,</ x>,</>,<!doctype html>,<!DOCTYPE a "b>">,<![CDATA[a>b]]>,<![endif]-->,<!->,</', ','),
 );
-// Lexemes make markup that nobody thought of.
+// Random lexemes produce markup that the other generators do not produce.
 const lexemes = fc
   .array(
     fc.oneof(
@@ -182,7 +183,7 @@ const script = fc
   .array(oneOf('<!--,-->,<script,</script,>, ,/,-,<,!,a,<script>,</script>,--!>,<!-->', ','), { maxLength: 16 })
   .map((parts) => `<script>${parts.join('')}`);
 const whole = fc.array(fc.oneof(tag, remark, lexemes, element, script), { maxLength: 10 }).map((parts) => parts.join(''));
-// The end of the letter may be anywhere.
+// The letter may end at any position.
 const html = fc.oneof(
   whole,
   fc.tuple(whole, fc.nat()).map(([text, at]) => text.slice(0, at % (text.length + 1)).replace(/[\ud800-\udbff]$/, '')),

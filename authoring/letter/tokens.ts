@@ -1,7 +1,7 @@
-// Cuts HTML into tags, text and comments where a browser would (WHATWG HTML, 13.2.5 Tokenization), without changing or judging anything.
-// What letters never need is left out: foreign content (inside <svg> and <math> some elements are read differently).
+// Splits HTML into tags, text and comments at the same positions as a browser (WHATWG HTML, 13.2.5 Tokenization). Foreign content is not
+// supported, because letters do not need it: browsers parse some elements differently inside <svg> and <math>.
 
-/** One attribute of a start tag: `from` to `to` is its value as it stands in the letter, without quotes. */
+/** One attribute of a start tag. `from` to `to` is the position of its value, without the quotes. */
 export interface Attribute {
   readonly name: string;
   readonly from: number;
@@ -9,31 +9,32 @@ export interface Attribute {
   readonly quote: '"' | "'" | '';
 }
 
-/** Positions count characters of the letter; `to` is the first one after. Names are in lower case. */
+/** Positions are counted in UTF-16 code units of the letter. `to` is the first position after the token. Names are in lower case. */
 export type Token =
   | { readonly kind: 'text' | 'raw'; readonly from: number; readonly to: number }
   | { readonly kind: 'start'; readonly from: number; readonly to: number; readonly name: string; readonly attributes: readonly Attribute[] }
   | { readonly kind: 'end'; readonly from: number; readonly to: number; readonly name: string }
   | { readonly kind: 'comment'; readonly from: number; readonly to: number; readonly bodyFrom: number; readonly bodyTo: number }
-  /** A declaration, processing instruction or other thing that clients skip. */
+  /** A declaration, a processing instruction or other markup that clients skip. */
   | { readonly kind: 'bogus'; readonly from: number; readonly to: number }
-  /** A tag or comment that never ends: clients show nothing from here on. */
+  /** A tag or comment without an end. Clients show nothing from here on. */
   | { readonly kind: 'unclosed'; readonly from: number; readonly to: number };
 
-/** Elements whose content is text, whatever it looks like. Scripts do not run in mail, so <noscript> is not among them. */
-const RAW = new Set(['style', 'script', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes', 'plaintext']);
+/** Elements whose content is text and never markup. Mail clients do not run scripts, so <noscript> is not one of these elements. */
+const RAW_TEXT_ELEMENTS = new Set(['style', 'script', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes', 'plaintext']);
 
-/** Whether what follows a start tag is text up to its end tag. */
+/** Returns true if the content of an element is raw text up to its end tag. */
 export function isRaw(name: string): boolean {
-  return RAW.has(name);
+  return RAW_TEXT_ELEMENTS.has(name);
 }
 
 const SPACE = /[\t\n\f\r ]/;
 const LETTER = /[A-Za-z]/;
 
-/** The tokens of `letter` between two positions, one after the other, without a gap. */
+/** Yields the tokens of `letter` from position `start` to position `limit`, in order and without gaps. */
 export function* tokenize(letter: string, start = 0, limit = letter.length): Generator<Token> {
-  // Nothing looks beyond its end: a search that fails would read the rest of the letter each time.
+  // The text is cut at `limit`, so that no search reads beyond it. Otherwise each search without a result would read the rest of the
+  // letter, and the total time would be quadratic.
   const html = letter.slice(0, limit);
   let at = start;
   let textFrom = start;
@@ -51,7 +52,7 @@ export function* tokenize(letter: string, start = 0, limit = letter.length): Gen
     yield* text(open);
     yield token;
     at = token.to;
-    if (token.kind === 'start' && RAW.has(token.name)) {
+    if (token.kind === 'start' && RAW_TEXT_ELEMENTS.has(token.name)) {
       const end = endOfRaw(html, token.name, at);
       if (end > at) yield { kind: 'raw', from: at, to: end };
       at = end;
@@ -61,7 +62,7 @@ export function* tokenize(letter: string, start = 0, limit = letter.length): Gen
   yield* text(limit);
 }
 
-/** What begins with the `<` at `from`; undefined if that is just a character. */
+/** Reads the token that begins with the `<` at `from`. Returns undefined if this `<` is text. */
 function readMarkup(html: string, from: number): Token | undefined {
   const next = html.charAt(from + 1);
   if (LETTER.test(next)) return readTag(html, 'start', from, from + 1);
@@ -73,7 +74,7 @@ function readMarkup(html: string, from: number): Token | undefined {
   return next === '!' || next === '?' ? readBogus(html, from) : undefined;
 }
 
-/** Only of ASCII: the Kelvin sign is no k. */
+/** Changes only ASCII letters to lower case. String.toLowerCase would also change other characters, e.g. the Kelvin sign to k. */
 function lower(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
@@ -110,7 +111,7 @@ function readTag(html: string, kind: 'start' | 'end', from: number, nameFrom: nu
     at = skip(at, (character) => isSpace(character) || character === '/');
     if (at === html.length) return unclosed;
     if (html.charAt(at) === '>') return kind === 'start' ? { kind, from, to: at + 1, name, attributes } : { kind, from, to: at + 1, name };
-    // A `=` may begin a name, not end it.
+    // A `=` may be the first character of a name, but a later `=` ends the name.
     const nameTo = skip(at + 1, (character) => !isSpace(character) && character !== '/' && character !== '>' && character !== '=');
     const attribute = lower(html.slice(at, nameTo));
     at = skip(nameTo, isSpace);
@@ -134,7 +135,7 @@ function readTag(html: string, kind: 'start' | 'end', from: number, nameFrom: nu
   }
 }
 
-/** Where the end tag begins that ends the raw text of an element. */
+/** Returns the position of the end tag that ends the raw text of an element, or the end of the letter. */
 function endOfRaw(html: string, name: string, from: number): number {
   if (name === 'plaintext') return html.length;
   if (name === 'script') return endOfScript(html, from);
@@ -143,7 +144,8 @@ function endOfRaw(html: string, name: string, from: number): number {
   return close.exec(html)?.index ?? html.length;
 }
 
-// In a script, `<!--` hides `<script>`, and that hides `</script>` (the "escaped" and "double escaped" states).
+// In a script, `<script>` after `<!--` begins a nested state, in which `</script>` does not end the element. The HTML standard calls these
+// states "escaped" (depth 1) and "double escaped" (depth 2).
 function endOfScript(html: string, from: number): number {
   const marks = /<!--|-->|<(\/?)script(?=[\t\n\f\r />])/gi;
   marks.lastIndex = from;
@@ -151,7 +153,7 @@ function endOfScript(html: string, from: number): number {
   for (let found = marks.exec(html); found; found = marks.exec(html)) {
     if (found[0] === '<!--') {
       if (depth === 0) depth = 1;
-      // The same two dashes may end it: <!-->
+      // The two dashes may also belong to the end `-->`, as in <!-->. The search continues at these dashes.
       marks.lastIndex -= 2;
     } else if (found[0] === '-->') depth = 0;
     else if (found[1] === '' && depth === 1) depth = 2;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
 
-// As senders write them, by language.
+// The words that senders use, by language.
 const UNSUBSCRIBE: Readonly<Record<string, string>> = {
   en: 'Unsubscribe|UNSUBSCRIBE|Unsubscribe from this list|Click here to unsubscribe|Un-subscribe|Opt out|Opt-out|Stop receiving these emails|Remove me from this list|One-click unsubscribe|I don’t want to receive these emails|Unsubscribing',
   de: 'Abmelden|Newsletter abmelden|Vom Newsletter abmelden|Hier abmelden|Abmeldung|Newsletter abbestellen|Newsletter-Abmeldung|Austragen|Aus dem Verteiler austragen|Newsletter kündigen|Abonnement beenden|Ich möchte keine E-Mails mehr erhalten',
@@ -96,7 +96,7 @@ describe.each<[Purpose, Readonly<Record<string, string>>]>([
   test.each(rows(data))('in %s: %s', (_, words) => {
     expect(purposeOfWords(words, words)).toBe(purpose);
     expect(purposeOfWords(`» ${words} »`, '')).toBe(purpose);
-    // The accents may be letters of their own.
+    // In NFD, accents are separate characters.
     expect(purposeOfWords(words.normalize('NFD'), '')).toBe(purpose);
   });
 });

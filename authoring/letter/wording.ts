@@ -1,8 +1,11 @@
-// How unsubscribe, preference and view-in-browser links are called. Data: a new language is a new line.
+// Recognises unsubscribe, preference and view-in-browser links by their words and by their URLs. `WORDS` has the words by language. To add
+// a language, add a line.
 //
-// Words are patterns, separated by semicolons, in lower case and without accents, as `plain` makes the letter's. They are looked for at
-// the beginning of a word; `^` and `$` stand for the begin and end of all that the link says. In scripts without spaces they are found
-// anywhere. What is too eager costs an author clicks, what is too shy sends somebody who wants to leave through a redirect.
+// The words are regular expressions, separated by semicolons. They are in lower case and without accents, because `normalise` converts the
+// text of a letter in the same way. In Latin, Cyrillic and Greek script a pattern matches only at the beginning of a word. In other scripts
+// it matches anywhere, because several of them have no spaces between words. `^` and `$` are the beginning and the end of the link's whole
+// text. If a pattern matches too much, the author loses clicks, because the link is not tracked. If it matches too little, a person who
+// wants to unsubscribe is sent through a redirect.
 
 export type Purpose = 'unsubscribe' | 'preferences' | 'view-in-browser';
 
@@ -87,11 +90,11 @@ const WORDS: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Letters that Unicode does not take apart. */
-const LETTERS: Readonly<Record<string, string>> = { ı: 'i', ß: 'ss', ł: 'l', ø: 'o', đ: 'd', æ: 'ae', œ: 'oe', '’': "'" };
+/** Characters that Unicode normalisation (NFKD) does not decompose, and their replacements. */
+const REPLACEMENTS: Readonly<Record<string, string>> = { ı: 'i', ß: 'ss', ł: 'l', ø: 'o', đ: 'd', æ: 'ae', œ: 'oe', '’': "'" };
 
-/** Links made only of these say nothing by themselves: the sentence around them does. */
-const POINTING = new Set(
+/** A link whose text has only these words has no meaning of its own. Its purpose is found in the sentence around it. */
+const POINTING_WORDS = new Set(
   [
     'please click tap press just simply on to this the following link here page button',
     'bitte hier klicken klicke klicken sie klick auf diesen den dieser link',
@@ -105,10 +108,13 @@ const POINTING = new Set(
   ]
     .join(' ')
     .split(' ')
-    .map(plain),
+    .map(normalise),
 );
 
-/** Whole parts of an address that mean one thing, alone or with `NEUTRAL` ones: `/newsletter-unsubscribe.php`, not `/how-to-opt-out-of-cookies`. */
+/**
+ * Parts of a URL that name a purpose. All other words in the same part must be `NEUTRAL`: `/newsletter-unsubscribe.php` is an unsubscribe
+ * link, `/how-to-opt-out-of-cookies` is not.
+ */
 const ADDRESS_PARTS: Readonly<Record<Purpose, RegExp>> = {
   unsubscribe:
     /^(?:unsubscrib(?:e|ed|er|euser|eme|elink|ing)|unsub|optout|listremove|abmelden?|abmeldung|abbestellen|abbestellung|austragen|desabonnement|desabonner|desabo|desinscription|desinscrire|dardebaja|darsedebaja|desuscribirse|desuscribir|descadastrar|descadastro|disiscrizione|disiscriviti|uitschrijven|uitschrijving|afmelden|afmelding|avregistrera|avprenumerera|avmelding|wypisz|odhlasit|odhlaseni|leiratkozas|dezabonare)$/,
@@ -125,71 +131,80 @@ const PATTERNS = Object.fromEntries(
   PURPOSES.map((purpose) => {
     const patterns = Object.values(WORDS[purpose])
       .flatMap((words) => words.split(';'))
-      .map((words) => plain(words.trim()));
+      .map((words) => normalise(words.trim()));
     return [purpose, new RegExp(patterns.map((words) => (HAS_SPACES.test(words) ? `(?<!\\p{L})(?:${words})` : words)).join('|'), 'u')];
   }),
 ) as Record<Purpose, RegExp>;
 
-/** Lower case, without accents, one space between words. */
-function plain(text: string): string {
+/** Converts a text to lower case without accents, with one space between words. */
+function normalise(text: string): string {
   return text
     .toLowerCase()
-    .replace(/[ıßłøđæœ’]/g, (letter) => LETTERS[letter] as string)
+    .replace(/[ıßłøđæœ’]/g, (letter) => REPLACEMENTS[letter] as string)
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')
     .replace(/\s+/g, ' ');
 }
 
-/** Longer ones are sentences of the letter, which may speak of unsubscribing without being the link for it. */
+/**
+ * The maximum lengths, in characters, of the text of a link and of its context. A longer text is normal prose of the letter, which may
+ * mention unsubscribing near a link that has another purpose.
+ */
 const MAX_WORDS_LENGTH = 100;
 const MAX_CONTEXT_LENGTH = 300;
 
-/** What a link is for, by what it and the sentence around it say; undefined for any other link. */
+/**
+ * Returns the purpose of a link by its text, or by the sentence around it if its text only points ("click here"). Returns undefined for any
+ * other link.
+ */
 export function purposeOfWords(words: string, context: string): Purpose | undefined {
-  const own = withoutPunctuation(plain(words));
-  const said = (text: string) => PURPOSES.find((purpose) => PATTERNS[purpose].test(text));
+  const own = withoutPunctuation(normalise(words));
+  const purposeIn = (text: string) => PURPOSES.find((purpose) => PATTERNS[purpose].test(text));
   if (own !== '' && own.length <= MAX_WORDS_LENGTH) {
-    const purpose = said(own);
+    const purpose = purposeIn(own);
     if (purpose) return purpose;
   }
-  const around = plain(context);
-  return own.split(NO_WORD).every(isPointing) && around.length <= MAX_CONTEXT_LENGTH ? said(withoutPointing(around)) : undefined;
+  const around = normalise(context);
+  return own.split(NON_WORD).every(isPointing) && around.length <= MAX_CONTEXT_LENGTH ? purposeIn(withoutPointing(around)) : undefined;
 }
 
-const NO_WORD = /[^\p{L}\p{N}]+/u;
-const isPointing = (word: string): boolean => word === '' || POINTING.has(word);
+const NON_WORD = /[^\p{L}\p{N}]+/u;
+const isPointing = (word: string): boolean => word === '' || POINTING_WORDS.has(word);
 
 function withoutPunctuation(text: string): string {
   return text.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, '');
 }
 
-/** What is left of "To change your preferences, click here." */
+/** Removes pointing words at both ends: "to change your preferences, click here." becomes "change your preferences". */
 function withoutPointing(text: string): string {
-  let rest = withoutPunctuation(text);
+  let remaining = withoutPunctuation(text);
   for (;;) {
-    const first = rest.split(NO_WORD, 1)[0] as string;
-    const last = rest.split(NO_WORD).at(-1) as string;
-    if (rest !== '' && isPointing(last)) rest = withoutPunctuation(rest.slice(0, rest.length - last.length));
-    else if (rest !== '' && isPointing(first)) rest = withoutPunctuation(rest.slice(first.length));
-    else return rest;
+    const first = remaining.split(NON_WORD, 1)[0] as string;
+    const last = remaining.split(NON_WORD).at(-1) as string;
+    if (remaining !== '' && isPointing(last)) remaining = withoutPunctuation(remaining.slice(0, remaining.length - last.length));
+    else if (remaining !== '' && isPointing(first)) remaining = withoutPunctuation(remaining.slice(first.length));
+    else return remaining;
   }
 }
 
-/** What a link is for, by its address; undefined for any other link. */
+/** Returns the purpose of a link by the first label of its host name, its path and its query; undefined for any other link. */
 export function purposeOfAddress(url: URL): Purpose | undefined {
   const parts = `${url.hostname.split('.', 1)[0]}/${url.pathname}/${url.search}`
     .split(/[/?&=;]|%2f/i)
-    .map((part) => plain(safeDecode(part)));
-  return PURPOSES.find((purpose) => parts.some((part) => means(part, ADDRESS_PARTS[purpose])));
+    .map((part) => normalise(safeDecode(part)));
+  return PURPOSES.find((purpose) => parts.some((part) => namesPurpose(part, ADDRESS_PARTS[purpose])));
 }
 
-/** Whether a part of an address, cut at its dots, dashes and underscores, is one of `meant` and otherwise says nothing. */
-function means(part: string, meant: RegExp): boolean {
+/**
+ * Splits a part of a URL into words at its dots, dashes, underscores and the like. Returns true if one to four words in a row, joined,
+ * match `purposePattern` and all other words are neutral.
+ */
+function namesPurpose(part: string, purposePattern: RegExp): boolean {
   const tokens = part.split(/[-_.:,! +]/);
   for (let from = 0; from < tokens.length; from++)
     for (let to = from + 1; to <= Math.min(tokens.length, from + 4); to++)
       if (
-        meant.test(tokens.slice(from, to).join('')) &&
+        purposePattern.test(tokens.slice(from, to).join('')) &&
         [...tokens.slice(0, from), ...tokens.slice(to)].every((token) => NEUTRAL.test(token))
       )
         return true;

@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
 import { ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
-import { parseWhen } from '../../authoring/parse-time.ts';
+import { parseTime } from '../../authoring/parse-time.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 
+// The command `campaign`: creates, lists, closes and reopens campaigns, and records when their mail was sent.
+
 export function addCampaign(program: Command): void {
-  const campaign = program.command('campaign').description('campaigns: one for each letter you send');
+  const campaign = program.command('campaign').description('manage campaigns; a campaign is one letter that you send');
 
   campaign
     .command('create <name>')
-    .description('make a campaign, or find it again')
-    .option('--fallback <url>', 'where its expired and disabled links lead')
+    .description('create a campaign and print its number; an existing campaign is found by its name')
+    .option('--fallback <url>', 'the URL to which its expired and disabled links lead')
     .addHelpText('after', '\nExample:\n  clickledger campaign create "Spring sale" --fallback https://shop.example/')
     .action(async (name: string, options: { fallback?: string }, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
@@ -21,7 +23,7 @@ export function addCampaign(program: Command): void {
 
   campaign
     .command('list')
-    .description('all campaigns')
+    .description('list all campaigns')
     .addHelpText('after', '\nExample:\n  clickledger campaign list')
     .action(async (_options: object, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
@@ -36,47 +38,48 @@ export function addCampaign(program: Command): void {
 
   campaign
     .command('sent <name>')
-    .description('note when its mail went out, which reports count from')
-    .option('--at <when>', 'the time; now, if it is left out', 'now')
+    .description('record when the mail of a campaign was sent; reports count from this time')
+    .option('--at <when>', 'the time at which the mail was sent', 'now')
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger campaign sent "Spring sale"\n  clickledger campaign sent "Spring sale" --at 2026-12-01T09:30',
     )
     .action(async (name: string, options: { at: string }, command: Command) => {
-      const at = parseWhen(options.at);
-      await change(command, name, (pool, id) => markSent(pool, id, at), { sent_at: at }, `sent at ${at.toISOString()}`);
+      const at = parseTime(options.at);
+      await updateCampaign(command, name, (pool, id) => markSent(pool, id, at), { sent_at: at }, `sent at ${at.toISOString()}`);
     });
 
   campaign
     .command('close <name>')
-    .description('nothing new is prepared for it any more; its links go on leading where they lead, and their clicks count')
+    .description('close a campaign: no new links and letters are prepared for it; its existing links still work and are counted')
     .addHelpText('after', '\nExample:\n  clickledger campaign close "Spring sale"')
     .action((name: string, _options: object, command: Command) =>
-      change(command, name, (pool, id) => setClosed(pool, id, true), { closed: true }, 'closed'),
+      updateCampaign(command, name, (pool, id) => setClosed(pool, id, true), { closed: true }, 'closed'),
     );
 
   campaign
     .command('reopen <name>')
-    .description('take up a closed campaign again')
+    .description('reopen a closed campaign')
     .addHelpText('after', '\nExample:\n  clickledger campaign reopen "Spring sale"')
     .action((name: string, _options: object, command: Command) =>
-      change(command, name, (pool, id) => setClosed(pool, id, false), { closed: false }, 'open again'),
+      updateCampaign(command, name, (pool, id) => setClosed(pool, id, false), { closed: false }, 'reopened'),
     );
 }
 
-async function change(
+/** Finds a campaign, changes it with `update`, and prints the result: `json` with --json, otherwise `message` on stderr. */
+async function updateCampaign(
   command: Command,
   name: string,
-  act: (pool: Parameters<typeof findCampaign>[0], id: number) => Promise<void>,
+  update: (pool: Parameters<typeof findCampaign>[0], id: number) => Promise<void>,
   json: object,
-  said: string,
+  message: string,
 ): Promise<void> {
   const config = await configOf(command, ['AUTHOR_URL']);
   const campaign = await withPool(config.AUTHOR_URL, async (pool) => {
     const found = await findCampaign(pool, name);
-    await act(pool, found.id);
+    await update(pool, found.id);
     return found;
   });
   if (command.optsWithGlobals<Globals>().json) printJson({ id: campaign.id, name: campaign.name, ...json });
-  else note(`'${campaign.name}': ${said}`);
+  else note(`'${campaign.name}': ${message}`);
 }

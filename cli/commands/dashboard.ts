@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import { createLogger } from '../../core/log.ts';
 import { createPool } from '../../core/postgres.ts';
-import { untilSignal } from '../../core/shutdown.ts';
+import { handleStopSignals } from '../../core/shutdown.ts';
 import { configOf } from '../context.ts';
 import { note } from '../output.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
@@ -23,7 +23,7 @@ export function addDashboard(program: Command): void {
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
       const config = await configOf(command, ['ANALYST_URL']);
       const { createDashboard } = await import('../../desk/app.ts');
-      const { stopped } = untilSignal(createLogger('dashboard', 'silent'));
+      const { stopped } = handleStopSignals(createLogger('dashboard', 'silent'));
       const pool = createPool(config.ANALYST_URL, { max: CONNECTIONS, name: 'dashboard', queryTimeoutMs: timeout * 1000 + GRACE_MS });
       const app = createDashboard({ pool, host, timeoutSeconds: timeout, refreshSeconds: 10, onError: (error) => note(String(error)) });
       try {

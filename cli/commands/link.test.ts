@@ -60,7 +60,7 @@ describe('a link that was sent already', () => {
     });
     expect(await run('link', 'edit', String(id), '--target', right)).toMatchObject({
       code: 0,
-      stderr: `link ${id}: leads there already\n`,
+      stderr: `link ${id}: already leads to ${right}\n`,
     });
     expect(await stateOf(id)).toMatchObject({ version: 2, targets: ['https://shop.example/wrong', right] });
     const back = await expectJson(
@@ -68,7 +68,7 @@ describe('a link that was sent already', () => {
     );
     expect(back).toEqual({ id, version: 3, expires_at: '2031-05-06T07:08:00.000Z' });
     expect(await stateOf(id)).toMatchObject({ version: 3, expires_at: new Date('2031-05-06T07:08Z') });
-    // The address it was made for still finds it.
+    // The link is still found by its original target.
     const url = await expectJson(run('url', 'https://shop.example/wrong', '--campaign', 'spring', '--json'));
     expect(url).toMatchObject({ link: id });
   });
@@ -98,7 +98,7 @@ describe('a link that was sent already', () => {
     expect((await run('link', 'list', '--campaign', 'spring')).stdout).toMatch(/https:\/\/shop\.example\/gone +1 +disabled +gone-link/);
     expect(await run('link', 'disable', String(id), '--undo')).toMatchObject({
       code: 0,
-      stderr: `link ${id}: leads where it led before\n`,
+      stderr: `link ${id}: enabled\n`,
     });
     expect(await stateOf(id)).toMatchObject({ disabled_at: null, version: 1 });
   });
@@ -110,7 +110,7 @@ describe('a link that was sent already', () => {
     expect(await expectJson(run('link', 'alias', 'black-friday', 'black_friday', '--json'))).toEqual({ id, url: `${BASE}/u/black_friday` });
     await Promise.all([
       expectRefusal(run('link', 'alias', String(other), 'black-friday'), "belongs to another link, of campaign 'spring'"),
-      expectRefusal(run('link', 'alias', String(id), 'blackfriday'), 'is no alias'),
+      expectRefusal(run('link', 'alias', String(id), 'blackfriday'), 'is not an alias'),
     ]);
   });
 
@@ -123,12 +123,12 @@ describe('a link that was sent already', () => {
     );
     const before = await stateOf(id);
     const refusals: [why: string, ...args: string[]][] = [
-      ["no link '99999'", 'edit', '99999', '--target', 'https://x.example'],
-      ["no link 'no-such'", 'disable', 'no-such'],
+      ["link '99999' does not exist", 'edit', '99999', '--target', 'https://x.example'],
+      ["link 'no-such' does not exist", 'disable', 'no-such'],
       ["pixel of 'spring'", 'qr', String(pixel?.id)],
       ["pixel of 'spring'", 'edit', String(pixel?.id), '--expires', 'now'],
       ['begins with http', 'edit', String(id), '--target', 'shop.example'],
-      ['is no time', 'edit', String(id), '--expires', 'whenever'],
+      ['is not a time', 'edit', String(id), '--expires', 'whenever'],
       ['from 1 to 100', 'qr', String(id), '--format', 'png', '--scale', '0'],
     ];
     for (let i = 0; i < refusals.length; i += 4)
@@ -144,7 +144,7 @@ describe('a link that was sent already', () => {
 });
 
 describe('a QR code', () => {
-  /** What a camera reads. */
+  /** Returns the text of a QR code, as a QR reader decodes it. */
   function read(png: Uint8Array): string | undefined {
     const { width, height, data, channels } = decode(png);
     const pixels = new Uint8ClampedArray(width * height * 4);
@@ -153,7 +153,7 @@ describe('a QR code', () => {
     return jsQr(pixels, width, height)?.data;
   }
 
-  /** The same as `run`, with the bytes of stdout. */
+  /** Runs a command like `run`, and returns the bytes of stdout. */
   async function bytesOf(...args: string[]): Promise<Buffer> {
     const child = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url)), ...args], {
       cwd: await deskWith({}),
@@ -166,12 +166,12 @@ describe('a QR code', () => {
   test('as PNG: a reader finds exactly the shared URL, of an alias or of a number', async () => {
     const id = await linkTo('https://shop.example/poster', 'poster-2026');
     const desk = await deskWith({});
-    const [told, url, small] = await Promise.all([
+    const [written, url, small] = await Promise.all([
       clickledger(['link', 'qr', 'poster-2026', '--format', 'png', '--out', 'poster.png'], { cwd: desk, env: authorSettings(databases) }),
       run('url', 'https://shop.example/poster', '--campaign', 'spring'),
       bytesOf('link', 'qr', String(id), '--format', 'png', '--scale', '3'),
     ]);
-    expect(told).toEqual({ code: 0, stdout: '', stderr: `poster.png leads to ${BASE}/u/poster-2026\n` });
+    expect(written).toEqual({ code: 0, stdout: '', stderr: `poster.png leads to ${BASE}/u/poster-2026\n` });
     expect(read(await readFile(join(desk, 'poster.png')))).toBe(`${BASE}/u/poster-2026`);
     expect(read(small)).toBe(url.stdout.trim());
     expect(trackedIn(databases, url.stdout)).toEqual([{ kind: 'u', link: id, recipient: 0 }]);
@@ -183,7 +183,7 @@ describe('a QR code', () => {
     const { code, stdout, stderr } = await run('link', 'qr', 'vector-link');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^(?:<\?xml [^>]*\?>)?<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^>]*>[^]*<\/svg>\n$/);
-    // Every tag is closed, by itself or by the next one of its name.
+    // Every element is closed, by `/>` or by an end tag with its name.
     const open: string[] = [];
     for (const [, end, name, self] of stdout.matchAll(/<(\/?)([a-z]+)(?:\s[^<>]*?)?(\/?)>/g)) {
       if (end) expect(open.pop()).toBe(name);
@@ -200,7 +200,7 @@ describe('a QR code', () => {
     expect(modules.slice(0, 4).flat().some(Boolean)).toBe(false);
   });
 
-  /** The modules that the rectangles of the path cover. */
+  /** Returns the modules that the rectangles of the SVG path cover. */
   function drawn(svg: string, size: number): boolean[][] {
     const grid = Array.from({ length: size }, () => Array<boolean>(size).fill(false));
     const path = /<path [^>]*\bd="([^"]+)"/.exec(svg)?.[1];
@@ -282,8 +282,8 @@ describe('the life of a campaign', () => {
     expect(await expectJson(run('campaign', 'reopen', 'life', '--json'))).toEqual({ id, name: 'life', closed: false });
     expect((await run('url', 'https://shop.example', '--campaign', 'life')).code).toBe(0);
     await Promise.all([
-      expectRefusal(run('campaign', 'sent', 'life', '--at', '2026-02-30'), 'is no time'),
-      expectRefusal(run('campaign', 'close', 'nope'), 'there is no campaign'),
+      expectRefusal(run('campaign', 'sent', 'life', '--at', '2026-02-30'), 'is not a time'),
+      expectRefusal(run('campaign', 'close', 'nope'), "campaign 'nope' does not exist"),
     ]);
   });
 
@@ -292,7 +292,7 @@ describe('the life of a campaign', () => {
       expectJson<{ link: number; url: string }>(run('url', 'https://shop.example/ends', '--campaign', 'spring', '--json', ...more));
     const { link, url } = await expiring('--expires', '2031-12-31T00:00Z');
     expect((await stateOf(link)).expires_at).toEqual(new Date('2031-12-31T00:00Z'));
-    // Asked for again without an end, it keeps the one that it has.
+    // Without --expires, the link keeps its expiry.
     expect(await expiring()).toMatchObject({ link, url });
     expect((await stateOf(link)).expires_at).toEqual(new Date('2031-12-31T00:00Z'));
     expect((await run('link', 'list', '--campaign', 'spring')).stdout).toMatch(/ends +1 +expires 2031-12-31 00:00/);

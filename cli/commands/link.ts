@@ -6,17 +6,19 @@ import { createSlugCodec, isAlias } from '../../core/slug.ts';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
-import { parseWhen } from '../../authoring/parse-time.ts';
+import { parseTime } from '../../authoring/parse-time.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 import { qrPng, qrSvg } from '../../authoring/qr.ts';
 
+// The command `link`: lists and changes the links of a campaign, gives them aliases, and draws QR codes of their URLs.
+
 export function addLink(program: Command): void {
-  const link = program.command('link').description('the links of a campaign, also after it was sent');
+  const link = program.command('link').description('list and change the links of a campaign, also after its mail was sent');
 
   link
     .command('list')
-    .description('all links of a campaign')
+    .description('list all links of a campaign')
     .requiredOption('--campaign <name>', 'name or number of the campaign')
     .addHelpText('after', '\nExample:\n  clickledger link list --campaign "Spring sale"')
     .action(async (options: { campaign: string }, command: Command) => {
@@ -32,25 +34,27 @@ export function addLink(program: Command): void {
 
   link
     .command('edit <link>')
-    .description('lead a link elsewhere, in letters that were sent already, too; clicks remember where they led at their time')
-    .option('--target <url>', 'the new address')
-    .option('--expires <when>', "from when on it leads to the campaign's fallback; never: no more")
+    .description('change the target or the expiry of a link, also in letters that were sent; earlier clicks keep the target of their time')
+    .option('--target <url>', 'the new target')
+    .option('--expires <when>', "the time from which the link leads to the campaign's fallback; never: the link does not expire")
     .addHelpText(
       'after',
-      '\nA link is named by its number (`clickledger link list`) or one of its aliases.\n\nExamples:\n  clickledger link edit 17 --target https://shop.example/the-right-page\n  clickledger link edit spring-sale --expires 2026-12-31',
+      '\nA link is given by its number (`clickledger link list`) or one of its aliases.\n\nExamples:\n  clickledger link edit 17 --target https://shop.example/the-right-page\n  clickledger link edit spring-sale --expires 2026-12-31',
     )
     .action(async (name: string, options: { target?: string; expires?: string }, command: Command) => {
       const { target } = options;
-      const expires = options.expires === undefined ? undefined : options.expires === 'never' ? null : parseWhen(options.expires);
+      const expires = options.expires === undefined ? undefined : options.expires === 'never' ? null : parseTime(options.expires);
       if (target === undefined && expires === undefined)
-        command.error("error: say what to change: '--target <url>' or '--expires <when>'", { exitCode: 2 });
-      await change(command, name, async (pool, id) => {
+        command.error("error: there is nothing to change. Give '--target <url>' or '--expires <when>'.", { exitCode: 2 });
+      await updateLink(command, name, async (pool, id) => {
         const edited = target === undefined ? undefined : await retarget(pool, id, target);
         if (expires !== undefined) await setExpiry(pool, id, expires);
         return {
           json: { ...(edited ? { version: edited.version } : {}), ...(expires === undefined ? {} : { expires_at: expires }) },
-          said: [
-            ...(edited ? [edited.changed ? `leads to ${target} within seconds (version ${edited.version})` : 'leads there already'] : []),
+          message: [
+            ...(edited
+              ? [edited.changed ? `leads to ${target} within seconds (version ${edited.version})` : `already leads to ${target}`]
+              : []),
             ...(expires === undefined ? [] : [expires ? `expires at ${expires.toISOString()}` : 'never expires']),
           ].join('; '),
         };
@@ -59,19 +63,19 @@ export function addLink(program: Command): void {
 
   link
     .command('disable <link>')
-    .description("lead a link to its campaign's fallback from now on, or to a page that says it is gone")
-    .option('--undo', 'lead it where it led before')
+    .description("disable a link: it leads to its campaign's fallback, or to a page with status 410 if there is no fallback")
+    .option('--undo', 'enable the link again')
     .addHelpText('after', '\nExamples:\n  clickledger link disable 17\n  clickledger link disable 17 --undo')
     .action((name: string, options: { undo?: boolean }, command: Command) =>
-      change(command, name, async (pool, id) => {
+      updateLink(command, name, async (pool, id) => {
         await setDisabled(pool, id, !options.undo);
-        return { json: { disabled: !options.undo }, said: options.undo ? 'leads where it led before' : 'disabled' };
+        return { json: { disabled: !options.undo }, message: options.undo ? 'enabled' : 'disabled' };
       }),
     );
 
   link
     .command('alias <link> <name>')
-    .description('a readable name for the shared URL of a link')
+    .description('give the shared URL of a link a readable name')
     .addHelpText('after', '\nExample:\n  clickledger link alias 17 black-friday')
     .action(async (name: string, alias: string, _options: object, command: Command) => {
       const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL']);
@@ -87,23 +91,24 @@ export function addLink(program: Command): void {
 
   link
     .command('qr <link>')
-    .description('a QR code of the shared URL of a link, for print')
-    .addOption(new Option('--format <format>', 'what to draw').choices(['svg', 'png']).default('svg'))
-    .option('--out <file>', 'where to write it; stdout, if it is left out')
-    .option('--scale <pixels>', 'PNG: the width of one module', '10')
+    .description('draw a QR code of the shared URL of a link, for print')
+    .addOption(new Option('--format <format>', 'the image format').choices(['svg', 'png']).default('svg'))
+    .option('--out <file>', 'the file to write (default: stdout)')
+    .option('--scale <pixels>', 'the width of one module of a PNG, from 1 to 100', '10')
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger link qr spring-sale > spring-sale.svg\n  clickledger link qr 17 --format png --out poster.png',
     )
     .action(async (name: string, options: { format: 'svg' | 'png'; out?: string; scale: string }, command: Command) => {
       const scale = Number(options.scale);
-      if (!Number.isInteger(scale) || scale < 1 || scale > 100) throw new ClickledgerError('bad-input', '--scale is from 1 to 100 pixels');
+      if (!Number.isInteger(scale) || scale < 1 || scale > 100)
+        throw new ClickledgerError('bad-input', `--scale must be a whole number from 1 to 100, not ${options.scale}`);
       if (options.format === 'png' && options.out === undefined && process.stdout.isTTY)
-        command.error("error: a PNG is nothing for a terminal: give '--out <file>'", { exitCode: 2 });
+        command.error("error: a terminal cannot show a PNG. Give '--out <file>'.", { exitCode: 2 });
       const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS']);
       const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
       const id = await withPool(config.AUTHOR_URL, async (pool) => {
-        // An alias is no slug: no key signs it.
+        // Only slugs are signed with a key, aliases are not.
         if (!isAlias(name)) await assertKeyListed(pool, config.SLUG_KEYS[0]);
         return findUrlLink(pool, name);
       });
@@ -127,16 +132,17 @@ function stateOf({ disabled_at, expires_at }: LinkRow): string {
   return `${expires_at.getTime() <= Date.now() ? 'expired' : 'expires'} ${shortTime(expires_at)}`;
 }
 
-async function change(
+/** Finds a link, changes it with `update`, and prints the result: `json` with --json, otherwise `message` on stderr. */
+async function updateLink(
   command: Command,
   name: string,
-  act: (pool: Parameters<typeof retarget>[0], id: number) => Promise<{ json: object; said: string }>,
+  update: (pool: Parameters<typeof retarget>[0], id: number) => Promise<{ json: object; message: string }>,
 ): Promise<void> {
   const config = await configOf(command, ['AUTHOR_URL']);
-  const { id, json, said } = await withPool(config.AUTHOR_URL, async (pool) => {
+  const { id, json, message } = await withPool(config.AUTHOR_URL, async (pool) => {
     const found = await findUrlLink(pool, name);
-    return { id: found, ...(await act(pool, found)) };
+    return { id: found, ...(await update(pool, found)) };
   });
   if (command.optsWithGlobals<Globals>().json) printJson({ id, ...json });
-  else note(`link ${id}: ${said}`);
+  else note(`link ${id}: ${message}`);
 }

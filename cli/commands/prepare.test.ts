@@ -20,7 +20,7 @@ import {
 import { clickledger, type Ended } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { eventually } from '../../test/support/servers.ts';
-import { intoFile, openFile } from '../../authoring/output-files.ts';
+import { withOutputFile, openOutputFile } from '../../authoring/output-files.ts';
 
 const SALE = 'https://shop.example/sale?a=1&b=2';
 const NEWS = 'https://shop.example/new';
@@ -60,13 +60,13 @@ beforeAll(async () => {
 
 const run = (desk: string, ...args: string[]): Promise<Ended> =>
   clickledger(['prepare', ...args], { cwd: desk, env: authorSettings(databases) });
-/** Arguments without spaces in them. */
+/** Splits a line into arguments. The arguments must not contain spaces. */
 const words = (line: string): string[] => line.split(' ');
 const desk = (more: Record<string, string | Buffer> = {}) =>
   deskWith({ 'letter.html': LETTER, 'letter.txt': TEXT, 'people.csv': PEOPLE, ...more });
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
-/** The links of a campaign by label and original address. */
+/** Returns the ids of a campaign's links by label and original URL. */
 async function linksOf(campaign: number): Promise<Record<string, number>> {
   const rows = await databases.query<{ id: number; kind: string; label: string; original: string }>(
     'catalog',
@@ -112,7 +112,7 @@ describe('a dry run', () => {
     ]);
     expect({ code: table.code, stderr: table.stderr }).toEqual({
       code: 0,
-      stderr: '4 of 8 links would be tracked, and a pixel put in\n',
+      stderr: '4 of 8 links would be tracked, and a pixel would be added\n',
     });
     const lines = table.stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^part +line +what +address +words$/);
@@ -186,7 +186,7 @@ describe('one letter and a list for a sender', () => {
         { kind: 'r', link: links['pixel'], recipient },
       ]);
 
-    // What the sender makes of it for somebody who has opted out is the letter itself.
+    // The letter that the sender produces for a recipient who opted out is equal to the original letter.
     const out = rows[2] as Record<string, string>;
     expect(Object.values(out).join(' ')).not.toContain(BASE);
     const merged = (html as string)
@@ -301,7 +301,7 @@ describe('a finished letter for every person', () => {
     expect(await read('0000003.txt')).toBe(TEXT.replace('{{name}}', 'Out'));
     expect(await mailedIn(campaign)).toEqual(Object.values(ids));
 
-    // The list for a sender leads to the same addresses as the letters.
+    // The merged list has the same URLs as the rendered letters.
     await run(at, ...rendering('render').filter((arg) => arg !== '--render'), '--merge', 'generic', '--out', 'merged');
     const [ann] = readCsv(await readFile(join(at, 'merged', 'people.csv')));
     expect(await read('0000001.html')).toContain(`href="${ann?.['CL_1']}"`);
@@ -361,7 +361,7 @@ describe('a finished letter for every person', () => {
     const at = await desk({ 'wrong.html': wrong });
     const before = await filesBelow(at);
     const args = ['--campaign', 'columns', '--to', 'people.csv', '--render'];
-    const why = 'there is no column for {{first name}}; there are: name, email';
+    const why = 'column {{first name}} does not exist. The list has: name, email';
     await Promise.all([
       expectRefusal(run(at, 'wrong.html', ...args, '--out', 'files'), why),
       expectRefusal(run(at, 'wrong.html', ...args, '--eml', ...envelope, '--out', 'eml'), why),
@@ -380,13 +380,13 @@ describe('a finished letter for every person', () => {
     const at = await desk();
     for (let i = 0; i < 400; i++) {
       const path = join(at, `${i}.mbox`);
-      const failing = intoFile(path, async () => {
-        await (await openFile(path)).abandon();
+      const failing = withOutputFile(path, async () => {
+        await (await openOutputFile(path)).abandon();
         throw new Error('no such column');
       });
       await expect(failing).rejects.toThrow('no such column');
     }
-    // What is still under way on another thread arrives meanwhile.
+    // File operations that are still running on another thread complete within this time.
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
@@ -395,7 +395,7 @@ describe('a finished letter for every person', () => {
     await campaignCalled(databases, 'no addresses');
     const at = await desk({ 'people.csv': 'id,name\n1,One\n' });
     const args = ['letter.html', '--campaign', 'no addresses', '--to', 'people.csv', '--no-emails', '--render'];
-    await expectRefusal(run(at, ...args, '--eml', '--from', 'a@shop.example', '--subject', 'x'), 'need an address');
+    await expectRefusal(run(at, ...args, '--eml', '--from', 'a@shop.example', '--subject', 'x'), 'need mail addresses');
     expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 
@@ -423,16 +423,16 @@ describe('people who cannot be written to', () => {
     const people = 'email,name\nann@example.com,"two\nlines"\nnonsense,x\n,nobody\nANN@example.com,again\nbob@example.com,b\n';
     const at = await desk({ 'people.csv': people });
     const args = ['letter.html', '--campaign', 'rejects', '--to', 'people.csv', '--render', '--rejects', 'left-out.csv'];
-    const told = await run(at, ...args);
-    expect(told.code).toBe(0);
-    expect(told.stderr.split('\n').toSorted()).toEqual(
+    const result = await run(at, ...args);
+    expect(result.code).toBe(0);
+    expect(result.stderr.split('\n').toSorted()).toEqual(
       [
         '',
         'prepared for 2 people: 2 links and a pixel',
         '3 lines were left out:',
-        '  line 4: nonsense: no mail address',
-        '  line 5: no address',
-        '  line 6: ann@example.com: there already, further up',
+        '  line 4: nonsense: this is not a mail address',
+        '  line 5: the mail address is missing',
+        '  line 6: ann@example.com: this person is on an earlier line',
       ].toSorted(),
     );
     const expected = [
@@ -485,7 +485,11 @@ describe('letters of all kinds', () => {
     const campaign = await campaignCalled(databases, 'shared');
     const at = await desk();
     const { code, stdout, stderr } = await run(at, 'letter.html', '--text', 'letter.txt', '--campaign', 'shared', '--out', 'made/here');
-    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${join(at, 'made/here')}\n`, stderr: '3 links, shared by all\n' });
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: `${join(at, 'made/here')}\n`,
+      stderr: 'prepared 3 links, shared by all\n',
+    });
     expect(await filesBelow(join(at, 'made/here'))).toEqual(['letter.html', 'letter.txt']);
     const [html, text] = await Promise.all(['letter.html', 'letter.txt'].map((name) => readFile(join(at, 'made/here', name), 'utf8')));
     const links = await linksOf(campaign);
@@ -563,7 +567,7 @@ describe('letters of all kinds', () => {
       expect({ code, stdout, stderr }).toEqual({
         code: 0,
         stdout: '',
-        stderr: 'nothing to do: this letter is prepared already, and was left as it is\n',
+        stderr: 'nothing to do: this letter is already prepared and was not changed\n',
       });
     expect((await readdir(at)).toSorted()).toEqual(['letter.html', 'letter.txt', 'merged', 'people.csv', 'rendered']);
     expect(await linksOf(campaign)).toEqual(before);
@@ -592,17 +596,28 @@ describe('what is refused', () => {
       ],
       ['reopen "closed"', 'letter.html', '--campaign', 'closed', ...merge],
       ['campaign create "nope"', 'letter.html', '--campaign', 'nope', ...merge],
-      ['there is no letter nope.html', 'nope.html', '--campaign', 'refused', ...merge],
+      ['nope.html does not exist', 'nope.html', '--campaign', 'refused', ...merge],
       ['nope.txt', 'letter.html', '--text', 'nope.txt', '--campaign', 'refused', ...merge],
-      ['there is no file nope.csv', 'letter.html', '--campaign', 'refused', '--to', 'nope.csv', '--merge', 'ses'],
+      ['nope.csv does not exist', 'letter.html', '--campaign', 'refused', '--to', 'nope.csv', '--merge', 'ses'],
       ['--email-column', 'letter.html', '--campaign', 'refused', '--to', 'nameless.csv', '--merge', 'ses'],
-      ["no column 'mail'", 'letter.html', '--campaign', 'refused', '--to', 'people.csv', '--merge', 'ses', '--email-column', 'mail'],
+      [
+        "column 'mail' does not exist",
+        'letter.html',
+        '--campaign',
+        'refused',
+        '--to',
+        'people.csv',
+        '--merge',
+        'ses',
+        '--email-column',
+        'mail',
+      ],
       ['whole message', 'message.html', '--campaign', 'refused', ...merge],
       ['whole message', 'message.html', '--dry-run'],
-      ['no utm parameter', 'letter.html', '--dry-run', '--utm', 'source'],
-      ['is no time', 'letter.html', '--dry-run', '--expires', 'soon'],
+      ['not a utm parameter', 'letter.html', '--dry-run', '--utm', 'source'],
+      ['is not a time', 'letter.html', '--dry-run', '--expires', 'soon'],
       [
-        'no header',
+        'not a header',
         ...words('letter.html --campaign refused --to people.csv --render --eml --from a@b.example --subject x'),
         '--header',
         'Reply to me',
@@ -621,11 +636,11 @@ describe('what is refused', () => {
     const wrong: [why: string, ...args: string[]][] = [
       ['--campaign', 'letter.html'],
       ['exclude each other', 'letter.html', ...to, '--merge', 'ses', '--render'],
-      ['say what to make', 'letter.html', ...to],
+      ['the format is missing', 'letter.html', ...to],
       ["'--to <people.csv>'", 'letter.html', '--campaign', 'x', '--render'],
       ["'--to <people.csv>'", 'letter.html', '--campaign', 'x', '--only', 'a@b.example'],
       ['exclude each other', 'letter.html', ...to, '--render', '--eml', '--mbox', '--from', 'a', '--subject', 'b'],
-      ["belong to '--render'", 'letter.html', ...to, '--merge', 'ses', '--eml'],
+      ["only for '--render'", 'letter.html', ...to, '--merge', 'ses', '--eml'],
       ["need '--from <address>'", 'letter.html', ...to, '--render', '--eml', '--subject', 'x'],
       ['Allowed choices', 'letter.html', ...to, '--merge', 'pigeon'],
       ['missing required argument'],
@@ -657,14 +672,14 @@ describe('what is refused', () => {
       expect.soft({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^clickledger: [^\n]+\n$/) });
       expect.soft(stderr).not.toContain('database');
     }
-    // Whether the letters are kept where only the list of rejects could not be written is not said anywhere.
+    // If only the file of --rejects cannot be written, the letters may stay or not. The test accepts both.
     expect((await filesBelow(at)).filter((name) => !name.startsWith('prepared'))).toEqual(before);
   });
 });
 
 describe('a run that ends early', () => {
-  /** Starts a run that waits for a lock that we have, does something to it, and gives how it ended and what it left. */
-  async function halted(campaign: string, args: readonly string[], act: (pid: number) => Promise<void> | void) {
+  /** Starts a run that waits for a lock of the test, interrupts the run with `interrupt`, and returns its result and its directory. */
+  async function runInterrupted(campaign: string, args: readonly string[], interrupt: (pid: number) => Promise<void> | void) {
     await campaignCalled(databases, campaign);
     const at = await desk();
     const client = new pg.Client({ connectionString: databases.ownerUrl });
@@ -682,7 +697,7 @@ describe('a run that ends early', () => {
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
       const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
       await eventually('the run waits', async () => (await waiting(client)) > 0);
-      await act(child.pid as number);
+      await interrupt(child.pid as number);
       const [code, signal] = await closed;
       return { at, code, signal, stdout, stderr };
     } finally {
@@ -697,7 +712,7 @@ describe('a run that ends early', () => {
   }
 
   test('by Ctrl-C: nothing that looks finished', async () => {
-    const { at, code, stdout } = await halted('interrupted', ['--merge', 'generic'], (pid) => void process.kill(pid, 'SIGINT'));
+    const { at, code, stdout } = await runInterrupted('interrupted', ['--merge', 'generic'], (pid) => void process.kill(pid, 'SIGINT'));
     expect({ failed: code !== 0, stdout }).toEqual({ failed: true, stdout: '' });
     const left = await filesBelow(at);
     expect(left).not.toContain('prepared/people.csv');
@@ -706,7 +721,7 @@ describe('a run that ends early', () => {
   });
 
   test('because the database goes away: one line, and nothing', async () => {
-    const { at, code, stdout, stderr } = await halted('cut off', ['--render'], async () => {
+    const { at, code, stdout, stderr } = await runInterrupted('cut off', ['--render'], async () => {
       await databases.query(
         'catalog',
         `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted

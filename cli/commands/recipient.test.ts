@@ -30,7 +30,7 @@ const peopleLike = (pattern: string) =>
     [pattern],
   );
 const namesLike = async (pattern: string) => (await peopleLike(pattern)).map(({ email, external_id }) => external_id ?? email);
-/** What every shard knows of a person. */
+/** Returns the flags of a person on each shard. */
 const onShards = (id: number) =>
   Promise.all(
     ['a', 'b'].map(
@@ -74,14 +74,14 @@ describe('a list of people', () => {
     const desk = await deskWith(files);
     const importing = (...more: string[]) =>
       clickledger(['recipient', 'import', 'people.csv', ...more], { cwd: desk, env: authorSettings(databases) });
-    const told = await importing('--rejects', 'left-out.csv');
-    expect({ code: told.code, stdout: told.stdout }).toEqual({ code: 0, stdout: '' });
-    const lines = told.stderr.trimEnd().split('\n');
-    expect(lines.slice(0, 2)).toEqual(['2 people are known', '3 lines were left out:']);
+    const result = await importing('--rejects', 'left-out.csv');
+    expect({ code: result.code, stdout: result.stdout }).toEqual({ code: 0, stdout: '' });
+    const lines = result.stderr.trimEnd().split('\n');
+    expect(lines.slice(0, 2)).toEqual(['2 people are in the catalog', '3 lines were left out:']);
     expect(lines.slice(2).toSorted()).toEqual([
-      '  line 4: nonsense@: no mail address',
-      '  line 5: ann@list.example: there already, further up',
-      '  line 6: no address',
+      '  line 4: nonsense@: this is not a mail address',
+      '  line 5: ann@list.example: this person is on an earlier line',
+      '  line 6: the mail address is missing',
     ]);
     const expected = [
       { line: 4, reason: 'bad-address', value: 'nonsense@' },
@@ -112,7 +112,7 @@ describe('a list of people', () => {
     const lines = stderr.trimEnd().split('\n');
     expect(lines).toHaveLength(13);
     expect(lines[1]).toBe('1500 lines were left out:');
-    expect(lines[12]).toBe('  … and 1490 more, all in r.csv');
+    expect(lines[12]).toBe('  … and 1490 more; all of them are in r.csv');
     expect(readCsv(await readFile(join(desk, 'r.csv'))).map(({ line }) => Number(line))).toEqual(
       Array.from({ length: 1500 }, (_, i) => i + 2),
     );
@@ -151,11 +151,11 @@ describe('a list of people', () => {
     await run({ 'people.csv': 'email\nknown@tests.example\n' }, 'import', 'people.csv');
     const csv = 'email\nknown@tests.example\nnew@tests.example\n';
     const { stderr } = await run({ 'people.csv': csv }, 'import', 'people.csv', '--test');
-    expect(stderr).toBe('2 people are known, as test recipients\n');
+    expect(stderr).toBe('2 people are in the catalog and marked as test recipients\n');
     const people = await peopleLike('%@tests.example');
     expect(people.map(({ is_test }) => is_test)).toEqual([true, true]);
     for (const { id } of people) expect(await onShards(id)).toEqual(Array(2).fill({ is_test: true, forgotten: false }));
-    // A list without --test takes nobody's mark away.
+    // An import without --test does not remove the flag of a test recipient.
     await run({ 'people.csv': csv }, 'import', 'people.csv');
     expect((await peopleLike('%@tests.example')).map(({ is_test }) => is_test)).toEqual([true, true]);
   });
@@ -169,11 +169,11 @@ describe('a list of people', () => {
     };
     const refusals: [why: string, ...args: string[]][] = [
       ['is empty', 'empty.csv'],
-      ["'email' of twice.csv is there twice", 'twice.csv'],
-      ['--email-column which it is (a, b)', 'unnamed.csv'],
+      ["twice.csv has the column 'email' twice", 'twice.csv'],
+      ['--email-column. The list has: a, b', 'unnamed.csv'],
       ['UTF-16', 'utf16.csv'],
-      ['there is no file nope.csv', 'nope.csv'],
-      ["no column 'c'", 'unnamed.csv', '--id-column', 'c'],
+      ['nope.csv does not exist', 'nope.csv'],
+      ["column 'c' does not exist", 'unnamed.csv', '--id-column', 'c'],
     ];
     for (let i = 0; i < refusals.length; i += 3)
       await Promise.all(refusals.slice(i, i + 3).map(([why, ...args]) => expectRefusal(run(files, 'import', ...args), why)));
@@ -227,14 +227,14 @@ describe('one person', () => {
   test('is forgotten by address or id; who comes again is a new person', async () => {
     const byMail = await person('mail');
     const byId = await person('id');
-    const [told, json] = await Promise.all([run({}, 'forget', 'mail@one.example'), run({}, 'forget', '--id', 'id', '--json')]);
-    expect(told).toEqual({ code: 0, stdout: '', stderr: expect.stringMatching(/^forgotten: .*\n$/) });
+    const [text, json] = await Promise.all([run({}, 'forget', 'mail@one.example'), run({}, 'forget', '--id', 'id', '--json')]);
+    expect(text).toEqual({ code: 0, stdout: '', stderr: expect.stringMatching(/^forgotten: .*\n$/) });
     expect(JSON.parse(json.stdout)).toEqual({ recipient: byId });
     for (const id of [byMail, byId]) {
       expect(await stateOf(id)).toMatchObject({ email: null, external_id: null, forgotten: true });
       expect(await onShards(id)).toEqual(Array(2).fill({ is_test: false, forgotten: true }));
     }
-    await expectRefusal(run({}, 'forget', 'mail@one.example'), 'nobody has the address mail@one.example');
+    await expectRefusal(run({}, 'forget', 'mail@one.example'), 'no recipient has the address mail@one.example');
     await run({ 'people.csv': 'email,id\nmail@one.example,mail\nid@one.example,id\n' }, 'import', 'people.csv', '--id-column', 'id');
     const anew = [...(await peopleLike('mail@one.example')), ...(await peopleLike('id@one.example'))];
     expect(anew).toMatchObject([
@@ -248,9 +248,9 @@ describe('one person', () => {
   test('who is not known, or not said, is an error', async () => {
     const before = await databases.query('catalog', 'SELECT count(*) FROM catalog.recipient');
     await Promise.all([
-      expectRefusal(run({}, 'opt-out', 'who@one.example'), 'nobody has the address who@one.example'),
-      expectRefusal(run({}, 'test', '--id', '4711'), "nobody has the id '4711'"),
-      expectRefusal(run({}, 'forget', 'not an address'), "'not an address' is no mail address"),
+      expectRefusal(run({}, 'opt-out', 'who@one.example'), 'no recipient has the address who@one.example'),
+      expectRefusal(run({}, 'test', '--id', '4711'), "no recipient has the id '4711'"),
+      expectRefusal(run({}, 'forget', 'not an address'), "'not an address' is not a mail address"),
     ]);
     const wrong = [['opt-out'], ['test', 'a@one.example', '--id', '1'], ['forget', 'a@one.example', '--undo'], ['import']];
     const ended = await Promise.all(wrong.map((args) => run({}, ...args)));
@@ -266,7 +266,7 @@ describe('one person', () => {
       cwd: await deskWith({}),
       env: { ...authorSettings(databases), SHARDS: shards },
     });
-    await expectRefusal(ended, /not on shard b yet .*clickledger migrate/);
+    await expectRefusal(ended, /shard b is not .*clickledger migrate/);
     expect((await stateOf(id))?.is_test).toBe(true);
     expect((await onShards(id))[0]).toEqual({ is_test: true, forgotten: false });
   });

@@ -1,23 +1,25 @@
 import { type Command, Option } from 'commander';
 import type { Database } from '../../authoring/campaigns.ts';
-import { everyone } from '../../authoring/addressees.ts';
+import { resolveAddressees } from '../../authoring/addressees.ts';
 import { openPeople } from '../../authoring/list-file.ts';
-import { findRecipient, forget, type PersonName, setOptedOut, setTest, tellShards } from '../../authoring/recipients.ts';
+import { copyFlagsToShards, findRecipient, forget, type RecipientSelector, setOptedOut, setTest } from '../../authoring/recipients.ts';
 import { configOf, type Globals, withPool } from '../context.ts';
 import { note, printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
 import { noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
+// The command `recipient`: imports lists of people, and changes or removes single recipients.
+
 const SETTINGS = ['AUTHOR_URL', 'SHARDS'] as const;
 
 export function addRecipient(program: Command): void {
-  const recipient = program.command('recipient').description('the people you write to');
+  const recipient = program.command('recipient').description('manage the people you write to');
 
   const importing = recipient
     .command('import <people.csv>')
-    .description('make the people of a list known, or find them again; any CSV file with a header')
-    .option('--test', 'they are test recipients: left out of all counts');
+    .description('add the people of a list to the recipients; the list is a CSV file with a header')
+    .option('--test', 'mark these people as test recipients, which are left out of all counts');
   for (const option of PEOPLE_OPTIONS) importing.addOption(option);
   importing
     .addHelpText(
@@ -26,55 +28,70 @@ export function addRecipient(program: Command): void {
     )
     .action(importPeople);
 
-  onePerson(recipient, 'opt-out', 'letters to this person have untracked links and no pixel from now on', ['--undo', 'track them again'], {
-    act: (pool, id, undo) => setOptedOut(pool, id, !undo),
-    said: (undo) => (undo ? 'tracked again' : 'opted out: what was sent before still counts, what is prepared from now on is untracked'),
-  });
-  onePerson(recipient, 'test', 'leave this person out of all counts', ['--undo', 'count them again'], {
-    act: (pool, id, undo) => setTest(pool, [id], !undo),
-    tells: true,
-    said: (undo) => (undo ? 'counted again' : 'left out of all counts'),
-  });
-  onePerson(recipient, 'forget', 'remove a person; anonymous counts stay, the address is nowhere any more', undefined, {
-    act: (pool, id) => forget(pool, id),
-    tells: true,
-    said: () => 'forgotten: counts stay, without a way back to the person',
+  addPersonCommand(
+    recipient,
+    'opt-out',
+    'stop tracking a person: new letters have untracked links and no pixel',
+    ['--undo', 'track this person again'],
+    {
+      update: (pool, id, undo) => setOptedOut(pool, id, !undo),
+      message: (undo) =>
+        undo ? 'tracked again' : 'opted out: letters that were sent before are still counted, new letters will not be tracked',
+    },
+  );
+  addPersonCommand(
+    recipient,
+    'test',
+    'mark a person as a test recipient, which is left out of all counts',
+    ['--undo', 'count this person again'],
+    {
+      update: (pool, id, undo) => setTest(pool, [id], !undo),
+      updatesShards: true,
+      message: (undo) => (undo ? 'counted again' : 'left out of all counts'),
+    },
+  );
+  addPersonCommand(recipient, 'forget', "delete a person's mail address and id; the counts stay, anonymously", undefined, {
+    update: (pool, id) => forget(pool, id),
+    updatesShards: true,
+    message: () => 'forgotten: the counts stay, and nothing in them identifies the person',
   });
 }
 
-interface Act {
-  act: (db: Database, id: number, undo: boolean) => Promise<void>;
-  /** Shards have to know, too. */
-  tells?: boolean;
-  said: (undo: boolean) => string;
+interface PersonUpdate {
+  update: (db: Database, id: number, undo: boolean) => Promise<void>;
+  /** True: the change is copied to the shards. */
+  updatesShards?: boolean;
+  message: (undo: boolean) => string;
 }
 
-function onePerson(
+/** Adds a subcommand that finds one person by address or by id and changes this person. */
+function addPersonCommand(
   parent: Command,
   name: string,
   description: string,
   undo: [string, string] | undefined,
-  { act, tells, said }: Act,
+  { update, updatesShards, message }: PersonUpdate,
 ): void {
   const command = parent
     .command(`${name} [email]`)
     .description(description)
-    .addOption(new Option('--id <id>', 'your own id of the person, instead of the address'));
+    .addOption(new Option('--id <id>', 'your own id of the person, instead of the mail address'));
   if (undo) command.option(...undo);
   command
     .addHelpText('after', `\nExamples:\n  clickledger recipient ${name} reader@example.com\n  clickledger recipient ${name} --id 4711`)
     .action(async (email: string | undefined, options: { id?: string; undo?: boolean }, self: Command) => {
-      if ((email === undefined) === (options.id === undefined)) self.error("error: say who: an address, or '--id <id>'", { exitCode: 2 });
-      const who: PersonName = email === undefined ? { id: options.id as string } : { email };
+      if ((email === undefined) === (options.id === undefined))
+        self.error("error: give either a mail address or '--id <id>'", { exitCode: 2 });
+      const selector: RecipientSelector = email === undefined ? { id: options.id as string } : { email };
       const config = await configOf(self, SETTINGS);
       const id = await withPool(config.AUTHOR_URL, async (pool) => {
-        const found = await findRecipient(pool, who);
-        await act(pool, found, options.undo === true);
-        if (tells) await tellShards(pool, config.SHARDS, config.AUTHOR_URL, [found]);
+        const found = await findRecipient(pool, selector);
+        await update(pool, found, options.undo === true);
+        if (updatesShards) await copyFlagsToShards(pool, config.SHARDS, config.AUTHOR_URL, [found]);
         return found;
       });
       if (self.optsWithGlobals<Globals>().json) printJson({ recipient: id });
-      else note(said(options.undo === true));
+      else note(message(options.undo === true));
     });
 }
 
@@ -86,11 +103,11 @@ async function importPeople(file: string, options: PeopleOptions & { test?: bool
   await withPool(config.AUTHOR_URL, async (pool) => {
     try {
       const people = await openPeople(file, options);
-      for await (const chunk of everyone(pool, people, { onReject: rejects.add })) {
+      for await (const chunk of resolveAddressees(pool, people, { onReject: rejects.add })) {
         const ids = chunk.map(({ recipient }) => recipient.id);
         if (options.test) {
           await setTest(pool, ids, true);
-          await tellShards(pool, config.SHARDS, config.AUTHOR_URL, ids);
+          await copyFlagsToShards(pool, config.SHARDS, config.AUTHOR_URL, ids);
         }
         imported += chunk.length;
         progress.show(people.bytesRead(), people.bytes, `${imported.toLocaleString('en')} people`);
@@ -102,7 +119,7 @@ async function importPeople(file: string, options: PeopleOptions & { test?: bool
   });
   if (command.optsWithGlobals<Globals>().json) printJson({ imported, rejected: rejects.rejected, rejected_total: rejects.total() });
   else {
-    note(`${imported} people are known${options.test ? ', as test recipients' : ''}`);
+    note(`${imported} people are in the catalog${options.test ? ' and marked as test recipients' : ''}`);
     noteRejects(rejects, options.rejects);
   }
 }

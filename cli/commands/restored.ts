@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
-import { explained } from '../../core/postgres.ts';
+import { explainErrors } from '../../core/postgres.ts';
 import { skipNumbers } from '../../operating/skip-numbers.ts';
 import { configOf, type Globals } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
@@ -18,7 +18,7 @@ export function addRestored(program: Command): void {
       const skip = /^\d{1,10}$/.test(options.skip) ? Number(options.skip) : 0;
       if (skip < 1) throw new ClickledgerError('bad-input', `--skip '${options.skip}': how many numbers, at least 1`);
       const config = await configOf(command, ['CATALOG_URL', 'SHARDS']);
-      const skipped = await explained(() => skipNumbers(config.CATALOG_URL, config.SHARDS, skip));
+      const skipped = await explainErrors(() => skipNumbers(config.CATALOG_URL, config.SHARDS, skip));
       if (command.optsWithGlobals<Globals>().json) printJson({ skipped });
       else {
         printTable(

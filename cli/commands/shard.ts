@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { explained } from '../../core/postgres.ts';
+import { explainErrors } from '../../core/postgres.ts';
 import { MIGRATION_SETTINGS } from '../../operating/migrate.ts';
 import { countRows, moveShard, planMove, saveMove } from '../../operating/move-shard.ts';
 import { configOf, dataDirOf, type Globals } from '../context.ts';
@@ -20,13 +20,13 @@ export function addShard(program: Command): void {
       const { json } = command.optsWithGlobals<Globals>();
       const what = { shard: name, from: move.from, to: move.to };
       if (options.dryRun) {
-        const rows = await explained(() => countRows(config, move));
+        const rows = await explainErrors(() => countRows(config, move));
         if (json) return printJson({ dry_run: true, ...what, rows });
         return note(
           `would copy ${rows.event} events and ${rows.ledger} ledger rows of shard ${name} from ${move.from} to ${move.to}, and change SHARDS`,
         );
       }
-      const copied = await explained(() => moveShard(config, move, (table) => note(`copying ${table}`)));
+      const copied = await explainErrors(() => moveShard(config, move, (table) => note(`copying ${table}`)));
       const dataDir = dataDirOf(command);
       const saved = await saveMove(dataDir, move);
       if (json) return printJson({ dry_run: false, ...what, rows: copied, SHARDS: move.shards });

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { createLogger } from '../../core/log.ts';
-import { untilSignal } from '../../core/shutdown.ts';
+import { handleStopSignals } from '../../core/shutdown.ts';
 import { configOf, type Globals } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 import { findMissing, prepareShipment, shipAll, SHIPPING_SETTINGS } from '../../operating/ship-logs.ts';
@@ -18,7 +18,7 @@ export function addShip(program: Command): void {
     )
     .action(async (files: string[], options: { dryRun?: boolean }, command: Command) => {
       const config = await configOf(command, SHIPPING_SETTINGS);
-      const { signal } = untilSignal(createLogger('ship', 'silent'));
+      const { signal } = handleStopSignals(createLogger('ship', 'silent'));
       for (const file of files)
         if (!(await stat(file).catch(() => undefined))) throw new ClickledgerError('not-found', `there is no log ${file}`);
       const shipment = await prepareShipment(config, files, signal);

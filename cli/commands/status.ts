@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
-import { untilSignal } from '../../core/shutdown.ts';
+import { handleStopSignals } from '../../core/shutdown.ts';
 import { sleep } from '../../core/time.ts';
 import { configOf, type Globals } from '../context.ts';
 import { bold, note, printJson, table } from '../output.ts';
@@ -49,7 +49,7 @@ export function addStatus(program: Command): void {
         if (!status.ok) process.exitCode = SOMETHING_IS_WRONG;
         return;
       }
-      const { signal } = untilSignal(createLogger('status', 'silent'));
+      const { signal } = handleStopSignals(createLogger('status', 'silent'));
       while (!signal.aborted) {
         const status = await readStatus(config);
         if (json) process.stdout.write(`${JSON.stringify(status)}\n`);

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
 import { ClickledgerError } from '../../core/errors.ts';
-import { untilSignal } from '../../core/shutdown.ts';
+import { handleStopSignals } from '../../core/shutdown.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { locate } from '../../stack/debian.ts';
-import { lockData } from '../../stack/lock.ts';
+import { lockDataDir } from '../../stack/lock.ts';
 import { supervise } from '../../stack/supervise.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
@@ -28,8 +28,8 @@ export function addUp(program: Command): void {
       const port = wholeNumber('--port', options.port, 1, 65535);
       const shards = wholeNumber('--shards', options.shards, 1, 26) ?? 1;
       const dataDir = dataDirOf(command);
-      const { stopped, signal } = untilSignal(createLogger('up', 'silent'));
-      const lock = await lockData(dataDir);
+      const { stopped, signal } = handleStopSignals(createLogger('up', 'silent'));
+      const lock = await lockDataDir(dataDir);
       try {
         await locate('nats-server', note);
         await locate('nginx', note);

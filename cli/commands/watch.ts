@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
-import { untilSignal } from '../../core/shutdown.ts';
+import { handleStopSignals } from '../../core/shutdown.ts';
 import { watchLog } from '../../operating/watch-log.ts';
 import { configOf, type Globals } from '../context.ts';
 import { bold, dim, note } from '../output.ts';
@@ -13,7 +13,7 @@ export function addWatch(program: Command): void {
     .action(async (_options: object, command: Command) => {
       const { json } = command.optsWithGlobals<Globals>();
       const config = await configOf(command, ['LOG_DIR']);
-      const { stopped } = untilSignal(createLogger('watch', 'silent'));
+      const { stopped } = handleStopSignals(createLogger('watch', 'silent'));
       const watching = await watchLog(
         config.LOG_DIR,
         ({ t, kind, slug, link, head }) => {

@@ -1,5 +1,5 @@
 import type { Config } from '../../core/config.ts';
-import { createPool, explained } from '../../core/postgres.ts';
+import { createPool, explainErrors } from '../../core/postgres.ts';
 import { shardUrl } from '../../core/shards.ts';
 import { type Finding, findProblems } from './find-problems.ts';
 import { bytesAt, type LogAudit, readLogDirectory } from './read-logs.ts';
@@ -33,7 +33,7 @@ export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, log
     const shards: ShardAudit[] = [];
     for (const shard of config.SHARDS.list) {
       const pool = createPool(shardUrl(shard, config.ANALYST_URL), { max: 2, name: 'audit' });
-      shards.push(await explained(() => readShard(pool, shard)).finally(() => pool.end()));
+      shards.push(await explainErrors(() => readShard(pool, shard)).finally(() => pool.end()));
     }
     const findings = findProblems(shards, directory?.logs, config.SHARDS.first.name);
     return { findings, dead: await deadLines(shards, directory?.logs), shards };

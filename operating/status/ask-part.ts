@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HealthAnswer } from '../../core/admin.ts';
+import type { HealthResponse } from '../../core/admin.ts';
 import type { PartAddress } from '../../core/parts.ts';
 
 // A part as it is seen from outside: what its /healthz says, and the numbers of its /metrics.
@@ -15,7 +15,7 @@ export interface Sample {
 }
 
 export interface PartAnswer {
-  health: Pick<HealthAnswer, 'part' | 'version' | 'ready'> & {
+  health: Pick<HealthResponse, 'part' | 'version' | 'ready'> & {
     degraded: { code: string; about: string | null; what: string; mend: string }[];
   };
   samples: Sample[];

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import pg from 'pg';
-import { manager, natsOptions } from '../../core/nats.ts';
-import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
+import { createJetStreamManager, natsOptions } from '../../core/nats.ts';
+import { natsUrlWithCredentials, parseNatsUrl } from '../../core/nats-url.ts';
 import { parseShards, shardUrl } from '../../core/shards.ts';
 import { type Member, startSystem, type System } from '../../stack/system.ts';
 import { howEnded } from '../support/processes.ts';
@@ -92,7 +92,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     },
   });
   const running = system;
-  const operator = parseNatsUrl(natsUrlAs(running.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
+  const operator = parseNatsUrl(natsUrlWithCredentials(running.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
   const keepDirs = running.logDirs.map((directory) => join(directory, '..', 'keep'));
   for (const directory of keepDirs) await mkdir(directory, { recursive: true });
   const keeping = keepLogs(running.logDirs, keepDirs);
@@ -148,7 +148,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     async withStreams(work) {
       const connection = await connect({ ...natsOptions(operator), timeout: 5_000 });
       try {
-        return await work(await manager(connection), connection);
+        return await work(await createJetStreamManager(connection), connection);
       } finally {
         await connection.close();
       }

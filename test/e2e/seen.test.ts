@@ -8,8 +8,8 @@ import { askPart, parseMetrics, type PartAnswer, type Sample } from '../../opera
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLink } from '../../authoring/links.ts';
 import type { Status } from '../../operating/status/read-status.ts';
-import { manager } from '../../core/nats.ts';
-import { natsUrlAs } from '../../core/nats-url.ts';
+import { createJetStreamManager } from '../../core/nats.ts';
+import { natsUrlWithCredentials } from '../../core/nats-url.ts';
 import { type PartAddress, parseParts } from '../../core/parts.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.ts';
@@ -402,9 +402,9 @@ describe('while something is down', () => {
 
   test('a consumer: only its shard is told of, and not that NATS is silent', async () => {
     await system.member('event-worker-1').running?.stop();
-    const connection = await natsConnection(natsUrlAs(system.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
+    const connection = await natsConnection(natsUrlWithCredentials(system.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
     try {
-      await (await manager(connection)).consumers.delete(STREAM, consumerName('b'));
+      await (await createJetStreamManager(connection)).consumers.delete(STREAM, consumerName('b'));
     } finally {
       await connection.close();
     }

@@ -146,7 +146,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   ];
   for (const [name, part, settings] of wrong) {
     const STATE_DIR = join(dataDir, 'state', name);
-    await expect(startPart({ part, name, runDir, env: { ...env, STATE_DIR, ...settings } })).rejects.toThrow(`${name} ended`);
+    await expect(startPart({ part, name, runDir, env: { ...env, STATE_DIR, ...settings } })).rejects.toThrow(`${name} exited`);
   }
 
   await eventually('everything is committed', async () => {
@@ -169,7 +169,13 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
     if (path.endsWith('.log')) logs.set(path, await readFile(join(runDir, path), 'utf8'));
   // That they had something to say of what happened.
   const said = [...logs.values()].join('');
-  for (const text of ['lost NATS', 'cannot commit', 'a message is no batch', 'Postgres does not answer', 'the ledger cannot be asked'])
+  for (const text of [
+    'disconnected from NATS',
+    'cannot commit',
+    'a message is not a batch',
+    'Postgres does not answer',
+    'the ledger cannot be asked',
+  ])
     expect(said).toContain(text);
   const found = [...logs].flatMap(([log, text]) =>
     [...secrets].filter(([, secret]) => text.includes(secret)).map(([what]) => `${log}: ${what}`),

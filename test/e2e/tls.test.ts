@@ -10,7 +10,7 @@ import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLink } from '../../authoring/links.ts';
 import { createUrls } from '../../authoring/urls.ts';
 import { natsOptions } from '../../core/nats.ts';
-import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
+import { natsUrlWithCredentials, parseNatsUrl } from '../../core/nats-url.ts';
 import { createPool } from '../../core/postgres.ts';
 import { evenShards, parseShards } from '../../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
@@ -109,14 +109,19 @@ beforeAll(async () => {
   const NATS_CA_FILE = ours.ca;
   await start('event-worker', {
     WORKER_URL: roleUrls.worker,
-    WORKER_NATS_URL: natsUrlAs(natsUrl(), 'worker', PASSWORDS.worker),
+    WORKER_NATS_URL: natsUrlWithCredentials(natsUrl(), 'worker', PASSWORDS.worker),
     NATS_CA_FILE,
   });
   await start('backend', { BACKEND_URL: roleUrls.backend, PORT: String(ports.backend) });
   const BASE_URL = `https://localhost:${ports.https}`;
   const env = { TLS_CERTIFICATE: ours.certificate, TLS_KEY: ours.key, HTTP_LISTEN: `127.0.0.1:${ports.http}`, BASE_URL: `${BASE_URL}/` };
   running.push(await startNginx({ logDir: LOG_DIR, runDir, port: ports.https, backendPorts: [ports.backend], env }));
-  await start('log-agent', { BASE_URL, LOG_DIR, AGENT_NATS_URL: natsUrlAs(natsUrl(), 'agent', PASSWORDS.agent), NATS_CA_FILE });
+  await start('log-agent', {
+    BASE_URL,
+    LOG_DIR,
+    AGENT_NATS_URL: natsUrlWithCredentials(natsUrl(), 'agent', PASSWORDS.agent),
+    NATS_CA_FILE,
+  });
 }, 120_000);
 
 afterAll(async () => {
@@ -213,7 +218,7 @@ describe('nginx', () => {
 });
 
 describe('NATS', () => {
-  const url = (): string => natsUrlAs(natsUrl(), 'agent', PASSWORDS.agent);
+  const url = (): string => natsUrlWithCredentials(natsUrl(), 'agent', PASSWORDS.agent);
 
   test('has to have a certificate of the right authority', async () => {
     await (await natsConnection(url(), ours.ca)).close();
@@ -229,7 +234,7 @@ describe('NATS', () => {
     const storeDir = join(directory, 'nats-elsewhere');
     const nats = await startNats({ storeDir, runDir, port, passwords: PASSWORDS, tls, caFile: elsewhere.ca, name: 'nats-elsewhere' });
     onTestFinished(() => nats.stop());
-    const at = (host: string) => natsConnection(natsUrlAs(`tls://${host}:${port}`, 'agent', PASSWORDS.agent), elsewhere.ca);
+    const at = (host: string) => natsConnection(natsUrlWithCredentials(`tls://${host}:${port}`, 'agent', PASSWORDS.agent), elsewhere.ca);
     await (await at('127.0.0.1')).close();
     await expect(at('localhost')).rejects.toThrow("does not match certificate's altnames");
   });

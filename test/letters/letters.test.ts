@@ -78,7 +78,7 @@ describe('letters', () => {
     expectSame(fill(planned, undefined), letter);
 
     // Once is enough, whatever is asked for the second time.
-    if (prepared.equals(letter) && !planned.hasOurs) return;
+    if (prepared.equals(letter) && !planned.hasTracking) return;
     const again = plan(prepared, name, { ...options, pixel: 'none' });
     expect(isPrepared([again])).toBe(true);
     expectSame(fill(again, []), prepared);

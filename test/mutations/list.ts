@@ -55,7 +55,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'a row at fault is isolated',
     file: 'event-worker/commit.ts',
-    from: "if (classify(error) !== 'poison') throw error;\n      return isolate(rows, done, error);",
+    from: "if (classify(error) !== 'poison') throw error;\n      return commitSingly(rows, done, error);",
     to: 'throw error;',
     test: 'event-worker/commit.test.ts',
     name: 'each becomes a dead letter, and all its neighbours are committed',
@@ -63,7 +63,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'nothing is called forged while a listed key is missing',
     file: 'event-worker/copy-rows.ts',
-    from: 'if (subjects.includes(undefined)) await deps.catalog.assertAllKeys();',
+    from: 'if (targets.includes(undefined)) await deps.catalog.assertAllKeys();',
     to: '',
     test: 'event-worker/commit.test.ts',
     name: 'where a listed key is missing nothing is called forged',
@@ -191,7 +191,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'workers of a killed nginx end',
     file: 'stack/process.ts',
-    from: 'endGroup(pid);\n',
+    from: 'stopGroup(pid);\n',
     to: '\n',
     test: 'test/e2e/outage.test.ts',
     name: 'puts a log that is not empty aside',
@@ -199,8 +199,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'what another worker has committed meanwhile is read again',
     file: 'event-worker/commit.ts',
-    from: 'await read([...ledger.keys()]);',
-    to: 'return { ...summary([]), repeated: count, beyondSize };',
+    from: 'await refresh([...ledger.keys()]);',
+    to: 'return { ...summarize([]), repeated: total, beyondSize };',
     test: 'event-worker/commit.test.ts',
     name: 'who loses a part of a group counts the rest of it',
   },

@@ -66,12 +66,12 @@ async function isNoticed({ file, from, to, test, name }: Mutation): Promise<bool
     return ran.some(({ status }) => status === 'failed');
   } finally {
     await writeFile(path, original);
-    await endLeftovers();
+    await stopLeftovers();
   }
 }
 
 /** What a broken product left running: everything whose working directory is the copy. */
-async function endLeftovers(): Promise<void> {
+async function stopLeftovers(): Promise<void> {
   for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
     const directory = await readlink(`/proc/${pid}/cwd`).catch(() => '');
     if (directory === copy) process.kill(Number(pid), 'SIGKILL');

@@ -2,7 +2,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventsOf, pairs, writeLog } from '../../bench/fixture.ts';
-import { manager } from '../../core/nats.ts';
+import { createJetStreamManager } from '../../core/nats.ts';
 import { sleep } from '../../core/time.ts';
 import { STREAM } from '../../core/subjects.ts';
 import { rotateLog } from '../../stack/nginx.ts';
@@ -69,7 +69,7 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
     await system.member('nats').start();
     await system.member('event-worker-1').start();
     const connection = await natsConnection(system.env['WORKER_NATS_URL'] ?? '');
-    const streams = await manager(connection);
+    const streams = await createJetStreamManager(connection);
     await eventually(
       'the backlog is committed',
       async () => {

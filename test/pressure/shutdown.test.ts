@@ -41,7 +41,7 @@ async function stop(name: string): Promise<{ how: string; ms: number }> {
   await running.stop(GRACE_MS);
   const ms = performance.now() - began;
   member.running = undefined;
-  return { how: await running.ended, ms };
+  return { how: await running.exited, ms };
 }
 
 test('a backend that is told to stop takes no redirect with it', async (context) => {
@@ -59,7 +59,7 @@ test('a backend that is told to stop takes no redirect with it', async (context)
     await sleep(300);
   }
   const { clicks, failed } = await clicking.stop();
-  for (const [name, { how }] of Object.entries(ended)) expect(how, name).toBe('ended with code 0');
+  for (const [name, { how }] of Object.entries(ended)) expect(how, name).toBe('exited with code 0');
   expect(failed).toEqual([]);
   const { hits } = await ground.expectExactlyOnce();
   expect(hits).toBe(clicks);
@@ -91,7 +91,7 @@ test('nginx answers what it has begun, whoever dawdles is cut off, and then it e
   const { how, ms } = await stopping;
   const cut = await Promise.all(dawdling);
   await system.member('nginx-1').start();
-  expect(how).toBe('ended with code 0');
+  expect(how).toBe('exited with code 0');
   expect(clicks).toBeGreaterThan(50);
   expect(failed).toEqual([]);
   const { hits } = await ground.expectExactlyOnce();
@@ -137,7 +137,7 @@ test.for(['log-agent-1', 'event-worker-1'])(
     await ground.system.member(name).start();
     await eventually('every byte is committed', async () => (await committedBytes(ground)) >= whole);
     const { clicks, failed } = await clicking.stop();
-    expect(how).toBe('ended with code 0');
+    expect(how).toBe('exited with code 0');
     expect(committed).toBeLessThan(whole);
     expect(failed).toEqual([]);
     const { hits } = await ground.expectExactlyOnce();

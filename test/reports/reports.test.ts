@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureAlias, retarget } from '../../authoring/links.ts';
-import { setTest, tellShards } from '../../authoring/recipients.ts';
+import { setTest, copyFlagsToShards } from '../../authoring/recipients.ts';
 import { fillIn, listReports, type Report, readReport } from '../../reporting/report-file.ts';
 import { byPsql, PSQL } from '../support/psql.ts';
 import { temporaryDirectory } from '../support/servers.ts';
@@ -83,7 +83,7 @@ async function createWorld(shardCount: number): Promise<World> {
     const tester = clicker.recipient;
     const id = letter.people[tester]?.id as number;
     await setTest(setup.author, [id], true);
-    await tellShards(setup.author, setup.shards, setting(setup.system, 'AUTHOR_URL'), [id]);
+    await copyFlagsToShards(setup.author, setup.shards, setting(setup.system, 'AUTHOR_URL'), [id]);
     const hits = all.flatMap((hit) => {
       if (hit === undefined) throw new Error('a hit is missing');
       const who: Who = hit.verdict === 'human' ? 'person' : 'machine';

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Running } from '../../stack/process.ts';
 
 /** How a process has ended; undefined while it runs. */
-export function howEnded({ ended }: Running): Promise<string | undefined> {
+export function howEnded({ exited }: Running): Promise<string | undefined> {
   // Behind everything that is settled already.
-  return Promise.race([ended, setImmediate(undefined)]);
+  return Promise.race([exited, setImmediate(undefined)]);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { onTestFinished } from 'vitest';
 import { natsOptions } from '../../core/nats.ts';
-import { natsUrlAs, parseNatsUrl } from '../../core/nats-url.ts';
+import { natsUrlWithCredentials, parseNatsUrl } from '../../core/nats-url.ts';
 import { type NatsOptions, startNats } from '../../stack/nats.ts';
 import type { NatsRole } from '../../operating/nats-conf.ts';
 import { freePort } from '../../stack/ports.ts';
@@ -44,8 +44,8 @@ export async function startTestNats(tls: Pick<NatsOptions, 'tls' | 'caFile'> = {
   await start();
   onTestFinished(() => running.stop());
   return {
-    url: natsUrlAs(url, 'operator', operatorPassword),
-    urlOf: (role) => natsUrlAs(url, role, PASSWORDS[role]),
+    url: natsUrlWithCredentials(url, 'operator', operatorPassword),
+    urlOf: (role) => natsUrlWithCredentials(url, role, PASSWORDS[role]),
     storeDir,
     running: () => running,
     start,

@@ -318,7 +318,7 @@ describe('the access log', () => {
         const { rid, t, kind, slug, link, head, ip, ua, ref, purpose } = parsed.hit;
         const hit = hits[i] as Hit;
         const ids = { link: hit.kind === 'click' ? hit.link + 1 : LINKS + 1, recipient: hit.recipient + 1 };
-        expect({ t, kind, ids: codec.read(slug), link, head, ip, ua, ref, purpose }).toEqual({
+        expect({ t, kind, ids: codec.decode(slug), link, head, ip, ua, ref, purpose }).toEqual({
           t: hit.t,
           kind: hit.kind,
           ids,
