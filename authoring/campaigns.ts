@@ -12,33 +12,52 @@ export interface Campaign {
   created_at: Date;
   sent_at: Date | null;
   closed_at: Date | null;
+  /** Whether the query of a tracked URL is added to where it leads. */
+  pass_query: boolean;
   links: number;
 }
 
 /**
- * Finds a campaign by name, or creates it. `fallbackUrl` is set if it is given, also on an existing campaign. Throws `bad-input` for an
- * empty name or an invalid URL.
+ * Finds a campaign by name, or creates it. `fallbackUrl` and `passQuery` are set if they are given, also on an existing campaign. Throws
+ * `bad-input` for an empty name or an invalid URL.
  */
 export async function ensureCampaign(
   db: Database,
   name: string,
   fallbackUrl: string | undefined,
+  passQuery?: boolean,
 ): Promise<{ id: number; created: boolean }> {
   const fallback = fallbackUrl === undefined ? undefined : parseTarget(fallbackUrl);
   if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign must have a name');
   const inserted = await db.query<{ id: number }>(
-    'INSERT INTO catalog.campaign (name, fallback_url) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id',
-    [name, fallback ?? null],
+    'INSERT INTO catalog.campaign (name, fallback_url, pass_query) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING id',
+    [name, fallback ?? null, passQuery ?? false],
   );
   if (inserted.rows[0]) return { id: inserted.rows[0].id, created: true };
-  const found = await db.query<{ id: number; fallback_url: string | null }>(
-    'SELECT id, fallback_url FROM catalog.campaign WHERE name = $1',
-    [name],
-  );
-  const existing = found.rows[0] as { id: number; fallback_url: string | null };
-  if (fallback !== undefined && existing.fallback_url !== fallback)
-    await db.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE id = $1', [existing.id, fallback]);
-  return { id: existing.id, created: false };
+  const found = await db.query<{ id: number }>('SELECT id FROM catalog.campaign WHERE name = $1', [name]);
+  const { id } = found.rows[0] as { id: number };
+  await editCampaign(db, id, { fallbackUrl: fallback, passQuery });
+  return { id, created: false };
+}
+
+/**
+ * Changes where the expired and disabled links of a campaign lead (`fallbackUrl`; null: nowhere), and whether the query of a tracked URL is
+ * added to where it leads (`passQuery`). What is not given stays. Throws `bad-input` for an invalid URL.
+ */
+export async function editCampaign(
+  db: Database,
+  campaign: number,
+  changes: { fallbackUrl?: string | null | undefined; passQuery?: boolean | undefined },
+): Promise<void> {
+  const { fallbackUrl, passQuery } = changes;
+  if (typeof fallbackUrl === 'string') parseTarget(fallbackUrl);
+  if (fallbackUrl !== undefined)
+    await db.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE id = $1 AND fallback_url IS DISTINCT FROM $2', [
+      campaign,
+      fallbackUrl,
+    ]);
+  if (passQuery !== undefined)
+    await db.query('UPDATE catalog.campaign SET pass_query = $2 WHERE id = $1 AND pass_query <> $2', [campaign, passQuery]);
 }
 
 /**
@@ -86,7 +105,7 @@ export async function setClosed(db: Database, campaign: number, closed: boolean)
 /** Returns all campaigns with the number of their links, ordered by id. */
 export async function listCampaigns(db: Database): Promise<Campaign[]> {
   const found = await db.query<Campaign>(
-    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
+    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, c.pass_query, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
   );
   return found.rows;
 }

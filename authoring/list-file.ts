@@ -1,27 +1,36 @@
-import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
+import { parse as parseSync } from 'csv-parse/sync';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
-import { decode, type Encoding } from './letter/encoding.ts';
+import { bareAddress, bareName } from './bare-text.ts';
+import { parseCharset } from './letter/encoding.ts';
+import { countAddresses, findAddressColumn, findIdColumn, isAddressName } from './list-columns.ts';
+import { type ListDecoder, type ListEncoding, openListText, readFirstBytes } from './list-encoding.ts';
+import { findForeignFormat } from './list-signatures.ts';
+import { createStatusCheck, type StatusCheck } from './list-status.ts';
 import type { PersonKey } from './resolve-recipients.ts';
 import { normaliseEmail } from './recipients.ts';
 
-// Reads a list of people from a CSV file, as spreadsheets and mail services export it: with comma, semicolon or tab as delimiter, quoted
-// fields, a byte order mark, any line end, in UTF-8 or Latin-1. A line that cannot be used is reported and does not affect other lines.
+// Reads a list of people from a CSV file, as spreadsheets and mail services export it: with comma, semicolon, tab or bar as delimiter, a
+// first line `sep=;`, quoted fields, any line end, in any encoding, with or without a header. A line that cannot be used is reported and does
+// not affect other lines. What had to be guessed is reported, too.
 
 export interface Person extends PersonKey {
   /** The line of the file on which this person's record begins. The first line is 1. */
   line: number;
-  /** All fields of the record, in the order of the header. A short record has fewer fields than the header, a long record has more. */
+  /**
+   * All fields of the record, in the order of the header. A short record has fewer fields than the header, a long record has more. A mail
+   * address that stood among other text, e.g. `Ann <ann@shop.example>`, is alone in its field.
+   */
   values: string[];
 }
 
 /**
  * Why a line is left out: it has no mail address or an invalid one, it has no id or one that is too long, the person is in the list
- * already, or address and id belong to two different people.
+ * already, address and id belong to two different people, or a status column says that the person must not be written to.
  */
-export const REJECT_REASONS = ['no-address', 'bad-address', 'no-id', 'bad-id', 'duplicate', 'conflict'] as const;
+export const REJECT_REASONS = ['no-address', 'bad-address', 'no-id', 'bad-id', 'duplicate', 'conflict', 'not-subscribed'] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
 
 /** A line that is left out. `value` is the address or id on this line. */
@@ -29,10 +38,31 @@ export interface Rejected {
   line: number;
   reason: RejectReason;
   value: string;
+  /** With `not-subscribed`: the column and its value, e.g. "status: unsubscribed". */
+  status?: string;
+}
+
+/** What was found out about a list, for the author to check. */
+export interface ListFindings {
+  readonly encoding: ListEncoding;
+  /** False: the first record is a person already, so the columns are named by their positions. */
+  readonly hasHeader: boolean;
+  /** The column with the mail addresses, or undefined if the list is used without addresses. */
+  readonly emailColumn: string | undefined;
+  /** Other columns whose names and values are those of mail addresses. They are empty if the author names the column. */
+  readonly otherEmailColumns: readonly string[];
+  readonly idColumn: string | undefined;
+  /** The columns that say whether people may be written to. */
+  readonly statusColumns: readonly string[];
+  /** The new names of columns whose names were there already. */
+  readonly renamedColumns: readonly { from: string; to: string }[];
+  /** The fields from which something was removed to get the mail address: their number so far, and the first. */
+  readonly cleaned: { count: number; example: { line: number; from: string; to: string } | undefined };
 }
 
 export interface PeopleFile {
   header: string[];
+  findings: ListFindings;
   /** The size of the file. */
   bytes: number;
   /** Returns the number of bytes that have been read. */
@@ -50,6 +80,10 @@ export interface PeopleColumns {
   idColumn?: string;
   /** False: mail addresses are not used, even if the list has them. */
   emails?: boolean;
+  /** The encoding of lines that are not UTF-8; default: windows-1252. */
+  listCharset?: string;
+  /** True: people are taken even if a status column says that they must not be written to. */
+  ignoreStatus?: boolean;
 }
 
 const CHUNK_SIZE = 5000;
@@ -58,48 +92,65 @@ const UNCLOSED_QUOTE_CODES: ReadonlySet<string> = new Set(['CSV_QUOTE_NOT_CLOSED
 const MAX_ID_LENGTH = 255;
 /** No real record is this long. With this limit, a quote that is never closed is found soon and not at the end of the file. */
 const MAX_RECORD_BYTES = 1_000_000;
-const EMAIL_COLUMN_NAMES =
-  /^(?:e-?mail|mail|(?:your |primary )?e-?mail[ _-]?(?:address)?|mail[ -]?adresse|e-?mail-?adresse|adresse (?:e-?mail|mail|électronique)|courriel|correo(?: electr[oó]nico)?|e-?mail-?adres|indirizzo e-?mail|endere[cç]o de e-?mail|epost|e-post|メールアドレス)$/i;
-const ID_COLUMN_NAMES = /^(?:id|external[ _-]?id|user[ _-]?id|customer[ _-]?id|subscriber[ _-]?id|contact[ _-]?id)$/i;
+const DELIMITERS = [',', ';', '\t', '|'];
+/** Spreadsheet programs write and read the delimiter in a first line of this form. */
+const DELIMITER_LINE = /^"?sep=(\\t|[^"\r\n])"?[,;\t]*(?:\r\n|\r|\n|$)/i;
+/** The address column is chosen by its values in this many records. */
+const SAMPLE_RECORDS = 200;
+const CSV_OPTIONS = {
+  record_delimiter: ['\r\n', '\n', '\r'],
+  relax_column_count: true,
+  relax_quotes: true,
+  max_record_size: MAX_RECORD_BYTES,
+};
+
+/** The rows of a list: how to read them, and the columns. */
+interface Layout {
+  header: string[];
+  delimiter: string;
+  /** The number of records before the first person. */
+  skippedRecords: number;
+  emailAt: number | undefined;
+  idAt: number | undefined;
+}
 
 /**
- * Opens a list and reads its header. Throws `not-found` if the file does not exist, and `bad-input` if the file is empty or in UTF-16, or
- * if the columns cannot be found.
+ * Opens a list, finds out how it is written and reads its header. Throws `not-found` if the file does not exist, and `bad-input` if the file
+ * is empty or not CSV, or if the columns cannot be found.
  */
 export async function openPeople(path: string, columns: PeopleColumns): Promise<PeopleFile> {
+  const charset = columns.listCharset === undefined ? undefined : parseCharset(columns.listCharset);
   const { size } = await stat(path).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') throw new ClickledgerError('not-found', `${path} does not exist`);
     throw error;
   });
-  const encoding = await detectFileEncoding(path);
-  const delimiter = delimiterOf(await readBeginning(path, encoding));
-  const header = await headerOf(path, encoding, delimiter);
-  const withoutEmails = columns.emails === false;
-  const emailAt = withoutEmails ? undefined : columnIndex(header, columns.emailColumn, EMAIL_COLUMN_NAMES);
-  const idAt = columnIndex(header, columns.idColumn, withoutEmails ? ID_COLUMN_NAMES : undefined);
-  if (emailAt === undefined && idAt === undefined)
-    throw new ClickledgerError(
-      'bad-input',
-      withoutEmails
-        ? `${path} has no column 'id'. Give the column with --id-column. The list has: ${header.join(', ')}`
-        : `${path} has no column 'email'. Give the column with --email-column. The list has: ${header.join(', ')}`,
-    );
+  const beginning = await readFirstBytes(path);
+  const foreign = findForeignFormat(path, beginning);
+  if (foreign !== undefined) throw new ClickledgerError('bad-input', foreign);
+  const decoder = await openListText(path, beginning, charset);
+  const { layout, findings } = await readLayout(path, decoder, columns);
+  const status = columns.ignoreStatus ? undefined : createStatusCheck(layout.header);
+  const cleaned: ListFindings['cleaned'] = { count: 0, example: undefined };
   let bytesRead = 0;
 
   async function* chunks(onReject: (rejected: Rejected) => void): AsyncGenerator<Person[]> {
+    Object.assign(cleaned, { count: 0, example: undefined });
     let chunk: Person[] = [];
-    const records = readRecords(path, encoding, delimiter, (bytes) => {
+    const records = readRecords(path, decoder, layout.delimiter, (bytes) => {
       bytesRead = bytes;
     });
-    let isHeader = true;
+    let skipped = 0;
     for await (const { line, values } of records) {
-      if (isHeader) {
-        isHeader = false;
+      if (skipped < layout.skippedRecords) {
+        skipped++;
         continue;
       }
-      const person = readPerson(line, values, emailAt, idAt);
+      const person = readPerson(line, values, layout, status);
       if ('reason' in person) onReject(person);
-      else chunk.push(person);
+      else {
+        if (layout.emailAt !== undefined) separateAddress(person, layout.emailAt, cleaned);
+        chunk.push(person);
+      }
       if (chunk.length < CHUNK_SIZE) continue;
       yield chunk;
       chunk = [];
@@ -108,111 +159,199 @@ export async function openPeople(path: string, columns: PeopleColumns): Promise<
   }
 
   return {
-    header,
+    header: layout.header,
+    findings: { ...findings, encoding: decoder.how, statusColumns: status?.columns ?? [], cleaned },
     bytes: size,
     bytesRead: () => bytesRead,
     chunks,
-    value: (person, column) => person.values[header.indexOf(column)] ?? '',
+    value: (person, column) => person.values[layout.header.indexOf(column)] ?? '',
   };
 }
 
-function readPerson(line: number, values: string[], emailAt: number | undefined, idAt: number | undefined): Person | Rejected {
+function readPerson(line: number, values: string[], { emailAt, idAt }: Layout, status: StatusCheck | undefined): Person | Rejected {
   const externalId = idAt === undefined ? undefined : (values[idAt] ?? '').trim();
+  const text = emailAt === undefined ? '' : (values[emailAt] ?? '').trim();
+  const excludedBy = status?.check(values);
+  if (excludedBy !== undefined) return { line, reason: 'not-subscribed', value: text || (externalId ?? ''), status: excludedBy };
   if (externalId === '') return { line, reason: 'no-id', value: '' };
   if (externalId !== undefined && externalId.length > MAX_ID_LENGTH)
     return { line, reason: 'bad-id', value: externalId.slice(0, MAX_ID_LENGTH) };
   if (emailAt === undefined) return { line, values, email: undefined, externalId };
-  const text = (values[emailAt] ?? '').trim();
   const email = normaliseEmail(text);
-  if (email === undefined) return { line, reason: text === '' ? 'no-address' : 'bad-address', value: text };
+  if (email === undefined) return { line, reason: bareAddress(text) === '' ? 'no-address' : 'bad-address', value: text };
   return { line, values, email, externalId };
 }
 
-/** Returns the index of the column `name`, or else of the first column with a usual name. */
-function columnIndex(header: readonly string[], name: string | undefined, usual: RegExp | undefined): number | undefined {
-  const index = name === undefined ? (usual ? header.findIndex((column) => usual.test(column)) : -1) : header.indexOf(name);
-  if (name !== undefined && index < 0)
-    throw new ClickledgerError('bad-input', `column '${name}' does not exist. The list has: ${header.join(', ')}`);
-  return index < 0 ? undefined : index;
+/** Leaves only the mail address in its field. The case stays, and so do ordinary spaces around a field that has nothing else. */
+function separateAddress({ line, values }: Person, emailAt: number, cleaned: ListFindings['cleaned']): void {
+  const field = values[emailAt] ?? '';
+  const bare = bareAddress(field);
+  if (bare === field || bare === field.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '')) return;
+  values[emailAt] = bare;
+  cleaned.count++;
+  cleaned.example ??= { line, from: field, to: bare };
 }
 
-/** Reads the whole file once, because the first byte that is not valid UTF-8 may be anywhere. */
-async function detectFileEncoding(path: string): Promise<Encoding> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let isFirst = true;
-  try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-      if (isFirst && ((chunk[0] === 0xff && chunk[1] === 0xfe) || (chunk[0] === 0xfe && chunk[1] === 0xff)))
-        throw new ClickledgerError('bad-input', `${path} must be in UTF-8 or Latin-1, not in UTF-16. Save it as CSV in UTF-8.`);
-      isFirst = false;
-      decoder.decode(chunk, { stream: true });
-    }
-    decoder.decode();
-    return 'utf-8';
-  } catch (error) {
-    if (error instanceof TypeError) return 'windows-1252';
-    throw error;
+/** Finds the delimiter, the header and the columns. */
+async function readLayout(
+  path: string,
+  decoder: ListDecoder,
+  columns: PeopleColumns,
+): Promise<{ layout: Layout; findings: Omit<ListFindings, 'encoding' | 'statusColumns' | 'cleaned'> }> {
+  const text = await beginningOf(decoder);
+  const delimiterLine = DELIMITER_LINE.exec(text);
+  const given = delimiterLine?.[1]?.replace('\\t', '\t');
+  const delimiter = given ?? delimiterOf(text, columns);
+  const [first, ...others] = (await sampleOf(path, decoder, delimiter)).slice(given === undefined ? 0 : 1);
+  if (!first) throw new ClickledgerError('bad-input', `${path} is empty. Its first line must have the names of the columns.`);
+  const hasHeader = isHeader(first, columns);
+  const sample = hasHeader ? others : [first, ...others];
+  const { names, renamedColumns } = hasHeader ? numberDuplicates(first.map(bareName)) : namesByPosition(sample);
+  const withoutEmails = columns.emails === false;
+
+  let emailAt = columns.emailColumn === undefined || withoutEmails ? undefined : columnIndex(names, columns.emailColumn);
+  let otherEmailColumns: string[] = [];
+  if (emailAt === undefined && !withoutEmails) {
+    const found = hasHeader ? findAddressColumn(names, sample) : mostAddresses(names, sample);
+    emailAt = found?.index;
+    otherEmailColumns = found?.others.map((index) => names[index] as string) ?? [];
+    // The letter and the mail service can then use {{email}}.
+    if (!hasHeader && emailAt !== undefined) names[emailAt] = 'email';
   }
+  let idAt = columns.idColumn === undefined ? undefined : columnIndex(names, columns.idColumn);
+  if (idAt === undefined && withoutEmails) idAt = findIdColumn(names);
+  if (emailAt === undefined && idAt === undefined)
+    throw new ClickledgerError(
+      'bad-input',
+      `${path} has no column ${adviceFor(withoutEmails, names, sample)} The list has: ${names.join(', ')}`,
+    );
+  return {
+    layout: { header: names, delimiter, skippedRecords: (given === undefined ? 0 : 1) + (hasHeader ? 1 : 0), emailAt, idAt },
+    findings: {
+      hasHeader,
+      emailColumn: emailAt === undefined ? undefined : names[emailAt],
+      otherEmailColumns,
+      idColumn: idAt === undefined ? undefined : names[idAt],
+      renamedColumns,
+    },
+  };
 }
 
-/** Returns the first 64 KiB of the file. */
-async function readBeginning(path: string, encoding: Encoding): Promise<string> {
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0);
-    return decode(buffer.subarray(0, bytesRead), encoding);
-  } finally {
-    await file.close();
-  }
+function adviceFor(withoutEmails: boolean, names: readonly string[], sample: readonly string[][]): string {
+  if (withoutEmails) return "'id'. Give the column with --id-column.";
+  const index = mostAddresses(names, sample)?.index;
+  const hint = index === undefined ? '' : ` Its column '${names[index]}' has mail addresses.`;
+  return `'email'.${hint} Give the column with --email-column.`;
 }
 
-/** Returns the delimiter (comma, semicolon or tab) that occurs most often in the header, outside of quotes. */
-function delimiterOf(text: string): string {
-  const header = text
-    .replace(/"(?:[^"]|"")*"/g, '')
-    .replace(/^[\ufeff\r\n]+/, '')
-    .split(/\r|\n/, 1)[0] as string;
-  const count = (delimiter: string) => header.split(delimiter).length;
-  return [',', ';', '\t'].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
-}
-
-async function headerOf(path: string, encoding: Encoding, delimiter: string): Promise<string[]> {
-  for await (const { values } of readRecords(path, encoding, delimiter)) {
-    const header = values.map((name) => name.trim());
-    const duplicate = header.find((name, i) => name !== '' && header.indexOf(name) < i);
-    if (duplicate !== undefined) throw new ClickledgerError('bad-input', `${path} has the column '${duplicate}' twice`);
-    return header;
-  }
-  throw new ClickledgerError('bad-input', `${path} is empty. Its first line must have the names of the columns.`);
+/** Returns the index of the column `name`. */
+function columnIndex(header: readonly string[], name: string): number {
+  const index = header.indexOf(bareName(name));
+  if (index < 0) throw new ClickledgerError('bad-input', `column '${name}' does not exist. The list has: ${header.join(', ')}`);
+  return index;
 }
 
 /**
- * Yields the records of the file with their line numbers. The first record is the header. `onBytes` gets the number of bytes read so far.
+ * A record with a mail address is a person, not a header, unless it has the name of a column, too. Without a header, the first line would be
+ * lost.
  */
+function isHeader(record: readonly string[], { emailColumn, idColumn }: PeopleColumns): boolean {
+  const names = record.map(bareName);
+  return !record.some(isAddress) || names.some((name) => isAddressName(name) || name === emailColumn || name === idColumn);
+}
+
+function namesByPosition(sample: readonly string[][]): { names: string[]; renamedColumns: [] } {
+  const width = Math.max(...sample.map(({ length }) => length));
+  return { names: Array.from({ length: width }, (_, i) => `column_${i + 1}`), renamedColumns: [] };
+}
+
+function mostAddresses(names: readonly string[], sample: readonly string[][]): { index: number; others: number[] } | undefined {
+  const [best, ...others] = names
+    .map((_, index) => ({ index, count: countAddresses(sample, index) }))
+    .filter(({ count }) => count > 0)
+    .toSorted((a, b) => b.count - a.count || a.index - b.index);
+  return best && { index: best.index, others: others.map(({ index }) => index) };
+}
+
+/** Numbers names that are there already: name, name_2, name_3. Empty names stay. */
+function numberDuplicates(names: string[]): { names: string[]; renamedColumns: { from: string; to: string }[] } {
+  const used = new Set<string>();
+  const renamedColumns: { from: string; to: string }[] = [];
+  const numbered = names.map((from) => {
+    if (from === '' || !used.has(from)) {
+      used.add(from);
+      return from;
+    }
+    let number = 2;
+    while (used.has(`${from}_${number}`) || names.includes(`${from}_${number}`)) number++;
+    const to = `${from}_${number}`;
+    used.add(to);
+    renamedColumns.push({ from, to });
+    return to;
+  });
+  return { names: numbered, renamedColumns };
+}
+
+/** Returns the text of about the first 64 KiB of the list. */
+async function beginningOf(decoder: ListDecoder): Promise<string> {
+  let beginning = '';
+  for await (const text of decoder.text()) {
+    beginning += text;
+    if (beginning.length >= 65_536) break;
+  }
+  return beginning;
+}
+
+/**
+ * Returns the delimiter that occurs most often in the first record, outside of quotes. A delimiter that gives the record a field with a mail
+ * address, or with the name of a column that is looked for, is better than one that does not.
+ */
+function delimiterOf(text: string, columns: PeopleColumns): string {
+  const withoutQuotes = text.replace(/"(?:[^"]|"")*"/g, '').replace(/^[\r\n]+/, '');
+  const [firstLine = ''] = withoutQuotes.split(/\r|\n/, 1);
+  const isKnown = (field: string): boolean =>
+    !/[,;\t|]/.test(field) &&
+    (isAddressName(bareName(field)) || [columns.emailColumn, columns.idColumn].includes(bareName(field)) || isAddress(field));
+  const score = (delimiter: string): number => {
+    const count = firstLine.split(delimiter).length;
+    return count > 1 && firstRecordOf(text, delimiter).some(isKnown) ? count + MAX_RECORD_BYTES : count;
+  };
+  const scores = DELIMITERS.map(score);
+  return DELIMITERS[scores.indexOf(Math.max(...scores))] as string;
+}
+
+function firstRecordOf(text: string, delimiter: string): string[] {
+  try {
+    const [record = []] = parseSync(text, { ...CSV_OPTIONS, delimiter, to: 1, skip_empty_lines: true });
+    return record;
+  } catch {
+    // The mistake is reported with its line when the records are read.
+    return [];
+  }
+}
+
+const isAddress = (field: string): boolean => /[@＠]/.test(field) && normaliseEmail(field) !== undefined;
+
+/** Returns the first records. A mistake after the first record is reported later, when the list is read. */
+async function sampleOf(path: string, decoder: ListDecoder, delimiter: string): Promise<string[][]> {
+  const records: string[][] = [];
+  try {
+    for await (const { values } of readRecords(path, decoder, delimiter)) if (records.push(values) === SAMPLE_RECORDS) break;
+  } catch (error) {
+    if (records.length === 0) throw error;
+  }
+  return records;
+}
+
+/** Yields the records of the file with their line numbers. `onBytes` gets the number of bytes read so far. */
 async function* readRecords(
   path: string,
-  encoding: Encoding,
+  decoder: ListDecoder,
   delimiter: string,
-  onBytes: (bytes: number) => void = () => {},
+  onBytes?: (bytes: number) => void,
 ): AsyncGenerator<{ line: number; values: string[] }> {
-  async function* text(): AsyncGenerator<string> {
-    // The decoder removes a byte order mark and joins characters that are split between two chunks.
-    const decoder = new TextDecoder('utf-8');
-    let bytes = 0;
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-      onBytes((bytes += chunk.length));
-      yield encoding === 'utf-8' ? decoder.decode(chunk, { stream: true }) : decode(chunk, encoding);
-    }
-    yield decoder.decode();
-  }
-  const parser = parse({
-    delimiter,
-    record_delimiter: ['\r\n', '\n', '\r'],
-    relax_column_count: true,
-    relax_quotes: true,
-    max_record_size: MAX_RECORD_BYTES,
-  });
-  const source = Readable.from(text()).on('error', (error) => parser.destroy(error));
+  const parser = parse({ ...CSV_OPTIONS, delimiter });
+  const source = Readable.from(decoder.text(onBytes)).on('error', (error) => parser.destroy(error));
   let line = 1;
   try {
     for await (const values of source.pipe(parser) as AsyncIterable<string[]>) {

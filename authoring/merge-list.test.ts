@@ -293,6 +293,33 @@ describe('columns', () => {
     }
   });
 
+  // An audience of Mailchimp has 30 fields, with the largest plan 80.
+  test('more columns than a sender takes are warned of, and no fewer', async () => {
+    for (const [own, links] of [
+      [27, 2],
+      [28, 2],
+      [1, 28],
+      [1, 29],
+      [1, 100],
+    ] as const) {
+      const { people } = await listOf(`email${',x'.repeat(own - 1)}\nann@example.com\n`);
+      const html = Array.from({ length: links }, (_, i) => `<a href="https://shop.example/${i}">x</a>`).join('');
+      const letter = await letterOf(html, undefined);
+      const count = own + links + 1;
+      const warnings =
+        count > 30 ? [expect.stringMatching(new RegExp(`^the list has ${count} columns, ${links + 1} of .* 30 \\(80 with`))] : [];
+      expect(createMerge(letter, 'mailchimp', people).warnings).toEqual(warnings);
+      expect(createMerge(letter, 'generic', people).warnings).toEqual([]);
+    }
+  });
+
+  test('a tag that is too long for the sender is warned of if the letter has it', async () => {
+    const { people } = await listOf('email,FAVOURITES,FAVOURITE_X,OTHER_COLUMN\nann@example.com\n');
+    const letter = await letterOf('<p>*|FAVOURITES|* *|favourite_x|*</p><a href="https://shop.example/">x</a>', undefined);
+    expect(createMerge(letter, 'mailchimp', people).warnings).toEqual([expect.stringContaining('The letter has *|FAVOURITE_X|*: rename')]);
+    expect(createMerge(letter, 'sendgrid', people).warnings).toEqual([]);
+  });
+
   test('a letter in Latin-1 stays in it', async () => {
     const { people, all } = await listOf('email\nann@example.com\n');
     const bytes = Buffer.from('<p>Gr\xf6\xdfe \x80</p><a href="https://shop.example/\xfc">x</a>', 'latin1');

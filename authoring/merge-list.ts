@@ -21,6 +21,8 @@ export interface Merge {
   row(person: Person, recipient: Recipient): string;
   /** Returns the number of values so far that are longer than the sender's limit. */
   tooLongCount(): number;
+  /** What the sender will not accept about the columns of the list. */
+  warnings: string[];
 }
 
 /** Creates the merged letter and the writer of its list. Throws `conflict` if the list already has one of the added columns. */
@@ -62,5 +64,31 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
       return csvRow([...originalFields, ...values]);
     },
     tooLongCount: () => tooLongCount,
+    warnings: columnWarnings(sender, letter, people.header, addedColumns),
   };
+}
+
+function columnWarnings(sender: Sender, letter: TrackedLetter, header: readonly string[], addedColumns: readonly string[]): string[] {
+  const { maxColumns, maxTagLength } = DIALECTS[sender];
+  const warnings: string[] = [];
+  const count = header.length + addedColumns.length;
+  if (maxColumns !== undefined && count > maxColumns.usual) {
+    const largest = `${maxColumns.largest} with the plan ${maxColumns.largestPlan}`;
+    warnings.push(
+      `the list has ${count} columns, ${addedColumns.length} of them for links. ${sender} takes at most ${maxColumns.usual} (${largest})${
+        addedColumns.length < maxColumns.usual ? ': remove columns that the letter does not need' : ': use --render, or fewer links'
+      }`,
+    );
+  }
+  if (maxTagLength !== undefined) {
+    const text = Object.values(letter.plans)
+      .map((plan) => plan?.text ?? '')
+      .join('\n');
+    const used = header.filter((name) => name.length > maxTagLength && text.toLowerCase().includes(`*|${name.toLowerCase()}|*`));
+    if (used.length > 0)
+      warnings.push(
+        `tags of ${sender} have at most ${maxTagLength} characters. The letter has ${used.map((name) => `*|${name}|*`).join(', ')}: rename the column and the tag`,
+      );
+  }
+  return warnings;
 }

@@ -3,16 +3,17 @@ import { z } from 'zod';
 import { ClickledgerError } from '../core/errors.ts';
 import { createPool, explainDatabaseError } from '../core/postgres.ts';
 import { type ShardMap, shardUrl } from '../core/shards.ts';
+import { bareAddress } from './bare-text.ts';
 import type { Database } from './campaigns.ts';
 
 // Finds, creates and changes single recipients in the catalog, and copies their flags to the shards.
 
 /**
- * Returns a mail address in the form in which addresses are stored and compared: in lower case, with the domain in ASCII. Returns undefined
- * if the text is not a mail address.
+ * Returns a mail address in the form in which addresses are stored and compared: in lower case, with the domain in ASCII, without a display
+ * name and the like (`bareAddress`). Returns undefined if the text is not a mail address.
  */
 export function normaliseEmail(text: string): string | undefined {
-  const email = text.trim().toLowerCase();
+  const email = bareAddress(text).toLowerCase();
   const at = email.lastIndexOf('@');
   // The East Asian full stops separate labels, too (RFC 3490, 3.1).
   const domain = email.slice(at + 1).replace(/[。．｡]/g, '.');

@@ -11,8 +11,9 @@ import { ensureCampaign } from './campaigns.ts';
 import type { Addressee } from './addressees.ts';
 import { withOutputDirectory, withOutputFile } from './output-files.ts';
 import { openPeople, type PeopleColumns, type PeopleFile } from './list-file.ts';
+import type { Envelope } from './letter/envelope.ts';
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
-import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type Envelope, type LetterWriter } from './render.ts';
+import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type LetterWriter } from './render.ts';
 import { createUrls } from './urls.ts';
 
 const BASE = 'https://t.example.org';

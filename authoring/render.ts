@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClickledgerError } from '../core/errors.ts';
 import { composeMail, mboxEntry } from './letter/compose-mail.ts';
-import { compileLine, compileTemplate, fillTemplate, type Template } from './letter/template.ts';
+import type { Envelope } from './letter/envelope.ts';
+import { type ColumnValues, compileLine, compileTemplate, fillTemplate, type Template } from './letter/template.ts';
 import { csvRow } from '../core/csv.ts';
 import type { Addressee } from './addressees.ts';
 import { openOutputFile } from './output-files.ts';
@@ -17,8 +18,8 @@ export interface Rendered {
   text: Buffer | undefined;
 }
 
-/** Returns the letter of one recipient. `column` returns the value of a `{{column}}`. */
-export type Renderer = (recipient: { id: number; optedOut: boolean }, column: (name: string) => string) => Rendered;
+/** Returns the letter of one recipient. */
+export type Renderer = (recipient: { id: number; optedOut: boolean }, column: ColumnValues) => Rendered;
 
 /**
  * Creates a renderer, which inserts a recipient's tracked URLs. With `columns`, it also replaces `{{column}}` with its value. Throws
@@ -47,13 +48,6 @@ export interface LetterWriter {
   end(): Promise<void>;
   /** Closes open files without completing them, after a failure. Does nothing after `end`. */
   abandon(): Promise<void>;
-}
-
-/** The headers of a message. `subject` and the values of `headers` may have `{{column}}`. */
-export interface Envelope {
-  from: string;
-  subject: string;
-  headers: readonly { key: string; value: string }[];
 }
 
 /** Writes files to `directory`, numbered in the order of the list, and `index.csv` with the person of each file. */

@@ -1,5 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
-import { isTarget, MAX_TARGET_BYTES } from './letter/decide.ts';
+import { MAX_TARGET_BYTES } from '../core/target.ts';
+import { isTarget } from './letter/decide.ts';
 
 /** Checks the target of a link. Returns the target unchanged, byte for byte. Throws `bad-input` if it cannot be a redirect target. */
 export function parseTarget(target: string): string {

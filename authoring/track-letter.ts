@@ -1,5 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
+import type { Encoding } from './letter/encoding.ts';
 import { isPrepared, type LetterPlan, planLetter, type PixelPlace } from './letter/plan.ts';
 import { ensureLinks, type LinkSpec } from './links.ts';
 import type { Urls } from './urls.ts';
@@ -15,6 +16,8 @@ export interface PrepareOptions {
   /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
   utm: Readonly<Record<string, string>>;
   pixel: PixelPlace;
+  /** The encoding of both parts. By default it is detected. */
+  charset?: Encoding | undefined;
 }
 
 /** The original letter. It has at least one part. */
@@ -42,10 +45,10 @@ export interface LetterLink {
 /** Plans both parts of a letter. This needs no database. Throws `bad-input` if there is no part. */
 export function planParts(parts: LetterParts, options: PrepareOptions & { baseUrl: string }): LetterPlans {
   if (!parts.html && !parts.text) throw new ClickledgerError('bad-input', 'the letter has no part. Give its HTML, its text, or both.');
-  return {
-    html: parts.html && planLetter(parts.html, 'html', options),
-    text: parts.text && planLetter(parts.text, 'text', options),
-  };
+  const html = parts.html && planLetter(parts.html, 'html', options);
+  // A text part that declares nothing is probably in the encoding of the HTML part.
+  const fallback = html?.isDeclared ? html.encoding : undefined;
+  return { html, text: parts.text && planLetter(parts.text, 'text', { ...options, fallback }) };
 }
 
 /** Returns true if an earlier run prepared the letter and no link is left to track. */

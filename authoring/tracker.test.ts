@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { authorSettings, BASE, campaignCalled, deskWith, expectJson, readCsv, trackedIn } from '../test/support/authors.ts';
-import { clickledger, dataDirectoryOf } from '../test/support/commands.ts';
+import { authorSettings, BASE, insertCampaign, createDesk, expectJson, readCsv, trackedAddresses } from '../test/support/authors.ts';
+import { clickledger, createDataDirectory } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { eventually } from '../test/support/servers.ts';
 import { ClickledgerError, createTracker, type Tracker, type TrackerPerson } from './tracker.ts';
@@ -42,7 +42,7 @@ describe('the same as the commands', () => {
   test('addresses of links and pixels, for one person, shared, and by alias', async () => {
     const campaign = await tracker.campaign('spring', { fallback: 'https://shop.example/' });
     expect(await tracker.campaign('spring')).toBe(campaign);
-    const at = { cwd: await deskWith({}), env: authorSettings(databases) };
+    const at = { cwd: await createDesk({}), env: authorSettings(databases) };
     const by = async (...args: string[]) => (await clickledger([...args, '--campaign', 'spring'], at)).stdout.trim();
     const [url, shared, alias, pixel, sharedPixel] = await Promise.all([
       by('url', SALE, '--to', 'Ann@shop.example'),
@@ -67,7 +67,7 @@ describe('the same as the commands', () => {
     const out = await recipientCalled('out@shop.example', ', now()');
     expect(out).toBeGreaterThan(0);
     const people = 'name,email\nAnn & <Ann>,ann@shop.example\nOut,out@shop.example\n';
-    const at = await deskWith({ 'letter.html': HTML, 'letter.txt': TEXT, 'people.csv': people });
+    const at = await createDesk({ 'letter.html': HTML, 'letter.txt': TEXT, 'people.csv': people });
     const args = ['prepare', 'letter.html', '--text', 'letter.txt', '--campaign', 'letter', '--to', 'people.csv', '--render', '--json'];
     const options = ['--utm', 'source=letter', '--exclude', 'kept.example', '--pixel', 'top', '--track-unsubscribe'];
     const report = await expectJson<{ links: object[] }>(clickledger([...args, ...options], { cwd: at, env: authorSettings(databases) }));
@@ -104,7 +104,7 @@ describe('a prepared letter', () => {
       { part: 'html', address: 'mailto:a@shop.example', reason: 'not-http' },
     ]);
     const { html, text } = letter.shared();
-    expect(trackedIn(databases, `${html}${text}`).map(({ kind, link, recipient }) => [kind, link, recipient])).toEqual([
+    expect(trackedAddresses(databases, `${html}${text}`).map(({ kind, link, recipient }) => [kind, link, recipient])).toEqual([
       ['u', letter.links[0]?.id, 0],
       ['r', expect.any(Number), 0],
       ['u', letter.links[1]?.id, 0],
@@ -159,7 +159,7 @@ describe('a prepared letter', () => {
       const { person, letter: own } = result;
       const html = own.html ?? '';
       if (!html.includes(`Dear N${person.n}, `)) throw new Error(`not the letter of ${person.n}`);
-      const recipients = trackedIn(databases, html).map(({ recipient }) => recipient);
+      const recipients = trackedAddresses(databases, html).map(({ recipient }) => recipient);
       if (person.n === 2000) expect(recipients).toEqual([]);
       else if (recipients.length !== 2 || recipients.some((id) => id !== idOf.get((person.email ?? '').toLowerCase())))
         throw new Error(`wrong: ${person.n}`);
@@ -188,7 +188,7 @@ describe('a prepared letter', () => {
 
   test('for one person: by address, by id, or by both', async () => {
     const letter = await tracker.prepare({ campaign: await tracker.campaign('one'), text: TEXT });
-    const whose = async (person: TrackerPerson) => trackedIn(databases, (await letter.for(person)).text ?? '')[0]?.recipient;
+    const whose = async (person: TrackerPerson) => trackedAddresses(databases, (await letter.for(person)).text ?? '')[0]?.recipient;
     const both = await whose({ email: 'both@one.example', id: 'both' });
     expect(both).toBeGreaterThan(0);
     expect(await whose({ id: 'both' })).toBe(both);
@@ -237,7 +237,7 @@ describe('a prepared letter', () => {
 describe('what goes wrong has a code', () => {
   test('settings that are missing, wrong, or lead nowhere', async () => {
     const settings = authorSettings(databases);
-    const data = await deskWith({});
+    const data = await createDesk({});
     const attempt = (changes: Record<string, string>) => createTracker({ data, settings: { ...settings, ...changes } });
     const { SLUG_KEYS: _, ...withoutKeys } = settings;
     await expect(createTracker({ data, settings: withoutKeys })).rejects.toThrow(failure('bad-settings', 'SLUG_KEYS'));
@@ -253,7 +253,7 @@ describe('what goes wrong has a code', () => {
   });
 
   test('settings are read from a data directory', async () => {
-    const data = await dataDirectoryOf(databases);
+    const data = await createDataDirectory(databases);
     // The environment of the tests has another BASE_URL, which takes precedence over the directory.
     const fromFile = await createTracker({ data, settings: { BASE_URL: `${BASE}/` } });
     try {
@@ -295,7 +295,7 @@ describe('what goes wrong has a code', () => {
 
 test('the number of a campaign means that campaign, whatever others are called', async () => {
   const id = await tracker.campaign('numbered');
-  await campaignCalled(databases, String(id));
+  await insertCampaign(databases, String(id));
   const [link] = (await tracker.prepare({ campaign: id, text: TEXT })).links;
   const [row] = await databases.query<{ campaign_id: number }>('catalog', 'SELECT campaign_id::int FROM catalog.link WHERE id = $1', [
     link?.id,

@@ -82,8 +82,11 @@ export interface PreparedLetter {
 }
 
 export interface Tracker {
-  /** Returns the id of the campaign with this name. Creates the campaign if it does not exist. */
-  campaign(name: string, options?: { fallback?: string }): Promise<number>;
+  /**
+   * Returns the id of the campaign with this name. Creates the campaign if it does not exist. The options that are given are set, also on an
+   * existing campaign.
+   */
+  campaign(name: string, options?: { fallback?: string; passQuery?: boolean }): Promise<number>;
   /** Returns the tracked URL of a target: for one person (`to`, a mail address), or shared by all. `alias` is only for a shared URL. */
   url(target: string, options: { campaign: string | number; to?: string; label?: string; alias?: string; expires?: Date }): Promise<string>;
   /** Returns the URL of a campaign's pixel: for one person (`to`, a mail address), or shared by all. */
@@ -122,7 +125,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   const recipientId = async (to: string | undefined) => (to === undefined ? 0 : ensureRecipient(pool, to));
 
   return {
-    campaign: (name, { fallback } = {}) => explainErrors(async () => (await ensureCampaign(pool, name, fallback)).id),
+    campaign: (name, { fallback, passQuery } = {}) => explainErrors(async () => (await ensureCampaign(pool, name, fallback, passQuery)).id),
     url: (target, { campaign, to, label, alias, expires }) =>
       explainErrors(async () => {
         if (to !== undefined && alias !== undefined)
@@ -146,6 +149,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             trackUnsubscribe: letter.trackUnsubscribe ?? false,
             utm: letter.utm ?? {},
             pixel: letter.pixel ?? 'bottom',
+            // The letter is a string, whatever charset its <meta> declares.
+            charset: 'utf-8',
           },
         );
         const tracked = await trackLetter({ pool, urls }, campaign, plans, letter.expires);
@@ -196,8 +201,8 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
 }
 
 function renderFor(render: Renderer, recipient: Recipient, { columns = {} }: TrackerPerson): PersonalLetter {
-  const { html, text } = render(recipient, (name) => {
-    const value = Object.hasOwn(columns, name) ? columns[name] : undefined;
+  const { html, text } = render(recipient, (name, fallback) => {
+    const value = Object.hasOwn(columns, name) ? columns[name] : fallback;
     if (value === undefined)
       throw new ClickledgerError(
         'bad-input',

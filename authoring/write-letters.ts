@@ -8,7 +8,8 @@ import { openOutputFile, withOutputDirectory, withOutputFile } from './output-fi
 import type { PeopleFile, Person } from './list-file.ts';
 import type { TrackedLetter } from './track-letter.ts';
 import { normaliseEmail } from './recipients.ts';
-import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type Envelope, type LetterWriter } from './render.ts';
+import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type LetterWriter } from './render.ts';
+import type { Envelope } from './letter/envelope.ts';
 import { DIALECTS, type Sender } from './letter/senders.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
 import type { Rejects } from './rejected-lines.ts';
@@ -21,9 +22,8 @@ export interface WriteOptions {
   merge?: Sender;
   eml?: boolean;
   mbox?: boolean;
-  from?: string;
-  subject?: string;
-  header: string[];
+  /** Required for messages. */
+  envelope?: Envelope;
   out?: string;
   only?: string;
 }
@@ -115,12 +115,12 @@ export async function writePersonalLetters(
       await withOutputDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, countedAddressees(), onWarning));
     else if (options.mbox)
       await withOutputFile(out, async () =>
-        writeLetters(await createMboxWriter(out, people, letter, envelopeOf(options)), letter, people, countedAddressees()),
+        writeLetters(await createMboxWriter(out, people, letter, options.envelope as Envelope), letter, people, countedAddressees()),
       );
     else
       await withOutputDirectory(out, async () => {
         const writer = await (options.eml
-          ? createEmlWriter(out, people, letter, envelopeOf(options))
+          ? createEmlWriter(out, people, letter, options.envelope as Envelope)
           : createFilesWriter(out, people, letter));
         return writeLetters(writer, letter, people, countedAddressees());
       });
@@ -140,6 +140,7 @@ async function writeMerge(
   onWarning: (text: string) => void,
 ): Promise<void> {
   const merge = createMerge(letter, sender, people);
+  for (const warning of merge.warnings) onWarning(warning);
   if (merge.html) await writeFile(join(out, names.html), merge.html, OWNER_ONLY);
   if (merge.text) await writeFile(join(out, names.text), merge.text, OWNER_ONLY);
   const list = await openOutputFile(join(out, names.people));
@@ -174,14 +175,4 @@ async function writeLetters(
   } finally {
     await writer.abandon();
   }
-}
-
-function envelopeOf({ from = '', subject = '', header }: WriteOptions): Envelope {
-  const headers = header.map((line) => {
-    const [, key, value] = /^([!-9;-~]+):\s*(.*)$/.exec(line) ?? [];
-    if (key === undefined || value === undefined)
-      throw new ClickledgerError('bad-input', `'${line}' is not a header. Write "Name: value".`);
-    return { key, value };
-  });
-  return { from, subject, headers };
 }

@@ -4,6 +4,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { startTestBackend, type TestBackend } from '../test/support/backends.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { gluedForms } from '../test/support/glue.ts';
 import { type RawAnswer, rawRequest } from '../test/support/raw-http.ts';
 import { closeApp } from './app.ts';
 import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
@@ -48,8 +49,8 @@ beforeEach(async () => {
 
 const slugOf = (link: number, recipient = 5) => backend.slugs.encode({ link, recipient });
 
-/** As it stands on the wire, header values as bytes. */
-async function raw(path: string): Promise<RawAnswer> {
+/** Sends a request over a socket; header values are the bytes on the wire. */
+async function requestRaw(path: string): Promise<RawAnswer> {
   if (!backend.app.server.listening) await backend.app.listen({ host: '127.0.0.1', port: 0 });
   return rawRequest((backend.app.server.address() as AddressInfo).port, 'GET', path);
 }
@@ -76,7 +77,7 @@ const TARGETS = [
 
 describe('a redirect', () => {
   test.each(TARGETS)('leads to %s byte for byte', async (target) => {
-    const answer = await raw(`/u/${slugOf(await addLink(campaigns.plain, target))}`);
+    const answer = await requestRaw(`/u/${slugOf(await addLink(campaigns.plain, target))}`);
     expect(answer.status).toBe(302);
     expect(Buffer.from(answer.headers.get('location') ?? '', 'latin1').toString('utf8')).toBe(target);
   });
@@ -121,6 +122,97 @@ describe('a redirect', () => {
   });
 });
 
+describe('what a mail client took for a part of the address', () => {
+  /** Recipients whose slugs have padding, and recipients whose slugs have none. */
+  const recipients = [0, 1, 1_000, 1_000_000, 10 ** 9, 10 ** 12, Number.MAX_SAFE_INTEGER];
+
+  test('is no reason not to redirect, whatever it is and however long the slug; nginx gets the slug alone', async () => {
+    const link = await addLink(campaigns.plain, 'https://shop.example/glued');
+    await databases.query('catalog', `INSERT INTO catalog.alias (name, link_id) VALUES ('glued-alias', $1)`, [link]);
+    await backend.get('/u/glued-alias');
+    for (const name of [...recipients.map((recipient) => slugOf(link, recipient)), 'glued-alias']) {
+      for (const glue of gluedForms()) {
+        const { status, headers } = await backend.get(`/u/${name}${glue}`);
+        expect([status, headers['location'], headers['x-link'], glue]).toEqual([302, 'https://shop.example/glued', `${link}.1`, glue]);
+        expect(headers['x-slug'], glue).toBe(glue.startsWith('?') ? undefined : name);
+      }
+      expect((await backend.get(`/u/${name}`)).headers['x-slug']).toBeUndefined();
+    }
+  });
+
+  test('is told from an alias that begins like a slug, and from one that ends in - or _', async () => {
+    const link = await addLink(campaigns.plain, 'https://shop.example/slug');
+    const other = await addLink(campaigns.plain, 'https://shop.example/alias');
+    const aliases = [`${slugOf(link)}-x`, 'ends-in_'];
+    for (const alias of aliases)
+      await databases.query('catalog', 'INSERT INTO catalog.alias (name, link_id) VALUES ($1, $2)', [alias, other]);
+    await backend.get('/u/ends-in_');
+    for (const alias of aliases) {
+      expect((await backend.get(`/u/${alias}`)).headers).toMatchObject({ location: 'https://shop.example/alias' });
+      expect((await backend.get(`/u/${alias})`)).headers).toMatchObject({ location: 'https://shop.example/alias', 'x-slug': alias });
+    }
+    expect((await backend.get(`/u/${slugOf(link)}-y`)).headers).toMatchObject({
+      location: 'https://shop.example/slug',
+      'x-slug': slugOf(link),
+    });
+    expect((await backend.get('/u/ends-in')).status).toBe(404);
+  });
+
+  test('of an alias made just now is found after the next poll', async () => {
+    const link = await addLink(campaigns.plain, 'https://shop.example/new-alias');
+    const [answer] = await Promise.all([
+      backend.get('/u/made-now_'),
+      databases.query('catalog', `INSERT INTO catalog.alias (name, link_id) VALUES ('made-now', $1)`, [link]),
+    ]);
+    expect([404, 302]).toContain(answer.status);
+    expect((await backend.get('/u/made-now_')).headers).toMatchObject({ location: 'https://shop.example/new-alias', 'x-slug': 'made-now' });
+  });
+
+  test('makes no forgery valid: the signature is that of the text before it', async () => {
+    const link = await addLink(campaigns.plain, 'https://shop.example/signed');
+    for (const recipient of recipients) {
+      const slug = slugOf(link, recipient);
+      const forged = createSlugCodec(parseSlugKeys('12'.repeat(32))).encode({ link, recipient });
+      for (const glue of ['.', '%20', '/', '-', '_', '%3E', ')?x']) {
+        expect((await backend.get(`/u/${forged}${glue}`)).status).toBe(404);
+        expect((await backend.get(`/u/${slug.slice(0, 12)}${glue}${slug.slice(12)}`)).status).toBe(404);
+        expect((await backend.get(`/u/${glue}${slug}`)).status).toBe(404);
+      }
+    }
+  });
+});
+
+describe('the query of a request', () => {
+  const query = '?utm_source=mail&page=9&x=%0d%0a%22"';
+
+  async function addCampaign(passQuery: boolean): Promise<number> {
+    const [row] = await databases.query<{ id: number }>(
+      'catalog',
+      'INSERT INTO catalog.campaign (name, fallback_url, pass_query) VALUES (gen_random_uuid()::text, $1, $2) RETURNING id',
+      [FALLBACK, passQuery],
+    );
+    return row?.id ?? 0;
+  }
+
+  test('is added to where a link leads, and to the fallback, only in a campaign that asks for it', async () => {
+    const campaign = await addCampaign(true);
+    const link = await addLink(campaign, 'https://shop.example/ü?page=1#top');
+    const ended = await addLink(campaign, 'https://shop.example/', { disabled: 1 });
+    const other = await addLink(await addCampaign(false), 'https://shop.example/ü?page=1#top');
+    await databases.query('catalog', `INSERT INTO catalog.alias (name, link_id) VALUES ('with-query', $1)`, [link]);
+    const locationOf = async (path: string) =>
+      Buffer.from((await requestRaw(path)).headers.get('location') ?? '', 'latin1').toString('utf8');
+    const added = 'https://shop.example/ü?page=1&utm_source=mail&x=%0d%0a%22%22#top';
+    for (const name of [slugOf(link), slugOf(link, 0), 'with-query', `${slugOf(link)}.`, `${slugOf(link)}%20`])
+      expect(await locationOf(`/u/${name}${query}`)).toBe(added);
+    expect(await locationOf(`/u/${slugOf(link)}?`)).toBe('https://shop.example/ü?page=1#top');
+    expect(await locationOf(`/u/${slugOf(ended)}?ended=2&utm_source=mail`)).toBe(
+      'https://shop.example/über?ended=1&x="y"&utm_source=mail#top',
+    );
+    expect(await locationOf(`/u/${slugOf(other)}${query}`)).toBe('https://shop.example/ü?page=1#top');
+  });
+});
+
 describe('a link that has ended', () => {
   const end = Date.UTC(2026, 5, 1);
 
@@ -159,7 +251,6 @@ describe('what leads nowhere', () => {
     ['an unknown alias', () => '/u/no-such-alias'],
     ['text', () => '/u/hello'],
     ['nothing', () => '/u/'],
-    ['a longer path', () => `/u/${slugOf(1)}/x`],
     ['another place', () => '/'],
     ['broken percent-encoding', () => '/u/%zz'],
     ['half a character', () => '/u/%c3'],
@@ -194,7 +285,7 @@ describe('what leads nowhere', () => {
 
   test('on the wire, too, where a client sends bytes that no URL has', async () => {
     for (const path of ['/u/\xff\xfe', '/u/%', '/u/%e0%80', '/u/..%2f..%2fetc', '/u/a b']) {
-      const { status, body } = await raw(path);
+      const { status, body } = await requestRaw(path);
       expect(Math.floor(status / 100)).toBe(4);
       expect(body.toString()).not.toContain('Error:');
     }
@@ -209,7 +300,7 @@ test('a backend that ends answers what it has begun, and waits for no connection
   const agent = new Agent({ keepAlive: true });
   const begun = new Promise((resolve) => app.server.once('request', resolve));
   const answered = new Promise<number | undefined>((resolve, reject) => {
-    // An alias that nobody knows waits for the next look at the catalog.
+    // A request for an unknown alias waits for the next poll of the catalog.
     get({ port: (app.server.address() as AddressInfo).port, path: '/u/not-yet-known', agent }, (response) => {
       response.resume().once('end', () => resolve(response.statusCode));
     }).once('error', reject);

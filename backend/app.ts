@@ -2,64 +2,96 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isAlias, type SlugCodec } from '../core/slug.ts';
 import type { LinkStore } from './links.ts';
 import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
-import { type Outcome, outcomeOf, type Route } from './routes.ts';
+import { withQuery } from './pass-query.ts';
+import { type Outcome, outcomeOf } from './routes.ts';
+import { cutAfterName, isPathOf, queryOf } from './tracked-path.ts';
 
 const UNKNOWN: Outcome = { kind: 'unknown' };
 const FORGED: Outcome = { kind: 'forged' };
+const LATER: Outcome = { kind: 'later' };
 
-/** The HTTP side: `GET|HEAD /u/<slug or alias>`. `onAnswer` is told how each click ended, and after how many milliseconds. */
+/** A slug or an alias that was found in a request, and its link. */
+interface Found {
+  name: string;
+  link: number;
+}
+
+/** The HTTP server for `GET|HEAD /u/<slug or alias>`. `onOutcome` gets the outcome of each click and its duration in milliseconds. */
 export function createApp(deps: {
   slugs: SlugCodec;
   links: LinkStore;
   now: () => number;
-  onAnswer: (kind: Outcome['kind'], ms: number) => void;
+  onOutcome: (kind: Outcome['kind'], ms: number) => void;
 }): FastifyInstance {
-  const { slugs, links, now, onAnswer } = deps;
+  const { slugs, links, now, onOutcome } = deps;
   const app = Fastify({
-    // nginx keeps idle connections for 60 s; ours must live longer.
+    // nginx keeps idle connections for 60 s. The backend has to keep them longer, or nginx would send a request into a closing one.
     keepAliveTimeout: 75_000,
     requestTimeout: 10_000,
     bodyLimit: 1024,
     logger: false,
     frameworkErrors: (_error, _request, reply) => send(reply, UNKNOWN),
     routerOptions: { maxParamLength: 128 },
+    rewriteUrl: ({ url = '' }) => cutAfterName(url),
   });
 
-  async function decide(name: string): Promise<Outcome> {
-    const checked = slugs.verify(name);
-    let route: Route | undefined;
-    if (checked.ok) {
-      route = links.known(checked.ids.link) ?? (await links.find(checked.ids.link));
-    } else if (isAlias(name)) {
-      const link = links.knownAlias(name) ?? (await links.findAlias(name));
-      if (link !== undefined) route = links.known(link) ?? (await links.find(link));
-    } else {
-      return FORGED;
+  /** Finds the slug or alias that `name` is or begins with, without a query. Undefined if it is neither a signed slug nor in memory. */
+  function findKnown(name: string): Found | undefined {
+    const slug = /^[0-9A-Za-z]*/.exec(name)?.[0] ?? '';
+    if (slug.length < name.length) {
+      const link = links.cachedAlias(name);
+      if (link !== undefined) return { name, link };
     }
-    return outcomeOf(route, now());
+    const checked = slugs.verify(slug);
+    if (checked.ok) return { name: slug, link: checked.ids.link };
+    // What a mail client added to an alias may end in characters of an alias.
+    const alias = name.replace(/[-_]+$/, '');
+    const link = isAlias(alias) ? links.cachedAlias(alias) : undefined;
+    return link === undefined ? undefined : { name: alias, link };
   }
 
-  async function answer(request: FastifyRequest<{ Params: { name: string } }>, reply: FastifyReply): Promise<FastifyReply> {
+  /** Finds an alias that may be new: waits for the next poll. */
+  async function findNew(name: string): Promise<Found | undefined> {
+    const link = await links.findAlias(name);
+    return link === undefined ? findKnown(name) : { name, link };
+  }
+
+  /** Decides the outcome of a click. `found` is undefined if the name is neither a signed slug nor an alias of a link. */
+  async function decide(name: string, url: string): Promise<{ outcome: Outcome; found?: Found }> {
+    const found = findKnown(name) ?? (isAlias(name) ? await findNew(name) : undefined);
+    if (!found) return { outcome: isAlias(name) ? UNKNOWN : FORGED };
+    const route = links.cachedRoute(found.link) ?? (await links.findRoute(found.link));
+    const outcome = outcomeOf(route, now());
+    if (route?.passQuery && (outcome.kind === 'redirect' || outcome.kind === 'fallback')) {
+      return { outcome: { ...outcome, location: withQuery(outcome.location, queryOf(url)) }, found };
+    }
+    return { outcome, found };
+  }
+
+  async function handleClick(request: FastifyRequest<{ Params: { name: string } }>, reply: FastifyReply): Promise<FastifyReply> {
     const startedMs = performance.now();
-    const outcome = await decide(request.params.name).catch((): Outcome => ({ kind: 'later' }));
+    const url = request.originalUrl;
+    const { outcome, found } = await decide(request.params.name, url).catch((): Awaited<ReturnType<typeof decide>> => ({ outcome: LATER }));
+    // nginx logs this name in place of the path, so that the log agent reads the slug alone.
+    if (found && !isPathOf(url, found.name)) reply.header('x-slug', found.name);
     send(reply, outcome);
-    onAnswer(outcome.kind, performance.now() - startedMs);
+    onOutcome(outcome.kind, performance.now() - startedMs);
     return reply;
   }
 
-  app.route({ method: ['GET', 'HEAD'], url: '/u/:name', exposeHeadRoute: false, handler: answer });
+  app.route({ method: ['GET', 'HEAD'], url: '/u/:name', exposeHeadRoute: false, handler: handleClick });
   app.setNotFoundHandler((_request, reply) => send(reply, UNKNOWN));
   return app;
 }
 
-const IDLE_MS = 50;
+const CLOSE_IDLE_EVERY_MS = 50;
 
 /**
- * Answers what has begun and takes nothing new. Idle connections are ended again and again: one that was busy at the first time would stay
- * until nginx lets go of it, a minute later.
+ * Stops accepting requests and finishes the running ones. Idle connections are closed repeatedly: one that was busy the first time would
+ * stay open until nginx closes it, a minute later.
  */
 export async function closeApp(app: FastifyInstance): Promise<void> {
-  const timer = setInterval(() => app.server.closeIdleConnections(), IDLE_MS);
+  const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
   try {
     await app.close();
   } finally {
@@ -72,7 +104,7 @@ function send(reply: FastifyReply, outcome: Outcome): FastifyReply {
   switch (outcome.kind) {
     case 'redirect':
     case 'fallback':
-      return reply.code(302).header('location', asHeader(outcome.location)).header('x-link', outcome.link).send();
+      return reply.code(302).header('location', headerValue(outcome.location)).header('x-link', outcome.link).send();
     case 'gone':
       return reply.code(410).type('text/html; charset=utf-8').send(GONE_PAGE);
     case 'later':
@@ -83,7 +115,7 @@ function send(reply: FastifyReply, outcome: Outcome): FastifyReply {
   }
 }
 
-/** Node writes header values as Latin-1: this makes the bytes on the wire those of the address in UTF-8, as the author wrote it. */
-function asHeader(location: string): string {
+/** Encodes a URL for a header. Node writes header values as Latin-1; with this, the bytes on the wire are the UTF-8 of the author's URL. */
+function headerValue(location: string): string {
   return /^[\x20-\x7e]*$/.test(location) ? location : Buffer.from(location, 'utf8').toString('latin1');
 }

@@ -7,7 +7,7 @@ import type { Pool } from '../core/postgres.ts';
 import { startTestBackend } from '../test/support/backends.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { eventually, temporaryDirectory } from '../test/support/servers.ts';
-import { healthOf } from './health.ts';
+import { backendHealth } from './health.ts';
 
 const NEVER_MS = 3_600_000;
 let databases: Databases;
@@ -22,8 +22,8 @@ async function addLink(
   execute: (sql: string, values: unknown[]) => Promise<unknown> = (sql, values) => databases.query('catalog', sql, values),
 ): Promise<number> {
   await execute(
-    `WITH made AS (INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES (1, 'url', $1, $1) RETURNING id)
-     INSERT INTO catalog.link_version (link_id, version, target) SELECT id, 1, $1 FROM made`,
+    `WITH created AS (INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES (1, 'url', $1, $1) RETURNING id)
+     INSERT INTO catalog.link_version (link_id, version, target) SELECT id, 1, $1 FROM created`,
     [target],
   );
   const [row] = await databases.query<{ id: number }>(
@@ -43,16 +43,16 @@ async function retarget(link: number, target: string): Promise<void> {
   );
 }
 
-/** The database refuses everybody, as if it were gone, until `back`. */
-async function takeCatalogAway(): Promise<{ back(): Promise<void> }> {
+/** Makes the catalog database refuse all connections until `restart`. */
+async function stopCatalog(): Promise<{ restart(): Promise<void> }> {
   const name = new URL(databases.ownerUrl).pathname.slice(1);
   await databases.query('a', `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
   await databases.query('a', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
-  return { back: async () => void (await databases.query('a', `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)) };
+  return { restart: async () => void (await databases.query('a', `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)) };
 }
 
-const isLook = (sql: string) => sql.includes('changed >=') || sql.includes('pg_snapshot_xmin');
-const looks = (queries: string[]) => queries.filter((sql) => sql.includes('pg_snapshot_xmin')).length;
+const isPoll = (sql: string) => sql.includes('changed >=') || sql.includes('pg_snapshot_xmin');
+const countPolls = (queries: string[]) => queries.filter((sql) => sql.includes('pg_snapshot_xmin')).length;
 
 describe('changes of the catalog', () => {
   test('a link made a moment ago is found at once, without waiting for a look', async () => {
@@ -66,8 +66,8 @@ describe('changes of the catalog', () => {
     const backend = await startTestBackend(databases);
     await databases.query('catalog', `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'http://x/late')`);
     const path = `/u/${backend.slugs.encode({ link: 1, recipient: 1 })}`;
-    const before = looks(backend.queries);
-    await eventually('two more looks', () => looks(backend.queries) > before + 1);
+    const before = countPolls(backend.queries);
+    await eventually('two more polls', () => countPolls(backend.queries) > before + 1);
     expect((await backend.get(path)).status).toBe(404);
     await databases.query('catalog', `INSERT INTO catalog.link_version (link_id, version, target) VALUES (1, 1, 'http://x/late')`);
     await eventually('it is served', async () => (await backend.get(path)).status === 302);
@@ -90,6 +90,10 @@ describe('changes of the catalog', () => {
     await databases.query('catalog', `UPDATE catalog.campaign SET fallback_url = 'http://x/fallback'`);
     await leadsTo('http://x/fallback', `${link}.0`);
     await databases.query('catalog', 'UPDATE catalog.link SET disabled_at = NULL WHERE id = $1', [link]);
+    await databases.query('catalog', 'UPDATE catalog.campaign SET pass_query = true');
+    await eventually('queries are passed on', async () => (await backend.get(`${path}?a=1`)).headers['location'] === 'http://x/new?a=1');
+    await databases.query('catalog', 'UPDATE catalog.campaign SET pass_query = false');
+    await eventually('they are dropped', async () => (await backend.get(`${path}?a=1`)).headers['location'] === 'http://x/new');
     await databases.query('catalog', `INSERT INTO catalog.alias (name, link_id) VALUES ('new-name', $1)`, [link]);
     await eventually('the alias leads there', async () => (await backend.get('/u/new-name')).headers['location'] === 'http://x/new');
   });
@@ -103,8 +107,8 @@ describe('changes of the catalog', () => {
     await late.query(`INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 2, 'http://x/slow2')`, [slow]);
     await retarget(quick, 'http://x/quick2');
     await eventually('the quick one is served', async () => (await served(quick)) === `${quick}.2`);
-    const before = looks(backend.queries);
-    await eventually('some more looks', () => looks(backend.queries) > before + 3);
+    const before = countPolls(backend.queries);
+    await eventually('some more polls', () => countPolls(backend.queries) > before + 3);
     expect(await served(slow)).toBe(`${slow}.1`);
     await late.query('COMMIT');
     await eventually('the slow one is served', async () => (await served(slow)) === `${slow}.2`);
@@ -122,11 +126,11 @@ describe('changes of the catalog', () => {
           return result;
         }) as unknown as Pool['query'],
     });
-    await eventually('some looks', () => found.length > 3);
+    await eventually('some polls', () => found.length > 3);
     expect(new Set(found)).toEqual(new Set([1]));
     await older.query('COMMIT');
-    // Other tests have transactions on the same cluster.
-    await eventually('looks bring nothing any more', () => found.length > 3 && found.slice(-3).every((rows) => rows === 0));
+    // Transactions of other tests on the same cluster can hold the horizon back, so this is awaited.
+    await eventually('polls read no more rows', () => found.length > 3 && found.slice(-3).every((rows) => rows === 0));
   });
 });
 
@@ -148,18 +152,18 @@ describe('what requests cost', () => {
     const backend = await startTestBackend(databases);
     const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => backend.get(`/u/made-up-${i}`)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]));
-    expect(backend.queries.filter((sql) => !isLook(sql))).toEqual([]);
-    expect(backend.queries.length).toBeLessThanOrEqual(3 * looks(backend.queries));
+    expect(backend.queries.filter((sql) => !isPoll(sql))).toEqual([]);
+    expect(backend.queries.length).toBeLessThanOrEqual(3 * countPolls(backend.queries));
   });
 
   test('an alias made just now is found by the request that waited for the look', async () => {
     const link = await addLink('http://x/1');
     const backend = await startTestBackend(databases, { pollMs: 300 });
-    // A look that begins before the alias is there waits for it, however long making it takes.
-    const making = await databases.begin('catalog', 'LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
+    // The lock makes a poll that starts earlier wait until the alias is committed.
+    const creating = await databases.begin('catalog', 'LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
     const answer = backend.get('/u/just-now');
-    await making.query(`INSERT INTO catalog.alias (name, link_id) VALUES ('just-now', $1)`, [link]);
-    await making.query('COMMIT');
+    await creating.query(`INSERT INTO catalog.alias (name, link_id) VALUES ('just-now', $1)`, [link]);
+    await creating.query('COMMIT');
     const { status, headers } = await answer;
     expect([status, headers['location']]).toEqual([302, 'http://x/1']);
   });
@@ -177,7 +181,7 @@ describe('what requests cost', () => {
     const path = `/u/${backend.slugs.encode({ link: 4711, recipient: 1 })}`;
     await Promise.all(Array.from({ length: 50 }, () => backend.get(path)));
     for (let i = 0; i < 10; i++) expect((await backend.get(path)).status).toBe(404);
-    expect(backend.queries.filter((sql) => !isLook(sql))).toHaveLength(1);
+    expect(backend.queries.filter((sql) => !isPoll(sql))).toHaveLength(1);
   });
 
   test('a link that did not exist a moment ago is served once it does', async () => {
@@ -199,23 +203,23 @@ describe('look-ups and looks at the same time', () => {
       wrap: (query) =>
         (async (...args: unknown[]) => {
           const result: unknown = await (query as (...a: unknown[]) => Promise<unknown>)(...args);
-          if (!isLook(String(args[0]))) await held;
+          if (!isPoll(String(args[0]))) await held;
           return result;
         }) as unknown as Pool['query'],
     });
-    // A look that runs while the link is made could know it before the request comes.
+    // A poll that runs while the link is created could cache it before the request arrives.
     const late = await databases.begin('catalog', 'LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
     const link = await addLink('http://x/1');
     const path = `/u/${backend.slugs.encode({ link, recipient: 1 })}`;
-    const known = backend.links.known(link);
+    const known = backend.links.cachedRoute(link);
     const first = backend.get(path);
-    if (known === undefined) await eventually('it is looked up', () => backend.queries.some((sql) => !isLook(sql)));
+    if (known === undefined) await eventually('it is looked up', () => backend.queries.some((sql) => !isPoll(sql)));
     await retarget(link, 'http://x/2');
     await late.query('COMMIT');
-    await eventually('a look has brought the change', () => backend.links.known(link)?.version === 2);
+    await eventually('a poll has read the change', () => backend.links.cachedRoute(link)?.version === 2);
     release?.();
     await first;
-    expect(backend.links.known(link)?.version).toBe(2);
+    expect(backend.links.cachedRoute(link)?.version).toBe(2);
     expect((await backend.get(path)).headers['location']).toBe('http://x/2');
   });
 });
@@ -226,13 +230,13 @@ describe('while Postgres is gone', () => {
     const backend = await startTestBackend(databases);
     const path = `/u/${backend.slugs.encode({ link, recipient: 1 })}`;
     expect(backend.links.fresh()).toBe(true);
-    const catalog = await takeCatalogAway();
+    const catalog = await stopCatalog();
     await eventually('it notices', () => !backend.links.fresh());
     expect((await backend.get(path)).headers['location']).toBe('http://x/1');
     expect((await backend.get('/u/no-such-alias')).status).toBe(404);
     const unknown = await backend.get(`/u/${backend.slugs.encode({ link: 4711, recipient: 1 })}`);
     expect([unknown.status, unknown.headers['retry-after']]).toEqual([503, '5']);
-    await catalog.back();
+    await catalog.restart();
     await retarget(link, 'http://x/2');
     await eventually('it is fresh again', () => backend.links.fresh());
     await eventually('the change is served', async () => (await backend.get(path)).headers['location'] === 'http://x/2');
@@ -242,9 +246,9 @@ describe('while Postgres is gone', () => {
     const backend = await startTestBackend(databases, { pollMs: NEVER_MS });
     const link = await addLink('http://x/1');
     const path = `/u/${backend.slugs.encode({ link, recipient: 1 })}`;
-    const catalog = await takeCatalogAway();
+    const catalog = await stopCatalog();
     expect((await backend.get(path)).status).toBe(503);
-    await catalog.back();
+    await catalog.restart();
     expect((await backend.get(path)).status).toBe(302);
   });
 
@@ -268,10 +272,10 @@ describe('while Postgres is gone', () => {
         }) as unknown as Pool['query'],
     });
     failures = 3;
-    await eventually('the looks have failed', () => failures === 0);
-    expect(backend.links.known(link)).toBeDefined();
+    await eventually('the polls have failed', () => failures === 0);
+    expect(backend.links.cachedRoute(link)).toBeDefined();
     await eventually('it is fresh again', () => backend.links.fresh());
-    expect(backend.links.known(link)).toBeDefined();
+    expect(backend.links.cachedRoute(link)).toBeDefined();
   });
 
   test('it starts from the snapshot, also with links that were looked up, and recovers', async () => {
@@ -281,32 +285,46 @@ describe('while Postgres is gone', () => {
     const before = await startTestBackend(databases, { stateDir, pollMs: 200 });
     const second = await addLink('http://x/2');
     expect((await before.get(`/u/${before.slugs.encode({ link: second, recipient: 1 })}`)).status).toBe(302);
+    await databases.query('catalog', 'UPDATE catalog.campaign SET pass_query = true');
+    await eventually('both pass queries on', () => [link, second].every((id) => before.links.cachedRoute(id)?.passQuery));
+    await eventually('the snapshot has both', async () =>
+      (await readFile(join(stateDir, 'routes.json'), 'utf8')).includes(`"passQuery":[${link},${second}]`),
+    );
     await eventually('the snapshot has it', async () => (await readFile(join(stateDir, 'routes.json'), 'utf8')).includes('http://x/2'));
     await before.stop();
 
     const hourAgo = new Date(Date.now() - 3600_000);
     await utimes(join(stateDir, 'routes.json'), hourAgo, hourAgo);
-    const catalog = await takeCatalogAway();
+    const catalog = await stopCatalog();
     const backend = await startTestBackend(databases, { stateDir });
     expect(backend.links.fresh()).toBe(false);
     expect(backend.links.ageMs()).toBeGreaterThanOrEqual(3600_000);
-    expect(healthOf(backend.links, true).degraded).toMatchObject([{ code: 'links-stale' }]);
+    expect(backendHealth(backend.links, true).degraded).toMatchObject([{ code: 'links-stale' }]);
     for (const id of [link, second]) expect((await backend.get(`/u/${backend.slugs.encode({ link: id, recipient: 1 })}`)).status).toBe(302);
+    expect([link, second].every((id) => backend.links.cachedRoute(id)?.passQuery)).toBe(true);
     const { headers } = await backend.get('/u/an-alias');
     expect(Buffer.from(String(headers['location']), 'latin1').toString()).toBe('http://x/ü');
-    await catalog.back();
+    await catalog.restart();
     await eventually('it is fresh again', () => backend.links.fresh());
     expect(backend.links.ageMs()).toBeLessThan(3600_000);
+  });
+
+  test('a snapshot that an older version wrote is read', async () => {
+    const stateDir = await temporaryDirectory();
+    await writeFile(join(stateDir, 'routes.json'), '{"v":1,"links":[[1,2,"http://x/",null,null,null]],"aliases":[]}');
+    await stopCatalog();
+    const backend = await startTestBackend(databases, { stateDir });
+    expect(backend.links.cachedRoute(1)).toMatchObject({ target: 'http://x/', passQuery: false });
   });
 
   test('a snapshot that cannot be written only degrades it', async () => {
     const directory = await temporaryDirectory();
     const stateDir = join(directory, 'state');
     const backend = await startTestBackend(databases, { stateDir });
-    expect(healthOf(backend.links, true).degraded).toMatchObject([{ code: 'snapshot-unwritable' }]);
+    expect(backendHealth(backend.links, true).degraded).toMatchObject([{ code: 'snapshot-unwritable' }]);
     await mkdir(stateDir);
     await addLink('http://x/new');
-    await eventually('it is well once it can be', () => healthOf(backend.links, true).degraded.length === 0);
+    await eventually('it is well once it can be', () => backendHealth(backend.links, true).degraded.length === 0);
   });
 
   test.each([
@@ -318,7 +336,7 @@ describe('while Postgres is gone', () => {
   ])('with %s it does not start, and says why in one line', async (_, content) => {
     const stateDir = await temporaryDirectory();
     if (content !== undefined) await writeFile(join(stateDir, 'routes.json'), content);
-    await takeCatalogAway();
+    await stopCatalog();
     const failure = await startTestBackend(databases, { stateDir }).then(
       () => undefined,
       (error: unknown) => error as Error & { code?: string },
@@ -333,7 +351,7 @@ describe('while Postgres is gone', () => {
     await writeFile(join(stateDir, 'routes.json'), 'garbage');
     const link = await addLink('http://x/1');
     const backend = await startTestBackend(databases, { stateDir });
-    expect(backend.links.known(link)).toBeDefined();
+    expect(backend.links.cachedRoute(link)).toBeDefined();
     expect(await readFile(join(stateDir, 'routes.json'), 'utf8')).toContain('http://x/1');
   });
 });

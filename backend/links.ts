@@ -2,164 +2,167 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import { sleep, withTimeout } from '../core/time.ts';
-import { readChanges, readLink } from './catalog.ts';
+import { readChanges, readRoute } from './catalog.ts';
 import { emptyRoutes, type Route, type Routes } from './routes.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
 
-// Keeps the routes fresh and finds what is not among them yet.
+// Keeps all routes in memory and up to date, and finds new links.
 //
-//   loading ──first look──► fresh ──a look fails──► stale (goes on with what it knows) ──a look succeeds──► fresh
+//   loading ──first poll──► fresh ──a poll fails──► stale (serves the routes in memory) ──a poll succeeds──► fresh
 //      └──no database, but a snapshot──► stale
 //
-// A look asks for what changed since the one before; there is one every `pollMs`. A verified slug of an unknown link is asked for
-// at once, each link once at a time. An unknown alias, which anybody can make up, only waits for the next look.
+// A poll reads the changes since the previous poll, every `pollMs`. A verified slug of an unknown link is queried at once, with at most
+// one query per link at a time. Anybody can make up an alias, so an unknown alias costs no query: the request waits for the next poll.
 
 export interface LinkStore {
-  /** Loads everything, from the database or else from the snapshot; fails only if it has neither. */
+  /** Loads all routes from the database, or from the snapshot if the database does not answer. Rejects if neither can be read. */
   load(): Promise<void>;
   /** Polls until aborted. */
   keepFresh(signal: AbortSignal): Promise<void>;
-  known(link: number): Route | undefined;
-  knownAlias(name: string): number | undefined;
-  /** A link that a verified slug names and that is not known: created a moment ago, if it exists. Rejects if that cannot be found out now. */
-  find(link: number): Promise<Route | undefined>;
+  cachedRoute(link: number): Route | undefined;
+  cachedAlias(name: string): number | undefined;
+  /** Queries the link of a verified slug that is not in memory: it may be new. Rejects if Postgres does not answer. */
+  findRoute(link: number): Promise<Route | undefined>;
+  /** The link of an alias that is not in memory, after the next poll. Undefined at once if the links are stale or too many requests wait. */
   findAlias(name: string): Promise<number | undefined>;
-  /** How long ago, in milliseconds, the catalog last said what the links are. */
+  /** Milliseconds since the start of the last successful poll. Before the first one: since the snapshot was written. */
   ageMs(): number;
-  /** Whether the last look succeeded, and not long ago: one that hangs has not. */
+  /** Whether the last poll succeeded and is recent. The age is checked too, because a poll may hang. */
   fresh(): boolean;
-  /** Whether the last snapshot could be written. */
-  saved(): boolean;
+  /** Whether the last attempt to write the snapshot succeeded. */
+  snapshotWritten(): boolean;
   size(): { links: number; aliases: number };
 }
 
-// Beyond this many requests waiting for one look, unknown aliases are answered as unknown at once.
-const MAX_WAITING = 1000;
-const MISS_MEMORY_MS = 1000;
-// Shorter than nginx' proxy_read_timeout: what a frozen Postgres delays is answered, not dropped.
-const PATIENCE_MS = 1500;
-const STALE_MS = 10_000;
-/** A snapshot that could not be written is tried again this much later; it takes its time where there are many links. */
-const SAVE_AGAIN_MS = 60_000;
+// With this many requests waiting for one poll, further unknown aliases are answered as unknown at once.
+const MAX_WAITING_REQUESTS = 1000;
+const MISS_CACHE_MS = 1000;
+// Shorter than nginx' proxy_read_timeout, so that a request that a frozen Postgres delays still gets an answer.
+const MAX_WAIT_MS = 1500;
+const STALE_AFTER_MS = 10_000;
+/** Pause before a failed snapshot is written again. Writing takes long with many links. */
+const SNAPSHOT_RETRY_MS = 60_000;
 
 export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logger; pollMs?: number }): LinkStore {
   const { pool, stateDir, log, pollMs = 1000 } = deps;
   let routes: Routes = emptyRoutes();
   let since = 0n;
   let fresh = false;
-  let lookedMs = Number.NEGATIVE_INFINITY;
-  let saveFailedMs: number | undefined;
-  /** There is something that the snapshot lacks. */
-  let unsaved = false;
+  let polledMs = Number.NEGATIVE_INFINITY;
+  let snapshotFailedMs: number | undefined;
+  /** Whether the routes in memory differ from the snapshot. */
+  let snapshotOutdated = false;
   let waiting: (() => void)[] = [];
-  const lookups = new Map<number, Promise<Route | undefined>>();
+  const runningQueries = new Map<number, Promise<Route | undefined>>();
   const misses = new Map<number, number>();
 
-  async function look(): Promise<void> {
-    const beganMs = performance.now();
+  async function poll(): Promise<void> {
+    const startedMs = performance.now();
     let changes = await readChanges(pool, since);
-    // Transaction ids that went backwards: another cluster, e.g. one restored from a dump. What we know may be too new.
+    // If the transaction ids went backwards, this is another cluster, e.g. one restored from a dump. The routes in memory may be newer
+    // than its rows.
     if (changes.nextSince < since) {
       changes = await readChanges(pool, 0n);
       routes = emptyRoutes();
     }
     for (const route of changes.routes) {
-      unsaved ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
+      snapshotOutdated ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
       routes.links.set(route.link, route);
     }
     for (const { name, link } of changes.aliases) {
-      unsaved ||= routes.aliases.get(name) !== link;
+      snapshotOutdated ||= routes.aliases.get(name) !== link;
       routes.aliases.set(name, link);
     }
     since = changes.nextSince;
-    lookedMs = beganMs;
+    polledMs = startedMs;
   }
 
-  async function save(): Promise<void> {
-    unsaved = false;
+  async function saveSnapshot(): Promise<void> {
+    snapshotOutdated = false;
     try {
       await writeSnapshot(stateDir, routes);
-      saveFailedMs = undefined;
+      snapshotFailedMs = undefined;
     } catch (error) {
-      saveFailedMs = performance.now();
-      log.warn({ err: error }, 'could not write the snapshot of the links; it would be needed to start while Postgres is down');
+      snapshotFailedMs = performance.now();
+      log.warn({ err: error }, 'cannot write the snapshot of the links, which a start without Postgres needs; check STATE_DIR');
     }
   }
 
-  async function lookUp(link: number): Promise<Route | undefined> {
+  async function queryRoute(link: number): Promise<Route | undefined> {
     try {
-      const route = await withTimeout(readLink(pool, link), PATIENCE_MS);
-      // A look may have brought a later version meanwhile; an earlier one is put right by the next look.
+      const route = await withTimeout(readRoute(pool, link), MAX_WAIT_MS);
+      // A poll may have read a later version in the meantime. If this version is outdated, the next poll corrects it.
       if (route && !routes.links.has(link)) {
         routes.links.set(link, route);
-        unsaved = true;
+        snapshotOutdated = true;
       }
       if (!route) misses.set(link, Date.now());
       return routes.links.get(link);
     } catch (error) {
-      log.warn({ err: error }, 'could not look up a link');
+      log.warn({ err: error }, 'cannot look up a link in Postgres; clicks on it are answered with 503');
       throw error;
     } finally {
-      lookups.delete(link);
+      runningQueries.delete(link);
     }
   }
 
   return {
     async load() {
       try {
-        await look();
+        await poll();
         fresh = true;
-        await save();
+        await saveSnapshot();
       } catch (error) {
         const snapshot = await readSnapshot(stateDir);
         if (!snapshot) {
           throw new ClickledgerError(
             'unavailable',
-            `Postgres does not answer, and there is no readable snapshot of the links in ${stateDir} to start with`,
+            `Postgres does not answer, and there is no readable snapshot of the links in ${stateDir}: start Postgres or check BACKEND_URL`,
             { cause: error },
           );
         }
         routes = snapshot.routes;
-        // At most: the snapshot is written again only when something has changed.
-        lookedMs = performance.now() - (Date.now() - snapshot.writtenMs);
+        // This is an upper bound: the snapshot is written again only after a change.
+        polledMs = performance.now() - (Date.now() - snapshot.writtenMs);
         log.warn({ err: error, links: routes.links.size }, 'Postgres does not answer; starting with the snapshot of the links');
       }
     },
     async keepFresh(signal) {
       while (!signal.aborted) {
         await sleep(pollMs, signal);
-        const released = waiting;
+        const served = waiting;
         waiting = [];
         try {
-          await look();
-          if (!fresh) log.info('the links are fresh again');
+          await poll();
+          if (!fresh) log.info('Postgres answers again; the links are up to date');
           fresh = true;
-          if (unsaved || (saveFailedMs !== undefined && performance.now() - saveFailedMs > SAVE_AGAIN_MS)) await save();
+          if (snapshotOutdated || (snapshotFailedMs !== undefined && performance.now() - snapshotFailedMs > SNAPSHOT_RETRY_MS))
+            await saveSnapshot();
         } catch (error) {
-          if (fresh) log.warn({ err: error }, 'Postgres does not answer; going on with the links as they were');
+          if (fresh) log.warn({ err: error }, 'Postgres does not answer; serving the links as last read');
           fresh = false;
         }
-        for (const [link, at] of misses) if (Date.now() - at > MISS_MEMORY_MS) misses.delete(link);
-        for (const release of released) release();
+        for (const [link, at] of misses) if (Date.now() - at > MISS_CACHE_MS) misses.delete(link);
+        for (const release of served) release();
       }
       for (const release of waiting) release();
     },
-    known: (link) => routes.links.get(link),
-    knownAlias: (name) => routes.aliases.get(name),
-    async find(link) {
+    cachedRoute: (link) => routes.links.get(link),
+    cachedAlias: (name) => routes.aliases.get(name),
+    async findRoute(link) {
       if (misses.has(link)) return undefined;
-      const running = lookups.get(link) ?? lookUp(link);
-      lookups.set(link, running);
+      const running = runningQueries.get(link) ?? queryRoute(link);
+      runningQueries.set(link, running);
       return running;
     },
     async findAlias(name) {
-      if (!fresh || waiting.length >= MAX_WAITING) return undefined;
-      await withTimeout(new Promise<void>((resolve) => waiting.push(resolve)), PATIENCE_MS);
+      if (!fresh || waiting.length >= MAX_WAITING_REQUESTS) return undefined;
+      await withTimeout(new Promise<void>((resolve) => waiting.push(resolve)), MAX_WAIT_MS);
       return routes.aliases.get(name);
     },
-    ageMs: () => performance.now() - lookedMs,
-    fresh: () => fresh && performance.now() - lookedMs < STALE_MS,
-    saved: () => saveFailedMs === undefined,
+    ageMs: () => performance.now() - polledMs,
+    fresh: () => fresh && performance.now() - polledMs < STALE_AFTER_MS,
+    snapshotWritten: () => snapshotFailedMs === undefined,
     size: () => ({ links: routes.links.size, aliases: routes.aliases.size }),
   };
 }

@@ -3,11 +3,13 @@ import { createPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { closeApp, createApp } from './app.ts';
-import { healthOf } from './health.ts';
+import { backendHealth } from './health.ts';
 import { createLinkStore } from './links.ts';
-import { createBackendMetrics, watchLinks } from './metrics.ts';
+import { createBackendMetrics, addLinkGauges } from './metrics.ts';
 
-// slug ──► verify ──► route in memory ──► 302. Postgres is only ever asked in the background.
+// The backend: answers clicks with redirects.
+//
+// slug ──► verify ──► route in memory ──► 302. Postgres is polled in the background; a click queries it only for a new link.
 
 const part = createPart('backend', ['HOST', 'PORT', 'BACKEND_URL', 'SLUG_KEYS', 'STATE_DIR'], process.env);
 const { config, log, registry, stopped, signal } = part;
@@ -16,11 +18,11 @@ const metrics = createBackendMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
 const pool = createPool(config.BACKEND_URL, { max: 4, name: 'backend', queryTimeoutMs: 30_000 });
 const links = createLinkStore({ pool, stateDir: config.STATE_DIR, log });
-watchLinks(registry, links);
-const app = createApp({ slugs: createSlugCodec(config.SLUG_KEYS), links, now: Date.now, onAnswer: metrics.answered });
+addLinkGauges(registry, links);
+const app = createApp({ slugs: createSlugCodec(config.SLUG_KEYS), links, now: Date.now, onOutcome: metrics.recordOutcome });
 
 let serving = false;
-const admin = await part.serveAdmin(() => healthOf(links, serving));
+const admin = await part.serveAdmin(() => backendHealth(links, serving));
 await links.load();
 const polling = links.keepFresh(signal);
 await app.listen({ host: config.HOST, port: config.PORT });

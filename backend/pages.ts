@@ -1,4 +1,4 @@
-// What a recipient sees when there is nowhere to go. No slug, no address, nothing that names anybody.
+// The pages for clicks that are not redirected. They contain no slug, no URL and nothing else that identifies a recipient.
 
 function page(title: string, text: string): string {
   return `<!doctype html>

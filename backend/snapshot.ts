@@ -5,22 +5,27 @@ import { codeOf } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
 import { emptyRoutes, type Routes } from './routes.ts';
 
-// The routes on disk, so that a backend can start while Postgres is down. Columns, not objects: a million links are read in a second.
+// The routes on disk, so that a backend can start while Postgres is down. Links are stored as tuples, not as objects: a million links
+// are read in a second.
 
 const schema = z.object({
   v: z.literal(1),
   links: z.array(z.tuple([z.int(), z.int(), z.string(), z.number().nullable(), z.number().nullable(), z.string().nullable()])),
   aliases: z.array(z.tuple([z.string(), z.int()])),
+  /** The links of campaigns with --pass-query. Apart from the tuples, so that older and newer versions read the files of each other. */
+  passQuery: z.array(z.int()).default([]),
 });
 
 const fileIn = (directory: string): string => join(directory, 'routes.json');
 
+/** Replaces the snapshot file atomically. Rejects if the directory cannot be written. */
 export async function writeSnapshot(directory: string, routes: Routes): Promise<void> {
   const links = Array.from(routes.links.values(), (r) => [r.link, r.version, r.target, r.expiresAt, r.disabledAt, r.fallback]);
-  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases] }));
+  const passQuery = Array.from(routes.links.values()).flatMap((r) => (r.passQuery ? [r.link] : []));
+  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery }));
 }
 
-/** The last snapshot and when it was written (epoch milliseconds); undefined if there is none or it cannot be read. */
+/** The last snapshot and the time it was written (epoch milliseconds). Undefined if there is no file or its content is not valid. */
 export async function readSnapshot(directory: string): Promise<{ routes: Routes; writtenMs: number } | undefined> {
   let text: string;
   let writtenMs: number;
@@ -34,8 +39,9 @@ export async function readSnapshot(directory: string): Promise<{ routes: Routes;
   const parsed = schema.safeParse(parseJson(text));
   if (!parsed.success) return undefined;
   const routes = emptyRoutes();
+  const passQuery = new Set(parsed.data.passQuery);
   for (const [link, version, target, expiresAt, disabledAt, fallback] of parsed.data.links) {
-    routes.links.set(link, { link, version, target, expiresAt, disabledAt, fallback });
+    routes.links.set(link, { link, version, target, expiresAt, disabledAt, fallback, passQuery: passQuery.has(link) });
   }
   for (const [name, link] of parsed.data.aliases) routes.aliases.set(name, link);
   return { routes, writtenMs };

@@ -14,27 +14,28 @@ import { startPart } from '../stack/part.ts';
 import { freePort } from '../stack/ports.ts';
 import { type Bench, expectEqual, median } from './figure.ts';
 import { EVENTS, LINES } from './fixture.ts';
-import { notePeak } from './memory.ts';
-import { NODE_OPTIONS, until } from './stand.ts';
+import { recordPeak } from './memory.ts';
+import { NODE_OPTIONS, waitUntil } from './system.ts';
 
-// A log of a million lines appears in the directory of a running agent; the clock stops when the last byte of it is accounted for in
-// JetStream. In place of workers a small responder in this process takes the batches, acks them and plays the ledger, in memory.
+// Measures how fast the agent publishes a log. A log of one million lines is moved into the directory of a running agent; the clock stops
+// when JetStream has received the last byte. A small responder in this process replaces the workers: it takes the batches, acks them and
+// answers ledger requests from memory.
 
 const ROUNDS = 2;
 
-export const agentBench: Bench = async ({ directory, fixture, say }) => {
+export const agentBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
   const offsets = await eventOffsets(log.path);
   const rates: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const { seconds, repeated } = await ship({ directory: join(directory, String(round)), log, offsets });
+    const { seconds, repeated } = await measureRound({ directory: join(directory, String(round)), log, offsets });
     rates.push(LINES / seconds);
-    say(`   round ${round + 1}: ${Math.round(LINES / seconds)} lines/s, ${repeated} batches repeated`);
+    progress(`   round ${round + 1}: ${Math.round(LINES / seconds)} lines/s, ${repeated} batches repeated`);
   }
   return [{ what: 'agent: log to JetStream, 2 shards', unit: 'lines/s', ours: median(rates), target: { atLeast: 100_000 } }];
 };
 
-async function ship(options: {
+async function measureRound(options: {
   directory: string;
   log: { path: string; size: number };
   offsets: ReadonlySet<number>;
@@ -42,8 +43,8 @@ async function ship(options: {
   const { directory, log, offsets } = options;
   const logDir = join(directory, 'logs');
   await mkdir(logDir, { recursive: true });
-  const waiting = join(directory, 'access.log');
-  await copyFile(log.path, waiting);
+  const stagedLog = join(directory, 'access.log');
+  await copyFile(log.path, stagedLog);
   const shardsText = evenShards(2, (name) => `postgres://127.0.0.1/${name}`);
   const port = await freePort();
   const runDir = join(directory, 'run');
@@ -53,7 +54,7 @@ async function ship(options: {
   let connection: NatsConnection | undefined;
   try {
     connection = await connect(natsOptions(parseNatsUrl(natsUrlWithCredentials(url, 'worker', passwords.worker))));
-    const taken = await playWorkers(connection, await createJetStreamManager(connection), parseShards(shardsText));
+    const received = await simulateWorkers(connection, await createJetStreamManager(connection), parseShards(shardsText));
     const agent = await startPart({
       part: 'log-agent',
       name: 'log-agent',
@@ -70,12 +71,12 @@ async function ship(options: {
     });
     try {
       const startedMs = performance.now();
-      await rename(waiting, join(logDir, 'access.log'));
-      await until('the log is in JetStream', () => [...taken.ledgers.values()].every((ranges) => covers(ranges, 0, log.size)));
+      await rename(stagedLog, join(logDir, 'access.log'));
+      await waitUntil('the log is in JetStream', () => [...received.ledgers.values()].every((ranges) => covers(ranges, 0, log.size)));
       const seconds = (performance.now() - startedMs) / 1000;
-      await notePeak('log agent', agent.pid);
-      expectExactly(taken.payloads, offsets);
-      return { seconds, repeated: taken.repeated };
+      await recordPeak('log agent', agent.pid);
+      expectEveryEventOnce(received.payloads, offsets);
+      return { seconds, repeated: received.repeated };
     } finally {
       await agent.stop();
     }
@@ -86,26 +87,26 @@ async function ship(options: {
   }
 }
 
-interface Taken {
+interface Received {
   ledgers: Map<string, Ranges>;
   payloads: Uint8Array[];
   repeated: number;
 }
 
-/** Takes batches of both shards; what it looks at is only the range, which stands at the start. */
-async function playWorkers(connection: NatsConnection, streams: JetStreamManager, shards: ShardMap): Promise<Taken> {
+/** Consumes the batches of both shards. It reads only the generation and the range, which are at the start of a batch. */
+async function simulateWorkers(connection: NatsConnection, streams: JetStreamManager, shards: ShardMap): Promise<Received> {
   const ledgers = new Map<string, Ranges>(shards.list.map(({ name }) => [name, NO_RANGES]));
-  const taken: Taken = { ledgers, payloads: [], repeated: 0 };
+  const received: Received = { ledgers, payloads: [], repeated: 0 };
   let generation: string | undefined;
   for (const { name } of shards.list) {
     connection.subscribe(ledgerSubject(name), {
       queue: 'workers',
-      callback: (_error, question) => {
+      callback: (_error, request) => {
         const committed = (ledgers.get(name) ?? NO_RANGES).map(([from, to]): [number, number] => [from, to]);
-        const { gens } = parseLedgerRequest(question.string());
-        const known = gens.filter((gen) => gen === generation).map((gen) => [gen, { committed, size: null }] as const);
-        const answer: LedgerReply = { shards: shards.fingerprint, gens: Object.fromEntries(known) };
-        question.respond(JSON.stringify(answer));
+        const { gens } = parseLedgerRequest(request.string());
+        const knownGens = gens.filter((gen) => gen === generation).map((gen) => [gen, { committed, size: null }] as const);
+        const reply: LedgerReply = { shards: shards.fingerprint, gens: Object.fromEntries(knownGens) };
+        request.respond(JSON.stringify(reply));
       },
     });
     await ensureConsumer(streams, name, 1024 * 1024 * 1024);
@@ -113,27 +114,27 @@ async function playWorkers(connection: NatsConnection, streams: JetStreamManager
     await consumer.consume({
       max_messages: 128,
       callback: (message) => {
-        const head = Buffer.from(message.data.buffer, message.data.byteOffset, 256).toString('latin1');
-        const found = /"gen":"([0-9a-f]{32})".*?"from":(\d+),"to":(\d+)/.exec(head);
-        if (!found) throw new Error('a message is no batch');
-        generation = found[1];
-        const range = [Number(found[2]), Number(found[3])] as const;
+        const header = Buffer.from(message.data.buffer, message.data.byteOffset, 256).toString('latin1');
+        const match = /"gen":"([0-9a-f]{32})".*?"from":(\d+),"to":(\d+)/.exec(header);
+        if (!match) throw new Error('a message does not start like a batch');
+        generation = match[1];
+        const range = [Number(match[2]), Number(match[3])] as const;
         const committed = ledgers.get(name) ?? NO_RANGES;
-        // As a worker does: what touches a committed byte was here before.
-        if (touches(committed, ...range)) taken.repeated++;
+        // Like a worker, treats a batch that overlaps a committed range as a repetition.
+        if (touches(committed, ...range)) received.repeated++;
         else {
           ledgers.set(name, union(committed, [range]));
-          taken.payloads.push(message.data);
+          received.payloads.push(message.data);
         }
         message.ack();
       },
     });
   }
-  return taken;
+  return received;
 }
 
-/** Every event of the log is in exactly one batch. */
-function expectExactly(payloads: readonly Uint8Array[], offsets: ReadonlySet<number>): void {
+/** Throws unless every event of the log is in exactly one batch. */
+function expectEveryEventOnce(payloads: readonly Uint8Array[], offsets: ReadonlySet<number>): void {
   const seen = new Set<number>();
   let events = 0;
   let skipped = 0;
@@ -151,7 +152,7 @@ function expectExactly(payloads: readonly Uint8Array[], offsets: ReadonlySet<num
   expectEqual('dead letters', dead, 0);
 }
 
-/** Offsets of the lines that are events. */
+/** Returns the byte offsets of the lines that are events. */
 async function eventOffsets(path: string): Promise<Set<number>> {
   const bytes = await readFile(path);
   const offsets = new Set<number>();

@@ -1,28 +1,28 @@
 import { table } from '../cli/output.ts';
 import type { Fixture } from './fixture.ts';
 
-// What a bench gives: our figure, beside it the bare one of the same run, and what was hoped for.
+// A bench returns figures. Each figure has the value of clickledger, the value of a baseline from the same run, and the target.
 
 export interface Figure {
   what: string;
   unit: string;
   ours: number;
-  /** The same work without clickledger around it. */
+  /** The baseline: the same work without clickledger. */
   bare?: { what: string; value: number };
-  /** A ratio to the bare figure, or a figure of its own; `atMost` for memory. */
+  /** A ratio to the baseline, a minimum, or a maximum (`atMost`, e.g. for memory). */
   target?: { ratio: number } | { atLeast: number } | { atMost: number };
 }
 
-export type Bench = (context: { directory: string; fixture: Fixture; say: (text: string) => void }) => Promise<Figure[]>;
+export type Bench = (context: { directory: string; fixture: Fixture; progress: (text: string) => void }) => Promise<Figure[]>;
 
-/** Rates of the rounds of one side: the middle one counts. */
+/** The median of the rates of all rounds of one side. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** Throws when something is not as it must be: a fast bench that lost a line is no bench. */
+/** Throws if the two numbers differ. Every bench checks its results, because the speed of a run that lost a line means nothing. */
 export function expectEqual(what: string, actual: number, expected: number): void {
   if (actual !== expected) throw new Error(`${what}: ${actual} instead of ${expected}`);
 }

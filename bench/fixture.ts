@@ -5,24 +5,24 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 
-// A million hits of a newsletter with ten links for each of 100,000 people, the links taken from a thousand. Made from a fixed
-// seed, so that every run reads the same bytes (but for the times).
+// One million hits of a newsletter: 100,000 recipients with ten links each, chosen from one thousand links. A fixed seed produces them, so
+// every run reads the same bytes, except for the times.
 
 export const LINES = 1_000_000;
 export const LINKS = 1_000;
 const RECIPIENTS = 100_000;
-/** One line in this many is a click on a link that was never sent: nginx logged 404, and it counts nowhere. */
+/** One line in this many is a click on a link that was never sent. nginx logged it as 404, so it is not counted. */
 const SKIP_EVERY = 200;
-/** How many of so many lines (a multiple of 200) are hits that count. */
-export const eventsOf = (lines: number): number => lines - lines / SKIP_EVERY;
-export const EVENTS = eventsOf(LINES);
-/** The key that signs all slugs of a run; it protects nothing. */
+/** The number of hits that count among `lines` lines; `lines` must be a multiple of 200. */
+export const countEvents = (lines: number): number => lines - lines / SKIP_EVERY;
+export const EVENTS = countEvents(LINES);
+/** The key that signs all slugs of a run. It is public, because it protects nothing. */
 export const SLUG_KEYS = '0123456789abcdef'.repeat(4);
 
 export interface Fixture {
-  /** A million different slugs. */
+  /** One million different slugs. */
   slugs(): Promise<readonly string[]>;
-  /** A file with a million lines as nginx writes them. */
+  /** The path and the size in bytes of a file with one million lines in nginx's log format. */
   log(): Promise<{ path: string; size: number }>;
 }
 
@@ -50,16 +50,16 @@ const USER_AGENTS = [
 ];
 const REFERRERS = ['', '', '', 'https://mail.google.com/', 'https://outlook.live.com/', 'android-app://com.google.android.gm/'];
 
-export function createFixture(directory: string, say: (text: string) => void): Fixture {
-  const ids = pairs(LINES);
-  const slugs = memo(async () => {
-    say('   making a million slugs');
+export function createFixture(directory: string, progress: (text: string) => void): Fixture {
+  const ids = slugIds(LINES);
+  const slugs = memoize(async () => {
+    progress('   making a million slugs');
     const codec = createSlugCodec(parseSlugKeys(SLUG_KEYS));
     return ids.map((pair) => codec.encode(pair));
   });
-  const log = memo(async () => {
+  const log = memoize(async () => {
     const list = await slugs();
-    say('   making a log of a million lines');
+    progress('   making a log of a million lines');
     await mkdir(directory, { recursive: true });
     const path = join(directory, 'access.log');
     const size = await writeLog(path, list, ids, 20261122);
@@ -68,8 +68,8 @@ export function createFixture(directory: string, say: (text: string) => void): F
   return { slugs, log };
 }
 
-/** Everybody's ten links, or so many of them, in no order. */
-export function pairs(count: number): { link: number; recipient: number }[] {
+/** The ids of the first `count` slugs in random order. All one million give each recipient ten links. */
+export function slugIds(count: number): { link: number; recipient: number }[] {
   const random = mulberry32(4711);
   const list = Array.from({ length: count }, (_, i) => {
     const recipient = (i % RECIPIENTS) + 1;
@@ -82,8 +82,11 @@ export function pairs(count: number): { link: number; recipient: number }[] {
   return list;
 }
 
-/** Writes a hit for every slug; another seed gives other request ids, and so another generation. Resolves with the bytes written. */
-export async function writeLog(path: string, slugs: readonly string[], ids: ReturnType<typeof pairs>, seed: number): Promise<number> {
+/**
+ * Writes one hit for each slug and returns the number of bytes written. Another seed gives other request ids, and therefore another
+ * generation.
+ */
+export async function writeLog(path: string, slugs: readonly string[], ids: ReturnType<typeof slugIds>, seed: number): Promise<number> {
   const random = mulberry32(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const hex = (): string =>
@@ -96,7 +99,7 @@ export async function writeLog(path: string, slugs: readonly string[], ids: Retu
   let lines: string[] = [];
   for (const [i, slug] of slugs.entries()) {
     const { link, recipient } = ids[i] as (typeof ids)[number];
-    // Everybody has an address of their own, and uses one or two programs.
+    // Each recipient has one IP address and one or two user agents.
     const ip = `${(recipient % 190) + 20}.${(recipient * 7) % 256}.${(recipient * 31) % 256}.${(recipient * 3) % 256}`;
     const ua = USER_AGENTS[(recipient * 2 + (random() < 0.3 ? 1 : 0)) % USER_AGENTS.length] as string;
     const skipped = i % SKIP_EVERY === 0;
@@ -119,12 +122,12 @@ export async function writeLog(path: string, slugs: readonly string[], ids: Retu
   return size;
 }
 
-function memo<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
+function memoize<T>(make: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= make());
 }
 
-/** A small random number generator with a seed; from 0 up to 1. */
+/** A small random number generator with a seed. It returns numbers from 0 up to, but not including, 1. */
 function mulberry32(seed: number): () => number {
   let state = seed;
   return () => {

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { libraryPath, locate } from '../stack/debian.ts';
 
-// wrk with a script that asks for one slug after the other of a file.
+// Runs wrk with a script that requests the slugs of a file, one after the other.
 
 const CONNECTIONS = 64;
-// More than can be asked for, so that no slug is asked for twice in a round.
+// More than wrk can request, so that a round requests no slug twice.
 const SLUGS_PER_SECOND = 150_000;
 
-// All requests are laid out before the clock starts: while it runs, the script only hands out the next one.
+// The script builds all requests before the clock starts. During the run it only returns the next one.
 const SCRIPT = `
 local requests, at = {}, 0
 function init(args)
@@ -35,17 +35,17 @@ export interface Load {
 }
 
 export interface LoadGenerator {
-  /** One round: every request must be answered 2xx or 3xx. `after` follows the slug, e.g. `.gif`. */
+  /** Runs one round. It throws unless every request is answered 2xx or 3xx. `after` is appended to the slug, e.g. `.gif`. */
   run(round: { port: number; path: string; after: string; first: number; seconds: number }): Promise<Load>;
 }
 
 export async function createLoad(options: {
   directory: string;
   slugs: readonly string[];
-  say: (text: string) => void;
+  progress: (text: string) => void;
 }): Promise<LoadGenerator> {
-  const { directory, slugs, say } = options;
-  const wrk = await locate('wrk', say);
+  const { directory, slugs, progress } = options;
+  const wrk = await locate('wrk', progress);
   const script = join(directory, 'slugs.lua');
   const slice = join(directory, 'slugs.txt');
   await writeFile(script, SCRIPT);
@@ -56,29 +56,32 @@ export async function createLoad(options: {
       await writeFile(slice, [...slugs.slice(at), ...slugs.slice(0, at)].slice(0, seconds * SLUGS_PER_SECOND).join('\n'));
       args.push(slice, path, after);
       const { stdout } = await promisify(execFile)(wrk, args, { env: { LD_LIBRARY_PATH: libraryPath(wrk) } });
-      const found = /^RESULT (.+)$/m.exec(stdout)?.[1];
-      if (found === undefined) throw new Error(`wrk said: ${stdout}`);
-      const { requests, microseconds, failed } = JSON.parse(found) as { requests: number; microseconds: number; failed: number };
+      const result = /^RESULT (.+)$/m.exec(stdout)?.[1];
+      if (result === undefined) throw new Error(`the output of wrk has no RESULT line: ${stdout}`);
+      const { requests, microseconds, failed } = JSON.parse(result) as { requests: number; microseconds: number; failed: number };
       if (failed > 0) throw new Error(`${failed} of ${requests} requests were not answered 2xx or 3xx`);
       return { requests, perSecond: (requests / microseconds) * 1e6 };
     },
   };
 }
 
-/** How many lines of an access log carry this status. */
+/** Counts the lines of an access log that have this status. */
 export async function countLogged(path: string, status: number): Promise<number> {
-  const wanted = `","s":${status},"`;
+  const pattern = `","s":${status},"`;
   let count = 0;
   let rest = '';
   for await (const text of createReadStream(path, { encoding: 'latin1', highWaterMark: 1024 * 1024 })) {
     const lines = (rest + (text as string)).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line.includes(wanted)) count++;
+    for (const line of lines) if (line.includes(pattern)) count++;
   }
   return count;
 }
 
-/** Every answered request was logged, and nothing else but what was on its way when a round ended. */
+/**
+ * Throws unless every answered request was logged. Each round may add the requests that were in flight when it ended, at most one for each
+ * connection.
+ */
 export function expectLogged(logged: number, requests: number, rounds: number): void {
   if (logged < requests || logged > requests + rounds * CONNECTIONS) throw new Error(`${logged} lines were logged for ${requests} answers`);
 }

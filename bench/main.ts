@@ -15,7 +15,7 @@ import { printFigures } from './figure.ts';
 import { workerBench } from './worker.ts';
 import { messageOf } from '../core/errors.ts';
 
-// `npm run bench [-- NAME…] [--json]`: each bench on servers of its own, one after the other; then the table.
+// `npm run bench [-- NAME…] [--json]` runs the benches one after the other, each on its own servers, and then prints the table.
 
 const benches: Record<string, Bench> = {
   redirects: redirectsBench,
@@ -32,30 +32,32 @@ const json = args.includes('--json');
 const named = args.filter((arg) => arg !== '--json');
 const unknown = named.filter((name) => !(name in benches));
 if (unknown.length > 0) {
-  process.stderr.write(`no bench '${unknown[0]}'; there are: ${Object.keys(benches).join(', ')}\n`);
+  process.stderr.write(`there is no bench '${unknown[0]}'. Choose from: ${Object.keys(benches).join(', ')}\n`);
   process.exit(2);
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'clickledger-bench-'));
-// The servers end with this process; what they leave behind goes last.
+// The servers end with this process. The directory is removed last, because they write to it until then.
 process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const progress = (text: string): void => void process.stderr.write(`${text}\n`);
 const [load = 0] = loadavg();
 if (load > 0.5)
-  say(`others use this machine (load average ${load.toFixed(1)} on ${availableParallelism()} cores): figures will be low, ratios wobble`);
-const fixture = createFixture(join(directory, 'fixture'), say);
+  progress(
+    `the machine is busy (load average ${load.toFixed(1)} on ${availableParallelism()} cores): the figures will be low and the ratios will vary`,
+  );
+const fixture = createFixture(join(directory, 'fixture'), progress);
 const figures: Figure[] = [];
 try {
   for (const name of named.length > 0 ? named : Object.keys(benches)) {
     const startedMs = performance.now();
-    say(`── ${name}`);
-    figures.push(...(await (benches[name] as Bench)({ directory: join(directory, name), fixture, say })));
-    say(`   ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+    progress(`── ${name}`);
+    figures.push(...(await (benches[name] as Bench)({ directory: join(directory, name), fixture, progress })));
+    progress(`   ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
   }
   printFigures([...figures, ...memoryFigures()], json);
 } catch (error) {
-  say(`failed: ${messageOf(error)}`);
+  progress(`failed: ${messageOf(error)}`);
   process.exitCode = 1;
 }

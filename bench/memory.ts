@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import type { Figure } from './figure.ts';
 
-// The most memory a process of each part ever had while it was measured, as the kernel counts it.
+// Records the peak resident memory (VmHWM) of the measured processes, by part.
 
 const PART_TARGET_MIB = 250;
 const peaksMib = new Map<string, number>();
 
-/** Call while the process still runs. */
-export async function notePeak(part: string, pid: number): Promise<void> {
+/** Must be called while the process is running. */
+export async function recordPeak(part: string, pid: number): Promise<void> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const kib = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
-  // A process that has just ended has no memory any more.
+  // The kernel reports no memory for a process that has just ended.
   if (kib === undefined) return;
   const mib = Number(kib) / 1024;
   peaksMib.set(part, Math.max(mib, peaksMib.get(part) ?? 0));

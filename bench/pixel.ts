@@ -7,12 +7,12 @@ import { type Running, startProcess } from '../stack/process.ts';
 import { type Bench, median } from './figure.ts';
 import { countLogged, createLoad, expectLogged } from './load.ts';
 
-// The pixel that nginx answers itself, against an nginx with nothing but `empty_gif` and the same log line.
+// Compares the pixel that nginx answers with a bare nginx that has only `empty_gif` and the same log format.
 
 const ROUNDS = 9;
 const SECONDS = 1;
 
-export const pixelBench: Bench = async ({ directory, fixture, say }) => {
+export const pixelBench: Bench = async ({ directory, fixture, progress }) => {
   const slugs = await fixture.slugs();
   await mkdir(directory, { recursive: true });
   const runDir = join(directory, 'run');
@@ -21,8 +21,8 @@ export const pixelBench: Bench = async ({ directory, fixture, say }) => {
   const running: Running[] = [];
   try {
     running.push(await startNginx({ logDir: logDirs.ours, runDir, port: ports.ours, backendPorts: [await freePort()] }));
-    running.push(await startBare(ports.bare, logDirs.bare, runDir));
-    const load = await createLoad({ directory, slugs, say });
+    running.push(await startBareNginx(ports.bare, logDirs.bare, runDir));
+    const load = await createLoad({ directory, slugs, progress });
     const rates: { ours: number[]; bare: number[] } = { ours: [], bare: [] };
     const requests = { ours: 0, bare: 0 };
     for (let i = 0; i < ROUNDS; i++) {
@@ -31,7 +31,7 @@ export const pixelBench: Bench = async ({ directory, fixture, say }) => {
         rates[side].push(done.perSecond);
         requests[side] += done.requests;
       }
-      say(`   round ${i + 1}: ours ${Math.round(rates.ours[i] as number)}/s, bare ${Math.round(rates.bare[i] as number)}/s`);
+      progress(`   round ${i + 1}: ours ${Math.round(rates.ours[i] as number)}/s, bare ${Math.round(rates.bare[i] as number)}/s`);
     }
     for (const side of ['ours', 'bare'] as const)
       expectLogged(await countLogged(join(logDirs[side], 'access.log'), 200), requests[side], ROUNDS);
@@ -49,7 +49,7 @@ export const pixelBench: Bench = async ({ directory, fixture, say }) => {
   }
 };
 
-async function startBare(port: number, logDir: string, runDir: string): Promise<Running> {
+async function startBareNginx(port: number, logDir: string, runDir: string): Promise<Running> {
   const template = await readFile(new URL('../nginx/tracking.conf.template', import.meta.url), 'utf8');
   const format = /^log_format tracking [^;]+;/m.exec(template)?.[0];
   if (format === undefined) throw new Error('nginx/tracking.conf.template has no log_format tracking');

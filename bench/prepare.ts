@@ -8,39 +8,39 @@ import { createUrls } from '../authoring/urls.ts';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { SLUG_KEYS } from './fixture.ts';
-import { notePeak } from './memory.ts';
-import { onStand } from './stand.ts';
+import { recordPeak } from './memory.ts';
+import { withBenchSystem } from './system.ts';
 
-// `clickledger prepare` for a million people and ten links: first for people whom nobody knows yet, then once more for the same. Against it
-// the same number of slugs encoded in a loop, and nothing else.
+// Runs `clickledger prepare` for one million people and ten links: first with people who are not in the catalog, then with the same people
+// again. The baseline encodes the same number of slugs in a loop and does nothing else.
 
 const PEOPLE = 1_000_000;
 const LINKS = 10;
-/** The last is the pixel. */
+/** The links and the pixel, which is the last column. */
 const COLUMNS = LINKS + 1;
 
-export const prepareBench: Bench = async ({ directory, say }) =>
-  onStand({ directory: join(directory, 'stand'), members: ['postgres'] }, async (stand): Promise<Figure[]> => {
+export const prepareBench: Bench = async ({ directory, progress }) =>
+  withBenchSystem({ directory: join(directory, 'stand'), members: ['postgres'] }, async (benchSystem): Promise<Figure[]> => {
     const dataDir = join(directory, 'stand');
     const letter = join(directory, 'letter.html');
     const people = join(directory, 'people.csv');
     const links = Array.from({ length: LINKS }, (_, i) => `<p><a href="https://shop.example/may/${i}?a=1&amp;b=2">Number ${i}</a></p>`);
     await writeFile(letter, `<!DOCTYPE html>\n<html><body>\n<p>Dear {{name}},</p>\n${links.join('\n')}\n</body></html>\n`);
     await writePeople(people);
-    await run(dataDir, ['campaign', 'create', 'May']);
+    await runCommand(dataDir, ['campaign', 'create', 'May']);
     const rates: Record<string, number> = {};
     for (const round of ['new', 'known']) {
-      const out = join(directory, round);
+      const outDir = join(directory, round);
       const startedMs = performance.now();
-      await run(dataDir, ['prepare', letter, '--campaign', 'May', '--to', people, '--merge', 'generic', '--out', out]);
+      await runCommand(dataDir, ['prepare', letter, '--campaign', 'May', '--to', people, '--merge', 'generic', '--out', outDir]);
       rates[round] = PEOPLE / ((performance.now() - startedMs) / 1000);
-      say(`   ${round} people: ${Math.round(rates[round])} people/s`);
-      await expectWhole(join(out, 'people.csv'));
-      await rm(out, { recursive: true });
+      progress(`   ${round} people: ${Math.round(rates[round])} people/s`);
+      await expectCompleteList(join(outDir, 'people.csv'));
+      await rm(outDir, { recursive: true });
     }
-    const [recorded] = await stand.query<{ n: number }>('catalog', 'SELECT count(*)::int AS n FROM catalog.mailing');
+    const [recorded] = await benchSystem.query<{ n: number }>('catalog', 'SELECT count(*)::int AS n FROM catalog.mailing');
     expectEqual('people for whom mail was prepared', recorded?.n ?? 0, PEOPLE);
-    const bare = { what: 'encoding the slugs alone', value: PEOPLE / encodeAlone() };
+    const bare = { what: 'encoding the slugs alone', value: PEOPLE / timeEncoding() };
     const target = { atLeast: 10_000 };
     return [
       { what: `prepare: ${LINKS} links and a pixel for new people`, unit: 'people/s', ours: rates['new'] as number, bare, target },
@@ -63,20 +63,20 @@ async function writePeople(path: string): Promise<void> {
   await finished(file);
 }
 
-/** The command as its users run it, a process of its own. */
-async function run(dataDir: string, args: readonly string[]): Promise<void> {
+/** Runs the command in its own process, as users do. */
+async function runCommand(dataDir: string, args: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [new URL('../cli/main.ts', import.meta.url).pathname, '--data', dataDir, ...args], {
     env: { PATH: process.env['PATH'] },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const watching = setInterval(() => void notePeak('prepare', child.pid as number).catch(() => {}), 200);
+  const peakTimer = setInterval(() => void recordPeak('prepare', child.pid as number).catch(() => {}), 200);
   const [code] = (await once(child, 'exit')) as [number | null];
-  clearInterval(watching);
+  clearInterval(peakTimer);
   expectEqual(`exit code of ${args[0]}`, code ?? -1, 0);
 }
 
-/** Every person is in the list, with a URL in each column. */
-async function expectWhole(path: string): Promise<void> {
+/** Throws unless every person is in the list, with a URL in each column. */
+async function expectCompleteList(path: string): Promise<void> {
   let lines = 0;
   let urls = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
@@ -85,17 +85,17 @@ async function expectWhole(path: string): Promise<void> {
     for (let at = bytes.indexOf('//'); at >= 0; at = bytes.indexOf('//', at + 1)) urls++;
   }
   expectEqual('lines of the list', lines, PEOPLE + 1);
-  // A URL that lies across two chunks may hide its slashes.
+  // The count may miss a URL whose slashes are split across two chunks.
   if (urls < PEOPLE * COLUMNS * 0.999) throw new Error(`URLs in the list: ${urls} instead of ${PEOPLE * COLUMNS}`);
 }
 
-/** Seconds for the same URLs, kept nowhere. */
-function encodeAlone(): number {
+/** Encodes the same URLs without storing them, and returns the seconds that it took. */
+function timeEncoding(): number {
   const urls = createUrls('http://127.0.0.1:8080', createSlugCodec(parseSlugKeys(SLUG_KEYS)));
   let length = 0;
   const startedMs = performance.now();
   for (let recipient = 1; recipient <= PEOPLE; recipient++)
     for (let link = 1; link <= COLUMNS; link++) length += urls.click(link, recipient).length;
-  if (length === 0) throw new Error('nothing was encoded');
+  if (length === 0) throw new Error('no slug was encoded');
   return (performance.now() - startedMs) / 1000;
 }

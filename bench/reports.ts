@@ -2,44 +2,44 @@ import { fillIn, listReports } from '../reporting/report-file.ts';
 import { createPool } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
-import { onStand, type Stand, targetOf } from './stand.ts';
+import { withBenchSystem, type BenchSystem, targetOf } from './system.ts';
 
-// Every report of reports/ on one shard with ten million events: 500,000 people who click ten links and load the pixel, in a month.
+// Runs every report of reports/ on one shard with ten million events of one month: 500,000 people click ten links and load the pixel.
 
 const EVENTS = 10_000_000;
 const PEOPLE = 500_000;
 const STEP = 1_000_000;
 const ROUNDS = 3;
-/** What these views show is counted from single events. */
-const RAW = /analytics\.(?:events|visitors|passed_on|first_human|facets|human_clicks|machine_traffic)/;
+/** Reports that read one of these views count single events instead of rollups. */
+const SINGLE_EVENT_VIEWS = /analytics\.(?:events|visitors|passed_on|first_human|facets|human_clicks|machine_traffic)/;
 
-export const reportsBench: Bench = async ({ directory, say }) =>
-  onStand({ directory, members: ['postgres'] }, async (stand): Promise<Figure[]> => {
-    await fill(stand, say);
+export const reportsBench: Bench = async ({ directory, progress }) =>
+  withBenchSystem({ directory, members: ['postgres'] }, async (benchSystem): Promise<Figure[]> => {
+    await insertEvents(benchSystem, progress);
     const values: Record<string, string> = { campaign: '1', url: targetOf(1), recipient: 'reader.7@example.com' };
-    const analyst = createPool(stand.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'bench' });
+    const analyst = createPool(benchSystem.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'bench' });
     try {
       const figures: Figure[] = [];
       for (const report of await listReports()) {
-        const known = Object.fromEntries(
+        const parameterValues = Object.fromEntries(
           report.parameters.filter(({ name }) => name in values).map(({ name }) => [name, values[name] as string]),
         );
-        const sql = fillIn(report, known);
-        const ms: number[] = [];
+        const sql = fillIn(report, parameterValues);
+        const durationsMs: number[] = [];
         for (let round = 0; round < ROUNDS; round++) {
           const startedMs = performance.now();
           await analyst.query(sql);
-          ms.push(performance.now() - startedMs);
+          durationsMs.push(performance.now() - startedMs);
         }
-        // Nobody waits for the fastest: the slowest of them counts.
-        const worst = Math.max(...ms);
-        say(`   ${report.name}: ${Math.round(worst)} ms`);
-        const raw = RAW.test(report.sql);
+        // The slowest round counts, because that is the longest that a user waits.
+        const slowestMs = Math.max(...durationsMs);
+        progress(`   ${report.name}: ${Math.round(slowestMs)} ms`);
+        const readsEvents = SINGLE_EVENT_VIEWS.test(report.sql);
         figures.push({
-          what: `report ${report.name}${raw ? ' (single events)' : ''}`,
+          what: `report ${report.name}${readsEvents ? ' (single events)' : ''}`,
           unit: 'ms',
-          ours: worst,
-          target: { atMost: raw ? 5000 : 1000 },
+          ours: slowestMs,
+          target: { atMost: readsEvents ? 5000 : 1000 },
         });
       }
       return figures;
@@ -48,8 +48,8 @@ export const reportsBench: Bench = async ({ directory, say }) =>
     }
   });
 
-/** Events as workers commit them, with their marks, and the judge's work on them; made inside the database, as a million lines a time. */
-async function fill({ query }: Stand, say: (text: string) => void): Promise<void> {
+/** Inserts events and marks as workers commit them, and runs the judge on them. The database generates them, one million at a time. */
+async function insertEvents({ query }: BenchSystem, progress: (text: string) => void): Promise<void> {
   await query(
     'catalog',
     `INSERT INTO catalog.recipient (email) SELECT 'reader.' || n || '@example.com' FROM generate_series(1, $1::int) n`,
@@ -71,7 +71,7 @@ async function fill({ query }: Stand, say: (text: string) => void): Promise<void
               (ARRAY['DE', 'FR', 'US', 'GB', 'IN', NULL])[1 + who % 6], CASE WHEN n % 3 = 0 THEN 'mail.example.org' END, CASE WHEN n % 7 = 0 THEN '{bot-ua}'::text[] END
        FROM (SELECT n, CASE WHEN n % 100 = 0 THEN 0 ELSE 1 + floor(random() * ${PEOPLE})::bigint END AS who FROM generate_series(${from}, ${from + STEP - 1}) n) hit`,
     );
-    // Only those of this step have offsets from here on.
+    // Offsets from `from` on belong to this step only.
     await query(
       'a',
       `INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event WHERE off >= ${from}`,
@@ -81,12 +81,12 @@ async function fill({ query }: Stand, say: (text: string) => void): Promise<void
       'a',
       `SELECT shard.judge(${STEP}, ${RULES_VERSION}, make_interval(secs => ${BURST.spanMs / 1000}), ${BURST.differentLinks}) AS n`,
     );
-    expectEqual('events that the judge took', Number(judged?.n), STEP);
-    say(
-      `   ${((from + STEP) / 1e6).toFixed(0)} million events; the judge took the last million in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`,
+    expectEqual('events that the judge processed', Number(judged?.n), STEP);
+    progress(
+      `   ${((from + STEP) / 1e6).toFixed(0)} million events; the judge processed the last million in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`,
     );
   }
-  for (const where of ['a', 'catalog']) await query(where, 'VACUUM ANALYZE');
-  const [counted] = await query<{ hits: string }>('catalog', 'SELECT sum(hits) AS hits FROM analytics.campaign_totals');
-  expectEqual('hits in the rollups', Number(counted?.hits), EVENTS);
+  for (const database of ['a', 'catalog']) await query(database, 'VACUUM ANALYZE');
+  const [total] = await query<{ hits: string }>('catalog', 'SELECT sum(hits) AS hits FROM analytics.campaign_totals');
+  expectEqual('hits in the rollups', Number(total?.hits), EVENTS);
 }

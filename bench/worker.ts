@@ -25,20 +25,20 @@ import { parseLine } from '../log-agent/parse.ts';
 import type { Running } from '../stack/process.ts';
 import { type Bench, expectEqual, type Figure, median } from './figure.ts';
 import { EVENTS } from './fixture.ts';
-import { notePeak } from './memory.ts';
-import { onStand, type Stand, until } from './stand.ts';
+import { recordPeak } from './memory.ts';
+import { withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
-// A million events wait in JetStream when a worker starts; against it a bare client that copies the very same rows into the very
-// same table, indexes and all, in one statement. Postgres flushes every commit to the disk.
+// One million events wait in JetStream when the worker starts. The baseline is a bare client that copies the same rows into the same table,
+// with its indexes, in one statement. Postgres flushes every commit to disk.
 
 const ROUNDS = 2;
 const GROUP_BATCHES = 100;
 const GEN = 'b'.repeat(32);
 
-export const workerBench: Bench = async ({ directory, fixture, say }) => {
+export const workerBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
-  return onStand({ directory, members: ['postgres', 'nats'] }, async (stand): Promise<Figure[]> => {
-    const payloads = await batchesOf(log.path, stand);
+  return withBenchSystem({ directory, members: ['postgres', 'nats'] }, async (benchSystem): Promise<Figure[]> => {
+    const payloads = await batchesOf(log.path, benchSystem);
     const rowsPath = join(directory, 'rows.tsv');
     const psql = await promisify(execFile)('psql', ['--version']).then(
       () => true,
@@ -47,18 +47,18 @@ export const workerBench: Bench = async ({ directory, fixture, say }) => {
     const rates = { worker: [] as number[], judged: [] as number[], committer: [] as number[], node: [] as number[], psql: [] as number[] };
     for (let round = 0; round < ROUNDS; round++) {
       const sides: [Exclude<keyof typeof rates, 'judged'>, () => Promise<number>][] = [
-        ['worker', () => consume(stand, payloads, (seconds) => rates.judged.push(EVENTS / seconds))],
+        ['worker', () => runWorker(benchSystem, payloads, (seconds) => rates.judged.push(EVENTS / seconds))],
       ];
-      if (round === 0) sides.push(['committer', () => commit(stand, payloads)]);
-      sides.push(['node', () => copyFromNode(stand.urlOf('a'), rowsPath)]);
-      if (psql) sides.push(['psql', () => copyFromPsql(stand.urlOf('a'), rowsPath)]);
+      if (round === 0) sides.push(['committer', () => runCommitter(benchSystem, payloads)]);
+      sides.push(['node', () => copyFromNode(benchSystem.urlOf('a'), rowsPath)]);
+      if (psql) sides.push(['psql', () => copyFromPsql(benchSystem.urlOf('a'), rowsPath)]);
       for (const [side, run] of sides) {
-        await empty(stand);
+        await emptyTables(benchSystem);
         const rate = EVENTS / (await run());
-        await expectAllRows(stand);
+        await expectAllRows(benchSystem);
         rates[side].push(rate);
-        say(`   round ${round + 1}: ${side} ${Math.round(rate)} rows/s`);
-        if (round === 0 && side === 'worker') await saveRows(stand.urlOf('a'), rowsPath);
+        progress(`   round ${round + 1}: ${side} ${Math.round(rate)} rows/s`);
+        if (round === 0 && side === 'worker') await saveRows(benchSystem.urlOf('a'), rowsPath);
       }
     }
     const ours = median(rates.worker);
@@ -74,83 +74,90 @@ export const workerBench: Bench = async ({ directory, fixture, say }) => {
   });
 };
 
-/** The log as the agent's batches for one shard. */
-async function batchesOf(path: string, { system }: Stand): Promise<Buffer[]> {
+/** Splits the log into the batches that the agent would publish for one shard. */
+async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[]> {
   const { fingerprint } = parseShards(system.env['SHARDS'] ?? '');
   const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 't.example.org' });
   const payloads: Buffer[] = [];
-  let at = 0;
-  const open = () => createBatch({ gen: GEN, shard: 'a', shards: fingerprint, from: at, since: 0 });
-  let batch = open();
-  let rest: Buffer = Buffer.alloc(0);
-  const take = (bytes: Buffer): void =>
+  let offset = 0;
+  const openBatch = () => createBatch({ gen: GEN, shard: 'a', shards: fingerprint, from: offset, startedMs: 0 });
+  let batch = openBatch();
+  let partialLine: Buffer = Buffer.alloc(0);
+  const addLines = (bytes: Buffer): void =>
     splitLines(
       bytes,
-      at,
+      offset,
       ({ off, text }) => {
         const parsed = parseLine(text);
         if ('hit' in parsed) batch.addEvent(enricher.event(parsed.hit, off, 'salt'));
-        at = off + Buffer.byteLength(text) + 1;
-        batch.extend(at);
+        offset = off + Buffer.byteLength(text) + 1;
+        batch.extend(offset);
         if (!batch.full) return;
         payloads.push(batch.payload());
-        batch = open();
+        batch = openBatch();
       },
       () => {
-        throw new Error('the log has a line that is none');
+        throw new Error('the fixture log has a torn line');
       },
     );
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    const bytes = Buffer.concat([rest, chunk as Buffer]);
+    const bytes = Buffer.concat([partialLine, chunk as Buffer]);
     const end = bytes.lastIndexOf(10) + 1;
-    take(bytes.subarray(0, end));
-    rest = bytes.subarray(end);
+    addLines(bytes.subarray(0, end));
+    partialLine = bytes.subarray(end);
   }
   payloads.push(batch.payload());
   return payloads;
 }
 
-/** The real worker, from the moment it is ready; `onJudged` is told how long it took until the judge had taken everything, too. */
-async function consume({ system, query }: Stand, payloads: readonly Buffer[], onJudged: (seconds: number) => void): Promise<number> {
-  const to = Number(/"to":(\d+)/.exec((payloads.at(-1) as Buffer).toString('latin1', 0, 256))?.[1]);
-  const as = (setting: string): Promise<NatsConnection> => connect(natsOptions(parseNatsUrl(system.env[setting] ?? '')));
-  const connections = await Promise.all([as('WORKER_NATS_URL'), as('AGENT_NATS_URL')]);
+/**
+ * Runs the real worker and returns the seconds from its start until every event is committed. `onJudged` receives the seconds until the
+ * judge has processed every event, too.
+ */
+async function runWorker(
+  { system, query }: BenchSystem,
+  payloads: readonly Buffer[],
+  onJudged: (seconds: number) => void,
+): Promise<number> {
+  const endOffset = Number(/"to":(\d+)/.exec((payloads.at(-1) as Buffer).toString('latin1', 0, 256))?.[1]);
+  const connectAs = (setting: string): Promise<NatsConnection> => connect(natsOptions(parseNatsUrl(system.env[setting] ?? '')));
+  const connections = await Promise.all([connectAs('WORKER_NATS_URL'), connectAs('AGENT_NATS_URL')]);
   try {
     const streams = await createJetStreamManager(connections[0]);
     await ensureConsumer(streams, 'a', 1024 * 1024 * 1024);
     const client = jetstream(connections[1]);
     for (let i = 0; i < payloads.length; i += 8)
       await Promise.all(payloads.slice(i, i + 8).map((payload) => client.publish(eventsSubject('a'), payload)));
-    expectEqual('messages that wait', (await streams.consumers.info(STREAM, consumerName('a'))).num_pending, payloads.length);
+    expectEqual('waiting messages', (await streams.consumers.info(STREAM, consumerName('a'))).num_pending, payloads.length);
   } finally {
     for (const connection of connections) await connection.close();
   }
   const worker = system.member('event-worker-1');
   await worker.start();
   const startedMs = performance.now();
-  await until('the worker has committed everything', async () => {
+  await waitUntil('the worker has committed everything', async () => {
     const [row] = await query<{ done: boolean }>(
       'a',
       'SELECT bool_or(committed = int8multirange(int8range(0, $1))) AS done FROM shard.ledger',
-      [to],
+      [endOffset],
     );
     return row?.done === true;
   });
   const seconds = (performance.now() - startedMs) / 1000;
-  await until('the judge has taken everything', async () => {
+  await waitUntil('the judge has processed everything', async () => {
     const [row] = await query<{ done: boolean }>('a', 'SELECT NOT EXISTS (SELECT FROM shard.mark) AS done');
     return row?.done === true;
   });
   onJudged((performance.now() - startedMs) / 1000);
   const running = worker.running as Running;
-  await notePeak('event worker', running.pid);
+  await recordPeak('event worker', running.pid);
   await running.stop();
   worker.running = undefined;
   return seconds;
 }
 
-/** The committer in this process, the clock stopped while the next batches are decoded. */
-async function commit({ system }: Stand, payloads: readonly Buffer[]): Promise<number> {
+/** Runs the committer in this process. The clock is stopped while the next batches are decoded. */
+async function runCommitter({ system }: BenchSystem, payloads: readonly Buffer[]): Promise<number> {
   const shards = parseShards(system.env['SHARDS'] ?? '');
   const workerUrl = system.env['WORKER_URL'] ?? '';
   const keys = parseSlugKeys(system.env['SLUG_KEYS'] ?? '');
@@ -195,7 +202,7 @@ async function copyFromPsql(url: string, rowsPath: string): Promise<number> {
   return (performance.now() - startedMs) / 1000;
 }
 
-/** What the worker made, as the lines of a COPY. */
+/** Saves the rows that the worker committed as COPY data. */
 async function saveRows(url: string, rowsPath: string): Promise<void> {
   await withClient(url, (client) =>
     pipeline(client.query(copyTo(`COPY (SELECT ${EVENT_COLUMNS} FROM shard.event) TO STDOUT`)), createWriteStream(rowsPath)),
@@ -212,8 +219,8 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   }
 }
 
-/** Both sides begin with empty tables and nothing left to write. */
-async function empty({ query }: Stand): Promise<void> {
+/** Both sides start with empty tables and without dirty pages. */
+async function emptyTables({ query }: BenchSystem): Promise<void> {
   await query(
     'a',
     'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent',
@@ -221,7 +228,7 @@ async function empty({ query }: Stand): Promise<void> {
   await query('a', 'CHECKPOINT');
 }
 
-async function expectAllRows({ query }: Stand): Promise<void> {
+async function expectAllRows({ query }: BenchSystem): Promise<void> {
   const [row] = await query<{ rows: number; different: number }>(
     'a',
     'SELECT count(*)::int AS rows, count(DISTINCT (gen, off))::int AS different FROM shard.event',

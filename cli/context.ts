@@ -6,36 +6,38 @@ import { ClickledgerError } from '../core/errors.ts';
 import { explainFileError } from '../core/files.ts';
 import { createPool, explainDatabaseError, type Pool } from '../core/postgres.ts';
 
-/** Where the options that every command shares come from. */
-export interface Globals {
+// What all commands share: the global options, the settings and the database connection.
+
+/** The options of the program itself, which every command accepts. */
+export interface GlobalOptions {
   data: string;
   json?: boolean;
 }
 
-/** The data directory: `--data`, else CLICKLEDGER_DATA, else `.clickledger` here. */
+/** The absolute path of the data directory: `--data`, or CLICKLEDGER_DATA, or `.clickledger` in the working directory. */
 export function dataDirOf(command: Command): string {
-  const { data } = command.optsWithGlobals<Globals>();
+  const { data } = command.optsWithGlobals<GlobalOptions>();
   return isAbsolute(data) ? data : resolve(process.cwd(), data);
 }
 
-/** The settings of the data directory, with those of the environment above them. */
+/** The settings of the data directory and of the environment. A variable of the environment takes precedence. */
 export async function environmentOf(command: Command): Promise<Record<string, string | undefined>> {
   return { ...(await readEnvFile(dataDirOf(command))), ...process.env };
 }
 
-/** The named settings; where none are to be found at all, says what to do first. */
+/** Parses the settings `names`. Throws `bad-settings`; if none of them is set, the message says how to get settings. */
 export async function configOf<N extends SettingName>(command: Command, names: readonly N[]): Promise<Config<N>> {
   const environment = await environmentOf(command);
   if (names.length > 0 && names.every((name) => environment[name] === undefined)) {
     throw new ClickledgerError(
       'bad-settings',
-      `no settings in ${dataDirOf(command)}/env or the environment: start clickledger (\`npm start\`), or give its directory with --data`,
+      `no settings in ${dataDirOf(command)}/env or the environment: start clickledger with \`npm start\`, or give its data directory with --data`,
     );
   }
   return parseConfig(names, environment);
 }
 
-/** Runs `work` with a pool that is closed afterwards; a failure of the database or of a file becomes one line that says what to do. */
+/** Runs `work` with a connection pool, and closes the pool. Errors of the database and of files are thrown as a ClickledgerError. */
 export async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = createPool(url, { max: 2, name: 'cli' });
   try {

@@ -8,7 +8,7 @@ import { locate } from '../stack/debian.ts';
 import { NATS_ROLES } from '../operating/nats-conf.ts';
 import { freePort, acceptsConnections } from '../stack/ports.ts';
 import { startProcess } from '../stack/process.ts';
-import { clickledger, dataDirectoryOf, type Ended } from '../test/support/commands.ts';
+import { clickledger, createDataDirectory, type CommandResult } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { natsConnection, temporaryDirectory } from '../test/support/servers.ts';
 
@@ -18,16 +18,16 @@ beforeAll(async () => {
   databases = await createDatabases(2);
 });
 
-const run = async (...args: string[]): Promise<Ended> => clickledger(['--data', await dataDirectoryOf(databases), ...args]);
+const run = async (...args: string[]): Promise<CommandResult> => clickledger(['--data', await createDataDirectory(databases), ...args]);
 
-async function expectData(ended: Promise<Ended>): Promise<string> {
+async function expectData(ended: Promise<CommandResult>): Promise<string> {
   const { code, stdout, stderr } = await ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   return stdout;
 }
 
-/** Fails as a command should: one line on stderr that says what is wrong, nothing on stdout. */
-async function expectRefusal(ended: Promise<Ended>, why: string | RegExp): Promise<void> {
+/** Expects that the command fails with one line on stderr that matches `why`, and with nothing on stdout. */
+async function expectRefusal(ended: Promise<CommandResult>, why: string | RegExp): Promise<void> {
   const { code, stdout, stderr } = await ended;
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/^clickledger: [^\n]+\n$/);
@@ -130,13 +130,13 @@ describe('failures', () => {
       ['campaign create', 'url', 'https://x.example', '--campaign', 'nope'],
       ['name', 'campaign', 'create', ''],
       ['begins with http', 'campaign', 'create', 'x', '--fallback', 'nowhere'],
-      ["no report 'nope'", 'report', 'nope'],
+      ["report 'nope' does not exist", 'report', 'nope'],
       ["no parameter 'nope'", 'report', 'campaign-summary', '--nope', '1'],
       ['invalid input syntax', 'report', 'campaign-summary', '--campaign', 'x'],
       ['has no value', 'report', 'campaign-summary', '--campaign'],
-      ['is no parameter', 'report', 'campaign-summary', 'stray'],
+      ['is not a parameter', 'report', 'campaign-summary', 'stray'],
     ];
-    const directory = await dataDirectoryOf(databases);
+    const directory = await createDataDirectory(databases);
     await Promise.all(refusals.map(([why, ...args]) => expectRefusal(clickledger(['--data', directory, ...args]), why)));
   });
 
@@ -199,7 +199,7 @@ describe('what an author does', () => {
   });
 
   test('no address is made with a key that is not listed, and the environment stands above the file', async () => {
-    const directory = await dataDirectoryOf(databases);
+    const directory = await createDataDirectory(databases);
     await expectRefusal(
       clickledger(['--data', directory, 'url', 'https://x.example', '--campaign', 'x'], { env: { SLUG_KEYS: '99'.repeat(32) } }),
       'clickledger migrate',
@@ -211,7 +211,7 @@ describe('what an analyst sees', () => {
   test('reports are listed, run and filled in', async () => {
     const own = await createDatabases(1);
     await own.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('one'), ('two')`);
-    const data = ['--data', await dataDirectoryOf(own)];
+    const data = ['--data', await createDataDirectory(own)];
     const listed = JSON.parse(await expectData(clickledger([...data, 'report', '--json']))) as {
       name: string;
       parameters: { name: string }[];
@@ -234,7 +234,7 @@ describe('what an analyst sees', () => {
     const gen = '11111111-1111-1111-1111-111111111111';
     await databases.query('b', `INSERT INTO shard.ledger (gen, committed, size) VALUES ('${gen}', '{[0,70)}', 100)`);
     const { code, stdout, stderr } = await run('status');
-    expect({ code, stderr }).toEqual({ code: 3, stderr: 'PARTS is not set, so no part is asked\n' });
+    expect({ code, stderr }).toEqual({ code: 3, stderr: 'PARTS is not set, so the state of the parts is not shown\n' });
     expect(stdout).toMatch(/^ {2}nats: NATS does not answer: hits stay in the log until it does \(.*\)\n +→ start NATS, /m);
     expect(stdout).toMatch(/^a +ok +– +– +1 +100 B +1 +0 /m);
     const json = JSON.parse((await run('status', '--json')).stdout) as object;
@@ -286,11 +286,11 @@ describe('setting up', () => {
 
   test.each([
     ['--catalog', 'http://db1/x', 'CATALOG_URL'],
-    ['--catalog', 'nonsense', 'no URL'],
+    ['--catalog', 'nonsense', 'is not a URL'],
     ['--base-url', 't.example.org', 'BASE_URL'],
     ['--shards', '0', 'from 1 to 26'],
     ['--shards', 'many', 'from 1 to 26'],
-    ['--nats', 'n1:4222', 'nats:// or tls://'],
+    ['--nats', 'n1:4222', 'nats://HOST or tls://HOST'],
     ['--nats', 'nats://me:secret@n1', 'has a user'],
     ['--nats', 'tls://n1', '--nats-certificate'],
     ['--nats-key', 'key.pem', '--nats-certificate'],
@@ -333,7 +333,7 @@ describe('setting up', () => {
   test('migrate says what it has done, or that there was nothing to do', async () => {
     expect(await expectData(run('migrate'))).toBe('up to date\n');
     expect(JSON.parse(await expectData(run('migrate', '--json')))).toEqual({ applied: [] });
-    const other = await dataDirectoryOf(databases, { SHARDS: databases.shardsText.replace('b=V0', 'b=V1') });
-    await expectRefusal(clickledger(['--data', other, 'migrate']), 'fixed for good');
+    const other = await createDataDirectory(databases, { SHARDS: databases.shardsText.replace('b=V0', 'b=V1') });
+    await expectRefusal(clickledger(['--data', other, 'migrate']), 'Names and bounds cannot change');
   });
 });

@@ -23,9 +23,9 @@ import { addWatch } from './commands/watch.ts';
 const program = new Command('clickledger')
   .description('Counts newsletter clicks and opens exactly once, straight from the nginx access log.')
   .version(VERSION)
-  .option('--data <directory>', 'the data directory, whose file env has the settings', process.env['CLICKLEDGER_DATA'] ?? '.clickledger')
+  .option('--data <directory>', 'the data directory; its file env has the settings', process.env['CLICKLEDGER_DATA'] ?? '.clickledger')
   .option('--json', 'print JSON')
-  .showHelpAfterError('(--help shows how it is used)')
+  .showHelpAfterError('(--help shows the usage)')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 

@@ -1,12 +1,12 @@
-// How far a long work is, on stderr and only on a terminal.
+// A progress bar on stderr for commands that take long. It is shown only on a terminal.
 
 const WIDTH = 30;
-const EVERY_MS = 200;
+const INTERVAL_MS = 200;
 
 export interface Progress {
-  /** `done` of `total`, in any unit, and what to say beside it. */
+  /** Shows the share `done` of `total`, in any unit, and `text` beside it. Most calls write nothing: the bar changes every 200 ms. */
   show(done: number, total: number, text: string): void;
-  /** Removes the line. */
+  /** Removes the bar. */
   end(): void;
 }
 
@@ -15,11 +15,11 @@ export function createProgress(stream: NodeJS.WriteStream = process.stderr): Pro
   return {
     show(done, total, text) {
       const nowMs = performance.now();
-      if (!stream.isTTY || nowMs - shownMs < EVERY_MS) return;
+      if (!stream.isTTY || nowMs - shownMs < INTERVAL_MS) return;
       shownMs = nowMs;
-      const part = total === 0 ? 1 : Math.min(1, done / total);
-      const full = Math.round(part * WIDTH);
-      stream.write(`\r\x1b[K${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${String(Math.floor(part * 100)).padStart(3)} %  ${text}`);
+      const fraction = total === 0 ? 1 : Math.min(1, done / total);
+      const full = Math.round(fraction * WIDTH);
+      stream.write(`\r\x1b[K${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${String(Math.floor(fraction * 100)).padStart(3)} %  ${text}`);
     },
     end() {
       if (stream.isTTY && shownMs > 0) stream.write('\r\x1b[K');

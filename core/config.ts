@@ -44,50 +44,75 @@ export const SETTINGS = {
     nonEmpty
       .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
       .transform((url) => url.replace(/\/+$/, '')),
-    'where recipients reach nginx, e.g. https://t.example.org',
+    'the URL at which recipients reach nginx, e.g. https://t.example.org',
   ),
-  CATALOG_URL: setting(databaseUrl, 'the catalog database as its owner; only `migrate` and `init` use it'),
-  BACKEND_URL: setting(databaseUrl, 'the catalog database as clickledger_backend'),
-  WORKER_URL: setting(databaseUrl, 'the catalog database as clickledger_worker; the same credentials open the shards'),
-  AUTHOR_URL: setting(databaseUrl, 'the catalog database as clickledger_author'),
-  ANALYST_URL: setting(databaseUrl, 'the catalog database as clickledger_analyst'),
-  SHARDS: setting(parsedBy(parseShards), 'the shards: `name=first tag=postgres URL without credentials`, separated by commas'),
-  SLUG_KEYS: setting(parsedBy(parseSlugKeys), 'keys of 64 hex digits, separated by commas: the first signs slugs, all verify them'),
-  AGENT_NATS_URL: setting(parsedBy(parseNatsUrl), 'the NATS server, or servers by commas, as the user agent', 'nats://127.0.0.1:4222'),
-  WORKER_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user worker', 'nats://127.0.0.1:4222'),
-  ANALYST_NATS_URL: setting(parsedBy(parseNatsUrl), 'NATS as the user analyst', 'nats://127.0.0.1:4222'),
+  SLUG_KEYS: setting(
+    parsedBy(parseSlugKeys),
+    'keys of 64 hex digits, separated by commas: the first signs slugs, and all of them verify slugs',
+  ),
+
+  CATALOG_URL: setting(databaseUrl, 'URL of the catalog database as its owner; only `init`, `migrate`, `restored` and `shard move` use it'),
+  BACKEND_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_backend'),
+  WORKER_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_worker; its credentials also open the shards'),
+  AUTHOR_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_author; its credentials also open the shards'),
+  ANALYST_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_analyst; its credentials also open the shards'),
+  SHARDS: setting(parsedBy(parseShards), 'the shard databases: `name=first tag=postgres URL without credentials`, separated by commas'),
+
+  AGENT_NATS_URL: setting(
+    parsedBy(parseNatsUrl),
+    'URL of the NATS server with the user agent, or several URLs separated by commas',
+    'nats://127.0.0.1:4222',
+  ),
+  WORKER_NATS_URL: setting(parsedBy(parseNatsUrl), 'the same with the user worker', 'nats://127.0.0.1:4222'),
+  ANALYST_NATS_URL: setting(parsedBy(parseNatsUrl), 'the same with the user analyst', 'nats://127.0.0.1:4222'),
   NATS_CA_FILE: setting(
     nonEmpty,
-    'whose certificate vouches for the servers in tls:// URLs of NATS; empty: the authorities that Node knows',
+    'PEM file of the authority that signed the certificate of NATS, for tls:// URLs; empty: the authorities that Node trusts',
     '',
   ),
-  LOG_DIR: setting(nonEmpty, 'the directory of access.log; it belongs to nginx and the agent alone'),
-  STATE_DIR: setting(nonEmpty, 'where a part keeps what saves work at its next start; each part and instance its own'),
-  HOST: setting(nonEmpty, 'the address a backend listens on', '127.0.0.1'),
-  PORT: setting(wholeNumber(0, 65535), 'the port a backend listens on', '3000'),
-  ADMIN_HOST: setting(nonEmpty, 'the address of /healthz and /metrics', '127.0.0.1'),
-  ADMIN_PORT: setting(wholeNumber(0, 65535), 'the port of /healthz and /metrics; 0: none', '0'),
-  PARTS: setting(parsedBy(parseParts), 'where the parts answer, for `status`: `name=URL of the admin port`, separated by commas', ''),
-  WINDOW_MIB: setting(wholeNumber(1, 65536), 'how much of the log may be published and not yet committed, per shard', '64'),
+
+  STATE_DIR: setting(
+    nonEmpty,
+    'the directory where a backend keeps its snapshot of the links, or an agent its checkpoint; each instance needs its own',
+  ),
+  ADMIN_HOST: setting(nonEmpty, 'the address on which a part serves /healthz and /metrics', '127.0.0.1'),
+  ADMIN_PORT: setting(wholeNumber(0, 65535), 'the port of /healthz and /metrics; 0: the part does not serve them', '0'),
+  LOG_LEVEL: setting(
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    'the least severe messages that a part logs: fatal, error, warn, info, debug, trace or silent',
+    'info',
+  ),
+
+  HOST: setting(nonEmpty, 'the address on which a backend listens', '127.0.0.1'),
+  PORT: setting(wholeNumber(0, 65535), 'the port on which a backend listens', '3000'),
+
+  LOG_DIR: setting(nonEmpty, 'the directory of access.log; nothing but nginx and the agent may write to it'),
   KEEP_LOGS_DAYS: setting(
     wholeNumber(0, 36500),
-    'logs are deleted this long after they were finished and only when fully committed: longer than the age of any backup you would restore',
+    'how many days a finished log is kept, or longer until it is committed; must be more than the age of any backup you would restore',
     '7',
+  ),
+  WINDOW_MIB: setting(wholeNumber(1, 65536), 'how many MiB of the log may be published and not yet committed, per shard', '64'),
+  POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log, in milliseconds', '100'),
+  MMDB_PATH: setting(nonEmpty, 'a MaxMind DB file with countries; empty: the one that is installed with clickledger', ''),
+
+  WORKER_SHARDS: setting(
+    z.string().transform((list) => list.split(',').filter((name) => name !== '')),
+    'names of the shards that a worker serves, separated by commas; empty: all shards',
+    '',
+  ),
+  STREAM_MAX_MIB: setting(
+    wholeNumber(1, 1_048_576),
+    'the size limit that the stream gets when a worker creates it, in MiB; must be well below the free disk space',
+    '1024',
   ),
   KEEP_EVENTS_MONTHS: setting(
     wholeNumber(0, 1200),
-    'whole months of single hits to keep besides the current one; older months are dropped, their counts stay; 0: all',
+    'how many whole months of single hits are kept besides the current month; older ones are dropped, their counts stay; 0: all are kept',
     '0',
   ),
-  POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log', '100'),
-  MMDB_PATH: setting(nonEmpty, 'a MaxMind DB file with countries', ''),
-  WORKER_SHARDS: setting(
-    z.string().transform((list) => list.split(',').filter((name) => name !== '')),
-    'the shards a worker serves; empty: all',
-    '',
-  ),
-  STREAM_MAX_MIB: setting(wholeNumber(1, 1_048_576), 'size of the stream; keep it well under the disk', '1024'),
-  LOG_LEVEL: setting(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'how much the parts say', 'info'),
+
+  PARTS: setting(parsedBy(parseParts), 'the parts that `status` asks: `name=URL of the admin port`, separated by commas', ''),
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -1,11 +1,11 @@
-// What can be wrong with a part while it goes on, and what a person does about it. The code is for programs and never changes its
-// meaning; the sentences are for people. `clickledger status` finds some of them by itself, by looking at the parts from outside.
+// The problems that a part may have while it goes on, and what a person does about each. The code is for programs and never changes its
+// meaning; the sentences are for people. `clickledger status` finds some of the problems itself, by looking at the parts from outside.
 
 export const PART_KINDS = ['backend', 'agent', 'worker'] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 interface Kind {
-  /** Who may say so. */
+  /** What may report it. */
   of: readonly (PartKind | 'status')[];
   what: string;
   mend: string;
@@ -14,105 +14,105 @@ interface Kind {
 const KINDS = {
   starting: {
     of: PART_KINDS,
-    what: 'it has not started yet, or is stopping',
-    mend: 'wait a moment; if it stays so, its log says what it waits for',
+    what: 'the part has not started yet, or is stopping',
+    mend: 'wait a moment; if it does not become ready, its log shows what it waits for',
   },
   'links-stale': {
     of: ['backend'],
-    what: 'the catalog does not answer: links are served as last known, new ones are answered with 503',
-    mend: "start the catalog's Postgres, or put BACKEND_URL right; the backend looks again every second",
+    what: 'the catalog does not answer: known links are redirected as before, and new ones get a response 503',
+    mend: 'start the Postgres of the catalog, or correct BACKEND_URL; the backend retries every second',
   },
   'snapshot-unwritable': {
     of: ['backend'],
-    what: 'the snapshot of the links cannot be written, without which it cannot start while Postgres is down',
-    mend: "make room in the backend's STATE_DIR, or give it the right to write there",
+    what: 'the snapshot of the links cannot be written; without it the backend cannot start while Postgres is down',
+    mend: 'free disk space in the STATE_DIR of the backend, or give the backend the right to write there',
   },
   'nats-unreachable': {
     of: ['agent', 'worker', 'status'],
     what: 'NATS does not answer: hits stay in the log until it does',
-    mend: 'start NATS, or put its address in the settings right; everything is caught up by itself',
+    mend: 'start NATS, or correct its URL in the settings; the hits are counted then, without further steps',
   },
   'ledger-silent': {
     of: ['agent'],
-    what: 'the ledger cannot be asked: what was published stays unconfirmed',
-    mend: 'look at the workers and the Postgres of this shard, and whether both have the same SHARDS as the agent',
+    what: 'no worker answers requests for the ledger: published batches stay unconfirmed',
+    mend: 'check the workers and the Postgres of this shard, and that both have the same SHARDS as the agent',
   },
   'stream-full': {
     of: ['agent', 'status'],
-    what: 'the stream is full, or nearly: hits stay in the log until it is emptied',
-    mend: 'see that the workers commit; for a larger buffer raise STREAM_MAX_MIB and max_bytes of the stream',
+    what: 'the stream is full or nearly full: hits stay in the log until there is room',
+    mend: 'check that the workers commit; for a larger stream, raise max_bytes of the stream, and STREAM_MAX_MIB',
   },
   'publish-failing': {
     of: ['agent'],
-    what: 'JetStream does not take batches: hits stay in the log until it does',
-    mend: "the agent's log has the reason; a worker makes the stream when it starts",
+    what: 'JetStream refuses batches: hits stay in the log until it accepts them',
+    mend: 'read the reason in the log of the agent; if the stream does not exist, start a worker, which creates it',
   },
   'agent-behind': {
     of: ['agent'],
-    what: 'hits have been waiting for more than a minute to be committed',
-    mend: 'if the age falls, wait: it is catching up; if not, look at the workers and at what else is degraded',
+    what: 'hits have waited for more than a minute to be committed',
+    mend: 'if the age falls, wait: the agent is catching up; if not, check the workers and the other problems that are reported',
   },
   'logs-unreadable': {
     of: ['agent'],
     what: 'the log directory cannot be read',
-    mend: 'see that LOG_DIR exists and the agent may read it and the files in it',
+    mend: 'check that LOG_DIR exists, and that the agent has the right to read it and the files in it',
   },
   'state-unwritable': {
     of: ['agent'],
-    what: 'the state directory cannot be written: a restart would repeat some work',
-    mend: 'make room in STATE_DIR, or give the agent the right to write there',
+    what: 'the state directory cannot be written: after a restart some work would be repeated',
+    mend: 'free disk space in STATE_DIR, or give the agent the right to write there',
   },
   'disk-low': {
     of: ['agent'],
-    what: 'the disk that has the logs is nearly full: nginx cannot log hits on a full one, and they are lost',
-    mend: 'make room: delete what is not ours, or lower KEEP_LOGS_DAYS; never delete logs by hand',
+    what: 'the disk of the logs is nearly full: nginx cannot log on a full disk, and those hits are lost',
+    mend: 'free disk space: delete files of other programs, or lower KEEP_LOGS_DAYS; never delete logs by hand',
   },
   'database-unreachable': {
     of: ['worker', 'status'],
     what: 'Postgres does not answer: batches wait in the stream',
-    mend: 'start it, or put its address and the credentials in the settings right',
+    mend: 'start Postgres, or correct its URL and the credentials in the settings',
   },
   'commit-failing': {
     of: ['worker'],
-    what: 'batches cannot be committed and are held',
-    mend: 'the reason says what is wrong with the set-up; mostly settings that differ, or a `clickledger migrate` that is due',
+    what: 'batches cannot be committed; the worker holds them and retries',
+    mend: 'correct the set-up according to the reason; usually settings differ between parts, or `clickledger migrate` has not been run',
   },
   'pull-failing': {
     of: ['worker'],
     what: 'batches cannot be pulled from the stream',
-    mend: "the worker's log has the reason; it may lack a right on NATS",
+    mend: 'read the reason in the log of the worker; it may lack a right in NATS',
   },
   'worker-behind': {
     of: ['worker'],
-    what: 'batches have been waiting for more than a minute to be committed',
-    mend: 'if the age falls, wait: it is catching up; if not, look at the Postgres of this shard',
+    what: 'batches have waited for more than a minute to be committed',
+    mend: 'if the age falls, wait: the worker is catching up; if not, check the Postgres of this shard',
   },
   'judge-behind': {
     of: ['worker'],
     what: 'nothing has been judged for five minutes: all counts are right, but bursts of machines are not found yet',
-    mend: "the worker's log has the reason; `clickledger reclassify` and moving a shard keep the judge waiting",
+    mend: 'read the reason in the log of the worker; `clickledger reclassify` and moving a shard make the judge wait',
   },
   'part-silent': {
     of: ['status'],
-    what: 'does not answer where PARTS says',
-    mend: 'start it with ADMIN_PORT and ADMIN_HOST as PARTS has them, or put PARTS right',
+    what: 'the part does not answer at its URL in PARTS',
+    mend: 'start it with the ADMIN_HOST and ADMIN_PORT that PARTS has, or correct PARTS',
   },
-  'stream-missing': { of: ['status'], what: 'the stream is not there', mend: 'start a worker: it makes the stream' },
+  'stream-missing': { of: ['status'], what: 'the stream does not exist', mend: 'start a worker, which creates it' },
   'consumer-missing': {
     of: ['status'],
-    what: 'no worker has ever pulled for this shard',
-    mend: 'start a worker that serves it (WORKER_SHARDS)',
+    what: 'no worker has pulled batches of this shard yet',
+    mend: 'start a worker that serves the shard (WORKER_SHARDS)',
   },
   'dead-letters': {
     of: ['status'],
-    what: 'lines could not be read within the last day',
+    what: 'lines of the log could not be read within the last day',
     mend: '`clickledger audit --logs <directory>` shows them',
   },
 } as const satisfies Record<string, Kind>;
 
 export type ProblemCode = keyof typeof KINDS;
 
-/** One thing that is wrong. `about`: the shard, the part or whatever else it concerns, where there are several. */
+/** One problem. `about` is the shard, the part or whatever else it concerns, where there are several; otherwise null. */
 export interface Problem {
   code: ProblemCode;
   about: string | null;
@@ -120,24 +120,24 @@ export interface Problem {
   mend: string;
 }
 
-/** What a part says of itself: ready to do its work or not, and what is wrong while it goes on. */
+/** The state that a part reports: whether it is ready to work, and its problems while it goes on. */
 export interface Health {
   ready: boolean;
   degraded: Problem[];
 }
 
-/** A problem with its sentences; `detail` says more than they do, e.g. the message of an error. */
+/** Returns a problem with its sentences. `detail` is added in parentheses, e.g. the message of an error. */
 export function problem(code: ProblemCode, about: string | null = null, detail?: string): Problem {
   const { what, mend } = KINDS[code];
   return { code, about, what: detail === undefined ? what : `${what} (${detail})`, mend };
 }
 
-/** Everything a part of this kind may say. */
+/** The codes that a part of this kind may report. */
 export function codesOf(part: PartKind): ProblemCode[] {
   return (Object.keys(KINDS) as ProblemCode[]).filter((code) => (KINDS[code].of as readonly string[]).includes(part));
 }
 
-/** One line a problem, for a person. */
+/** A problem as one line for a person. */
 export function sentence({ about, what }: Problem): string {
   return about === null ? what : `${about}: ${what}`;
 }

@@ -4,9 +4,9 @@ import { decodeSqid, encodeSqid } from './sqids.ts';
 
 // A slug identifies one link and one recipient: tag (2 characters) + sqids([check, link, recipient]).
 //
-// tag    decides which shard stores the events. It is a hash of the recipient, so all events of one recipient are on one shard. The hash
-// has no key, so every program that sees a URL can route it. A shared link has no recipient; its tag is a hash of the link. check  40 bits
-// of a keyed hash of (link, recipient). Without the key, one in 10^12 guesses is a valid slug.
+// tag:   decides which shard stores the events. It is a hash of the recipient, so all events of one recipient are on one shard. The hash has
+//        no key, so every program that sees a URL can route it. A shared link has no recipient; its tag is a hash of the link.
+// check: 40 bits of a keyed hash of (link, recipient). Without the key, one in 10^12 guesses is a valid slug.
 
 /** The ids in a slug. `link` is at least 1. `recipient` is at least 1, or 0 for a shared link. */
 export interface SlugIds {

@@ -8,12 +8,12 @@ import { parse as parseHtml } from 'parse5';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { createPool } from '../core/postgres.ts';
 import { addCampaign, addHits, addLog, HOSTILE } from '../test/support/campaigns.ts';
-import { clickledger, dataDirectoryOf } from '../test/support/commands.ts';
+import { clickledger, createDataDirectory } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { listReports } from '../reporting/report-file.ts';
 import { createDashboard } from './app.ts';
-import { atMost } from './limit-concurrency.ts';
-import { isOurs } from './guard.ts';
+import { mapConcurrently } from './limit-concurrency.ts';
+import { isOwnHost } from './guard.ts';
 
 let databases: Databases;
 let app: FastifyInstance;
@@ -56,7 +56,7 @@ async function page(url: string, status = 200): Promise<string> {
   return answer.body;
 }
 
-/** With their tags, without what is in them. */
+/** Removes the content of scripts and keeps their tags. */
 const withoutScripts = (html: string): string => html.replaceAll(/(<script\b[^>]*>)[^]*?(?=<\/script>)/g, '$1');
 
 const textOf = (html: string): string =>
@@ -202,11 +202,11 @@ describe('who is let in', () => {
   );
 
   test('what it listens on is ours, too; where that is everywhere, any address and no name', () => {
-    expect(isOurs('reports.example:80', 'reports.example')).toBe(true);
-    expect(isOurs('192.168.1.2:80', '0.0.0.0')).toBe(true);
-    expect(isOurs('[fe80::1]:80', '::')).toBe(true);
-    expect(isOurs('evil.example', '0.0.0.0')).toBe(false);
-    expect(isOurs('', '127.0.0.1')).toBe(false);
+    expect(isOwnHost('reports.example:80', 'reports.example')).toBe(true);
+    expect(isOwnHost('192.168.1.2:80', '0.0.0.0')).toBe(true);
+    expect(isOwnHost('[fe80::1]:80', '::')).toBe(true);
+    expect(isOwnHost('evil.example', '0.0.0.0')).toBe(false);
+    expect(isOwnHost('', '127.0.0.1')).toBe(false);
   });
 
   test.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'] as const)('%s is refused', async (method) => {
@@ -238,7 +238,7 @@ describe('who is let in', () => {
 test('no more than so many work at once, and results are in order', async () => {
   let now = 0;
   let most = 0;
-  const results = await atMost(2, [30, 1, 20, 1, 5], async (ms) => {
+  const results = await mapConcurrently(2, [30, 1, 20, 1, 5], async (ms) => {
     most = Math.max(most, ++now);
     await new Promise((resolve) => setTimeout(resolve, ms));
     now--;
@@ -251,7 +251,7 @@ describe('the command', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)(
     'prints its address, serves, and ends with %s though a browser is connected',
     async (signal) => {
-      const data = await dataDirectoryOf(databases);
+      const data = await createDataDirectory(databases);
       const child = spawn(execPath, ['cli/main.ts', '--data', data, 'dashboard', '--port', '0'], {
         cwd: fileURLToPath(new URL('..', import.meta.url)),
         env: { PATH: env['PATH'] },
@@ -267,7 +267,7 @@ describe('the command', () => {
   );
 
   test('refuses what it cannot listen on', async () => {
-    const data = ['--data', await dataDirectoryOf(databases)];
+    const data = ['--data', await createDataDirectory(databases)];
     expect((await clickledger([...data, 'dashboard', '--port', '99999'])).code).toBe(2);
     expect(await clickledger([...data, 'dashboard', '--host', '203.0.113.1', '--port', '0'])).toEqual({
       code: 1,

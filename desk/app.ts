@@ -6,23 +6,27 @@ import { toCsv } from '../reporting/format/csv.ts';
 import { readReport } from '../reporting/report-file.ts';
 import { runReport } from '../reporting/run-report.ts';
 import { campaignPage } from './campaign-page.ts';
-import { told, statusOf } from './failures.ts';
+import { expectedError, statusOf } from './failures.ts';
 import { type Content, errorContent, frame } from './frame.ts';
 import { guard, setHeaders } from './guard.ts';
 import { overviewPage } from './overview-page.ts';
 import { reportPage } from './report-page.ts';
 
+/** The options of the dashboard. */
 export interface Dashboard {
   pool: Pool;
-  /** What it listens on: besides the names of loopback the only Host that is answered. */
+  /** The host name or address to listen on. Only requests for it or for loopback are answered. */
   host: string;
   timeoutSeconds: number;
   refreshSeconds: number;
-  /** Told of what nobody foresaw. */
+  /** Called with every unexpected error. */
   onError: (error: unknown) => void;
 }
 
-/** The dashboard: pages about campaigns and reports, read as whoever the pool is. GET only, no cookies, nothing from elsewhere. */
+/**
+ * Creates the dashboard: pages about campaigns and reports, read with the role of the pool. It answers only GET, sets no cookies and loads
+ * nothing from other hosts.
+ */
 export function createDashboard(dashboard: Dashboard): FastifyInstance {
   const { pool, timeoutSeconds, refreshSeconds, onError } = dashboard;
   const app = Fastify({
@@ -30,9 +34,9 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
     bodyLimit: 1024,
     routerOptions: { maxParamLength: 200 },
     exposeHeadRoutes: false,
-    // Whoever ends the dashboard does not wait for browsers that keep their connection.
+    // Browsers keep their connections open. The shutdown must not wait for them.
     forceCloseConnections: true,
-    // An address that cannot be read: no hook sees it.
+    // A malformed URL: Fastify runs no hooks for it, so the headers are set here.
     frameworkErrors: (error, _request, reply) => {
       setHeaders(reply);
       fail(reply, error);
@@ -53,9 +57,10 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
   }
 
   function fail(reply: FastifyReply, error: unknown): FastifyReply {
-    const known = told(error);
-    if (known === undefined) onError(error);
-    const shown = known ?? new ClickledgerError('server-failed', 'something went wrong; the terminal of `clickledger dashboard` says what');
+    const expected = expectedError(error);
+    if (expected === undefined) onError(error);
+    const shown =
+      expected ?? new ClickledgerError('server-failed', 'an unexpected error occurred: see the terminal of `clickledger dashboard`');
     return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
   }
 
@@ -86,18 +91,18 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
   }
 
   app.setNotFoundHandler((_request, reply) =>
-    send(reply, 404, errorContent('Not found', new ClickledgerError('not-found', 'there is no such page'))),
+    send(reply, 404, errorContent('Not found', new ClickledgerError('not-found', 'this page does not exist'))),
   );
   app.setErrorHandler((error, _request, reply) => fail(reply, error));
   return app;
 }
 
-const TITLES: Readonly<Record<number, string>> = { 400: 'Not understood', 404: 'Not found', 503: 'Not available now' };
+const TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 'Not found', 503: 'Not available now' };
 
-/** The parameters of the address; an empty field of the form is one that was not given. */
+/** Returns the parameters of the URL. An empty field of the form counts as not given. Throws `bad-input` for a repeated parameter. */
 function valuesOf(request: FastifyRequest): Record<string, string> {
   const entries = Object.entries(request.query as Record<string, string | string[]>).filter(([, value]) => value !== '');
   for (const [name, value] of entries)
-    if (typeof value !== 'string') throw new ClickledgerError('bad-input', `the parameter '${name}' is there more than once`);
+    if (typeof value !== 'string') throw new ClickledgerError('bad-input', `the parameter '${name}' is given more than once: give it once`);
   return Object.fromEntries(entries) as Record<string, string>;
 }

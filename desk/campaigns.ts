@@ -1,8 +1,9 @@
+import { ClickledgerError } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
-import { reading, type RunOptions } from '../reporting/run-report.ts';
+import { readOnly, type RunOptions } from '../reporting/run-report.ts';
 
-/** Older ones have their pages, too, and no line in the list. */
-const MOST = 500;
+/** The lists show at most this many campaigns, the latest ones. Older campaigns still have their pages. */
+const MAX_CAMPAIGNS = 500;
 
 export interface Campaign {
   campaign_id: number;
@@ -20,29 +21,35 @@ export interface CampaignCounts extends Campaign {
   human_hits: number;
 }
 
-/** Campaigns with their counts, the latest first. */
+/** Lists campaigns with their counts, the latest first. */
 export async function listCampaigns(pool: Pool, limits: RunOptions): Promise<CampaignCounts[]> {
   const sql = `
     SELECT c.campaign_id, c.name, c.created_at, c.sent_at, c.closed_at, c.prepared_for,
            coalesce(t.human_opens, 0) AS human_opens, coalesce(t.human_clicks, 0) AS human_clicks, coalesce(t.hits, 0) AS hits,
            coalesce(t.human_opens, 0) + coalesce(t.human_clicks, 0) AS human_hits
-    FROM (SELECT * FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MOST}) AS c
+    FROM (SELECT * FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MAX_CAMPAIGNS}) AS c
     LEFT JOIN (SELECT campaign_id, sum(hits)::bigint AS hits, sum(human_hits) FILTER (WHERE kind = 'open')::bigint AS human_opens,
                       sum(human_hits) FILTER (WHERE kind = 'click')::bigint AS human_clicks
                FROM analytics.campaign_totals GROUP BY campaign_id) AS t USING (campaign_id)
     ORDER BY coalesce(c.sent_at, c.created_at) DESC, c.campaign_id DESC`;
-  return explainErrors(() => reading(pool, limits, async (client) => (await client.query<CampaignCounts>(sql)).rows));
+  return explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<CampaignCounts>(sql)).rows));
 }
 
-/** Numbers and names, the latest first. */
-export async function nameCampaigns(pool: Pool, limits: RunOptions): Promise<Pick<Campaign, 'campaign_id' | 'name'>[]> {
-  const sql = `SELECT campaign_id, name FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MOST}`;
-  return explainErrors(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
+/** Lists the numbers and names of campaigns, the latest first. */
+export async function listCampaignNames(pool: Pool, limits: RunOptions): Promise<Pick<Campaign, 'campaign_id' | 'name'>[]> {
+  const sql = `SELECT campaign_id, name FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MAX_CAMPAIGNS}`;
+  return explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
 }
 
-/** Undefined where there is none of that number. */
-export async function findCampaign(pool: Pool, id: string, limits: RunOptions): Promise<Campaign | undefined> {
-  if (!/^[1-9]\d{0,14}$/.test(id)) return undefined;
+/** Finds a campaign by its number. Throws `not-found` if it does not exist. */
+export async function findCampaign(pool: Pool, id: string, limits: RunOptions): Promise<Campaign> {
+  if (!/^[1-9]\d{0,14}$/.test(id)) throw campaignNotFound(id);
   const sql = 'SELECT campaign_id, name, created_at, sent_at, closed_at, prepared_for FROM analytics.campaigns WHERE campaign_id = $1';
-  return explainErrors(() => reading(pool, limits, async (client) => (await client.query<Campaign>(sql, [id])).rows[0]));
+  const campaign = await explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<Campaign>(sql, [id])).rows[0]));
+  if (campaign === undefined) throw campaignNotFound(id);
+  return campaign;
+}
+
+function campaignNotFound(id: string): ClickledgerError {
+  return new ClickledgerError('not-found', `campaign '${id.slice(0, 20)}' does not exist`);
 }

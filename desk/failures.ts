@@ -1,11 +1,13 @@
 import { ClickledgerError, codeOf, type ErrorCode } from '../core/errors.ts';
 
-/** What a person can be told; undefined for what nobody foresaw. */
-export function told(error: unknown): ClickledgerError | undefined {
+/** Returns an expected error, whose message can be shown. Undefined for an unexpected one. */
+export function expectedError(error: unknown): ClickledgerError | undefined {
   if (error instanceof ClickledgerError) return error;
-  // Fastify's own: an address that is no address, a body that is too long.
+  // An error of Fastify itself: the URL is malformed, or the body is too long.
   const status = (error as { statusCode?: unknown }).statusCode;
-  return typeof status === 'number' && status < 500 ? new ClickledgerError('bad-input', 'the address is not one of ours') : undefined;
+  return typeof status === 'number' && status < 500
+    ? new ClickledgerError('bad-input', 'the dashboard does not understand this URL: go to the list of campaigns')
+    : undefined;
 }
 
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
@@ -16,8 +18,9 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   'wrong-database': 503,
 };
 
+/** Returns the HTTP status of an error. */
 export function statusOf({ code, cause }: ClickledgerError): number {
-  // Class 22, data exception: the value of a parameter is not what the report wants.
+  // SQLSTATE class 22 is a data exception: the report cannot use the value of a parameter.
   if (code === 'server-failed' && codeOf(cause)?.startsWith('22')) return 400;
   return STATUS[code] ?? 500;
 }

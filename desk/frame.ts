@@ -3,51 +3,51 @@ import { html, type Markup, trusted } from '../reporting/format/markup.ts';
 import { page } from '../reporting/format/page.ts';
 import { REFRESH_SCRIPT } from './refresh.ts';
 
-/** What a page of the dashboard has of its own. */
+/** The parts in which the pages of the dashboard differ. */
 export interface Content {
   title: string;
-  /** The way here from the overview. */
-  trail: { href: string; text: string }[];
-  /** What stays as it is while the page is open: a form that somebody may be filling in. */
-  still?: Markup;
-  /** What is fetched again and again. */
+  /** The links from the overview to this page. */
+  breadcrumbs: { href: string; text: string }[];
+  /** The part that a refresh does not replace: a form that somebody may be filling in. */
+  fixed?: Markup;
+  /** The part that every refresh replaces. */
   live: Markup;
-  /** What stands there would be the same for ever: nothing to fetch again. */
+  /** The page never changes, so it is not refreshed. */
   isFinal?: boolean;
 }
 
-/** A whole page around it. */
-export function frame({ title, trail, still, live, isFinal }: Content, options: { nonce: string; refreshSeconds: number }): string {
+/** Renders a whole page. */
+export function frame({ title, breadcrumbs, fixed, live, isFinal }: Content, options: { nonce: string; refreshSeconds: number }): string {
   const { nonce, refreshSeconds } = options;
-  const crumbs = [{ href: '/', text: 'Campaigns' }, ...trail];
+  const trail = [{ href: '/', text: 'Campaigns' }, ...breadcrumbs];
   return page({
     title: `${title} – clickledger`,
     nonce,
-    // Without script the page loads itself again, unless a form would be emptied by that.
-    ...(still || isFinal ? {} : { head: html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>` }),
-    header: html`<nav aria-label="Where you are">${crumbs.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
+    // Without JavaScript the browser reloads the whole page, but not if that would empty a form.
+    ...(fixed || isFinal ? {} : { head: html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>` }),
+    header: html`<nav aria-label="Where you are">${trail.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
 <span id="status"></span>`,
-    main: html`${still}<div data-live${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>
+    main: html`${fixed}<div data-live${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>
 ${live}
 </div>
 <script nonce="${nonce}">${trusted(REFRESH_SCRIPT)}</script>`,
   });
 }
 
-/** A page that says what is wrong, and leads back. */
+/** A page with an error and a link to the list of campaigns. */
 export function errorContent(title: string, error: ClickledgerError): Content {
   return {
     title,
-    trail: [],
+    breadcrumbs: [],
     live: html`<h1>${title}</h1>
 <p class="error">${sentence(error.message)}</p>
 <p><a href="/">All campaigns</a></p>`,
-    // A database that does not answer may do so in a moment.
+    // A database that does not answer may answer soon, so the page is refreshed.
     isFinal: error.code !== 'unavailable',
   };
 }
 
-/** An error in the place of what it prevented. */
+/** Renders an error in the place of the part that failed. */
 export function errorNote(error: ClickledgerError): Markup {
   return html`<p class="error">${sentence(error.message)}</p>`;
 }

@@ -5,20 +5,25 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const EVERYWHERE = ['0.0.0.0', '::', '[::]'];
 
 /**
- * A hook that lets nothing in but GET under a name of ours. A page elsewhere can make its own name lead to 127.0.0.1 and ask as if it were
- * the same site (DNS rebinding); its name is then in the Host header, which no script can change.
+ * Creates a hook that accepts only GET requests whose Host header names the dashboard. This prevents DNS rebinding: a foreign site can make
+ * its own name resolve to 127.0.0.1, and its scripts can then read the dashboard as the same site. The browser sends the name of that site
+ * in the Host header, which no script can change.
  */
 export function guard(host: string): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
   return async (request, reply) => {
     setHeaders(reply);
-    if (!isOurs(request.headers.host ?? '', host))
-      return reply.code(421).type('text/plain').send('clickledger: not a name of this dashboard\n');
-    if (request.method !== 'GET') return reply.code(405).header('allow', 'GET').type('text/plain').send('clickledger: only GET\n');
+    if (!isOwnHost(request.headers.host ?? '', host))
+      return reply
+        .code(421)
+        .type('text/plain')
+        .send('clickledger: the dashboard does not serve this host name; open the address that `clickledger dashboard` printed\n');
+    if (request.method !== 'GET')
+      return reply.code(405).header('allow', 'GET').type('text/plain').send('clickledger: the dashboard answers only GET requests\n');
     return undefined;
   };
 }
 
-/** What every answer has. */
+/** Sets the headers of every response. */
 export function setHeaders(reply: FastifyReply): void {
   reply
     .header('x-content-type-options', 'nosniff')
@@ -29,8 +34,11 @@ export function setHeaders(reply: FastifyReply): void {
     .header('cache-control', 'no-store');
 }
 
-/** Whether a Host header is a name of loopback or what we listen on; where that is every address, any address is. */
-export function isOurs(header: string, host: string): boolean {
+/**
+ * Whether a Host header names loopback or the address that the dashboard listens on. If it listens on all addresses, every IP address is
+ * accepted, but no other name.
+ */
+export function isOwnHost(header: string, host: string): boolean {
   const name = header.toLowerCase().replace(/:\d*$/, '');
   const bare = name.replace(/^\[(.*)\]$/, '$1');
   return (

@@ -1,5 +1,8 @@
-/** Runs `work` for every item, at most `limit` at once; results in the order of the items. `work` must not throw for one item to spare the others. */
-export async function atMost<T, R>(limit: number, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/**
+ * Runs `work` for every item, for at most `limit` items at a time. Returns the results in the order of the items. `work` should not throw:
+ * one error rejects the whole call.
+ */
+export async function mapConcurrently<T, R>(limit: number, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const queue = items.entries();
   await Promise.all(

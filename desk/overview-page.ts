@@ -1,13 +1,13 @@
 import { explainErrors, type Pool } from '../core/postgres.ts';
-import { scrolling } from '../reporting/format/html.ts';
+import { scrollBox } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
-import { describeReach, exact, plain } from '../reporting/format/values.ts';
+import { describeReach, machineText, displayText } from '../reporting/format/values.ts';
 import { listReports } from '../reporting/report-file.ts';
 import { readReach, type RunOptions } from '../reporting/run-report.ts';
 import { type CampaignCounts, listCampaigns } from './campaigns.ts';
 import type { Content } from './frame.ts';
 
-/** All campaigns, and all reports. */
+/** The overview: all campaigns with their counts, and all reports. */
 export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Content> {
   const [campaigns, reach, reports] = await Promise.all([
     listCampaigns(pool, limits),
@@ -16,10 +16,10 @@ export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Cont
   ]);
   return {
     title: 'Campaigns',
-    trail: [],
+    breadcrumbs: [],
     live: html`<h1>Campaigns</h1>
-<p class="question">What people did, and how much of it was machines.</p>
-${campaigns.length === 0 ? html`<p>None yet: <code>clickledger campaign create</code> makes one.</p>` : scrolling('campaigns', tableOf(campaigns))}
+<p class="question">How often people opened and clicked, and the share of hits that came from machines.</p>
+${campaigns.length === 0 ? html`<p>There are no campaigns yet. Create one with <code>clickledger campaign create</code>.</p>` : scrollBox('campaigns', tableOf(campaigns))}
 <p class="note">${describeReach(reach)}</p>
 <section aria-labelledby="reports"><h2 id="reports">Reports</h2>
 <ul>${reports.map(
@@ -42,7 +42,7 @@ function row(campaign: CampaignCounts): Markup {
 `;
 }
 
-/** A time in a page; a dash where there is none. */
+/** Renders a time, or a dash for null. */
 export function time(at: Date | null): Markup {
-  return at === null ? html`–` : html`<time datetime="${exact(at)}">${plain(at)}</time>`;
+  return at === null ? html`–` : html`<time datetime="${machineText(at)}">${displayText(at)}</time>`;
 }

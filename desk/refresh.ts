@@ -1,49 +1,49 @@
 /**
- * Fetches the same page every few seconds and puts what is new into place: nothing flickers, and focus, selection and the place to which a
- * table was scrolled stay. A page that nobody looks at does not ask.
+ * The script of every page. It fetches the page again every few seconds and replaces the live part if it has changed, so nothing flickers.
+ * Focus and the scroll positions of tables are kept. A hidden tab, or one with selected text, is not refreshed.
  */
 export const REFRESH_SCRIPT = `
 (() => {
   const status = document.getElementById('status');
-  const everyMs = Number(document.querySelector('[data-live]').dataset.refresh) * 1000;
-  if (!everyMs) return;
-  const clock = () => new Date().toLocaleTimeString();
-  let updated = clock();
+  const intervalMs = Number(document.querySelector('[data-live]').dataset.refresh) * 1000;
+  if (!intervalMs) return;
+  const timeNow = () => new Date().toLocaleTimeString();
+  let updated = timeNow();
   let timer;
-  const nameOf = (e) => e.id || e.getAttribute('href') || e.getAttribute('aria-label');
-  function put(next) {
-    const now = document.querySelector('[data-live]');
-    if (next.innerHTML === now.innerHTML) return;
+  const identify = (e) => e.id || e.getAttribute('href') || e.getAttribute('aria-label');
+  function replaceLive(next) {
+    const current = document.querySelector('[data-live]');
+    if (next.innerHTML === current.innerHTML) return;
     const boxes = (root) => [...root.querySelectorAll('.table')];
-    const left = boxes(now).map((box) => box.scrollLeft);
-    const active = now.contains(document.activeElement) ? document.activeElement : undefined;
-    const alike = active && [...now.querySelectorAll(active.tagName)].filter((e) => nameOf(e) === nameOf(active)).indexOf(active);
-    now.replaceChildren(...next.childNodes);
-    boxes(now).forEach((box, i) => { box.scrollLeft = left[i] || 0; });
-    if (active) [...now.querySelectorAll(active.tagName)].filter((e) => nameOf(e) === nameOf(active))[alike]?.focus({ preventScroll: true });
+    const scrolled = boxes(current).map((box) => box.scrollLeft);
+    const active = current.contains(document.activeElement) ? document.activeElement : undefined;
+    const position = active && [...current.querySelectorAll(active.tagName)].filter((e) => identify(e) === identify(active)).indexOf(active);
+    current.replaceChildren(...next.childNodes);
+    boxes(current).forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
+    if (active) [...current.querySelectorAll(active.tagName)].filter((e) => identify(e) === identify(active))[position]?.focus({ preventScroll: true });
   }
   async function refresh() {
     clearTimeout(timer);
     if (!document.hidden && getSelection().isCollapsed) {
       try {
-        const answer = await fetch(location.href);
-        // Its style sheet has a nonce that is not ours; we have that style sheet.
-        const text = (await answer.text()).replace(/<style[^]*?<\\/style>/, '');
+        const response = await fetch(location.href);
+        // The new style sheet has another nonce, so this page may not use it. This page already has the same style sheet.
+        const text = (await response.text()).replace(/<style[^]*?<\\/style>/, '');
         const page = new DOMParser().parseFromString(text, 'text/html');
-        if (!answer.ok) throw new Error(page.querySelector('.error')?.textContent ?? '');
-        // A page of errors has become the page that was asked for.
+        if (!response.ok) throw new Error(page.querySelector('.error')?.textContent ?? '');
+        // This page shows an error, and the new one does not.
         if (page.title !== document.title) return location.reload();
-        put(page.querySelector('[data-live]'));
-        updated = clock();
+        replaceLive(page.querySelector('[data-live]'));
+        updated = timeNow();
         status.textContent = 'Live, updated ' + updated;
       } catch (error) {
         status.textContent = 'Not updated since ' + updated + '. ' + (error instanceof TypeError ? 'The dashboard does not answer.' : error.message);
       }
     }
-    timer = setTimeout(refresh, everyMs);
+    timer = setTimeout(refresh, intervalMs);
   }
   document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
   status.textContent = 'Live, updated ' + updated;
-  timer = setTimeout(refresh, everyMs);
+  timer = setTimeout(refresh, intervalMs);
 })();
 `;

@@ -6,7 +6,7 @@ import { createPool } from '../core/postgres.ts';
 import { parseMultirange, type Range, subtract } from '../core/ranges.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../core/slug.ts';
 import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.ts';
-import { createDatabases, type Databases, untilWaiting } from '../test/support/databases.ts';
+import { createDatabases, type Databases, untilWorkersBlocked } from '../test/support/databases.ts';
 import type { Committed, Committer } from './commit.ts';
 
 let databases: Databases;
@@ -193,7 +193,7 @@ describe('workers at the same moment', () => {
     const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const batch = batchOf(databases, gen, 0, 100, { events: Array.from({ length: 10 }, (_, i) => clickAt(i * 10, slugs)) });
     const both = Promise.all([ownCommitter(databases).commit([batch]), ownCommitter(databases).commit([batch])]);
-    await untilWaiting(databases, 'a', 2);
+    await untilWorkersBlocked(databases, 'a', 2);
     await lock.query('COMMIT');
     expect(
       (await both).map(({ batches, repeated, events }) => ({ batches, repeated, events })).sort((a, b) => a.events - b.events),
@@ -212,7 +212,7 @@ describe('workers at the same moment', () => {
       ownCommitter(databases).commit([whole(first, 0), whole(second, 0), whole(first, 10)]),
       ownCommitter(databases).commit([whole(second, 10), whole(second, 0), whole(first, 20)]),
     ]);
-    await untilWaiting(databases, 'a', 2);
+    await untilWorkersBlocked(databases, 'a', 2);
     await lock.query('COMMIT');
     const done = await both;
     expect(done.reduce((sum, { events }) => sum + events, 0)).toBe(5);
@@ -229,7 +229,7 @@ describe('workers at the same moment', () => {
     const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN SHARE MODE');
     const cutOff = committer.commit([batch]);
     const outcome = expect(cutOff).rejects.toThrow();
-    await untilWaiting(databases, 'a', 1);
+    await untilWorkersBlocked(databases, 'a', 1);
     await databases.query(
       'a',
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'clickledger_worker' AND wait_event_type = 'Lock'`,

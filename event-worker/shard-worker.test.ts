@@ -10,7 +10,7 @@ import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
-import { createDatabases, type Databases, untilWaiting } from '../test/support/databases.ts';
+import { createDatabases, type Databases, untilWorkersBlocked } from '../test/support/databases.ts';
 import { eventually, natsConnection, startTestNats } from '../test/support/servers.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
@@ -304,7 +304,7 @@ describe('questions to the ledger', () => {
     const lock = await databases.begin('a', 'LOCK TABLE shard.ledger IN ACCESS EXCLUSIVE MODE');
     const request = JSON.stringify({ gens: [newGen()] });
     const reply = bench.connection.request(ledgerSubject('a'), request, { timeout: 10_000 });
-    await untilWaiting(databases, 'a', 1);
+    await untilWorkersBlocked(databases, 'a', 1);
     const stopping = stop();
     // Enough time for a stop that does not wait for the reply.
     await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -1,29 +1,30 @@
 import { type Batch, type DeadLetter, type Event, MAX_BATCH_BYTES, type SkipReason } from '../core/event.ts';
 
-// Collects one shard's share of consecutive lines of one generation until it is worth a message.
+// Collects the events of one shard, from consecutive lines of one generation, into one message.
 
 export const MAX_BATCH_EVENTS = 500;
-// The longest an event can become as JSON, with every character of its texts escaped, is well below this.
-const ROOM_FOR_ONE_BYTES = 16 * 1024;
+// An event as JSON is well below this, even with every character of its texts escaped.
+const MAX_EVENT_BYTES = 16 * 1024;
 
 export interface BatchBuilder {
+  /** Byte offset of the first line. */
   readonly from: number;
-  /** Up to where lines are accounted for. */
+  /** Byte offset up to which all lines are accounted for. */
   readonly to: number;
   readonly empty: boolean;
   readonly full: boolean;
-  /** Epoch milliseconds of the first thing in it. */
-  readonly since: number;
+  /** When the batch was created, in epoch milliseconds. */
+  readonly startedMs: number;
   addEvent(event: Event): void;
-  addDead(letter: DeadLetter): void;
+  addDeadLetter(letter: DeadLetter): void;
   addSkipped(reason: SkipReason): void;
-  /** Says that every line of the shard before this offset has been added. */
+  /** Records that every line of the shard before this offset has been added. */
   extend(to: number): void;
-  /** The message. */
+  /** The batch as the JSON of a message. */
   payload(): Buffer;
 }
 
-export function createBatch(head: { gen: string; shard: string; shards: string; from: number; since: number }): BatchBuilder {
+export function createBatch(head: { gen: string; shard: string; shards: string; from: number; startedMs: number }): BatchBuilder {
   const events: string[] = [];
   const batch: Omit<Batch, 'events'> = {
     v: 1,
@@ -39,7 +40,7 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
   let skipped = 0;
   return {
     from: head.from,
-    since: head.since,
+    startedMs: head.startedMs,
     get to() {
       return batch.to;
     },
@@ -47,14 +48,14 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       return events.length === 0 && batch.dead.length === 0 && skipped === 0;
     },
     get full() {
-      return events.length + batch.dead.length >= MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES - ROOM_FOR_ONE_BYTES;
+      return events.length + batch.dead.length >= MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES - MAX_EVENT_BYTES;
     },
     addEvent(event) {
       const text = JSON.stringify(event);
       bytes += Buffer.byteLength(text);
       events.push(text);
     },
-    addDead(letter) {
+    addDeadLetter(letter) {
       batch.dead.push(letter);
       bytes += 128;
     },
@@ -71,7 +72,7 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
   };
 }
 
-/** The message that tells how long a final generation is: it touches no byte. */
+/** The message that records the size of a final generation. Its range is empty. */
 export function closingPayload(head: { gen: string; shard: string; shards: string; size: number }): Buffer {
   const { gen, shard, shards, size } = head;
   const batch: Batch = { v: 1, gen, shard, shards, from: size, to: size, size, skipped: {}, dead: [], events: [] };

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { replaceFile } from '../core/files.ts';
 import type { Ranges } from '../core/ranges.ts';
 
-// What was published and not confirmed when it was written. It only saves publishing that again after a restart: without it, or with an
-// old one, the workers drop what they have already.
+// The ranges that were published and not confirmed. The checkpoint only avoids publishing them again after a restart. Without it, or with
+// an old one, they are published again, and the workers drop what is already committed.
 
 const range = z.tuple([z.int().min(0), z.int().min(0)]);
 const schema = z.object({ v: z.literal(1), incarnation: z.string(), inFlight: z.record(z.string(), z.record(z.string(), z.array(range))) });
@@ -18,7 +18,7 @@ export interface Checkpoint {
 
 const fileIn = (directory: string): string => join(directory, 'checkpoint.json');
 
-/** The last checkpoint, or undefined if there is none that can be used: any reason is as good as any other. */
+/** The last checkpoint, or undefined if it is missing, unreadable or invalid: the agent can start without it. */
 export async function readCheckpoint(directory: string): Promise<Checkpoint | undefined> {
   try {
     const parsed = schema.safeParse(JSON.parse(await readFile(fileIn(directory), 'utf8')));
@@ -28,6 +28,7 @@ export async function readCheckpoint(directory: string): Promise<Checkpoint | un
   }
 }
 
+/** Replaces the checkpoint file atomically. Rejects if the directory cannot be written. */
 export async function writeCheckpoint(directory: string, checkpoint: Checkpoint): Promise<void> {
   await replaceFile(fileIn(directory), JSON.stringify({ v: 1, ...checkpoint }));
 }

@@ -6,7 +6,7 @@ import { Coverage } from './coverage.ts';
 
 const LINE = 10;
 
-/** A shard as the protocol has it: a stream, one consumer, and a ledger; everything in order, unless it is told to forget. */
+/** A model of a shard: a stream, one consumer and a ledger. It processes messages in order. */
 class Shard {
   committed: Ranges = NO_RANGES;
   size: number | null = null;
@@ -19,8 +19,8 @@ class Shard {
     return this.last;
   }
 
-  /** Acks the next message; `lose` drops what it says. */
-  take(lose: boolean): void {
+  /** Acks the next message. `lose` acks it without committing it. */
+  ack(lose: boolean): void {
     const message = this.queue.shift();
     if (!message) return;
     this.floor = message.sequence;
@@ -65,24 +65,24 @@ describe('what the agent knows of a generation on a shard', () => {
         let coverage = new Coverage();
         let shard = new Shard();
         let size = 0;
-        let waiting: { delivery: ReturnType<Coverage['publishing']>; store: () => number }[] = [];
+        let waiting: { delivery: ReturnType<Coverage['startFlight']>; store: () => number }[] = [];
         let asked: { floor: number; last: number } | undefined;
         const publish = (n: number) => {
           const needed = coverage.needed(size, NO_RANGES);
           if (!needed) return undefined;
           const [from, end] = needed;
           const to = Math.min(end, from + LINE * (1 + (n % 3)));
-          expect(covers(subtract([[0, size]], coverage.taken), from, to)).toBe(true);
-          const delivery = coverage.publishing([[from, to]]);
+          expect(covers(subtract([[0, size]], coverage.committedOrInFlight), from, to)).toBe(true);
+          const delivery = coverage.startFlight([[from, to]]);
           return { delivery, store: () => shard.store(from, to) };
         };
-        const answer = (progress: { floor: number; last: number }) => coverage.confirm(shard.committed, shard.size, progress);
+        const confirm = (progress: { floor: number; last: number }) => coverage.confirm(shard.committed, shard.size, progress);
         const ask = () => {
-          coverage.asking();
-          answer({ floor: shard.floor, last: shard.last });
+          coverage.startQuery();
+          confirm({ floor: shard.floor, last: shard.last });
         };
         const check = () => {
-          const needed = subtract([[0, size]], coverage.taken);
+          const needed = subtract([[0, size]], coverage.committedOrInFlight);
           expect(coverage.needed(size, NO_RANGES)).toEqual(needed[0]);
           expect(union(coverage.committed, coverage.inFlight, needed)).toEqual(size === 0 ? [] : [[0, size]]);
           expect(coverage.unconfirmedBytes).toBeGreaterThanOrEqual(sizeOf(coverage.inFlight));
@@ -99,15 +99,15 @@ describe('what the agent knows of a generation on a shard', () => {
           }
           if (kind === 'stored') for (const { delivery, store } of waiting.splice(0, 1)) delivery.stored(store());
           if (kind === 'failed') for (const { delivery } of waiting.splice(0, 1)) delivery.failed();
-          if (kind === 'take') shard.take(false);
-          if (kind === 'lose') shard.take(true);
-          // An answer may be about a stream that has moved on since.
+          if (kind === 'take') shard.ack(false);
+          if (kind === 'lose') shard.ack(true);
+          // A reply may describe an earlier state of the stream.
           if (kind === 'progress') {
-            coverage.asking();
+            coverage.startQuery();
             asked = { floor: shard.floor, last: shard.last };
           }
           if (kind === 'ask') {
-            if (asked) answer(asked);
+            if (asked) confirm(asked);
             else ask();
             asked = undefined;
           }
@@ -133,7 +133,7 @@ describe('what the agent knows of a generation on a shard', () => {
         for (const { delivery } of waiting) delivery.failed();
         for (let i = 0; i < 100 && !covers(shard.committed, 0, size); i++) {
           for (let sent = publish(0); sent; sent = publish(0)) sent.delivery.stored(sent.store());
-          while (shard.queue.length > 0) shard.take(false);
+          while (shard.queue.length > 0) shard.ack(false);
           ask();
         }
         ask();
@@ -146,9 +146,9 @@ describe('what the agent knows of a generation on a shard', () => {
 
   test('what the consumer has acked and the ledger lacks is needed again, and nothing else is', () => {
     const coverage = new Coverage();
-    coverage.publishing([[0, 10]]).stored(1);
-    coverage.publishing([[10, 20]]).stored(2);
-    coverage.publishing([[20, 30]]).stored(3);
+    coverage.startFlight([[0, 10]]).stored(1);
+    coverage.startFlight([[10, 20]]).stored(2);
+    coverage.startFlight([[20, 30]]).stored(3);
     coverage.confirm([[10, 20]], null, { floor: 2, last: 3 });
     expect(coverage.needed(30, NO_RANGES)).toEqual([0, 10]);
     expect(coverage.inFlight).toEqual([[20, 30]]);
@@ -156,27 +156,27 @@ describe('what the agent knows of a generation on a shard', () => {
 
   test('a message stored while the ledger was asked is not taken for lost', () => {
     const coverage = new Coverage();
-    const delivery = coverage.publishing([[0, 10]]);
-    coverage.asking();
+    const delivery = coverage.startFlight([[0, 10]]);
+    coverage.startQuery();
     delivery.stored(5);
     coverage.confirm(NO_RANGES, null, { floor: 4, last: 4 });
     expect(coverage.needed(10, NO_RANGES)).toBeUndefined();
-    coverage.asking();
+    coverage.startQuery();
     coverage.confirm(NO_RANGES, null, { floor: 4, last: 5 });
     expect(coverage.needed(10, NO_RANGES)).toBeUndefined();
   });
 
   test('a message that was stored before the ledger was asked, and the stream lacks, is lost', () => {
     const coverage = new Coverage();
-    coverage.publishing([[0, 10]]).stored(5);
-    coverage.asking();
+    coverage.startFlight([[0, 10]]).stored(5);
+    coverage.startQuery();
     coverage.confirm(NO_RANGES, null, { floor: 0, last: 0 });
     expect(coverage.needed(10, NO_RANGES)).toEqual([0, 10]);
   });
 
   test('what is on its way to JetStream is not needed, whatever the floor; if it fails it is', () => {
     const coverage = new Coverage();
-    const delivery = coverage.publishing([[0, 10]]);
+    const delivery = coverage.startFlight([[0, 10]]);
     coverage.confirm(NO_RANGES, null, { floor: 99, last: 99 });
     coverage.forgetFlights();
     expect(coverage.needed(10, NO_RANGES)).toBeUndefined();
@@ -193,7 +193,7 @@ describe('what the agent knows of a generation on a shard', () => {
   test('a stream made anew makes all that was stored needed again, but not what is committed', () => {
     const coverage = new Coverage();
     coverage.confirm([[0, 10]], null, { floor: 0, last: 0 });
-    coverage.publishing([[10, 20]]).stored(7);
+    coverage.startFlight([[10, 20]]).stored(7);
     coverage.forgetFlights();
     expect(coverage.needed(20, NO_RANGES)).toEqual([10, 20]);
   });
@@ -212,7 +212,7 @@ describe('what the agent knows of a generation on a shard', () => {
     expect(coverage.settled(0)).toBe(false);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 1 });
     expect(coverage.settled(30)).toBe(false);
-    coverage.publishing(NO_RANGES, true).stored(2);
+    coverage.startFlight(NO_RANGES, true).stored(2);
     expect(coverage.hasFlights).toBe(true);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 2 });
     expect(coverage.hasFlights).toBe(true);
@@ -224,7 +224,7 @@ describe('what the agent knows of a generation on a shard', () => {
 
   test('a closing message that got lost may be sent again', () => {
     const coverage = new Coverage();
-    coverage.publishing(NO_RANGES, true).stored(2);
+    coverage.startFlight(NO_RANGES, true).stored(2);
     coverage.confirm([[0, 30]], null, { floor: 2, last: 2 });
     expect(coverage.hasFlights).toBe(false);
   });

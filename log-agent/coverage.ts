@@ -1,47 +1,47 @@
 import { covers, firstGap, NO_RANGES, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
 
-// What the agent knows of one generation on one shard. Everything it does follows from three sets of bytes:
+// The state of one generation on one shard. Every byte of the file is in one of three sets:
 //
-//   committed   the ledger said so, at the last answer
+//   committed   in the ledger, according to its last reply
 //   in flight   published, and neither committed nor known to be lost
-//   needed      the rest, up to the end of the file: holes and fresh lines alike
+//   needed      the rest, up to the end of the file: holes and new lines
 //
-// A range moves needed ──publish──► in flight ──ledger──► committed. It falls back to needed when publishing fails, when the
-// consumer's ack floor has passed its message and the ledger still lacks it, when the stream was made anew, and (committed bytes) when
-// the ledger forgets it, because the shard was restored.
+// A range moves needed ──publish──► in flight ──ledger──► committed. A range in flight becomes needed again when publishing fails, when the
+// ledger lacks it although the consumer's ack floor has passed its message, and when the stream was created again. A committed range
+// becomes needed again when the ledger no longer has it, because the shard was restored.
 
 interface Flight {
   ranges: Ranges;
-  /** The closing message of a final generation: it has no bytes, it records the size. */
+  /** Whether this is the closing message of a final generation, which has no bytes and records the size. */
   closes: boolean;
   /** The message's sequence in the stream; undefined until JetStream has stored it. */
   sequence: number | undefined;
-  /** Whether it was stored before the question that is on its way: only then must the stream that was looked at have it. */
-  asked: boolean;
+  /** Whether it was stored before the current query started. Only then must the stream of that query contain it. */
+  storedBeforeQuery: boolean;
 }
 
-/** How far the shard's consumer is: everything at or below `floor` has been acked, `last` is the stream's last sequence. */
+/** Progress of the shard's consumer. All messages up to `floor` are acked; `last` is the last sequence of the stream. */
 export interface Progress {
   floor: number;
   last: number;
 }
 
+/** Coverage of one generation on one shard. Offsets and sizes are in bytes. */
 export class Coverage {
-  /** False until the ledger has answered for the first time: publishing before that would mostly repeat. */
+  /** False until the first reply of the ledger. Publishing before it would mostly repeat committed lines. */
   known = false;
   committed: Ranges = NO_RANGES;
-  /** The length the ledger has on record, once the generation is final there. */
+  /** The size of the final generation as the ledger has recorded it; null until then. */
   recordedSize: number | null = null;
   #flights: Flight[] = [];
-  #taken: Ranges | undefined;
+  #committedOrInFlight: Ranges | undefined;
 
-  /** Committed or in flight. */
-  get taken(): Ranges {
-    this.#taken ??= union(this.committed, ...this.#flights.map((flight) => flight.ranges));
-    return this.#taken;
+  get committedOrInFlight(): Ranges {
+    this.#committedOrInFlight ??= union(this.committed, ...this.#flights.map((flight) => flight.ranges));
+    return this.#committedOrInFlight;
   }
 
-  /** In flight, as the checkpoint keeps it. */
+  /** The ranges in flight, as the checkpoint stores them. */
   get inFlight(): Ranges {
     return union(...this.#flights.map((flight) => flight.ranges));
   }
@@ -54,67 +54,70 @@ export class Coverage {
     return this.#flights.length > 0;
   }
 
-  /** The first stretch of [0, size) that has to be published; `building` is what is being collected for a message right now. */
+  /** The first range of [0, size) that has to be published. `building` is the range of the open batch. */
   needed(size: number, building: Ranges): Range | undefined {
-    return firstGap(building.length === 0 ? this.taken : union(this.taken, building), 0, size);
+    return firstGap(building.length === 0 ? this.committedOrInFlight : union(this.committedOrInFlight, building), 0, size);
   }
 
-  /** Whether nothing is left to do for a final generation of this size. */
+  /** Whether a final generation of this size is committed and its size recorded, so that nothing is left to do. */
   settled(size: number): boolean {
     return this.known && this.recordedSize === size && covers(this.committed, 0, size);
   }
 
-  /** Says that a message goes out; `stored` or `failed` must follow. */
-  publishing(ranges: Ranges, closes = false): { stored: (sequence: number) => void; failed: () => void } {
-    const flight: Flight = { ranges, closes, sequence: undefined, asked: false };
+  /** Records that a message is being published. The caller must then call `stored` or `failed`. */
+  startFlight(ranges: Ranges, closes = false): { stored: (sequence: number) => void; failed: () => void } {
+    const flight: Flight = { ranges, closes, sequence: undefined, storedBeforeQuery: false };
     this.#flights.push(flight);
-    this.#taken = undefined;
+    this.#committedOrInFlight = undefined;
     return {
       stored: (sequence) => {
         flight.sequence = sequence;
       },
       failed: () => {
         this.#flights = this.#flights.filter((other) => other !== flight);
-        this.#taken = undefined;
+        this.#committedOrInFlight = undefined;
       },
     };
   }
 
-  /** After a restart: these ranges were published by the agent's earlier life, at or before this sequence. */
+  /** Adds ranges that the agent published before a restart, in messages up to this sequence. */
   resume(ranges: Ranges, sequence: number): void {
     if (ranges.length === 0) return;
-    this.#flights.push({ ranges, closes: false, sequence, asked: true });
-    this.#taken = undefined;
+    this.#flights.push({ ranges, closes: false, sequence, storedBeforeQuery: true });
+    this.#committedOrInFlight = undefined;
   }
 
-  /** Says that the ledger is about to be asked, and the stream to be looked at. */
-  asking(): void {
-    for (const flight of this.#flights) flight.asked = flight.sequence !== undefined;
+  /** To be called before the ledger and the stream are queried. */
+  startQuery(): void {
+    for (const flight of this.#flights) flight.storedBeforeQuery = flight.sequence !== undefined;
   }
 
-  /** Takes the ledger's answer. `progress` must have been asked before the ledger was, or a message in between would look lost. */
+  /**
+   * Applies a reply of the ledger. `progress` must have been read before the ledger was, or a message that was committed in between would
+   * look lost.
+   */
   confirm(committed: Ranges, recordedSize: number | null, progress: Progress): void {
     this.known = true;
     this.committed = committed;
     this.recordedSize = recordedSize;
     this.#flights = this.#flights.filter((flight) => {
-      const arrived = flight.closes ? recordedSize !== null : covered(flight, committed);
-      const { sequence, asked } = flight;
-      const lost = sequence !== undefined && (sequence <= progress.floor || (asked && sequence > progress.last));
+      const arrived = flight.closes ? recordedSize !== null : dropCommitted(flight, committed);
+      const { sequence, storedBeforeQuery } = flight;
+      const lost = sequence !== undefined && (sequence <= progress.floor || (storedBeforeQuery && sequence > progress.last));
       return !arrived && !lost;
     });
-    this.#taken = undefined;
+    this.#committedOrInFlight = undefined;
   }
 
-  /** The stream was made anew: no message of before is in it. */
+  /** To be called when the stream was created again: it contains no earlier message. */
   forgetFlights(): void {
     this.#flights = this.#flights.filter((flight) => flight.sequence === undefined);
-    this.#taken = undefined;
+    this.#committedOrInFlight = undefined;
   }
 }
 
-/** Drops from the flight what is committed; true when nothing is left of it. */
-function covered(flight: Flight, committed: Ranges): boolean {
+/** Removes committed ranges from the flight. Returns true when no range is left. */
+function dropCommitted(flight: Flight, committed: Ranges): boolean {
   flight.ranges = subtract(flight.ranges, committed);
   return flight.ranges.length === 0;
 }

@@ -2,22 +2,22 @@ import { unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Logger } from '../core/log.ts';
 import { covers } from '../core/ranges.ts';
-import type { Ledgers } from './ledger-client.ts';
+import type { LedgerClient } from './ledger-client.ts';
 import type { Generation } from './follow.ts';
 import { GzipFile } from './gzip-file.ts';
-import { openPlain, PlainFile } from './plain-file.ts';
+import { openPlainFile, PlainFile } from './plain-file.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Shipper } from './ship.ts';
 
 /**
- * Deletes the files of generations that are final, finished longer than `keepLogsMs` ago, and committed from end to end on every
- * shard, which is asked once more just before. Nothing else deletes logs.
+ * Deletes the log files of generations that are final, were last changed at least `keepLogsMs` ago, and are completely committed on every
+ * shard. Each ledger is asked once more just before. No other code deletes logs.
  */
-export async function deleteReleased(deps: {
+export async function deleteCommitted(deps: {
   generations: readonly Generation[];
   shards: readonly string[];
   shipper: Shipper;
-  ledgers: Ledgers;
+  ledgers: LedgerClient;
   keepLogsMs: number;
   log: Logger;
   metrics: AgentMetrics;
@@ -30,33 +30,36 @@ export async function deleteReleased(deps: {
     if (!(await committedEverywhere(generation, shards, ledgers))) continue;
     for (const path of paths) {
       try {
-        if (!(await holds(path, generation))) continue;
+        if (!(await stillHolds(path, generation))) continue;
         await unlink(path);
         metrics.deletedLogs.inc();
         log.info({ gen: id, file: basename(path), size }, 'deleted a log that every shard has committed');
       } catch (error) {
-        log.warn({ err: error, gen: id, file: basename(path) }, 'a log that every shard has committed cannot be deleted');
+        log.warn(
+          { err: error, gen: id, file: basename(path) },
+          'cannot delete a log that every shard has committed; check the permissions of LOG_DIR',
+        );
       }
     }
   }
 }
 
-/** Whether the name still stands for this generation: numbered ones may have moved up since the last look. */
-async function holds(path: string, { id, size }: Generation): Promise<boolean> {
+/** Whether the path still has the content of this generation: numbered logs may have been renamed since the last scan. */
+async function stillHolds(path: string, { id, size }: Generation): Promise<boolean> {
   if (path.endsWith('.gz')) return (await GzipFile.scan(path))?.identity.gen === id;
-  const opened = await openPlain(path);
+  const opened = await openPlainFile(path);
   if (!opened) return false;
   const file = new PlainFile(opened.file, path);
   try {
-    await file.look();
-    file.finish();
+    await file.refresh();
+    file.markFinal();
     return file.identity?.gen === id && file.size <= size;
   } finally {
     await file.close();
   }
 }
 
-async function committedEverywhere({ id, size }: Generation, shards: readonly string[], ledgers: Ledgers): Promise<boolean> {
+async function committedEverywhere({ id, size }: Generation, shards: readonly string[], ledgers: LedgerClient): Promise<boolean> {
   for (const shard of shards) {
     const answer = (await ledgers.ask(shard, [id]))?.generations[id];
     if (!answer || answer.size !== size || !covers(answer.committed, 0, size)) return false;

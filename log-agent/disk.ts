@@ -7,7 +7,7 @@ export interface Disk {
   sizeBytes: number;
 }
 
-/** Free and total bytes of the file system that holds `path`. Rejects where the path cannot be read. */
+/** Free and total bytes of the file system of `path`. Rejects if the path cannot be read. */
 export async function diskOf(path: string): Promise<Disk> {
   const { bavail, blocks, bsize } = await statfs(path);
   return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };

@@ -12,17 +12,17 @@ import type { Event } from '../core/event.ts';
 import type { Hit } from './parse.ts';
 import type { Salt } from './salt.ts';
 
-// The last place where an address is known. What leaves it: a country, the label of a known network, and a number that only
-// means something until midnight UTC.
+// Turns hits into events. IP addresses are not passed on beyond this file. An event has a country, the label of a listed network, and a
+// visitor number, which is comparable only within one UTC day.
 
-/** What is said of an address. */
+/** The properties of an IP address that go into the event. */
 interface Origin {
   country: string | null;
   net: string | null;
 }
 
 export interface Enricher {
-  /** A hit as it goes on the wire; `off` is its line's byte offset. Null salt: the day's is gone, so the visitor cannot be known. */
+  /** The event of a hit. `off` is the byte offset of its line. With a null salt (the day's has expired) the event has no visitor. */
   event(hit: Hit, off: number, salt: Salt | null): Event;
 }
 
@@ -31,21 +31,21 @@ const networksSchema = z.object({
     z.object({
       label: z.string().min(1).max(64),
       source: z.url(),
-      ranges: z.array(z.string().refine((cidr) => ipaddr.isValidCIDR(cidr), 'is no CIDR range')),
+      ranges: z.array(z.string().refine((cidr) => ipaddr.isValidCIDR(cidr), 'is not a CIDR range')),
     }),
   ),
 });
 
 type Network = { label: string; range: [ipaddr.IPv4 | ipaddr.IPv6, number] };
 
-/** Reads the labelled networks; every entry of the file names its public source. */
+/** Reads the labelled networks. Each entry of the file names its public source. Throws `bad-settings` if an entry is not valid. */
 export async function readNetworks(path = fileURLToPath(new URL('networks.json', import.meta.url))): Promise<Network[]> {
   const parsed = networksSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
   if (!parsed.success) throw new ClickledgerError('bad-settings', `${path}: ${z.prettifyError(parsed.error)}`);
   return parsed.data.networks.flatMap(({ label, ranges }) => ranges.map((cidr) => ({ label, range: ipaddr.parseCIDR(cidr) })));
 }
 
-/** `mmdbPath` empty: the database of the package @ip-location-db/geo-whois-asn-country-mmdb (CC0). */
+/** Opens the country database at `mmdbPath`; if empty, the one of the package @ip-location-db/geo-whois-asn-country-mmdb (CC0). */
 export async function createEnricher(options: { mmdbPath: string; networks: Network[]; site: string }): Promise<Enricher> {
   const { networks, site } = options;
   const path =
@@ -53,13 +53,13 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
   const database = await maxmind.open<Response>(path);
   const origins = new LRUCache<string, Origin>({ max: 100_000 });
 
-  function originOf(ip: string): Origin {
+  function lookUpOrigin(ip: string): Origin {
     const cached = origins.get(ip);
     if (cached) return cached;
-    // An IPv4 address that comes mapped into IPv6 is looked up as what it is.
+    // `process` turns an IPv4-mapped IPv6 address into IPv4.
     const address = isIP(ip) === 0 ? undefined : ipaddr.process(ip);
     const origin = address
-      ? { country: countryIn(database.get(address.toString())), net: labelOf(address, networks) }
+      ? { country: countryCodeOf(database.get(address.toString())), net: labelOf(address, networks) }
       : { country: null, net: null };
     origins.set(ip, origin);
     return origin;
@@ -67,7 +67,7 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
 
   return {
     event(hit, off, salt) {
-      const { country, net } = originOf(hit.ip);
+      const { country, net } = lookUpOrigin(hit.ip);
       const visitor = salt && hash('sha256', `${site}\n${salt}\n${hit.ip}\n${hit.ua}`, 'buffer').readBigInt64BE().toString();
       return {
         off,
@@ -77,9 +77,9 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
         slug: hit.slug,
         link: hit.link,
         head: hit.head,
-        ua: cut(hit.ua, 512),
-        ref: cut(hit.ref, 512),
-        purpose: cut(hit.purpose, 64),
+        ua: truncate(hit.ua, 512),
+        ref: truncate(hit.ref, 512),
+        purpose: truncate(hit.purpose, 64),
         country,
         net,
         visitor,
@@ -88,12 +88,12 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
   };
 }
 
-function cut(text: string, max: number): string {
+function truncate(text: string, max: number): string {
   return text.length <= max ? text : text.slice(0, max).toWellFormed();
 }
 
-/** MaxMind's own databases and the CC0 ones name the field differently. */
-function countryIn(record: unknown): string | null {
+/** MaxMind's databases and the CC0 ones have different names for the field. */
+function countryCodeOf(record: unknown): string | null {
   if (typeof record !== 'object' || record === null) return null;
   const { country, country_code: flat } = record as { country?: { iso_code?: unknown }; country_code?: unknown };
   const code = country?.iso_code ?? flat;

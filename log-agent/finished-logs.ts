@@ -3,14 +3,14 @@ import { basename } from 'node:path';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Generation, Logs } from './follow.ts';
 import { GzipFile } from './gzip-file.ts';
-import { openPlain, PlainFile } from './plain-file.ts';
+import { openPlainFile, PlainFile } from './plain-file.ts';
 import type { Source } from './log-source.ts';
 
 /**
- * Old logs by their paths, plain or gzipped, all of them final: what `clickledger ship` gives an agent in place of the log directory.
- * Refuses a file that does not exist, is no whole gzip, or was written to within the last `quietMs`.
+ * Opens old logs, plain or gzipped, as final generations. `clickledger ship` gives them to an agent in place of a log directory.
+ * Throws if a file does not exist, is not a complete gzip, or was changed within the last `quietMs`.
  */
-export async function openWholeLogs(paths: readonly string[], quietMs = 10_000): Promise<Logs> {
+export async function openFinishedLogs(paths: readonly string[], quietMs = 10_000): Promise<Logs> {
   const sources: Source[] = [];
   for (const path of paths) {
     const status = await stat(path).catch(() => undefined);
@@ -18,12 +18,12 @@ export async function openWholeLogs(paths: readonly string[], quietMs = 10_000):
     if (Date.now() - status.mtimeMs < quietMs) {
       throw new ClickledgerError(
         'conflict',
-        `${path} was written to a moment ago: only a log that is finished can be shipped; the agent follows the others`,
+        `${path} was written to a moment ago: ship only finished logs; the agent follows a log that nginx still writes`,
       );
     }
-    sources.push(path.endsWith('.gz') ? await openGzip(path, status.mtimeMs) : await openFinished(path));
+    sources.push(path.endsWith('.gz') ? await openFinishedGzip(path, status.mtimeMs) : await openFinishedPlain(path));
   }
-  // The same log twice, under two names or plain and gzipped, is one generation.
+  // A log that was given twice, under two names or plain and gzipped, is one generation.
   const generations = new Map<string, Generation>();
   for (const source of sources) {
     if (!source.identity) continue;
@@ -42,17 +42,21 @@ export async function openWholeLogs(paths: readonly string[], quietMs = 10_000):
   };
 }
 
-async function openFinished(path: string): Promise<Source> {
-  const opened = await openPlain(path);
+async function openFinishedPlain(path: string): Promise<Source> {
+  const opened = await openPlainFile(path);
   if (!opened) throw new ClickledgerError('not-found', `there is no log ${path}`);
   const file = new PlainFile(opened.file, path);
-  await file.look();
-  file.finish();
+  await file.refresh();
+  file.markFinal();
   return file;
 }
 
-async function openGzip(path: string, mtimeMs: number): Promise<Source> {
+async function openFinishedGzip(path: string, mtimeMs: number): Promise<Source> {
   const facts = await GzipFile.scan(path);
-  if (!facts) throw new ClickledgerError('bad-input', `${basename(path)} is no whole gzip file`);
+  if (!facts)
+    throw new ClickledgerError(
+      'bad-input',
+      `${basename(path)} is not a complete gzip file: wait until gzip has finished, or restore the file`,
+    );
   return new GzipFile(path, { ...facts, mtimeMs });
 }

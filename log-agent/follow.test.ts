@@ -9,7 +9,7 @@ import { runs } from '../test/support/runs.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { type FollowEvent, Follower, type Generation } from './follow.ts';
 
-/** What a reader that consumes like the shipper has got of each generation. */
+/** Reads like the shipper, and collects the bytes of each generation. */
 class Reader {
   readonly got = new Map<string, Buffer>();
 
@@ -17,13 +17,13 @@ class Reader {
     return this.got.get(gen) ?? Buffer.alloc(0);
   }
 
-  /** Reads on from where it is, until there is nothing more. */
+  /** Reads on from the last offset until nothing is left. */
   async read(generation: Generation): Promise<void> {
     for (;;) {
       const from = this.of(generation.id).length;
       if (from >= generation.size) return;
       const chunk = await generation.source.read(from, generation.size);
-      if (chunk.kind === 'wait' || chunk.kind === 'gone') return;
+      if (chunk.kind === 'wait' || chunk.kind === 'unavailable') return;
       expect(chunk.from).toBe(from);
       expect(chunk.bytes).toHaveLength(chunk.to - chunk.from);
       expect(chunk.bytes.length).toBeGreaterThan(0);
@@ -38,7 +38,7 @@ class Reader {
   }
 }
 
-/** The id that a content must have; undefined while it has no line with a request id. */
+/** The expected generation id of a content; undefined if it has no line with a request id. */
 function idOf(content: Buffer): string | undefined {
   for (let end = content.indexOf(10); end >= 0; end = content.indexOf(10, end + 1)) {
     const head = content.subarray(0, end + 1);
@@ -47,7 +47,7 @@ function idOf(content: Buffer): string | undefined {
   return undefined;
 }
 
-/** Whether the line that gives it its id is whole enough to say when it was written: else the time of change decides what is older. */
+/** Whether the line with the request id also has a time. If not, files are ordered by modification time. */
 function isTimed(content: Buffer): boolean {
   const line = content
     .toString('latin1')
@@ -56,25 +56,25 @@ function isTimed(content: Buffer): boolean {
   return line !== undefined && /"t":\d+\.\d+,/.test(line);
 }
 
-/** As `idOf`; a file without a request id is known by all its bytes once it is final. */
+/** Like `idOf`, but a final file without a request id is identified by all its bytes. */
 const finalIdOf = (content: Buffer): string => idOf(content) ?? createHash('sha256').update(content).digest('hex').slice(0, 32);
 
-/** What was written to one file between its creation (or truncation) and the next. */
-interface Written {
+/** What was written to one file from its creation or truncation to the next truncation. */
+interface WrittenFile {
   content: Buffer;
   path: string | undefined;
-  /** As nginx' workers have it open; closed once no worker can be that late. */
+  /** The descriptor of nginx' workers; closed when no worker can write to the file any more. */
   writer: FileHandle | undefined;
-  /** Of the last write, epoch seconds. */
+  /** Time of the last write, in epoch seconds. */
   t: number;
-  /** What a line that was cut in the middle still lacks. */
+  /** The missing end of a line that was written in part. */
   rest: Buffer;
-  /** The follower has it open. */
+  /** Whether the follower has it open. */
   held: boolean;
   copied: number;
   gzipped: 'no' | 'half' | 'whole';
   gzip: Buffer;
-  /** At least that much must have been read in the end; undefined: all of it. */
+  /** The number of bytes that must have been read in the end; undefined: all. */
   required: number | undefined;
 }
 
@@ -86,14 +86,14 @@ const KINDS = [
 type Op = { kind: (typeof KINDS)[number]; n: number };
 const op: fc.Arbitrary<Op> = fc.record({ kind: fc.constantFrom(...KINDS), n: fc.nat(1000) });
 
-/** A directory, nginx and log rotation that do to it whatever they please, the follower, and its reader. */
-class World {
+/** Simulates nginx and log rotation in a directory, in any order of operations, with a follower and a reader. */
+class Simulation {
   readonly directory: string;
   readonly numbered: boolean;
   readonly reader = new Reader();
-  readonly all: Written[] = [];
+  readonly all: WrittenFile[] = [];
   follower: Follower;
-  live: Written | undefined;
+  live: WrittenFile | undefined;
   t = Date.now() / 1000;
   clock = Date.now();
   rotations = 0;
@@ -115,11 +115,11 @@ class World {
     return Buffer.concat([Buffer.from(before), raw.subarray(0, n % 4), Buffer.from(after)]);
   }
 
-  async append(file: Written, bytes: Buffer): Promise<void> {
+  async append(file: WrittenFile, bytes: Buffer): Promise<void> {
     if (!file.writer || bytes.length === 0) return;
     await file.writer.write(bytes);
     file.content = Buffer.concat([file.content, bytes]);
-    // Files whose first line has no time are ordered by their time of change, whose real steps are too coarse for this.
+    // Files without a time in their first line are ordered by modification time. The real one has too coarse steps, so it is set here.
     this.t += 0.001;
     await file.writer.utimes(this.t, this.t);
     file.t = this.t;
@@ -130,19 +130,19 @@ class World {
     if (this.live?.path === join(this.directory, 'access.log')) return;
     const path = join(this.directory, 'access.log');
     this.live = this.begin(path, await open(path, 'a'));
-    // A worker may be late by one rotation, not by two.
+    // A worker can be one rotation late, but not two.
     await this.endWriters(this.all.slice(0, -2));
   }
 
-  async endWriters(files: Written[]): Promise<void> {
+  async endWriters(files: WrittenFile[]): Promise<void> {
     for (const file of files) {
       await file.writer?.close();
       file.writer = undefined;
     }
   }
 
-  begin(path: string, writer: FileHandle): Written {
-    const file: Written = {
+  begin(path: string, writer: FileHandle): WrittenFile {
+    const file: WrittenFile = {
       content: Buffer.alloc(0),
       path,
       writer,
@@ -169,7 +169,7 @@ class World {
     live.path = to;
   }
 
-  /** As logrotate does it: the highest first, gzips along with the others. */
+  /** Renames numbered logs like logrotate: the highest number first, gzips too. */
   async shiftNumbers(): Promise<void> {
     const names = await readdir(this.directory);
     const numbered = names.map((name) => /^access\.log\.(\d+)(\.gz|-copy\d+)?$/.exec(name)).filter((match) => match !== null);
@@ -240,14 +240,14 @@ class World {
         if (!file?.path) return;
         await unlink(file.path);
         file.path = undefined;
-        // Of a file without an id nobody says what is to be read.
+        // A file without an id is not a generation, so nothing of it has to be read.
         if (!file.held || idOf(file.content) === undefined) this.lose(file);
         return;
       }
       case 'scan':
         return this.scan();
       case 'read': {
-        // Not always everything: a file may be gone by the time its turn comes.
+        // Reads only some generations: a file may be deleted before it is read.
         const wanted = this.follower.generations.filter((_, i) => n % 3 === 0 || (n >> (i % 8)) % 2 === 0);
         for (const generation of wanted) await this.reader.read(generation);
         return;
@@ -270,15 +270,15 @@ class World {
     }
   }
 
-  /** From here on only what was read, or is in a copy, can be had of it. */
-  lose(file: Written): void {
+  /** Marks a file as lost: only the bytes that were read or copied can still be read. */
+  lose(file: WrittenFile): void {
     if (file.required !== undefined) return;
     const id = idOf(file.content);
     file.required = Math.max(file.copied, id === undefined ? 0 : this.reader.of(id).length);
   }
 
-  /** First half a gzip, then all of it, then the plain file goes: as gzip does it. */
-  async gzip(file: Written | undefined): Promise<void> {
+  /** Compresses like gzip, in two steps: writes half of the gzip file; then writes the rest and deletes the plain file. */
+  async gzip(file: WrittenFile | undefined): Promise<void> {
     if (!file?.path) return;
     if (file.gzipped === 'no') {
       file.gzip = gzipSync(file.content);
@@ -294,14 +294,14 @@ class World {
   }
 
   async scan(): Promise<void> {
-    // A look at all names: how soon a change is noticed depends on the clock of the file system.
+    // Forces a full scan: otherwise the clock of the file system decides how soon a change is noticed.
     this.clock += 1000;
     await this.follower.scan();
     for (const file of this.all) if (file.path !== undefined) file.held = true;
     for (const generation of this.follower.generations) {
       const at = this.all.findIndex(({ content }) => finalIdOf(content) === generation.id);
       const file = this.all[at];
-      if (!file) throw new Error('a generation that nobody has written');
+      if (!file) throw new Error('a generation that was never written');
       if (!generation.final) continue;
       expect(file, 'the live file is not final').not.toBe(this.live);
       if (file.gzipped !== 'whole') expect(this.all.length - 1 - at, 'newer generations').toBeGreaterThanOrEqual(2);
@@ -311,7 +311,7 @@ class World {
   async finish(): Promise<void> {
     for (let i = 0; i < 3; i++) {
       await this.reopen();
-      await this.append(this.live as Written, this.line(i));
+      await this.append(this.live as WrittenFile, this.line(i));
       await this.scan();
       await this.reader.readAll(this.follower);
       await this.rotate(i);
@@ -335,7 +335,7 @@ class World {
     await this.readAgain();
   }
 
-  /** A hole in the middle is read as it was the first time, whatever the file is now. */
+  /** Reads lines in the middle again: they must have the same bytes as the first time. */
   async readAgain(): Promise<void> {
     for (const { id, source, size } of this.follower.generations.toReversed()) {
       const content = this.all.find((file) => finalIdOf(file.content) === id)?.content as Buffer;
@@ -367,13 +367,13 @@ describe('following logs through whatever is done to them', () => {
       fc.asyncProperty(fc.array(op, { minLength: 1, maxLength: 60, size: 'max' }), async (ops) => {
         const own = join(directory, `${++walks}`);
         await mkdir(own);
-        const world = new World(own, numbered);
+        const simulation = new Simulation(own, numbered);
         try {
-          await world.reopen();
-          for (const each of ops) await world.step(each);
-          await world.finish();
+          await simulation.reopen();
+          for (const each of ops) await simulation.step(each);
+          await simulation.finish();
         } finally {
-          await world.close();
+          await simulation.close();
         }
       }),
       runs(250),
@@ -388,7 +388,7 @@ async function setUp(
 ): Promise<{ directory: string; path: (name: string) => string; follower: Follower; events: FollowEvent[] }> {
   const directory = await temporaryDirectory();
   const events: FollowEvent[] = [];
-  // Far ahead, so that every look is a full one and every file is quiet.
+  // The clock is ahead, so that every scan is a full one and every file counts as quiet.
   let clock = Date.now() + 60_000;
   const follower = new Follower({ directory, now: () => (clock += 2000), quietMs, onEvent: (event) => events.push(event) });
   return { directory, path: (name) => join(directory, name), follower, events };
@@ -483,7 +483,7 @@ describe('following logs', () => {
     const [generation] = follower.generations as [Generation];
     await rename(path('access.log.1.gz'), path('access.log.2.gz'));
     await writeFile(path('access.log.1.gz'), gzipSync(newer));
-    expect(await generation.source.read(0, generation.size)).toEqual({ kind: 'gone' });
+    expect(await generation.source.read(0, generation.size)).toEqual({ kind: 'unavailable' });
     await follower.scan();
     const reader = new Reader();
     await reader.readAll(follower);
@@ -543,7 +543,7 @@ describe('following logs', () => {
     await follower.scan();
     expect(follower.generations).toHaveLength(3);
     await follower.release(() => false);
-    expect(await deleted.source.read(0, deleted.size)).toEqual({ kind: 'gone' });
+    expect(await deleted.source.read(0, deleted.size)).toEqual({ kind: 'unavailable' });
     await follower.scan();
     expect(follower.generations).toHaveLength(2);
     await follower.close();
@@ -557,7 +557,7 @@ describe('following logs', () => {
         await follower.scan();
         const source = follower.generations[0]?.source;
         await writeFile(path('access.log'), after);
-        if (source) expect(await source.read(0, before.length)).toEqual({ kind: 'gone' });
+        if (source) expect(await source.read(0, before.length)).toEqual({ kind: 'unavailable' });
         await follower.scan();
         expect(events).toEqual(['truncated']);
         expect(follower.generations).toMatchObject([{ id: idOf(Buffer.from(after)), size: after.length }]);

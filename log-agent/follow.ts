@@ -1,34 +1,36 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GzipFile } from './gzip-file.ts';
-import { openPlain, PlainFile } from './plain-file.ts';
+import { openPlainFile, PlainFile } from './plain-file.ts';
 import type { Source } from './log-source.ts';
 import type { Identity } from './identity.ts';
 
-// Knows which generations the log directory has, under whatever names, and which of them are final.
+// Finds the generations in the log directory, under whatever names, and decides which of them are final.
 //
-// A file is opened when its name first appears and then held: what happens to the name afterwards (mv, gzip, rm) does not touch
-// what is read. Its content decides which generation it is. It is final when two newer ones exist: for a moment after a rotation
-// nginx' workers write to both files, but no worker is two rotations late. Should one be all the same (it was frozen), the file is
-// simply followed again. Never by the clock alone; the quiet time only keeps two rotations in a row from cutting a line in two.
+// A file is opened when its name first appears, and stays open. A later mv, gzip or rm of the name does not affect what is read. The
+// content of a file decides which generation it is.
+//
+// A generation is final when two newer ones exist. For a moment after a rotation, nginx' workers write to both files, but no worker is two
+// rotations late. If one is (it was frozen), the file is followed again. Time alone never makes a file final. The quiet time only prevents
+// that two rotations in a row cut a line in two.
 
-const LIVE = 'access.log';
+const LIVE_NAME = 'access.log';
 const LOG_NAME = /^access\.log(?:[.-][^/]*)?$/;
-const FULL_LOOK_MS = 1000;
+const FULL_SCAN_EVERY_MS = 1000;
 
-/** One generation and the best place to read it from. */
+/** One generation and the best source to read it from. */
 export interface Generation {
   readonly id: string;
-  /** Bytes known to exist. */
+  /** Bytes, as of the last scan. */
   readonly size: number;
   readonly final: boolean;
   readonly mtimeMs: number;
   readonly source: Source;
-  /** Every file of the directory that has this content. */
+  /** All files of the directory that have this content. */
   readonly paths: readonly string[];
 }
 
-/** What an agent ships: the generations of a log directory (Follower), or some old logs (openWholeLogs). */
+/** The logs that an agent ships: those of a log directory (Follower), or some old logs (openFinishedLogs). */
 export interface Logs {
   readonly generations: readonly Generation[];
   scan(): Promise<void>;
@@ -36,7 +38,7 @@ export interface Logs {
   close(): Promise<void>;
 }
 
-/** What is worth telling an operator. */
+/** Unusual events of log files, which are counted and logged for the operator. */
 export const FOLLOW_EVENTS = ['truncated', 'grew-after-final', 'deleted-unread', 'unreadable'] as const;
 export type FollowEvent = (typeof FOLLOW_EVENTS)[number];
 
@@ -45,7 +47,7 @@ type GzipFacts = { identity: Identity; size: number; mtimeMs: number };
 export interface FollowerOptions {
   directory: string;
   now?: () => number;
-  /** How long a file that is two rotations old must have been untouched. */
+  /** How long a file that is two rotations old must be unchanged before it is final. */
   quietMs?: number;
   onEvent?: (event: FollowEvent, path: string | undefined) => void;
 }
@@ -58,11 +60,11 @@ export class Follower implements Logs {
   readonly #unreadable = new Set<string>();
   readonly #plain = new Map<string, PlainFile>();
   readonly #gzip = new Map<string, GzipFile>();
-  /** By device, inode, size and time; null: not a whole gzip. */
+  /** By device, inode, size and modification time. Null: not a complete gzip. */
   readonly #gzipFacts = new Map<string, GzipFacts | null>();
   #generations: Generation[] = [];
   #directoryMtimeMs = -1;
-  #lastFullLookMs = Number.NEGATIVE_INFINITY;
+  #lastFullScanMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: FollowerOptions) {
     this.#directory = options.directory;
@@ -71,26 +73,26 @@ export class Follower implements Logs {
     this.#onEvent = options.onEvent ?? (() => {});
   }
 
-  /** All generations with an identity, oldest first, as of the last scan. */
+  /** The generations that have an identity, oldest first, as of the last scan. */
   get generations(): readonly Generation[] {
     return this.#generations;
   }
 
-  /** Looks at the directory and the files again. */
+  /** Reads the directory and the state of its files again. Rejects if the directory cannot be read. */
   async scan(): Promise<void> {
-    const full = (await this.#namesMayHaveChanged()) || this.#now() - this.#lastFullLookMs >= FULL_LOOK_MS;
+    const full = (await this.#namesMayHaveChanged()) || this.#now() - this.#lastFullScanMs >= FULL_SCAN_EVERY_MS;
     if (full) {
       await this.#readNames();
-      this.#lastFullLookMs = this.#now();
+      this.#lastFullScanMs = this.#now();
     }
-    for (const file of this.#plain.values()) if (full || !file.final) await this.#look(file);
-    this.#judgeFinality();
-    this.#collect();
+    for (const file of this.#plain.values()) if (full || !file.final) await this.#refresh(file);
+    this.#updateFinal();
+    this.#collectGenerations();
   }
 
   /**
-   * Lets go of deleted files that hold nothing anybody still needs, so that their space is freed: not before they are final, for
-   * nginx may write to a file whose name is gone. `needed` says whether a generation is not yet committed everywhere.
+   * Closes deleted files that are no longer needed, so that their disk space is freed. They must be final, because nginx may still write to
+   * a deleted file. `needed` returns whether a generation is not yet committed on every shard.
    */
   async release(needed: (gen: string) => boolean): Promise<void> {
     for (const [key, file] of this.#plain) {
@@ -108,7 +110,7 @@ export class Follower implements Logs {
     this.#generations = [];
   }
 
-  /** False only if the directory has not changed since it was read, and that long enough ago for its clock to tell. */
+  /** False only if the directory's mtime has not changed, and is old enough that a later change would have changed it. */
   async #namesMayHaveChanged(): Promise<boolean> {
     const { mtimeMs } = await stat(this.#directory);
     if (mtimeMs === this.#directoryMtimeMs) return false;
@@ -138,7 +140,7 @@ export class Follower implements Logs {
   async #plainAt(path: string): Promise<PlainFile | undefined> {
     const status = await stat(path).catch(() => undefined);
     if (!status?.isFile()) return undefined;
-    // While we hold the file, no other can have its inode.
+    // While the file is open, no other file can have its inode.
     const held = this.#plain.get(`${status.dev}:${status.ino}`);
     if (held) return held;
     const opened = await this.#open(path);
@@ -153,10 +155,10 @@ export class Follower implements Logs {
     return file;
   }
 
-  /** One file that may not be read does not stop the others. */
-  async #open(path: string): Promise<Awaited<ReturnType<typeof openPlain>>> {
+  /** Reports an unreadable file once and skips it, so that the other files are still followed. */
+  async #open(path: string): Promise<Awaited<ReturnType<typeof openPlainFile>>> {
     try {
-      const opened = await openPlain(path);
+      const opened = await openPlainFile(path);
       this.#unreadable.delete(path);
       return opened;
     } catch {
@@ -183,22 +185,22 @@ export class Follower implements Logs {
     return file;
   }
 
-  async #look(file: PlainFile): Promise<void> {
+  async #refresh(file: PlainFile): Promise<void> {
     const { size, final } = file;
-    const same = await file.look();
+    const same = await file.refresh();
     if (!same) this.#onEvent('truncated', file.path);
     else if (final && file.size > size) {
-      file.reopen();
+      file.markNotFinal();
       this.#onEvent('grew-after-final', file.path);
     }
   }
 
-  /** The live file is the newest whatever it says; the others are ordered by the time of their first line. Copies are no generations. */
-  #judgeFinality(): void {
+  /** The live file counts as the newest. The others are ordered by the time of their first line. Copies do not count as generations. */
+  #updateFinal(): void {
     const sources = [...this.#plain.values(), ...this.#gzip.values()];
     const live = sources.find((source) => this.#isLive(source));
     const rotated = sources.filter((source) => source !== live && source.size > 0);
-    rotated.sort((a, b) => startOf(b) - startOf(a));
+    rotated.sort((a, b) => startedAtOf(b) - startedAtOf(a));
     const newer = new Set<string>();
     if (live) newer.add(live.identity?.gen ?? 'live');
     for (const source of rotated) {
@@ -206,15 +208,15 @@ export class Follower implements Logs {
       const rotations = newer.has(gen) ? newer.size - 1 : newer.size;
       newer.add(gen);
       const quiet = this.#now() - source.mtimeMs >= this.#quietMs;
-      if (source instanceof PlainFile && !source.final && rotations >= 2 && quiet) source.finish();
+      if (source instanceof PlainFile && !source.final && rotations >= 2 && quiet) source.markFinal();
     }
   }
 
   #isLive(source: Source): boolean {
-    return source.path === join(this.#directory, LIVE);
+    return source.path === join(this.#directory, LIVE_NAME);
   }
 
-  #collect(): void {
+  #collectGenerations(): void {
     const byId = new Map<string, Source[]>();
     for (const source of [...this.#plain.values(), ...this.#gzip.values()]) {
       if (!source.identity || source.size === 0) continue;
@@ -222,15 +224,15 @@ export class Follower implements Logs {
       byId.set(gen, [...(byId.get(gen) ?? []), source]);
     }
     this.#generations = Array.from(byId, ([id, sources]) => {
-      // Copies and gzips are as good as the file itself, if they have all of it. Plain ones come first and read best.
+      // The longest source wins, be it a copy or a gzip. Of equal ones the first wins: plain files come first and are cheaper to read.
       const source = sources.reduce((best, other) => (other.size > best.size ? other : best));
       const final = sources.some((other) => other.final && other.size === source.size) && !sources.some((other) => this.#isLive(other));
       const paths = sources.flatMap((other) => (other.path === undefined ? [] : [other.path]));
-      return { id, size: source.size, final, mtimeMs: source.mtimeMs, source, paths, startedAt: startOf(source) };
+      return { id, size: source.size, final, mtimeMs: source.mtimeMs, source, paths, startedAt: startedAtOf(source) };
     }).sort((a, b) => a.startedAt - b.startedAt);
   }
 }
 
-function startOf(source: Source): number {
+function startedAtOf(source: Source): number {
   return source.identity?.startedAt || source.mtimeMs / 1000;
 }

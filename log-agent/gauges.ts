@@ -7,18 +7,27 @@ import type { Logs } from './follow.ts';
 import { ageSeconds, type Lag } from './lag.ts';
 import type { Salts } from './salt.ts';
 
-/** What is looked up whenever somebody asks. */
-export function watchAgent(registry: Registry, deps: { agent: Agent; follower: Logs; salts: Salts; logDir: string }): void {
+/** Adds the gauges that are read from the agent on request. */
+export function addAgentGauges(registry: Registry, deps: { agent: Agent; follower: Logs; salts: Salts; logDir: string }): void {
   const { agent, follower, salts, logDir } = deps;
   const lag = singleFlight(() => agent.lag());
   const byShard = (name: string, help: string, value: (lag: Lag) => number): void =>
     addShardGauge(registry, name, help, async () => (await lag()).map((one) => [one.shard, value(one)]));
-  byShard('clickledger_agent_unshipped_bytes', 'Bytes of logs not committed', ({ unshippedBytes }) => unshippedBytes);
-  byShard('clickledger_agent_unconfirmed_bytes', 'Bytes of logs published and not committed', ({ unconfirmedBytes }) => unconfirmedBytes);
-  byShard('clickledger_agent_oldest_unshipped_seconds', 'Age of the oldest hit that is not committed; 0 where none waits', ageSeconds);
+  byShard('clickledger_agent_unshipped_bytes', 'Bytes of logs that are not committed', ({ unshippedBytes }) => unshippedBytes);
+  byShard(
+    'clickledger_agent_unconfirmed_bytes',
+    'Bytes of logs that are published and not committed',
+    ({ unconfirmedBytes }) => unconfirmedBytes,
+  );
+  byShard('clickledger_agent_oldest_unshipped_seconds', 'Age of the oldest hit that is not committed; 0 if there is none', ageSeconds);
   addGauge(registry, 'clickledger_agent_generations', 'Generations in the log directory', () => follower.generations.length);
-  addGauge(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.held());
+  addGauge(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.count());
   const disk = singleFlight(() => diskOf(logDir));
-  addGauge(registry, 'clickledger_agent_log_disk_free_bytes', 'Room left where the logs are', async () => (await disk()).freeBytes);
-  addGauge(registry, 'clickledger_agent_log_disk_size_bytes', 'How large that file system is', async () => (await disk()).sizeBytes);
+  addGauge(
+    registry,
+    'clickledger_agent_log_disk_free_bytes',
+    'Free space of the file system of the logs',
+    async () => (await disk()).freeBytes,
+  );
+  addGauge(registry, 'clickledger_agent_log_disk_size_bytes', 'Size of the file system of the logs', async () => (await disk()).sizeBytes);
 }

@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { problem } from '../core/health.ts';
-import { agentProblems, type AgentView } from './health.ts';
+import { agentProblems, type AgentState } from './health.ts';
 import { ageSeconds } from './lag.ts';
 
 const GIB = 1024 ** 3;
-const well: AgentView = { degraded: [], refused: undefined, lag: [], disk: { freeBytes: 2 * GIB, sizeBytes: 100 * GIB }, reached: true };
-const codes = (view: Partial<AgentView>): string[] => agentProblems({ ...well, ...view }).map(({ code }) => code);
+const well: AgentState = {
+  degraded: [],
+  publishFailure: undefined,
+  lag: [],
+  disk: { freeBytes: 2 * GIB, sizeBytes: 100 * GIB },
+  natsConnected: true,
+};
+const codes = (view: Partial<AgentState>): string[] => agentProblems({ ...well, ...view }).map(({ code }) => code);
 const waiting = (seconds: number) => ({ shard: 'a', unshippedBytes: 1, unconfirmedBytes: 0, oldestMs: Date.now() - seconds * 1000 });
 
 describe('what an agent says of itself', () => {
@@ -21,7 +27,7 @@ describe('what an agent says of itself', () => {
   test.each([
     [0.9 * GIB, 100 * GIB, true],
     [1.1 * GIB, 100 * GIB, false],
-    // Of a small disk, a twentieth.
+    // On a small disk, the limit is a twentieth.
     [0.04 * GIB, GIB, true],
     [0.06 * GIB, GIB, false],
     [0, GIB, true],
@@ -31,9 +37,9 @@ describe('what an agent says of itself', () => {
 
   test('without NATS, only that and what does not follow from it', () => {
     const degraded = [problem('ledger-silent', 'shard a'), problem('state-unwritable')];
-    expect(codes({ degraded, refused: 'publish-failing' })).toEqual(['ledger-silent', 'state-unwritable', 'publish-failing']);
-    expect(codes({ degraded, refused: 'publish-failing', reached: false })).toEqual(['nats-unreachable', 'state-unwritable']);
-    expect(codes({ refused: 'stream-full', reached: false })).toEqual(['nats-unreachable', 'stream-full']);
+    expect(codes({ degraded, publishFailure: 'publish-failing' })).toEqual(['ledger-silent', 'state-unwritable', 'publish-failing']);
+    expect(codes({ degraded, publishFailure: 'publish-failing', natsConnected: false })).toEqual(['nats-unreachable', 'state-unwritable']);
+    expect(codes({ publishFailure: 'stream-full', natsConnected: false })).toEqual(['nats-unreachable', 'stream-full']);
   });
 
   test('no age is below zero, whatever the clocks say', () => {

@@ -8,7 +8,7 @@ import { logLine } from '../test/support/log-lines.ts';
 import { runs } from '../test/support/runs.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { GzipFile } from './gzip-file.ts';
-import { openPlain, PlainFile } from './plain-file.ts';
+import { openPlainFile, PlainFile } from './plain-file.ts';
 import { createIdentifier, type Identity } from './identity.ts';
 
 const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
@@ -79,7 +79,7 @@ describe('the identity of a generation', () => {
           expect(identifier.push(all.subarray(start, cut))).toBeUndefined();
           start = cut;
         }
-        expect(identifier.taken).toBe(all.length);
+        expect(identifier.bytesTaken).toBe(all.length);
         expect(identifier.end()).toMatchObject({ gen: sha(all), startedAt: 0 });
       }),
     );
@@ -94,10 +94,10 @@ describe('the identity of a generation', () => {
       const gzipPath = join(directory, `${i}.gz`);
       await writeFile(plainPath, content);
       await writeFile(gzipPath, gzipSync(content));
-      const opened = await openPlain(plainPath);
+      const opened = await openPlainFile(plainPath);
       const plain = new PlainFile(opened?.file as never, plainPath);
-      await plain.look();
-      plain.finish();
+      await plain.refresh();
+      plain.markFinal();
       const gzip = await GzipFile.scan(gzipPath);
       expect(gzip?.identity.gen).toBe(plain.identity?.gen);
       expect(gzip?.size).toBe(plain.size);

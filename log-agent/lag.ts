@@ -1,9 +1,9 @@
-/** How far one shard is behind the logs. */
+/** The lag of one shard behind the logs. */
 export interface Lag {
   shard: string;
-  /** Bytes that are not committed, according to the ledger's last answer. */
+  /** Bytes that are not committed, according to the last reply of the ledger. */
   unshippedBytes: number;
-  /** Those of them that are published. */
+  /** The part of them that is published. */
   unconfirmedBytes: number;
   /** When the oldest uncommitted hit was logged, in epoch milliseconds; undefined if there is none. */
   oldestMs: number | undefined;

@@ -7,44 +7,55 @@ import type { ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import type { Progress } from './coverage.ts';
 
-// The closed loop: what does each shard's ledger have, and which messages are certain to be no longer on their way?
+// Asks the ledger of each shard what is committed, and JetStream which messages are processed. Together they show which messages are lost.
 
-const GENERATIONS_PER_QUESTION = 200;
+const GENERATIONS_PER_REQUEST = 200;
 
-/** One look at a shard. `incarnation` is when the stream was created: another one means that it was made anew. */
+/** The state of a shard at one time. `incarnation` is the creation time of the stream; it changes when the stream is created again. */
 export interface ShardState {
   incarnation: string;
   progress: Progress;
   generations: LedgerReply['gens'];
 }
 
-export interface Ledgers {
-  /** Undefined while NATS, the stream, the consumer or every worker of the shard is out of reach: then nothing is concluded. */
+export interface LedgerClient {
+  /**
+   * Reads the ranges of some generations and the progress of the consumer. Undefined if NATS, the stream, the consumer or all workers of
+   * the shard do not answer, or if the workers have another shard list. The caller must then conclude nothing.
+   */
   ask(shard: string, gens: readonly string[]): Promise<ShardState | undefined>;
 }
 
-export function createLedgers(deps: { connection: NatsConnection; manager: JetStreamManager; shards: ShardMap; log: Logger }): Ledgers {
+export function createLedgerClient(deps: {
+  connection: NatsConnection;
+  manager: JetStreamManager;
+  shards: ShardMap;
+  log: Logger;
+}): LedgerClient {
   const { connection, manager, shards, log } = deps;
-  const silent = new Set<string>();
+  const silentShards = new Set<string>();
 
-  async function look(shard: string, gens: readonly string[]): Promise<ShardState | undefined> {
-    // In this order: a message that was acked before the ledger is read has been committed before it.
+  async function queryShard(shard: string, gens: readonly string[]): Promise<ShardState | undefined> {
+    // The progress is read before the ledger. A message that is acked by then was committed before, so the ledger must have it.
     const stream = await manager.streams.info(STREAM);
     const consumer = await manager.consumers.info(STREAM, consumerName(shard));
     const idle = consumer.num_pending === 0 && consumer.num_ack_pending === 0;
     const last = stream.state.last_seq;
-    // With nothing waiting, everything up to the stream's end has been acked, even if the floor was not moved over gaps.
+    // If nothing is pending, everything up to the end of the stream is acked, even if the floor has not moved over gaps.
     const floor = idle ? last : consumer.ack_floor.stream_seq;
     const generations: LedgerReply['gens'] = {};
-    for (let i = 0; i < gens.length; i += GENERATIONS_PER_QUESTION) {
-      const question = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_QUESTION) });
-      const reply = await connection.request(ledgerSubject(shard), question, { timeout: 5_000 });
-      const answer = parseLedgerReply(reply.string());
-      if (answer.shards !== shards.fingerprint) {
-        log.error({ shard, theirs: answer.shards, ours: shards.fingerprint }, 'the workers of this shard have another shard list; holding');
+    for (let i = 0; i < gens.length; i += GENERATIONS_PER_REQUEST) {
+      const request = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_REQUEST) });
+      const message = await connection.request(ledgerSubject(shard), request, { timeout: 5_000 });
+      const reply = parseLedgerReply(message.string());
+      if (reply.shards !== shards.fingerprint) {
+        log.error(
+          { shard, theirs: reply.shards, ours: shards.fingerprint },
+          'the workers of this shard use another SHARDS setting; nothing is confirmed until both are equal',
+        );
         return undefined;
       }
-      Object.assign(generations, answer.gens);
+      Object.assign(generations, reply.gens);
     }
     return { incarnation: String(stream.created), progress: { floor, last }, generations };
   }
@@ -52,13 +63,13 @@ export function createLedgers(deps: { connection: NatsConnection; manager: JetSt
   return {
     async ask(shard, gens) {
       try {
-        const state = await look(shard, gens);
-        if (silent.delete(shard)) log.info({ shard }, 'the ledger answers again');
+        const state = await queryShard(shard, gens);
+        if (silentShards.delete(shard)) log.info({ shard }, 'the ledger answers again');
         return state;
       } catch (error) {
         const code = error instanceof JetStreamApiError ? error.code : undefined;
-        if (!silent.has(shard)) log.warn({ err: error, shard, code }, 'the ledger cannot be asked; unconfirmed batches wait');
-        silent.add(shard);
+        if (!silentShards.has(shard)) log.warn({ err: error, shard, code }, 'the ledger does not answer; unconfirmed batches wait');
+        silentShards.add(shard);
         return undefined;
       }
     },

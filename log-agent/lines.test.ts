@@ -19,7 +19,7 @@ function split(bytes: Buffer, base = 0): Report[] {
 
 const offOf = (report: Report): number => ('line' in report ? report.line.off : report.fragment.off);
 
-/** Where each report ends: at the next one, or at the end. */
+/** The byte range of each report: up to the next one, or to the end. */
 function stretches(reports: Report[], end: number): { report: Report; from: number; to: number }[] {
   return reports.map((report, i) => {
     const next = reports[i + 1];
@@ -29,7 +29,7 @@ function stretches(reports: Report[], end: number): { report: Report; from: numb
 
 const junk = fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes.map((byte) => (byte === 10 ? 0xff : byte))));
 const whole = fc.record({ ua: fc.string({ unit: 'binary', maxLength: 40 }), raw: fc.uint8Array({ maxLength: 8 }) }).map(({ ua, raw }) => {
-  // nginx lets bytes from 0x80 on through as they come.
+  // nginx logs bytes from 0x80 on unchanged.
   const [before, after] = logLine({ ua: `<>${ua}` })
     .trimEnd()
     .split('<>') as [string, string];
@@ -64,7 +64,7 @@ describe('splitting a log into lines', () => {
           }
         }
         expect(end).toBe(base + bytes.length);
-        // Every way to cut at one newline: the same reports.
+        // Splitting at any newline gives the same reports.
         for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) {
           expect([...split(bytes.subarray(0, at + 1), base), ...split(bytes.subarray(at + 1), base + at + 1)]).toEqual(all);
         }

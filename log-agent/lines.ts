@@ -1,18 +1,23 @@
 import { hash } from 'node:crypto';
 import type { DeadReason } from '../core/event.ts';
 
-// Cuts the bytes of a log into lines. nginx writes each line with one write() to a file opened for appending, so a line is whole unless
-// the disk was full or the power failed. Then the next line is glued to the torn one, and the constant that every line begins with
-// (nginx/tracking.conf.template) tells where: no JSON string can contain it, because its quotes are not escaped.
+// Splits the bytes of a log into lines. nginx writes each line with one write() to a file opened for appending. So a line is whole unless
+// the disk was full or the power failed; then the next line follows a torn one without a newline. Every line starts with a constant
+// (nginx/tracking.conf.template), which marks where the next line starts. No JSON string can contain it: its quotes are not escaped.
 
 export const LINE_START = '{"v":1,"rid":"';
 const LINE_START_BYTES = Buffer.from(LINE_START);
 const NEWLINE = 10;
 
-/** When a line was logged, epoch seconds. With the comma behind it: where a line is glued to a torn one, that may end within its time. */
+/** The time of a line, in epoch seconds. The comma makes sure that the number is whole: a torn line may end within its time. */
 export const LOGGED_AT = /"t":(\d+(?:\.\d+)?),/;
 
-/** nginx' limits allow about 100 KB (16 KB of headers, where each byte can become six); what is longer is no line of nginx. */
+/**
+ * The greatest length of a line, with its newline. A longer one is passed over, and none of it is parsed. nginx' limits allow 64 KB of path
+ * and headers. Quotes take two bytes in the log and control characters six, so a request with ordinary characters stays below 64 KB, one
+ * with 16 KB of control characters in a header has 96 KB, and only one with three such headers is too long. This number must never change:
+ * the same log must give the same hits after years.
+ */
 export const MAX_LINE_BYTES = 256 * 1024;
 
 /** A whole line without its newline; `off` is its byte offset in the generation. Invalid UTF-8 has become U+FFFD. */
@@ -21,7 +26,7 @@ export interface Line {
   text: string;
 }
 
-/** A stretch that is no line; `length` counts its newline, if it has one. */
+/** Bytes that are not a line. `length` includes the newline, if there is one. */
 export interface Fragment {
   off: number;
   reason: DeadReason;
@@ -29,13 +34,17 @@ export interface Fragment {
   hash: string;
 }
 
-/** The first 16 hex digits of the SHA-256 of the bytes: enough to recognise them in the log. */
+/**
+ * The first 16 hex digits of the SHA-256 of the first MAX_LINE_BYTES bytes: enough to find them in the log. A longer fragment is never in
+ * memory as a whole.
+ */
 export function hashOf(bytes: Uint8Array): string {
-  return hash('sha256', bytes, 'hex').slice(0, 16);
+  return hash('sha256', bytes.subarray(0, MAX_LINE_BYTES), 'hex').slice(0, 16);
 }
 
 /**
- * Reports every line of `bytes`, which begin at `base` and end behind a newline. Each byte belongs to exactly one report.
+ * Reports the lines and fragments of `bytes` in order. `bytes` start at offset `base` of the generation and end with a newline. Each byte
+ * belongs to exactly one line or fragment.
  */
 export function splitLines(bytes: Buffer, base: number, onLine: (line: Line) => void, onFragment: (fragment: Fragment) => void): void {
   let start = 0;
@@ -44,17 +53,33 @@ export function splitLines(bytes: Buffer, base: number, onLine: (line: Line) => 
     const end = found < 0 ? bytes.length : found;
     const next = found < 0 ? end : end + 1;
     if (next - start > MAX_LINE_BYTES) {
-      onFragment(fragment(bytes.subarray(start, next), base + start, 'too-long'));
+      splitTooLong(bytes.subarray(start, next), base + start, onLine, onFragment);
     } else {
       const text = bytes.toString('utf8', start, end);
-      // Searched from behind the first character: a whole line has the constant at its start and nowhere else.
+      // A whole line has the constant at its start and nowhere else, so another one is searched from the second character.
       const again = text.indexOf(LINE_START, 1);
       if (again < 0 && text.startsWith(LINE_START)) onLine({ off: base + start, text });
-      else if (again < 0) onFragment(fragment(bytes.subarray(start, next), base + start, reasonOf(text)));
+      else if (again < 0) onFragment(fragment(bytes.subarray(start, next), base + start, fragmentReason(text)));
       else splitGlued(bytes.subarray(start, next), base + start, onLine, onFragment);
     }
     start = next;
   }
+}
+
+function splitTooLong(bytes: Buffer, off: number, onLine: (line: Line) => void, onFragment: (fragment: Fragment) => void): void {
+  const at = gluedLineAt(bytes);
+  if (at === undefined) return onFragment(fragment(bytes, off, 'too-long'));
+  onFragment(fragment(bytes.subarray(0, at), off, 'too-long'));
+  onLine({ off: off + at, text: bytes.toString('utf8', at, bytes.length - 1) });
+}
+
+/**
+ * Where a whole line starts at the end of a line that is too long; undefined if none does. After a power failure a log may end with zeros,
+ * and nginx writes the next line directly after them. `bytes` are the line, or at least its last MAX_LINE_BYTES bytes, with the newline.
+ */
+export function gluedLineAt(bytes: Buffer): number | undefined {
+  const at = bytes.lastIndexOf(LINE_START_BYTES);
+  return at > 0 && bytes.length - at <= MAX_LINE_BYTES ? at : undefined;
 }
 
 function splitGlued(bytes: Buffer, off: number, onLine: (line: Line) => void, onFragment: (fragment: Fragment) => void): void {
@@ -64,10 +89,11 @@ function splitGlued(bytes: Buffer, off: number, onLine: (line: Line) => void, on
   onLine({ off: off + at, text: bytes.toString('utf8', at, end) });
 }
 
-function reasonOf(text: string): DeadReason {
+function fragmentReason(text: string): DeadReason {
   return /^\{"v":\d+,/.test(text) ? 'unknown-version' : 'torn';
 }
 
+/** Describes bytes at offset `off` that are not a readable line. */
 export function fragment(bytes: Uint8Array, off: number, reason: DeadReason): Fragment {
   return { off, reason, length: bytes.length, hash: hashOf(bytes) };
 }

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { GzipFile } from './gzip-file.ts';
-import { openPlain, PlainFile } from './plain-file.ts';
+import { openPlainFile, PlainFile } from './plain-file.ts';
 
 const T = 1_790_000_000;
 const lines = [0, 1, 2, 3].map((i) => logLine({ t: T + i + 0.5, ua: i === 1 ? '","t":99,"' : 'x'.repeat(9_000 * (i % 2)) }));
@@ -13,11 +13,11 @@ const lines = [0, 1, 2, 3].map((i) => logLine({ t: T + i + 0.5, ua: i === 1 ? '"
 async function plainFile(text: string): Promise<{ file: PlainFile; path: string }> {
   const path = join(await temporaryDirectory(), 'access.log');
   await writeFile(path, text);
-  const opened = await openPlain(path);
-  if (!opened) throw new Error('it is not there');
+  const opened = await openPlainFile(path);
+  if (!opened) throw new Error('the file does not exist');
   const file = new PlainFile(opened.file, path);
   onTestFinished(() => file.close());
-  await file.look();
+  await file.refresh();
   return { file, path };
 }
 
@@ -30,14 +30,14 @@ test('a plain log tells when each of its lines was logged, and nothing of one th
   }
   expect(await file.loggedAtMs(off)).toBeUndefined();
   await appendFile(path, lines[0]?.slice(100) ?? '');
-  await file.look();
+  await file.refresh();
   expect(await file.loggedAtMs(off)).toBe((T + 0.5) * 1000);
 });
 
 test('where nothing legible stands it was logged before the file was last written', async () => {
   const { file, path } = await plainFile(`${lines[0]}torn\n`);
   await utimes(path, T + 60, T + 60);
-  await file.look();
+  await file.refresh();
   expect(await file.loggedAtMs(lines[0]?.length ?? 0)).toBe((T + 60) * 1000);
 });
 
@@ -45,7 +45,7 @@ test('a gzip tells when its first line was, so that reading it in order is not d
   const path = join(await temporaryDirectory(), 'access.log.2.gz');
   await writeFile(path, gzipSync(lines.join('')));
   const facts = await GzipFile.scan(path);
-  if (!facts) throw new Error('it is no gzip');
+  if (!facts) throw new Error('the file is not a gzip');
   const file = new GzipFile(path, { ...facts, mtimeMs: 0 });
   onTestFinished(() => file.close());
   expect(await file.loggedAtMs()).toBe((T + 0.5) * 1000);

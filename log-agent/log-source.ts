@@ -1,44 +1,55 @@
 import type { Identity } from './identity.ts';
 
-// Where the bytes of a generation come from: a plain file that nginx may still be writing, or a gzip that is whole.
+// A source of a generation's bytes: a plain file that nginx may still write to, or a complete compressed file.
 
-// More than a line may be long. Twice as much outlives the young garbage, and costs more to collect than fewer reads save.
+// Larger than the longest line. Buffers of twice the size survive the young-generation garbage collection, and collecting them costs more
+// than fewer reads save.
 export const READ_BYTES = 512 * 1024;
+/** After so many bytes without a line, one read ends, so that other logs have their turn. It takes about ten milliseconds. */
+export const TURN_BYTES = 4 * 1024 * 1024;
 export const NEWLINE = 10;
 
 /**
- * What one read of a generation gave.
- *   lines  whole lines
- *   tail   bytes without a newline that nothing will complete
- *   long   one line that is longer than any line may be
- *   wait   nothing yet
- *   gone   the file has another content now (it was truncated): the bytes cannot be had from here
+ * The result of one read.
+ *   lines        whole lines
+ *   tail         the end of a final file: bytes without a newline, which nothing will complete
+ *   long         the bytes of a line that is longer than allowed. They are passed over. `hash` is that of the fragment (hashOf)
+ *   more         bytes were passed over, and the next read with the same arguments goes on there
+ *   wait         no whole line yet
+ *   unavailable  the file was closed, or has other content now (it was truncated or replaced)
  */
-export type Chunk = { kind: 'lines' | 'tail' | 'long'; from: number; to: number; bytes: Buffer } | { kind: 'wait' } | { kind: 'gone' };
+export type Chunk =
+  | { kind: 'lines' | 'tail'; from: number; to: number; bytes: Buffer }
+  | { kind: 'long'; from: number; to: number; hash: string }
+  | { kind: 'more' }
+  | { kind: 'wait' }
+  | { kind: 'unavailable' };
 
 export interface Source {
-  /** Undefined until a line with a request id has been seen. */
+  /** Undefined until a line with a request id has been read. */
   readonly identity: Identity | undefined;
-  /** Bytes it has, as of the last look. */
+  /** Bytes, as of the last refresh. */
   readonly size: number;
-  /** Nothing will be appended. */
+  /** Whether nothing will be appended. */
   readonly final: boolean;
   /** Epoch milliseconds of the last change. */
   readonly mtimeMs: number;
-  /** Its name in the log directory, as last seen; undefined once it is deleted. */
+  /** Whether only reading in order is cheap. */
+  readonly sequential: boolean;
+  /** Its path in the log directory as of the last scan; undefined once it is deleted. */
   path: string | undefined;
-  /** Whole lines from `from`, which is a line's start, up to `to` at the most. */
+  /** Reads whole lines from byte `from`, the start of a line, up to byte `to` at most. */
   read(from: number, to: number): Promise<Chunk>;
   /**
-   * When the line at `from` was logged, epoch milliseconds; undefined while no whole line is there. Asked for when somebody looks at the
-   * agent: it costs one small read, and may be somewhat off where that is dear (gzips) or nothing legible is there.
+   * The time of the line at `from`, in epoch milliseconds; undefined if no whole line is there. It costs one small read, which is why it is
+   * read only on request. It is approximate in a gzip, where that read is expensive, and where no time can be parsed.
    */
   loggedAtMs(from: number): Promise<number | undefined>;
   close(): Promise<void>;
 }
 
-/** Cuts what was read at its last newline; `complete` says that nothing will ever be appended behind `bytes`. */
-export function cut(bytes: Buffer, from: number, complete: boolean): Chunk {
+/** Cuts bytes at their last newline. `complete`: nothing will be appended after `bytes`. */
+export function cutAtNewline(bytes: Buffer, from: number, complete: boolean): Chunk {
   const newline = bytes.lastIndexOf(NEWLINE);
   if (newline >= 0) return { kind: 'lines', from, to: from + newline + 1, bytes: bytes.subarray(0, newline + 1) };
   return complete && bytes.length > 0 ? { kind: 'tail', from, to: from + bytes.length, bytes } : { kind: 'wait' };

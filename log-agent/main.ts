@@ -4,17 +4,19 @@ import { connectNats, createJetStreamManager, natsOptions, trackConnected } from
 import { createPart } from '../core/part.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
-import { createLedgers } from './ledger-client.ts';
+import { createLedgerClient } from './ledger-client.ts';
 import { diskOf } from './disk.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { agentProblems } from './health.ts';
-import { watchAgent } from './gauges.ts';
+import { addAgentGauges } from './gauges.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { createPublisher } from './publish.ts';
 import { createSalts } from './salt.ts';
 import { createShipper } from './ship.ts';
 
+// The log agent: publishes the hits of the access log, by shard.
+//
 // log directory ──► follower: generations ──► shipper: lines, hits, batches by shard ──► publisher: JetStream
 //                                                 ▲                                           │
 //                                             coverage ◄── ledgers: what is committed ◄── workers
@@ -46,7 +48,7 @@ const follower = new Follower({
   directory: config.LOG_DIR,
   onEvent: (event, path) => {
     metrics.logEvents.inc({ event });
-    log.warn({ event, path }, 'a log was treated as logs should not be; see "What can be lost" in the README');
+    log.warn({ event, path }, 'a log file is not in the expected state; hits may be lost: see "What can be lost" in docs/operators.md');
   },
 });
 const publisher = createPublisher(connection, log, metrics);
@@ -59,7 +61,12 @@ const shipper = createShipper({
   metrics,
   windowBytes: config.WINDOW_MIB * 1024 * 1024,
 });
-const ledgers = createLedgers({ connection, manager: await createJetStreamManager(connection, LEDGER_API), shards: config.SHARDS, log });
+const ledgers = createLedgerClient({
+  connection,
+  manager: await createJetStreamManager(connection, LEDGER_API),
+  shards: config.SHARDS,
+  log,
+});
 const agent = createAgent({
   follower,
   shipper,
@@ -73,15 +80,15 @@ const agent = createAgent({
   keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
 });
 
-watchAgent(registry, { agent, follower, salts, logDir: config.LOG_DIR });
-const reached = trackConnected(connection);
+addAgentGauges(registry, { agent, follower, salts, logDir: config.LOG_DIR });
+const natsConnected = trackConnected(connection);
 problems = async () =>
   agentProblems({
     degraded: agent.degraded(),
-    refused: publisher.refused(),
+    publishFailure: publisher.failure(),
     lag: await agent.lag(),
     disk: await diskOf(config.LOG_DIR).catch(() => undefined),
-    reached: reached(),
+    natsConnected: natsConnected(),
   });
 following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');

@@ -11,12 +11,12 @@ export interface AgentMetrics {
   deletedLogs: Counter;
 }
 
-/** What is counted as it happens. */
+/** Creates the counters of the agent. */
 export function createAgentMetrics(registry: Registry): AgentMetrics {
   const registers = [registry];
   const metrics: AgentMetrics = {
-    readBytes: new Counter({ name: 'clickledger_agent_read_bytes_total', help: 'Bytes of logs read, repetitions included', registers }),
-    lines: new Counter({ name: 'clickledger_agent_lines_total', help: 'Lines read, repetitions included', registers }),
+    readBytes: new Counter({ name: 'clickledger_agent_read_bytes_total', help: 'Bytes of logs read, including repeated reads', registers }),
+    lines: new Counter({ name: 'clickledger_agent_lines_total', help: 'Lines read, including repeated reads', registers }),
     batches: new Counter({
       name: 'clickledger_agent_batches_total',
       help: 'Batches stored by JetStream',
@@ -31,18 +31,22 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     }),
     saltFailures: new Counter({
       name: 'clickledger_agent_salt_failures_total',
-      help: 'Failed attempts to agree on the salt of a day; nothing is shipped meanwhile',
+      help: 'Failed attempts to read or create the salt of a day; nothing is shipped until one succeeds',
       registers,
     }),
     logEvents: new Counter({
       name: 'clickledger_agent_log_events_total',
-      help: 'Things that should not happen to a log',
+      help: 'Unusual events of log files, by event',
       labelNames: ['event'],
       registers,
     }),
-    deletedLogs: new Counter({ name: 'clickledger_agent_deleted_logs_total', help: 'Log files deleted after release', registers }),
+    deletedLogs: new Counter({
+      name: 'clickledger_agent_deleted_logs_total',
+      help: 'Log files deleted after they were committed',
+      registers,
+    }),
   };
-  // A counter that first appears with its first event has no rate there: alarms would miss it.
+  // Without this, a counter would first appear with its first event. Its rate would then be missing, and alarms would miss the event.
   for (const event of FOLLOW_EVENTS) metrics.logEvents.inc({ event }, 0);
   return metrics;
 }

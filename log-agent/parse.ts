@@ -1,16 +1,17 @@
 import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
 import { isAlias, tagOf } from '../core/slug.ts';
 
-// Reads one line of "v":1. How such a line is classified is frozen: a generation that is shipped again after years must tile the same way.
+// Parses one line of "v":1. The classification must never change: a generation that is shipped again after years must give the same hits,
+// skipped lines and dead letters.
 
-/** A tracking hit, before enrichment. `ip` and the whole `ua` go no further than the agent. */
+/** A click or an open, before enrichment. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {
   rid: string;
   /** Epoch milliseconds. */
   t: number;
   kind: Kind;
   slug: string;
-  /** Decides the shard. */
+  /** The slug prefix that decides the shard. */
   tag: string;
   link: string | null;
   head: boolean;
@@ -28,7 +29,7 @@ const LINK = /^([1-9]\d{0,15})\.\d{1,9}$/;
 const EARLIEST_S = Date.UTC(2000, 0) / 1000;
 const LATEST_S = Date.UTC(2100, 0) / 1000;
 
-/** Classifies a line that begins with the constant of the log format. Never throws. */
+/** Classifies a line that starts with the constant of the log format. Never throws. */
 export function parseLine(text: string): Parsed {
   let line: Record<string, unknown>;
   try {
@@ -66,7 +67,7 @@ export function parseLine(text: string): Parsed {
   };
 }
 
-/** An alias is on the shard of the link it stands for, which only a served click tells. */
+/** The shard tag of a slug or alias. An alias belongs to the shard of its link, which only the line of a served click contains. */
 function shardTag(slug: string, kind: Kind, servedLink: string | undefined): string | undefined {
   if (SLUG.test(slug)) return slug.slice(0, 2);
   if (kind === 'click' && servedLink !== undefined && isAlias(slug)) return tagOf({ link: Number(servedLink), recipient: 0 });

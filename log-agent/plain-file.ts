@@ -1,18 +1,24 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { codeOf } from '../core/errors.ts';
 import { createIdentifier, type Identity } from './identity.ts';
+import { looksBinary } from './file-kind.ts';
 import { LOGGED_AT, MAX_LINE_BYTES } from './lines.ts';
-import { type Chunk, cut, NEWLINE, READ_BYTES, type Source } from './log-source.ts';
+import { type Chunk, cutAtNewline, READ_BYTES, type Source, TURN_BYTES } from './log-source.ts';
+import { type LongLine, LongLines } from './long-line.ts';
 
-/** Enough for the line at some place in nearly every case. */
+/** Nearly every line is shorter. */
 const PEEK_BYTES = 16 * 1024;
+/** How many bytes one refresh searches for the first request id. The first line of a log has one. */
+const REFRESH_BYTES = 1024 * 1024;
 
 /**
- * A file that is or was access.log, held by its descriptor: a rename does not matter, and its inode cannot be given to another file.
+ * A file that is or was access.log. It is kept open, so a rename does not matter, and its inode cannot be reused for another file.
  *
- *   nameless ──first line with a request id──► identified ──look() finds another head or a shorter file──► nameless
+ *   unidentified ──first line with a request id──► identified ──refresh() finds another head or a shorter file──► unidentified
  */
 export class PlainFile implements Source {
+  readonly sequential = false;
   path: string | undefined;
   identity: Identity | undefined;
   size = 0;
@@ -21,37 +27,60 @@ export class PlainFile implements Source {
   deleted = false;
   readonly #file: FileHandle;
   #identifier = createIdentifier();
-  #namedAtEnd = false;
+  #identifiedByAllBytes = false;
+  readonly #longLines = new LongLines();
 
   constructor(file: FileHandle, path: string) {
     this.#file = file;
     this.path = path;
   }
 
-  /** Looks at size and identity again. Returns false when the content was replaced since the last look. */
-  async look(): Promise<boolean> {
+  /** Whether all bytes were searched for a request id, or one was found. Until then, `identify` has to be called. */
+  get searched(): boolean {
+    return this.identity !== undefined || this.#identifier.bytesTaken >= this.size;
+  }
+
+  /** Whether this is no log: no line of it has a request id, and it begins with bytes that neither nginx nor a power failure writes. */
+  get binary(): boolean {
+    return this.identity === undefined && this.searched && looksBinary(this.#identifier.head);
+  }
+
+  /**
+   * Updates the size, and the identity if it is near the start. Returns false if the content was replaced since the last refresh.
+   */
+  async refresh(): Promise<boolean> {
     const status = await this.#file.stat();
-    const untouched = status.size === this.size && status.mtimeMs === this.mtimeMs;
-    const same = untouched || (status.size >= this.size && (await this.#headIsSame()));
-    if (!same) this.#forget();
+    const unchanged = status.size === this.size && status.mtimeMs === this.mtimeMs;
+    const same = unchanged || (status.size >= this.size && (await this.#headIsSame()));
+    if (!same) this.#resetIdentity();
     this.size = status.size;
     this.mtimeMs = status.mtimeMs;
     this.deleted = status.nlink === 0;
-    if (!this.identity) await this.#identify();
+    await this.identify(REFRESH_BYTES);
     return same;
   }
 
-  /** Says that nothing will be appended; a file without any request id is then known by all its bytes. */
-  finish(): void {
-    this.final = true;
-    if (this.identity || this.size === 0 || this.#identifier.taken !== this.size) return;
-    this.identity = this.#identifier.end();
-    this.#namedAtEnd = true;
+  /** Searches the next bytes, about `maxBytes`, for a request id. */
+  async identify(maxBytes: number): Promise<void> {
+    const until = this.#identifier.bytesTaken + maxBytes;
+    while (!this.searched && this.#identifier.bytesTaken < until) {
+      const bytes = await this.#readAt(this.#identifier.bytesTaken, Math.min(READ_BYTES, this.size - this.#identifier.bytesTaken));
+      if (bytes.length === 0) return;
+      this.identity = this.#identifier.push(bytes);
+    }
   }
 
-  /** Takes `finish` back: somebody did append. Then a name made of all bytes was wrong, too. */
-  reopen(): void {
-    if (this.#namedAtEnd) this.#forget();
+  /** Marks the file as final. A file without any request id is then identified by all its bytes. */
+  markFinal(): void {
+    this.final = true;
+    if (this.identity || this.size === 0 || this.#identifier.bytesTaken !== this.size || this.binary) return;
+    this.identity = this.#identifier.end();
+    this.#identifiedByAllBytes = true;
+  }
+
+  /** Reverts `markFinal`, because the file grew. An identity derived from all bytes is then wrong, too. */
+  markNotFinal(): void {
+    if (this.#identifiedByAllBytes) this.#resetIdentity();
     this.final = false;
   }
 
@@ -59,15 +88,16 @@ export class PlainFile implements Source {
     try {
       return await this.#read(from, to);
     } catch (error) {
-      // Let go of while it was read, because meanwhile everybody had everything.
-      if (codeOf(error) === 'EBADF') return { kind: 'gone' };
+      // The file was closed during the read, because every shard has committed it in the meantime.
+      if (codeOf(error) === 'EBADF') return { kind: 'unavailable' };
       throw error;
     }
   }
 
   async loggedAtMs(from: number): Promise<number | undefined> {
     const chunk = await this.read(from, from + PEEK_BYTES);
-    if (chunk.kind === 'wait' || chunk.kind === 'gone') return undefined;
+    if (chunk.kind === 'long') return this.mtimeMs;
+    if (!('bytes' in chunk)) return undefined;
     const seconds = LOGGED_AT.exec(chunk.bytes.toString('latin1'))?.[1];
     return seconds === undefined ? this.mtimeMs : Number(seconds) * 1000;
   }
@@ -78,20 +108,37 @@ export class PlainFile implements Source {
 
   async #read(from: number, to: number): Promise<Chunk> {
     const end = Math.min(to, this.size);
-    let bytes = await this.#readAt(from, Math.min(READ_BYTES, end - from));
-    let chunk = cut(bytes, from, from + bytes.length === end && (this.final || end < this.size));
-    // A whole read without a newline: find the end of that line, however far.
-    while (chunk.kind === 'wait' && bytes.length > MAX_LINE_BYTES && from + bytes.length < end) {
-      const more = await this.#readAt(from + bytes.length, Math.min(READ_BYTES, end - from - bytes.length));
-      if (more.length === 0) break;
-      const newline = more.indexOf(NEWLINE);
-      bytes = Buffer.concat([bytes, newline < 0 ? more : more.subarray(0, newline + 1)]);
-      if (newline >= 0) chunk = { kind: 'long', from, to: from + bytes.length, bytes };
-      else if (from + bytes.length === end && (this.final || end < this.size)) chunk = { kind: 'tail', from, to: end, bytes };
-    }
-    // Only now is it certain what was read: had the file been truncated and written again in between, its head would be another.
-    if (!(await this.#headIsSame())) return { kind: 'gone' };
+    const chunk = this.#longLines.found(from, end) ?? (await this.#readTo(from, end));
+    // The head is checked after the read. If the file was truncated and written again in between, its head has changed.
+    if (!(await this.#headIsSame())) return { kind: 'unavailable' };
     return chunk;
+  }
+
+  async #readTo(from: number, end: number): Promise<Chunk> {
+    const complete = this.final || end < this.size;
+    const searched = this.#longLines.searched(from, end);
+    if (searched) return this.#passOver(searched, end, complete);
+    const bytes = await this.#readAt(from, Math.min(READ_BYTES, end - from));
+    const chunk = cutAtNewline(bytes, from, from + bytes.length === end && complete);
+    if (chunk.kind === 'lines' || bytes.length <= MAX_LINE_BYTES) return chunk;
+    const line = this.#longLines.start(from);
+    line.push(bytes);
+    return this.#passOver(line, end, complete);
+  }
+
+  /** Searches on for the end of a line that is too long. `complete`: nothing will be appended at `end`. */
+  async #passOver(line: LongLine, end: number, complete: boolean): Promise<Chunk> {
+    const until = line.scannedTo + TURN_BYTES;
+    while (line.scannedTo < Math.min(end, until)) {
+      const bytes = await this.#readAt(line.scannedTo, Math.min(READ_BYTES, end - line.scannedTo));
+      if (bytes.length === 0) return { kind: 'wait' };
+      const chunk = line.push(bytes);
+      if (!chunk) continue;
+      this.#longLines.finish(chunk);
+      return chunk;
+    }
+    if (line.scannedTo < end) return { kind: 'more' };
+    return complete ? line.end() : { kind: 'wait' };
   }
 
   async #readAt(position: number, length: number): Promise<Buffer> {
@@ -106,31 +153,27 @@ export class PlainFile implements Source {
     return head.equals(known);
   }
 
-  #forget(): void {
+  #resetIdentity(): void {
     this.identity = undefined;
     this.final = false;
     this.#identifier = createIdentifier();
-    this.#namedAtEnd = false;
-  }
-
-  async #identify(): Promise<void> {
-    while (!this.identity && this.#identifier.taken < this.size) {
-      const bytes = await this.#readAt(this.#identifier.taken, READ_BYTES);
-      if (bytes.length === 0) return;
-      this.identity = this.#identifier.push(bytes);
-    }
+    this.#identifiedByAllBytes = false;
+    this.#longLines.clear();
   }
 }
 
-/** Opens a plain log by its path; undefined if it vanished meanwhile. */
-export async function openPlain(path: string): Promise<{ file: FileHandle; key: string } | undefined> {
+/** Opens a plain log by its path. Undefined if it does not exist or is no file. `key` identifies the file by device and inode. */
+export async function openPlainFile(path: string): Promise<{ file: FileHandle; key: string } | undefined> {
   let file: FileHandle;
   try {
-    file = await open(path, 'r');
+    // Without O_NONBLOCK, opening a pipe that nobody writes to would block.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
   const status = await file.stat();
-  return { file, key: `${status.dev}:${status.ino}` };
+  if (status.isFile()) return { file, key: `${status.dev}:${status.ino}` };
+  await file.close();
+  return undefined;
 }

@@ -7,36 +7,36 @@ import { sleep } from '../core/time.ts';
 import { SALT_BUCKET, SALTS_API } from '../core/subjects.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-// The day's salt: made at random by whichever agent needs it first, the same for all, gone after 48 hours, from then on nobody can
-// tell who a visitor was. Agents agree through a KV bucket, because creating a key there succeeds only once.
+// The salt of a day. The first agent that needs it creates it at random, and all agents use the same one. They agree through a NATS KV
+// bucket, where creating a key succeeds only once. The salt is deleted after 48 hours; then no visitor number can be recomputed.
 
 export type Salt = string;
 
 const LIFETIME_MS = 48 * 3600_000;
 
-/** UTC day of an epoch-millisecond time, e.g. `2026-11-22`. */
+/** The UTC day of a time in epoch milliseconds, e.g. `2026-11-22`. */
 export function dayOf(t: number): string {
   return new Date(t).toISOString().slice(0, 10);
 }
 
 export interface Salts {
   /**
-   * The salt of a UTC day, or null where that day is over by more than 48 hours. Waits as long as the bucket is out of
-   * reach: a visitor under another salt would count twice.
+   * The salt of a UTC day, or null if that day ended more than 48 hours ago. Waits while the bucket cannot be reached, because a visitor
+   * with a second salt would be counted twice. Rejects when the signal aborts.
    */
   of(day: string, signal: AbortSignal): Promise<Salt | null>;
-  /** How many days' salts are in memory. */
-  held(): number;
+  /** The number of salts in memory. */
+  count(): number;
 }
 
 export function createSalts(connection: NatsConnection, log: Logger, metrics: AgentMetrics, now: () => number = Date.now): Salts {
   const known = new Map<string, Salt>();
-  // Without the look at the whole account, which is none of an agent's business.
+  // `checkAPI` would query the whole account, for which an agent has no permission.
   const buckets = new Kvm(jetstream(connection, { apiPrefix: SALTS_API, checkAPI: false }));
 
-  const isOver = (day: string): boolean => now() > Date.parse(day) + 24 * 3600_000 + LIFETIME_MS;
+  const isExpired = (day: string): boolean => now() > Date.parse(day) + 24 * 3600_000 + LIFETIME_MS;
 
-  async function agree(day: string): Promise<Salt> {
+  async function agreeOnSalt(day: string): Promise<Salt> {
     const bucket = await buckets.create(SALT_BUCKET, { ttl: LIFETIME_MS, history: 1 });
     const found = await bucket.get(day);
     if (found) return found.string();
@@ -52,19 +52,19 @@ export function createSalts(connection: NatsConnection, log: Logger, metrics: Ag
   }
 
   return {
-    held: () => known.size,
+    count: () => known.size,
     async of(day, signal) {
       for (;;) {
-        for (const old of known.keys()) if (isOver(old)) known.delete(old);
-        if (isOver(day)) return null;
+        for (const old of known.keys()) if (isExpired(old)) known.delete(old);
+        if (isExpired(day)) return null;
         const cached = known.get(day);
         if (cached !== undefined) return cached;
         signal.throwIfAborted();
         try {
-          known.set(day, await agree(day));
+          known.set(day, await agreeOnSalt(day));
         } catch (error) {
           metrics.saltFailures.inc();
-          log.warn({ err: error, day }, 'cannot agree on the salt of the day; nothing is shipped until NATS answers');
+          log.warn({ err: error, day }, 'cannot read or create the salt of the day in NATS; nothing is shipped until NATS answers');
           await sleep(1000, signal);
         }
       }

@@ -25,12 +25,12 @@ import { logLine } from '../test/support/log-lines.ts';
 import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { MAX_BATCH_EVENTS } from './batch.ts';
-import { createLedgers, type Ledgers } from './ledger-client.ts';
+import { createLedgerClient, type LedgerClient } from './ledger-client.ts';
 import { createEnricher } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { createPublisher, type Publisher } from './publish.ts';
-import { deleteReleased } from './delete-committed.ts';
+import { deleteCommitted } from './delete-committed.ts';
 import { createSalts } from './salt.ts';
 import { createShipper, type Shipper } from './ship.ts';
 
@@ -39,7 +39,7 @@ const log = createLogger('test', 'silent');
 const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 'test' });
 const STREAM_MAX_BYTES = 512 * 1024 * 1024;
 
-/** The other end: what a worker and its database do for one shard, in memory. */
+/** Does in memory what a worker and its database do for one shard. */
 class Worker {
   readonly shard: string;
   readonly committed = new Map<string, Ranges>();
@@ -54,14 +54,14 @@ class Worker {
   largestEvents = 0;
   held = false;
   silent = false;
-  /** Acked, and forgotten. */
+  /** Whether to ack a batch without committing it. */
   drop: (batch: Batch) => boolean = () => false;
 
   constructor(shard: string) {
     this.shard = shard;
   }
 
-  take(payload: Uint8Array): void {
+  receive(payload: Uint8Array): void {
     const batch = decodeBatch(payload);
     this.batches++;
     this.largestBytes = Math.max(this.largestBytes, payload.length);
@@ -81,7 +81,7 @@ class Worker {
     if (batch.size !== undefined) this.sizes.set(gen, Math.max(batch.size, this.sizes.get(gen) ?? 0));
   }
 
-  /** As if the database had been restored from before these bytes. */
+  /** Removes a range, as if the database had been restored to a time before it. */
   forget(gen: string, from: number, to: number): void {
     this.committed.set(gen, subtract(this.committed.get(gen) ?? NO_RANGES, [[from, to]]));
     for (const kept of [this.events, this.dead]) {
@@ -92,19 +92,19 @@ class Worker {
     }
   }
 
-  answer(question: string): string {
-    const answer: LedgerReply = { shards: shards.fingerprint, gens: {} };
-    for (const gen of parseLedgerRequest(question).gens) {
+  reply(request: string): string {
+    const reply: LedgerReply = { shards: shards.fingerprint, gens: {} };
+    for (const gen of parseLedgerRequest(request).gens) {
       const ranges = this.committed.get(gen);
-      if (ranges) answer.gens[gen] = { committed: ranges.map(([from, to]) => [from, to]), size: this.sizes.get(gen) ?? null };
+      if (ranges) reply.gens[gen] = { committed: ranges.map(([from, to]) => [from, to]), size: this.sizes.get(gen) ?? null };
     }
-    return JSON.stringify(answer);
+    return JSON.stringify(reply);
   }
 
   async run(connection: NatsConnection, js: JetStreamManager, signal: AbortSignal): Promise<void> {
     connection.subscribe(ledgerSubject(this.shard), {
       callback: (_, message) => {
-        if (!this.silent) message.respond(this.answer(message.string()));
+        if (!this.silent) message.respond(this.reply(message.string()));
       },
     });
     while (!signal.aborted) {
@@ -114,7 +114,7 @@ class Worker {
           await ensureConsumer(js, this.shard, STREAM_MAX_BYTES);
           const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(this.shard));
           for await (const message of await consumer.fetch({ max_messages: 20, expires: 1000 })) {
-            this.take(message.data);
+            this.receive(message.data);
             message.ack();
           }
         }
@@ -129,7 +129,7 @@ interface Setting {
   directory: string;
   stateDir: string;
   workers: { a: Worker; b: Worker };
-  /** The agent's, and what it sees of JetStream; `js` may do anything there. */
+  /** The agent's connection, and its view of JetStream. `js` has all permissions. */
   connection: NatsConnection;
   agentJs: JetStreamManager;
   js: JetStreamManager;
@@ -165,24 +165,27 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
   };
 }
 
-interface Life {
+interface AgentRun {
   agent: Agent;
   shipper: Shipper;
   publisher: Publisher;
   follower: Follower;
-  ledgers: Ledgers;
-  /** Ends it in good order. */
+  ledgers: LedgerClient;
+  /** Stops the agent and waits until it has ended. */
   stop: () => Promise<void>;
 }
 
-/** One life of an agent. */
-function start({ connection, agentJs, directory, stateDir }: Setting, options: { windowBytes?: number; now?: () => number } = {}): Life {
+/** Starts an agent. A test may start several, one after the other. */
+function startAgent(
+  { connection, agentJs, directory, stateDir }: Setting,
+  options: { windowBytes?: number; now?: () => number } = {},
+): AgentRun {
   const metrics = createAgentMetrics(new Registry());
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024, now = Date.now } = options;
   const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log, metrics), publisher, metrics, windowBytes, now });
-  const ledgers = createLedgers({ connection, manager: agentJs, shards, log });
+  const ledgers = createLedgerClient({ connection, manager: agentJs, shards, log });
   const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
   const running = agent.run(ended.signal);
@@ -194,9 +197,9 @@ function start({ connection, agentJs, directory, stateDir }: Setting, options: {
   return { agent, shipper, publisher, follower, ledgers, stop };
 }
 
-const codes = (life: Life): string[] => life.agent.degraded().map(({ code }) => code);
+const codes = (run: AgentRun): string[] => run.agent.degraded().map(({ code }) => code);
 
-/** What is in a log, as the one who wrote it knows it. */
+/** A log and what the shards must have of it. */
 interface Content {
   text: string;
   /** Offsets of hits by shard. */
@@ -207,14 +210,14 @@ interface Content {
 }
 
 const seconds = Math.floor(Date.now() / 1000);
-let contentsMade = 0;
+let contentCount = 0;
 const slug = (tag: string): string => tag + randomBytes(12).toString('hex').slice(0, 17);
 
-/** Hits for both shards, with everything else a log can have between them. */
+/** Creates a log with hits for both shards, and torn lines, junk and skipped lines between them. */
 function makeContent(count: number, ua: string = 'Mozilla/5.0'): Content {
   const content: Content = { text: '', a: [], b: [], dead: [], skipped: 0 };
-  // Each log is younger than the one made before it.
-  const t = seconds - 1000 + contentsMade++;
+  // Each log is newer than the one created before it.
+  const t = seconds - 1000 + contentCount++;
   let off = 0;
   const add = (text: string) => {
     content.text += text;
@@ -246,22 +249,22 @@ function makeContent(count: number, ua: string = 'Mozilla/5.0'): Content {
   return content;
 }
 
-const genOf = (life: Life, size: number): string | undefined =>
-  life.follower.generations.find((generation) => generation.size === size)?.id;
+const genOf = (run: AgentRun, size: number): string | undefined =>
+  run.follower.generations.find((generation) => generation.size === size)?.id;
 
-async function untilCommitted(life: Life, workers: Setting['workers'], contents: Content[]): Promise<void> {
+async function untilCommitted(run: AgentRun, workers: Setting['workers'], contents: Content[]): Promise<void> {
   for (const { text } of contents) {
     const size = Buffer.byteLength(text);
     await eventually(`${size} bytes are committed on both shards`, () => {
-      const gen = genOf(life, size) ?? '';
+      const gen = genOf(run, size) ?? '';
       return [workers.a, workers.b].every((worker) => covers(worker.committed.get(gen) ?? NO_RANGES, 0, size));
     });
   }
 }
 
-function expectOnce(life: Life, workers: Setting['workers'], contents: Content[]): void {
+function expectOnce(run: AgentRun, workers: Setting['workers'], contents: Content[]): void {
   const keys = (offsOf: (content: Content) => number[]) =>
-    contents.flatMap((content) => offsOf(content).map((off) => `${genOf(life, Buffer.byteLength(content.text))} ${off}`)).sort();
+    contents.flatMap((content) => offsOf(content).map((off) => `${genOf(run, Buffer.byteLength(content.text))} ${off}`)).sort();
   expect([...workers.a.events.keys()].sort()).toEqual(keys(({ a }) => a));
   expect([...workers.b.events.keys()].sort()).toEqual(keys(({ b }) => b));
   expect([...workers.a.dead.keys()].sort()).toEqual(keys(({ dead }) => dead));
@@ -272,7 +275,7 @@ describe('shipping a log', () => {
   test('every hit arrives once on its shard, across rotations, and nothing is sent twice', async () => {
     const setting = await setUp();
     const { path, workers } = setting;
-    const life = start(setting);
+    const run = startAgent(setting);
     const contents = [2000, 1501, 1002, 3].map((count) => makeContent(count));
     for (const [i, content] of contents.entries()) {
       if (i > 0) await rename(path('access.log'), path(`access.log.${i}`));
@@ -280,23 +283,23 @@ describe('shipping a log', () => {
       for (let at = 0; at < bytes.length; at += 50_000) {
         await appendFile(path('access.log'), bytes.subarray(at, at + 50_000));
         await eventually('the agent has seen it', () =>
-          life.follower.generations.some(({ size }) => size === Math.min(bytes.length, at + 50_000)),
+          run.follower.generations.some(({ size }) => size === Math.min(bytes.length, at + 50_000)),
         );
       }
     }
-    await untilCommitted(life, workers, contents);
-    expectOnce(life, workers, contents);
+    await untilCommitted(run, workers, contents);
+    expectOnce(run, workers, contents);
     expect(workers.a.skipped).toEqual({ 'not-served': contents.reduce((sum, { skipped }) => sum + skipped, 0) });
     expect(workers.b.skipped).toEqual({});
     expect([workers.a.repeated, workers.b.repeated]).toEqual([0, 0]);
 
-    // The two oldest are final: their size is on record, on both shards, and that of no other.
-    const final = new Map(contents.slice(0, 2).map(({ text }) => [genOf(life, text.length), text.length]));
+    // Only the two oldest are final. Both shards have recorded their sizes, and no others.
+    const final = new Map(contents.slice(0, 2).map(({ text }) => [genOf(run, text.length), text.length]));
     for (const worker of [workers.a, workers.b]) {
       await eventually('sizes are recorded', () => worker.sizes.size === 2);
       expect(worker.sizes).toEqual(final);
     }
-    await life.stop();
+    await run.stop();
   });
 
   test('no batch is larger than 512 KiB or has more than 500 lines', async () => {
@@ -309,22 +312,22 @@ describe('shipping a log', () => {
       makeContent(500, '\u20ac'.repeat(600)),
     ];
     for (const [i, { text }] of contents.entries()) await writeFile(path(`access.log.${i}`), text);
-    // As long as the clock stands still, no batch is sent because it has waited for company.
+    // While the clock stands still, no batch is published because of its age.
     let still = true;
-    const life = start(setting, { now: () => (still ? 0 : Date.now()) });
+    const run = startAgent(setting, { now: () => (still ? 0 : Date.now()) });
     for (const worker of [workers.a, workers.b])
       await eventually(
         'batches are full by either measure',
         () => worker.largestBytes > MAX_BATCH_BYTES * 0.9 && worker.largestEvents >= MAX_BATCH_EVENTS,
       );
     still = false;
-    await untilCommitted(life, workers, contents);
-    expectOnce(life, workers, contents);
+    await untilCommitted(run, workers, contents);
+    expectOnce(run, workers, contents);
     for (const { largestBytes, largestEvents } of [workers.a, workers.b]) {
       expect(largestBytes).toBeLessThanOrEqual(MAX_BATCH_BYTES);
       expect(largestEvents).toBe(MAX_BATCH_EVENTS);
     }
-    await life.stop();
+    await run.stop();
   });
 
   test('a shard that confirms nothing stops at its window, and gets the rest later', async () => {
@@ -333,24 +336,22 @@ describe('shipping a log', () => {
     workers.a.held = false;
     const content = makeContent(8_000);
     const size = Buffer.byteLength(content.text);
-    // What one read gives at the most; the window is only looked at before.
+    // The largest read. The window is checked before a read, so it can be exceeded by one read.
     const chunk = 512 * 1024;
     const windowBytes = 64 * 1024;
     expect(size).toBeGreaterThan(2 * chunk);
     await writeFile(path('access.log'), content.text);
-    const life = start(setting, { windowBytes });
-    await eventually('the other shard has everything', () =>
-      covers(workers.a.committed.get(genOf(life, size) ?? '') ?? NO_RANGES, 0, size),
-    );
-    const gen = genOf(life, size) as string;
-    const { unconfirmedBytes } = life.shipper.coverage(gen, 'b');
+    const run = startAgent(setting, { windowBytes });
+    await eventually('the other shard has everything', () => covers(workers.a.committed.get(genOf(run, size) ?? '') ?? NO_RANGES, 0, size));
+    const gen = genOf(run, size) as string;
+    const { unconfirmedBytes } = run.shipper.coverage(gen, 'b');
     expect(unconfirmedBytes).toBeGreaterThan(0);
     expect(unconfirmedBytes).toBeLessThanOrEqual(windowBytes + chunk);
     workers.b.held = false;
-    await untilCommitted(life, workers, [content]);
-    expectOnce(life, workers, [content]);
+    await untilCommitted(run, workers, [content]);
+    expectOnce(run, workers, [content]);
     expect(workers.b.repeated).toBe(0);
-    await life.stop();
+    await run.stop();
   });
 
   test('messages that are acked and not committed are sent again, exactly those', async () => {
@@ -360,12 +361,12 @@ describe('shipping a log', () => {
     for (const worker of [workers.a, workers.b]) worker.drop = () => worker.batches % 3 === 1 && worker.batches < 20 && dropped++ >= 0;
     const content = makeContent(8_000);
     await writeFile(path('access.log'), content.text);
-    const life = start(setting);
-    await untilCommitted(life, workers, [content]);
-    expectOnce(life, workers, [content]);
+    const run = startAgent(setting);
+    await untilCommitted(run, workers, [content]);
+    expectOnce(run, workers, [content]);
     expect(dropped).toBeGreaterThan(5);
     expect([workers.a.repeated, workers.b.repeated]).toEqual([0, 0]);
-    await life.stop();
+    await run.stop();
   });
 
   test('a stream that was deleted with everything in it is filled again', async () => {
@@ -374,10 +375,10 @@ describe('shipping a log', () => {
     const content = makeContent(3_000);
     const size = Buffer.byteLength(content.text);
     await writeFile(path('access.log'), content.text);
-    const life = start(setting);
+    const run = startAgent(setting);
     await eventually('everything is published', () => {
-      const gen = genOf(life, size);
-      return gen !== undefined && ['a', 'b'].every((shard) => covers(life.shipper.coverage(gen, shard).inFlight, 0, size));
+      const gen = genOf(run, size);
+      return gen !== undefined && ['a', 'b'].every((shard) => covers(run.shipper.coverage(gen, shard).inFlight, 0, size));
     });
     await eventually(
       'everything is stored',
@@ -386,9 +387,9 @@ describe('shipping a log', () => {
     await js.streams.delete(STREAM);
     for (const { name } of shards.list) await ensureConsumer(js, name, STREAM_MAX_BYTES);
     workers.a.held = workers.b.held = false;
-    await untilCommitted(life, workers, [content]);
-    expectOnce(life, workers, [content]);
-    await life.stop();
+    await untilCommitted(run, workers, [content]);
+    expectOnce(run, workers, [content]);
+    await run.stop();
   });
 
   test('what a restored database has forgotten is shipped again, and no more than that', async () => {
@@ -398,17 +399,17 @@ describe('shipping a log', () => {
     for (const [i, { text }] of contents.entries()) {
       await writeFile(path(i === 2 ? 'access.log' : `access.log.${2 - i}`), text);
     }
-    const life = start(setting);
-    await untilCommitted(life, workers, contents);
-    const gen = genOf(life, Buffer.byteLength((contents[0] as Content).text)) as string;
+    const run = startAgent(setting);
+    await untilCommitted(run, workers, contents);
+    const gen = genOf(run, Buffer.byteLength((contents[0] as Content).text)) as string;
     const batches = workers.b.batches;
     const line = (contents[0] as Content).a[700] as number;
     workers.a.forget(gen, line, (contents[0] as Content).a[900] as number);
-    await untilCommitted(life, workers, contents);
-    expectOnce(life, workers, contents);
+    await untilCommitted(run, workers, contents);
+    expectOnce(run, workers, contents);
     expect(workers.a.repeated).toBe(0);
     expect(workers.b.batches).toBeLessThanOrEqual(batches + contents.length);
-    await life.stop();
+    await run.stop();
   });
 
   test.each(['its', 'no', 'an old', 'a foreign', 'a broken'])(
@@ -425,10 +426,10 @@ describe('shipping a log', () => {
         dead: [...first.dead, ...second.dead.map((off) => off + Buffer.byteLength(first.text))],
         skipped: 0,
       };
-      let life = start(setting);
+      let run = startAgent(setting);
       const published = (size: number) => () => {
-        const gen = genOf(life, size);
-        return gen !== undefined && ['a', 'b'].every((shard) => covers(life.shipper.coverage(gen, shard).inFlight, 0, size));
+        const gen = genOf(run, size);
+        return gen !== undefined && ['a', 'b'].every((shard) => covers(run.shipper.coverage(gen, shard).inFlight, 0, size));
       };
       await writeFile(path('access.log'), first.text);
       await eventually('the first half is published', published(Buffer.byteLength(first.text)));
@@ -437,7 +438,7 @@ describe('shipping a log', () => {
       await appendFile(path('access.log'), second.text);
       const size = Buffer.byteLength(all.text);
       await eventually('everything is published', published(size));
-      await life.stop();
+      await run.stop();
       if (which === 'no') await rm(file);
       if (which === 'an old') await rename(`${file}.old`, file);
       if (which === 'a foreign')
@@ -445,16 +446,16 @@ describe('shipping a log', () => {
       if (which === 'a broken') await writeFile(file, '{"v":1,"incarn');
       const before = (await js.streams.info(STREAM)).state.messages;
 
-      life = start(setting);
-      await eventually('the second life has taken everything up', published(size));
+      run = startAgent(setting);
+      await eventually('the second run has everything in flight', published(size));
       const messages = async () => (await js.streams.info(STREAM)).state.messages;
       if (which === 'its') expect(await messages()).toBe(before);
-      // What is not known to be on its way is published again; the workers drop it.
+      // What the agent does not know to be in flight is published again; the workers drop it.
       else await eventually('some is published again', async () => (await messages()) > before);
       workers.a.held = workers.b.held = false;
-      await untilCommitted(life, workers, [all]);
-      expectOnce(life, workers, [all]);
-      await life.stop();
+      await untilCommitted(run, workers, [all]);
+      expectOnce(run, workers, [all]);
+      await run.stop();
     },
   );
 
@@ -462,36 +463,36 @@ describe('shipping a log', () => {
     const setting = await setUp();
     const { path, workers, stateDir } = setting;
     await writeFile(join(stateDir, 'file'), '');
-    const life = start({ ...setting, stateDir: join(stateDir, 'file', 'state') });
+    const run = startAgent({ ...setting, stateDir: join(stateDir, 'file', 'state') });
     const content = makeContent(300);
     await writeFile(path('access.log'), content.text);
-    await untilCommitted(life, workers, [content]);
-    expectOnce(life, workers, [content]);
-    await eventually('it says so', () => codes(life).join() === 'state-unwritable');
-    await life.stop();
+    await untilCommitted(run, workers, [content]);
+    expectOnce(run, workers, [content]);
+    await eventually('it says so', () => codes(run).join() === 'state-unwritable');
+    await run.stop();
   });
 
   test('a full stream is told, and filled again once there is room', async () => {
     const setting = await setUp({ held: true });
     const { path, workers, js } = setting;
     await js.streams.update(STREAM, { max_bytes: 2_000 });
-    const life = start(setting);
+    const run = startAgent(setting);
     const content = makeContent(300);
     await writeFile(path('access.log'), content.text);
-    await eventually('it says so', () => life.publisher.refused() === 'stream-full');
-    const lag = await life.agent.lag();
+    await eventually('it says so', () => run.publisher.failure() === 'stream-full');
+    const lag = await run.agent.lag();
     expect(lag.map(({ shard, unshippedBytes }) => [shard, unshippedBytes])).toEqual(
       shards.list.map(({ name }) => [name, content.text.length]),
     );
     await js.streams.update(STREAM, { max_bytes: STREAM_MAX_BYTES });
     workers.a.held = workers.b.held = false;
-    await untilCommitted(life, workers, [content]);
-    expectOnce(life, workers, [content]);
-    expect(life.publisher.refused()).toBeUndefined();
+    await untilCommitted(run, workers, [content]);
+    expectOnce(run, workers, [content]);
+    expect(run.publisher.failure()).toBeUndefined();
     await eventually('nothing is behind', async () =>
-      (await life.agent.lag()).every(({ unshippedBytes, oldestMs }) => unshippedBytes === 0 && oldestMs === undefined),
+      (await run.agent.lag()).every(({ unshippedBytes, oldestMs }) => unshippedBytes === 0 && oldestMs === undefined),
     );
-    await life.stop();
+    await run.stop();
   });
 
   test('logs that cannot be read are told, and shipped once they can', async () => {
@@ -499,18 +500,20 @@ describe('shipping a log', () => {
     const { directory, workers } = setting;
     const content = makeContent(10);
     await rm(directory, { recursive: true });
-    const life = start(setting);
-    await eventually('it says so', () => codes(life).includes('logs-unreadable'));
+    const run = startAgent(setting);
+    await eventually('it says so', () => codes(run).includes('logs-unreadable'));
     await mkdir(directory);
     await writeFile(join(directory, 'access.log'), content.text);
-    await untilCommitted(life, workers, [content]);
-    await eventually('it is well again', () => codes(life).length === 0);
-    await life.stop();
+    await untilCommitted(run, workers, [content]);
+    await eventually('it is well again', () => codes(run).length === 0);
+    await run.stop();
   });
 });
 
 describe('deleting logs', () => {
-  async function released(): Promise<Setting & { life: Life; deleteAt: (now: number) => Promise<void>; files: () => Promise<string[]> }> {
+  async function released(): Promise<
+    Setting & { run: AgentRun; deleteAt: (now: number) => Promise<void>; files: () => Promise<string[]> }
+  > {
     const setting = await setUp();
     const { path, workers, directory } = setting;
     const contents = [makeContent(100), makeContent(101), makeContent(102), makeContent(103)];
@@ -519,16 +522,16 @@ describe('deleting logs', () => {
       await writeFile(name, text);
       await utimes(name, seconds - 100 + i, seconds - 100 + i);
     }
-    const life = start(setting);
-    await untilCommitted(life, workers, contents);
+    const run = startAgent(setting);
+    await untilCommitted(run, workers, contents);
     await eventually('two are settled', () => {
-      const { generations } = life.follower;
-      return generations.filter(({ id, size }) => ['a', 'b'].every((shard) => life.shipper.coverage(id, shard).settled(size))).length === 2;
+      const { generations } = run.follower;
+      return generations.filter(({ id, size }) => ['a', 'b'].every((shard) => run.shipper.coverage(id, shard).settled(size))).length === 2;
     });
-    const { follower, shipper, ledgers } = life;
+    const { follower, shipper, ledgers } = run;
     const generations = [...follower.generations];
     const deleteAt = (now: number) =>
-      deleteReleased({
+      deleteCommitted({
         generations,
         shards: ['a', 'b'],
         shipper,
@@ -539,27 +542,27 @@ describe('deleting logs', () => {
         now: () => now,
       });
     const files = async () => (await readdir(directory)).sort();
-    return { ...setting, life, deleteAt, files };
+    return { ...setting, run, deleteAt, files };
   }
   const all = ['access.log', 'access.log.1', 'access.log.2', 'access.log.3'];
   const oldestIsDue = (seconds - 100) * 1000 + 1_000_000;
 
   test('happens when they are old enough, and final', async () => {
-    const { deleteAt, files, life } = await released();
+    const { deleteAt, files, run } = await released();
     await deleteAt(oldestIsDue - 1);
     expect(await files()).toEqual(all);
     await deleteAt(oldestIsDue + 1);
     expect(await files()).toEqual(all.slice(0, 3));
     await deleteAt(oldestIsDue + 1e9);
     expect(await files()).toEqual(['access.log', 'access.log.1']);
-    await life.stop();
+    await run.stop();
   });
 
   test('does not happen while a shard has a hole, whatever was known before', async () => {
-    const { deleteAt, files, life, workers } = await released();
-    const [oldest] = life.follower.generations;
-    // The agent is at rest: it asks again just before it deletes.
-    await life.stop();
+    const { deleteAt, files, run, workers } = await released();
+    const [oldest] = run.follower.generations;
+    // The agent is stopped, so its coverage is out of date. deleteCommitted asks the ledgers again.
+    await run.stop();
     const { id, size } = oldest as { id: string; size: number };
     workers.b.held = true;
     workers.b.forget(id, 0, 10);
@@ -584,8 +587,8 @@ describe('deleting logs', () => {
   });
 
   test('takes only what the name still stands for', async () => {
-    const { deleteAt, files, life, path } = await released();
-    await life.stop();
+    const { deleteAt, files, run, path } = await released();
+    await run.stop();
     await rm(path('access.log.3'));
     await rename(path('access.log.1'), path('access.log.3'));
     await deleteAt(oldestIsDue + 1e9);
@@ -593,8 +596,8 @@ describe('deleting logs', () => {
   });
 
   test('goes on where something cannot be deleted', async () => {
-    const { deleteAt, files, life, path } = await released();
-    await life.stop();
+    const { deleteAt, files, run, path } = await released();
+    await run.stop();
     await rm(path('access.log.3'));
     await mkdir(path('access.log.3'));
     await deleteAt(oldestIsDue + 1e9);

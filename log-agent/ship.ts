@@ -10,15 +10,16 @@ import { type Hit, type Parsed, parseLine } from './parse.ts';
 import type { Publisher } from './publish.ts';
 import { dayOf, type Salt, type Salts } from './salt.ts';
 
-// Turns needed bytes into messages. It makes no difference whether they are the fresh end of the live log, a hole that a lost message
-// left in an old one, or everything a restored shard has forgotten: a turn takes the first needed stretch of each shard, reads it
-// once for all the shards that need the same, and adds every line to the batch of the one it belongs to.
+// Publishes the bytes that shards need. They may be new lines of the live log, a hole that a lost message left in an old log, or ranges
+// that a restored shard no longer has: all are treated alike. `shipNext` takes the first needed range of each shard, reads it once for
+// all shards that need it, and adds every line to the batch of its shard.
 
-/** How long hits may wait for company in a batch, and how long a stretch without any may. */
+/** How long a batch may wait for more lines, and how long an empty batch may. */
 const LINGER_MS = 50;
 const EMPTY_LINGER_MS = 1000;
 const DAY_MS = 86_400_000;
 
+/** The part of a generation that belongs to one shard. */
 interface Share {
   shard: string;
   coverage: Coverage;
@@ -26,14 +27,14 @@ interface Share {
 }
 
 export interface Shipper {
-  /** Coverage of a generation by shard; made when first asked for. */
+  /** The coverage of a generation on a shard; created on first use. */
   coverage(gen: string, shard: string): Coverage;
-  /** Publishes some of what a generation needs; true if there was anything. */
-  turn(generation: Generation, signal: AbortSignal): Promise<boolean>;
-  /** Publishes the batches that have waited long enough (all: every one). */
+  /** Reads and batches the next needed range of a generation for each shard. Returns false if nothing could be read. */
+  shipNext(generation: Generation, signal: AbortSignal): Promise<boolean>;
+  /** Publishes the batches that are full or have waited long enough; with `all`, every batch. */
   flush(all: boolean): Promise<void>;
-  /** Lets go of generations that no longer exist. */
-  forget(isGone: (gen: string) => boolean): void;
+  /** Drops the state of generations that no longer exist. */
+  forget(isDeleted: (gen: string) => boolean): void;
 }
 
 export function createShipper(deps: {
@@ -46,21 +47,21 @@ export function createShipper(deps: {
   now?: () => number;
 }): Shipper {
   const { shards, enricher, salts, publisher, metrics, windowBytes, now = Date.now } = deps;
-  const shares = new Map<string, Map<string, Share>>();
+  const sharesByGeneration = new Map<string, Map<string, Share>>();
 
   function sharesOf(gen: string): Map<string, Share> {
-    let found = shares.get(gen);
+    let found = sharesByGeneration.get(gen);
     if (!found) {
       found = new Map(shards.list.map(({ name }) => [name, { shard: name, coverage: new Coverage(), batch: undefined }]));
-      shares.set(gen, found);
+      sharesByGeneration.set(gen, found);
     }
     return found;
   }
 
-  /** Unconfirmed bytes of a shard, over all generations. */
+  /** Unconfirmed bytes of a shard over all generations. */
   function unconfirmed(shard: string): number {
     let sum = 0;
-    for (const byShard of shares.values()) sum += byShard.get(shard)?.coverage.unconfirmedBytes ?? 0;
+    for (const byShard of sharesByGeneration.values()) sum += byShard.get(shard)?.coverage.unconfirmedBytes ?? 0;
     return sum;
   }
 
@@ -68,24 +69,24 @@ export function createShipper(deps: {
     const { batch } = share;
     share.batch = undefined;
     if (!batch || batch.from === batch.to) return;
-    const flight = share.coverage.publishing([[batch.from, batch.to]]);
+    const flight = share.coverage.startFlight([[batch.from, batch.to]]);
     await publisher.send(share.shard, batch.payload(), flight, `${gen} ${batch.from}`);
   }
 
-  /** The batch that takes what lies at `off`: the open one if it ends there, and has room. */
+  /** The batch for the line at `off`: the open one if it ends there and is not full, else a new one. */
   async function batchAt(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
     if (share.batch && (share.batch.full || share.batch.to !== off)) await publish(generation.id, share);
-    share.batch ??= createBatch({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, from: off, since: now() });
+    share.batch ??= createBatch({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, from: off, startedMs: now() });
     return share.batch;
   }
 
-  /** Reads [from, to) as far as it goes, for these shards. False: nothing there yet. */
-  async function shipStretch(generation: Generation, from: number, to: number, takers: Share[], signal: AbortSignal): Promise<boolean> {
+  /** Reads the start of [from, to) and adds its lines to the batches of these shards. Returns false if nothing could be read. */
+  async function shipRange(generation: Generation, from: number, to: number, needing: Share[], signal: AbortSignal): Promise<boolean> {
     const chunk = await generation.source.read(from, to);
-    if (chunk.kind === 'wait' || chunk.kind === 'gone') return false;
+    if (chunk.kind === 'wait' || chunk.kind === 'unavailable') return false;
     metrics.readBytes.inc(chunk.to - chunk.from);
 
-    // Parsed at once, so that the texts of a whole chunk are never in memory together.
+    // Each line is parsed at once, so that the texts of a whole chunk are never in memory together.
     const lines: { off: number; result: Parsed }[] = [];
     const fragments: Fragment[] = [];
     if (chunk.kind === 'long') fragments.push(fragment(chunk.bytes, chunk.from, 'too-long'));
@@ -100,45 +101,45 @@ export function createShipper(deps: {
     metrics.lines.inc(lines.length);
 
     const saltOf = await saltsFor(lines, signal);
-    const byName = new Map(takers.map((share) => [share.shard, share]));
-    const first = byName.get(shards.first.name);
+    const byName = new Map(needing.map((share) => [share.shard, share]));
+    const firstShard = byName.get(shards.first.name);
 
-    // Everything in the order of the file, so that a batch can end between any two lines.
+    // Lines and fragments are added in the order of the file, so that a batch can end between any two of them.
     let nextFragment = 0;
     const addFragmentsBefore = async (off: number): Promise<void> => {
       for (; (fragments[nextFragment]?.off ?? off) < off; nextFragment++) {
         const letter = fragments[nextFragment] as Fragment;
-        if (first) (await extended(generation, first, letter.off)).addDead(letter);
+        if (firstShard) (await extendedBatch(generation, firstShard, letter.off)).addDeadLetter(letter);
       }
     };
-    for (const share of takers) await batchAt(generation, share, from);
+    for (const share of needing) await batchAt(generation, share, from);
     for (const { off, result } of lines) {
       if (nextFragment < fragments.length) await addFragmentsBefore(off);
-      const share = 'hit' in result ? byName.get(shards.of(result.hit.tag).name) : first;
+      const share = 'hit' in result ? byName.get(shards.of(result.hit.tag).name) : firstShard;
       if (!share) continue;
-      // Awaiting nothing costs as much as parsing the line did.
-      const batch = withRoom(share, off) ?? (await extended(generation, share, off));
+      // An `await` without need costs as much as parsing the line, so the open batch is tried first.
+      const batch = extendOpenBatch(share, off) ?? (await extendedBatch(generation, share, off));
       if ('hit' in result) batch.addEvent(enricher.event(result.hit, off, saltOf(result.hit)));
       else if ('skip' in result) batch.addSkipped(result.skip);
       else {
         const bytes = chunk.bytes.subarray(off - chunk.from, endOfLine(chunk.bytes, off - chunk.from));
-        batch.addDead(fragment(bytes, off, result.dead));
+        batch.addDeadLetter(fragment(bytes, off, result.dead));
       }
     }
     await addFragmentsBefore(chunk.to);
-    for (const share of takers) share.batch?.extend(chunk.to);
+    for (const share of needing) share.batch?.extend(chunk.to);
     return true;
   }
 
-  /** The same, if the open batch will do. */
-  function withRoom(share: Share, off: number): BatchBuilder | undefined {
+  /** The open batch, extended to `off`; undefined if there is none or it is full. */
+  function extendOpenBatch(share: Share, off: number): BatchBuilder | undefined {
     if (!share.batch || share.batch.full) return undefined;
     share.batch.extend(off);
     return share.batch;
   }
 
-  /** The batch for what lies at `off`, everything before it accounted for. */
-  async function extended(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
+  /** The batch for the line at `off`, after the open batch was extended to it. */
+  async function extendedBatch(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
     share.batch?.extend(off);
     return batchAt(generation, share, off);
   }
@@ -156,7 +157,7 @@ export function createShipper(deps: {
   return {
     coverage: (gen, shard) => (sharesOf(gen).get(shard) as Share).coverage,
 
-    async turn(generation, signal) {
+    async shipNext(generation, signal) {
       const needs: { share: Share; range: Range }[] = [];
       for (const share of sharesOf(generation.id).values()) {
         const { coverage, batch } = share;
@@ -166,46 +167,46 @@ export function createShipper(deps: {
         if (range && unconfirmed(share.shard) + sizeOf(building) < windowBytes) needs.push({ share, range });
         const unrecorded = (coverage.recordedSize ?? -1) < generation.size;
         if (!range && generation.final && batch === undefined && !coverage.hasFlights && unrecorded) {
-          await close(generation, share);
+          await publishClosing(generation, share);
         }
       }
-      let moved = false;
+      let progressed = false;
       while (needs.length > 0) {
         const from = Math.min(...needs.map(({ range }) => range[0]));
-        const now = needs.filter(({ range }) => range[0] === from);
+        const current = needs.filter(({ range }) => range[0] === from);
         const later = needs.filter(({ range }) => range[0] !== from);
-        // Ends where a taker needs no more, or where another shard could join in.
-        const to = Math.min(...now.map(({ range }) => range[1]), ...later.map(({ range }) => range[0]));
-        moved =
-          (await shipStretch(
+        // The range ends where one of these shards needs no more, or where another shard also needs the bytes.
+        const to = Math.min(...current.map(({ range }) => range[1]), ...later.map(({ range }) => range[0]));
+        progressed =
+          (await shipRange(
             generation,
             from,
             to,
-            now.map(({ share }) => share),
+            current.map(({ share }) => share),
             signal,
-          )) || moved;
+          )) || progressed;
         needs.splice(0, needs.length, ...later);
       }
-      return moved;
+      return progressed;
     },
 
     async flush(all) {
-      for (const [gen, byShard] of shares) {
+      for (const [gen, byShard] of sharesByGeneration) {
         for (const share of byShard.values()) {
           if (!share.batch) continue;
-          const age = now() - share.batch.since;
+          const age = now() - share.batch.startedMs;
           if (all || share.batch.full || age >= (share.batch.empty ? EMPTY_LINGER_MS : LINGER_MS)) await publish(gen, share);
         }
       }
     },
 
-    forget(isGone) {
-      for (const gen of shares.keys()) if (isGone(gen)) shares.delete(gen);
+    forget(isDeleted) {
+      for (const gen of sharesByGeneration.keys()) if (isDeleted(gen)) sharesByGeneration.delete(gen);
     },
   };
 
-  async function close(generation: Generation, share: Share): Promise<void> {
-    const flight = share.coverage.publishing(NO_RANGES, true);
+  async function publishClosing(generation: Generation, share: Share): Promise<void> {
+    const flight = share.coverage.startFlight(NO_RANGES, true);
     const payload = closingPayload({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, size: generation.size });
     await publisher.send(share.shard, payload, flight, `${generation.id} closing`);
   }

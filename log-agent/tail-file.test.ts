@@ -7,18 +7,18 @@ import { eventually, temporaryDirectory } from '../test/support/servers.ts';
 import { Follower } from './follow.ts';
 import { splitLines } from './lines.ts';
 
-// Why a log is not shipped with npm's tail-file, which is fine for a person who watches: the same ordinary rotation, followed both ways.
+// Shows why the agent does not follow logs with npm's tail-file, which is good enough for watching a log. Both follow the same rotation.
 
 const ridOf = (line: string): string => /"rid":"([0-9a-f]{32})"/.exec(line)?.[1] ?? '';
 
 interface Log {
   path: string;
-  /** Ids of all lines that were written whole. */
+  /** Request ids of all complete lines. */
   rids: string[];
-  /** Writes a line, by default to the file that is access.log; tells its id. */
+  /** Writes a line, by default to the current access.log. Returns its request id. */
   write: (text?: string, to?: FileHandle) => Promise<string>;
   live: FileHandle;
-  /** Renames access.log and opens a new one; the old descriptor, as a slow worker still has it. */
+  /** Renames access.log and opens a new one. Returns the old descriptor, which a slow nginx worker still has open. */
   rotate: () => Promise<FileHandle>;
 }
 
@@ -46,7 +46,7 @@ async function createLog(): Promise<Log> {
   return log;
 }
 
-/** tail-file's way: lines as it emits them. */
+/** Follows with tail-file: collects the lines that it emits. */
 async function startTail(path: string, seen: string[]): Promise<Tail> {
   const tail = new Tail(path, { startPos: 'start' });
   tail.on('line', (line: string) => seen.push(line));
@@ -54,7 +54,7 @@ async function startTail(path: string, seen: string[]): Promise<Tail> {
   return tail;
 }
 
-/** The shipper's way: whole lines of every generation, from where it was. */
+/** Follows like the shipper: reads whole lines of every generation, from the offset where it stopped. */
 async function followOn(follower: Follower, offsets: Map<string, number>, seen: string[]): Promise<void> {
   await follower.scan();
   for (const { id, size, source } of follower.generations) {
@@ -92,7 +92,7 @@ describe('an ordinary rotation', () => {
     const late = [await log.write(undefined, old), await log.write(undefined, old)];
     await old.close();
     const last = await log.write();
-    // It reads in the order of the file, so whatever it had to say of the old one, it has said by now.
+    // tail-file reads in order, so it has emitted all lines of the old file that it will ever emit.
     await eventually('tail-file has the last line', () => tailed.some((line) => line.includes(last)));
     await followOn(follower, offsets, followed);
 

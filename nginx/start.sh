@@ -1,22 +1,22 @@
 #!/bin/sh
-# Starts nginx for clickledger, in the foreground: puts the last log aside, writes the configuration, becomes nginx.
+# Starts nginx for clickledger in the foreground: renames the last log, writes the configuration, then becomes nginx.
 #
-#   LOG_DIR          where access.log goes (required; it belongs to nginx and the log agent alone)
+#   LOG_DIR          directory of access.log (required; nothing but nginx and the log agent may write to it)
 #   BACKENDS         host:port of every backend, separated by commas (required)
 #   LISTEN           address to listen on             (127.0.0.1:8080)
-#   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then speaks TLS alone (none)
-#   HTTP_LISTEN      with TLS: address where plain HTTP is sent on to BASE_URL (none)
-#   BASE_URL         needed for HTTP_LISTEN alone: https://…, as in the settings
+#   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then accepts TLS only (none)
+#   HTTP_LISTEN      with TLS: address on which plain HTTP is redirected to BASE_URL (none)
+#   BASE_URL         needed for HTTP_LISTEN only: https://…, as in the settings
 #   RATE_LIMIT       clicks per second and client     (30)
-#   RATE_BURST       how many may come at once        (200)
-#   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is believed, separated by commas (none)
-#   ROTATE_MIB       put the log aside by itself when it has so many MiB (0: not for its size)
-#   ROTATE_SECONDS   and when its first line is so old                  (0: not for its age)
-#   NGINX_RUN_DIR    configuration, pid, error log, temporary files (/run/clickledger-nginx)
+#   RATE_BURST       clicks above the limit accepted at once (200)
+#   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is used, separated by commas (none)
+#   ROTATE_MIB       rotate the log when it has so many MiB             (0: not by size)
+#   ROTATE_SECONDS   rotate the log when its first line is so old       (0: not by age)
+#   NGINX_RUN_DIR    directory of configuration, pid file, error log and temporary files (/run/clickledger-nginx)
 #   ERROR_LOG        a path, or `stderr` (error.log in NGINX_RUN_DIR)
-#   NGINX_USER       whom the workers run as when this is started by root (www-data)
-#   NGINX_WORKERS    (auto)
-#   NGINX_BIN        (nginx)
+#   NGINX_USER       user of the nginx workers, if root starts this script (www-data)
+#   NGINX_WORKERS    number of nginx workers (auto)
+#   NGINX_BIN        the nginx program       (nginx)
 set -eu
 
 fail() { echo "nginx/start.sh: $1" >&2; exit 1; }
@@ -31,10 +31,10 @@ export ERROR_LOG="${ERROR_LOG:-$NGINX_RUN_DIR/error.log}"
 if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
   [ -r "${TLS_CERTIFICATE:-}" ] && [ -r "${TLS_KEY:-}" ] || fail 'TLS_CERTIFICATE and TLS_KEY must both be files that can be read'
   LISTEN="$LISTEN ssl"
-  # By its name alone: other hosts of the domain are none of our business.
+  # Without includeSubDomains, because the other hosts of the domain may not have TLS.
   HSTS='add_header Strict-Transport-Security max-age=63072000 always;'
   # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. No HTTP/2: a click
-  # is one request, and nginx 1.22 and 1.25 do not agree on how to turn it on.
+  # is one request, and nginx 1.22 and 1.25 have different directives for it.
   TLS_DIRECTIVES="ssl_certificate $TLS_CERTIFICATE;
   ssl_certificate_key $TLS_KEY;
   ssl_protocols TLSv1.2 TLSv1.3;
@@ -56,8 +56,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 NGINX_USER_DIRECTIVE=
 [ "$(id -u)" != 0 ] || NGINX_USER_DIRECTIVE="user ${NGINX_USER:-www-data};"
 
-# A backend that failed is left alone for a second. Were all of them being left alone, nginx would answer 502 without trying any:
-# so each stands there once more, as a backup that is never given up.
+# nginx does not use a backend for a second after it failed. If all had failed, nginx would answer 502 without trying any. So each is
+# listed a second time, as a backup that is always tried.
 BACKEND_SERVERS=$(echo "$BACKENDS" | tr ',' '\n' | sed 's/.*/server & max_fails=1 fail_timeout=1s; server & backup max_fails=0;/')
 
 REAL_IP_DIRECTIVES=
@@ -68,7 +68,7 @@ real_ip_recursive on;"
 fi
 export NGINX_USER_DIRECTIVE BACKEND_SERVERS REAL_IP_DIRECTIVES
 
-# Replaces ${NAME} by the variable of that name, where there is one.
+# Replaces each ${NAME} with the variable of that name, or with nothing.
 fill() {
   awk '{
     rest = $0; line = ""
@@ -88,20 +88,20 @@ fill "$here/tracking.conf.template" >"$NGINX_RUN_DIR/tracking.conf"
 
 log=$LOG_DIR/access.log
 
-# Gives the log a name of its own, which no other file has: a rename onto another log would destroy it.
+# Renames the log to a name that no other file has, because a rename onto another log would destroy that log.
 put_aside() {
   aside=$log.$(date -u +%Y%m%dT%H%M%SZ) n=0
   while [ -e "$aside.$n" ]; do n=$((n + 1)); done
   mv "$log" "$aside.$n"
 }
 
-# Rotates as logrotate would, where there is none: rename, then USR1, and nginx opens a new file. Ends when nginx has ended.
+# Rotates the log where there is no logrotate: renames it, then sends USR1, so that nginx opens a new file. Ends with nginx.
 keep_rotating() {
   since=$(date +%s)
   while sleep 1 && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
     bytes=$(stat -c %s "$log" 2>/dev/null) || continue
-    # As old as its first line; an empty one is put aside for nothing.
+    # The age counts from the first line. An empty log is not rotated.
     [ "$bytes" -gt 0 ] || since=$now
     if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
       put_aside && kill -USR1 "$1"
@@ -110,11 +110,11 @@ keep_rotating() {
   done
 }
 
-# A log that a power loss cut short is never appended to: the next line would be glued to the torn one.
+# A log that a power loss may have cut short is never appended to: the next line would follow the torn one on the same line.
 [ ! -s "$log" ] || put_aside
 
 rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
-# This shell becomes nginx: its number is the master's.
+# This shell becomes nginx, so its process id will be that of the nginx master.
 [ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
 
 exec "${NGINX_BIN:-nginx}" -e "$ERROR_LOG" -c "$NGINX_RUN_DIR/nginx.conf" -g 'daemon off;'

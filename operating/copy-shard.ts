@@ -4,8 +4,9 @@ import { pipeline } from 'node:stream/promises';
 import { ClickledgerError } from '../core/errors.ts';
 import { connect } from '../sql/connect.ts';
 
-// Copies one shard's rows to another database, in one snapshot: whatever workers commit meanwhile is missing there, together with the ledger
-// ranges that say so, and the logs fill it again. So nothing has to stand still.
+// Copies the rows of one shard to another database while the workers continue. All rows come from one snapshot. The copy lacks the rows
+// that are committed during the copy, and also their ledger ranges. So these ranges are holes in the copy, and agents fill them from the
+// logs.
 
 const TABLES = [
   'ledger',
@@ -21,14 +22,14 @@ const TABLES = [
   'event',
 ] as const;
 
-/** Rows by table. */
-export type Copied = Record<(typeof TABLES)[number], number>;
+/** The number of rows by table. */
+export type RowCounts = Record<(typeof TABLES)[number], number>;
 
-/** How many rows there are to copy. */
-export async function countShard(url: string): Promise<Copied> {
+/** Counts the rows that copyShard would copy. `url` is that of the owner of the shard database. */
+export async function countShardRows(url: string): Promise<RowCounts> {
   const client = await connect(url);
   try {
-    const counts = {} as Copied;
+    const counts = {} as RowCounts;
     for (const table of TABLES)
       counts[table] = Number((await client.query<{ n: string }>(`SELECT count(*) AS n FROM shard.${table}`)).rows[0]?.n);
     return counts;
@@ -37,20 +38,24 @@ export async function countShard(url: string): Promise<Copied> {
   }
 }
 
-/** `target` must be a migrated, empty shard database; both URLs are the owner's. */
-export async function copyShard(source: string, target: string, onTable: (table: string) => void): Promise<Copied> {
+/**
+ * Copies all rows from `source` to `target`, in one transaction, and returns the number of copied rows. Both URLs are those of the owner.
+ * `target` must be a migrated shard database; throws `conflict` if it has events already. `onTable` is called before each table.
+ */
+export async function copyShard(source: string, target: string, onTable: (table: string) => void): Promise<RowCounts> {
   const from = await connect(source);
   const to = await connect(target);
   try {
-    const held = await to.query('SELECT FROM shard.ledger LIMIT 1');
-    if (held.rowCount) throw new ClickledgerError('conflict', 'the target database already has events: a shard moves into an empty one');
+    const existing = await to.query('SELECT FROM shard.ledger LIMIT 1');
+    if (existing.rowCount)
+      throw new ClickledgerError('conflict', 'the target database already has events: give an empty database with --to');
     await from.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await to.query('BEGIN');
     const months = await from.query<{ month: Date }>(
       "SELECT DISTINCT date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS month FROM shard.event",
     );
     for (const { month } of months.rows) await to.query('SELECT shard.ensure_month($1)', [month]);
-    const copied = {} as Copied;
+    const copied = {} as RowCounts;
     for (const table of TABLES) {
       onTable(table);
       const columns = await columnsOf(from, table);

@@ -9,9 +9,9 @@ import { natsUrlWithCredentials, parseNatsUrl } from '../core/nats-url.ts';
 import { evenShards } from '../core/shards.ts';
 import { ROLES } from '../sql/migrate.ts';
 import { NATS_ROLES, type NatsConf, natsConf, natsSetting } from './nats-conf.ts';
-import { writePerPart } from './part-settings.ts';
+import { writePartSettings } from './part-settings.ts';
 
-/** What `clickledger init` is told; the command's options explain each. */
+/** The options of `clickledger init`. The help of the command explains each of them. */
 export interface InitOptions {
   baseUrl: string;
   catalog: string;
@@ -28,15 +28,18 @@ export interface InitOptions {
 }
 
 /**
- * Writes `env` and `nats.conf` into `dataDir`, and a directory for each part below `perPart`. Throws `conflict` where settings exist, unless
- * `perPart` is given: existing settings are kept then.
+ * Writes `env` and `nats.conf` into `dataDir`. With `perPart` it also writes a directory for each part below `perPart`. If settings exist,
+ * they are kept with `perPart`; without it, `conflict` is thrown. Throws `bad-input` or `bad-settings` for a mistake in the options.
  */
 export async function init(dataDir: string, options: InitOptions): Promise<void> {
-  const known = await readEnvFile(dataDir);
-  if (Object.keys(known).length > 0 && options.perPart === undefined)
-    throw new ClickledgerError('conflict', `${dataDir}/env exists: its keys and passwords are in use, so it is not written again`);
-  const values = { ...newSettings(options), ...known };
-  // A mistake shows now, not when the first part starts.
+  const existing = await readEnvFile(dataDir);
+  if (Object.keys(existing).length > 0 && options.perPart === undefined)
+    throw new ClickledgerError(
+      'conflict',
+      `${dataDir}/env exists and was not changed, because its keys and passwords may be in use: edit this file, or give another directory with --data`,
+    );
+  const values = { ...newSettings(options), ...existing };
+  // Reports mistakes now, not only when the first part starts.
   const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_ROLES.map(natsSetting)], values);
   const conf = natsConfOf(options, {
     agent: config.AGENT_NATS_URL.password,
@@ -46,24 +49,25 @@ export async function init(dataDir: string, options: InitOptions): Promise<void>
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await replaceFile(join(dataDir, 'nats.conf'), conf, 0o600);
   await writeEnvFile(dataDir, values);
-  if (options.perPart !== undefined) await writePerPart(options.perPart, values, conf);
+  if (options.perPart !== undefined) await writePartSettings(options.perPart, values, conf);
 }
 
-/** Fresh keys and passwords, and the rest as asked for. */
+/** Settings with new keys and passwords, and with the values of the options. */
 function newSettings(options: InitOptions): Record<string, string> {
-  if (!URL.canParse(options.catalog)) throw new ClickledgerError('bad-input', `'${options.catalog}' is no URL`);
-  // A mistake in it is told once, not for each part.
+  if (!URL.canParse(options.catalog))
+    throw new ClickledgerError('bad-input', `--catalog '${options.catalog}' is not a URL: write postgres://owner:password@host/database`);
+  // Reports a mistake in --nats once, not once for each role.
   parseNatsUrl(options.nats);
   const catalog = new URL(options.catalog);
-  // Postgres is made with it, too.
+  // The Postgres container is created with this password: writePartSettings gives it to the container.
   if (options.perPart !== undefined && catalog.password === '') catalog.password = newPassword();
-  const asRole = (role: string): string =>
+  const urlOfRole = (role: string): string =>
     Object.assign(new URL(catalog), { username: `clickledger_${role}`, password: newPassword() }).toString();
   return {
     BASE_URL: options.baseUrl,
     CATALOG_URL: catalog.toString(),
-    ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, asRole(role)])),
-    // The catalog's parameters, such as sslmode, hold for its neighbours, too.
+    ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, urlOfRole(role)])),
+    // The shards are on the server of the catalog, so the parameters of its URL, e.g. sslmode, apply to them, too.
     SHARDS: evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`),
     SLUG_KEYS: randomBytes(32).toString('hex'),
     ...Object.fromEntries(NATS_ROLES.map((role) => [natsSetting(role), natsUrlWithCredentials(options.nats, role, newPassword())])),
@@ -79,12 +83,15 @@ function newPassword(): string {
 
 function natsConfOf(options: InitOptions, passwords: NatsConf['passwords']): string {
   const listen = URL.canParse(`nats://${options.natsListen}`) ? new URL(`nats://${options.natsListen}`) : undefined;
-  if (!listen?.port) throw new ClickledgerError('bad-input', `--nats-listen is host:port, not '${options.natsListen}'`);
+  if (!listen?.port) throw new ClickledgerError('bad-input', `--nats-listen must be host:port, not '${options.natsListen}'`);
   const { user, tls } = parseNatsUrl(options.nats);
-  if (user !== undefined) throw new ClickledgerError('bad-input', '--nats has a user: leave it out, each part gets its own');
+  if (user !== undefined) throw new ClickledgerError('bad-input', '--nats has a user: remove it; each role gets a user of its own');
   const { natsCertificate: certificate, natsKey: key } = options;
   if ((certificate === undefined) !== (key === undefined) || tls !== (key !== undefined))
-    throw new ClickledgerError('bad-input', 'for TLS, --nats is a tls:// URL, and the server has --nats-certificate and --nats-key');
+    throw new ClickledgerError(
+      'bad-input',
+      'TLS needs all three: a tls:// URL in --nats, --nats-certificate and --nats-key. Without TLS, give none of them.',
+    );
   return natsConf({
     host: listen.hostname.replace(/^\[|\]$/g, ''),
     port: Number(listen.port),

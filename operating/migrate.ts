@@ -6,12 +6,12 @@ export const MIGRATION_SETTINGS = ['CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', '
 
 type Settings = Config<(typeof MIGRATION_SETTINGS)[number]>;
 
-/** The databases' URLs by role; migrations create the roles with these names and passwords. */
+/** The database URLs by role. Migrations create the roles with the names and passwords of these URLs. */
 export function roleUrlsOf(config: Settings) {
   return { backend: config.BACKEND_URL, worker: config.WORKER_URL, author: config.AUTHOR_URL, analyst: config.ANALYST_URL };
 }
 
-/** Brings the catalog and all shards to this version. Returns the migrations that were applied. */
+/** Applies the missing migrations to the catalog and to all shards, and returns them. Throws a ClickledgerError. */
 export function migrate(config: Settings): ReturnType<typeof migrateDatabases> {
   return explainErrors(() =>
     migrateDatabases({ ownerUrl: config.CATALOG_URL, roleUrls: roleUrlsOf(config), shards: config.SHARDS, keys: config.SLUG_KEYS }),

@@ -3,37 +3,38 @@ import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
 import { prepareShard } from '../sql/migrate.ts';
-import { copyShard, countShard } from './copy-shard.ts';
+import { copyShard, countShardRows } from './copy-shard.ts';
 import { migrate, type MIGRATION_SETTINGS, roleUrlsOf } from './migrate.ts';
 
 type Settings = Config<(typeof MIGRATION_SETTINGS)[number]>;
 
-/** Where a shard is and where it goes. Both URLs are without credentials. */
+/** The move of a shard from one database to another. Both URLs are without credentials. */
 export interface ShardMove {
   name: string;
   from: string;
   to: string;
-  /** The new value of SHARDS. */
+  /** The value of SHARDS after the move. */
   shards: string;
 }
 
-/** Throws `bad-input` where the shard is at `to` already, and what is wrong with `to`. */
+/** Plans a move. Throws `bad-input` if the shard is already in `to`, and `bad-settings` if the shard does not exist or `to` is invalid. */
 export function planMove(config: Settings, name: string, to: string): ShardMove {
   const { url: from } = config.SHARDS.named(name);
-  if (to === from) throw new ClickledgerError('bad-input', `shard ${name} lives there already`);
+  if (to === from) throw new ClickledgerError('bad-input', `shard ${name} is already in this database: give another one with --to`);
   const shards = config.SHARDS.list.map((each) => `${each.name}=${each.from}=${each.name === name ? to : each.url}`).join(',');
   parseShards(shards);
   return { name, from, to, shards };
 }
 
-/** How many rows the shard has, by table. */
-export function countRows(config: Settings, { name }: ShardMove): ReturnType<typeof countShard> {
-  return countShard(shardUrl(config.SHARDS.named(name), config.CATALOG_URL));
+/** Counts the rows of the shard that is to be moved, by table. */
+export function countRows(config: Settings, { name }: ShardMove): ReturnType<typeof countShardRows> {
+  return countShardRows(shardUrl(config.SHARDS.named(name), config.CATALOG_URL));
 }
 
 /**
- * Copies the shard in one snapshot while everything runs, and points the catalog's views at the copy. What workers commit to the old database
- * meanwhile is missing in the copy, and agents fill it from the logs. Returns the rows copied, by table.
+ * Copies the shard in one snapshot while all parts run. Then changes the views of the catalog, so that they read the copy. The copy lacks
+ * the events that workers commit to the old database after the snapshot; agents publish them again from the logs. Returns the number of
+ * copied rows by table. `onTable` is called before each table.
  */
 export async function moveShard(config: Settings, move: ShardMove, onTable: (table: string) => void): ReturnType<typeof copyShard> {
   const shards = parseShards(move.shards);
@@ -44,13 +45,13 @@ export async function moveShard(config: Settings, move: ShardMove, onTable: (tab
     shardUrl(target, config.CATALOG_URL),
     onTable,
   );
-  // From here on reports read the new one.
+  // Changes the views of the catalog: from now on reports read the new database.
   await migrate({ ...config, SHARDS: shards });
   return copied;
 }
 
-/** Writes the new SHARDS into the settings of `dataDir`; false where they are not kept there. */
-export async function saveMove(dataDir: string, move: ShardMove): Promise<boolean> {
+/** Writes the new SHARDS to the settings file of `dataDir`. Returns false, and writes nothing, if the file has no SHARDS. */
+export async function saveShardsSetting(dataDir: string, move: ShardMove): Promise<boolean> {
   const settings = await readEnvFile(dataDir);
   if (settings['SHARDS'] === undefined) return false;
   await writeEnvFile(dataDir, { ...settings, SHARDS: move.shards });

@@ -8,10 +8,10 @@ import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
 import { NATS_ROLES, type NatsRole } from './nats-conf.ts';
 
-// Every right and every wrong is tried on a real server.
+// Tries every permission, and what each user must not do, on a real server.
 
-/** Something to ask of a subject; a subscription, where there is nothing to ask. */
-type Act = readonly [subject: string, payload: string] | readonly [subject: string];
+/** A request to a subject. Without a payload: a subscription. */
+type Action = readonly [subject: string, payload: string] | readonly [subject: string];
 
 const config = (more: object): string =>
   JSON.stringify({
@@ -30,11 +30,11 @@ const CONSUMER = JSON.stringify({
   config: { durable_name: 'worker-b', filter_subject: 'events.b', ack_policy: 'explicit', max_deliver: -1 },
 });
 
-const HOW_FAR: Act[] = [
+const PROGRESS: Action[] = [
   ['$JS.ledger.API.STREAM.INFO.EVENTS', ''],
   ['$JS.ledger.API.CONSUMER.INFO.EVENTS.worker-a', ''],
 ];
-const STREAM_OF_OTHERS = (api: string): Act[] => [
+const STREAM_REQUESTS = (api: string): Action[] => [
   [`${api}.STREAM.PURGE.EVENTS`, ''],
   [`${api}.STREAM.DELETE.EVENTS`, ''],
   [`${api}.STREAM.UPDATE.EVENTS`, config({ name: STREAM, subjects: ['events.>'], max_age: 1_000_000_000 })],
@@ -47,65 +47,65 @@ const STREAM_OF_OTHERS = (api: string): Act[] => [
   [`${api}.STREAM.NAMES`, ''],
   [`${api}.INFO`, ''],
 ];
-const WORK_OF_WORKERS = (api: string): Act[] => [
+const WORKER_REQUESTS = (api: string): Action[] => [
   [`${api}.CONSUMER.CREATE.EVENTS.worker-b.events.b`, CONSUMER],
   [`${api}.CONSUMER.MSG.NEXT.EVENTS.worker-a`, '{"batch":1,"no_wait":true}'],
   ['$JS.ACK.EVENTS.worker-a.1.1.1.1.0', ''],
 ];
-const EVERYTHING: Act[] = [['>'], ['events.a'], ['events.>'], ['ledger.a'], ['$JS.>'], ['$KV.>'], ['$SYS.>']];
-const SALTS = (api: string, key: string): Act[] => [
+const SUBSCRIPTIONS: Action[] = [['>'], ['events.a'], ['events.>'], ['ledger.a'], ['$JS.>'], ['$KV.>'], ['$SYS.>']];
+const SALT_REQUESTS = (api: string, key: string): Action[] => [
   [`${api}.STREAM.INFO.KV_salts`, ''],
   [`${api}.STREAM.CREATE.KV_salts`, BUCKET],
   [`${key}.2026-11-22`, 'salt'],
   [`${api}.DIRECT.GET.KV_salts.$KV.salts.2026-11-22`, ''],
 ];
 
-/** In this order: the worker makes what the others ask for. */
-const ACTS: Readonly<Record<NatsRole, { may: Act[]; mayNot: Act[] }>> = {
+/** The actions that each user must be able to do, and those that the server must refuse. */
+const ACTIONS: Readonly<Record<NatsRole, { allowed: Action[]; forbidden: Action[] }>> = {
   worker: {
-    may: [
+    allowed: [
       ['$JS.API.STREAM.INFO.EVENTS', ''],
       [
         '$JS.API.STREAM.CREATE.EVENTS',
         config({ name: STREAM, subjects: ['events.>'], retention: 'workqueue', discard: 'new', max_bytes: 1_000_000 }),
       ],
       ['$JS.API.CONSUMER.INFO.EVENTS.worker-a', ''],
-      ...WORK_OF_WORKERS('$JS.API').slice(0, 2),
+      ...WORKER_REQUESTS('$JS.API').slice(0, 2),
     ],
-    mayNot: [
+    forbidden: [
       ['events.a', 'x'],
       ['ledger.a', '{}'],
-      ...STREAM_OF_OTHERS('$JS.API'),
-      ...SALTS('$JS.API', '$KV.salts'),
-      ...SALTS('$JS.salts.API', '$JS.salts.API.$KV.salts'),
-      ...EVERYTHING,
+      ...STREAM_REQUESTS('$JS.API'),
+      ...SALT_REQUESTS('$JS.API', '$KV.salts'),
+      ...SALT_REQUESTS('$JS.salts.API', '$JS.salts.API.$KV.salts'),
+      ...SUBSCRIPTIONS,
     ],
   },
   agent: {
-    may: [['events.a', 'x'], ['ledger.a', '{}'], ...HOW_FAR, ...SALTS('$JS.salts.API', '$JS.salts.API.$KV.salts')],
-    mayNot: [
-      ...STREAM_OF_OTHERS('$JS.API'),
-      ...STREAM_OF_OTHERS('$JS.ledger.API'),
-      ...WORK_OF_WORKERS('$JS.API'),
-      ...WORK_OF_WORKERS('$JS.ledger.API'),
+    allowed: [['events.a', 'x'], ['ledger.a', '{}'], ...PROGRESS, ...SALT_REQUESTS('$JS.salts.API', '$JS.salts.API.$KV.salts')],
+    forbidden: [
+      ...STREAM_REQUESTS('$JS.API'),
+      ...STREAM_REQUESTS('$JS.ledger.API'),
+      ...WORKER_REQUESTS('$JS.API'),
+      ...WORKER_REQUESTS('$JS.ledger.API'),
       ['$JS.salts.API.STREAM.DELETE.KV_salts', ''],
       ['$JS.salts.API.STREAM.PURGE.KV_salts', ''],
       ['$JS.salts.API.STREAM.CREATE.MINE', config({ name: 'MINE', subjects: ['mine'] })],
       ['events.a.b', 'x'],
-      ...EVERYTHING,
+      ...SUBSCRIPTIONS,
     ],
   },
   analyst: {
-    may: HOW_FAR,
-    mayNot: [
+    allowed: PROGRESS,
+    forbidden: [
       ['events.a', 'x'],
       ['ledger.a', '{}'],
-      ...STREAM_OF_OTHERS('$JS.API'),
-      ...STREAM_OF_OTHERS('$JS.ledger.API'),
-      ...WORK_OF_WORKERS('$JS.API'),
-      ...WORK_OF_WORKERS('$JS.ledger.API'),
-      ...SALTS('$JS.salts.API', '$JS.salts.API.$KV.salts'),
-      ...EVERYTHING,
+      ...STREAM_REQUESTS('$JS.API'),
+      ...STREAM_REQUESTS('$JS.ledger.API'),
+      ...WORKER_REQUESTS('$JS.API'),
+      ...WORKER_REQUESTS('$JS.ledger.API'),
+      ...SALT_REQUESTS('$JS.salts.API', '$JS.salts.API.$KV.salts'),
+      ...SUBSCRIPTIONS,
     ],
   },
 };
@@ -113,30 +113,30 @@ const ACTS: Readonly<Record<NatsRole, { may: Act[]; mayNot: Act[] }>> = {
 let nats: TestNats;
 let operator: JetStreamManager;
 
-async function as(url: string): Promise<NatsConnection> {
+async function connectAs(url: string): Promise<NatsConnection> {
   const connection = await natsConnection(url);
   onTestFinished(() => connection.close());
   return connection;
 }
 
-const stored = async (): Promise<number> => (await operator.streams.info(STREAM)).state.messages;
+const storedMessages = async (): Promise<number> => (await operator.streams.info(STREAM)).state.messages;
 
 beforeEach(async () => {
   nats = await startTestNats();
-  operator = await createJetStreamManager(await as(nats.url));
+  operator = await createJetStreamManager(await connectAs(nats.url));
   await ensureConsumer(operator, 'a', 1_000_000);
-  const worker = await as(nats.urlOf('worker'));
-  worker.subscribe('ledger.*', { queue: 'workers', callback: (_error, question) => void question.respond('what the ledger has') });
+  const worker = await connectAs(nats.urlOf('worker'));
+  worker.subscribe('ledger.*', { queue: 'workers', callback: (_error, request) => void request.respond('the ledger') });
   await worker.flush();
 });
 
 describe('each user of NATS', () => {
-  /** `done`, `refused`, or whatever else became of it. */
-  async function outcome(connection: NatsConnection, [subject, payload]: Act): Promise<string> {
+  /** `done`, `refused`, or the error. */
+  async function outcome(connection: NatsConnection, [subject, payload]: Action): Promise<string> {
     try {
       if (payload !== undefined) {
-        const answer = await connection.request(subject, payload, { timeout: 2_000 });
-        const { error } = (answer.string().startsWith('{"') ? answer.json() : {}) as { error?: { code: number; description: string } };
+        const reply = await connection.request(subject, payload, { timeout: 2_000 });
+        const { error } = (reply.string().startsWith('{"') ? reply.json() : {}) as { error?: { code: number; description: string } };
         return error === undefined || error.code === 404 ? 'done' : error.description;
       }
       const subscription = connection.subscribe(subject);
@@ -152,53 +152,54 @@ describe('each user of NATS', () => {
   }
 
   test.each(NATS_ROLES)('%s may do what it needs and nothing else', async (role) => {
-    const connection = await as(nats.urlOf(role));
-    for (const act of ACTS[role].may) expect([await outcome(connection, act), act]).toEqual(['done', act]);
-    const before = await stored();
-    for (const act of ACTS[role].mayNot) expect([await outcome(connection, act), act]).toEqual(['refused', act]);
-    expect(await stored()).toBe(before);
+    const connection = await connectAs(nats.urlOf(role));
+    for (const action of ACTIONS[role].allowed) expect([await outcome(connection, action), action]).toEqual(['done', action]);
+    const before = await storedMessages();
+    for (const action of ACTIONS[role].forbidden) expect([await outcome(connection, action), action]).toEqual(['refused', action]);
+    expect(await storedMessages()).toBe(before);
   });
 });
 
 describe('answers', () => {
-  // JetStream answers with rights of its own. In one account for all, the first two of these emptied the stream and filled it with rubbish.
+  // JetStream sends replies with permissions of its own. With one account for all users, the reply to the message `two` would purge the
+  // stream, and the reply to the request after it would be stored in the stream.
   test('cannot be sent where they would do something', async () => {
-    const agent = await as(nats.urlOf('agent'));
-    const analyst = await as(nats.urlOf('analyst'));
+    const agent = await connectAs(nats.urlOf('agent'));
+    const analyst = await connectAs(nats.urlOf('analyst'));
     await jetstream(agent).publish('events.a', 'one');
     agent.publish('events.a', 'two', { reply: '$JS.API.STREAM.PURGE.EVENTS' });
     analyst.publish('$JS.ledger.API.STREAM.INFO.EVENTS', '', { reply: 'events.a' });
     analyst.publish('$JS.ledger.API.STREAM.INFO.EVENTS', '', { reply: '$JS.API.STREAM.DELETE.EVENTS' });
     agent.publish('ledger.a', '{}', { reply: '$JS.API.STREAM.PURGE.EVENTS' });
     await Promise.all([agent.flush(), analyst.flush()]);
-    // Whatever was asked before has been answered when this is.
+    // When these are answered, all earlier requests are answered, too.
     await jetstream(agent).publish('events.a', 'three');
     await analyst.request('$JS.ledger.API.STREAM.INFO.EVENTS');
-    expect(await stored()).toBe(3);
+    expect(await storedMessages()).toBe(3);
   });
 
   test('reach nobody but who asked', async () => {
-    const agent = await as(nats.urlOf('agent'));
-    const heard: string[] = [];
-    agent.subscribe('_INBOX.>', { callback: (_error, { data }) => void heard.push(Buffer.from(data).toString()) });
+    const agent = await connectAs(nats.urlOf('agent'));
+    const received: string[] = [];
+    agent.subscribe('_INBOX.>', { callback: (_error, { data }) => void received.push(Buffer.from(data).toString()) });
     await agent.flush();
-    await (await as(nats.urlOf('analyst'))).request('$JS.ledger.API.STREAM.INFO.EVENTS');
-    await (await as(nats.urlOf('worker'))).request('$JS.API.STREAM.INFO.EVENTS');
+    await (await connectAs(nats.urlOf('analyst'))).request('$JS.ledger.API.STREAM.INFO.EVENTS');
+    await (await connectAs(nats.urlOf('worker'))).request('$JS.API.STREAM.INFO.EVENTS');
     await agent.request('ledger.a', '{}');
-    await eventually('the agent has heard its own answer', () => heard.length > 0);
-    expect(heard).toEqual(['what the ledger has']);
+    await eventually('the agent has received the reply to its own request', () => received.length > 0);
+    expect(received).toEqual(['the ledger']);
   });
 });
 
 test('a bucket of salts is no way to the events: it cannot be made a mirror of their stream', async () => {
-  const agent = await as(nats.urlOf('agent'));
+  const agent = await connectAs(nats.urlOf('agent'));
   await jetstream(agent).publish('events.a', 'x');
   const mirror = config({ name: 'KV_salts', mirror: { name: STREAM }, allow_direct: true, mirror_direct: true });
   await agent.request('$JS.salts.API.STREAM.CREATE.KV_salts', mirror);
-  await (await as(nats.url)).request('$JS.API.STREAM.CREATE.COPY', config({ name: 'COPY', mirror: { name: STREAM } }));
-  // In the account of the events, a mirror has them by then.
+  await (await connectAs(nats.url)).request('$JS.API.STREAM.CREATE.COPY', config({ name: 'COPY', mirror: { name: STREAM } }));
+  // A mirror in the account of the events has the event within the same time.
   await eventually(
-    'a mirror that is none of the agent has the event',
+    'the mirror in the account of the events has the event',
     async () => (await operator.streams.info('COPY')).state.messages === 1,
   );
   const info = (await agent.request('$JS.salts.API.STREAM.INFO.KV_salts')).json<{ state: { messages: number } }>();

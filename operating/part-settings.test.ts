@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../test/support/servers.ts';
 
 const PARTS = ['agent', 'analyst', 'author', 'backend', 'nats', 'postgres', 'worker'];
 
-/** Runs `init --per-part` as a container does; the directory has `owner` and each part. */
+/** Runs `init --per-part` with the options of docker-compose.yml. Below `directory` it writes `owner` and a directory for each part. */
 async function initIn(directory: string): Promise<void> {
   const where = ['--data', join(directory, 'owner'), 'init', '--per-part', directory];
   const servers = [

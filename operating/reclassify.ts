@@ -5,7 +5,10 @@ import { shardUrl } from '../core/shards.ts';
 
 export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
 
-/** How many hits had one verdict and get another (or the same); `older_rules`: those of them first judged by older rules. */
+/**
+ * The number of hits of one kind whose verdict was `was` and is now `becomes`, which may be the same. `older_rules` is the number of those
+ * that were first judged by an older version of the rules.
+ */
 export interface Reclassified {
   kind: string;
   was: string;
@@ -14,7 +17,7 @@ export interface Reclassified {
   older_rules: number;
 }
 
-/** Judges all hits of a campaign by the current rules, shard by shard; `dryRun` changes nothing. */
+/** Judges all hits of a campaign again by the current rules, one shard after the other. With `dryRun` nothing is changed. */
 export async function reclassify(
   config: Config<(typeof RECLASSIFY_SETTINGS)[number]>,
   campaign: number,

@@ -8,36 +8,37 @@ import { sizeOf, subtract } from '../core/ranges.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
-import { createLedgers, type Ledgers } from '../log-agent/ledger-client.ts';
+import { createLedgerClient, type LedgerClient } from '../log-agent/ledger-client.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
 import { createAgentMetrics } from '../log-agent/metrics.ts';
 import { createPublisher } from '../log-agent/publish.ts';
 import { createSalts } from '../log-agent/salt.ts';
 import { createShipper } from '../log-agent/ship.ts';
-import { openWholeLogs } from '../log-agent/finished-logs.ts';
+import { openFinishedLogs } from '../log-agent/finished-logs.ts';
 import type { Logs } from '../log-agent/follow.ts';
 
 export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE', 'WINDOW_MIB', 'MMDB_PATH'] as const;
 
-/** Without any progress for this long, something is not running. */
+/** After this time without progress, shipping fails. */
 const STALLED_MS = 60_000;
-/** How long the ledgers may take to answer at first. */
-const ANSWER_MS = 15_000;
+/** The time within which a ledger must answer the first request. */
+const FIRST_REPLY_MS = 15_000;
 
-/** An agent of its own for some old logs: it may run beside any other, because only holes are filled. */
+/** A temporary agent for some old logs. It may run beside other agents, because it only fills holes. */
 export interface Shipment {
   logs: Logs;
   agent: Agent;
-  ledgers: Ledgers;
+  ledgers: LedgerClient;
   close(): Promise<void>;
 }
 
+/** Opens the logs and connects to NATS; waits for NATS until `signal` aborts. Throws a ClickledgerError if a file cannot be shipped. */
 export async function prepareShipment(
   config: Config<(typeof SHIPPING_SETTINGS)[number]>,
   files: readonly string[],
   signal: AbortSignal,
 ): Promise<Shipment> {
-  const logs = await openWholeLogs(files);
+  const logs = await openFinishedLogs(files);
   const log: Logger = createLogger('ship', 'error');
   const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'ship', log, signal);
   const metrics = createAgentMetrics(new Registry());
@@ -56,7 +57,12 @@ export async function prepareShipment(
     metrics,
     windowBytes,
   });
-  const ledgers = createLedgers({ connection, manager: await createJetStreamManager(connection, LEDGER_API), shards: config.SHARDS, log });
+  const ledgers = createLedgerClient({
+    connection,
+    manager: await createJetStreamManager(connection, LEDGER_API),
+    shards: config.SHARDS,
+    log,
+  });
   const keepLogsMs = Number.POSITIVE_INFINITY;
   const agent = createAgent({
     follower: logs,
@@ -73,8 +79,8 @@ export async function prepareShipment(
   return { logs, agent, ledgers, close: () => connection.close() };
 }
 
-/** What one shard lacks of one log. */
-export interface Missing {
+/** The number of bytes of one log that one shard lacks, and in how many holes. */
+export interface MissingBytes {
   gen: string;
   shard: string;
   size: number;
@@ -82,17 +88,24 @@ export interface Missing {
   holes: number;
 }
 
-/** What each ledger lacks, or does not know to be all. */
-export async function findMissing({ logs, ledgers }: Shipment, shards: readonly string[]): Promise<Missing[]> {
-  const missing: Missing[] = [];
+/**
+ * Asks the ledger of each shard which bytes of the logs it lacks. A log whose length is not in the ledger is listed too, with 0 missing
+ * bytes if all are committed. Throws `unavailable` if a ledger does not answer.
+ */
+export async function findMissing({ logs, ledgers }: Shipment, shards: readonly string[]): Promise<MissingBytes[]> {
+  const missing: MissingBytes[] = [];
   for (const shard of shards) {
-    const state = await patiently(() =>
+    const state = await retryUntilAnswered(() =>
       ledgers.ask(
         shard,
         logs.generations.map(({ id }) => id),
       ),
     );
-    if (!state) throw new ClickledgerError('unavailable', `no worker of shard ${shard} answers: is one running (\`clickledger status\`)?`);
+    if (!state)
+      throw new ClickledgerError(
+        'unavailable',
+        `no worker of shard ${shard} answers: start one. \`clickledger status\` shows which parts run.`,
+      );
     for (const { id, size } of logs.generations) {
       const entry = state.generations[id];
       const holes = subtract([[0, size]], entry?.committed ?? []);
@@ -103,9 +116,9 @@ export async function findMissing({ logs, ledgers }: Shipment, shards: readonly 
   return missing;
 }
 
-/** A worker that is just being restarted, or has just lost its database, answers a moment later. */
-async function patiently<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
-  const deadline = performance.now() + ANSWER_MS;
+/** Retries, because a worker that is restarting, or that has just lost its database, answers a moment later. */
+async function retryUntilAnswered<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
+  const deadline = performance.now() + FIRST_REPLY_MS;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined || performance.now() > deadline) return answer;
@@ -113,7 +126,10 @@ async function patiently<T>(ask: () => Promise<T | undefined>): Promise<T | unde
   }
 }
 
-/** Ships until every shard has everything, or the signal aborts; true: every shard has. `onProgress` gets the bytes to go, if known. */
+/**
+ * Ships until every shard has committed all bytes, or until `signal` aborts. Returns whether all bytes are committed. `onProgress` gets the
+ * number of bytes that are not committed, or undefined while it is unknown. Throws `unavailable` after a minute without progress.
+ */
 export async function shipAll(
   { agent }: Shipment,
   signal: AbortSignal,
@@ -121,22 +137,22 @@ export async function shipAll(
 ): Promise<boolean> {
   const done = new AbortController();
   const running = agent.run(AbortSignal.any([signal, done.signal]));
-  let best = Number.POSITIVE_INFINITY;
-  let bestAt = performance.now();
+  let lowest = Number.POSITIVE_INFINITY;
+  let progressAt = performance.now();
   while (!signal.aborted) {
-    const left = agent.left();
+    const left = agent.uncommittedBytes();
     if (left === 0) break;
-    if (left !== undefined && left < best) {
-      best = left;
-      bestAt = performance.now();
+    if (left !== undefined && left < lowest) {
+      lowest = left;
+      progressAt = performance.now();
     }
     onProgress(left);
-    if (performance.now() - bestAt > STALLED_MS) {
+    if (performance.now() - progressAt > STALLED_MS) {
       done.abort();
       await running;
       throw new ClickledgerError(
         'unavailable',
-        `nothing was committed for a minute (${agent.degraded().map(sentence).join('; ') || 'the workers are busy or hold'}): see \`clickledger status\`, then ship again`,
+        `nothing was committed for a minute (${agent.degraded().map(sentence).join('; ') || 'the workers are busy, or hold their batches'}): correct what \`clickledger status\` shows, then run the command again`,
       );
     }
     await sleep(200, signal);

@@ -3,7 +3,7 @@ import { connect } from '../sql/connect.ts';
 
 const TABLES = ['campaign', 'link', 'recipient'] as const;
 
-/** The next number of a table of the catalog, before and after. */
+/** The next number of a table of the catalog, before and after numbers were skipped. */
 export interface Skipped {
   table: (typeof TABLES)[number];
   next_before: number;
@@ -11,16 +11,16 @@ export interface Skipped {
 }
 
 /**
- * After the catalog was put back from a backup: campaigns, links and recipients that were made since are not in it, yet their numbers are in
- * letters that were sent, and must not be given a second time. Skips `by` numbers beyond the highest that the catalog or any shard knows.
- * `ownerUrl` is the catalog's.
+ * Skips `by` numbers of campaigns, links and recipients, beyond the highest number in the catalog and in all shards. Run it after the
+ * catalog was restored from a backup. The backup lacks what was created after it, but letters with those numbers were sent. A number must
+ * not be used twice. `ownerUrl` is the URL of the catalog for its owner.
  */
 export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number): Promise<Skipped[]> {
   const seen: Record<(typeof TABLES)[number], number> = { campaign: 0, link: 0, recipient: 0 };
   for (const shard of shards.list) {
     const client = await connect(shardUrl(shard, ownerUrl));
     try {
-      // Rollups reach back further than events, and do not have what waits.
+      // Rollups are kept longer than events. They lack the hits that are not judged yet; those are in shard.mark.
       const { rows } = await client.query<Record<keyof typeof seen, string | null>>(
         `SELECT greatest((SELECT max(campaign_id) FROM shard.activity_15m), (SELECT max(campaign_id) FROM shard.engagement), (SELECT max(campaign_id) FROM shard.mark)) AS campaign,
                 greatest((SELECT max(link_id) FROM shard.activity_15m), (SELECT max(link_id) FROM shard.clicked_link), (SELECT max(link_id) FROM shard.mark)) AS link,

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { type Hit, parseLine } from '../log-agent/parse.ts';
 
 /**
- * Calls `onHit` for every hit that nginx appends to access.log in `logDir`, until stopped. For display only: around a rotation it may miss
- * lines, and counting never depends on it.
+ * Calls `onHit` for every hit that nginx appends to access.log in `logDir`, until `stop` is called. It may miss lines at a log rotation, so
+ * it is only for display. Nothing is counted with it.
  */
 export async function watchLog(
   logDir: string,

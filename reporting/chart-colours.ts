@@ -1,7 +1,7 @@
 import type { Series } from './chart-data.ts';
 
-// A drawing has colours that no drawing would have by chance; they become CSS variables afterwards. Blue and orange stay apart for every
-// kind of colour blindness; on both backgrounds every colour has a contrast of at least 3.
+// The colours of charts. echarts draws with placeholder colours that occur nowhere else. CSS variables then replace them in the SVG.
+// Blue and orange are distinguishable with every kind of colour blindness. Every colour has a contrast of at least 3 on both backgrounds.
 
 interface Colour {
   variable: string;
@@ -26,11 +26,11 @@ const COLOURS = {
 type Name = keyof typeof COLOURS;
 const NAMES = Object.keys(COLOURS) as Name[];
 const byte = (n: number): string => n.toString(16).padStart(2, '0');
-/** The colour that stands for a variable while echarts draws. */
-const marker = (name: Name): string => `#0a00${byte(NAMES.indexOf(name) + 1)}`;
+/** The colour that echarts draws with; withCssVariables replaces it with the variable. */
+const placeholder = (name: Name): string => `#0a00${byte(NAMES.indexOf(name) + 1)}`;
 
-/** What is drawn besides the data. */
-export const INK = { text: marker('text'), line: marker('line'), background: marker('background') } as const;
+/** The colours of everything besides the data. */
+export const BASE_COLOURS = { text: placeholder('text'), line: placeholder('line'), background: placeholder('background') } as const;
 
 const ROLES = { human: ['human', 'human2'], machine: ['machine', 'machine2'], other: ['other1', 'other2', 'other3', 'other4'] } as const;
 type Role = keyof typeof ROLES;
@@ -40,29 +40,30 @@ function roleOf(name: string): Role {
   return /human|people/.test(name) ? 'human' : 'other';
 }
 
-/** The colour of a series: always the same two for what people and what machines did. */
+/** Returns the colour of a series. The names of series decide it: human and machine hits have the same two colours in all charts. */
 export function colourOf({ name }: Series, index: number, all: readonly Series[]): string {
   const role = roleOf(name);
   const before = all.slice(0, index).filter((other) => roleOf(other.name) === role).length;
   const choices: readonly Name[] = ROLES[role];
-  return marker(choices[before % choices.length] as Name);
+  return placeholder(choices[before % choices.length] as Name);
 }
 
 /**
- * The SVG with variables for colours, and without what a page with a strict Content-Security-Policy would refuse or never needs:
- * `style` attributes, style sheets, echarts' own attributes. `id` goes before the ids in it, which echarts counts up: the same drawing
- * must be the same text, and two of them on a page must not mix. Texts have their quotes escaped, so none can look like an attribute.
+ * Replaces the placeholder colours of an SVG with CSS variables. Removes `style` attributes and style sheets, which a strict
+ * Content-Security-Policy refuses, and echarts' own attributes. The ids, which echarts numbers per process, get the prefix `id` instead:
+ * the same chart is always the same text, and two charts on a page do not share ids. Texts in the SVG have their quotes escaped, so
+ * they cannot be mistaken for attributes.
  */
-export function withVariables(svg: string, id: string): string {
+export function withCssVariables(svg: string, id: string): string {
   return svg
     .replace(/<style\b[\s\S]*?<\/style>/g, '')
     .replace(/ (?:ecmeta_\w+|class|pointer-events|xmlns:xlink|version|baseProfile)="[^"]*"/g, '')
     .replace(/ style="([^"]*)"/g, (_, style: string) => {
-      const kept = Array.from(style.matchAll(/([\w-]+):([^;]+)/g)).filter(([, name]) => name !== 'font-family');
-      return kept.map(([, name, value]) => ` ${name}="${value?.trim()}"`).join('');
+      const attributes = Array.from(style.matchAll(/([\w-]+):([^;]+)/g)).filter(([, name]) => name !== 'font-family');
+      return attributes.map(([, name, value]) => ` ${name}="${value?.trim()}"`).join('');
     })
     .replace(/ (id|clip-path|fill)="(url\(#|)zr\d+-/g, ` $1="$2${id}-`)
-    .replace(COLOURED, (whole, attribute: string, hex: string | undefined, decimal: string | undefined, alpha: string | undefined) => {
+    .replace(PLACEHOLDERS, (whole, attribute: string, hex: string | undefined, decimal: string | undefined, alpha: string | undefined) => {
       const name = NAMES[(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)) - 1];
       if (name === undefined) return whole;
       const opacity = alpha === undefined ? '' : ` ${attribute === 'stop-color' ? 'stop' : attribute}-opacity="${alpha}"`;
@@ -70,9 +71,9 @@ export function withVariables(svg: string, id: string): string {
     });
 }
 
-const COLOURED = / (fill|stroke|stop-color)="(?:#0a00([0-9a-f]{2})|rgba?\(10,\s*0,\s*(\d+)(?:,\s*([\d.]+))?\))"/g;
+const PLACEHOLDERS = / (fill|stroke|stop-color)="(?:#0a00([0-9a-f]{2})|rgba?\(10,\s*0,\s*(\d+)(?:,\s*([\d.]+))?\))"/g;
 
-/** The variables as CSS declarations. */
+/** Returns the variables of one colour scheme as CSS declarations. */
 export function colourVariables(scheme: 'light' | 'dark'): string {
   return Object.values<Colour>(COLOURS)
     .map((colour) => `${colour.variable}:${colour[scheme]}`)

@@ -1,4 +1,4 @@
-import { plain } from './format/values.ts';
+import { displayText } from './format/values.ts';
 import type { ChartKind } from './report-file.ts';
 import type { Result, Value } from './run-report.ts';
 
@@ -7,74 +7,80 @@ export interface Series {
   values: (number | null)[];
 }
 
-/** What is drawn, taken from rows and the `-- chart:` line. */
+/** The data of a chart, computed from the rows of a result and the `-- chart:` line of its report. */
 export type ChartData =
   | {
       kind: Exclude<ChartKind, 'heatmap' | 'none'>;
-      labels: string[] /** Times or numbers, one after the other. */;
+      labels: string[];
+      /** The labels are times or numbers, so their order has a meaning. */
       isOrdered: boolean;
       series: Series[];
     }
   | {
       kind: 'heatmap';
-      columns: string[];
-      names: string[];
+      columnLabels: string[];
+      rowLabels: string[];
       cells: [column: number, row: number, value: number][];
-      most: number;
-      value: string;
+      maxValue: number;
+      valueTitle: string;
     };
 
-/** Undefined where nothing is to be drawn: no chart asked for, no such columns, no rows, no numbers. */
+/** Computes the data of a chart. Undefined if the report has no chart, names a missing column, or has no rows or no numbers. */
 export function chartData(result: Result): ChartData | undefined {
   const { report, columns, rows } = result;
   const { kind, x, y } = report.chart;
-  const places = (names: readonly string[]): number[] => names.map((name) => columns.indexOf(name));
-  const [across, up] = [places(x), places(y)];
-  if (kind === 'none' || rows.length === 0 || across.length === 0 || up.length === 0 || [...across, ...up].includes(-1)) return undefined;
-  if (kind === 'heatmap') return heat(result, across[0] as number, up[0] as number, up[1] ?? lastNumber(result, [...across, ...up]));
-  const series = up.map((place) => ({ name: title(columns[place] as string), values: rows.map((row) => numberOf(row[place])) }));
+  const indexesOf = (names: readonly string[]): number[] => names.map((name) => columns.indexOf(name));
+  const [xColumns, yColumns] = [indexesOf(x), indexesOf(y)];
+  const used = [...xColumns, ...yColumns];
+  if (kind === 'none' || rows.length === 0 || xColumns.length === 0 || yColumns.length === 0 || used.includes(-1)) return undefined;
+  if (kind === 'heatmap')
+    return heatmapData(result, xColumns[0] as number, yColumns[0] as number, yColumns[1] ?? lastNumberColumn(result, used));
+  const series = yColumns.map((index) => ({
+    name: columnTitle(columns[index] as string),
+    values: rows.map((row) => numberOf(row[index])),
+  }));
   if (series.every(({ values }) => values.every((value) => value === null))) return undefined;
-  const labels = named(rows, across);
+  const labels = labelsOf(rows, xColumns);
   if (isUnique(labels)) {
-    const inOrder = across.length === 1 && isOrdered(rows, across[0] as number);
-    return { kind, labels: inOrder ? withoutYear(labels) : labels, isOrdered: inOrder, series };
+    const ordered = xColumns.length === 1 && isOrdered(rows, xColumns[0] as number);
+    return { kind, labels: ordered ? withoutYear(labels) : labels, isOrdered: ordered, series };
   }
-  return { kind, labels: distinguished(result, across) ?? labels, isOrdered: false, series };
+  return { kind, labels: uniqueLabels(result, xColumns) ?? labels, isOrdered: false, series };
 }
 
-/** A column's name as a person reads it. */
-export function title(column: string): string {
+/** Returns the name of a column for people: underscores become spaces. */
+export function columnTitle(column: string): string {
   return column.replaceAll('_', ' ');
 }
 
-function named(rows: readonly Value[][], places: readonly number[]): string[] {
-  return rows.map((row) => places.map((place) => nameOf(row[place] ?? null)).join(' · '));
+function labelsOf(rows: readonly Value[][], columns: readonly number[]): string[] {
+  return rows.map((row) => columns.map((index) => labelOf(row[index] ?? null)).join(' · '));
 }
 
-/** Addresses begin alike; in a chart there is no room for that. */
-function nameOf(value: Value): string {
-  return plain(value).replace(/^https?:\/\/(?:www\.)?(?=.)/, '') || '–';
+/** The label of a value. A URL loses its scheme and `www.`, because labels have little room. */
+function labelOf(value: Value): string {
+  return displayText(value).replace(/^https?:\/\/(?:www\.)?(?=.)/, '') || '–';
 }
 
 function isUnique(labels: readonly string[]): boolean {
   return new Set(labels).size === labels.length;
 }
 
-/** With the first column of texts before them that tells the rows apart. */
-function distinguished({ columns, rows }: Result, across: readonly number[]): string[] | undefined {
-  const others = columns.keys().filter((place) => !across.includes(place) && rows.every((row) => typeof row[place] === 'string'));
-  return others.map((place) => named(rows, [place, ...across])).find(isUnique);
+/** Prefixes the labels with the first text column that makes them unique. Undefined if no column does. */
+function uniqueLabels({ columns, rows }: Result, xColumns: readonly number[]): string[] | undefined {
+  const others = columns.keys().filter((index) => !xColumns.includes(index) && rows.every((row) => typeof row[index] === 'string'));
+  return others.map((index) => labelsOf(rows, [index, ...xColumns])).find(isUnique);
 }
 
-/** The year only takes room where there is but one. */
+/** Removes the year if all labels have the same year, to save room. */
 function withoutYear(labels: string[]): string[] {
   const year = /^\d{4}-/.exec(labels[0] ?? '')?.[0];
   return year !== undefined && labels.every((label) => label.startsWith(year)) ? labels.map((label) => label.slice(year.length)) : labels;
 }
 
-function isOrdered(rows: readonly Value[][], place: number): boolean {
+function isOrdered(rows: readonly Value[][], column: number): boolean {
   return rows.every((row) => {
-    const value = row[place];
+    const value = row[column];
     return typeof value === 'number' || value instanceof Date || (typeof value === 'string' && /^\d{4}-\d\d-\d\d|^\d\d:\d\d/.test(value));
   });
 }
@@ -84,25 +90,27 @@ function numberOf(value: Value | undefined): number | null {
   return Number.isFinite(number) ? number : null;
 }
 
-function lastNumber({ columns, rows }: Result, taken: readonly number[]): number | undefined {
+/** The last column that has only numbers and is not one of `excluded`. */
+function lastNumberColumn({ columns, rows }: Result, excluded: readonly number[]): number | undefined {
   return columns
     .keys()
-    .filter((place) => !taken.includes(place) && rows.every((row) => numberOf(row[place]) !== null))
+    .filter((index) => !excluded.includes(index) && rows.every((row) => numberOf(row[index]) !== null))
     .toArray()
     .at(-1);
 }
 
-function heat({ columns: titles, rows }: Result, across: number, down: number, value: number | undefined): ChartData | undefined {
-  if (value === undefined) return undefined;
-  const columns = [...new Set(rows.map((row) => plain(row[across] ?? null)))];
-  const names = [...new Set(rows.map((row) => plain(row[down] ?? null)))];
-  // Reports give what there is: rows by row, hours of the first one perhaps with gaps.
-  if (rows.every((row) => typeof row[across] === 'number')) columns.sort((a, b) => Number(a) - Number(b));
+function heatmapData({ columns, rows }: Result, xColumn: number, yColumn: number, valueColumn: number | undefined): ChartData | undefined {
+  if (valueColumn === undefined) return undefined;
+  const columnLabels = [...new Set(rows.map((row) => displayText(row[xColumn] ?? null)))];
+  const rowLabels = [...new Set(rows.map((row) => displayText(row[yColumn] ?? null)))];
+  // The first row of the heatmap may lack some hours, so the order of the result is not the order of the hours.
+  if (rows.every((row) => typeof row[xColumn] === 'number')) columnLabels.sort((a, b) => Number(a) - Number(b));
   const cells = rows.map((row): [number, number, number] => [
-    columns.indexOf(plain(row[across] ?? null)),
-    names.indexOf(plain(row[down] ?? null)),
-    numberOf(row[value]) ?? 0,
+    columnLabels.indexOf(displayText(row[xColumn] ?? null)),
+    rowLabels.indexOf(displayText(row[yColumn] ?? null)),
+    numberOf(row[valueColumn]) ?? 0,
   ]);
-  const most = Math.max(...cells.map(([, , number]) => number));
-  return { kind: 'heatmap', columns, names, cells, most: most > 0 ? most : 1, value: title(titles[value] as string) };
+  const max = Math.max(...cells.map(([, , value]) => value));
+  const valueTitle = columnTitle(columns[valueColumn] as string);
+  return { kind: 'heatmap', columnLabels, rowLabels, cells, maxValue: max > 0 ? max : 1, valueTitle };
 }

@@ -1,7 +1,7 @@
 import { parseFragment } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { HOSTILE } from '../test/support/campaigns.ts';
-import { resultOf } from '../test/support/results.ts';
+import { createResult } from '../test/support/results.ts';
 import { chartData } from './chart-data.ts';
 import { colourVariables } from './chart-colours.ts';
 import { drawChart } from './charts.ts';
@@ -11,7 +11,7 @@ import type { Value } from './run-report.ts';
 const KINDS = ['bar', 'line', 'stacked-bar'] as const;
 
 function draw(kind: ChartKind, x: string, y: string[], columns: string[], rows: Value[][], width = 960): string | undefined {
-  return drawChart(resultOf(columns, rows, { kind, x: [x], y }), width)?.svg;
+  return drawChart(createResult(columns, rows, { kind, x: [x], y }), width)?.svg;
 }
 
 const hours = (count: number): Value[][] =>
@@ -73,7 +73,7 @@ test('a heatmap has a cell a row, and says what its colours mean', () => {
     [0, 1, 2].map((hour): Value[] => [day, hour, day === 'Tue' && hour === 2 ? 9 : 0]),
   );
   const drawn = drawChart(
-    resultOf(['weekday', 'hour', 'human_hits'], rows, { kind: 'heatmap', x: ['hour'], y: ['weekday', 'human_hits'] }),
+    createResult(['weekday', 'hour', 'human_hits'], rows, { kind: 'heatmap', x: ['hour'], y: ['weekday', 'human_hits'] }),
     960,
   );
   expect(drawn?.caption).toBe('Colour: from 0 to 9 human hits.');
@@ -82,7 +82,7 @@ test('a heatmap has a cell a row, and says what its colours mean', () => {
 
 test('more bars under each other than anybody reads are left out, and that is said', () => {
   const rows = Array.from({ length: 50 }, (_, i): Value[] => [`https://shop.example/a-long-address/${i}`, i]);
-  const drawn = drawChart(resultOf(['link', 'hits'], rows, { kind: 'bar', x: ['link'], y: ['hits'] }), 960);
+  const drawn = drawChart(createResult(['link', 'hits'], rows, { kind: 'bar', x: ['link'], y: ['hits'] }), 960);
   expect(drawn?.caption).toBe('The chart shows the first 20 of 50 rows.');
 });
 
@@ -103,7 +103,7 @@ describe('what is drawn', () => {
       ],
     ],
   ] as [string, ChartKind, string[], string[], Value[][]][])('nothing where %s', (_, kind, x, y, rows) => {
-    expect(drawChart(resultOf(['a', 'b'], rows, { kind, x, y }), 960)).toBeUndefined();
+    expect(drawChart(createResult(['a', 'b'], rows, { kind, x, y }), 960)).toBeUndefined();
   });
 
   test('rows that the named column does not tell apart have another one before it', () => {
@@ -112,7 +112,7 @@ describe('what is drawn', () => {
       ['one', 'open', 2],
       ['two', 'click', 3],
     ];
-    const data = chartData(resultOf(['campaign', 'kind', 'hits'], rows, { kind: 'bar', x: ['kind'], y: ['hits'] }));
+    const data = chartData(createResult(['campaign', 'kind', 'hits'], rows, { kind: 'bar', x: ['kind'], y: ['hits'] }));
     expect(data).toMatchObject({ labels: ['one · click', 'one · open', 'two · click'] });
   });
 

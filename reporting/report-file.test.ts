@@ -5,7 +5,7 @@ import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../core/postgres.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
-import { byPsql, PSQL } from '../test/support/psql.ts';
+import { runPsql, PSQL } from '../test/support/psql.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { fillIn, listReports, readReport } from './report-file.ts';
 
@@ -68,7 +68,7 @@ describe('every report', async () => {
       for (const values of takesCampaign ? [{}, { campaign: '1' }, { campaign: '2' }] : [{}]) {
         const ours = await asAnalyst(fillIn(report, values));
         const rows = ours.rows.map((row) => ours.fields.map(({ name: field }) => row[field] ?? ''));
-        expect(await byPsql(databases.roleUrls.analyst, file, values)).toEqual(rows);
+        expect(await runPsql(databases.roleUrls.analyst, file, values)).toEqual(rows);
       }
     });
 
@@ -82,7 +82,7 @@ describe('every report', async () => {
 
   test('campaign-summary counts people and machines over all shards', async () => {
     const { rows } = await asAnalyst(fillIn(await readReport('campaign-summary'), { campaign: '1' }));
-    // Nobody's mail was prepared: there is nothing to be a percentage of.
+    // No mail was prepared, so there are no percentages.
     const unprepared = {
       prepared_for: '0',
       percent: null,
@@ -158,7 +158,9 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
     });
     expect((await asAnalyst(fillIn(report, {}))).rows).toEqual([{ who: 'nobody at all', days: '30', again: 'nobody at all' }]);
     if (PSQL !== undefined)
-      expect(await byPsql(databases.roleUrls.analyst, join(directory, 'mine.sql'), {})).toEqual([['nobody at all', '30', 'nobody at all']]);
+      expect(await runPsql(databases.roleUrls.analyst, join(directory, 'mine.sql'), {})).toEqual([
+        ['nobody at all', '30', 'nobody at all'],
+      ]);
   });
 
   test.each([`'; SELECT 1; --`, `\\'; SELECT 1; --`, '\\', `:'days'`, '$1', '$&', `$$`, `a\nb`, '%', '"', `''`, 'é💩', ''])(
@@ -186,8 +188,8 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
     expect(() => fillIn(report, { kind: 'open' })).toThrow(expect.objectContaining({ code: 'bad-input' }));
     if (PSQL === undefined) return;
     const file = join(directory, 'mine.sql');
-    expect(await byPsql(databases.roleUrls.analyst, file, {})).toEqual([['click', 'somebody']]);
-    expect(await byPsql(databases.roleUrls.analyst, file, { who: 'me' })).toEqual([['click', 'me']]);
+    expect(await runPsql(databases.roleUrls.analyst, file, {})).toEqual([['click', 'somebody']]);
+    expect(await runPsql(databases.roleUrls.analyst, file, { who: 'me' })).toEqual([['click', 'me']]);
   });
 
   test('an included file that is not there is named', async () => {

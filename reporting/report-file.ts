@@ -5,18 +5,21 @@ import pg from 'pg';
 import { ClickledgerError } from '../core/errors.ts';
 import { explainFileError } from '../core/files.ts';
 
-// A report is a file that psql runs as it stands (psql -v campaign=1 -f reports/campaign-summary.sql). Of psql's language this reads what the
-// report files use:
+// Reads report files. A report is an SQL file that psql can run unchanged (psql -v campaign=1 -f reports/campaign-summary.sql). Of psql's
+// language this module supports what the report files use:
 //
 //   :'name', :"name"                             the value of a variable, as a literal or as an identifier
-//   \set name value                              a variable's value
-//   \if :{?name} \else \set name value \endif    a parameter's default; the commands may stand on lines of their own
-//   \ir file                                     another file, by its path relative to this one
+//   \set name value                              sets a variable
+//   \if :{?name} \else \set name value \endif    the default of a parameter, on one line or on several lines
+//   \ir file                                     includes a file; its path is relative to this file
 
 export const CHART_KINDS = ['bar', 'line', 'stacked-bar', 'heatmap', 'none'] as const;
 export type ChartKind = (typeof CHART_KINDS)[number];
 
-/** `-- chart: KIND x=COLUMN y=COLUMN,COLUMN`: how a report is drawn. Of a heatmap `y` names the rows and then, if there are two, the value. */
+/**
+ * The line `-- chart: KIND x=COLUMN y=COLUMN,COLUMN`. In a heatmap the first column of `y` has the names of the rows, and the second one,
+ * if there is one, has the values.
+ */
 export interface ChartSpec {
   kind: ChartKind;
   x: string[];
@@ -29,31 +32,36 @@ export interface Report {
   question: string;
   parameters: { name: string; help: string; default: string }[];
   chart: ChartSpec;
-  /** What the file says further about its columns. */
+  /** The description of the columns, from the comment of the file. */
   remarks: string;
-  /** How far the data reach belongs below it; `-- reach: no` where the rows say that themselves. */
+  /** Whether the output says below the rows how far the data reach. `-- reach: no` turns it off, for a report whose rows show it. */
   hasReach: boolean;
   sql: string;
 }
 
+/** The depth of nested includes. */
 const MAX_INCLUDES = 8;
 const DIRECTORY = fileURLToPath(new URL('../reports/', import.meta.url));
 
+/** Reads all reports of a directory, sorted by name. */
 export async function listReports(directory = DIRECTORY): Promise<Report[]> {
   const files = (await readdir(directory)).filter((file) => file.endsWith('.sql')).sort();
   return Promise.all(files.map((file) => readReport(basename(file, '.sql'), directory)));
 }
 
-/** A report of the directory by its name, or one that is a file anywhere, by its path, which ends in `.sql`. */
-export async function readReport(wanted: string, directory = DIRECTORY): Promise<Report> {
-  const isPath = wanted.endsWith('.sql');
-  if (!isPath && !/^[a-z0-9-]+$/.test(wanted)) throw noReport(wanted);
-  const name = basename(wanted, '.sql');
-  const path = isPath ? wanted : join(directory, `${name}.sql`);
+/**
+ * Reads a report: by its name from the directory, or any file by its path, which ends in `.sql`. Throws `not-found` if there is no such
+ * report, and `bad-input` if a file cannot be read.
+ */
+export async function readReport(nameOrPath: string, directory = DIRECTORY): Promise<Report> {
+  const isPath = nameOrPath.endsWith('.sql');
+  if (!isPath && !/^[a-z0-9-]+$/.test(nameOrPath)) throw reportNotFound(nameOrPath);
+  const name = basename(nameOrPath, '.sql');
+  const path = isPath ? nameOrPath : join(directory, `${name}.sql`);
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw (isPath && explainFileError(error)) || noReport(wanted);
+    throw (isPath && explainFileError(error)) || reportNotFound(nameOrPath);
   });
-  const lines = await withIncluded(text, dirname(path), 0);
+  const lines = await expandIncludes(text, dirname(path), 0);
   const header = (key: string): string[] =>
     lines.filter((line) => line.startsWith(`-- ${key}: `)).map((line) => line.slice(key.length + 5).trim());
   const { constants, defaults } = readVariables(lines);
@@ -74,8 +82,8 @@ export async function readReport(wanted: string, directory = DIRECTORY): Promise
   };
 }
 
-/** The lines of a report file, with those of the files that it includes by `\ir` in their place. */
-async function withIncluded(text: string, directory: string, depth: number): Promise<string[]> {
+/** Returns the lines of a report file. The lines of an included file replace its `\ir` line. */
+async function expandIncludes(text: string, directory: string, depth: number): Promise<string[]> {
   const lines: string[] = [];
   for (const line of text.split('\n')) {
     const file = /^\s*\\ir\s+(\S+)\s*$/.exec(line)?.[1];
@@ -84,17 +92,20 @@ async function withIncluded(text: string, directory: string, depth: number): Pro
       continue;
     }
     if (depth >= MAX_INCLUDES)
-      throw new ClickledgerError('bad-input', `\\ir ${file}: files include each other more than ${MAX_INCLUDES} deep`);
+      throw new ClickledgerError(
+        'bad-input',
+        `cannot include ${file}: includes are nested more than ${MAX_INCLUDES} levels deep; a file must not include itself`,
+      );
     const path = join(directory, file);
     const included = await readFile(path, 'utf8').catch((error: unknown) => {
       throw explainFileError(error) ?? error;
     });
-    lines.push(...(await withIncluded(included, dirname(path), depth + 1)));
+    lines.push(...(await expandIncludes(included, dirname(path), depth + 1)));
   }
   return lines;
 }
 
-/** Variables that are set in any case, and those that are set where psql's caller gave none. */
+/** Reads the `\set` lines. Those inside an `\if` are the defaults of parameters, the others are constants. */
 function readVariables(lines: readonly string[]): { constants: Map<string, string>; defaults: Map<string, string> } {
   const constants = new Map<string, string>();
   const defaults = new Map<string, string>();
@@ -110,7 +121,7 @@ function readVariables(lines: readonly string[]): { constants: Map<string, strin
   return { constants, defaults };
 }
 
-/** Replaces `:'name'` and `:"name"` as psql does; leaves those alone that have no value. */
+/** Replaces `:'name'` and `:"name"` as psql does. Names without a value stay as they are. */
 function substitute(sql: string, valueOf: (name: string) => string | undefined): string {
   return sql.replace(/:(?:'(\w+)'|"(\w+)")/g, (whole, literal: string | undefined, identifier: string | undefined) => {
     const value = valueOf((literal ?? identifier) as string);
@@ -119,14 +130,14 @@ function substitute(sql: string, valueOf: (name: string) => string | undefined):
   });
 }
 
-function noReport(name: string): ClickledgerError {
+function reportNotFound(name: string): ClickledgerError {
   return new ClickledgerError(
     'not-found',
-    `there is no report '${name}': \`clickledger report\` lists them; a file of your own is named by its path`,
+    `report '${name}' does not exist. \`clickledger report\` lists all reports. Give a report file of your own by its path, which ends in .sql.`,
   );
 }
 
-/** The comment that follows the header after an empty one. */
+/** Returns the description: the rest of the first comment, after an empty comment line. */
 function remarksOf(text: string): string {
   const lines = text.split('\n');
   const head = lines.slice(
@@ -143,7 +154,7 @@ function remarksOf(text: string): string {
         .trim();
 }
 
-/** A kind that we do not know is not drawn: the table below it has everything. */
+/** Parses a `-- chart:` line. An unknown kind becomes `none`: the report then has only its table. */
 function parseChart(line: string): ChartSpec {
   const [word, ...pairs] = line.split(/\s+/);
   const columns = (axis: string): string[] =>
@@ -151,13 +162,13 @@ function parseChart(line: string): ChartSpec {
   return { kind: CHART_KINDS.find((kind) => kind === word) ?? 'none', x: columns('x'), y: columns('y') };
 }
 
-/** The statement with every `:'name'` replaced; an unknown parameter is refused. */
+/** Returns the SQL of a report with its parameters filled in, or their defaults. Throws `bad-input` for an unknown parameter. */
 export function fillIn(report: Report, values: Readonly<Record<string, string>>): string {
   const unknown = Object.keys(values).find((name) => !report.parameters.some((parameter) => parameter.name === name));
   if (unknown !== undefined)
     throw new ClickledgerError(
       'bad-input',
-      `the report '${report.name}' has no parameter '${unknown}'; it has: ${report.parameters.map(({ name }) => name).join(', ') || 'none'}`,
+      `report '${report.name}' has no parameter '${unknown}'. Its parameters: ${report.parameters.map(({ name }) => name).join(', ') || 'none'}.`,
     );
   return substitute(report.sql, (name) => values[name] ?? report.parameters.find((parameter) => parameter.name === name)?.default ?? '');
 }

@@ -3,22 +3,26 @@ import { ClickledgerError, codeOf } from '../core/errors.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
 import { fillIn, type Report } from './report-file.ts';
 
-/** `object`: an array or JSON. */
+/** A value of a result. `object` is an array or JSON. */
 export type Value = string | number | boolean | null | Date | object;
 
 export interface Result {
   report: Report;
-  /** The parameters that were given; the others have their defaults. */
+  /** The given parameters. The others have their defaults. */
   values: Readonly<Record<string, string>>;
   columns: string[];
   /** Values in the order of `columns`. */
   rows: Value[][];
-  /** There were more rows than were asked for. */
-  cut: boolean;
+  /** Whether there are more rows than `maxRows`. */
+  truncated: boolean;
 }
 
-/** How far the data reach, and what of the logs is missing: of those that grow no more, or are older than the newest. */
+/**
+ * How far the data reach, and which parts of the logs are not counted. A log that still grows and is the newest does not count as missing:
+ * its last lines are on their way.
+ */
 export interface Reach {
+  /** The time of the last commit; null if nothing has been committed. */
   lastAt: Date | null;
   holes: number;
   missingBytes: number;
@@ -26,34 +30,34 @@ export interface Reach {
 
 export interface RunOptions {
   timeoutSeconds: number;
-  /** Fetches no more rows than this. */
+  /** The largest number of rows to fetch. Without it all rows are fetched. */
   maxRows?: number;
 }
 
 const { INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC, BOOL, TIMESTAMPTZ, JSON: JSON_TYPE, JSONB } = pg.types.builtins;
 const NUMBERS: readonly number[] = [INT2, INT4, INT8, OID, FLOAT4, FLOAT8];
-/** JSON, and arrays of texts and of whole numbers. */
+/** JSON, and arrays of texts and integers. */
 const STRUCTURES: readonly number[] = [JSON_TYPE, JSONB, 1009, 1005, 1007, 1016];
 
-// pg would make a Date of a day or a local time, too, which then becomes another day elsewhere: those stay the text that Postgres gave.
+// pg turns a date and a local time into a Date, which is another day in another time zone. So they stay the text that Postgres sent.
 const TYPES = {
   getTypeParser: (type: number) => (text: string) => {
     if (NUMBERS.includes(type)) return Number(text);
-    // More digits than a number can hold stay as they are.
+    // A number with more digits than a JavaScript number can hold stays a text.
     if (type === NUMERIC) return text.replace(/[-.]/g, '').length <= 15 ? Number(text) : text;
     if (type === BOOL) return text === 't';
-    if (STRUCTURES.includes(type) || type === TIMESTAMPTZ) return parsed(type, text);
+    if (STRUCTURES.includes(type) || type === TIMESTAMPTZ) return parseValue(type, text);
     return text;
   },
 };
 
-/** As pg does it; but `infinity` stays a text. */
-function parsed(type: number, text: string): unknown {
+/** Parses a value as pg does, but `infinity` stays a text. */
+function parseValue(type: number, text: string): unknown {
   const value: unknown = pg.types.getTypeParser(type)(text);
   return typeof value === 'number' ? text : value;
 }
 
-/** Runs a report as whoever the pool is, reading only. A report that takes too long ends with `unavailable` and how to allow it more. */
+/** Runs a report in a read-only transaction, with the role of the pool. Throws `unavailable` if it takes longer than the timeout. */
 export async function runReport(
   pool: Pool,
   report: Report,
@@ -62,23 +66,23 @@ export async function runReport(
 ): Promise<Result> {
   const sql = fillIn(report, values);
   const { maxRows } = options;
-  return reading(pool, options, async (client) => {
-    const ask = (text: string) => client.query<Value[]>({ text, rowMode: 'array', types: TYPES });
+  return readOnly(pool, options, async (client) => {
+    const query = (text: string) => client.query<Value[]>({ text, rowMode: 'array', types: TYPES });
     if (maxRows === undefined) {
-      const { fields, rows } = await ask(sql);
-      return { report, values, columns: fields.map(({ name }) => name), rows, cut: false };
+      const { fields, rows } = await query(sql);
+      return { report, values, columns: fields.map(({ name }) => name), rows, truncated: false };
     }
-    // All rows are wanted soon: no plan that is only fast for the first ones.
+    // All rows of the cursor are fetched at once, so the planner must not prefer a plan that is fast only for the first rows.
     await client.query('SET LOCAL cursor_tuple_fraction = 1');
     await client.query(`DECLARE report NO SCROLL CURSOR FOR ${sql}`);
-    const { fields, rows } = await ask(`FETCH ${maxRows + 1} FROM report`);
-    return { report, values, columns: fields.map(({ name }) => name), rows: rows.slice(0, maxRows), cut: rows.length > maxRows };
+    const { fields, rows } = await query(`FETCH ${maxRows + 1} FROM report`);
+    return { report, values, columns: fields.map(({ name }) => name), rows: rows.slice(0, maxRows), truncated: rows.length > maxRows };
   });
 }
 
-/** See Reach. */
+/** Reads how far the data reach. Throws `unavailable` if it takes longer than the timeout. */
 export async function readReach(pool: Pool, options: RunOptions): Promise<Reach> {
-  return reading(pool, options, async (client) => {
+  return readOnly(pool, options, async (client) => {
     const { rows } = await client.query<Reach>(`
       SELECT max(last_at) AS "lastAt", coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
              coalesce(sum(missing_bytes) FILTER (WHERE settled), 0)::bigint AS "missingBytes"
@@ -87,26 +91,26 @@ export async function readReach(pool: Pool, options: RunOptions): Promise<Reach>
   });
 }
 
-/** In a transaction that can only read, and only for so long. */
-export async function reading<T>(pool: Pool, { timeoutSeconds }: RunOptions, work: (client: PoolClient) => Promise<T>): Promise<T> {
+/** Runs `work` in a read-only transaction with a statement timeout. Throws `unavailable` if a statement takes longer. */
+export async function readOnly<T>(pool: Pool, { timeoutSeconds }: RunOptions, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  let whole = false;
+  let succeeded = false;
   try {
     await client.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${Math.round(timeoutSeconds * 1000)}`);
     const result = await work(client);
     await client.query('ROLLBACK');
-    whole = true;
+    succeeded = true;
     return result;
   } catch (error) {
     // query_canceled
     if (codeOf(error) !== '57014') throw error;
     throw new ClickledgerError(
       'unavailable',
-      `stopped after ${timeoutSeconds} s to protect the database: ask for less, e.g. one campaign, or allow more with --timeout <seconds>`,
+      `stopped after ${timeoutSeconds} s to protect the database. Ask for less, e.g. for one campaign, or allow more time with --timeout <seconds>.`,
       { cause: error },
     );
   } finally {
-    // After an error the connection may hold anything.
-    client.release(!whole);
+    // After an error the state of the connection is unknown, so it is closed and not reused.
+    client.release(!succeeded);
   }
 }

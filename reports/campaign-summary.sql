@@ -1,14 +1,14 @@
 -- title: Campaign summary
--- question: How many clicks and opens does a campaign have, from how many recipients, and how much of it was machines?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many rows at most; default: 1000
+-- question: How many clicks and opens does a campaign have, from how many recipients, and how many came from machines?
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: 1000
 -- chart: bar x=kind y=human_recipients,machine_only_recipients
 -- reach: yes
 --
--- hits are in all, and by people and by machines. recipients are different ones with any hit, human_recipients those with a hit judged human,
--- machine_only_recipients those for whom only machines were at it. percent is of prepared_for, the recipients for whom mail was prepared.
--- click_to_open_percent: recipients who clicked, of those who opened; a client that shows no pictures hides opens, so it can be above 100.
--- Hits of shared links count as hits; they are of no recipient.
+-- hits are all hits: human_hits and machine_hits together. recipients counts each recipient with a hit once, human_recipients those with a
+-- hit judged human, machine_only_recipients those with hits by machines only. percent and human_percent are shares of prepared_for, the
+-- recipients for whom mail was prepared. click_to_open_percent is the number of recipients who clicked, as a share of those who opened. It
+-- can exceed 100, because a mail client that shows no images hides opens. Hits of shared links count as hits, but have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '1000' \endif
@@ -39,7 +39,7 @@ SELECT h.campaign_id, h.campaign, h.kind, h.hits, h.human_hits,
        round(100.0 * h.recipients / nullif(o.recipients, 0), 2)::float8 AS click_to_open_percent,
        round(100.0 * h.human_recipients / nullif(o.human_recipients, 0), 2)::float8 AS human_click_to_open_percent
 FROM counted h
--- Clicks are compared with opens, opens with nothing.
+-- Only the row of clicks gets a click-to-open rate.
 LEFT JOIN counted o ON o.campaign_id = h.campaign_id AND o.kind = 'open' AND h.kind = 'click'
 ORDER BY h.campaign_id DESC, h.kind
 LIMIT :'limit'::bigint;

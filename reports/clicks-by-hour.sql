@@ -1,10 +1,10 @@
 -- title: Clicks by hour
--- question: When, hour by hour, did clicks come, from people and from machines?
+-- question: How many clicks came in each hour, from people and from machines?
 -- chart: stacked-bar x=hour y=human_hits,machine_hits
 -- reach: yes
 --
--- Every click counts, not every recipient; hours between the first and the last are there, even if nothing came.
--- In the night in which clocks are put back an hour of the clock is there twice, in its order.
+-- The report counts clicks, not recipients. Hours without clicks between the first and the last have a row, too.
+-- When clocks are put back, the repeated hour has two rows, in the order of time.
 
 \set kind 'click'
 \ir shared/hits-by-hour.sql

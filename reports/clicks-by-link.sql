@@ -1,12 +1,12 @@
 -- title: Clicks by link
 -- question: Which links of a campaign were clicked, how often, and by how many recipients?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many links at most; default: 1000
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most links to show; default: 1000
 -- chart: stacked-bar x=link y=human_hits,machine_hits
 -- reach: yes
 --
--- link is its label, or else where it leads now. Links that nobody clicked are there, too. recipients are different ones of that link: they do
--- not add up to those of the campaign, and clicks on shared links are of no recipient.
+-- link is the label of the link, or else the URL it leads to now. Links without clicks have a row, too. recipients counts each recipient of
+-- the link once, so the rows do not add up to the recipients of the campaign. Clicks on shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '1000' \endif

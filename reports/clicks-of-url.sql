@@ -1,13 +1,13 @@
--- title: Clicks of an address
--- question: How often was an address clicked in each campaign, over all links that lead there, and by how many recipients?
--- parameter: url  the address, exactly as it was written or as it is now; default: every address
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many rows at most; default: 1000
+-- title: Clicks on a URL
+-- question: How many clicks did a URL get in each campaign, over all links that lead there, and from how many recipients?
+-- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: 1000
 -- chart: stacked-bar x=campaign y=human_hits,machine_hits
 -- reach: yes
 --
--- url is where the links lead now; one that led elsewhere at first is found by that address, too. recipients are different ones with any click,
--- human_recipients those with a click judged human.
+-- url is the URL that the links lead to now. A link whose target was changed is also found by its first URL. recipients counts each
+-- recipient with a click once, human_recipients those with a click judged human.
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
@@ -31,8 +31,8 @@ counted AS (
   ) t USING (link_id)
   GROUP BY l.campaign_id, l.target, l.links
 ),
--- Who clicks on two links to the same address is still one recipient: only where there are several it has to be looked at who it was.
-person AS (
+-- A recipient who clicks two links to the same URL counts once. So URLs with several links need the recipients of their clicks.
+distinct_recipients AS (
   SELECT l.campaign_id, l.target, count(DISTINCT a.recipient_id) AS recipients,
          count(DISTINCT a.recipient_id) FILTER (WHERE a.human_hits > 0) AS human_recipients
   FROM link l
@@ -47,6 +47,6 @@ SELECT h.campaign_id, c.name AS campaign, h.target AS url, h.links, h.hits, h.hu
        coalesce(p.recipients, h.recipients) AS recipients, coalesce(p.human_recipients, h.human_recipients) AS human_recipients
 FROM counted h
 JOIN analytics.campaigns c USING (campaign_id)
-LEFT JOIN person p ON p.campaign_id = h.campaign_id AND p.target = h.target
+LEFT JOIN distinct_recipients p ON p.campaign_id = h.campaign_id AND p.target = h.target
 ORDER BY h.campaign_id DESC, h.human_hits DESC, h.hits DESC, h.target
 LIMIT :'limit'::bigint;

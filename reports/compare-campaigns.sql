@@ -1,12 +1,13 @@
 -- title: Campaigns compared
--- question: How do campaigns compare in recipients who opened and clicked?
--- parameter: campaigns  numbers of campaigns, with commas between; default: all of them
--- parameter: limit  how many campaigns, the latest at most; default: 50
+-- question: How many recipients opened and clicked in each campaign?
+-- parameter: campaigns  numbers of campaigns, separated by commas; default: all campaigns
+-- parameter: limit  the most campaigns to show, the latest ones; default: 50
 -- chart: bar x=campaign y=human_open_percent,human_click_percent
 -- reach: yes
 --
--- human_recipients_… are different recipients with a hit judged human, and the percentages are of prepared_for, the recipients for whom mail was
--- prepared; human_opens, human_clicks and those of machines are hits.
+-- human_recipients_opened and human_recipients_clicked count each recipient with a hit judged human once. human_open_percent and
+-- human_click_percent are their shares of prepared_for, the recipients for whom mail was prepared. The opens and clicks of people and
+-- machines are numbers of hits.
 
 \if :{?campaigns} \else \set campaigns '' \endif
 \if :{?limit} \else \set limit '50' \endif

@@ -1,11 +1,11 @@
 -- title: Completeness
 -- question: How much of each access log is counted on each shard, and is anything missing?
--- parameter: limit  how many rows at most; default: 1000
+-- parameter: limit  the most rows to show; default: 1000
 -- chart: none
 -- reach: no
 --
--- A generation is one access log as it was written; size is its length in bytes once it is finished. Whatever lacks something comes first.
--- Sum holes and missing_bytes over all rows: 0 means that all that is known of is counted. A hole in an old log: believe no number yet.
+-- A generation is one access log file. size is its length in bytes once it is finished. Rows with missing bytes come first. If holes and
+-- missing_bytes are 0 in all rows, everything that is known to exist is counted. While an old log has a hole, all counts are too low.
 
 \if :{?limit} \else \set limit '1000' \endif
 

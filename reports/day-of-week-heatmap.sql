@@ -1,14 +1,14 @@
 -- title: Days and hours of the week
--- question: On which days of the week and at which hours do clicks or opens come?
--- parameter: campaign  number of the campaign; default: all of them
+-- question: On which days of the week and at which hours do people click or open?
+-- parameter: campaign  number of the campaign; default: all campaigns
 -- parameter: kind  click or open; default: click
--- parameter: timezone  name of the time zone whose clock is meant, e.g. Asia/Kolkata; default: UTC
--- parameter: from  first day or time by that clock, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the beginning
--- parameter: to  day or time by that clock at which to end, itself left out; default: the end
+-- parameter: timezone  the time zone of all times, e.g. Asia/Kolkata; default: UTC
+-- parameter: from  first day or time in that time zone, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the first hit
+-- parameter: to  day or time in that time zone before which the report ends; default: the last hit
 -- chart: heatmap x=hour y=weekday,human_hits
 -- reach: yes
 --
--- Every click or open counts, not every recipient. All 168 hours of the week are there.
+-- The report counts clicks or opens, not recipients. It has a row for each of the 168 hours of the week.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?kind} \else \set kind 'click' \endif

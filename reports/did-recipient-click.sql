@@ -1,21 +1,21 @@
 -- title: Did a recipient click?
--- question: Did this recipient click this address, and when?
--- parameter: recipient  mail address, or the author's own id of the person
--- parameter: url  the address, exactly as it was written or as it is now; default: every address
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many links at most; default: 1000
+-- question: Did this recipient click this URL, and when?
+-- parameter: recipient  mail address of the recipient, or the author's own id
+-- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most links to show; default: 1000
 -- chart: none
 -- reach: yes
 --
--- A row for each link that leads there. No row at all: nobody has this address or id, or no link leads there. Test recipients are not counted.
--- first_hit_at and last_hit_at are of hits by anybody, machines too.
+-- The report has a row for each link that leads to the URL. It has no row if no recipient has this address or id, or if no link leads to
+-- the URL. Hits of test recipients are not counted. first_hit_at and last_hit_at include hits by machines.
 
 \if :{?recipient} \else \set recipient '' \endif
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '1000' \endif
 
-WITH person AS MATERIALIZED (
+WITH matching_recipient AS MATERIALIZED (
   SELECT recipient_id, coalesce(email, external_id) AS recipient, is_test
   FROM analytics.recipients
   WHERE email = lower(:'recipient') OR external_id = :'recipient'
@@ -32,14 +32,14 @@ SELECT p.recipient_id, p.recipient, l.campaign_id, c.name AS campaign, l.link_id
             WHEN a.machine_hits > 0 THEN 'only machines'
             ELSE 'no' END AS clicked,
        coalesce(a.human_hits, 0) AS human_hits, coalesce(a.machine_hits, 0) AS machine_hits, a.first_at AS first_hit_at, a.last_at AS last_hit_at
-FROM person p
+FROM matching_recipient p
 CROSS JOIN link l
 JOIN analytics.campaigns c USING (campaign_id)
 LEFT JOIN (
   SELECT *
   FROM analytics.activity
   WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-    AND recipient_id = ANY (ARRAY(SELECT recipient_id FROM person)) AND link_id = ANY (ARRAY(SELECT link_id FROM link))
+    AND recipient_id = ANY (ARRAY(SELECT recipient_id FROM matching_recipient)) AND link_id = ANY (ARRAY(SELECT link_id FROM link))
 ) a ON a.recipient_id = p.recipient_id AND a.link_id = l.link_id
 ORDER BY p.recipient_id, l.campaign_id DESC, coalesce(a.human_hits, 0) DESC, l.link_id
 LIMIT :'limit'::bigint;

@@ -1,11 +1,12 @@
 -- title: Forwards
--- question: Whose links were clicked by more than one visitor on one day, as when a letter is passed on?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many rows at most; default: 1000
+-- question: Which recipients' links were clicked by more than one visitor on one day, for example because the letter was forwarded?
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: 1000
 -- chart: none
 -- reach: yes
 --
--- A visitor is an address and a browser on one day (UTC): one recipient on two devices or networks is two visitors, so this is a hint and no proof.
+-- A visitor is a network address and a browser on one day (UTC). A recipient with two devices or networks is two visitors, so this is a
+-- hint, not a proof.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '1000' \endif

@@ -1,13 +1,14 @@
 -- title: Machine traffic
--- question: Which machines clicked and opened: what gave them away, where did they come from, and how many recipients had them?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many rows at most; default: 1000
+-- question: Which machines clicked and opened: how were they detected, from which networks did they come, and how many recipients' links did they fetch?
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: 1000
 -- chart: bar x=kind,verdict,network y=machine_hits
 -- reach: yes
 --
--- verdict: head (asked for no content), prefetch (said that it fetches ahead), privacy-proxy (fetches every image), scanner-net (a network of mail
--- scanners), bot-ua (names itself, or nothing), burst (clicked many links of one letter at once); the first of them that fits.
--- recipients are those whose links were fetched, different ones of that row: who is in two rows counts in both.
+-- verdict is the first of these signs that was found: head (a HEAD request), prefetch (a header announces a prefetch), privacy-proxy (a
+-- proxy that fetches every image), scanner-net (a network of mail scanners), bot-ua (the user agent names a bot, or is missing), burst
+-- (clicked many links of one letter at once). recipients counts the recipients whose links were fetched. Each row counts a recipient once;
+-- a recipient who is in two rows counts in both.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '1000' \endif

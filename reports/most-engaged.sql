@@ -1,11 +1,12 @@
 -- title: Most engaged recipients
 -- question: Which recipients clicked and opened most?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: limit  how many recipients at most; default: 100
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: limit  the most recipients to show; default: 100
 -- chart: bar x=recipient y=human_clicks,human_opens
 -- reach: yes
 --
--- By clicks judged human, then by opens judged human. links_clicked counts different links, campaigns those with any hit of a person.
+-- The order is by clicks judged human, then by opens judged human. links_clicked is the number of different links, campaigns the number of
+-- campaigns with a hit judged human.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '100' \endif

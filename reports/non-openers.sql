@@ -1,13 +1,14 @@
 -- title: Non-openers
 -- question: Which recipients have not opened a letter that was prepared for them?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: opened_by  person, or anyone: with it an open by a machine, e.g. of Apple Mail, is an open; default: person
--- parameter: limit  how many recipients at most; default: 1000
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: opened_by  person: only opens judged human count as opens; anyone: opens by machines count, too, e.g. by Apple Mail; default: person
+-- parameter: limit  the most recipients to show; default: 1000
 -- chart: none
 -- reach: yes
 --
--- Who has human_clicks has read the letter in a client that shows no pictures; whose letter only Apple Mail opened may have read it, too.
--- Whoever has opted out gets no pixel and is left out. recipients_in_all is how many rows there are without the limit.
+-- A recipient with human_clicks has read the letter, but in a mail client that shows no images. A recipient with machine_opens only may
+-- have read it, too, e.g. in Apple Mail. Recipients who have opted out get no pixel and are left out. recipients_in_all is the number of
+-- rows without the limit.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?opened_by} \else \set opened_by 'person' \endif

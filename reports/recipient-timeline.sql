@@ -1,15 +1,16 @@
 -- title: Timeline of a recipient
--- question: What happened, hit by hit, with the letters of this recipient?
--- parameter: recipient  mail address, or the author's own id of the person
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: timezone  name of the time zone whose clock is meant, e.g. Asia/Kolkata; default: UTC
--- parameter: from  first day or time by that clock, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the beginning
--- parameter: to  day or time by that clock at which to end, itself left out; default: the end
--- parameter: limit  how many hits at most; default: 1000
+-- question: Which clicks and opens did the letters of this recipient get, in the order of time?
+-- parameter: recipient  mail address of the recipient, or the author's own id
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: timezone  the time zone of all times, e.g. Asia/Kolkata; default: UTC
+-- parameter: from  first day or time in that time zone, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the first hit
+-- parameter: to  day or time in that time zone before which the report ends; default: the last hit
+-- parameter: limit  the most hits to show; default: 1000
 -- chart: none
 -- reach: yes
 --
--- By machines, too: see the verdict, and all signs that were found. Reaches as far back as raw events are kept. Test recipients have no rows.
+-- Hits by machines are included: see verdict, and signals for all signs that were found. The report goes back as far as raw events are
+-- kept. Test recipients have no rows.
 
 \if :{?recipient} \else \set recipient '' \endif
 \if :{?campaign} \else \set campaign '' \endif

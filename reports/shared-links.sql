@@ -1,14 +1,15 @@
 -- title: Visitors of shared links
 -- question: How many visitors did each shared link have on each day?
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: from  first day (UTC), e.g. 2030-05-01; default: the beginning
--- parameter: to  day (UTC) before which to end; default: the end
--- parameter: limit  how many rows at most; default: 1000
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: from  first day (UTC), e.g. 2030-05-01; default: the first hit
+-- parameter: to  day (UTC) before which the report ends; default: the last hit
+-- parameter: limit  the most rows to show; default: 1000
 -- chart: bar x=utc_day y=human_visitors
 -- reach: yes
 --
--- A visitor is an address and a browser on one day (UTC), as long as the salt of that day was known: who comes on two days is two visitors, so days
--- do not add up, and visitors are no recipients. There is no time zone to choose, since nobody can be told apart across midnight UTC.
+-- A visitor is a network address and a browser on one day (UTC). Hits for which the salt of the day was not known have no visitor. A person
+-- who comes on two days is two visitors, so days do not add up, and visitors are not recipients. The report has no time zone, because
+-- visitors cannot be recognised across midnight UTC.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?from} \else \set from '' \endif

@@ -1,17 +1,17 @@
--- title: Unique clicks of an address
--- question: How many different recipients clicked an address in each hour?
--- parameter: url  the address, exactly as it was written or as it is now; default: every address
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: timezone  name of the time zone whose clock is meant, e.g. Asia/Kolkata; default: UTC
--- parameter: from  first day or time by that clock, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the beginning
--- parameter: to  day or time by that clock at which to end, itself left out; default: the end
--- parameter: limit  how many hours at most; default: 10000
+-- title: Unique clicks on a URL
+-- question: How many different recipients clicked a URL in each hour?
+-- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: timezone  the time zone of all times, e.g. Asia/Kolkata; default: UTC
+-- parameter: from  first day or time in that time zone, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the first hit
+-- parameter: to  day or time in that time zone before which the report ends; default: the last hit
+-- parameter: limit  the most hours to show; default: 10000
 -- chart: bar x=hour y=human_recipients,new_human_recipients
 -- reach: yes
 --
--- Unique means: of the clicks of one recipient in one hour only the first counts. human_recipients are the different recipients who clicked in that
--- hour; new_human_recipients those who had never clicked the address before that hour, which add up to all recipients who ever did.
--- Only clicks judged human count, and only those of recipients: a shared link does not know whose click it is. from and to choose whole hours.
+-- Of the clicks of one recipient in one hour only the first counts. human_recipients is the number of recipients who clicked in that hour.
+-- new_human_recipients is the number of those who had not clicked the URL before that hour, so it adds up to all recipients who clicked.
+-- Only clicks judged human count. Clicks on shared links do not count, because they have no recipient. from and to select whole hours.
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
@@ -34,7 +34,7 @@ WITH click AS MATERIALIZED (
 counted AS (
   SELECT hour, hits, 1 AS recipients, (hour = min(hour) OVER (PARTITION BY recipient_id))::int AS new_recipients FROM click
   UNION ALL
-  -- Hours in which nobody clicked, too; by quarters, since there are clocks that are put back by half an hour.
+  -- Adds the hours without clicks. The step is a quarter of an hour, because some time zones change by half an hour.
   SELECT date_trunc('hour', generate_series(min(hour), max(hour), '15 minutes'), :'timezone'), 0, 0, 0 FROM click
 )
 SELECT to_char(hour AT TIME ZONE :'timezone', 'YYYY-MM-DD HH24:MI') AS hour, human_hits, human_recipients, new_human_recipients

@@ -1,9 +1,9 @@
 import pg from 'pg';
 
-/** One connection as the owner, for work that needs no pool. */
+/** Opens one connection. For work as the owner, which needs no pool. */
 export async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url, application_name: 'clickledger migrate', connectionTimeoutMillis: 10_000 });
-  // What breaks the connection is said by the next query.
+  // If the connection breaks, the next query fails with the reason.
   client.on('error', () => {});
   await client.connect();
   return client;

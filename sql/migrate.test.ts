@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import pg from 'pg';
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-// Ids as numbers.
+// Makes pg read ids as numbers.
 import '../core/postgres.ts';
 import { evenShards, parseShards, shardUrl } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
@@ -11,7 +11,7 @@ import { createDatabases, type Databases, describeDatabases, MARK_ALL } from '..
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 
-/** What a first run applies: every file there is, the catalog's first. */
+/** The migrations that a first run applies: all files, those of the catalog first. */
 async function everyMigration(shards: readonly string[]): Promise<{ database: string; name: string }[]> {
   const files = async (set: string) => (await readdir(new URL(`${set}/`, import.meta.url))).filter((name) => name.endsWith('.sql')).sort();
   const ofShard = await files('shard');
@@ -101,7 +101,7 @@ describe('migrate', () => {
     ];
     for (const text of changed) {
       expect(text).not.toBe(databases.shardsText);
-      // The catalog knows before any shard is touched.
+      // The list in the catalog is compared before any shard is changed.
       await expect(migrate({ ...databases, shards: parseShards(text) })).rejects.toMatchObject({
         code: 'wrong-database',
         message: expect.stringContaining('was initialised with a=00,b=V0'),
@@ -487,7 +487,7 @@ describe('analytics over two shards', () => {
       'catalog',
       `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'https://shop.example/'), (1, 'pixel', '')`,
     );
-    // Of 100 people the odd ones are on shard a: each clicks link 1 three times, the last time as a machine, and opens a pixel once.
+    // 100 people, the odd ones on shard a. Each clicks link 1 three times, the last time as a machine, and loads the pixel once.
     for (const [shard, parity] of [
       ['a', 1],
       ['b', 0],
@@ -501,7 +501,7 @@ describe('analytics over two shards', () => {
          FROM generate_series(1, 100) person, generate_series(0, 3) hit WHERE person % 2 = ${parity}`,
       );
     }
-    // A shared link, clicked by nobody knows whom; another campaign.
+    // Clicks on a shared link, which have no recipient, half of them in another campaign.
     await databases.query(
       'a',
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, link_version, rules, kind, verdict)
@@ -542,7 +542,7 @@ describe('analytics over two shards', () => {
     const rows = await asAnalyst(
       `SELECT recipient_id, link_id, kind, human_hits, machine_hits, (last_at - first_at)::text AS span FROM analytics.activity ORDER BY recipient_id, kind`,
     );
-    // Opens have the campaign's pixel for their link.
+    // The link of an open is the pixel of the campaign.
     const expected = Array.from({ length: 100 }, (_, i) => [
       { recipient_id: i + 1, link_id: 1, kind: 'click', human_hits: 2, machine_hits: 1, span: '00:20:00' },
       { recipient_id: i + 1, link_id: 2, kind: 'open', human_hits: 1, machine_hits: 0, span: '00:00:00' },

@@ -6,10 +6,10 @@ import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
 import { connect } from './connect.ts';
-import { agreeOnRecipients } from './sync-recipients.ts';
+import { syncRecipients } from './sync-recipients.ts';
 
-// Brings the catalog and every shard to this code's version: roles, databases, numbered migrations, then what depends on the settings.
-// Everything is safe to run again, and two runs at once wait for each other.
+// Brings the catalog and every shard to the version of this code: roles, databases, numbered migrations, and then the rows that depend on
+// the settings. Every step is idempotent. Two runs at the same time wait for each other.
 
 export const ROLES = ['backend', 'worker', 'author', 'analyst'] as const;
 export type Role = (typeof ROLES)[number];
@@ -23,14 +23,17 @@ interface Migration {
   number: number;
   name: string;
   sql: string;
-  /** Of its text: an applied migration never changes. */
+  /** The SHA-256 of its text. An applied migration never changes. */
   hash: string;
 }
 
-/** What one run did: the migrations applied, by database. */
+/** The migrations that a run has applied, in order. */
 export type Applied = { database: string; name: string }[];
 
-/** `ownerUrl` is the catalog's owner, whose credentials must open every shard's server as well. */
+/**
+ * Migrates the catalog and all shards. `ownerUrl` is the URL of the catalog as its owner, whose credentials must be valid on the servers of
+ * all shards. Throws `wrong-database` or `database-too-new` if a database does not fit, and `bad-settings` for the URL of another role.
+ */
 export async function migrate(options: {
   ownerUrl: string;
   roleUrls: RoleUrls;
@@ -42,7 +45,7 @@ export async function migrate(options: {
   await prepareServer(ownerUrl, roleUrls);
   const catalog = await connect(ownerUrl);
   try {
-    // Held until the connection ends, also over the shards' databases.
+    // The lock is held until the connection ends, so it also covers the shards.
     await catalog.query('SELECT pg_advisory_lock($1)', [LOCK]);
     applied.push(...(await applyAll(catalog, 'catalog', 'catalog')));
     await grantConnect(catalog, ROLES);
@@ -54,20 +57,20 @@ export async function migrate(options: {
       applied.push(...(await prepareShard(shard, shards, ownerUrl, roleUrls)));
       await attach(catalog, shard, roleUrls.analyst);
     }
-    await agreeOnRecipients(catalog, shards, ownerUrl);
+    await syncRecipients(catalog, shards, ownerUrl);
   } finally {
     await catalog.end();
   }
   return applied;
 }
 
-/** Makes and migrates one shard's database, whatever the catalog says. */
+/** Creates and migrates the database of one shard, without the catalog. */
 export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: string, roleUrls: RoleUrls): Promise<Applied> {
   const url = shardUrl(shard, ownerUrl);
   await prepareServer(url, roleUrls);
   const client = await connect(url);
   try {
-    // Not the catalog's lock: a shard may live in the catalog's own database, and that lock is taken.
+    // This is another lock than the catalog's: a shard may be in the database of the catalog, where migrate() holds that lock.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK + 1]);
     const applied = await applyAll(client, 'shard', `shard ${shard.name}`);
     await grantConnect(client, ['worker', 'author', 'analyst']);
@@ -80,13 +83,13 @@ export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: str
     if (name !== shard.name || list !== shards.fingerprint) {
       throw new ClickledgerError(
         'wrong-database',
-        `the database of shard ${shard.name} belongs to shard ${name} of another list; names and bounds of SHARDS are fixed for good when the system is initialised`,
+        `the database of shard ${shard.name} was initialised as shard ${name} of another shard list. The names and bounds of SHARDS cannot change after that: correct SHARDS`,
       );
     }
     await client
       .query('SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n')
       .catch((error: unknown) => {
-        // While somebody reads all events there can be no new month; the workers try again and again.
+        // A new month cannot be attached while a query reads all events. The workers try again later.
         if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
       });
     return applied;
@@ -96,8 +99,8 @@ export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: str
 }
 
 /**
- * Makes the database where it is missing, and the roles with the passwords of their URLs. Both belong to the whole server, so this goes
- * through its database `postgres`, one run at a time.
+ * Creates the database if it does not exist, and the roles with the passwords of their URLs. Databases and roles belong to the whole
+ * server, so this connects to its database `postgres` and takes a lock there.
  */
 async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
   const maintenance = new URL(url);
@@ -105,7 +108,7 @@ async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
   maintenance.pathname = '/postgres';
   const client = await connect(maintenance.toString());
   try {
-    // Not the catalog's lock: the catalog may be the database postgres, and that lock is taken.
+    // This is another lock than the catalog's: the catalog may be in the database `postgres`, where migrate() holds that lock.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK + 2]);
     const databases = await client.query('SELECT FROM pg_database WHERE datname = $1', [database]);
     if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
@@ -113,7 +116,10 @@ async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
       const { username, password } = new URL(roleUrls[role]);
       const name = `clickledger_${role}`;
       if (username !== name)
-        throw new ClickledgerError('bad-settings', `${role.toUpperCase()}_URL must connect as ${name}, not as '${username}'`);
+        throw new ClickledgerError(
+          'bad-settings',
+          `${role.toUpperCase()}_URL must connect as ${name}, not as '${username}': correct the user in the URL`,
+        );
       const roles = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
       if (roles.rowCount === 0) await client.query(`CREATE ROLE ${name} NOINHERIT`);
       await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(decodeURIComponent(password))}`);
@@ -123,6 +129,7 @@ async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
   }
 }
 
+/** Lets only the named roles connect to the database of `client`. */
 async function grantConnect(client: pg.Client, roles: readonly Role[]): Promise<void> {
   const { rows } = await client.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
   const database = rows[0]?.name;
@@ -131,12 +138,13 @@ async function grantConnect(client: pg.Client, roles: readonly Role[]): Promise<
   await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${roles.map((role) => `clickledger_${role}`).join(', ')}`);
 }
 
-/** Authors COPY lists of people into a temporary table first. */
+/** Lets authors create temporary tables: an import of recipients copies its list into one first. */
 async function grantTemporary(catalog: pg.Client): Promise<void> {
   const { rows } = await catalog.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
   await catalog.query(`GRANT TEMPORARY ON DATABASE ${rows[0]?.name} TO clickledger_author`);
 }
 
+/** Applies the missing migrations of a set, each in a transaction. `database` is its name in messages. */
 async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: string): Promise<Applied> {
   const migrations = await readMigrations(set);
   await client.query(
@@ -152,16 +160,16 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
   if (ahead)
     throw new ClickledgerError(
       'database-too-new',
-      `the ${database} database has migration ${ahead.name}, which this version does not know: update clickledger`,
+      `the ${database} database has migration ${ahead.name}, which this version of clickledger does not have: update clickledger`,
     );
   const applied: Applied = [];
   for (const { number, name, sql, hash: ownHash } of migrations) {
     const known = rows.find((row) => row.number === number);
-    // What stands there would not be what this version expects.
+    // The schema would differ from what this version expects.
     if (known && known.hash !== ownHash)
       throw new ClickledgerError(
         'wrong-database',
-        `the ${database} database was made by another migration ${name} than this version's, before its first release: begin with a new one`,
+        `the ${database} database was created with another text of migration ${name}, from before the first release: start with a new database`,
       );
     if (known) continue;
     try {
@@ -194,11 +202,11 @@ async function readMigrations(set: string): Promise<Migration[]> {
   );
 }
 
-/** The list is written once and compared ever after. */
+/** Records the shard list on the first run, and compares it on every later run. Throws `wrong-database` if it differs. */
 async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void> {
   const known = await catalog.query<{ name: string; from_tag: string }>('SELECT name, from_tag FROM catalog.shard ORDER BY from_tag');
   if (known.rowCount === 0) {
-    // One statement: a list that was cut off half-way would never match again.
+    // One statement, because an incomplete list would never match again.
     await catalog.query('INSERT INTO catalog.shard (name, from_tag) SELECT * FROM unnest($1::text[], $2::text[])', [
       shards.list.map(({ name }) => name),
       shards.list.map(({ from }) => from),
@@ -206,20 +214,21 @@ async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void>
     return;
   }
   const fixed = known.rows.map((row) => `${row.name}=${row.from_tag}`).join(',');
-  const asked = shards.list.map((shard) => `${shard.name}=${shard.from}`).join(',');
-  if (fixed !== asked)
+  const given = shards.list.map((shard) => `${shard.name}=${shard.from}`).join(',');
+  if (fixed !== given)
     throw new ClickledgerError(
       'wrong-database',
-      `SHARDS names ${asked}, but this system was initialised with ${fixed}: names and bounds are fixed for good`,
+      `SHARDS has ${given}, but this system was initialised with ${fixed}. Names and bounds cannot change: correct SHARDS`,
     );
 }
 
+/** Points the foreign tables of a shard at its database. */
 async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Promise<void> {
   const url = new URL(shard.url);
   const analyst = new URL(analystUrl);
   await catalog.query('SELECT fleet.attach($1, $2, $3, $4, $5, $6, $7, $8)', [
     shard.name,
-    // Brackets belong to URLs, not to IPv6 addresses.
+    // The brackets of an IPv6 address belong to the URL, not to the address.
     url.hostname.replace(/^\[|\]$/g, ''),
     url.port || '5432',
     decodeURIComponent(url.pathname.slice(1)),

@@ -3,18 +3,19 @@ import { type ShardMap, shardUrl } from '../core/shards.ts';
 import { connect } from './connect.ts';
 
 /**
- * A catalog that was put back from a backup may not know any more who was forgotten, and a shard neither that nor who is a test. Tombstones
- * of any shard hold for the catalog, then what the catalog says holds for all shards.
+ * Makes the catalog and all shards agree on who is forgotten and who is a test recipient. They may differ after one of them was restored
+ * from a backup. First the catalog copies the tombstones (the rows of forgotten recipients) of all shards. Then all shards copy the state
+ * of the catalog.
  */
-export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ownerUrl: string): Promise<void> {
+export async function syncRecipients(catalog: pg.Client, shards: ShardMap, ownerUrl: string): Promise<void> {
   const clients: pg.Client[] = [];
   let highest = 0;
   try {
     for (const shard of shards.list) {
       const client = await connect(shardUrl(shard, ownerUrl));
       clients.push(client);
-      const seen = await client.query<{ id: string | number | null }>('SELECT max(recipient_id) AS id FROM shard.event');
-      highest = Math.max(highest, Number(seen.rows[0]?.id ?? 0));
+      const newest = await client.query<{ id: string | number | null }>('SELECT max(recipient_id) AS id FROM shard.event');
+      highest = Math.max(highest, Number(newest.rows[0]?.id ?? 0));
       const forgotten = await client.query<{ id: string }>('SELECT recipient_id AS id FROM shard.recipient WHERE forgotten');
       await catalog.query(
         `INSERT INTO catalog.recipient (id, forgotten_at) OVERRIDING SYSTEM VALUE SELECT id, now() FROM unnest($1::bigint[]) id
@@ -22,7 +23,7 @@ export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ow
         [forgotten.rows.map(({ id }) => id)],
       );
     }
-    // Nor may it give a number again that was given after the backup was made.
+    // A restored catalog must not assign again the ids that it assigned after the backup.
     await catalog.query(
       `SELECT setval(pg_get_serial_sequence('catalog.recipient', 'id'), greatest($1, (SELECT max(id) FROM catalog.recipient)))
        WHERE greatest($1, (SELECT max(id) FROM catalog.recipient)) > (SELECT last_value FROM catalog.recipient_id_seq)`,
@@ -38,11 +39,11 @@ export async function agreeOnRecipients(catalog: pg.Client, shards: ShardMap, ow
         'SELECT recipient_id AS id FROM shard.recipient WHERE is_test AND recipient_id <> ALL ($1::bigint[])',
         [ids],
       );
-      const all = [...rows, ...cleared.rows.map(({ id }) => ({ id, is_test: false, forgotten: false }))];
+      const changes = [...rows, ...cleared.rows.map(({ id }) => ({ id, is_test: false, forgotten: false }))];
       await client.query('SELECT shard.tell($1, $2, $3)', [
-        all.map(({ id }) => id),
-        all.map((row) => row.is_test),
-        all.map((row) => row.forgotten),
+        changes.map(({ id }) => id),
+        changes.map((row) => row.is_test),
+        changes.map((row) => row.forgotten),
       ]);
     }
   } finally {

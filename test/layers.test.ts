@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
-// The rule of the house: an import goes down the layers, never up and never in a circle. Imports of types count as well.
+// Imports go down the layers, never up and never in a circle. Type imports count as well.
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Each folder, and the folders it may import from besides itself. */
+/** The folders that each folder may import from, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   sql: ['core'],
@@ -21,11 +21,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   desk: ['core', 'reporting'],
   cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'stack', 'desk'],
 };
-/** `clickledger run` starts a part in its own process. */
+/** `clickledger run` starts a part in its own process, so this file may import the parts. */
 const MAY_START_PARTS = 'cli/commands/run.ts';
 const PARTS = ['backend', 'log-agent', 'event-worker'];
 
-/** Every file of the product with the files that it imports, static and dynamic imports and imports of types alike. */
+/** Maps every file of the product to the files that it imports, by static, dynamic or type imports. */
 async function readImports(): Promise<Map<string, string[]>> {
   const files = globSync(`{${Object.keys(MAY_IMPORT).join(',')}}/**/*.ts`, { cwd: ROOT }).filter((file) => !file.endsWith('.test.ts'));
   const imports = new Map<string, string[]>();
@@ -74,8 +74,10 @@ test('core holds nothing that one part alone uses', () => {
       if (folderOf(imported) === 'core') usedBy.set(imported, (usedBy.get(imported) ?? new Set()).add(folderOf(file)));
     }
   }
-  const own = [...usedBy].filter(([, folders]) => folders.size === 1 && PARTS.includes([...folders][0] as string)).map(([file]) => file);
-  expect(own).toEqual([]);
+  const usedByOnePart = [...usedBy]
+    .filter(([, folders]) => folders.size === 1 && PARTS.includes([...folders][0] as string))
+    .map(([file]) => file);
+  expect(usedByOnePart).toEqual([]);
 });
 
 test('the reader of imports finds all forms of them', () => {

@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { authorSettings, BASE, campaignCalled, trackedIn } from './support/authors.ts';
-import { clickledger, type Ended } from './support/commands.ts';
+import { authorSettings, BASE, insertCampaign, trackedAddresses } from './support/authors.ts';
+import { clickledger, type CommandResult } from './support/commands.ts';
 import { createDatabases, type Databases } from './support/databases.ts';
 
-// What `npm install clickledger` gives: packed here, installed in a project of its own.
+// Packs the project, installs it in another project, and tests what `npm install clickledger` provides.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const SALE = 'https://shop.example/sale?a=1&b=2';
@@ -17,8 +17,8 @@ let project: string;
 let packed: string[];
 let databases: Databases;
 
-/** A program as somebody else's shell would run it: nothing of the environment of tests gets there. */
-function program(command: string, args: readonly string[], options: { cwd: string; env?: Record<string, string> }): Promise<Ended> {
+/** Runs a program without the environment of the tests, as a user's shell would. */
+function program(command: string, args: readonly string[], options: { cwd: string; env?: Record<string, string> }): Promise<CommandResult> {
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: {
@@ -31,7 +31,7 @@ function program(command: string, args: readonly string[], options: { cwd: strin
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  const ended: CommandResult = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (ended.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (ended.stderr += text));
   return new Promise((resolve, reject) => {
@@ -40,28 +40,28 @@ function program(command: string, args: readonly string[], options: { cwd: strin
   });
 }
 
-async function succeeds(ended: Promise<Ended>): Promise<string> {
+async function stdoutOf(ended: Promise<CommandResult>): Promise<string> {
   const { code, stdout, stderr } = await ended;
   if (code !== 0) throw new Error(`exit code ${code}\n${stdout}\n${stderr}`);
   return stdout;
 }
 
-const here = (command: string, ...args: string[]) => program(command, args, { cwd: project, env: authorSettings(databases) });
-const installed = (...args: string[]) => here(join(project, 'node_modules', '.bin', 'clickledger'), ...args);
+const runInProject = (command: string, ...args: string[]) => program(command, args, { cwd: project, env: authorSettings(databases) });
+const runInstalled = (...args: string[]) => runInProject(join(project, 'node_modules', '.bin', 'clickledger'), ...args);
 
 beforeAll(async () => {
   const directory = await mkdtemp(join(tmpdir(), 'clickledger-test-'));
   project = join(directory, 'project');
-  const packing = succeeds(program('npm', ['pack', '--silent', '--pack-destination', directory], { cwd: root }));
+  const packing = stdoutOf(program('npm', ['pack', '--silent', '--pack-destination', directory], { cwd: root }));
   const [made, name] = await Promise.all([createDatabases(1), packing]);
   databases = made;
   const tarball = join(directory, name.trim().split('\n').at(-1) as string);
-  packed = (await succeeds(program('tar', ['-tzf', tarball], { cwd: directory }))).trim().split('\n').toSorted();
+  packed = (await stdoutOf(program('tar', ['-tzf', tarball], { cwd: directory }))).trim().split('\n').toSorted();
   await mkdir(project);
   await writeFile(join(project, 'package.json'), '{ "name": "somebody", "private": true, "type": "module" }');
-  // Without their scripts, which fetch binaries that nothing here needs; what npm has in its cache is taken from there.
+  // Skips install scripts, because they download binaries that these tests do not need. Packages come from npm's cache if it has them.
   const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', '--loglevel=error', tarball];
-  await succeeds(program('npm', install, { cwd: project }));
+  await stdoutOf(program('npm', install, { cwd: project }));
   return () => rm(directory, { recursive: true, force: true });
 }, 180_000);
 
@@ -95,7 +95,7 @@ describe('the package', () => {
   });
 
   test('has everything that the sources beside it read: SQL, reports and nginx files, byte for byte', async () => {
-    const listed = (await succeeds(program('git', ['ls-files', 'sql', 'reports', 'nginx', 'log-agent/networks.json'], { cwd: root })))
+    const listed = (await stdoutOf(program('git', ['ls-files', 'sql', 'reports', 'nginx', 'log-agent/networks.json'], { cwd: root })))
       .split('\n')
       .filter((name) => name !== '' && !name.endsWith('.ts'));
     expect(listed.length).toBeGreaterThan(10);
@@ -108,7 +108,7 @@ describe('the package', () => {
 
 describe('in a project of its own', () => {
   test('the API makes the same addresses as the command', async () => {
-    await campaignCalled(databases, 'spring');
+    await insertCampaign(databases, 'spring');
     await writeFile(
       join(project, 'send.js'),
       `import { ClickledgerError, createTracker } from 'clickledger';
@@ -120,15 +120,24 @@ describe('in a project of its own', () => {
        console.log(JSON.stringify({ url, html, code: error instanceof ClickledgerError && error.code }));
        await tracker.close();`,
     );
-    const { code, stdout, stderr } = await here('node', 'send.js');
+    const { code, stdout, stderr } = await runInProject('node', 'send.js');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const result = JSON.parse(stdout) as { url: string; html: string; code: string };
     const args = ['url', SALE, '--campaign', 'spring', '--to', 'ann@shop.example'];
-    const [ours, theirs] = await Promise.all([clickledger(args, { cwd: project, env: authorSettings(databases) }), installed(...args)]);
+    const [ours, theirs] = await Promise.all([clickledger(args, { cwd: project, env: authorSettings(databases) }), runInstalled(...args)]);
     expect(ours.stdout).toBe(`${result.url}\n`);
     expect(theirs).toEqual(ours);
     expect(result.code).toBe('bad-input');
-    expect(trackedIn(databases, result.html)).toHaveLength(2);
+    expect(trackedAddresses(databases, result.html)).toHaveLength(2);
+  });
+
+  test('the program of examples/ prints the letters of two people, and the reason why the third gets none', async () => {
+    await copyFile(join(root, 'examples', 'program', 'send.js'), join(project, 'example.js'));
+    const { code, stdout, stderr } = await runInProject('node', 'example.js');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: 'not an address: bad-address\n' });
+    const letters = stdout.trim().split('\n');
+    expect(letters.map((letter) => /Dear (\w+),/.exec(letter)?.[1])).toEqual(['Ann', 'Bob']);
+    for (const letter of letters) expect(trackedAddresses(databases, letter)).toHaveLength(2);
   });
 
   test('the API has types: a right use passes the compiler, wrong ones do not', async () => {
@@ -143,7 +152,7 @@ describe('in a project of its own', () => {
        const letter = await tracker.prepare({ campaign: 'spring', html: url, utm: { source: 'x' }, pixel: 'top', fill: true });
        for await (const result of letter.forAll(people)) {
          if ('letter' in result) console.log(result.person.n + 1, result.letter.html?.length);
-         else { const why: 'duplicate' | 'conflict' | 'no-address' | 'bad-address' | 'no-id' | 'bad-id' = result.rejected; console.log(why); }
+         else { const why: 'duplicate' | 'conflict' | 'no-address' | 'bad-address' | 'no-id' | 'bad-id' | 'not-subscribed' = result.rejected; console.log(why); }
        }
        for (const { id: link, part } of letter.links) { const kind: 'html' | 'text' = part; console.log(link.toFixed(), kind); }
        try { await tracker.close(); } catch (error) { if (error instanceof ClickledgerError && error.code === 'bad-input') throw error; }`,
@@ -159,7 +168,7 @@ describe('in a project of its own', () => {
     ];
     await Promise.all(wrong.map((line, i) => writeFile(join(project, `wrong-${i}.ts`), `${start}${line}\n`)));
     const compile = (...files: string[]) =>
-      here(
+      runInProject(
         join(root, 'node_modules', '.bin', 'tsc'),
         ...'--noEmit --module nodenext --strict --skipLibCheck --target es2022 --lib es2022,dom'.split(' '),
         ...files,
@@ -167,22 +176,22 @@ describe('in a project of its own', () => {
     const [right, others] = await Promise.all([compile('right.ts'), compile(...wrong.map((_, i) => `wrong-${i}.ts`))]);
     expect({ code: right.code, stdout: right.stdout }).toEqual({ code: 0, stdout: '' });
     expect(others.code).not.toBe(0);
-    const complained = new Set(Array.from(others.stdout.matchAll(/^wrong-(\d+)\.ts\(2,/gm), ([, i]) => Number(i)));
-    expect(complained).toEqual(new Set(wrong.keys()));
+    const filesWithErrors = new Set(Array.from(others.stdout.matchAll(/^wrong-(\d+)\.ts\(2,/gm), ([, i]) => Number(i)));
+    expect(filesWithErrors).toEqual(new Set(wrong.keys()));
   });
 
   test('the command says what it is, reports, and looks at a letter', async () => {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
     await writeFile(join(project, 'letter.html'), `<a href="https://shop.example/new">new</a> <a href="mailto:a@shop.example">write</a>`);
-    const [help, told, reports, plan] = await Promise.all([
-      installed('--help'),
-      installed('--version'),
-      installed('report', '--json'),
-      installed('prepare', 'letter.html', '--dry-run'),
+    const [help, versionResult, reports, plan] = await Promise.all([
+      runInstalled('--help'),
+      runInstalled('--version'),
+      runInstalled('report', '--json'),
+      runInstalled('prepare', 'letter.html', '--dry-run'),
     ]);
     expect({ code: help.code, stderr: help.stderr }).toEqual({ code: 0, stderr: '' });
     expect(help.stdout).toContain('prepare [options] <letter>');
-    expect(told).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    expect(versionResult).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
     expect(JSON.parse(reports.stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'campaign-summary' })]));
     expect({ code: plan.code, stderr: plan.stderr }).toEqual({
       code: 0,

@@ -42,7 +42,7 @@ describe('the systemd units', async () => {
     try {
       await cp(UNITS, directory, { recursive: true });
       for (const name of names) {
-        // The program itself is not installed where a test runs.
+        // The command is not installed on the machine that runs the tests.
         const text = await readFile(join(directory, name), 'utf8');
         await writeFile(join(directory, name), text.replace(/^(ExecStart=)\S+/m, '$1/bin/true'));
       }

@@ -144,12 +144,36 @@ describe('a message', () => {
     expect(order).toEqual(['x-one', 'x-two', 'x-one', 'list-unsubscribe', 'list-unsubscribe-post']);
   });
 
-  test('Latin-1 goes out as UTF-8, and says so', async () => {
+  test('each part goes out in the encoding of the letter, byte for byte, and says so', async () => {
     const letter = { html: '<p>Größe: 5 € „x“</p>', text: 'Größe: 5 € „x“', encoding: 'windows-1252' } as const;
     const message = await compose(letter);
     expectWellFormed(message);
-    expect(message.toString('latin1').match(/charset=("?)utf-8\1/gi)).toHaveLength(2);
+    expect(message.toString('latin1').match(/charset=("?)windows-1252\1/gi)).toHaveLength(2);
     expect(await read(message)).toMatchObject({ html: letter.html, text: letter.text });
+  });
+
+  test.each([
+    ['windows-1251', 'Скидка «50 %»'],
+    ['iso-8859-2', 'Zażółć gęślą jaźń'],
+    ['koi8-r', 'Скидка'],
+    ['gb18030', '打折 😀'],
+    ['big5', '折扣'],
+    ['euc-kr', '할인'],
+    ['shift_jis', '割引ソ表示'],
+    ['iso-2022-jp', '割引'],
+    ['utf-16le', 'скидка 😀'],
+  ])('is read back by a mail program, from a letter in %s', async (encoding, content) => {
+    const bytes = encode(`<p>${content}</p>`, encoding);
+    const message = await composeMail({
+      from: 'news@shop.example',
+      to: 'ann@example.com',
+      subject: 'x',
+      headers: [],
+      html: { bytes, encoding },
+      text: { bytes: encode(content, encoding), encoding },
+    });
+    expectWellFormed(message);
+    expect(await read(message)).toMatchObject({ html: `<p>${content}</p>`, text: content });
   });
 
   test('each part is in its own encoding', async () => {

@@ -16,23 +16,26 @@ export interface Mail {
 
 /**
  * Returns the whole message (RFC 5322 and MIME). Both parts are alternatives in quoted-printable. Lines end in CRLF, and lines of the body
- * have at most 76 characters. All parts are converted to UTF-8, whatever their encoding was. The charset in the MIME header takes
- * precedence over a charset that the HTML declares.
+ * have at most 76 characters. Each part keeps its encoding, which the MIME header names. UTF-16 becomes UTF-8, because mail programs do
+ * not support it.
  */
 export async function composeMail({ from, to, subject, headers, html, text }: Mail): Promise<Buffer> {
-  const part = (subtype: string, content: Mail['html']) =>
-    content && {
-      content: Buffer.from(decode(content.bytes, content.encoding)),
-      contentType: `text/${subtype}; charset=utf-8`,
-      contentTransferEncoding: 'quoted-printable',
+  const part = (subtype: string, content: Mail['html']) => {
+    if (!content) return undefined;
+    const isUtf16 = content.encoding.startsWith('utf-16');
+    return {
+      content: isUtf16 ? Buffer.from(decode(content.bytes, content.encoding).text.replace(/^\ufeff/, '')) : content.bytes,
+      contentType: `text/${subtype}; charset=${isUtf16 ? 'utf-8' : content.encoding}`,
+      contentTransferEncoding: 'quoted-printable' as const,
     };
+  };
   const composer = new MailComposer({
     from,
     to,
     subject,
     headers: [...headers],
-    text: part('plain', text),
-    html: part('html', html),
+    // The options `text` and `html` would declare UTF-8.
+    alternatives: [part('plain', text), part('html', html)].filter((each) => each !== undefined),
     newline: 'win',
     disableFileAccess: true,
     disableUrlAccess: true,

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MAX_TARGET_BYTES } from '../../core/target.ts';
 import { runs } from '../../test/support/runs.ts';
-import { type Decision, decide, isTarget, KEEP_REASONS, type KeepReason, MAX_TARGET_BYTES, type TrackingRules, withUtm } from './decide.ts';
+import { type Decision, decide, isTarget, KEEP_REASONS, type KeepReason, type TrackingRules, withUtm } from './decide.ts';
 import type { FoundLink } from './html-links.ts';
 
 const decided = (address: string, overrides: Partial<FoundLink & TrackingRules> = {}): Decision =>

@@ -1,11 +1,10 @@
+import { MAX_TARGET_BYTES } from '../../core/target.ts';
 import type { FoundLink } from './html-links.ts';
+import { namesUnsubscribing, tagInAddress } from './merge-tags.ts';
 import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
 
 // Decides for each link whether it is tracked, and why not. A tracked link must redirect to exactly the URL in the letter. A link for which
 // this is not certain is kept as it is.
-
-/** The maximum length of a target. A longer target does not fit into the response headers that nginx accepts from a backend. */
-export const MAX_TARGET_BYTES = 8000;
 
 export const KEEP_REASONS = [
   'empty',
@@ -21,6 +20,7 @@ export const KEEP_REASONS = [
   'unsubscribe',
   'preferences',
   'view-in-browser',
+  'report-abuse',
 ] as const;
 export type KeepReason = (typeof KEEP_REASONS)[number];
 
@@ -39,23 +39,18 @@ export interface TrackingRules {
 
 export type Decision = { track: true; target: string } | { track: false; reason: KeepReason };
 
-// Merge tags in the syntax of the usual senders. For most of them the opening characters are enough, because a URL has no other use for
-// them. `{%22` and `%%` may be percent-encoded characters, so these tags need a stricter pattern.
-const MERGE_TAG =
-  /(?:\{\{|\*\||%%=|%%(?=[^%\s]+%%)|\[\[|\$\{|\{%(?!\d|[A-F]{2}|[a-f]\d)|<%|%(?=(?:recipient[._]|unsubscribe|tag_unsubscribe|mailing_list_unsubscribe)[\w.]*%))([^}|\]>]*)/i;
-const UNSUBSCRIBE_TAG = /unsub|opt_?out/i;
-
 /** Decides whether a link is tracked. Returns the target, or the reason to keep the link. */
 export function decide(link: FoundLink, rules: TrackingRules): Decision {
   const keep = (reason: KeepReason): Decision => ({ track: false, reason });
   const { address } = link;
   if (address === '') return keep('empty');
-  if (address.startsWith('#')) return keep('anchor');
-  const tag = MERGE_TAG.exec(address);
-  if (tag) return keep(UNSUBSCRIBE_TAG.test(tag[1] as string) ? 'unsubscribe' : 'merge-tag');
+  const tag = tagInAddress(address);
+  // `##unsubscribe##` is a merge tag, and `#{{x}}` is an anchor.
+  if (address.startsWith('#') && tag?.from !== 0) return keep('anchor');
+  if (tag) return keep(namesUnsubscribing(tag.inside) ? 'unsubscribe' : 'merge-tag');
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') return keep('not-http');
-  const absolute = scheme === undefined ? resolve(address, rules.base) : address;
+  const absolute = scheme === undefined ? resolve(address, rules.base) : withSlashes(address, rules.base);
   if (absolute === undefined) return keep('relative');
   // Clients replace a space with %20. Other characters that a response header cannot contain would change the target, so such links are
   // kept.
@@ -69,13 +64,32 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   if (isExcluded(url.hostname, rules.exclude)) return keep('excluded-domain');
   const purpose: Purpose | undefined = rules.trackUnsubscribe
     ? undefined
-    : (purposeOfWords(link.words, link.context) ?? purposeOfAddress(url));
+    : (purposeOfWords(link.words, link.context, url.hostname) ?? purposeOfAddress(url));
   return purpose ? keep(purpose) : { track: true, target: withParameters };
 }
 
 /** Returns true for a URL that can be a redirect target as it is: http or https, with a host, without spaces and control characters. */
 export function isTarget(target: string): boolean {
   return /^https?:\/\//i.test(target) && !/[\x00-\x20\x7f-\x9f]/.test(target) && URL.canParse(target) && new URL(target).hostname !== '';
+}
+
+/**
+ * Clients read `https:shop.example`, `https:/shop.example` and `https:\\shop.example` as `https://shop.example`, and a backslash in the path
+ * as a slash (WHATWG URL, 4.4). Returns the URL as clients read it. All other bytes stay the same.
+ */
+function withSlashes(address: string, base: string | undefined): string {
+  const [, scheme, slashes, rest, query] = /^(https?:)([/\\]*)([^?#]*)(.*)$/is.exec(address) as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  // With a <base> of the same scheme, an address with fewer than two slashes is relative.
+  const isRelative = slashes.length < 2 && base?.toLowerCase().startsWith(scheme.toLowerCase());
+  const resolved = isRelative ? resolve(address, base) : undefined;
+  if (resolved !== undefined) return resolved;
+  return `${scheme}//${rest.replaceAll('\\', '/')}${query}`;
 }
 
 function isTrackedUrl(url: URL, baseUrl: string): boolean {

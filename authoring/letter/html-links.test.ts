@@ -264,7 +264,14 @@ describe('what a letter says of itself', () => {
       beforeHtmlEnd: html.indexOf('</html>'),
       amp: false,
       images: [],
+      addresses: [],
     });
+  });
+
+  test('where its addresses are, of whatever element', () => {
+    const html =
+      '<a href="A1">x</a><img alt=no src=A2><form action=\'A3\'><td background="A4"><v:rect href=A5></v:rect><svg><a xlink:href="A6">';
+    expect(scanHtml(html).landmarks.addresses.map(({ from, to }) => html.slice(from, to))).toEqual(['A1', 'A2', 'A3', 'A4', 'A5', 'A6']);
   });
 
   test.each([

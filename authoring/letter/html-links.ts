@@ -38,8 +38,12 @@ export interface Landmarks {
   amp: boolean;
   /** The URLs of all images, decoded. */
   images: string[];
+  /** The positions of the values of all attributes that are an address, in the order of the letter. */
+  addresses: { from: number; to: number }[];
 }
 
+/** The attributes whose value is an address (WHATWG HTML, index of attributes; `background` is obsolete, but used in letters). */
+const ADDRESS_ATTRIBUTES = /^(?:action|background|cite|data|formaction|href|longdesc|ping|poster|src|xlink:href)$/;
 const BLOCK_ELEMENTS =
   /^(?:address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|nav|[ou]l|p|pre|section|table|t[dhr])$/;
 /** At most this many characters are read from the text of a link, and from the text on each side of it. */
@@ -61,7 +65,7 @@ interface ScannedLink extends Omit<FoundLink, 'words' | 'context'> {
 
 /** Returns the links of an HTML letter, in the order of the letter, and its landmarks. */
 export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmarks } {
-  const landmarks: Landmarks = { amp: false, images: [] };
+  const landmarks: Landmarks = { amp: false, images: [], addresses: [] };
   const links: ScannedLink[] = [];
   /** The links whose end tag has not been read. */
   const open: ScannedLink[] = [];
@@ -102,9 +106,12 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
 
   function readElement({ name, attributes, to }: Token & { kind: 'start' }): void {
     const attributeOf = (wanted: string) => attributes.find((attribute) => attribute.name === wanted);
+    for (const { name: attribute, from, to: end } of attributes)
+      if (ADDRESS_ATTRIBUTES.test(attribute)) landmarks.addresses.push({ from, to: end });
     if (name === 'img' || name === 'amp-img') flow += ` ${valueOf(attributeOf('alt'))} `;
     if (name === 'br') flow += LINE_BREAK;
-    const href = attributeOf('href');
+    // An <a> in an SVG drawing may have `xlink:href`. Clients prefer `href`.
+    const href = attributeOf('href') ?? (name === 'a' ? attributeOf('xlink:href') : undefined);
     if (name === 'a') closeLink('a');
     if (!href || !(name === 'a' || name === 'area' || name.startsWith('v:'))) return;
     const link: ScannedLink = {

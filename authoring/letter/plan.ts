@@ -1,7 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import { ClickledgerError } from '../../core/errors.ts';
 import { decide, type KeepReason, type TrackingRules } from './decide.ts';
-import { decode, detectEncoding, type Encoding } from './encoding.ts';
+import { decode, type DecodedText, detectEncoding, type DetectedEncoding, encodeQuery, type Encoding, isValidAt } from './encoding.ts';
 import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
+import { isMailMessage } from './recognise-file.ts';
 import { scanText } from './text-links.ts';
 
 // Plans the changes to one part of a letter without changing it: which links are tracked, which are kept and why, and where the pixel goes.
@@ -19,10 +21,12 @@ export interface KeptLink extends FoundLink {
   readonly reason: KeepReason;
 }
 
-export interface LetterPlan {
+export interface LetterPlan extends DecodedText {
   readonly kind: 'html' | 'text';
-  readonly text: string;
-  readonly encoding: Encoding;
+  /** Whether the letter itself or the user gave the encoding. */
+  readonly isDeclared: boolean;
+  /** The positions of all addresses, sorted: of links, images and forms. */
+  readonly addresses: readonly { readonly from: number; readonly to: number }[];
   readonly tracked: readonly PlannedLink[];
   readonly kept: readonly KeptLink[];
   /** The position at which the pixel is inserted; undefined: no pixel is inserted. */
@@ -30,45 +34,94 @@ export interface LetterPlan {
   readonly amp: boolean;
   /** True: the letter already has tracked links, a pixel, or merge tags of an earlier run. */
   readonly hasTracking: boolean;
+  /** Messages to the author about the encoding of the letter. */
+  readonly warnings: readonly string[];
+}
+
+export interface PlanOptions extends Omit<TrackingRules, 'base'> {
+  pixel: PixelPlace;
+  /** The encoding that the user gives. It takes precedence over a declaration in the letter. */
+  charset?: Encoding | undefined;
+  /** The encoding of a letter that is not UTF-8 and declares no encoding. */
+  fallback?: Encoding | undefined;
 }
 
 /** The name of the pixel's column in a merged letter. A second run finds the pixel by this name. */
 export const PIXEL_COLUMN = 'CL_PIXEL';
 
-/** Matches two header fields at the beginning of a file. Such a file is a whole mail message. */
-const MAIL_HEADERS =
-  /^\ufeff?(?:(?:Return-Path|Received|Delivered-To|MIME-Version|From|To|Subject|Date|Message-ID|Content-Type|X-[\w-]+):[^\n]*\n(?:[ \t][^\n]*\n)*){2}/i;
-
-/** Reads one part of a letter and decides for each link whether it is tracked. Throws `bad-input` for a whole mail message or UTF-16. */
-export function planLetter(
-  bytes: Uint8Array,
-  kind: 'html' | 'text',
-  options: Omit<TrackingRules, 'base'> & { pixel: PixelPlace },
-): LetterPlan {
-  const encoding = detectEncoding(bytes);
-  const text = decode(bytes, encoding);
-  if (MAIL_HEADERS.test(text))
+/**
+ * Reads one part of a letter and decides for each link whether it is tracked. Throws `bad-input` for a whole mail message, and for a link
+ * whose address has bytes that are not valid in the encoding of the letter.
+ */
+export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: PlanOptions): LetterPlan {
+  const { charset, fallback } = options;
+  const detected = detectEncoding(bytes, { charset, html: kind === 'html', ...(fallback === undefined ? {} : { fallback }) });
+  const decoded = decode(bytes, detected.encoding);
+  const { text } = decoded;
+  if (isMailMessage(text))
     throw new ClickledgerError('bad-input', 'the letter is a whole message with headers. Give only its HTML or its text part.');
   const { links, landmarks } = kind === 'html' ? scanHtml(text) : { links: scanText(text), landmarks: undefined };
   const tracked: PlannedLink[] = [];
   const kept: KeptLink[] = [];
-  for (const link of links) {
+  for (const found of links) {
+    const link = { ...found, address: encodeQuery(found.address, detected.encoding) };
     const decision = decide(link, { ...options, base: landmarks?.base });
     if (decision.track) tracked.push({ ...link, target: decision.target });
     else kept.push({ ...link, reason: decision.reason });
   }
+  const damaged = tracked.find(({ from, to }) => !isValidAt(decoded, from, to));
+  if (damaged)
+    throw new ClickledgerError(
+      'bad-input',
+      `${placeOf(text, damaged.from)}: the address '${damaged.address}' has bytes that are not valid ${detected.encoding}. Correct the address, or give the charset of the letter with --charset.`,
+    );
   const hasPixel = landmarks?.images.some((address) => isPixel(address, options.baseUrl)) ?? false;
   const isMerged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : /\bCL_T\d+\b/.test(text);
   return {
+    ...decoded,
     kind,
-    text,
-    encoding,
+    isDeclared: detected.source !== 'bytes' && detected.source !== 'fallback',
+    addresses: landmarks?.addresses ?? links,
     tracked,
     kept,
     pixelAt: landmarks && !hasPixel ? pixelPosition(landmarks, text, options.pixel) : undefined,
     amp: landmarks?.amp ?? false,
     hasTracking: hasPixel || isMerged || kept.some(({ reason }) => reason === 'already-tracked'),
+    warnings: encodingWarnings(bytes, decoded, detected, kind),
   };
+}
+
+/** Returns the place of a position for a message: its line and column, both counted from 1. */
+function placeOf(text: string, position: number): string {
+  const lines = text.slice(0, position).split('\n');
+  return `line ${lines.length}, column ${(lines.at(-1) ?? '').length + 1}`;
+}
+
+function encodingWarnings(
+  bytes: Uint8Array,
+  decoded: DecodedText,
+  { encoding, source }: DetectedEncoding,
+  kind: 'html' | 'text',
+): string[] {
+  const { text } = decoded;
+  const part = kind === 'html' ? 'the letter' : 'the text part';
+  const warnings: string[] = [];
+  if (source === 'fallback')
+    warnings.push(
+      `${part} is not UTF-8 and declares no charset. It was read as ${encoding}. If this is wrong, give its charset with --charset.`,
+    );
+  if (source === 'meta' && encoding !== 'utf-8' && isUtf8(bytes) && bytes.some((byte) => byte > 0x7f))
+    warnings.push(
+      `${part} declares the charset ${encoding}, but its bytes are UTF-8. It was read as ${encoding}, as browsers do. If this is wrong, give --charset utf-8.`,
+    );
+  const damagedAt = Array.from(text.matchAll(/\ufffd+/g))
+    .filter(({ 0: run, index }) => !isValidAt(decoded, index, index + run.length))
+    .map(({ index }) => index);
+  if (damagedAt.length > 0)
+    warnings.push(
+      `${part} has bytes in ${damagedAt.length} ${damagedAt.length === 1 ? 'place' : 'places'} that are not valid ${encoding}, the first at ${placeOf(text, damagedAt[0] as number)}. They stay as they are.`,
+    );
+  return warnings;
 }
 
 /** Returns true if an earlier run prepared the letter: at least one part has tracking, and no part has a link left to track. */

@@ -12,6 +12,10 @@ interface Dialect {
   escapes: boolean;
   /** The sender cuts off values that are longer. */
   maxBytes?: number;
+  /** The largest number of columns that a list may have: on most plans, and on the largest one. */
+  maxColumns?: { usual: number; largest: number; largestPlan: string };
+  /** The largest number of characters in a tag. */
+  maxTagLength?: number;
 }
 
 /** Handlebars escapes a value in two braces, in plain text as well. Plain text therefore needs three braces. */
@@ -27,8 +31,13 @@ const sameInBothParts = (tag: (column: string) => string, options: Partial<Diale
 
 export const DIALECTS: Readonly<Record<Sender, Dialect>> = {
   // https://mailchimp.com/developer/marketing/docs/merge-fields/: tags are upper case with at most ten characters; text fields have 255
-  // bytes.
-  mailchimp: sameInBothParts((column) => `*|${column}|*`, { maxBytes: 255 }),
+  // bytes. An audience has at most 30 fields, 80 with the plan Premium: https://github.com/mailchimp/mc-magento/issues/957,
+  // https://chimpmatic.com/mailchimp-audience-fields-and-merge-tags
+  mailchimp: sameInBothParts((column) => `*|${column}|*`, {
+    maxBytes: 255,
+    maxColumns: { usual: 30, largest: 80, largestPlan: 'Premium' },
+    maxTagLength: 10,
+  }),
   // https://www.twilio.com/docs/sendgrid/for-developers/sending-email/using-handlebars
   sendgrid: handlebars,
   // https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-advanced.html

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { runs } from '../../test/support/runs.ts';
-import type { Encoding } from './encoding.ts';
+import { encode, type Encoding } from './encoding.ts';
+import { scanHtml } from './html-links.ts';
+import { scanText } from './text-links.ts';
 import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from './plan.ts';
 import { escapeHtml } from '../../core/escape-html.ts';
 import { compileLine, compileTemplate, fillTemplate, type Filling, pixelTag } from './template.ts';
@@ -162,7 +164,7 @@ describe('columns', () => {
     const it = plan(Buffer.from('{{a}} {b} {{}} {{{a}}} {{a}}'), 'text');
     const template = compileTemplate(it, ['a']);
     expect(template.columns).toEqual(['a']);
-    expect(fillTemplate(template, filling()).toString()).toBe('<a> {b} {{}} {<a>} <a>');
+    expect(fillTemplate(template, filling()).toString()).toBe('<a> {b} {{}} <a> <a>');
   });
 
   test('that do not exist are an error that names those that do', () => {
@@ -185,6 +187,105 @@ describe('columns', () => {
     expect(fill(latin1('\u00e4{{name}}'), 'text', value)).toEqual(latin1('\u00e4\u008eof\u00eda \u0080??'));
   });
 
+  test('in an address are encoded for their place', () => {
+    const values = { email: 'ann+1@x.example', name: 'A & B/ü?', url: 'https://shop.example/?a=1&b=2', phone: '+49 30' };
+    const filled = (content: string, kind: Kind = 'html') => fill(content, kind, values).toString();
+    const encodedEmail = 'ann%2B1%40x.example';
+    const encodedName = 'A%20%26%20B%2F%C3%BC%3F';
+    expect(filled('<a href="https://e.org/?e={{email}}">{{email}}</a>')).toBe(
+      `<a href="https://e.org/?e=${encodedEmail}">ann+1@x.example</a>`,
+    );
+    expect(filled('<a href="/{{name}}/x?n={{ name }}#{{name}}">')).toBe(`<a href="/${encodedName}/x?n=${encodedName}#${encodedName}">`);
+    expect(filled(`<img src='https://e.org/{{name}}.png' alt="{{email}}">`)).toBe(
+      `<img src='https://e.org/${encodedName}.png' alt="ann+1@x.example">`,
+    );
+    expect(filled('<form action=https://e.org/?{{email}}>')).toBe(`<form action=https://e.org/?${encodedEmail}>`);
+    expect(filled('<v:rect href="https://e.org/?e={{email}}">')).toContain(`?e=${encodedEmail}"`);
+    // A value that is the whole address is an address itself.
+    expect(filled('<a href="{{url}}">')).toBe('<a href="https://shop.example/?a=1&amp;b=2">');
+    expect(filled('<a href="{{url}}&n={{name}}">')).toBe(`<a href="https://shop.example/?a=1&amp;b=2&n=${encodedName}">`);
+    expect(filled('<a href="mailto:{{email}}?subject={{name}}">')).toBe(`<a href="mailto:ann+1@x.example?subject=${encodedName}">`);
+    expect(filled('<a href="tel:{{phone}}">')).toBe('<a href="tel:+49%2030">');
+    expect(filled('See https://e.org/?e={{email}}&n={{name}}, {{name}}', 'text')).toBe(
+      `See https://e.org/?e=${encodedEmail}&n=${encodedName}, A & B/ü?`,
+    );
+    expect(fill('<a href="https://e.org/?n={{name}}">', 'html', { name: 'a\ud800' }).toString()).toBe(
+      '<a href="https://e.org/?n=a%EF%BF%BD">',
+    );
+  });
+
+  test('in the query or path of an address arrive as the value that they are', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), oneOf('html text'), fc.boolean(), (value, kind, inPath) => {
+        const address = inPath ? 'https://e.org/x-{{v}}' : 'https://e.org/?a=b&v={{v}}&c=d';
+        const content = kind === 'html' ? `<a href="${address}">x</a>` : `Read ${address} now`;
+        const filled = fill(content, kind as Kind, { v: value }).toString();
+        const link = kind === 'html' ? scanHtml(filled).links[0] : scanText(filled)[0];
+        const url = new URL(link?.address ?? '');
+        expect(inPath ? decodeURIComponent(url.pathname.slice(3)) : url.searchParams.get('v')).toBe(value.toWellFormed());
+      }),
+      runs(500),
+    );
+  });
+
+  test('have the default that the letter gives where they are empty', () => {
+    const filled = (content: string, name: string) => fill(content, 'text', { name, 'a|b': 'bar' }).toString();
+    for (const spelled of [
+      '{{name|there}}',
+      '{{ name | there }}',
+      '{{{name|there}}}',
+      '{{ name | default: "there" }}',
+      "{{name|default:'there'}}",
+    ]) {
+      expect(filled(`Hello ${spelled}!`, 'Ann')).toBe('Hello Ann!');
+      expect(filled(`Hello ${spelled}!`, '')).toBe('Hello there!');
+      expect(filled(`Hello ${spelled}!`, ' ')).toBe('Hello there!');
+    }
+    expect(filled('{{name|}}', '')).toBe('');
+    expect(filled('{{a|b}}', '')).toBe('bar');
+    expect(filled('https://e.org/?n={{name|dear reader}}', '')).toBe('https://e.org/?n=dear%20reader');
+    expect(() => fill('{{nme|there}}', 'text', { name: '' })).toThrow('{{nme}}');
+    expect(compileLine('Hello {{name|there}}', ['name'])(() => '')).toBe('Hello there');
+  });
+
+  test('in an address of a header are encoded, and elsewhere not', () => {
+    const line = compileLine('<mailto:off@e.org?subject={{email}}>, <https://e.org/?e={{email}}> {{email}}', ['email']);
+    expect(line(() => 'ann+1@x.example')).toBe(
+      '<mailto:off@e.org?subject=ann%2B1%40x.example>, <https://e.org/?e=ann%2B1%40x.example> ann+1@x.example',
+    );
+    expect(compileLine('See https://e.org/{{a}}.', ['a'])(() => 'x y')).toBe('See https://e.org/x%20y.');
+  });
+
+  test.each(['windows-1251', 'iso-8859-2', 'shift_jis', 'gb18030', 'iso-2022-jp', 'koi8-r', 'big5', 'euc-kr'])(
+    'go into a letter in %s in its encoding, as references where it lacks a character, and the other bytes stay',
+    (charset) => {
+      const own = {
+        'windows-1251': 'Жя',
+        'iso-8859-2': 'Żó',
+        shift_jis: 'ソ表',
+        gb18030: '打折',
+        'iso-2022-jp': '割引',
+        'koi8-r': 'Жя',
+        big5: '折扣',
+        'euc-kr': '할인',
+      }[charset] as string;
+      const missing = charset === 'gb18030' ? '' : '😀';
+      const content = (value: string, link: string) =>
+        encode(`<p>${own}{{x}}${own} ${value} <a href="${link}">${own}</a>`.replace('{{x}}', ''), charset);
+      const it = planLetter(content('{{name}}', `https://e.org/${own}`), 'html', {
+        baseUrl: BASE,
+        exclude: [],
+        trackUnsubscribe: false,
+        utm: {},
+        pixel: 'none',
+        charset,
+      });
+      expect(it.tracked.map(({ target }) => target)).toEqual([`https://e.org/${own}`]);
+      const filled = fillTemplate(compileTemplate(it, ['name']), filling({ links: [`${BASE}/u/L0`], column: () => own + missing }));
+      expect(filled).toEqual(content(own + (missing && '&#128512;'), `${BASE}/u/L0`));
+    },
+  );
+
   test('of a line are filled in as they are', () => {
     expect(compileLine('Hello {{ name }}, {{name}}', ['name'])((name) => `$& <${name}>`)).toBe('Hello $& <name>, $& <name>');
   });
@@ -199,8 +300,9 @@ describe('columns', () => {
       fc.property(fc.array(piece, { maxLength: 12 }), oneOf('html text'), encoding, (pieces, kind, written) => {
         const of = (put: string) => bytesOf(`é€${pieces.map((it) => it ?? put).join('')}`, written);
         const it = plan(of('{{a}}'), kind as Kind);
-        const filled = fillTemplate(compileTemplate(it, ['a', 'b']), filling({ column: () => 'Ä' }));
-        expect(filled).toEqual(of('Ä'));
+        // A value that is the same in every place of a letter.
+        const filled = fillTemplate(compileTemplate(it, ['a', 'b']), filling({ column: () => 'Aa1' }));
+        expect(filled).toEqual(of('Aa1'));
       }),
       runs(1000),
     );

@@ -2,15 +2,25 @@ import { ClickledgerError } from '../../core/errors.ts';
 import { escapeHtml } from '../../core/escape-html.ts';
 import { encode, type Encoding } from './encoding.ts';
 import type { LetterPlan } from './plan.ts';
+import { scanText } from './text-links.ts';
 
 // Templates: a planned letter is cut into pieces at the places that differ from person to person. The pieces between these places are the
 // unchanged bytes of the letter.
 
+/** Where a value is inserted, which decides how it is encoded. See `encodeForPlace`. */
+type Place = 'prose' | 'whole-address' | 'http-address' | 'other-address' | 'other-query';
+
+/** A `{{column}}`. `fallback` is the value for people for whom the column is empty. */
+interface ColumnSlot {
+  readonly kind: 'column';
+  readonly name: string;
+  readonly fallback: string | undefined;
+  readonly place: Place;
+}
+
 type Slot =
   /** `original`: the URL as it is spelled in the letter, for recipients who are not tracked. */
-  | { readonly kind: 'link'; readonly index: number; readonly original: Buffer }
-  | { readonly kind: 'pixel' }
-  | { readonly kind: 'column'; readonly name: string };
+  { readonly kind: 'link'; readonly index: number; readonly original: Buffer } | { readonly kind: 'pixel' } | ColumnSlot;
 
 export interface Template {
   readonly kind: 'html' | 'text';
@@ -25,57 +35,117 @@ export interface Template {
   readonly ascii: boolean;
 }
 
+/** Returns a person's value of a column. `fallback` is the value that the letter gives for an empty column. */
+export type ColumnValues = (name: string, fallback?: string) => string;
+
 /** The values for one person's letter. */
 export interface Filling {
   /** A URL for each tracked link of the plan, in the order of the plan; undefined: the original URLs of the letter. */
   links: readonly string[] | undefined;
   /** The URL of the pixel; undefined: no pixel. */
   pixel: string | undefined;
-  /** Returns the value of `{{name}}`. */
-  column(name: string): string;
+  column: ColumnValues;
 }
 
-const COLUMN = /\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}/g;
+const COLUMN = /\{\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}\}|\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}/g;
+/** The default value of a column as Liquid spells it: `{{ name | default: "there" }}`. */
+const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
+
+type Range = { readonly from: number; readonly to: number };
 
 /**
- * Cuts a planned letter into a template. With `columns`, each `{{name}}` becomes a slot. Throws `bad-input` if `columns` does not have a
- * name. 'any' allows all names. Without `columns`, `{{name}}` stays as it is.
+ * Cuts a planned letter into a template. With `columns`, each `{{name}}` becomes a slot, and so does `{{name|default}}`. Throws `bad-input`
+ * if `columns` does not have a name. 'any' allows all names. Without `columns`, `{{name}}` stays as it is.
  */
 export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any'): Template {
   const { text, encoding } = plan;
-  const cuts: { from: number; to: number; slot: Slot }[] = plan.tracked.map(({ from, to }, index) => ({
+  const cuts: (Range & { slot: Slot })[] = plan.tracked.map(({ from, to }, index) => ({
     from,
     to,
-    slot: { kind: 'link', index, original: encode(text.slice(from, to), encoding) },
+    slot: { kind: 'link', index, original: plan.slice(from, to) },
   }));
   if (plan.pixelAt !== undefined) cuts.push({ from: plan.pixelAt, to: plan.pixelAt, slot: { kind: 'pixel' } });
-  const columnCuts = columns ? columnSlots(text, columns) : [];
-  cuts.push(...columnCuts.map(({ from, to, name }) => ({ from, to, slot: { kind: 'column', name } as const })));
+  const columnCuts = columns ? findColumns(text, columns, plan.addresses) : [];
+  cuts.push(...columnCuts);
   cuts.sort((a, b) => a.from - b.from || a.to - b.to);
   const pieces: (Buffer | Slot)[] = [];
   let at = 0;
   for (const { from, to, slot } of cuts) {
-    pieces.push(encode(text.slice(at, from), encoding), slot);
+    pieces.push(plan.slice(at, from), slot);
     at = to;
   }
-  pieces.push(encode(text.slice(at), encoding));
+  pieces.push(plan.slice(at));
   return {
     kind: plan.kind,
     encoding,
     pieces,
-    columns: [...new Set(columnCuts.map(({ name }) => name))],
+    columns: [...new Set(columnCuts.map(({ slot }) => slot.name))],
     amp: plan.amp,
     ascii: /^[\x00-\x7f]*$/.test(text),
   };
 }
 
-function columnSlots(text: string, columns: readonly string[] | 'any'): { from: number; to: number; name: string }[] {
+/** Finds each `{{column}}`. `addresses` are the positions of the addresses in the text, sorted. */
+function findColumns(text: string, columns: readonly string[] | 'any', addresses: readonly Range[]): (Range & { slot: ColumnSlot })[] {
+  let nextAddress = 0;
   return Array.from(text.matchAll(COLUMN), (found) => {
-    const name = found[1] as string;
-    if (columns !== 'any' && !columns.includes(name))
-      throw new ClickledgerError('bad-input', `column {{${name}}} does not exist. The list has: ${columns.join(', ')}`);
-    return { from: found.index, to: found.index + found[0].length, name };
+    const from = found.index;
+    const { name, fallback } = parseColumn((found[1] ?? found[2]) as string, columns);
+    while ((addresses[nextAddress]?.to ?? Infinity) <= from) nextAddress++;
+    const address = addresses[nextAddress];
+    const place = address && address.from <= from ? placeAfter(text.slice(address.from, from)) : 'prose';
+    return { from, to: from + found[0].length, slot: { kind: 'column', name, fallback, place } };
   });
+}
+
+/** Parses `name` or `name|default`. A column whose name has a vertical bar takes precedence. */
+function parseColumn(spelled: string, columns: readonly string[] | 'any'): { name: string; fallback: string | undefined } {
+  if (columns !== 'any' && columns.includes(spelled)) return { name: spelled, fallback: undefined };
+  const bar = spelled.indexOf('|');
+  const name = bar < 0 ? spelled : spelled.slice(0, bar).trimEnd();
+  if (columns !== 'any' && !columns.includes(name))
+    throw new ClickledgerError('bad-input', `column {{${name}}} does not exist. The list has: ${columns.join(', ')}`);
+  if (bar < 0) return { name, fallback: undefined };
+  const fallback = spelled.slice(bar + 1).trimStart();
+  return { name, fallback: LIQUID_DEFAULT.exec(fallback)?.[2] ?? fallback };
+}
+
+/** Returns the place of a value in an address after the text `before`. */
+function placeAfter(before: string): Place {
+  if (before.trim() === '') return 'whole-address';
+  const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(before)?.[1]?.toLowerCase();
+  if (scheme === undefined || scheme === 'http' || scheme === 'https') return 'http-address';
+  return before.includes('?') ? 'other-query' : 'other-address';
+}
+
+/** Characters that encodeURIComponent does not encode, but that mail programs do not count as part of an address at its end. */
+const PUNCTUATION = /[!'()*]|[._~]$/g;
+
+/**
+ * Encodes a value for its place. In a web address, and in the query of another address such as mailto:, every character with a meaning of
+ * its own is percent-encoded. A value that is the whole address, or its beginning, is an address itself and stays as it is. In the path
+ * of another address, `@` and `+` keep their meaning, as in mailto:{{email}} and tel:{{phone}}.
+ */
+function encodeForPlace(value: string, place: Place): string {
+  switch (place) {
+    case 'prose':
+    case 'whole-address':
+      return value;
+    case 'http-address':
+    case 'other-query':
+      return encodeURIComponent(value.toWellFormed()).replace(
+        PUNCTUATION,
+        (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+      );
+    case 'other-address':
+      return encodeURI(value.toWellFormed()).replace(/[?#]/g, encodeURIComponent);
+  }
+}
+
+/** Returns the value of a slot, encoded for its place. */
+function valueOf({ name, fallback, place }: ColumnSlot, column: ColumnValues): string {
+  const value = column(name, fallback);
+  return encodeForPlace(fallback !== undefined && value.trim() === '' ? fallback : value, place);
 }
 
 /** Returns the bytes of one person's letter. Values of columns are escaped in HTML. */
@@ -95,7 +165,7 @@ export function fillTemplate(template: Template, filling: Filling): Buffer {
         case 'pixel':
           return filling.pixel === undefined ? Buffer.alloc(0) : toBytes(pixelTag(filling.pixel, template.amp));
         case 'column': {
-          const value = filling.column(piece.name);
+          const value = valueOf(piece, filling.column);
           return toBytes(kind === 'html' ? escapeHtml(value) : value);
         }
       }
@@ -103,13 +173,30 @@ export function fillTemplate(template: Template, filling: Filling): Buffer {
   );
 }
 
+/** An address in angle brackets, as in List-Unsubscribe (RFC 2369). */
+const BRACKETED_ADDRESS = /(?<=<)[a-z][a-z0-9+.-]*:[^<>]*(?=>)/gi;
+
 /**
- * Compiles a text of one line, such as a subject. The returned function replaces each `{{column}}` with its value, without escaping.
- * Throws `bad-input` if `columns` does not have a name.
+ * Compiles a text of one line, such as a subject or the value of a header. The returned function replaces each `{{column}}` with its value,
+ * which is encoded if it is part of an address. Throws `bad-input` if `columns` does not have a name.
  */
-export function compileLine(text: string, columns: readonly string[]): (column: (name: string) => string) => string {
-  columnSlots(text, columns);
-  return (column) => text.replace(COLUMN, (_, name: string) => column(name));
+export function compileLine(text: string, columns: readonly string[]): (column: ColumnValues) => string {
+  const bracketed = Array.from(text.matchAll(BRACKETED_ADDRESS), ({ 0: address, index }) => ({ from: index, to: index + address.length }));
+  const plain = scanText(text).filter(({ from }) => !bracketed.some((range) => range.from <= from && from < range.to));
+  const cuts = findColumns(
+    text,
+    columns,
+    [...bracketed, ...plain].toSorted((a, b) => a.from - b.from),
+  );
+  return (column) => {
+    let line = '';
+    let at = 0;
+    for (const { from, to, slot } of cuts) {
+      line += text.slice(at, from) + valueOf(slot, column);
+      at = to;
+    }
+    return line + text.slice(at);
+  };
 }
 
 /** Returns the HTML element of the pixel. Its style does not have display:none, because some clients do not load hidden images. */

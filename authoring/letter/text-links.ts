@@ -1,4 +1,5 @@
 import type { FoundLink } from './html-links.ts';
+import { endOfTagAt } from './merge-tags.ts';
 
 // Finds the links of a plain-text letter. Punctuation at the end of a URL belongs to the sentence. A closing bracket belongs to the URL
 // only if its opening bracket is in the URL.
@@ -6,16 +7,16 @@ import type { FoundLink } from './html-links.ts';
 const URL_START = /(?<![A-Za-z0-9])https?:\/\//gi;
 /** A character that is never part of a URL. */
 const URL_STOP =
-  /[\s<>"\u0000-\u001f\u007f\u00a0\u2000-\u200f\u2028-\u202f\u205f\u3000「」『』【】《》〈〉〔〕“”„«»‹›。、，；：！？（）［］｛｝｡､｢｣]/u;
+  /[\s<>"`\u0000-\u001f\u007f\u00a0\u2000-\u200f\u2028-\u202f\u205f\u3000「」『』【】《》〈〉〔〕“”„«»‹›。、，；：！？（）［］｛｝｡､｢｣]/u;
 const TRAILING_PUNCTUATION = ".,;:!?'’‘*_~|\\…";
 const OPENING_OF: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
-/** A merge tag. It may contain characters that otherwise end a URL, so the whole tag belongs to the URL. decide.ts keeps such links. */
-const MERGE_TAG = /\{\{[^{}]*\}\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|\$\{[^{}]*\}|\{%.{0,200}?%\}|<%.{0,200}?%>|%%=.{0,200}?=%%|%%[^%\s]+%%/y;
+/** A run of `*`, `_` or `~` directly before a URL: Markdown for emphasis. It ends with the same run. */
+const EMPHASIS = /[*_~]{1,3}$/;
 
 /** The context of a link has at most this many characters on each side. */
 const MAX_CONTEXT = 400;
 /** The context ends at another link and at a separator, because the text after it belongs to the other link. */
-const CONTEXT_END = /https?:\/\/\S*|[|•·]/i;
+const CONTEXT_END = /https?:\/\/\S*|[|•]|(?<!\p{L})·|·(?!\p{L})/iu;
 
 /** Returns the links of a plain-text letter, in the order of the letter. */
 export function scanText(text: string): FoundLink[] {
@@ -34,25 +35,35 @@ function nextLink(text: string, after: number): FoundLink | undefined {
 }
 
 function endOfUrl(text: string, from: number): number {
+  const emphasis = EMPHASIS.exec(text.slice(Math.max(0, from - 3), from))?.[0];
   let to = from;
+  /** The end of the last merge tag. */
+  let tagTo = from;
   const open: string[] = [];
   while (to < text.length) {
-    MERGE_TAG.lastIndex = to;
-    if (MERGE_TAG.test(text)) {
-      to = MERGE_TAG.lastIndex;
+    const tagEnd = endOfTagAt(text, to);
+    if (tagEnd !== undefined) {
+      to = tagTo = tagEnd;
       continue;
     }
     const character = text.charAt(to);
     const opening = OPENING_OF[character];
     if (URL_STOP.test(character) || (opening !== undefined && open.at(-1) !== opening)) break;
+    if (emphasis !== undefined && closesEmphasis(text, to, emphasis)) break;
     if (opening !== undefined) open.pop();
     else if ('([{'.includes(character)) open.push(character);
     to++;
   }
   // An opening bracket at the end belongs to the sentence, as in "https://a.example/(". `|*` at the end stays: it may be the end of a merge
   // tag.
-  while (`${TRAILING_PUNCTUATION}([{`.includes(text.charAt(to - 1)) && !text.startsWith('|*', to - 2)) to--;
+  while (to > tagTo && `${TRAILING_PUNCTUATION}([{`.includes(text.charAt(to - 1)) && !text.startsWith('|*', to - 2)) to--;
   return to;
+}
+
+/** Returns true if emphasis ends at a position, as in "**https://a.example/**—now". In "https://a.example/a_/b", it does not. */
+function closesEmphasis(text: string, at: number, emphasis: string): boolean {
+  const after = text.charAt(at + emphasis.length);
+  return text.startsWith(emphasis, at) && (after === '' || URL_STOP.test(after) || /[(–—]/.test(after));
 }
 
 /**

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
-import { ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
+import { editCampaign, ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
 import { parseTime } from '../../authoring/parse-time.ts';
-import { configOf, type Globals, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 
-// The command `campaign`: creates, lists, closes and reopens campaigns, and records when their mail was sent.
+// The command `campaign`: creates, lists, changes, closes and reopens campaigns, and records when their mail was sent.
+
+const PASS_QUERY = 'add what stands behind the question mark of a tracked URL, such as utm_source=mail, to where the URL leads';
 
 export function addCampaign(program: Command): void {
   const campaign = program.command('campaign').description('manage campaigns; a campaign is one letter that you send');
@@ -13,11 +15,12 @@ export function addCampaign(program: Command): void {
     .command('create <name>')
     .description('create a campaign and print its number; an existing campaign is found by its name')
     .option('--fallback <url>', 'the URL to which its expired and disabled links lead')
+    .option('--pass-query', PASS_QUERY)
     .addHelpText('after', '\nExample:\n  clickledger campaign create "Spring sale" --fallback https://shop.example/')
-    .action(async (name: string, options: { fallback?: string }, command: Command) => {
+    .action(async (name: string, options: { fallback?: string; passQuery?: true }, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
-      const result = await withPool(config.AUTHOR_URL, (pool) => ensureCampaign(pool, name, options.fallback));
-      if (command.optsWithGlobals<Globals>().json) printJson({ id: result.id, name, created: result.created });
+      const result = await withPool(config.AUTHOR_URL, (pool) => ensureCampaign(pool, name, options.fallback, options.passQuery));
+      if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id: result.id, name, created: result.created });
       else process.stdout.write(`${result.id}\n`);
     });
 
@@ -28,12 +31,42 @@ export function addCampaign(program: Command): void {
     .action(async (_options: object, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
       const campaigns = await withPool(config.AUTHOR_URL, listCampaigns);
-      if (command.optsWithGlobals<Globals>().json) printJson(campaigns);
+      if (command.optsWithGlobals<GlobalOptions>().json) printJson(campaigns);
       else
         printTable(
           ['id', 'name', 'links', 'created', 'sent', 'closed'],
           campaigns.map((c) => [c.id, c.name, c.links, shortTime(c.created_at), shortTime(c.sent_at), shortTime(c.closed_at)]),
         );
+    });
+
+  campaign
+    .command('edit <name>')
+    .description('change the settings of a campaign; they apply within seconds, also to letters that were sent')
+    .option('--fallback <url>', 'the URL to which its expired and disabled links lead; none: they lead nowhere')
+    .option('--pass-query', PASS_QUERY)
+    .option('--no-pass-query', 'drop it')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  clickledger campaign edit "Spring sale" --pass-query\n  clickledger campaign edit "Spring sale" --fallback https://shop.example/',
+    )
+    .action(async (name: string, options: { fallback?: string; passQuery?: boolean }, command: Command) => {
+      const { fallback, passQuery } = options;
+      if (fallback === undefined && passQuery === undefined)
+        command.error("error: there is nothing to change. Give '--fallback <url>', '--pass-query' or '--no-pass-query'.", { exitCode: 2 });
+      const fallbackUrl = fallback === 'none' ? null : fallback;
+      await updateCampaign(
+        command,
+        name,
+        (pool, id) => editCampaign(pool, id, { fallbackUrl, passQuery }),
+        {
+          ...(fallbackUrl === undefined ? {} : { fallback: fallbackUrl }),
+          ...(passQuery === undefined ? {} : { pass_query: passQuery }),
+        },
+        [
+          ...(fallbackUrl === undefined ? [] : [fallbackUrl === null ? 'has no fallback' : `its fallback is ${fallbackUrl}`]),
+          ...(passQuery === undefined ? [] : [passQuery ? 'queries are passed on' : 'queries are not passed on']),
+        ].join('; '),
+      );
     });
 
   campaign
@@ -80,6 +113,6 @@ async function updateCampaign(
     await update(pool, found.id);
     return found;
   });
-  if (command.optsWithGlobals<Globals>().json) printJson({ id: campaign.id, name: campaign.name, ...json });
+  if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id: campaign.id, name: campaign.name, ...json });
   else note(`'${campaign.name}': ${message}`);
 }

@@ -7,17 +7,17 @@ import { configOf } from '../context.ts';
 import { note } from '../output.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
 
-/** A page takes two at a time: enough for a few people who look on. */
+/** A page uses two connections at a time, so this is enough for a few people. */
 const CONNECTIONS = 8;
-/** After a statement's own time is up, a server that is still silent is frozen. */
+/** The server cancels a statement at its timeout. If it does not answer this much later, it hangs and the query fails. */
 const GRACE_MS = 5_000;
 
 export function addDashboard(program: Command): void {
   program
     .command('dashboard')
-    .description('campaigns and reports in a browser, live while mail goes out; read-only, as the analyst')
-    .option('--port <port>', 'the port to listen on; 0: any that is free', parsePort, 8090)
-    .option('--host <address>', 'the address to listen on; whoever reaches it can read every report', '127.0.0.1')
+    .description('show campaigns and reports in a browser, updated every 10 seconds; read-only, with the rights of the analyst')
+    .option('--port <port>', 'the port to listen on; 0 selects a free port', parsePort, 8090)
+    .option('--host <address>', 'the address to listen on; everyone who can reach it can read every report', '127.0.0.1')
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .addHelpText('after', '\nExample:\n  clickledger dashboard --port 8090')
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
@@ -29,8 +29,8 @@ export function addDashboard(program: Command): void {
       try {
         const address = await app.listen({ port, host }).catch((error: unknown) => throwExplained(error, host, port));
         process.stdout.write(`${address}\n`);
-        if (!/^(?:localhost|127\..*|::1)$/.test(host)) note('whoever reaches this address can read every report');
-        note('Ctrl-C ends it');
+        if (!/^(?:localhost|127\..*|::1)$/.test(host)) note('everyone who can reach this address can read every report');
+        note('Press Ctrl-C to stop the dashboard.');
         await stopped;
       } finally {
         await app.close();
@@ -46,12 +46,12 @@ function parsePort(text: string): number {
 }
 
 function throwExplained(error: unknown, host: string, port: number): never {
-  const why: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another program has that port: choose one with --port',
-    EACCES: 'that port is for root alone: choose one above 1023 with --port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-    ENOTFOUND: 'there is no such host',
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another program uses this port: choose another one with --port',
+    EACCES: 'only root may use this port: choose one above 1023 with --port',
+    EADDRNOTAVAIL: 'this machine does not have this address: choose another one with --host',
+    ENOTFOUND: 'this host name is unknown: choose another one with --host',
   };
-  const said = why[codeOf(error) ?? ''];
-  throw said === undefined ? error : new ClickledgerError('bad-input', `cannot listen on ${host}:${port}: ${said}`, { cause: error });
+  const reason = reasons[codeOf(error) ?? ''];
+  throw reason === undefined ? error : new ClickledgerError('bad-input', `cannot listen on ${host}:${port}: ${reason}`, { cause: error });
 }

@@ -3,35 +3,45 @@ import { init, type InitOptions } from '../../operating/init.ts';
 import { dataDirOf } from '../context.ts';
 import { note } from '../output.ts';
 
-/** One of each on this machine; each is started with its own ADMIN_PORT. */
+/** One part of each kind on this machine. Each of them needs its own ADMIN_PORT. */
 const DEFAULT_PARTS = 'backend=http://127.0.0.1:9101,agent=http://127.0.0.1:9102,worker=http://127.0.0.1:9103';
 
 export function addInit(program: Command): void {
   program
     .command('init')
-    .description('write settings for servers of your own: keys, a password for each role, the shard list')
-    .requiredOption('--base-url <url>', 'where recipients will reach nginx')
-    .requiredOption('--catalog <url>', "the catalog database's URL, as its owner")
-    .option('--nats <url>', 'where parts reach NATS: nats://… or tls://…', 'nats://127.0.0.1:4222')
-    .option('--nats-listen <host:port>', 'where the NATS server listens, for <data>/nats.conf', '127.0.0.1:4222')
-    .option('--nats-store <directory>', 'where the NATS server keeps what waits, for <data>/nats.conf', '/var/lib/nats')
-    .option('--nats-certificate <file>', 'of the NATS server, with --nats-key, for <data>/nats.conf')
-    .option('--nats-key <file>', 'its key')
-    .option('--nats-ca <file>', 'whose certificate vouches for it, where parts are to find it')
-    .option('--log-dir <directory>', 'where nginx writes access.log', '/var/log/clickledger')
-    .option('--parts <list>', 'where the parts will answer `status`: name=URL of the admin port, separated by commas', DEFAULT_PARTS)
-    .option('--shards <number>', 'as many as you may ever want database servers; fixed for good', '1')
+    .description('write settings for your own servers: keys, a password for each role, the list of shards')
+    .requiredOption('--base-url <url>', 'the URL of nginx for recipients; tracked URLs begin with it')
+    .requiredOption('--catalog <url>', 'the URL of the catalog database for its owner')
+    .option('--nats <url>', 'the URL of NATS for the parts: nats://… or tls://…', 'nats://127.0.0.1:4222')
+    .option('--nats-listen <host:port>', 'the address on which the NATS server listens (in <data>/nats.conf)', '127.0.0.1:4222')
+    .option('--nats-store <directory>', 'the directory in which the NATS server stores batches (in <data>/nats.conf)', '/var/lib/nats')
+    .option('--nats-certificate <file>', 'the TLS certificate of the NATS server (in <data>/nats.conf); needs --nats-key')
+    .option('--nats-key <file>', 'the key of this certificate (in <data>/nats.conf)')
+    .option('--nats-ca <file>', 'the CA certificate with which the parts check the NATS server')
+    .option('--log-dir <directory>', 'the directory in which nginx writes access.log', '/var/log/clickledger')
+    .option('--parts <list>', 'the admin URLs of the parts, for `clickledger status`: name=URL, separated by commas', DEFAULT_PARTS)
+    .option(
+      '--shards <number>',
+      'the number of shards, 1 to 26: the most database servers that you may ever need; it cannot be changed',
+      '1',
+    )
     .option(
       '--per-part <directory>',
-      'for containers: also give each part a directory below this one, with what it needs and no more; settings that exist are kept',
+      'for containers: also write a directory for each part below this one, with only the settings that it needs; existing settings are kept',
     )
     .addHelpText(
       'after',
-      '\nExample:\n  clickledger init --base-url https://t.example.org --catalog postgres://owner:secret@db1/clickledger --shards 4\n\nThen look at <data>/env, put the shards where they shall live, and run `clickledger migrate`.',
+      `
+Example:
+  clickledger init --base-url https://t.example.org --catalog postgres://owner:secret@db1/clickledger --shards 4
+
+Then check <data>/env, change the database URLs in SHARDS if the shards are on other servers, and run \`clickledger migrate\`.`,
     )
     .action(async (options: InitOptions, command: Command) => {
       const dataDir = dataDirOf(command);
       await init(dataDir, options);
-      note(`wrote ${dataDir}/env, and ${dataDir}/nats.conf for \`nats-server -c\`; next: clickledger migrate`);
+      note(`wrote ${dataDir}/env`);
+      note(`wrote ${dataDir}/nats.conf: start NATS with \`nats-server -c ${dataDir}/nats.conf\``);
+      note('Next, check the settings and run `clickledger migrate`.');
     });
 }

@@ -8,8 +8,16 @@ import type JsQr from 'jsqr';
 import { parseFragment } from 'parse5';
 import { encodeQR } from 'qr';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { authorSettings, BASE, campaignCalled, deskWith, expectJson, expectRefusal, trackedIn } from '../../test/support/authors.ts';
-import { clickledger, type Ended } from '../../test/support/commands.ts';
+import {
+  authorSettings,
+  BASE,
+  insertCampaign,
+  createDesk,
+  expectJson,
+  expectRefusal,
+  trackedAddresses,
+} from '../../test/support/authors.ts';
+import { clickledger, type CommandResult } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 
 const jsQr = createRequire(import.meta.url)('jsqr') as typeof JsQr.default;
@@ -19,10 +27,11 @@ let campaign: number;
 
 beforeAll(async () => {
   databases = await createDatabases(1);
-  campaign = await campaignCalled(databases, 'spring');
+  campaign = await insertCampaign(databases, 'spring');
 });
 
-const run = async (...args: string[]): Promise<Ended> => clickledger(args, { cwd: await deskWith({}), env: authorSettings(databases) });
+const run = async (...args: string[]): Promise<CommandResult> =>
+  clickledger(args, { cwd: await createDesk({}), env: authorSettings(databases) });
 
 async function linkTo(target: string, alias?: string): Promise<number> {
   const [row] = await databases.query<{ id: number }>(
@@ -156,7 +165,7 @@ describe('a QR code', () => {
   /** Runs a command like `run`, and returns the bytes of stdout. */
   async function bytesOf(...args: string[]): Promise<Buffer> {
     const child = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url)), ...args], {
-      cwd: await deskWith({}),
+      cwd: await createDesk({}),
       env: authorSettings(databases),
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -165,7 +174,7 @@ describe('a QR code', () => {
 
   test('as PNG: a reader finds exactly the shared URL, of an alias or of a number', async () => {
     const id = await linkTo('https://shop.example/poster', 'poster-2026');
-    const desk = await deskWith({});
+    const desk = await createDesk({});
     const [written, url, small] = await Promise.all([
       clickledger(['link', 'qr', 'poster-2026', '--format', 'png', '--out', 'poster.png'], { cwd: desk, env: authorSettings(databases) }),
       run('url', 'https://shop.example/poster', '--campaign', 'spring'),
@@ -174,7 +183,7 @@ describe('a QR code', () => {
     expect(written).toEqual({ code: 0, stdout: '', stderr: `poster.png leads to ${BASE}/u/poster-2026\n` });
     expect(read(await readFile(join(desk, 'poster.png')))).toBe(`${BASE}/u/poster-2026`);
     expect(read(small)).toBe(url.stdout.trim());
-    expect(trackedIn(databases, url.stdout)).toEqual([{ kind: 'u', link: id, recipient: 0 }]);
+    expect(trackedAddresses(databases, url.stdout)).toEqual([{ kind: 'u', link: id, recipient: 0 }]);
     expect(decode(small).width % 3).toBe(0);
   });
 
@@ -240,7 +249,7 @@ describe('a QR code', () => {
   test('is not made with a key that is not listed', async () => {
     const id = await linkTo('https://shop.example/unlisted');
     const unlisted = { ...authorSettings(databases), SLUG_KEYS: '99'.repeat(32) };
-    await expectRefusal(clickledger(['link', 'qr', String(id)], { cwd: await deskWith({}), env: unlisted }), 'clickledger migrate');
+    await expectRefusal(clickledger(['link', 'qr', String(id)], { cwd: await createDesk({}), env: unlisted }), 'clickledger migrate');
   });
 
   test('that cannot be written where it shall be is an error of one line', async () => {
@@ -260,7 +269,7 @@ describe('the life of a campaign', () => {
     )[0];
 
   test('sent, closed and taken up again', async () => {
-    const id = await campaignCalled(databases, 'life');
+    const id = await insertCampaign(databases, 'life');
     expect(await run('campaign', 'sent', 'life', '--at', '2026-12-01T09:30+01:00')).toEqual({
       code: 0,
       stdout: '',

@@ -7,7 +7,7 @@ import { findCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
 import { parseTime } from '../../authoring/parse-time.ts';
-import { configOf, type Globals, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 import { qrPng, qrSvg } from '../../authoring/qr.ts';
 
@@ -24,7 +24,7 @@ export function addLink(program: Command): void {
     .action(async (options: { campaign: string }, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
       const links = await withPool(config.AUTHOR_URL, async (pool) => listLinks(pool, (await findCampaign(pool, options.campaign)).id));
-      if (command.optsWithGlobals<Globals>().json) printJson(links);
+      if (command.optsWithGlobals<GlobalOptions>().json) printJson(links);
       else
         printTable(
           ['id', 'kind', 'label', 'target', 'version', 'state', 'aliases'],
@@ -85,7 +85,7 @@ export function addLink(program: Command): void {
         return found;
       });
       const url = `${config.BASE_URL}/u/${alias}`;
-      if (command.optsWithGlobals<Globals>().json) printJson({ id, url });
+      if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id, url });
       else process.stdout.write(`${url}\n`);
     });
 
@@ -143,6 +143,6 @@ async function updateLink(
     const found = await findUrlLink(pool, name);
     return { id: found, ...(await update(pool, found)) };
   });
-  if (command.optsWithGlobals<Globals>().json) printJson({ id, ...json });
+  if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id, ...json });
   else note(`link ${id}: ${message}`);
 }

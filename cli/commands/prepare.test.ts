@@ -9,15 +9,15 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   authorSettings,
   BASE,
-  campaignCalled,
-  deskWith,
+  insertCampaign,
+  createDesk,
   expectJson,
   expectRefusal,
-  filesBelow,
+  listFiles,
   readCsv,
-  trackedIn,
+  trackedAddresses,
 } from '../../test/support/authors.ts';
-import { clickledger, type Ended } from '../../test/support/commands.ts';
+import { clickledger, type CommandResult } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { eventually } from '../../test/support/servers.ts';
 import { withOutputFile, openOutputFile } from '../../authoring/output-files.ts';
@@ -58,12 +58,12 @@ beforeAll(async () => {
   ids = { ann, bob, out, test: tester };
 });
 
-const run = (desk: string, ...args: string[]): Promise<Ended> =>
+const run = (desk: string, ...args: string[]): Promise<CommandResult> =>
   clickledger(['prepare', ...args], { cwd: desk, env: authorSettings(databases) });
 /** Splits a line into arguments. The arguments must not contain spaces. */
 const words = (line: string): string[] => line.split(' ');
 const desk = (more: Record<string, string | Buffer> = {}) =>
-  deskWith({ 'letter.html': LETTER, 'letter.txt': TEXT, 'people.csv': PEOPLE, ...more });
+  createDesk({ 'letter.html': LETTER, 'letter.txt': TEXT, 'people.csv': PEOPLE, ...more });
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
 /** Returns the ids of a campaign's links by label and original URL. */
@@ -133,7 +133,7 @@ describe('a dry run', () => {
       [5, 'not-http', 'mailto:us@shop.example'],
       [6, 'no-track', 'https://shop.example/plain'],
     ]);
-    expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 });
 
@@ -145,7 +145,7 @@ describe('one letter and a list for a sender', () => {
     ['mailjet', '{{data:CL_1}}', '{{data:CL_T1}}', false],
     ['generic', '{{CL_1}}', '{{CL_T1}}', false],
   ])('%s: tags in both parts, a column for each link', async (sender, tag, textTag, escapes) => {
-    const campaign = await campaignCalled(databases, `merge ${sender}`);
+    const campaign = await insertCampaign(databases, `merge ${sender}`);
     const at = await desk();
     const { code, stdout, stderr } = await run(
       at,
@@ -156,7 +156,7 @@ describe('one letter and a list for a sender', () => {
     expect(stderr).toBe(
       'prepared for 4 people: 3 links and a pixel\n  1 opted out of tracking: untracked links, no pixel\n  1 test recipient: left out of all counts\n',
     );
-    expect(await filesBelow(join(at, 'made'))).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(join(at, 'made'))).toEqual(['letter.html', 'letter.txt', 'people.csv']);
     const [html, text, list] = await Promise.all(
       ['letter.html', 'letter.txt', 'people.csv'].map((name) => readFile(join(at, 'made', name), 'utf8')),
     );
@@ -179,7 +179,7 @@ describe('one letter and a list for a sender', () => {
       [rows[1], ids.bob],
       [rows[3], ids.test],
     ] as const)
-      expect(trackedIn(databases, ['CL_1', 'CL_2', 'CL_T1', 'CL_PIXEL'].map((name) => row?.[name]).join(' '))).toEqual([
+      expect(trackedAddresses(databases, ['CL_1', 'CL_2', 'CL_T1', 'CL_PIXEL'].map((name) => row?.[name]).join(' '))).toEqual([
         { kind: 'u', link: links[SALE], recipient },
         { kind: 'u', link: links[NEWS], recipient },
         { kind: 'u', link: links[`text ${SALE}`], recipient },
@@ -199,7 +199,7 @@ describe('one letter and a list for a sender', () => {
   });
 
   test('everything is readable by its owner alone', async () => {
-    await campaignCalled(databases, 'owner');
+    await insertCampaign(databases, 'owner');
     const at = await desk();
     await Promise.all([
       run(at, 'letter.html', '--campaign', 'owner', '--to', 'people.csv', '--merge', 'generic', '--out', 'merged'),
@@ -210,7 +210,7 @@ describe('one letter and a list for a sender', () => {
   });
 
   test('many thousand people: each one once, in their order, with addresses of their own', async () => {
-    await campaignCalled(databases, 'many');
+    await insertCampaign(databases, 'many');
     const count = 12_001;
     const people = `email\n${Array.from({ length: count }, (_, i) => `p${i}@many.example\n`).join('')}`;
     const at = await desk({ 'people.csv': people });
@@ -219,7 +219,7 @@ describe('one letter and a list for a sender', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: `prepared for ${count} people: 2 links and a pixel\n` });
     const rows = readCsv(await readFile(join(at, 'prepared', 'people.csv')));
     expect(rows.map(({ email }) => email)).toEqual(Array.from({ length: count }, (_, i) => `p${i}@many.example`));
-    const recipients = rows.map((row) => trackedIn(databases, Object.values(row).join(' ')).map(({ recipient }) => recipient));
+    const recipients = rows.map((row) => trackedAddresses(databases, Object.values(row).join(' ')).map(({ recipient }) => recipient));
     expect(recipients.every(([first, ...others]) => others.length === 2 && others.every((other) => other === first))).toBe(true);
     expect(new Set(recipients.flat()).size).toBe(count);
     const stored = await databases.query<{ id: number; email: string }>(
@@ -231,10 +231,10 @@ describe('one letter and a list for a sender', () => {
   });
 
   test('a list that has our columns already is refused', async () => {
-    await campaignCalled(databases, 'twice');
+    await insertCampaign(databases, 'twice');
     const at = await desk({ 'people.csv': 'email,CL_1\na@example.com,x\n' });
     await expectRefusal(run(at, 'letter.html', '--campaign', 'twice', '--to', 'people.csv', '--merge', 'ses'), 'original list');
-    expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 });
 
@@ -246,7 +246,7 @@ describe('a finished letter for every person', () => {
   ];
 
   test('files, numbered, with columns filled in; the same command gives the same bytes', async () => {
-    const campaign = await campaignCalled(databases, 'render');
+    const campaign = await insertCampaign(databases, 'render');
     const at = await desk();
     const report = await expectJson<Report>(run(at, ...rendering('render', '--json')));
     const again = await run(at, ...rendering('render', '--out', 'again'));
@@ -262,6 +262,7 @@ describe('a finished letter for every person', () => {
       tests: 1,
       rejected: [],
       rejected_total: 0,
+      list: expect.objectContaining({ encoding: 'utf-8', header: true, email_column: 'email', other_lines: null, not_subscribed: {} }),
       links: [
         { id: links[SALE], part: 'html', label: '', target: SALE },
         { id: links[NEWS], part: 'html', label: '', target: NEWS },
@@ -270,7 +271,7 @@ describe('a finished letter for every person', () => {
     });
     expect(Object.keys(links)).toHaveLength(4);
 
-    const files = await filesBelow(join(at, 'prepared'));
+    const files = await listFiles(join(at, 'prepared'));
     expect(files).toEqual([...[1, 2, 3, 4].flatMap((n) => [`000000${n}.html`, `000000${n}.txt`]), 'index.csv']);
     const read = async (name: string) => readFile(join(at, 'prepared', name), 'utf8');
     for (const name of files) {
@@ -286,7 +287,7 @@ describe('a finished letter for every person', () => {
       [4, 'Test', ids.test],
     ] as const) {
       const html = await read(`000000${n}.html`);
-      expect(trackedIn(databases, html)).toEqual([
+      expect(trackedAddresses(databases, html)).toEqual([
         { kind: 'u', link: links[SALE], recipient },
         { kind: 'u', link: links[NEWS], recipient },
         { kind: 'u', link: links[SALE], recipient },
@@ -294,7 +295,7 @@ describe('a finished letter for every person', () => {
       ]);
       expect(html).toContain(`<p>Dear ${escaped(name)},</p>`);
       const text = await read(`000000${n}.txt`);
-      expect(trackedIn(databases, text)).toEqual([{ kind: 'u', link: links[`text ${SALE}`], recipient }]);
+      expect(trackedAddresses(databases, text)).toEqual([{ kind: 'u', link: links[`text ${SALE}`], recipient }]);
       expect(text).toContain(`Dear ${name},\n`);
     }
     expect(await read('0000003.html')).toBe(LETTER.replace('{{name}}', 'Out'));
@@ -308,7 +309,7 @@ describe('a finished letter for every person', () => {
   });
 
   test('whole messages, as files and in one mbox', async () => {
-    const campaign = await campaignCalled(databases, 'messages');
+    const campaign = await insertCampaign(databases, 'messages');
     const at = await desk();
     const envelope = ['--from', 'Shöp <news@shop.example>', '--subject', 'Für {{name}}', '--header', 'Reply-To: {{email}}'];
     const [eml, mbox] = await Promise.all([
@@ -316,7 +317,7 @@ describe('a finished letter for every person', () => {
       run(at, ...rendering('messages', '--mbox', ...envelope)),
     ]);
     expect([eml.code, eml.stdout, mbox.code, mbox.stdout]).toEqual([0, `${join(at, 'prepared')}\n`, 0, `${join(at, 'prepared.mbox')}\n`]);
-    expect(await filesBelow(join(at, 'prepared'))).toEqual([...[1, 2, 3, 4].map((n) => `000000${n}.eml`), 'index.csv']);
+    expect(await listFiles(join(at, 'prepared'))).toEqual([...[1, 2, 3, 4].map((n) => `000000${n}.eml`), 'index.csv']);
     expect([await modeOf(join(at, 'prepared.mbox')), await modeOf(join(at, 'prepared', '0000001.eml'))]).toEqual(['600', '600']);
     const links = await linksOf(campaign);
     const box = await readFile(join(at, 'prepared.mbox'), 'latin1');
@@ -339,7 +340,7 @@ describe('a finished letter for every person', () => {
         expect(mail.replyTo?.[0]?.address?.toLowerCase()).toBe(to);
         expect(mail.text).toContain(`Dear ${name},`);
         expect(mail.html).toContain(`Dear ${escaped(name)},`);
-        const tracked = trackedIn(databases, `${mail.html} ${mail.text}`).map(({ link, recipient: whose }) => [link, whose]);
+        const tracked = trackedAddresses(databases, `${mail.html} ${mail.text}`).map(({ link, recipient: whose }) => [link, whose]);
         const all = [links[SALE], links[NEWS], links[SALE], links['pixel'], links[`text ${SALE}`]];
         expect(tracked).toEqual(recipient === undefined ? [] : all.map((link) => [link, recipient]));
         if (recipient === undefined) expect(`${mail.html} ${mail.text}`).not.toContain(BASE);
@@ -355,11 +356,11 @@ describe('a finished letter for every person', () => {
   });
 
   test('a column that the list does not have is an error that names those it has, and leaves nothing behind', async () => {
-    await campaignCalled(databases, 'columns');
+    await insertCampaign(databases, 'columns');
     const wrong = LETTER.replace('{{name}}', '{{ first name }}');
     const envelope = ['--from', 'a@shop.example', '--subject', 'x'];
     const at = await desk({ 'wrong.html': wrong });
-    const before = await filesBelow(at);
+    const before = await listFiles(at);
     const args = ['--campaign', 'columns', '--to', 'people.csv', '--render'];
     const why = 'column {{first name}} does not exist. The list has: name, email';
     await Promise.all([
@@ -373,7 +374,7 @@ describe('a finished letter for every person', () => {
         why,
       ),
     ]);
-    expect(await filesBelow(at)).toEqual(before);
+    expect(await listFiles(at)).toEqual(before);
   });
 
   test('a file that is given up as soon as it is begun is gone, however fast', async () => {
@@ -388,19 +389,19 @@ describe('a finished letter for every person', () => {
     }
     // File operations that are still running on another thread complete within this time.
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 
   test('messages to people without an address are refused', async () => {
-    await campaignCalled(databases, 'no addresses');
+    await insertCampaign(databases, 'no addresses');
     const at = await desk({ 'people.csv': 'id,name\n1,One\n' });
     const args = ['letter.html', '--campaign', 'no addresses', '--to', 'people.csv', '--no-emails', '--render'];
     await expectRefusal(run(at, ...args, '--eml', '--from', 'a@shop.example', '--subject', 'x'), 'need mail addresses');
-    expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 
   test('just one person, to look at it: nothing is recorded', async () => {
-    const campaign = await campaignCalled(databases, 'only');
+    const campaign = await insertCampaign(databases, 'only');
     const at = await desk();
     const [one, nobody, nobodyMerged] = await Promise.all([
       expectJson<Report>(run(at, ...rendering('only', '--only', 'BOB@example.com', '--json'))),
@@ -408,8 +409,8 @@ describe('a finished letter for every person', () => {
       run(at, 'letter.html', '--campaign', 'only', '--to', 'people.csv', '--merge', 'ses', '--only', 'who@example.com', '--out', 'merged'),
     ]);
     expect(one).toMatchObject({ prepared: 1, opted_out: 0, tests: 0 });
-    expect(await filesBelow(join(at, 'prepared'))).toEqual(['0000001.html', '0000001.txt', 'index.csv']);
-    const tracked = trackedIn(databases, await readFile(join(at, 'prepared', '0000001.html'), 'utf8'));
+    expect(await listFiles(join(at, 'prepared'))).toEqual(['0000001.html', '0000001.txt', 'index.csv']);
+    const tracked = trackedAddresses(databases, await readFile(join(at, 'prepared', '0000001.html'), 'utf8'));
     expect(new Set(tracked.map(({ recipient }) => recipient))).toEqual(new Set([ids.bob]));
     for (const ended of [nobody, nobodyMerged]) await expectRefusal(Promise.resolve(ended), 'who@example.com is not in people.csv');
     expect((await readdir(at)).toSorted()).toEqual(['letter.html', 'letter.txt', 'people.csv', 'prepared']);
@@ -419,7 +420,7 @@ describe('a finished letter for every person', () => {
 
 describe('people who cannot be written to', () => {
   test('are told with the number of their line: on stderr, in a file, and in JSON', async () => {
-    await campaignCalled(databases, 'rejects');
+    await insertCampaign(databases, 'rejects');
     const people = 'email,name\nann@example.com,"two\nlines"\nnonsense,x\n,nobody\nANN@example.com,again\nbob@example.com,b\n';
     const at = await desk({ 'people.csv': people });
     const args = ['letter.html', '--campaign', 'rejects', '--to', 'people.csv', '--render', '--rejects', 'left-out.csv'];
@@ -442,7 +443,7 @@ describe('people who cannot be written to', () => {
     ];
     const rows = readCsv(await readFile(join(at, 'left-out.csv')));
     expect(rows.toSorted((a, b) => Number(a['line']) - Number(b['line']))).toEqual(
-      expected.map((row) => ({ ...row, line: String(row.line) })),
+      expected.map((row) => ({ ...row, line: String(row.line), status: '' })),
     );
     expect(await modeOf(join(at, 'left-out.csv'))).toBe('600');
     const json = await expectJson<Report>(run(at, ...args.slice(0, -2), '--out', 'json', '--json'));
@@ -453,7 +454,7 @@ describe('people who cannot be written to', () => {
 
 describe('letters of all kinds', () => {
   test('Latin-1 stays Latin-1, byte for byte', async () => {
-    await campaignCalled(databases, 'latin-1');
+    await insertCampaign(databases, 'latin-1');
     const letter = Buffer.from('<p>F\xfcr {{name}} \x80 <a href="https://shop.example/\xfc">h\xf6r</a></p>\n', 'latin1');
     const at = await desk({ 'letter.html': letter, 'people.csv': 'email,name\nann@example.com,Zoë Žižek 李\nout@example.com,Ö\n' });
     const { code } = await run(at, 'letter.html', '--campaign', 'latin-1', '--to', 'people.csv', '--render');
@@ -468,21 +469,21 @@ describe('letters of all kinds', () => {
   });
 
   test('a plain-text letter alone', async () => {
-    const campaign = await campaignCalled(databases, 'text alone');
+    const campaign = await insertCampaign(databases, 'text alone');
     const at = await desk();
     const args = ['letter.txt', '--campaign', 'text alone', '--to', 'people.csv', '--render'];
     expect(await expectJson(run(at, ...args, '--json'))).toMatchObject({ links: [{ part: 'text', target: SALE }] });
-    expect(await filesBelow(join(at, 'prepared'))).toEqual([...[1, 2, 3, 4].map((n) => `000000${n}.txt`), 'index.csv']);
+    expect(await listFiles(join(at, 'prepared'))).toEqual([...[1, 2, 3, 4].map((n) => `000000${n}.txt`), 'index.csv']);
     expect(readCsv(await readFile(join(at, 'prepared', 'index.csv')))[0]).toMatchObject({ file: '0000001.txt' });
     const links = await linksOf(campaign);
     expect(Object.keys(links)).toEqual([`text ${SALE}`]);
     const ann = await readFile(join(at, 'prepared', '0000001.txt'), 'utf8');
-    expect(trackedIn(databases, ann)).toEqual([{ kind: 'u', link: links[`text ${SALE}`], recipient: ids.ann }]);
+    expect(trackedAddresses(databases, ann)).toEqual([{ kind: 'u', link: links[`text ${SALE}`], recipient: ids.ann }]);
     expect(ann.replace(/https:\/\/t\.example\.org\/u\/\w+/, SALE)).toBe(TEXT.replace('{{name}}', 'Ann'));
   });
 
   test('without a list the links are shared by all, and the same as `url` and `pixel` give', async () => {
-    const campaign = await campaignCalled(databases, 'shared');
+    const campaign = await insertCampaign(databases, 'shared');
     const at = await desk();
     const { code, stdout, stderr } = await run(at, 'letter.html', '--text', 'letter.txt', '--campaign', 'shared', '--out', 'made/here');
     expect({ code, stdout, stderr }).toEqual({
@@ -490,10 +491,10 @@ describe('letters of all kinds', () => {
       stdout: `${join(at, 'made/here')}\n`,
       stderr: 'prepared 3 links, shared by all\n',
     });
-    expect(await filesBelow(join(at, 'made/here'))).toEqual(['letter.html', 'letter.txt']);
+    expect(await listFiles(join(at, 'made/here'))).toEqual(['letter.html', 'letter.txt']);
     const [html, text] = await Promise.all(['letter.html', 'letter.txt'].map((name) => readFile(join(at, 'made/here', name), 'utf8')));
     const links = await linksOf(campaign);
-    expect(trackedIn(databases, `${html}${text}`).map(({ link, recipient }) => [link, recipient])).toEqual(
+    expect(trackedAddresses(databases, `${html}${text}`).map(({ link, recipient }) => [link, recipient])).toEqual(
       [links[SALE], links[NEWS], links[SALE], links['pixel'], links[`text ${SALE}`]].map((link) => [link, 0]),
     );
     expect(html).toContain('Dear {{name}},');
@@ -508,7 +509,7 @@ describe('letters of all kinds', () => {
   });
 
   test('parameters, excluded domains, the place of the pixel, unsubscribe links and an end, as asked for', async () => {
-    const campaign = await campaignCalled(databases, 'options');
+    const campaign = await insertCampaign(databases, 'options');
     const letter = `<html><body class="x"><a href="https://shop.example/a?x=1#top">a</a> <a href="https://www.partner.example/b">b</a>
       <a href="https://other.example/c">c</a> <a href="https://shop.example/unsubscribe">Unsubscribe</a></body></html>`;
     const at = await desk({ 'letter.html': letter });
@@ -545,11 +546,11 @@ describe('letters of all kinds', () => {
     const plain = await readFile(join(at, 'two', 'letter.html'), 'utf8');
     expect(plain).not.toContain('<img');
     expect(plain).toContain('"https://shop.example/unsubscribe"');
-    expect(trackedIn(databases, plain)).toHaveLength(3);
+    expect(trackedAddresses(databases, plain)).toHaveLength(3);
   });
 
   test('a letter that is prepared already is left as it is, and nothing is made', async () => {
-    const campaign = await campaignCalled(databases, 'prepared');
+    const campaign = await insertCampaign(databases, 'prepared');
     const at = await desk();
     const args = ['--text', 'letter.txt', '--campaign', 'prepared', '--to', 'people.csv'];
     await Promise.all([
@@ -576,8 +577,8 @@ describe('letters of all kinds', () => {
 
 describe('what is refused', () => {
   test('without a change to anything, in one line', async () => {
-    await campaignCalled(databases, 'refused');
-    const closed = await campaignCalled(databases, 'closed');
+    await insertCampaign(databases, 'refused');
+    const closed = await insertCampaign(databases, 'closed');
     await databases.query('catalog', 'UPDATE catalog.campaign SET closed_at = now() WHERE id = $1', [closed]);
     const at = await desk({
       'full/something': 'x',
@@ -585,7 +586,7 @@ describe('what is refused', () => {
       'message.html': 'From: a@shop.example\r\nSubject: hello\r\n\r\n<a href="https://shop.example/">x</a>',
       'nameless.csv': 'a,b\n1,2\n',
     });
-    const before = await filesBelow(at);
+    const before = await listFiles(at);
     const merge = ['--to', 'people.csv', '--merge', 'generic'];
     const refusals: [why: string | RegExp, ...args: string[]][] = [
       ['not empty', 'letter.html', '--campaign', 'refused', ...merge, '--out', 'full'],
@@ -627,7 +628,7 @@ describe('what is refused', () => {
     ];
     for (let i = 0; i < refusals.length; i += 4)
       await Promise.all(refusals.slice(i, i + 4).map(([why, ...args]) => expectRefusal(run(at, ...args), why)));
-    expect(await filesBelow(at)).toEqual(before);
+    expect(await listFiles(at)).toEqual(before);
   });
 
   test('options that make no sense together: exit code 2, and how it is used', async () => {
@@ -653,13 +654,13 @@ describe('what is refused', () => {
           expect(stderr).toContain('--help');
         }),
       );
-    expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 
   test('places that cannot be written to, in one line that does not blame the database', async () => {
-    await campaignCalled(databases, 'places');
+    await insertCampaign(databases, 'places');
     const at = await desk({ 'people.csv': 'email\nnonsense\nann@example.com\n', 'letter.html': LETTER.replace('{{name}}', '') });
-    const before = await filesBelow(at);
+    const before = await listFiles(at);
     const to = ['letter.html', '--campaign', 'places', '--to', 'people.csv'];
     const mbox = ['--render', '--mbox', '--from', 'a@b.example', '--subject', 'x'];
     const ended = await Promise.all([
@@ -673,14 +674,14 @@ describe('what is refused', () => {
       expect.soft(stderr).not.toContain('database');
     }
     // If only the file of --rejects cannot be written, the letters may stay or not. The test accepts both.
-    expect((await filesBelow(at)).filter((name) => !name.startsWith('prepared'))).toEqual(before);
+    expect((await listFiles(at)).filter((name) => !name.startsWith('prepared'))).toEqual(before);
   });
 });
 
 describe('a run that ends early', () => {
   /** Starts a run that waits for a lock of the test, interrupts the run with `interrupt`, and returns its result and its directory. */
   async function runInterrupted(campaign: string, args: readonly string[], interrupt: (pid: number) => Promise<void> | void) {
-    await campaignCalled(databases, campaign);
+    await insertCampaign(databases, campaign);
     const at = await desk();
     const client = new pg.Client({ connectionString: databases.ownerUrl });
     await client.connect();
@@ -714,7 +715,7 @@ describe('a run that ends early', () => {
   test('by Ctrl-C: nothing that looks finished', async () => {
     const { at, code, stdout } = await runInterrupted('interrupted', ['--merge', 'generic'], (pid) => void process.kill(pid, 'SIGINT'));
     expect({ failed: code !== 0, stdout }).toEqual({ failed: true, stdout: '' });
-    const left = await filesBelow(at);
+    const left = await listFiles(at);
     expect(left).not.toContain('prepared/people.csv');
     const next = await run(at, 'letter.html', '--campaign', 'interrupted', '--to', 'people.csv', '--merge', 'generic', '--out', 'next');
     expect(next.code).toBe(0);
@@ -729,6 +730,6 @@ describe('a run that ends early', () => {
       );
     });
     expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^clickledger: [^\n]+\n$/) });
-    expect(await filesBelow(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
+    expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
 });

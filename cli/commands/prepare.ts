@@ -5,24 +5,36 @@ import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import { createSlugCodec } from '../../core/slug.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { openPeople } from '../../authoring/list-file.ts';
-import { arePrepared, type LetterPlans, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
+import { type Encoding, parseCharset } from '../../authoring/letter/encoding.ts';
+import { parseEnvelope } from '../../authoring/letter/envelope.ts';
+import { type KeptSummary, summariseKept } from '../../authoring/letter/kept-links.ts';
+import { createLineCounter } from '../../authoring/letter/line-counter.ts';
+import { assertIsLetter } from '../../authoring/letter/recognise-file.ts';
+import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
+import { arePrepared, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
 import { parseTime } from '../../authoring/parse-time.ts';
-import { configOf, type Globals, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
 import { type WriteOptions, writePersonalLetters, writeSharedLetter, type WriteResult } from '../../authoring/write-letters.ts';
 import { createProgress } from '../progress.ts';
 import { SENDERS } from '../../authoring/letter/senders.ts';
-import type { PixelPlace } from '../../authoring/letter/plan.ts';
+import type { LetterPlan, PixelPlace } from '../../authoring/letter/plan.ts';
 import { note, printJson, printTable } from '../output.ts';
-import { noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
+import { listReport, noteFindings, noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
 // The command `prepare`: tracks the links of a letter and writes the letter for every person of a list.
 
-/** Gmail reportedly cuts off letters at this size. A pixel at the end of a longer letter is not loaded. */
+/** Gmail cuts off the HTML of a letter after this many bytes. A pixel at the end of a longer letter is not loaded. */
 const GMAIL_CLIPS_BYTES = 102_000;
+/** At most this many links that are probably mistakes are listed. */
+const MAX_SUSPICIOUS = 10;
 
 interface Options extends PeopleOptions, WriteOptions {
+  from?: string;
+  subject?: string;
+  header: string[];
+  charset?: Encoding;
   text?: string;
   campaign?: string;
   render?: boolean;
@@ -39,8 +51,13 @@ export function addPrepare(program: Command): void {
     .command('prepare <letter>')
     .description('track the links of a letter for every person of a list')
     .option('--text <file>', 'the plain-text part of the same letter')
+    .option(
+      '--charset <label>',
+      'the charset of the letter, e.g. windows-1251 (default: what the letter declares, else UTF-8)',
+      parseCharset,
+    )
     .option('--campaign <name>', 'name or number of the campaign')
-    .option('--to <people.csv>', 'the list of people, a CSV file with a header; without this option the links are shared by all')
+    .option('--to <people.csv>', 'the list of people, a CSV file; without this option the links are shared by all')
     .addOption(new Option('--merge <sender>', 'write one letter with merge tags, and a list with a column for each link').choices(SENDERS))
     .option('--render', 'write a finished letter for every person, with {{column}} filled in from the list')
     .option('--eml', 'with --render: write whole messages, one in each file')
@@ -91,54 +108,73 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   const usageError = findUsageError(file, options);
   if (usageError) command.error(`error: ${usageError}`, { exitCode: 2 });
   const { BASE_URL } = await configOf(command, ['BASE_URL']);
-  const html = /\.txt$/i.test(file) ? undefined : await readLetter(file);
-  const text = html === undefined ? await readLetter(file) : options.text && (await readLetter(options.text));
+  const envelope = options.eml || options.mbox ? parseEnvelope(options.from ?? '', options.subject ?? '', options.header) : undefined;
+  const html = /\.txt$/i.test(file) ? undefined : await readLetter(file, 'html');
+  const text = html === undefined ? await readLetter(file, 'text') : options.text && (await readLetter(options.text, 'text'));
   const plans = planParts(
     { html, text: text || undefined },
     { ...options, trackUnsubscribe: options.trackUnsubscribe === true, baseUrl: BASE_URL },
   );
-  const json = command.optsWithGlobals<Globals>().json === true;
-  if (options.dryRun) return showPlans(plans, json);
+  const json = command.optsWithGlobals<GlobalOptions>().json === true;
+  const parts = [plans.html, plans.text].filter((plan) => plan !== undefined);
+  for (const warning of parts.flatMap((plan) => plan.warnings)) note(`note: ${warning}`);
+  const kept = summariseKept(parts);
+  if (options.dryRun) return showPlans(parts, kept, json);
   if (arePrepared(plans)) {
     if (json) printJson({ already_prepared: true });
     return note('nothing to do: this letter is already prepared and was not changed');
   }
-  if (plans.html && plans.html.text.length > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')
-    note(
-      `the letter is longer than ${GMAIL_CLIPS_BYTES / 1000} kB. Gmail may cut off its end with the pixel. --pixel top puts the pixel at the beginning.`,
-    );
-
   const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS']);
   await withPool(config.AUTHOR_URL, async (pool) => {
     await assertKeyListed(pool, config.SLUG_KEYS[0]);
     const campaign = await findOpenCampaign(pool, options.campaign as string);
     const people = options.to === undefined ? undefined : await openPeople(options.to, options);
+    if (people) noteFindings(people.findings);
     const letter = await trackLetter(
       { pool, urls: createUrls(BASE_URL, createSlugCodec(config.SLUG_KEYS)) },
       campaign.id,
       plans,
       options.expires,
     );
+    const bytes = sentBytes(letter);
+    if (letter.hasPixel && bytes > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')
+      note(
+        `note: the letter has ${Math.ceil(bytes / 1000)} kB with its tracked links. Gmail cuts off a letter after ${GMAIL_CLIPS_BYTES / 1000} kB, and with it the pixel at the end. --pixel top puts the pixel at the beginning.`,
+      );
     const names = { html: basename(file), text: basename(options.text ?? file), people: basename(options.to ?? '') };
     let result: WriteResult;
+    const rejects = createRejects(options.rejects);
     if (people) {
-      const rejects = createRejects(options.rejects);
       const progress = createProgress();
-      result = await writePersonalLetters(pool, campaign.id, letter, people, names, options, rejects, {
-        onProgress: (count, bytesRead, bytes) => progress.show(bytesRead, bytes, `${count.toLocaleString('en')} people`),
-        onWarning: note,
-      }).finally(() => progress.end());
+      result = await writePersonalLetters(
+        pool,
+        campaign.id,
+        letter,
+        people,
+        names,
+        { ...options, ...(envelope ? { envelope } : {}) },
+        rejects,
+        {
+          onProgress: (count, bytesRead, bytes) => progress.show(bytesRead, bytes, `${count.toLocaleString('en')} people`),
+          onWarning: note,
+        },
+      ).finally(() => progress.end());
       note(summary(letter, result));
-      noteRejects(rejects, options.rejects);
+      noteKept(kept);
+      noteRejects(rejects, options.rejects, people.findings);
     } else {
       result = await writeSharedLetter(letter, names, options);
       note(`prepared ${letter.links.length} links, shared by all`);
+      noteKept(kept);
     }
     if (json)
       printJson({
         campaign: campaign.id,
         ...result,
+        ...(people ? { list: listReport(people, rejects) } : {}),
         links: letter.links.map(({ id, part, label, target }) => ({ id, part, label, target })),
+        kept: kept.counts,
+        suspicious: kept.suspicious,
       });
     else process.stdout.write(`${result.out}\n`);
   });
@@ -169,31 +205,52 @@ function findUsageError(file: string, options: Options): string | undefined {
   return undefined;
 }
 
-async function readLetter(file: string): Promise<Buffer> {
-  return readFile(file).catch((error: unknown) => {
+/** Returns the size of the HTML part with tracked links and pixel, as it is sent. Values of columns are not counted. */
+function sentBytes({ plans, places, addressesOf }: TrackedLetter): number {
+  if (!plans.html) return 0;
+  const { links, pixel } = addressesOf(0);
+  const filling = { links: places.html.map((index) => links[index] as string), pixel, column: () => '' };
+  return fillTemplate(compileTemplate(plans.html), filling).length;
+}
+
+async function readLetter(file: string, kind: 'html' | 'text'): Promise<Buffer> {
+  const bytes = await readFile(file).catch((error: unknown) => {
     throw new ClickledgerError(
       'not-found',
       codeOf(error) === 'ENOENT' ? `${file} does not exist` : `${file} cannot be read: ${codeOf(error)}`,
     );
   });
+  assertIsLetter(bytes, kind, file);
+  return bytes;
 }
 
-function showPlans(plans: LetterPlans, json: boolean): void {
-  const rows = [plans.html, plans.text]
-    .filter((plan) => plan !== undefined)
-    .flatMap((plan) =>
-      [...plan.tracked, ...plan.kept]
-        .sort((a, b) => a.from - b.from)
-        .map((link) => ({
-          part: plan.kind,
-          line: plan.text.slice(0, link.from).split('\n').length,
-          what: 'reason' in link ? link.reason : 'tracked',
-          address: 'target' in link ? link.target : link.address,
-          words: link.words,
-        })),
-    );
-  if (json) return printJson({ links: rows, pixel: plans.html?.pixelAt !== undefined });
-  const truncate = (text: string, length: number) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+/** Says how many links are kept for which reason, and lists those that are probably mistakes. */
+function noteKept({ counts, suspicious }: KeptSummary): void {
+  const reasons = Object.entries(counts).map(([reason, count]) => `${count} ${reason}`);
+  if (reasons.length > 0) note(`  not tracked: ${reasons.join(', ')} (--dry-run lists them)`);
+  if (suspicious.length === 0) return;
+  note('  these addresses lead nowhere, check their spelling:');
+  for (const { part, line, address } of suspicious.slice(0, MAX_SUSPICIOUS)) note(`    ${part}, line ${line}: ${truncate(address, 100)}`);
+  if (suspicious.length > MAX_SUSPICIOUS) note(`    and ${suspicious.length - MAX_SUSPICIOUS} more`);
+}
+
+const truncate = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+
+function showPlans(plans: readonly LetterPlan[], kept: KeptSummary, json: boolean): void {
+  const rows = plans.flatMap((plan) => {
+    const lineOf = createLineCounter(plan.text);
+    return [...plan.tracked, ...plan.kept]
+      .sort((a, b) => a.from - b.from)
+      .map((link) => ({
+        part: plan.kind,
+        line: lineOf(link.from),
+        what: 'reason' in link ? link.reason : 'tracked',
+        address: 'target' in link ? link.target : link.address,
+        words: link.words,
+      }));
+  });
+  const hasPixel = plans.some(({ pixelAt }) => pixelAt !== undefined);
+  if (json) return printJson({ links: rows, pixel: hasPixel, kept: kept.counts, suspicious: kept.suspicious });
   printTable(
     ['part', 'line', 'what', 'address', 'words'],
     rows.map(({ part, line, what, address, words }) => [
@@ -205,5 +262,6 @@ function showPlans(plans: LetterPlans, json: boolean): void {
     ]),
   );
   const tracked = rows.filter(({ what }) => what === 'tracked').length;
-  note(`${tracked} of ${rows.length} links would be tracked${plans.html?.pixelAt === undefined ? '' : ', and a pixel would be added'}`);
+  note(`${tracked} of ${rows.length} links would be tracked${hasPixel ? ', and a pixel would be added' : ''}`);
+  noteKept(kept);
 }

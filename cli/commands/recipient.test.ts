@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { authorSettings, deskWith, expectJson, expectRefusal, filesBelow, readCsv } from '../../test/support/authors.ts';
-import { clickledger, type Ended } from '../../test/support/commands.ts';
+import { authorSettings, createDesk, expectJson, expectRefusal, listFiles, readCsv } from '../../test/support/authors.ts';
+import { clickledger, type CommandResult } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 
 let databases: Databases;
@@ -20,8 +20,8 @@ interface Row {
   forgotten: boolean;
 }
 
-const run = async (files: Record<string, string | Buffer>, ...args: string[]): Promise<Ended> =>
-  clickledger(['recipient', ...args], { cwd: await deskWith(files), env: authorSettings(databases) });
+const run = async (files: Record<string, string | Buffer>, ...args: string[]): Promise<CommandResult> =>
+  clickledger(['recipient', ...args], { cwd: await createDesk(files), env: authorSettings(databases) });
 const peopleLike = (pattern: string) =>
   databases.query<Row>(
     'catalog',
@@ -71,7 +71,7 @@ describe('a list of people', () => {
     const files = {
       'people.csv': 'email\nann@list.example\n\nnonsense@\n ANN@LIST.EXAMPLE \n,\nbob@list.example\n',
     };
-    const desk = await deskWith(files);
+    const desk = await createDesk(files);
     const importing = (...more: string[]) =>
       clickledger(['recipient', 'import', 'people.csv', ...more], { cwd: desk, env: authorSettings(databases) });
     const result = await importing('--rejects', 'left-out.csv');
@@ -97,14 +97,14 @@ describe('a list of people', () => {
     expect((await stat(join(desk, 'left-out.csv'))).mode & 0o777).toBe(0o600);
     const before = await peopleLike('%@list.example');
     const again = await expectJson<Imported>(importing('--json'));
-    expect({ ...again, rejected: again.rejected.toSorted(byLine) }).toEqual({ imported: 2, rejected: expected, rejected_total: 3 });
+    expect({ ...again, rejected: again.rejected.toSorted(byLine) }).toMatchObject({ imported: 2, rejected: expected, rejected_total: 3 });
     expect(await peopleLike('%@list.example')).toEqual(before);
     expect(before).toHaveLength(2);
-    expect(await filesBelow(desk)).toEqual(['left-out.csv', 'people.csv']);
+    expect(await listFiles(desk)).toEqual(['left-out.csv', 'people.csv']);
   });
 
   test('of very many bad lines ten are told, and all are in the file', async () => {
-    const desk = await deskWith({ 'people.csv': `email\n${'x\n'.repeat(1500)}ok@many.example\n` });
+    const desk = await createDesk({ 'people.csv': `email\n${'x\n'.repeat(1500)}ok@many.example\n` });
     const { stderr } = await clickledger(['recipient', 'import', 'people.csv', '--rejects', 'r.csv'], {
       cwd: desk,
       env: authorSettings(databases),
@@ -135,7 +135,7 @@ describe('a list of people', () => {
   test('--no-emails stores no address anywhere', async () => {
     const csv = 'email,customer\nsecret@hidden.example,no-1\nalso@hidden.example,no-2\n';
     const args = ['import', 'people.csv', '--no-emails', '--id-column', 'customer', '--json'];
-    expect(await expectJson(run({ 'people.csv': csv }, ...args))).toEqual({ imported: 2, rejected: [], rejected_total: 0 });
+    expect(await expectJson(run({ 'people.csv': csv }, ...args))).toMatchObject({ imported: 2, rejected: [], rejected_total: 0 });
     expect(await peopleLike('no-_')).toMatchObject([
       { external_id: 'no-1', email: null },
       { external_id: 'no-2', email: null },
@@ -145,6 +145,74 @@ describe('a list of people', () => {
     ]);
     expect(dump?.text).not.toContain('hidden.example');
     await expectRefusal(run({ 'people.csv': csv }, 'import', 'people.csv', '--no-emails'), '--id-column');
+  });
+
+  test('what had to be guessed is told: lines in another encoding, a missing header, columns, and changed addresses', async () => {
+    const lines = [
+      '"Lee, Ann <Ann@guess.example>",Zo\u00eb',
+      'b@guess.example,J\xfcrgen',
+      'c@guess.example,Ren\xe9e',
+      'd@guess.example,Ann',
+    ];
+    const encoded = lines.map((line, i) => Buffer.from(`${line}\n`, i === 0 ? 'utf8' : 'latin1'));
+    const desk = await createDesk({
+      'people.csv': Buffer.concat(encoded),
+      'header.csv': Buffer.concat([Buffer.from('email,name,name\n'), ...encoded]),
+    });
+    const importing = (...args: string[]) => clickledger(['recipient', 'import', ...args], { cwd: desk, env: authorSettings(databases) });
+    const { stderr } = await importing('people.csv');
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      "2 lines are not UTF-8 and were read as windows-1252 (2, 3), e.g. line 2: 'Jürgen'. If this is wrong, give --list-charset.",
+      'the list has no header: its first line is a person. The columns are called column_1, column_2, …, and the one with the mail addresses email',
+      '4 people are in the catalog',
+      '1 mail address was taken out of other text, e.g. line 1: "Lee, Ann <Ann@guess.example>" is Ann@guess.example',
+    ]);
+    const { list } = await expectJson<{ list: object }>(importing('header.csv', '--charset', 'cp1250', '--json'));
+    expect(list).toEqual({
+      encoding: 'windows-1250',
+      encoding_found_by: 'charset',
+      encoding_example: null,
+      other_lines: { encoding: 'utf-8', count: 1, first: [2], example: { line: 2, text: 'Zoë' } },
+      damaged_lines: 0,
+      header: true,
+      email_column: 'email',
+      other_email_columns: [],
+      id_column: null,
+      status_columns: [],
+      renamed_columns: [{ from: 'name', to: 'name_2' }],
+      cleaned_addresses: 1,
+      not_subscribed: {},
+    });
+    const renamed = await importing('header.csv', '--list-charset', 'latin1');
+    expect(renamed.stderr).toContain("the list has the column 'name' twice; the later one is called 'name_2'\n");
+  });
+
+  test('who has unsubscribed is left out, which is told by reason, and --ignore-status takes them', async () => {
+    const people = [
+      'email,status,UNSUB_TIME',
+      ...Array.from({ length: 20 }, (_, i) => `u${i}@status.example,${i < 15 ? 'unsubscribed' : 'cleaned'},`),
+      ...['a@status.example,subscribed,', 'b@status.example,vip,2024-01-31 10:00:00', 'nonsense,subscribed,'],
+    ];
+    const desk = await createDesk({ 'people.csv': people.join('\n') });
+    const importing = (...args: string[]) =>
+      clickledger(['recipient', 'import', 'people.csv', ...args], { cwd: desk, env: authorSettings(databases) });
+    const { stderr } = await importing('--rejects', 'left-out.csv');
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      '1 people are in the catalog',
+      '21 people must not be written to and were left out (--ignore-status takes them): 15 with status: unsubscribed, 5 with status: cleaned, 1 with UNSUB_TIME',
+      '1 line was left out:',
+      '  line 24: nonsense: this is not a mail address',
+    ]);
+    expect(await namesLike('%@status.example')).toEqual(['a@status.example']);
+    const left = readCsv(await readFile(join(desk, 'left-out.csv')));
+    expect(left[0]).toEqual({ line: '2', reason: 'not-subscribed', value: 'u0@status.example', status: 'status: unsubscribed' });
+    expect(left).toHaveLength(22);
+    const { list } = await expectJson<{ list: object }>(importing('--json'));
+    expect(list).toMatchObject({
+      status_columns: ['status', 'UNSUB_TIME'],
+      not_subscribed: { 'status: unsubscribed': 15, 'status: cleaned': 5, UNSUB_TIME: 1 },
+    });
+    expect(await expectJson(importing('--ignore-status', '--json'))).toMatchObject({ imported: 22, rejected_total: 1 });
   });
 
   test('--test makes them test recipients, on every shard too', async () => {
@@ -163,15 +231,14 @@ describe('a list of people', () => {
   test('what cannot be read is refused in one line', async () => {
     const files = {
       'empty.csv': '',
-      'twice.csv': 'email,email\n',
       'unnamed.csv': 'a;b\n1;2\n',
-      'utf16.csv': Buffer.from('\ufeffemail\n', 'utf16le'),
+      'people.xlsx': Buffer.from('PK\x03\x04\x14\0\x06\0[Content_Types].xml', 'latin1'),
     };
-    const refusals: [why: string, ...args: string[]][] = [
+    const refusals: [why: string | RegExp, ...args: string[]][] = [
       ['is empty', 'empty.csv'],
-      ["twice.csv has the column 'email' twice", 'twice.csv'],
       ['--email-column. The list has: a, b', 'unnamed.csv'],
-      ['UTF-16', 'utf16.csv'],
+      [/people\.xlsx is an Excel workbook .* "CSV UTF-8/, 'people.xlsx'],
+      ["charset 'klingon' is not supported", 'unnamed.csv', '--charset', 'klingon'],
       ['nope.csv does not exist', 'nope.csv'],
       ["column 'c' does not exist", 'unnamed.csv', '--id-column', 'c'],
     ];
@@ -208,7 +275,7 @@ describe('one person', () => {
     expect((await stateOf(id))?.opted_out_at).toEqual(since);
     const to = ['url', 'https://shop.example', '--campaign', 'c', '--to', 'out@one.example'];
     await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('c')`);
-    await expectRefusal(clickledger(to, { env: authorSettings(databases), cwd: await deskWith({}) }), 'opted out');
+    await expectRefusal(clickledger(to, { env: authorSettings(databases), cwd: await createDesk({}) }), 'opted out');
     expect((await run({}, 'opt-out', 'out@one.example', '--undo')).stderr).toBe('tracked again\n');
     expect((await stateOf(id))?.opted_out_at).toBeNull();
   });
@@ -263,7 +330,7 @@ describe('one person', () => {
     const id = await person('half');
     const shards = databases.shardsText.replace(/,b=.*/, (b) => b.replace(/:\d+\//, ':1/'));
     const ended = clickledger(['recipient', 'test', 'half@one.example'], {
-      cwd: await deskWith({}),
+      cwd: await createDesk({}),
       env: { ...authorSettings(databases), SHARDS: shards },
     });
     await expectRefusal(ended, /shard b is not .*clickledger migrate/);

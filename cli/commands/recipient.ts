@@ -1,13 +1,13 @@
 import { type Command, Option } from 'commander';
 import type { Database } from '../../authoring/campaigns.ts';
 import { resolveAddressees } from '../../authoring/addressees.ts';
-import { openPeople } from '../../authoring/list-file.ts';
+import { openPeople, type PeopleFile } from '../../authoring/list-file.ts';
 import { copyFlagsToShards, findRecipient, forget, type RecipientSelector, setOptedOut, setTest } from '../../authoring/recipients.ts';
-import { configOf, type Globals, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
-import { noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
+import { listReport, noteFindings, noteRejects, PEOPLE_OPTIONS, type PeopleOptions } from './people-options.ts';
 
 // The command `recipient`: imports lists of people, and changes or removes single recipients.
 
@@ -18,8 +18,9 @@ export function addRecipient(program: Command): void {
 
   const importing = recipient
     .command('import <people.csv>')
-    .description('add the people of a list to the recipients; the list is a CSV file with a header')
-    .option('--test', 'mark these people as test recipients, which are left out of all counts');
+    .description('add the people of a list to the recipients; the list is a CSV file')
+    .option('--test', 'mark these people as test recipients, which are left out of all counts')
+    .addOption(new Option('--charset <label>', 'the same as --list-charset').hideHelp());
   for (const option of PEOPLE_OPTIONS) importing.addOption(option);
   importing
     .addHelpText(
@@ -90,19 +91,23 @@ function addPersonCommand(
         if (updatesShards) await copyFlagsToShards(pool, config.SHARDS, config.AUTHOR_URL, [found]);
         return found;
       });
-      if (self.optsWithGlobals<Globals>().json) printJson({ recipient: id });
+      if (self.optsWithGlobals<GlobalOptions>().json) printJson({ recipient: id });
       else note(message(options.undo === true));
     });
 }
 
-async function importPeople(file: string, options: PeopleOptions & { test?: boolean }, command: Command): Promise<void> {
+async function importPeople(file: string, options: PeopleOptions & { test?: boolean; charset?: string }, command: Command): Promise<void> {
   const config = await configOf(command, SETTINGS);
   const rejects = createRejects(options.rejects);
   const progress = createProgress();
+  const json = command.optsWithGlobals<GlobalOptions>().json === true;
+  const listCharset = options.listCharset ?? options.charset;
   let imported = 0;
+  let list: PeopleFile | undefined;
   await withPool(config.AUTHOR_URL, async (pool) => {
     try {
-      const people = await openPeople(file, options);
+      const people = (list = await openPeople(file, { ...options, ...(listCharset === undefined ? {} : { listCharset }) }));
+      if (!json) noteFindings(people.findings);
       for await (const chunk of resolveAddressees(pool, people, { onReject: rejects.add })) {
         const ids = chunk.map(({ recipient }) => recipient.id);
         if (options.test) {
@@ -117,9 +122,10 @@ async function importPeople(file: string, options: PeopleOptions & { test?: bool
       await rejects.end();
     }
   });
-  if (command.optsWithGlobals<Globals>().json) printJson({ imported, rejected: rejects.rejected, rejected_total: rejects.total() });
+  const people = list as PeopleFile;
+  if (json) printJson({ imported, rejected: rejects.rejected, rejected_total: rejects.total(), list: listReport(people, rejects) });
   else {
     note(`${imported} people are in the catalog${options.test ? ' and marked as test recipients' : ''}`);
-    noteRejects(rejects, options.rejects);
+    noteRejects(rejects, options.rejects, people.findings);
   }
 }

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { RULES_VERSION } from '../../core/rules.ts';
-import { clickledger, dataDirectoryOf } from '../../test/support/commands.ts';
+import { clickledger, createDataDirectory } from '../../test/support/commands.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../../test/support/databases.ts';
 
 let databases: Databases;
@@ -8,7 +8,7 @@ let databases: Databases;
 beforeAll(async () => {
   databases = await createDatabases(2);
   await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('old'), ('other')`);
-  // Judged by the first rules, which knew neither networks nor bursts: a scanner's click, a burst over three links, and two readers.
+  // Judged by version 1 of the rules, which had no networks and no bursts: a click of a scanner, a burst over three links, and two readers.
   for (const shard of ['a', 'b']) {
     await databases.query(
       shard,
@@ -21,7 +21,7 @@ beforeAll(async () => {
   }
 });
 
-const run = async (...args: string[]) => clickledger(['--data', await dataDirectoryOf(databases), 'reclassify', ...args]);
+const run = async (...args: string[]) => clickledger(['--data', await createDataDirectory(databases), 'reclassify', ...args]);
 const totals = () =>
   databases.query(
     'catalog',

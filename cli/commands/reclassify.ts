@@ -2,15 +2,15 @@ import type { Command } from 'commander';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { RULES_VERSION } from '../../core/rules.ts';
 import { reclassify, RECLASSIFY_SETTINGS, type Reclassified } from '../../operating/reclassify.ts';
-import { configOf, type Globals, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 
 export function addReclassify(program: Command): void {
   program
     .command('reclassify')
-    .description('judge the history of a campaign again by the rules of now, and say what changed')
+    .description('judge all hits of a campaign again by the current rules, and print what changed')
     .requiredOption('--campaign <name>', 'name or number of the campaign')
-    .option('--dry-run', 'only say what would change')
+    .option('--dry-run', 'print what would change; change nothing')
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger reclassify --campaign "Spring sale" --dry-run\n  clickledger reclassify --campaign "Spring sale"',
@@ -19,11 +19,11 @@ export function addReclassify(program: Command): void {
       const config = await configOf(command, ['AUTHOR_URL', ...RECLASSIFY_SETTINGS]);
       const campaign = await withPool(config.AUTHOR_URL, (pool) => findCampaign(pool, options.campaign));
       const reclassified = await reclassify(config, campaign.id, options.dryRun === true);
-      show(reclassified, options.dryRun === true, command.optsWithGlobals<Globals>().json === true);
+      printChanges(reclassified, options.dryRun === true, command.optsWithGlobals<GlobalOptions>().json === true);
     });
 }
 
-function show(judged: readonly Reclassified[], dryRun: boolean, json: boolean): void {
+function printChanges(judged: readonly Reclassified[], dryRun: boolean, json: boolean): void {
   const changed = judged.filter(({ was, becomes }) => was !== becomes);
   const hits = judged.reduce((sum, row) => sum + row.hits, 0);
   const older = judged.reduce((sum, row) => sum + row.older_rules, 0);
@@ -33,10 +33,10 @@ function show(judged: readonly Reclassified[], dryRun: boolean, json: boolean): 
       ['kind', 'was', dryRun ? 'would be' : 'is', 'hits'],
       changed.map(({ kind, was, becomes, hits: n }) => [kind, was, becomes, n]),
     );
-  const moved = changed.reduce((sum, row) => sum + row.hits, 0);
-  note(`${moved} of ${hits} hits ${dryRun ? 'would change' : 'changed'} by the rules of version ${RULES_VERSION}`);
+  const changedHits = changed.reduce((sum, row) => sum + row.hits, 0);
+  note(`${changedHits} of ${hits} hits ${dryRun ? 'would change' : 'changed'} by the rules of version ${RULES_VERSION}`);
   if (older > 0)
     note(
-      `${older} of them were first judged by older rules: their networks and bursts were looked at again; what their user agents would say now is unknown, since no user agent is kept`,
+      `${older} of these ${hits} hits were first judged by older rules. Their networks and bursts were checked again. Their user agents were not, because user agents are not stored.`,
     );
 }

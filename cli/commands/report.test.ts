@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../../core/postgres.ts';
 import { addCampaign, addHits, addLog, HOSTILE } from '../../test/support/campaigns.ts';
-import { clickledger, dataDirectoryOf, type Ended } from '../../test/support/commands.ts';
+import { clickledger, createDataDirectory, type CommandResult } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { temporaryDirectory } from '../../test/support/servers.ts';
 import type { Report } from '../../reporting/report-file.ts';
@@ -20,8 +20,8 @@ beforeAll(async () => {
   await addLog(databases);
 });
 
-const report = async (...args: string[]): Promise<Ended> =>
-  clickledger(['--data', await dataDirectoryOf(databases), 'report', 'campaign-summary', '--campaign', String(campaign), ...args]);
+const report = async (...args: string[]): Promise<CommandResult> =>
+  clickledger(['--data', await createDataDirectory(databases), 'report', 'campaign-summary', '--campaign', String(campaign), ...args]);
 const REACH = 'Counted until 2030-05-01 12:34:56 UTC; no holes.\n';
 
 describe('report', () => {
@@ -79,7 +79,7 @@ describe('report', () => {
 
   test('an unknown format is wrong usage, and so is a list in one', async () => {
     expect((await report('--format', 'pdf')).code).toBe(2);
-    const data = await dataDirectoryOf(databases);
+    const data = await createDataDirectory(databases);
     expect((await clickledger(['--data', data, 'report', '--format', 'csv'])).code).toBe(2);
   });
 });
@@ -130,9 +130,9 @@ describe('running a report', () => {
 
   test('no more rows are fetched than are wanted, and it says that there are more', async () => {
     const sql = '-- a remark\nSELECT n FROM generate_series(1, 100000) n;\n-- another\n';
-    const ask = (maxRows: number) => asAnalyst((pool) => runReport(pool, of(sql), {}, { timeoutSeconds: 10, maxRows }));
-    expect(await ask(3)).toMatchObject({ columns: ['n'], rows: [[1], [2], [3]], cut: true });
-    expect(await ask(100_000)).toMatchObject({ cut: false });
+    const run = (maxRows: number) => asAnalyst((pool) => runReport(pool, of(sql), {}, { timeoutSeconds: 10, maxRows }));
+    expect(await run(3)).toMatchObject({ columns: ['n'], rows: [[1], [2], [3]], truncated: true });
+    expect(await run(100_000)).toMatchObject({ truncated: false });
   });
 
   test('nothing is written, and the connection is as it was', async () => {
@@ -160,7 +160,7 @@ test('what is missing of a finished or an older log counts as a hole, of the log
   expect(await reach()).toEqual({ lastAt: new Date('2030-05-01T12:34:56Z'), holes: 0, missingBytes: 0 });
   await addLog(own, 30);
   expect(await reach()).toMatchObject({ holes: 2, missingBytes: 60 });
-  // A log that grows: bytes up to 500 are known of.
+  // A log that still grows. Its bytes up to 500 are known.
   const grow = (gen: number, day: number) =>
     own.query('a', `INSERT INTO shard.ledger (gen, committed, first_at, last_at) VALUES ($1, '{[0,100),[400,500)}', $2, $2)`, [
       `22222222-2222-2222-2222-22222222222${gen}`,
@@ -169,6 +169,6 @@ test('what is missing of a finished or an older log counts as a hole, of the log
   await grow(1, 3);
   expect(await reach()).toEqual({ lastAt: new Date('2030-05-03T12:00:00Z'), holes: 2, missingBytes: 60 });
   await grow(2, 4);
-  // Now the one before it is older, and shard b has nothing of it.
+  // Now the log before it is older, and shard b has none of its bytes.
   expect((await reach()).missingBytes).toBe(60 + 300 + 500);
 });

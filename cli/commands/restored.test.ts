@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clickledger, dataDirectoryOf } from '../../test/support/commands.ts';
+import { clickledger, createDataDirectory } from '../../test/support/commands.ts';
 import { createDatabases } from '../../test/support/databases.ts';
 
 test('no number of a campaign, link or recipient that was seen anywhere is given again', async () => {
@@ -21,12 +21,12 @@ test('no number of a campaign, link or recipient that was seen anywhere is given
     return { campaign: campaign?.id ?? 0, link: link?.id ?? 0, recipient: recipient?.id ?? 0 };
   };
   expect(await next()).toEqual({ campaign: 1, link: 1, recipient: 1 });
-  // What was made after the backup, as far as anybody clicked: one hit waits for the judge, another has been taken.
+  // Hits with numbers that were created after the backup. The judge has processed some of them; one is still a mark.
   await databases.query('b', `INSERT INTO shard.mark VALUES (now(), 900, 57, 3, 'click', 'human')`);
   await databases.query('a', `INSERT INTO shard.activity_15m VALUES (7, 40, now(), 'click', 'human', 1)`);
   await databases.query('a', `INSERT INTO shard.engagement VALUES (7, 800, 1, 0, 1, 1, now(), 0, 0)`);
 
-  const data = await dataDirectoryOf(databases);
+  const data = await createDataDirectory(databases);
   const run = (...args: string[]) => clickledger(['--data', data, 'restored', ...args]);
   const { code, stdout } = await run('--skip', '10', '--json');
   expect(code).toBe(0);

@@ -10,8 +10,8 @@ const PARTS = {
 export function addRun(program: Command): void {
   program
     .command('run')
-    .description('run one part in the foreground, with the settings of the environment or <data>/env')
-    .addArgument(new Argument('<part>', 'which part').choices(Object.keys(PARTS)))
+    .description('run one part in the foreground, with the settings of the environment and of <data>/env')
+    .addArgument(new Argument('<part>', 'the part').choices(Object.keys(PARTS)))
     .addHelpText('after', '\nExample:\n  PORT=3001 STATE_DIR=/var/lib/clickledger/backend-1 clickledger run backend')
     .action(async (part: keyof typeof PARTS, _options: object, command: Command) => {
       Object.assign(process.env, await environmentOf(command));

@@ -1,23 +1,34 @@
 import type { Command } from 'commander';
 import { explainErrors } from '../../core/postgres.ts';
 import { MIGRATION_SETTINGS } from '../../operating/migrate.ts';
-import { countRows, moveShard, planMove, saveMove } from '../../operating/move-shard.ts';
-import { configOf, dataDirOf, type Globals } from '../context.ts';
+import { countRows, moveShard, planMove, saveShardsSetting } from '../../operating/move-shard.ts';
+import { configOf, dataDirOf, type GlobalOptions } from '../context.ts';
 import { note, printJson } from '../output.ts';
 
 export function addShard(program: Command): void {
-  const shard = program.command('shard').description('the databases that events live in');
+  const shard = program.command('shard').description('manage the databases that store the events');
 
   shard
     .command('move <name>')
-    .description('copy a shard to another database while everything runs, and point the settings at it; the logs fill what the copy lacks')
-    .requiredOption('--to <url>', "the new database's URL, without credentials; it is made if it does not exist")
-    .option('--dry-run', 'say what would be done')
-    .addHelpText('after', '\nExample:\n  clickledger shard move b --to postgres://db2/clickledger_shard_b')
+    .description(
+      'copy a shard to another database while all parts run, and change SHARDS; the agents fill what the copy lacks from the logs',
+    )
+    .requiredOption('--to <url>', 'the URL of the new database, without credentials; the database is created if it does not exist')
+    .option('--dry-run', 'show what would be copied; change nothing')
+    .addHelpText(
+      'after',
+      `
+The copy lacks the events that workers commit to the old database after the copy began. Restart the workers after the move. The agents then
+publish these events again from the logs.
+
+Examples:
+  clickledger shard move b --to postgres://db2/clickledger_shard_b --dry-run
+  clickledger shard move b --to postgres://db2/clickledger_shard_b`,
+    )
     .action(async (name: string, options: { to: string; dryRun?: boolean }, command: Command) => {
       const config = await configOf(command, MIGRATION_SETTINGS);
       const move = planMove(config, name, options.to);
-      const { json } = command.optsWithGlobals<Globals>();
+      const { json } = command.optsWithGlobals<GlobalOptions>();
       const what = { shard: name, from: move.from, to: move.to };
       if (options.dryRun) {
         const rows = await explainErrors(() => countRows(config, move));
@@ -28,10 +39,11 @@ export function addShard(program: Command): void {
       }
       const copied = await explainErrors(() => moveShard(config, move, (table) => note(`copying ${table}`)));
       const dataDir = dataDirOf(command);
-      const saved = await saveMove(dataDir, move);
+      const saved = await saveShardsSetting(dataDir, move);
       if (json) return printJson({ dry_run: false, ...what, rows: copied, SHARDS: move.shards });
-      note(`copied ${copied.event} events; ${saved ? `SHARDS in ${dataDir}/env is changed` : `now set SHARDS=${move.shards}`}`);
-      note('restart the workers now; what they commit to the old database until then is filled from the logs.');
-      note(`Once \`clickledger audit\` finds nothing, the old database (${move.from}) may be dropped.`);
+      note(`copied ${copied.event} events`);
+      note(saved ? `changed SHARDS in ${dataDir}/env` : `change the settings of all parts: SHARDS=${move.shards}`);
+      note('Restart the workers now. Events that they commit to the old database until then are published again from the logs.');
+      note(`When \`clickledger audit\` finds no problem, you may drop the old database (${move.from}).`);
     });
 }

@@ -3,15 +3,15 @@ import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { createLogger } from '../../core/log.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
-import { configOf, type Globals } from '../context.ts';
+import { configOf, type GlobalOptions } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 import { findMissing, prepareShipment, shipAll, SHIPPING_SETTINGS } from '../../operating/ship-logs.ts';
 
 export function addShip(program: Command): void {
   program
     .command('ship <file...>')
-    .description('ship old logs, plain or gzipped: only what the ledgers lack is sent, so it may be run at any time')
-    .option('--dry-run', 'say what is missing of each, and send nothing')
+    .description('publish the hits of old logs, plain or gzipped; lines that are already counted are not counted again')
+    .option('--dry-run', 'print how many bytes of each log are missing; publish nothing')
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger ship --dry-run /backup/access.log-*\n  clickledger ship /backup/access.log-20261101-1793491200.gz',
@@ -25,8 +25,8 @@ export function addShip(program: Command): void {
       try {
         const shards = config.SHARDS.list.map(({ name }) => name);
         const missing = await findMissing(shipment, shards);
-        if (command.optsWithGlobals<Globals>().json) printJson({ dry_run: options.dryRun === true, missing });
-        else if (missing.length === 0) note('every shard has all of it');
+        if (command.optsWithGlobals<GlobalOptions>().json) printJson({ dry_run: options.dryRun === true, missing });
+        else if (missing.length === 0) note('nothing is missing: all shards have all lines of these logs');
         else
           printTable(
             ['generation', 'shard', 'bytes', 'missing bytes', 'holes'],
@@ -34,12 +34,10 @@ export function addShip(program: Command): void {
           );
         if (options.dryRun) return;
         const onTerminal = process.stderr.isTTY;
-        const all = await shipAll(
-          shipment,
-          signal,
-          (left) => onTerminal && process.stderr.write(`\r${left ?? '?'} bytes to go   `),
-        ).finally(() => onTerminal && process.stderr.write('\r\n'));
-        if (all) note('committed on every shard');
+        const all = await shipAll(shipment, signal, (left) => onTerminal && process.stderr.write(`\r${left ?? '?'} bytes left   `)).finally(
+          () => onTerminal && process.stderr.write('\r\n'),
+        );
+        if (all) note('done: all shards have all lines of these logs');
       } finally {
         await shipment.logs.close();
         await shipment.close();

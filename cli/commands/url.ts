@@ -7,7 +7,7 @@ import { parseTarget } from '../../authoring/target.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { assertKeyListed, createUrls, type Urls } from '../../authoring/urls.ts';
 import { parseTime } from '../../authoring/parse-time.ts';
-import { configOf, type Globals, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { printJson } from '../output.ts';
 
 // The commands `url` and `pixel`: print the tracked URL of a target, and the URL of a campaign's pixel.
@@ -80,6 +80,6 @@ async function printTracked(
     const { link, url } = await track({ pool, campaign: campaign.id, recipient, urls });
     return { url, campaign: campaign.id, link, recipient: recipient || null };
   });
-  if (command.optsWithGlobals<Globals>().json) printJson(result);
+  if (command.optsWithGlobals<GlobalOptions>().json) printJson(result);
   else process.stdout.write(`${result.url}\n`);
 }

@@ -2,16 +2,20 @@ import type { Command } from 'commander';
 import { createLogger } from '../../core/log.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
 import { watchLog } from '../../operating/watch-log.ts';
-import { configOf, type Globals } from '../context.ts';
-import { bold, dim, note } from '../output.ts';
+import { configOf, type GlobalOptions } from '../context.ts';
+import { note } from '../output.ts';
+import { bold, dim } from '../style.ts';
 
 export function addWatch(program: Command): void {
   program
     .command('watch')
-    .description('show hits as nginx logs them, for a person to look at (counting never depends on this)')
-    .addHelpText('after', '\nExample:\n  clickledger watch')
+    .description('show hits while nginx logs them; only for display, it counts nothing')
+    .addHelpText(
+      'after',
+      '\nReads access.log in LOG_DIR, so run it on the machine of nginx. It may miss lines at a log rotation.\n\nExample:\n  clickledger watch',
+    )
     .action(async (_options: object, command: Command) => {
-      const { json } = command.optsWithGlobals<Globals>();
+      const { json } = command.optsWithGlobals<GlobalOptions>();
       const config = await configOf(command, ['LOG_DIR']);
       const { stopped } = handleStopSignals(createLogger('watch', 'silent'));
       const watching = await watchLog(
@@ -26,7 +30,7 @@ export function addWatch(program: Command): void {
         },
         (error) => note(error.message),
       );
-      note(`watching ${watching.path} (Ctrl-C ends it)`);
+      note(`watching ${watching.path}; stop with Ctrl-C`);
       await stopped;
       await watching.stop();
     });

@@ -2,15 +2,15 @@ import type { Config } from '../../core/config.ts';
 import { createPool, explainErrors } from '../../core/postgres.ts';
 import { shardUrl } from '../../core/shards.ts';
 import { type Finding, findProblems } from './find-problems.ts';
-import { bytesAt, type LogAudit, readLogDirectory } from './read-logs.ts';
+import { type LogAudit, readBytes, readLogDirectory } from './read-logs.ts';
 import { readShard, type ShardAudit } from './read-shard.ts';
 
-// Looks for everything that must not be: offsets that are stored twice, rows outside the ledger, holes that no log can fill, and, where
-// the logs are at hand, counts that differ from what the logs say.
+// Checks the shards for violations of the guarantees: offsets that are stored twice, rows outside the ledger, and holes. If the logs are
+// given, it also compares the counts of the shards with the counts of the logs.
 
 export const AUDIT_SETTINGS = ['ANALYST_URL', 'SHARDS'] as const;
 
-/** A dead letter; `line` is the start of the unreadable line, null where its log is not at hand. */
+/** A dead letter. `line` is the beginning of the unreadable line; null if its log was not given. */
 export interface DeadLine {
   shard: string;
   gen: string;
@@ -25,9 +25,10 @@ export interface Audit {
   shards: ShardAudit[];
 }
 
-/** Audits all shards; with `logs`, a directory, compares them with its logs line by line. */
+/** Audits all shards. `logs` is a directory; if it is given, the shards are compared with its logs line by line. */
 export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, logs?: string): Promise<Audit> {
-  // The logs are read first: what is committed afterwards can only be more.
+  // The logs are read before the shards. A shard may then have more than a log, which is no problem. In the other order, new lines of a log
+  // would be reported as a hole.
   const directory = logs === undefined ? undefined : await readLogDirectory(logs, config.SHARDS);
   try {
     const shards: ShardAudit[] = [];
@@ -43,12 +44,12 @@ export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, log
 }
 
 async function deadLines(shards: readonly ShardAudit[], logs: ReadonlyMap<string, LogAudit> | undefined): Promise<DeadLine[]> {
-  const letters: DeadLine[] = [];
+  const lines: DeadLine[] = [];
   for (const { shard, dead } of shards) {
     for (const { gen, off, reason, length } of dead) {
-      const bytes = logs && length > 0 ? await bytesAt(logs, gen, off, length) : undefined;
-      letters.push({ shard, gen, off, reason, line: bytes ? JSON.stringify(bytes.toString('latin1', 0, 80)).slice(1, -1) : null });
+      const bytes = logs && length > 0 ? await readBytes(logs, gen, off, length) : undefined;
+      lines.push({ shard, gen, off, reason, line: bytes ? JSON.stringify(bytes.toString('latin1', 0, 80)).slice(1, -1) : null });
     }
   }
-  return letters;
+  return lines;
 }

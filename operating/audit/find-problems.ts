@@ -2,7 +2,9 @@ import { firstGap, type Range, sizeOf, subtract } from '../../core/ranges.ts';
 import type { LogAudit } from './read-logs.ts';
 import type { ShardAudit } from './read-shard.ts';
 
-/** One thing that is wrong, and what mends it. */
+const REPORT_BUG = 'this must never happen: keep the database and the log, and report it as a bug';
+
+/** One problem: `what` is wrong, and `mend` is what to do about it. `gen` is the generation that it concerns. */
 export interface Finding {
   shard: string;
   gen?: string;
@@ -10,45 +12,44 @@ export interface Finding {
   mend: string;
 }
 
-/** Everything that is wrong. `logs` undefined: judged by the databases alone. */
+/** Finds all problems. If `logs` is undefined, only the databases are checked. */
 export function findProblems(
   shards: readonly ShardAudit[],
   logs: ReadonlyMap<string, LogAudit> | undefined,
   firstShard: string,
 ): Finding[] {
   const findings: Finding[] = [];
-  // A generation that one shard has never heard of is a hole there as well.
-  const known = new Map<string, number>();
+  // The end of each generation, over all shards and logs. If a shard has no row of a generation, all of it is a hole there.
+  const ends = new Map<string, number>();
   for (const { generations } of shards) {
-    for (const { gen, size, committed } of generations)
-      known.set(gen, Math.max(known.get(gen) ?? 0, size ?? 0, committed.at(-1)?.[1] ?? 0));
+    for (const { gen, size, committed } of generations) ends.set(gen, Math.max(ends.get(gen) ?? 0, size ?? 0, committed.at(-1)?.[1] ?? 0));
   }
-  for (const [gen, { end }] of logs ?? []) known.set(gen, Math.max(known.get(gen) ?? 0, end));
+  for (const [gen, { end }] of logs ?? []) ends.set(gen, Math.max(ends.get(gen) ?? 0, end));
   for (const shard of shards) {
-    for (const { gen, off, times } of shard.doubled) {
+    for (const { gen, off, times } of shard.duplicates) {
       findings.push({
         shard: shard.shard,
         gen,
-        what: `offset ${off} stands ${times} times`,
-        mend: 'this must never happen: keep the database and the log, and report it',
+        what: `offset ${off} is stored ${times} times`,
+        mend: REPORT_BUG,
       });
     }
-    for (const { gen, off } of shard.outside) {
+    for (const { gen, off } of shard.outsideLedger) {
       findings.push({
         shard: shard.shard,
         gen,
         what: `the row at offset ${off} is outside the ledger`,
-        mend: 'something other than a worker wrote or removed rows: restore the shard from a backup, the logs fill the rest',
+        mend: 'another program than a worker inserted or deleted rows: restore the shard from a backup; agents fill the rest from the logs',
       });
     }
-    for (const [gen, end] of known) {
+    for (const [gen, end] of ends) {
       const committed = shard.generations.find((generation) => generation.gen === gen)?.committed ?? [];
       const holes = subtract([[0, end]], committed);
       if (holes.length === 0) continue;
       const what = `${sizeOf(holes)} bytes are missing, first ${rangeText(firstGap(committed, 0, end) as Range)}`;
-      findings.push({ shard: shard.shard, gen, what, mend: mendOf(gen, logs) });
+      findings.push({ shard: shard.shard, gen, what, mend: howToFill(gen, logs) });
     }
-    for (const [gen, log] of logs ?? []) findings.push(...compare(shard, gen, log, shard.shard === firstShard));
+    for (const [gen, log] of logs ?? []) findings.push(...compareCounts(shard, gen, log, shard.shard === firstShard));
   }
   return findings;
 }
@@ -57,16 +58,17 @@ function rangeText([from, to]: Range): string {
   return `${from}–${to}`;
 }
 
-function mendOf(gen: string, logs: ReadonlyMap<string, LogAudit> | undefined): string {
-  if (!logs) return 'the agent that has this log fills it; say where the logs are with --logs to know more';
+/** What to do about a hole. */
+function howToFill(gen: string, logs: ReadonlyMap<string, LogAudit> | undefined): string {
+  if (!logs) return 'the agent that has this log fills the hole; to see which log it is, give the log directory with --logs';
   const log = logs.get(gen);
   if (!log)
-    return 'no log here has it: what was restored is older than the logs that are kept; look for the log in backups, then clickledger ship FILE';
+    return 'no log in this directory has these bytes: a restored backup is older than the logs that are kept; find the log in a backup, then run clickledger ship FILE';
   return `clickledger ship ${log.generation.paths[0] ?? 'FILE'}`;
 }
 
-/** A generation that is all in must have as many events, dead letters and skipped lines as its log says. */
-function compare(shard: ShardAudit, gen: string, log: LogAudit, isFirst: boolean): Finding[] {
+/** Compares the numbers of events, dead letters and skipped lines with the log. Only if the generation is committed as a whole. */
+function compareCounts(shard: ShardAudit, gen: string, log: LogAudit, isFirst: boolean): Finding[] {
   const committed = shard.generations.find((generation) => generation.gen === gen)?.committed ?? [];
   if (subtract([[0, log.end]], committed).length > 0 || (committed.at(-1)?.[1] ?? 0) > log.end) return [];
   const counts = shard.counts.get(gen) ?? new Map<string, number>();
@@ -78,7 +80,7 @@ function compare(shard: ShardAudit, gen: string, log: LogAudit, isFirst: boolean
         shard: shard.shard,
         gen,
         what: `${found} ${what}, but the log has ${wanted}`,
-        mend: 'this must never happen: keep the database and the log, and report it',
+        mend: REPORT_BUG,
       });
   };
   expect('hits', sum('click', 'open', 'skipped forged', 'dead rejected'), log.hits.get(shard.shard) ?? 0);

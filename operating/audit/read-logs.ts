@@ -3,17 +3,20 @@ import { Follower, type Generation } from '../../log-agent/follow.ts';
 import { splitLines } from '../../log-agent/lines.ts';
 import { parseLine } from '../../log-agent/parse.ts';
 
-/** What the logs of a directory hold, by generation. */
+/** The counts of one log. */
 export interface LogAudit {
   generation: Generation;
-  /** Up to the end of its last whole line. */
+  /** The offset of the end of the last whole line. */
   end: number;
-  /** Hits of each shard's slugs, forged ones included: that takes a key. */
+  /** The number of hits by shard. It includes forged slugs, because only a key can tell them from valid ones. */
   hits: Map<string, number>;
+  /** The number of skipped lines by reason. */
   skipped: Map<string, number>;
+  /** The number of lines that cannot be read. */
   dead: number;
 }
 
+/** Reads and counts all logs of a directory. The result has them by generation; they stay open for readBytes until `close`. */
 export async function readLogDirectory(
   directory: string,
   shards: ShardMap,
@@ -30,7 +33,7 @@ async function readLog(generation: Generation, shards: ShardMap): Promise<LogAud
   const count = (map: Map<string, number>, key: string) => map.set(key, (map.get(key) ?? 0) + 1);
   for (;;) {
     const chunk = await generation.source.read(audit.end, generation.size);
-    if (chunk.kind === 'wait' || chunk.kind === 'gone') return audit;
+    if (chunk.kind === 'wait' || chunk.kind === 'unavailable') return audit;
     if (chunk.kind !== 'lines') audit.dead++;
     else {
       const onLine = ({ text }: { text: string }) => {
@@ -45,8 +48,13 @@ async function readLog(generation: Generation, shards: ShardMap): Promise<LogAud
   }
 }
 
-/** The bytes at a place of a log, for showing a dead letter. */
-export async function bytesAt(logs: ReadonlyMap<string, LogAudit>, gen: string, off: number, length: number): Promise<Buffer | undefined> {
+/** Reads bytes of a log, to show a dead letter. Undefined if the directory has no such log. */
+export async function readBytes(
+  logs: ReadonlyMap<string, LogAudit>,
+  gen: string,
+  off: number,
+  length: number,
+): Promise<Buffer | undefined> {
   const log = logs.get(gen);
   const chunk = await log?.generation.source.read(off, off + length);
   return chunk && 'bytes' in chunk ? chunk.bytes : undefined;

@@ -2,25 +2,30 @@ import type { Pool } from '../../core/postgres.ts';
 import { parseMultirange, type Ranges } from '../../core/ranges.ts';
 import type { Shard } from '../../core/shards.ts';
 
+/** The data of one shard that an audit checks. */
 export interface ShardAudit {
   shard: string;
   generations: { gen: string; size: number | null; committed: Ranges }[];
-  doubled: { gen: string; off: number; times: number }[];
-  outside: { gen: string; off: number }[];
+  /** Offsets that are stored more than once; at most 1000. */
+  duplicates: { gen: string; off: number; times: number }[];
+  /** Rows that no committed range covers; at most 1000. */
+  outsideLedger: { gen: string; off: number }[];
+  /** At most 1000. */
   dead: { gen: string; off: number; reason: string; length: number }[];
+  /** By generation, the number of lines of each outcome, e.g. `click`, `skipped forged` or `dead torn`. */
   counts: Map<string, Map<string, number>>;
 }
 
-/** Reads one shard as the analyst. */
+/** Reads the data of one shard. The rights of the analyst suffice. */
 export async function readShard(pool: Pool, shard: Shard): Promise<ShardAudit> {
   const hex = (column: string) => `replace(${column}::text, '-', '') AS gen`;
   const ranges = await pool.query<{ gen: string; committed: string; size: number | null }>(
     `SELECT ${hex('gen')}, committed, size FROM shard_analytics.ranges ORDER BY first_at`,
   );
-  const doubled = await pool.query<{ gen: string; off: number; times: number }>(
+  const duplicates = await pool.query<{ gen: string; off: number; times: number }>(
     `SELECT ${hex('gen')}, off, times FROM shard_analytics.doubled LIMIT 1000`,
   );
-  const outside = await pool.query<{ gen: string; off: number }>(
+  const outsideLedger = await pool.query<{ gen: string; off: number }>(
     `SELECT ${hex('gen')}, off FROM shard_analytics.outside_ledger LIMIT 1000`,
   );
   const dead = await pool.query<{ gen: string; off: number; reason: string; length: number }>(
@@ -34,8 +39,8 @@ export async function readShard(pool: Pool, shard: Shard): Promise<ShardAudit> {
   return {
     shard: shard.name,
     generations: ranges.rows.map(({ gen, committed, size }) => ({ gen, size, committed: parseMultirange(committed) })),
-    doubled: doubled.rows,
-    outside: outside.rows,
+    duplicates: duplicates.rows,
+    outsideLedger: outsideLedger.rows,
     dead: dead.rows,
     counts,
   };

@@ -1,8 +1,8 @@
 import type { PartAddress } from '../../core/parts.ts';
-import type { PartAnswer } from './ask-part.ts';
-import { type Trouble, trouble } from './trouble.ts';
+import type { PartResponse } from './read-part.ts';
+import { statusProblem, type StatusProblem } from './status-problem.ts';
 
-/** Null: not known, or nothing that such a part has. */
+/** The state of one part. A value is null if it is unknown, or if this kind of part does not have it. */
 export interface PartStatus {
   name: string;
   answers: boolean;
@@ -10,41 +10,43 @@ export interface PartStatus {
   version: string | null;
   ready: boolean;
   degraded: string[];
-  /** An agent's, of the shard that is furthest behind. */
+  /** Of an agent: the values of the shard with the largest backlog, and the disk of the logs. */
   unshipped_bytes: number | null;
   oldest_unshipped_seconds: number | null;
   log_disk_free_bytes: number | null;
   log_disk_size_bytes: number | null;
-  /** A backend's. */
+  /** Of a backend: the number of links that it serves, and the time since it last read the catalog. */
   links: number | null;
   links_age_seconds: number | null;
 }
 
-export function problemsOfPart({ name, url }: PartAddress, answer: PartAnswer | undefined): Trouble[] {
-  if (!answer) return [trouble(name, 'part-silent', url)];
-  return answer.health.degraded.map((one) => ({ where: name, ...one }));
+/** The problems of a part. `response` undefined: the part does not answer. */
+export function problemsOfPart({ name, url }: PartAddress, response: PartResponse | undefined): StatusProblem[] {
+  if (!response) return [statusProblem(name, 'part-silent', url)];
+  return response.health.degraded.map((reported) => ({ where: name, ...reported }));
 }
 
-export function partStatus({ name }: PartAddress, answer: PartAnswer | undefined): PartStatus {
-  const values = (metric: string): number[] => (answer?.samples ?? []).filter((sample) => sample.name === metric).map(({ value }) => value);
-  const most = (metric: string): number | null => largest(values(metric));
+/** The state of a part. `response` undefined: the part does not answer. */
+export function partStatus({ name }: PartAddress, response: PartResponse | undefined): PartStatus {
+  const largestOf = (metric: string): number | null =>
+    largest((response?.samples ?? []).filter((sample) => sample.name === metric).map(({ value }) => value));
   return {
     name,
-    answers: answer !== undefined,
-    part: answer?.health.part ?? null,
-    version: answer?.health.version ?? null,
-    ready: answer?.health.ready ?? false,
-    degraded: answer?.health.degraded.map(({ code }) => code) ?? [],
-    unshipped_bytes: most('clickledger_agent_unshipped_bytes'),
-    oldest_unshipped_seconds: most('clickledger_agent_oldest_unshipped_seconds'),
-    log_disk_free_bytes: most('clickledger_agent_log_disk_free_bytes'),
-    log_disk_size_bytes: most('clickledger_agent_log_disk_size_bytes'),
-    links: most('clickledger_backend_links'),
-    links_age_seconds: most('clickledger_backend_links_age_seconds'),
+    answers: response !== undefined,
+    part: response?.health.part ?? null,
+    version: response?.health.version ?? null,
+    ready: response?.health.ready ?? false,
+    degraded: response?.health.degraded.map(({ code }) => code) ?? [],
+    unshipped_bytes: largestOf('clickledger_agent_unshipped_bytes'),
+    oldest_unshipped_seconds: largestOf('clickledger_agent_oldest_unshipped_seconds'),
+    log_disk_free_bytes: largestOf('clickledger_agent_log_disk_free_bytes'),
+    log_disk_size_bytes: largestOf('clickledger_agent_log_disk_size_bytes'),
+    links: largestOf('clickledger_backend_links'),
+    links_age_seconds: largestOf('clickledger_backend_links_age_seconds'),
   };
 }
 
-/** Of those that are known; null if none is. */
+/** The largest of the known values; null if no value is known. */
 export function largest(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
   return known.length === 0 ? null : Math.max(...known);

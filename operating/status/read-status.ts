@@ -2,47 +2,47 @@ import type { Config } from '../../core/config.ts';
 import { ClickledgerError } from '../../core/errors.ts';
 import { natsOptions } from '../../core/nats.ts';
 import { shardUrl } from '../../core/shards.ts';
-import { askPart } from './ask-part.ts';
 import { type PartStatus, partStatus, problemsOfPart } from './parts.ts';
-import { lookAtDatabase, problemsOfShard, readCatalog, readShard, type ShardRead, type ShardStatus, shardStatuses } from './shards.ts';
-import { lookAtNats, type StreamStatus } from './stream.ts';
-import { type Trouble, trouble } from './trouble.ts';
+import { readPart } from './read-part.ts';
+import { problemsOfShard, queryDatabase, readCatalog, readShard, type ShardData, type ShardStatus, shardStatuses } from './shards.ts';
+import { statusProblem, type StatusProblem } from './status-problem.ts';
+import { readNats, type StreamStatus } from './stream.ts';
 
-// The state of all parts, of NATS and of the shards, read with no more rights than an analyst has. All of them are asked separately and at
-// the same time, so one that does not answer does not hide the others.
+// Reads the state of all parts, of NATS and of the databases. It needs only the rights of the analyst. All requests are separate and run at
+// the same time, so a server that does not answer does not hide the others.
 
 export const STATUS_SETTINGS = ['ANALYST_URL', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'SHARDS', 'PARTS'] as const;
 
 export interface Status {
   at: Date;
-  /** Nothing is wrong. */
+  /** True if there are no problems. */
   ok: boolean;
   parts: PartStatus[];
   stream: StreamStatus;
   shards: ShardStatus[];
-  problems: Trouble[];
+  problems: StatusProblem[];
 }
 
-/** Looks at everything once; never fails because something is down. */
+/** Reads the status once. A server that is down is a problem in the result, not an error. */
 export async function readStatus(config: Config<(typeof STATUS_SETTINGS)[number]>): Promise<Status> {
   const { PARTS: parts, SHARDS: shards } = config;
-  const [answers, nats, catalog, ...databases] = await Promise.all([
-    Promise.all(parts.map(askPart)),
-    lookAtNats(natsOptions(config.ANALYST_NATS_URL, config.NATS_CA_FILE), shards),
-    lookAtDatabase(config.ANALYST_URL, readCatalog),
-    ...shards.list.map((shard) => lookAtDatabase(shardUrl(shard, config.ANALYST_URL), readShard)),
+  const [responses, nats, catalog, ...databases] = await Promise.all([
+    Promise.all(parts.map(readPart)),
+    readNats(natsOptions(config.ANALYST_NATS_URL, config.NATS_CA_FILE), shards),
+    queryDatabase(config.ANALYST_URL, readCatalog),
+    ...shards.list.map((shard) => queryDatabase(shardUrl(shard, config.ANALYST_URL), readShard)),
   ]);
-  const samples = answers.flatMap((answer) => answer?.samples ?? []);
+  const samples = responses.flatMap((response) => response?.samples ?? []);
   const problems = [
-    ...parts.flatMap((part, i) => problemsOfPart(part, answers[i])),
+    ...parts.flatMap((part, i) => problemsOfPart(part, responses[i])),
     ...nats.problems,
-    ...(catalog instanceof ClickledgerError ? [trouble('catalog', 'database-unreachable', catalog.message)] : []),
-    ...shards.list.flatMap(({ name }, i) => problemsOfShard(name, databases[i] as ShardRead | ClickledgerError)),
+    ...(catalog instanceof ClickledgerError ? [statusProblem('catalog', 'database-unreachable', catalog.message)] : []),
+    ...shards.list.flatMap(({ name }, i) => problemsOfShard(name, databases[i] as ShardData | ClickledgerError)),
   ];
   return {
     at: new Date(),
     ok: problems.length === 0,
-    parts: parts.map((part, i) => partStatus(part, answers[i])),
+    parts: parts.map((part, i) => partStatus(part, responses[i])),
     stream: nats.stream,
     shards: shardStatuses(shards.list, databases, nats.waiting, nats.stream, samples),
     problems,

@@ -3,53 +3,56 @@ import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { messageOf } from '../../core/errors.ts';
 import type { ShardMap } from '../../core/shards.ts';
 import { consumerName, LEDGER_API, STREAM } from '../../core/subjects.ts';
-import { type Trouble, trouble } from './trouble.ts';
+import { statusProblem, type StatusProblem } from './status-problem.ts';
 
-/** Above this share of its limit the stream counts as nearly full. */
+/** The stream is reported as nearly full above this fraction of its limit. */
 const NEARLY_FULL = 0.8;
-const PATIENCE_MS = 2_000;
+const TIMEOUT_MS = 2_000;
 
+/** The state of the stream. The values are null if NATS does not answer or if the stream does not exist. */
 export interface StreamStatus {
-  /** Whether NATS said anything; null in the rest: it did not, or there is no stream. */
+  /** Whether NATS answers. */
   answers: boolean;
   messages: number | null;
   bytes: number | null;
   limit_bytes: number | null;
 }
 
-interface NatsLook {
+interface NatsStatus {
   stream: StreamStatus;
+  /** The number of batches that are published and not acked, by shard. */
   waiting: Map<string, number>;
-  problems: Trouble[];
+  problems: StatusProblem[];
 }
 
-export async function lookAtNats(options: NodeConnectionOptions, shards: ShardMap): Promise<NatsLook> {
-  const look: NatsLook = {
+/** Reads the state of the stream and of its consumers. Never throws: an error is one of the problems in the result. */
+export async function readNats(options: NodeConnectionOptions, shards: ShardMap): Promise<NatsStatus> {
+  const status: NatsStatus = {
     stream: { answers: false, messages: null, bytes: null, limit_bytes: null },
     waiting: new Map(),
     problems: [],
   };
   try {
-    const connection = await connect({ ...options, reconnect: false, timeout: PATIENCE_MS });
+    const connection = await connect({ ...options, reconnect: false, timeout: TIMEOUT_MS });
     try {
-      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: PATIENCE_MS, apiPrefix: LEDGER_API });
-      const stream = await unlessMissing(manager.streams.info(STREAM));
-      look.stream = describeStream(stream);
-      if (!stream) look.problems.push(trouble('nats', 'stream-missing'));
+      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: TIMEOUT_MS, apiPrefix: LEDGER_API });
+      const stream = await undefinedIfMissing(manager.streams.info(STREAM));
+      status.stream = describeStream(stream);
+      if (!stream) status.problems.push(statusProblem('nats', 'stream-missing'));
       else if (stream.config.max_bytes > 0 && stream.state.bytes > NEARLY_FULL * stream.config.max_bytes)
-        look.problems.push(trouble('nats', 'stream-full', `${Math.round((100 * stream.state.bytes) / stream.config.max_bytes)} %`));
+        status.problems.push(statusProblem('nats', 'stream-full', `${Math.round((100 * stream.state.bytes) / stream.config.max_bytes)} %`));
       for (const { name } of stream ? shards.list : []) {
-        const consumer = await unlessMissing(manager.consumers.info(STREAM, consumerName(name)));
-        if (consumer) look.waiting.set(name, consumer.num_pending + consumer.num_ack_pending);
-        else look.problems.push(trouble(`shard ${name}`, 'consumer-missing'));
+        const consumer = await undefinedIfMissing(manager.consumers.info(STREAM, consumerName(name)));
+        if (consumer) status.waiting.set(name, consumer.num_pending + consumer.num_ack_pending);
+        else status.problems.push(statusProblem(`shard ${name}`, 'consumer-missing'));
       }
     } finally {
       await connection.close();
     }
   } catch (error) {
-    look.problems.push(trouble('nats', 'nats-unreachable', messageOf(error)));
+    status.problems.push(statusProblem('nats', 'nats-unreachable', messageOf(error)));
   }
-  return look;
+  return status;
 }
 
 function describeStream(stream: StreamInfo | undefined): StreamStatus {
@@ -57,10 +60,10 @@ function describeStream(stream: StreamInfo | undefined): StreamStatus {
   return { answers: true, messages: stream.state.messages, bytes: stream.state.bytes, limit_bytes: stream.config.max_bytes };
 }
 
-/** What JetStream says; undefined where it says that there is no such stream or consumer. */
-async function unlessMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+/** Resolves with the response of JetStream, or with undefined if the stream or the consumer does not exist. */
+async function undefinedIfMissing<T>(response: Promise<T>): Promise<T | undefined> {
   try {
-    return await asked;
+    return await response;
   } catch (error) {
     if (error instanceof JetStreamApiError && error.status === 404) return undefined;
     throw error;

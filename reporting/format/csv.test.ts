@@ -1,14 +1,14 @@
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { resultOf } from '../../test/support/results.ts';
+import { createResult } from '../../test/support/results.ts';
 import { toCsv } from './csv.ts';
 
 test('a header, a line a row, times in ISO 8601, nothing for null', () => {
   const at = new Date('2030-05-01T08:00:00Z');
   expect(
     toCsv(
-      resultOf(
+      createResult(
         ['id', 'name', 'at'],
         [
           [1, 'a, "b"', at],
@@ -20,14 +20,14 @@ test('a header, a line a row, times in ISO 8601, nothing for null', () => {
 });
 
 test('formulas are left as they are', () => {
-  expect(toCsv(resultOf(['x'], [['=1+1'], ['@x'], ['-1']]))).toBe('x\r\n=1+1\r\n@x\r\n-1\r\n');
+  expect(toCsv(createResult(['x'], [['=1+1'], ['@x'], ['-1']]))).toBe('x\r\n=1+1\r\n@x\r\n-1\r\n');
 });
 
 test('whatever the texts are, a reader of CSV gets them back', () => {
   const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('"', ',', '\r\n', '\n', ' a ', ';', '\t', "';--"));
   fc.assert(
     fc.property(fc.array(fc.tuple(text, text), { minLength: 1 }), (rows) => {
-      const read = parse(toCsv(resultOf(['a', 'b'], rows)), { relax_column_count: true, skip_empty_lines: false });
+      const read = parse(toCsv(createResult(['a', 'b'], rows)), { relax_column_count: true, skip_empty_lines: false });
       expect(read).toEqual([['a', 'b'], ...rows]);
     }),
   );

@@ -1,7 +1,7 @@
 import { parse } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { HOSTILE } from '../../test/support/campaigns.ts';
-import { resultOf } from '../../test/support/results.ts';
+import { createResult } from '../../test/support/results.ts';
 import { toHtml } from './html.ts';
 
 const REACH = { lastAt: new Date('2030-05-01T12:00:00Z'), holes: 2, missingBytes: 10 };
@@ -13,7 +13,7 @@ interface Element {
   value?: string;
 }
 
-/** All elements of a document, and its mistakes. */
+/** Parses a document into its elements and its parse errors. */
 function read(text: string): { elements: Element[]; errors: string[] } {
   const errors: string[] = [];
   const all = (node: Element): Element[] => [node, ...(node.childNodes ?? []).flatMap(all)];
@@ -27,7 +27,7 @@ const textOf = (element: Element | undefined): string => element?.value ?? (elem
 
 describe('a report as a page', () => {
   const result = {
-    ...resultOf(
+    ...createResult(
       [HOSTILE, 'human_hits', 'at'],
       [
         [HOSTILE, 12345, new Date('2030-05-01T08:00:00Z')],
@@ -83,13 +83,13 @@ describe('a report as a page', () => {
   test('says which parameters it was made with, and how far the data reach', () => {
     expect(named(elements, 'dd').map(textOf)).toEqual([HOSTILE]);
     expect(named(elements, 'p').map(textOf)).toContain(
-      'Counted until 2030-05-01 12:00 UTC; 2 holes (10 bytes of the logs) not counted yet: these numbers will grow.',
+      'Counted until 2030-05-01 12:00 UTC; 2 holes (10 bytes of the logs) are not counted yet, so these numbers will grow.',
     );
   });
 });
 
 test('without rows it says so, and draws nothing', () => {
-  const page = toHtml(resultOf(['a', 'b'], [], { kind: 'bar', x: ['a'], y: ['b'] }), undefined);
-  expect(page).toContain('Nothing yet.');
+  const page = toHtml(createResult(['a', 'b'], [], { kind: 'bar', x: ['a'], y: ['b'] }), undefined);
+  expect(page).toContain('There are no rows yet.');
   expect(page).not.toContain('<svg');
 });

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HOSTILE } from '../../test/support/campaigns.ts';
-import { resultOf } from '../../test/support/results.ts';
+import { createResult } from '../../test/support/results.ts';
 import { escapeMarkdown, toMarkdown } from './markdown.ts';
 
 const REACH = { lastAt: new Date('2030-05-01T12:00:00Z'), holes: 0, missingBytes: 0 };
 
 test('title, question, parameters, a table with numbers to the right, and how far the data reach', () => {
   const result = {
-    ...resultOf(
+    ...createResult(
       ['campaign', 'human_hits'],
       [
         ['one', 3],
@@ -40,12 +40,12 @@ test('nothing in a text is markup', () => {
 test('whatever the texts are, a row has as many cells as there are columns', () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom('|', '\\', '\n', '\r', 'a', '`', ' ') }), (text) => {
-      const rows = toMarkdown(resultOf(['a', 'b'], [[text, text]]), undefined)
+      const rows = toMarkdown(createResult(['a', 'b'], [[text, text]]), undefined)
         .trimEnd()
         .split('\n')
         .slice(6);
       expect(rows).toHaveLength(1);
-      // A pipe with an even number of backslashes before it ends a cell.
+      // A pipe ends a cell if an even number of backslashes precedes it.
       expect(Array.from((rows[0] as string).matchAll(/(?<!\\)(?:\\\\)*\|/g))).toHaveLength(3);
     }),
   );

@@ -1,22 +1,25 @@
 import { escapeHtml } from '../../core/escape-html.ts';
 
-// HTML that cannot be written wrongly: what stands in `${…}` is escaped unless it is markup itself.
+// Templates for HTML. A value in `${…}` is escaped unless it is Markup, so a text cannot become markup by mistake.
 
 const MARKUP = Symbol('markup');
 
-/** A piece of HTML. Only `html` and `trusted` make one. */
+/** A piece of HTML. Only `html` and `trusted` create one. */
 export interface Markup {
   readonly [MARKUP]: string;
 }
 
 type Part = Markup | string | number | undefined | false | readonly Part[];
 
-/** A template of HTML: texts are escaped (also for quoted attributes), pieces of markup and lists of them stand as they are, undefined and false are nothing. */
+/**
+ * The tag of an HTML template. Texts are escaped, also for quoted attributes. Markup and lists of Markup are inserted unchanged. Undefined
+ * and false insert nothing.
+ */
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Markup {
   return trusted(String.raw({ raw: strings }, ...parts.map(textOf)));
 }
 
-/** Text that is markup already: of our own making, or drawn by a library that escapes. */
+/** Marks a text as HTML. Only for constant texts, and for the output of a library that escapes. */
 export function trusted(text: string): Markup {
   return { [MARKUP]: text };
 }

@@ -1,20 +1,21 @@
 import { colourVariables } from '../chart-colours.ts';
 import { html, type Markup, markupText, trusted } from './markup.ts';
 
-// One look for a report as a file and for the dashboard: no script needed, nothing loaded from anywhere, light and dark, down to 320 px.
+// The HTML document and style sheet of report files and the dashboard. It needs no script, loads nothing from other hosts, has a light
+// and a dark scheme, and works down to a width of 320 px.
 
 export interface Page {
   title: string;
   main: Markup;
-  /** Above and below `main`, and at the end of the head. */
+  /** Markup above `main`, below `main`, and at the end of `<head>`. */
   header?: Markup;
   footer?: Markup;
   head?: Markup;
-  /** For the style sheet where a Content-Security-Policy asks for one. */
+  /** The nonce of the style sheet, if the Content-Security-Policy requires one. */
   nonce?: string;
 }
 
-/** A whole HTML document. */
+/** Renders a whole HTML document. */
 export function page({ title, main, header, footer, head, nonce }: Page): string {
   return markupText(html`<!DOCTYPE html>
 <html lang="en">

@@ -1,4 +1,5 @@
--- The query of countries, devices, mail-clients and referrers. They set `facet`, the name of its `column`, the text of an `empty` value, and `kind`.
+-- The query of the reports countries, devices, mail-clients and referrers. They set `facet`, the name of its `column`, the text of an
+-- `empty` value, and `kind`.
 
 \if :{?campaign} \else \set campaign '' \endif
 

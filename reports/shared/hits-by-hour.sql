@@ -1,9 +1,9 @@
--- The query of clicks-by-hour and opens-by-hour, which set `kind`.
--- parameter: campaign  number of the campaign; default: all of them
--- parameter: timezone  name of the time zone whose clock is meant, e.g. Asia/Kolkata; default: UTC
--- parameter: from  first day or time by that clock, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the beginning
--- parameter: to  day or time by that clock at which to end, itself left out; default: the end
--- parameter: limit  how many hours at most; default: 10000
+-- The query of the reports clicks-by-hour and opens-by-hour. They set `kind`.
+-- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: timezone  the time zone of all times, e.g. Asia/Kolkata; default: UTC
+-- parameter: from  first day or time in that time zone, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the first hit
+-- parameter: to  day or time in that time zone before which the report ends; default: the last hit
+-- parameter: limit  the most hours to show; default: 10000
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?timezone} \else \set timezone 'UTC' \endif
@@ -27,7 +27,7 @@ hourly AS (
   FROM (
     SELECT * FROM hit
     UNION ALL
-    -- Hours in which nothing came, too; by quarters, since there are clocks that are put back by half an hour.
+    -- Adds the hours without hits. The step is a quarter of an hour, because some time zones change by half an hour.
     SELECT generate_series(min(quarter), max(quarter), '15 minutes'), 0, 0 FROM hit
   ) AS every
   GROUP BY 1

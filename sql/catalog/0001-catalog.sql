@@ -1,8 +1,8 @@
--- What authors make: campaigns, their links, the people they write to. Backends hold all of link and alias in memory.
+-- The data of authors: campaigns, their links, and their recipients. Backends keep all rows of link and alias in memory.
 CREATE SCHEMA catalog;
 
--- Readers that poll (backends, also on replicas, where NOTIFY does not reach) ask for rows with `changed` at or above
--- the oldest transaction that was still running at their last look: no commit order can hide a row from them.
+-- Backends poll for changes, because NOTIFY does not reach replicas. They read the rows whose `changed` is at or above the oldest
+-- transaction that was running at their last poll. So they find every row, in whatever order transactions commit.
 CREATE FUNCTION catalog.mark_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.changed := pg_current_xact_id();
@@ -22,9 +22,10 @@ CREATE TABLE catalog.link (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   campaign_id bigint NOT NULL REFERENCES catalog.campaign,
   kind        text NOT NULL CHECK (kind IN ('url', 'pixel')),
-  -- Tells two places in one letter apart that lead to the same address.
+  -- Distinguishes two links of one letter with the same URL.
   label       text NOT NULL DEFAULT '',
-  -- The address as the author first wrote it, which is how the link is found again; '' for a pixel. Addresses are longer than an index entry may be.
+  -- The URL as first written in the letter, by which the link is found again; '' for a pixel. URLs can be too long for an index, so it has
+  -- their hash.
   original    text NOT NULL,
   version     integer NOT NULL DEFAULT 1 CHECK (version > 0),
   created_at  timestamptz NOT NULL DEFAULT now(),
@@ -33,12 +34,12 @@ CREATE TABLE catalog.link (
   changed     xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE UNIQUE INDEX link_by_original ON catalog.link (campaign_id, kind, label, md5(original));
--- Opens are counted by campaign.
+-- A campaign has one pixel, because opens are counted by campaign.
 CREATE UNIQUE INDEX link_pixel ON catalog.link (campaign_id) WHERE kind = 'pixel';
 CREATE INDEX link_by_changed ON catalog.link (changed);
 CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.link FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
 
--- Every address a link has led to. A click remembers the version it was served; 0 stands for the campaign's fallback.
+-- Every target that a link has had. An event stores the version that was served; 0 is the fallback of the campaign.
 CREATE TABLE catalog.link_version (
   link_id    bigint NOT NULL REFERENCES catalog.link,
   version    integer NOT NULL CHECK (version > 0),
@@ -56,7 +57,7 @@ CREATE TABLE catalog.alias (
 CREATE INDEX alias_by_changed ON catalog.alias (changed);
 CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.alias FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
 
--- The fallback is a property of the campaign that backends read with the link.
+-- Backends read the fallback of the campaign with each link, so a changed fallback changes all links of the campaign.
 CREATE FUNCTION catalog.touch_links() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   UPDATE catalog.link SET changed = pg_current_xact_id() WHERE campaign_id = NEW.id;
@@ -72,7 +73,7 @@ CREATE TABLE catalog.recipient (
   external_id  text UNIQUE,
   created_at   timestamptz NOT NULL DEFAULT now(),
   opted_out_at timestamptz,
-  -- A tombstone: the row stays, so that the id is never given again, and everything that names the person is gone.
+  -- A tombstone: the row stays, so that its id is never used again, but everything that identifies the person is deleted.
   forgotten_at timestamptz CHECK (forgotten_at IS NULL OR (email IS NULL AND external_id IS NULL))
 );
 CREATE UNIQUE INDEX recipient_by_email ON catalog.recipient (email);
@@ -84,13 +85,13 @@ CREATE TABLE catalog.mailing (
   PRIMARY KEY (campaign_id, recipient_id)
 );
 
--- A key is listed before it signs anything, so a worker that lacks a listed key knows that it cannot judge.
+-- A key is listed before it signs anything. A worker that lacks a listed key cannot tell forged slugs from valid ones, so it stops.
 CREATE TABLE catalog.signing_key (
   fingerprint text PRIMARY KEY,
   added_at    timestamptz NOT NULL DEFAULT now()
 );
 
--- The shard list, fixed when the system is initialised.
+-- The shard list. It never changes after the system was initialised.
 CREATE TABLE catalog.shard (
   name     text PRIMARY KEY,
   from_tag text COLLATE "C" NOT NULL UNIQUE

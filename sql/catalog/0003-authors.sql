@@ -1,10 +1,11 @@
--- Test recipients: their hits are kept like all others and left out of every count. Shards have a copy of the mark (shard.recipient).
+-- Test recipients. Their hits are stored like all others, but left out of every count. The shards have a copy of is_test in
+-- shard.recipient.
 ALTER TABLE catalog.recipient ADD COLUMN is_test boolean NOT NULL DEFAULT false;
 CREATE INDEX recipient_test ON catalog.recipient (id) WHERE is_test;
 CREATE INDEX recipient_forgotten ON catalog.recipient (id) WHERE forgotten_at IS NOT NULL;
 GRANT UPDATE (is_test) ON catalog.recipient TO clickledger_author;
 
--- A backend sends people there without looking at it again.
+-- Backends redirect to the fallback without checking it again.
 ALTER TABLE catalog.campaign ADD CONSTRAINT fallback_is_target CHECK (fallback_url ~* '^https?://' AND fallback_url !~ '[[:cntrl:]]') NOT VALID;
 
 CREATE OR REPLACE VIEW analytics.campaigns AS
@@ -12,9 +13,9 @@ CREATE OR REPLACE VIEW analytics.campaigns AS
          (SELECT count(*) FROM catalog.mailing m WHERE m.campaign_id = c.id)
          - (SELECT count(*) FROM catalog.recipient r JOIN catalog.mailing m ON m.recipient_id = r.id WHERE r.is_test AND m.campaign_id = c.id) AS prepared_for
   FROM catalog.campaign c;
-COMMENT ON COLUMN analytics.campaigns.prepared_for IS 'For how many recipients mail was prepared; test recipients do not count.';
-COMMENT ON COLUMN analytics.campaigns.closed_at IS 'When it was closed: nothing new is prepared for it, its links go on leading where they lead.';
+COMMENT ON COLUMN analytics.campaigns.prepared_for IS 'Number of recipients for whom mail was prepared, without test recipients.';
+COMMENT ON COLUMN analytics.campaigns.closed_at IS 'Time at which it was closed; null if it is open. No new links are created for a closed campaign; its existing links still work and are counted.';
 
 CREATE OR REPLACE VIEW analytics.recipients AS
   SELECT id AS recipient_id, email, external_id, created_at, opted_out_at, forgotten_at, is_test FROM catalog.recipient;
-COMMENT ON COLUMN analytics.recipients.is_test IS 'Left out of all counts.';
+COMMENT ON COLUMN analytics.recipients.is_test IS 'Whether this is a test recipient, whose hits are left out of all counts.';

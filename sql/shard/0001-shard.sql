@@ -1,15 +1,15 @@
--- What happened: the events of one shard, and the ledger that says of which bytes of which log they are all here.
+-- The events of one shard, and the ledger: the byte ranges of the logs whose events are all stored here.
 CREATE SCHEMA shard;
 
--- Which shard of which list this database is; a part that finds another name or list holds.
+-- The name of this shard and the fingerprint of its shard list. A worker that expects another name or list does not write to this database.
 CREATE TABLE shard.identity (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   name   text NOT NULL,
   shards text NOT NULL
 );
 
--- One row a generation: the byte ranges whose lines are accounted for here, and its length once it is final.
--- Rows and ranges change in one transaction. Never deleted: this, and no unique index, is what keeps events from being counted twice.
+-- One row for each generation: the byte ranges whose lines are accounted for here, and the length in bytes once it is final. Events and
+-- ranges change in one transaction. Rows are never deleted: the ledger, not a unique index, prevents that events are counted twice.
 CREATE TABLE shard.ledger (
   gen        uuid PRIMARY KEY,
   committed  int8multirange NOT NULL,
@@ -42,11 +42,13 @@ CREATE TABLE shard.event (
 ) PARTITION BY RANGE (at);
 CREATE INDEX event_by_recipient ON shard.event (recipient_id, at);
 CREATE INDEX event_by_time ON shard.event USING brin (at) WITH (autosummarize);
--- Takes what no month was made for, e.g. old logs that are shipped again. Without it such a row would fail for ever.
+-- Stores events of months without a partition, e.g. of old logs that are shipped again. Without it the insert of such an event would always
+-- fail.
 CREATE TABLE shard.event_default PARTITION OF shard.event DEFAULT;
 
--- Makes the partition of the month around a time, ahead of its first row. CREATE TABLE ... PARTITION OF would wait behind
--- every reader of shard.event; ATTACH only waits for readers of the default partition, and that not for long: the caller tries again later.
+-- Creates the partition of the month that contains `around`, before its first row arrives. Returns whether it was created. CREATE TABLE ...
+-- PARTITION OF would wait for all readers of shard.event. ATTACH waits only for readers of the default partition, up to 200 ms; the caller
+-- tries again later.
 CREATE FUNCTION shard.ensure_month(around timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = 0 SET timezone = 'UTC' AS $$
 DECLARE
@@ -55,9 +57,9 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.ensure_month'));
   IF to_regclass('shard.' || partition) IS NOT NULL THEN RETURN false; END IF;
-  -- Rows of that month that came before the partition stay where they are.
+  -- Rows of the month that are already in the default partition stay there, and then there can be no partition for it.
   IF EXISTS (SELECT FROM shard.event_default WHERE at >= month AND at < month + interval '1 month') THEN RETURN false; END IF;
-  -- Waiting for another caller, who gives up soon, is not meant.
+  -- The limit is set only now: waiting above for another caller is fine, because that one waits at most 200 ms itself.
   SET LOCAL lock_timeout = '200ms';
   EXECUTE format('CREATE TABLE shard.%I (LIKE shard.event INCLUDING ALL)', partition);
   EXECUTE format('ALTER TABLE shard.event ATTACH PARTITION shard.%I FOR VALUES FROM (%L) TO (%L)', partition, month, month + interval '1 month');
@@ -65,7 +67,8 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.ensure_month FROM PUBLIC;
 
--- What is kept of user agents. The id is a hash of the other columns, so that a restored database and a caching worker cannot disagree.
+-- The stored parts of user agents. The id is a hash of the other columns, so the ids that a worker has cached are also right after a
+-- restore.
 CREATE TABLE shard.user_agent (
   id      bigint PRIMARY KEY,
   client  text NOT NULL,
@@ -74,7 +77,7 @@ CREATE TABLE shard.user_agent (
   device  text NOT NULL
 );
 
--- The line itself stays in the log, at this offset of this generation.
+-- Lines that could not be parsed. The line itself is in the log, at the offset `off` of the generation `gen`.
 CREATE TABLE shard.dead_letter (
   gen    uuid NOT NULL,
   off    bigint NOT NULL,

@@ -1,5 +1,5 @@
--- What a shard shows analysts, summed and counted here, so that events do not travel for a count. The catalog's schema
--- `analytics` puts the shards together: all events of a recipient are on one shard, so counts of recipients add up exactly.
+-- The views of a shard for analysts. They count on the shard, so that a count transfers no events. The schema `analytics` of the catalog
+-- adds up the shards. All events of a recipient are on one shard, so counts of recipients add up exactly.
 CREATE SCHEMA shard_analytics;
 
 CREATE VIEW shard_analytics.ledger AS

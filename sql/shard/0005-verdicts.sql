@@ -1,4 +1,4 @@
--- New verdicts have to be there before anything can use them, which a migration of its own sees to.
+-- A new enum value cannot be used in the transaction that adds it, so these have a migration of their own.
 ALTER TYPE shard.verdict ADD VALUE 'privacy-proxy';
 ALTER TYPE shard.verdict ADD VALUE 'scanner-net';
 ALTER TYPE shard.verdict ADD VALUE 'burst';

@@ -1,10 +1,11 @@
--- Counts that are kept up, so that reports need not read events.
+-- Rollups: counts that are updated continuously, so that reports do not read events.
 --
--- The transaction that commits events appends marks, one an event. One judge at a time takes marks away, adds them to the rollups, and looks
--- at the clicks of each recipient around them again: of what turns out to be part of a burst, new marks take back what was said before. So
--- rollup + marks is at any moment the sum over all events, and that is what the views show.
+-- The transaction that commits events appends one mark for each event. The judge (one at a time) removes marks and adds them to the
+-- rollups. It also checks the clicks of the same recipients around them for bursts. If it changes a verdict, it appends two marks, which
+-- subtract the old verdict and add the new one. So at any time rollups + marks are the sum over all events, and this sum is what the views
+-- show.
 
--- No key and no index: appending must not wait for anybody.
+-- It has no key and no index, so that an append waits for nothing.
 CREATE TABLE shard.mark (
   at           timestamptz NOT NULL,
   recipient_id bigint NOT NULL,
@@ -12,11 +13,11 @@ CREATE TABLE shard.mark (
   campaign_id  bigint NOT NULL,
   kind         shard.kind NOT NULL,
   verdict      shard.verdict NOT NULL,
-  -- 1; -1 takes back what was said before, when history is judged again.
+  -- 1 adds the hit; -1 subtracts it when its verdict changes.
   hits         smallint NOT NULL DEFAULT 1
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100000, autovacuum_vacuum_insert_threshold = -1);
 
--- Without what test recipients did.
+-- Hits by quarter of an hour, without those of test recipients.
 CREATE TABLE shard.activity_15m (
   campaign_id bigint NOT NULL,
   link_id     bigint NOT NULL,
@@ -27,7 +28,7 @@ CREATE TABLE shard.activity_15m (
   PRIMARY KEY (campaign_id, quarter, link_id, kind, verdict)
 );
 
--- Which links each recipient clicked, test recipients too.
+-- Clicks by recipient and link, including test recipients.
 CREATE TABLE shard.clicked_link (
   campaign_id  bigint NOT NULL,
   recipient_id bigint NOT NULL,
@@ -39,13 +40,13 @@ CREATE TABLE shard.clicked_link (
   PRIMARY KEY (campaign_id, recipient_id, link_id)
 ) WITH (fillfactor = 80);
 
--- What each recipient did in a campaign altogether, test recipients too. A campaign has one pixel, so this is all there is to say of opens.
+-- Clicks and opens by recipient and campaign, including test recipients. A campaign has one pixel, so opens need no table by link.
 CREATE TABLE shard.engagement (
   campaign_id         bigint NOT NULL,
   recipient_id        bigint NOT NULL,
   human_clicks        bigint NOT NULL,
   machine_clicks      bigint NOT NULL,
-  -- How many different links were clicked, and how many of them by the recipient and not only by machines.
+  -- The number of different links with a click, and of those with a click judged human.
   clicked_links       bigint NOT NULL,
   human_clicked_links bigint NOT NULL,
   last_click_at       timestamptz,
@@ -56,7 +57,8 @@ CREATE TABLE shard.engagement (
   PRIMARY KEY (campaign_id, recipient_id)
 ) WITH (fillfactor = 80);
 
--- How many people that makes: who clicked a link and, as link 0, who clicked or opened anything in the campaign. Without test recipients.
+-- The number of recipients who clicked each link, without test recipients. Link 0 has the number who clicked or opened anything in the
+-- campaign.
 CREATE TABLE shard.reach (
   campaign_id      bigint NOT NULL,
   link_id          bigint NOT NULL,
@@ -66,72 +68,74 @@ CREATE TABLE shard.reach (
   PRIMARY KEY (campaign_id, link_id, kind)
 );
 
--- Events from before there were rollups.
+-- Marks for the events that are older than the rollups.
 INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event;
 
 CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
 
--- Which clicks of one recipient, given in the order of their times, are part of a burst: `links` different links within `span` of its first
--- click. Every click comes into and leaves the stretch that is looked at once, however many there are.
+-- Returns which clicks of one recipient, sorted by time, are part of a burst: clicks on at least `links` different links within `span` of
+-- the first of them. It moves a window over the clicks. Each click enters and leaves the window once, so the time is linear in the number
+-- of clicks.
 CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
 DECLARE
-  number_of integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
-  clicks integer[] := array_fill(0, ARRAY[cardinality(link_ids)]);
-  found boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
-  different integer := 0;
+  link_numbers integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  clicks_in_window integer[] := array_fill(0, ARRAY[cardinality(link_ids)]);
+  in_bursts boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
+  links_in_window integer := 0;
   newest integer := 0;
-  marked integer := 0;
+  marked_to integer := 0;
 BEGIN
   FOR oldest IN 1 .. cardinality(times) LOOP
     WHILE newest < cardinality(times) AND times[newest + 1] <= times[oldest] + span LOOP
       newest := newest + 1;
-      IF clicks[number_of[newest]] = 0 THEN different := different + 1; END IF;
-      clicks[number_of[newest]] := clicks[number_of[newest]] + 1;
+      IF clicks_in_window[link_numbers[newest]] = 0 THEN links_in_window := links_in_window + 1; END IF;
+      clicks_in_window[link_numbers[newest]] := clicks_in_window[link_numbers[newest]] + 1;
     END LOOP;
-    IF different >= links THEN
-      FOR i IN greatest(oldest, marked + 1) .. newest LOOP found[i] := true; END LOOP;
-      marked := newest;
+    IF links_in_window >= links THEN
+      FOR i IN greatest(oldest, marked_to + 1) .. newest LOOP in_bursts[i] := true; END LOOP;
+      marked_to := newest;
     END IF;
-    clicks[number_of[oldest]] := clicks[number_of[oldest]] - 1;
-    IF clicks[number_of[oldest]] = 0 THEN different := different - 1; END IF;
+    clicks_in_window[link_numbers[oldest]] := clicks_in_window[link_numbers[oldest]] - 1;
+    IF clicks_in_window[link_numbers[oldest]] = 0 THEN links_in_window := links_in_window - 1; END IF;
   END LOOP;
-  RETURN found;
+  RETURN in_bursts;
 END $$;
 
--- Whether so many more human hits make a person of what was only machines (1), or the other way round (-1).
+-- Returns how `more` human hits change whether there are any: 1 if they are the first, -1 if the last were subtracted, otherwise 0.
 CREATE FUNCTION shard.turned_human(known bigint, more bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (known + more > 0)::int - (known > 0)::int;
 
--- Takes up to `most` marks and gives how many; null while another judge is at work. A click is part of a burst when its recipient clicked
--- `links` different links of the campaign within `span`. What turns out to be in a burst is said by new marks, for the next time. All of it is
--- one statement, which sees the same tables everywhere, as they were before it. The planner cannot know how much waits, nor that a small table
--- has grown since it looked: nested loops are for what is looked up one by one (LATERAL) and nowhere else, and looking up is done by an index.
--- A row that was found is changed at its place: nobody else writes these tables while the judge's lock is held.
+-- The judge. It processes up to `most` marks and returns their number; null if another judge is running. A click is part of a burst if its
+-- recipient clicked `links` different links of the campaign within `span`. Changed verdicts become new marks for the next run. The whole
+-- run is one statement, so all its parts see the tables as they were before it. The planner's statistics may be out of date: the number of
+-- marks and the size of the tables change fast. So the settings force index lookups, and allow nested loops only for LATERAL lookups. Found
+-- rows are updated by their ctid, which is safe, because no one else writes these tables while the judge holds its lock.
 CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
-  number_taken bigint;
+  batch_size bigint;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN NULL; END IF;
-  WITH taken AS MATERIALIZED (
+  WITH batch AS MATERIALIZED (
     DELETE FROM shard.mark WHERE ctid = ANY (ARRAY(SELECT ctid FROM shard.mark LIMIT most)) RETURNING *
   ),
   quarters AS (
     INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
     SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(hits)
-    FROM taken WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+    FROM batch WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
     GROUP BY campaign_id, link_id, shard.quarter_of(at), kind, verdict HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
   ),
-  -- What that adds to the links that each recipient clicked, beside what was known of them. So few hits fit integers, whose sums are cheaper.
+  -- The clicks of the batch by recipient and link, with the stored row. The sums of a batch fit integers, which are cheaper to add than
+  -- bigints.
   link AS MATERIALIZED (
     SELECT added.*, known.place, coalesce(known.human_hits, 0) AS known_human_hits
     FROM (
       SELECT campaign_id, recipient_id, link_id, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::integer AS human_hits,
              coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0)::integer AS machine_hits, min(at) AS first_at, max(at) AS last_at
-      FROM taken WHERE kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id ORDER BY campaign_id, recipient_id, link_id
+      FROM batch WHERE kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id ORDER BY campaign_id, recipient_id, link_id
     ) added LEFT JOIN LATERAL (
       SELECT c.ctid AS place, c.human_hits FROM shard.clicked_link c
       WHERE (c.campaign_id, c.recipient_id, c.link_id) = (added.campaign_id, added.recipient_id, added.link_id) OFFSET 0
@@ -146,8 +150,8 @@ BEGIN
                                     first_at = least(c.first_at, link.first_at), last_at = greatest(c.last_at, link.last_at)
     FROM link WHERE c.ctid = ANY (ARRAY(SELECT place FROM link)) AND c.ctid = link.place
   ),
-  -- The same for what each recipient did altogether.
-  person AS MATERIALIZED (
+  -- The same by recipient and campaign.
+  per_recipient AS MATERIALIZED (
     SELECT added.*, known.place, coalesce(known.human_clicks, 0) AS known_human_clicks, coalesce(known.clicked_links, 0) AS known_clicked_links,
            known.last_click_at AS known_last_click_at, coalesce(known.human_opens, 0) AS known_human_opens, known.last_open_at AS known_last_open_at
     FROM (
@@ -162,7 +166,7 @@ BEGIN
         FROM link
         UNION ALL
         SELECT campaign_id, recipient_id, 0, 0, 0, 0, NULL, NULL, CASE verdict WHEN 'human' THEN hits ELSE 0 END, CASE verdict WHEN 'human' THEN 0 ELSE hits END, at
-        FROM taken WHERE kind = 'open' AND recipient_id <> 0
+        FROM batch WHERE kind = 'open' AND recipient_id <> 0
       ) each GROUP BY campaign_id, recipient_id ORDER BY campaign_id, recipient_id
     ) added LEFT JOIN LATERAL (
       SELECT e.ctid AS place, e.* FROM shard.engagement e WHERE (e.campaign_id, e.recipient_id) = (added.campaign_id, added.recipient_id) OFFSET 0
@@ -171,16 +175,16 @@ BEGIN
   new_people AS (
     INSERT INTO shard.engagement (campaign_id, recipient_id, human_clicks, machine_clicks, clicked_links, human_clicked_links, last_click_at, human_opens, machine_opens, first_open_at, last_open_at)
     SELECT campaign_id, recipient_id, human_clicks, machine_clicks, clicked_links, human_clicked_links, last_click_at, human_opens, machine_opens, first_open_at, last_open_at
-    FROM person WHERE place IS NULL
+    FROM per_recipient WHERE place IS NULL
   ),
   known_people AS (
     UPDATE shard.engagement e SET
-      human_clicks = e.human_clicks + person.human_clicks, machine_clicks = e.machine_clicks + person.machine_clicks,
-      clicked_links = e.clicked_links + person.clicked_links, human_clicked_links = e.human_clicked_links + person.human_clicked_links,
-      last_click_at = greatest(e.last_click_at, person.last_click_at),
-      human_opens = e.human_opens + person.human_opens, machine_opens = e.machine_opens + person.machine_opens,
-      first_open_at = least(e.first_open_at, person.first_open_at), last_open_at = greatest(e.last_open_at, person.last_open_at)
-    FROM person WHERE e.ctid = ANY (ARRAY(SELECT place FROM person)) AND e.ctid = person.place
+      human_clicks = e.human_clicks + per_recipient.human_clicks, machine_clicks = e.machine_clicks + per_recipient.machine_clicks,
+      clicked_links = e.clicked_links + per_recipient.clicked_links, human_clicked_links = e.human_clicked_links + per_recipient.human_clicked_links,
+      last_click_at = greatest(e.last_click_at, per_recipient.last_click_at),
+      human_opens = e.human_opens + per_recipient.human_opens, machine_opens = e.machine_opens + per_recipient.machine_opens,
+      first_open_at = least(e.first_open_at, per_recipient.first_open_at), last_open_at = greatest(e.last_open_at, per_recipient.last_open_at)
+    FROM per_recipient WHERE e.ctid = ANY (ARRAY(SELECT place FROM per_recipient)) AND e.ctid = per_recipient.place
   ),
   reached AS (
     INSERT INTO shard.reach AS known (campaign_id, link_id, kind, recipients, human_recipients)
@@ -188,51 +192,51 @@ BEGIN
     FROM (
       SELECT campaign_id, 'click'::shard.kind AS kind, recipient_id, link_id, place IS NULL AS is_new, shard.turned_human(known_human_hits, human_hits) AS turned FROM link
       UNION ALL
-      SELECT campaign_id, 'click', recipient_id, 0, known_last_click_at IS NULL AND last_click_at IS NOT NULL, shard.turned_human(known_human_clicks, human_clicks) FROM person
+      SELECT campaign_id, 'click', recipient_id, 0, known_last_click_at IS NULL AND last_click_at IS NOT NULL, shard.turned_human(known_human_clicks, human_clicks) FROM per_recipient
       UNION ALL
-      SELECT campaign_id, 'open', recipient_id, 0, known_last_open_at IS NULL AND last_open_at IS NOT NULL, shard.turned_human(known_human_opens, human_opens) FROM person
+      SELECT campaign_id, 'open', recipient_id, 0, known_last_open_at IS NULL AND last_open_at IS NOT NULL, shard.turned_human(known_human_opens, human_opens) FROM per_recipient
     ) each
     WHERE (is_new OR turned <> 0) AND recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
     GROUP BY campaign_id, link_id, kind
     ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
       recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
   ),
-  -- Who may have clicked that many links now. A burst reaches `span` from its first click, so a new click can change what is within `span`
-  -- of it, and that depends on what is within twice as much.
+  -- The clicks of recipients who may have a burst now. A burst extends up to `span` from its first click. So a new click can change the
+  -- clicks within `span` of it, and those depend on the clicks within 2 * `span`.
   clicks AS (
     SELECT array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
            array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
-    FROM person CROSS JOIN LATERAL (
+    FROM per_recipient CROSS JOIN LATERAL (
       SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human FROM shard.event e
-      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_click_at - 2 * span AND person.last_click_at + 2 * span
-        AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
+      WHERE e.recipient_id = per_recipient.recipient_id AND e.at BETWEEN per_recipient.first_click_at - 2 * span AND per_recipient.last_click_at + 2 * span
+        AND e.kind = 'click' AND e.campaign_id = per_recipient.campaign_id OFFSET 0
     ) e
-    WHERE person.known_clicked_links + person.clicked_links >= judge.links
-      AND (person.links_now >= judge.links OR person.known_last_click_at >= person.first_click_at - 2 * span)
-    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= judge.links
+    WHERE per_recipient.known_clicked_links + per_recipient.clicked_links >= judge.links
+      AND (per_recipient.links_now >= judge.links OR per_recipient.known_last_click_at >= per_recipient.first_click_at - 2 * span)
+    GROUP BY per_recipient.campaign_id, per_recipient.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= judge.links
   ),
-  found AS MATERIALIZED (
+  burst_click AS MATERIALIZED (
     SELECT part, place, at FROM clicks CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, judge.links)) AS c (part, place, at, is_human, in_burst)
     WHERE is_human AND in_burst
   ),
   changed AS (
     UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
-    WHERE e.ctid = ANY (ARRAY(SELECT place FROM found)) AND (e.tableoid, e.ctid) IN (SELECT part, place FROM found)
-      AND e.at BETWEEN (SELECT min(at) FROM found) AND (SELECT max(at) FROM found)
+    WHERE e.ctid = ANY (ARRAY(SELECT place FROM burst_click)) AND (e.tableoid, e.ctid) IN (SELECT part, place FROM burst_click)
+      AND e.at BETWEEN (SELECT min(at) FROM burst_click) AND (SELECT max(at) FROM burst_click)
     RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind
   ),
-  said AS (
+  corrections AS (
     INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict, hits)
     SELECT at, recipient_id, link_id, campaign_id, kind, v.verdict, v.hits FROM changed CROSS JOIN (VALUES ('human'::shard.verdict, -1), ('burst', 1)) AS v (verdict, hits)
   )
-  SELECT count(*) INTO number_taken FROM taken;
-  RETURN number_taken;
+  SELECT count(*) INTO batch_size FROM batch;
+  RETURN batch_size;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
--- Judges the clicks and opens of a campaign again, as far as what is kept of them allows: networks and bursts anew, the other signs as they
--- were found (the user agent was never kept). `signals` are all signs of a machine in their order. What changes is taken back and said anew
--- by marks. Gives how many hits went from which verdict to which; with `dry_run` changes nothing.
+-- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
+-- agent is not kept. `machine_signals` are all signs of a machine in their order of priority. Changed verdicts become marks. Returns the
+-- number of hits by old and new verdict. With `dry_run` it changes nothing.
 CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
 RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
@@ -251,44 +255,45 @@ BEGIN
   burst AS (
     SELECT part, place FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, span, links)) AS c (part, place, in_burst) WHERE in_burst
   ),
-  alone AS (
+  without_burst AS (
     SELECT hit.*, ARRAY(SELECT sign FROM unnest(machine_signals || '{proxied}') WITH ORDINALITY AS known (sign, n)
-                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) ELSE sign = ANY (hit.signals) END ORDER BY n) AS now_alone
+                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
     FROM hit
   ),
-  again AS (
-    SELECT alone.*, CASE WHEN found.part IS NOT NULL AND NOT now_alone && machine_signals THEN now_alone || '{burst}' ELSE now_alone END AS now_signals
-    FROM alone LEFT JOIN burst found USING (part, place)
+  with_burst AS (
+    SELECT without_burst.*, CASE WHEN burst.part IS NOT NULL AND NOT other_signals && machine_signals THEN other_signals || '{burst}' ELSE other_signals END AS new_signals
+    FROM without_burst LEFT JOIN burst USING (part, place)
   ),
   judged AS MATERIALIZED (
-    SELECT again.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (now_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS now_verdict
-    FROM again
+    SELECT with_burst.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (new_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS new_verdict
+    FROM with_burst
   ),
-  kept AS (
-    UPDATE shard.event e SET verdict = j.now_verdict, signals = nullif(j.now_signals, '{}'), rules = rules_version
-    FROM judged j WHERE NOT dry_run AND e.tableoid = j.part AND e.ctid = j.place AND (e.rules <> rules_version OR j.now_signals <> j.signals)
+  updated AS (
+    UPDATE shard.event e SET verdict = j.new_verdict, signals = nullif(j.new_signals, '{}'), rules = rules_version
+    FROM judged j WHERE NOT dry_run AND e.tableoid = j.part AND e.ctid = j.place AND (e.rules <> rules_version OR j.new_signals <> j.signals)
   ),
-  said AS (
+  corrections AS (
     INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict, hits)
     SELECT j.at, j.recipient_id, j.link_id, campaign, j.kind, v.verdict, v.hits
-    FROM judged j CROSS JOIN LATERAL (VALUES (j.verdict, -1), (j.now_verdict, 1)) AS v (verdict, hits)
-    WHERE NOT dry_run AND j.now_verdict <> j.verdict
+    FROM judged j CROSS JOIN LATERAL (VALUES (j.verdict, -1), (j.new_verdict, 1)) AS v (verdict, hits)
+    WHERE NOT dry_run AND j.new_verdict <> j.verdict
   )
-  SELECT j.kind::text, j.verdict::text, j.now_verdict::text, count(*), count(*) FILTER (WHERE j.rules < rules_version)
-  FROM judged j GROUP BY j.kind, j.verdict, j.now_verdict ORDER BY 1, 2, 3;
+  SELECT j.kind::text, j.verdict::text, j.new_verdict::text, count(*), count(*) FILTER (WHERE j.rules < rules_version)
+  FROM judged j GROUP BY j.kind, j.verdict, j.new_verdict ORDER BY 1, 2, 3;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.reclassify FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.reclassify TO clickledger_worker;
 
--- Drops months of events that began more than `keep` months before this one. Their counts stay in the rollups, so the judge must have taken
--- them; dropping a month waits for no reader for long: the caller tries again later. Gives what was dropped.
+-- Drops the partitions of months that began more than `keep` months before the current month, and returns their names. Their counts stay in
+-- the rollups, so it drops nothing while marks of these months wait for the judge. It waits at most 200 ms for readers; the caller tries
+-- again later.
 CREATE FUNCTION shard.drop_months(keep integer) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' SET timezone = 'UTC' AS $$
 DECLARE
   oldest timestamptz := date_trunc('month', now()) - make_interval(months => keep);
   partition text;
 BEGIN
-  IF keep < 1 THEN RAISE EXCEPTION 'at least one month is kept'; END IF;
+  IF keep < 1 THEN RAISE EXCEPTION 'keep must be at least 1 month'; END IF;
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) OR EXISTS (SELECT FROM shard.mark WHERE at < oldest) THEN RETURN; END IF;
   DELETE FROM shard.event_default WHERE at < oldest;
   FOR partition IN
@@ -302,20 +307,21 @@ END $$;
 REVOKE EXECUTE ON FUNCTION shard.drop_months FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.drop_months TO clickledger_worker;
 
--- Says of people what catalog and shards have to agree on. Who becomes a test recipient is taken out of the quarters by what the events of
--- the months kept say, and put back when the mark is taken away.
+-- Stores which recipients are test recipients or forgotten, as the catalog says. The hits of a new test recipient are subtracted from
+-- activity_15m and reach, and added again when the recipient is no longer one. For activity_15m they are computed from the events of the
+-- kept months.
 CREATE FUNCTION shard.tell(ids bigint[], tests boolean[], tombstones boolean[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
-  -- The judge must not be half-way through with the same people. It never waits for anybody, so neither do we for long.
+  -- The judge must not run at the same time, because it changes the same rows. It never waits for a lock, so this one does not wait long.
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
-  WITH said AS (SELECT * FROM unnest(ids, tests, tombstones) AS t (recipient_id, is_test, forgotten)),
+  WITH input AS (SELECT * FROM unnest(ids, tests, tombstones) AS t (recipient_id, is_test, forgotten)),
   turned AS (
-    SELECT said.recipient_id, CASE WHEN said.is_test THEN -1 ELSE 1 END AS sign
-    FROM said LEFT JOIN shard.recipient known USING (recipient_id) WHERE said.is_test <> coalesce(known.is_test, false)
+    SELECT input.recipient_id, CASE WHEN input.is_test THEN -1 ELSE 1 END AS sign
+    FROM input LEFT JOIN shard.recipient known USING (recipient_id) WHERE input.is_test <> coalesce(known.is_test, false)
   ),
-  -- Whatever the judge has taken: all events, less the marks that wait.
-  taken AS (
+  -- The hits that are in the rollups: all events minus the waiting marks.
+  rolled_up AS (
     SELECT e.campaign_id, e.link_id, shard.quarter_of(e.at) AS quarter, e.kind, e.verdict, t.sign AS hits
     FROM turned t JOIN shard.event e USING (recipient_id)
     UNION ALL
@@ -323,7 +329,7 @@ BEGIN
   ),
   quarters AS (
     INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
-    SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits) FROM taken GROUP BY 1, 2, 3, 4, 5 HAVING sum(hits) <> 0
+    SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits) FROM rolled_up GROUP BY 1, 2, 3, 4, 5 HAVING sum(hits) <> 0
     ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits
   ),
   reached AS (
@@ -340,7 +346,7 @@ BEGIN
     ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
       recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
   )
-  INSERT INTO shard.recipient AS known (recipient_id, is_test, forgotten) SELECT * FROM said
+  INSERT INTO shard.recipient AS known (recipient_id, is_test, forgotten) SELECT * FROM input
   ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = known.forgotten OR excluded.forgotten;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.tell FROM PUBLIC;
@@ -350,8 +356,8 @@ REVOKE INSERT, UPDATE ON shard.recipient FROM clickledger_author;
 GRANT INSERT ON shard.mark TO clickledger_worker;
 GRANT EXECUTE ON FUNCTION shard.judge TO clickledger_worker;
 
--- How many marks wait for the judge, for a worker that may write them and not read them. It stops counting at a million: it is asked for
--- often, and by then it is plain that the judge is behind.
+-- Returns the number of marks that wait for the judge. A worker may not read the marks, so it needs this function. It stops counting at a
+-- million, because it is called often, and then it is clear that the judge has a backlog.
 CREATE FUNCTION shard.waiting_marks() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
 $$ SELECT count(*) FROM (SELECT FROM shard.mark LIMIT 1000000) AS waiting $$;
 REVOKE EXECUTE ON FUNCTION shard.waiting_marks FROM PUBLIC;
@@ -366,20 +372,21 @@ CREATE VIEW shard_analytics.activity_15m AS
         UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, hits FROM shard.counted_mark) AS both_of_them
   GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
 
--- What waits is little: it is added up by itself and looked up for every row of the rollup, instead of grouping both.
+-- The waiting clicks by recipient and link. Few marks wait, so summing them and joining the sums to the rollup is cheaper than grouping
+-- both together.
 CREATE VIEW shard.waiting_click AS
   SELECT campaign_id, recipient_id, link_id, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0) AS human_hits,
          coalesce(sum(hits) FILTER (WHERE verdict <> 'human'), 0) AS machine_hits, min(at) AS first_at, max(at) AS last_at
   FROM shard.counted_mark WHERE kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id, link_id;
 
--- The same beside what is known of each recipient's links, as in the judge.
+-- The waiting clicks with the stored row of each recipient and link, as in the judge.
 CREATE VIEW shard.waiting_link AS
   SELECT added.*, known.recipient_id IS NULL AS is_new, coalesce(known.human_hits, 0) AS known_human_hits
   FROM shard.waiting_click added LEFT JOIN LATERAL (
     SELECT * FROM shard.clicked_link c WHERE (c.campaign_id, c.recipient_id, c.link_id) = (added.campaign_id, added.recipient_id, added.link_id) OFFSET 0
   ) known ON true;
 
--- The same for what each recipient did altogether.
+-- The same by recipient and campaign.
 CREATE VIEW shard.waiting_person AS
   SELECT added.*, known.recipient_id IS NULL AS is_new, coalesce(known.human_clicks, 0) AS known_human_clicks, known.last_click_at AS known_last_click_at,
          coalesce(known.human_opens, 0) AS known_human_opens, known.last_open_at AS known_last_open_at
@@ -421,12 +428,12 @@ CREATE VIEW shard.engagement_with_waiting AS
 CREATE VIEW shard_analytics.engagement AS
   SELECT (SELECT name FROM shard.identity) AS shard, * FROM shard.engagement_with_waiting;
 
--- Who opened a letter, up to a thousand people in a row: a row each would take ten times as long on its way.
+-- The recipients who opened a letter, up to 1,000 in each row. One row for each recipient would take ten times as long to transfer.
 CREATE VIEW shard_analytics.openers AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, human_opens > 0 AS is_human, array_agg(recipient_id) AS recipient_ids
   FROM shard.engagement_with_waiting WHERE human_opens + machine_opens > 0 GROUP BY campaign_id, human_opens > 0, recipient_id / 1000;
 
--- How many people are reached, what waits included.
+-- shard.reach, including the waiting marks.
 CREATE VIEW shard.reach_with_waiting AS
   SELECT campaign_id, link_id, kind, sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
   FROM (SELECT campaign_id, link_id, kind, recipients, human_recipients FROM shard.reach
@@ -441,7 +448,7 @@ CREATE VIEW shard.reach_with_waiting AS
        ) AS all_of_them
   GROUP BY campaign_id, link_id, kind;
 
--- Hits from the quarters, which have the shared links too.
+-- The hits come from activity_15m, because it includes shared links.
 CREATE VIEW shard_analytics.campaign_totals AS
   SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
          coalesce(p.human_recipients, 0) AS human_recipients

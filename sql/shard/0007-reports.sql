@@ -1,4 +1,5 @@
--- What reports ask of a shard, counted here. Those below "raw events" read events and reach as far back as the months that are kept.
+-- The views of a shard for reports. They count on the shard. The views below "Raw events" read events, so they go back only as far as the
+-- kept months.
 CREATE VIEW shard_analytics.link_totals AS
   SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.link_id, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
          coalesce(p.human_recipients, 0) AS human_recipients
@@ -8,14 +9,14 @@ CREATE VIEW shard_analytics.link_totals AS
 
 -- Raw events.
 
--- Visitors of shared links: they have no recipient, and a visitor is only known for one day.
+-- The visitors of shared links. Their hits have no recipient, and a visitor can be recognised only within one day.
 CREATE VIEW shard_analytics.visitors AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, (at AT TIME ZONE 'UTC')::date AS day, kind,
          count(DISTINCT visitor) AS visitors, count(DISTINCT visitor) FILTER (WHERE verdict = 'human') AS human_visitors
   FROM shard.counted WHERE recipient_id = 0 GROUP BY campaign_id, link_id, day, kind;
 
--- Of one recipient's link on one day: more than one visitor means that it was passed on, or that its reader has more than one device.
--- What differs most comes first in the grouping, and days are cut off the times as numbers are: every click is sorted.
+-- The links of a recipient that more than one visitor clicked on one day: the letter was forwarded, or the reader has several devices. The
+-- query sorts all clicks. So the grouping begins with the column with the most values, and days are computed with date_bin, which is cheap.
 CREATE VIEW shard_analytics.passed_on AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, (midnight AT TIME ZONE 'UTC')::date AS day, visitors
   FROM (SELECT recipient_id, link_id, date_bin('1 day', at, '2000-01-01 00:00+00') AS midnight, campaign_id, count(DISTINCT visitor) AS visitors
@@ -26,7 +27,7 @@ CREATE VIEW shard_analytics.first_human AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, kind, min(at) AS first_human_at
   FROM shard.counted WHERE recipient_id <> 0 AND verdict = 'human' GROUP BY campaign_id, recipient_id, kind;
 
--- Whoever asks for one facet reads only its branch.
+-- A query for one facet reads only its branch.
 CREATE VIEW shard.faceted AS
   SELECT campaign_id, recipient_id, kind, verdict, 'country' AS facet, country AS value FROM shard.counted
   UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'referrer', referrer FROM shard.counted
@@ -36,7 +37,7 @@ CREATE VIEW shard.faceted AS
   UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'system', system FROM shard.counted JOIN shard.user_agent ON user_agent.id = agent_id
   UNION ALL SELECT campaign_id, recipient_id, kind, verdict, 'device', device FROM shard.counted JOIN shard.user_agent ON user_agent.id = agent_id;
 
--- By recipient first: counting different ones in one go would sort all events.
+-- Groups by recipient first, because count(DISTINCT recipient_id) would sort all events.
 CREATE VIEW shard_analytics.facets AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
          count(*) FILTER (WHERE recipient_id <> 0) AS recipients, count(*) FILTER (WHERE recipient_id <> 0 AND human_hits > 0) AS human_recipients
@@ -44,12 +45,13 @@ CREATE VIEW shard_analytics.facets AS
         FROM shard.faceted GROUP BY campaign_id, kind, facet, value, recipient_id) AS each
   GROUP BY campaign_id, kind, facet, value;
 
--- When people clicked, to the quarter of an hour: whoever counts different people in an hour of some time zone needs to know who they were.
+-- The clicks by recipient and quarter of an hour. A report that counts recipients by hour in a time zone needs the recipients, not only
+-- their number.
 CREATE VIEW shard_analytics.human_clicks AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, shard.quarter_of(at) AS quarter, count(*) AS hits
   FROM shard.counted WHERE kind = 'click' AND verdict = 'human' AND recipient_id <> 0 GROUP BY campaign_id, link_id, recipient_id, quarter;
 
--- By recipient first: counting different ones in one go would sort all events.
+-- Groups by recipient first, because count(DISTINCT recipient_id) would sort all events.
 CREATE VIEW shard_analytics.machine_traffic AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind, verdict::text AS verdict, net AS network, sum(hits)::bigint AS hits,
          count(*) FILTER (WHERE recipient_id <> 0) AS recipients

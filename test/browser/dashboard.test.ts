@@ -13,23 +13,23 @@ import { startBrowser } from '../support/browser.ts';
 import { addCampaign, addHits, addLog, type Hits, HOSTILE } from '../support/campaigns.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
 
-// The dashboard as a person meets it: in a browser, by keyboard, on a desktop and on a phone. Pictures of it are left in SHOTS for whoever
-// wants to look; SCREENSHOT=docs/dashboard.png makes that of the README.
+// Tests the dashboard in a real browser: by keyboard, on a desktop and on a phone. The tests leave screenshots in SHOTS.
+// SCREENSHOT=docs/dashboard.png makes the one of the README.
 
 const SHOTS = join(tmpdir(), 'clickledger-dashboard');
 const REFRESH_SECONDS = 1;
 
-// Looked for before any test is made, so that without a browser they are skipped, with the reason.
+// Started before the tests are defined, so that without a browser they are skipped and the reason is printed.
 const browser = await startBrowser();
-const why = typeof browser === 'string' ? browser : '';
-if (why !== '') process.stderr.write(`test/browser is skipped: ${why}\n`);
+const skipReason = typeof browser === 'string' ? browser : '';
+if (skipReason !== '') process.stderr.write(`test/browser is skipped: ${skipReason}\n`);
 
 let databases: Databases;
 let pool: Pool;
 let url: string;
 let spring: Awaited<ReturnType<typeof addCampaign>>;
 
-describe.skipIf(why !== '')('in a browser', () => {
+describe.skipIf(skipReason !== '')('in a browser', () => {
   beforeAll(async () => {
     databases = await createDatabases(2);
     await addCampaign(databases, HOSTILE, 3);
@@ -64,7 +64,7 @@ describe.skipIf(why !== '')('in a browser', () => {
     await (browser as Browser).close();
   });
 
-  /** A page that fails the test with whatever the browser complains about. */
+  /** Opens a page and collects everything that the browser complains about. */
   async function open(
     options: Parameters<Browser['newContext']>[0] = {},
   ): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
@@ -81,13 +81,13 @@ describe.skipIf(why !== '')('in a browser', () => {
     return { context, page, complaints };
   }
 
-  /** Tab until what has the focus has this text. */
+  /** Presses Tab until the focused element has this text. */
   async function tabTo(page: Page, text: string): Promise<void> {
     for (let i = 0; i < 150; i++) {
       await page.keyboard.press('Tab');
       if ((await page.locator(':focus').textContent())?.trim() === text) return;
     }
-    throw new Error(`nothing that the Tab key reaches is called '${text}'`);
+    throw new Error(`the Tab key reaches no element with the text '${text}'`);
   }
 
   test('from the overview to a report and its parameters by keyboard alone', async () => {
@@ -108,7 +108,7 @@ describe.skipIf(why !== '')('in a browser', () => {
     await page.waitForURL(/\/report\/clicks-by-hour\?campaign=/);
     await page.getByLabel('timezone').focus();
     await page.keyboard.type('Asia/Kolkata');
-    // While somebody types, pages refresh themselves and take nothing away.
+    // The page refreshes itself while the user types. The text that was typed must stay.
     await page.waitForResponse((response) => response.url().includes('/report/'));
     await page.waitForTimeout(200);
     expect(await page.getByLabel('timezone').inputValue()).toBe('Asia/Kolkata');

@@ -2,14 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Choice, FAULTS } from './faults.ts';
+import { type FaultParameters, FAULTS } from './faults.ts';
 import { type Campaign, makeCampaign, startLoad } from './load.ts';
 import { createRandom } from './random.ts';
 import { makePlan } from './run.ts';
 import { judge } from './verdict.ts';
 import { createWorld, sleep, type World } from './world.ts';
 
-// Every fault by itself, under load, on one system that has survived all the ones before; after each, every byte is accounted for.
+// Injects each fault alone, under load, into one system that has survived all faults before it. After each fault, every byte is accounted
+// for.
 
 let world: World;
 let campaign: Campaign;
@@ -37,18 +38,18 @@ describe('every hit is counted exactly once after', () => {
         perSecond: 80,
         excused: (edge) => world.excusedEdges.has(edge),
       });
-      const choice: Choice = {
+      const parameters: FaultParameters = {
         worker: i % 2 ? 'event-worker-1' : 'event-worker-2',
-        edge: fault.touches({ edge: 2 } as Choice).includes('log-agent-2') && i % 2 ? 2 : 1,
+        edge: fault.touches({ edge: 2 } as FaultParameters).includes('log-agent-2') && i % 2 ? 2 : 1,
         backend: 'backend-1',
         shard: i % 2 ? 'a' : 'b',
         ms: 700,
       };
       await sleep(300);
-      const remark = await fault.run(world, choice);
+      const remark = await fault.run(world, parameters);
       await sleep(300);
       await load.stop();
-      await world.lookForCrashes();
+      await world.recordCrashes();
       if (remark?.startsWith('no ')) context.skip(remark);
       const { lost, doubled, misplaced, altered, problems, hits } = await judge(world, campaign.issued, 60_000);
       expect({ lost, doubled, misplaced, altered, problems }).toEqual({ lost: 0, doubled: 0, misplaced: 0, altered: 0, problems: [] });
@@ -61,7 +62,11 @@ describe('every hit is counted exactly once after', () => {
 
 test('the same seed gives the same plan, and every fault is in it before any comes again', () => {
   const plan = (seed: number) =>
-    makePlan(createRandom(seed), undefined, FAULTS.length * 2).map(({ fault, choice, pauseMs }) => ({ name: fault.name, choice, pauseMs }));
+    makePlan(createRandom(seed), undefined, FAULTS.length * 2).map(({ fault, parameters, pauseMs }) => ({
+      name: fault.name,
+      parameters,
+      pauseMs,
+    }));
   expect(plan(7)).toEqual(plan(7));
   expect(plan(7)).not.toEqual(plan(8));
   expect(

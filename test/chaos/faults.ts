@@ -12,20 +12,20 @@ import { startPart } from '../../stack/part.ts';
 import type { Random } from './random.ts';
 import { sleep, type World, WORKERS } from './world.ts';
 
-// Everything that can be done to the system. Each fault leaves it able to go on; what it needs for itself it names in `touches`, so
-// that two at once do not undo each other.
+// All faults that a run can inject. The system recovers from each fault without help. `touches` names what a fault needs for itself, so
+// that two faults at the same time do not undo each other.
 
 const run = promisify(execFile);
 const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
 
 export interface Fault {
   readonly name: string;
-  readonly touches: (choice: Choice) => readonly string[];
-  run(world: World, choice: Choice): Promise<string | void>;
+  readonly touches: (parameters: FaultParameters) => readonly string[];
+  run(world: World, parameters: FaultParameters): Promise<string | void>;
 }
 
-/** The random part of a fault, drawn when the plan is made. */
-export interface Choice {
+/** The random parameters of a fault. They are drawn when the plan is made. */
+export interface FaultParameters {
   worker: string;
   edge: 1 | 2;
   backend: string;
@@ -33,7 +33,7 @@ export interface Choice {
   ms: number;
 }
 
-export function choose(random: Random): Choice {
+export function drawParameters(random: Random): FaultParameters {
   return {
     worker: random.pick(WORKERS),
     edge: random.pick([1, 2] as const),
@@ -43,28 +43,31 @@ export function choose(random: Random): Choice {
   };
 }
 
-const agent = (choice: Choice): string => `log-agent-${choice.edge}`;
-const nginx = (choice: Choice): string => `nginx-${choice.edge}`;
-const logDir = (world: World, choice: Choice): string => world.system.logDirs[choice.edge - 1] as string;
-const stateDir = (world: World, choice: Choice): string => join(world.dataDir, 'state', agent(choice));
+const agent = (parameters: FaultParameters): string => `log-agent-${parameters.edge}`;
+const nginx = (parameters: FaultParameters): string => `nginx-${parameters.edge}`;
+const logDir = (world: World, parameters: FaultParameters): string => world.system.logDirs[parameters.edge - 1] as string;
+const stateDir = (world: World, parameters: FaultParameters): string => join(world.dataDir, 'state', agent(parameters));
 
-async function rotate(world: World, choice: Choice): Promise<string | undefined> {
-  const running = world.system.member(nginx(choice)).running;
-  return running ? rotateLog(logDir(world, choice), running) : undefined;
+async function rotate(world: World, parameters: FaultParameters): Promise<string | undefined> {
+  const running = world.system.member(nginx(parameters)).running;
+  return running ? rotateLog(logDir(world, parameters), running) : undefined;
 }
 
-/** Waits for a worker to send something, then rules over it; gives up after a while, so that a quiet run goes on. */
+/**
+ * Waits until a worker sends data that contains `needle`, then applies `action` to it. Gives up after 10 s, so that a run without traffic
+ * continues.
+ */
 async function onWorkerData(
   world: World,
   worker: string,
   kind: 'postgres' | 'nats',
   needle: string,
-  ruling: 'hold' | 'pass-then-cut',
+  action: 'hold' | 'pass-then-cut',
   then: () => Promise<void>,
 ): Promise<string> {
   const proxy = world.proxies[worker]?.[kind];
-  if (!proxy) throw new Error(`no proxy for ${worker}`);
-  const met = await new Promise<boolean>((resolve) => {
+  if (!proxy) throw new Error(`there is no proxy for ${worker}`);
+  const reached = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => {
       proxy.onClientData = undefined;
       resolve(false);
@@ -74,15 +77,15 @@ async function onWorkerData(
       proxy.onClientData = undefined;
       clearTimeout(timer);
       resolve(true);
-      return ruling;
+      return action;
     };
   });
-  if (!met) return 'no occasion';
+  if (!reached) return 'no such data was sent';
   await then();
-  return 'met';
+  return 'triggered';
 }
 
-/** Keeps everybody out of a shard's database while something is done to it. */
+/** Blocks all connections to a shard's database while `work` runs. */
 async function withoutConnections(world: World, database: string, work: () => Promise<void>): Promise<void> {
   await world.owner('postgres', `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
   try {
@@ -100,7 +103,7 @@ async function withoutConnections(world: World, database: string, work: () => Pr
   }
 }
 
-/** Every process of the Postgres server. */
+/** The pids of all processes of the Postgres server. */
 async function serverProcesses(world: World): Promise<number[]> {
   const postmaster = world.system.member('postgres').running?.pid ?? 0;
   const { stdout } = await run('pgrep', ['-P', String(postmaster)]).catch(() => ({ stdout: '' }));
@@ -112,18 +115,20 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
     try {
       process.kill(pid, signal);
     } catch {
-      // It ended by itself.
+      // The process has already ended.
     }
   }
 }
 
-async function nginxWorkers(world: World, choice: Choice): Promise<number[]> {
-  const { stdout } = await run('pgrep', ['-P', String(world.system.member(nginx(choice)).running?.pid ?? 0)]).catch(() => ({ stdout: '' }));
+async function nginxWorkers(world: World, parameters: FaultParameters): Promise<number[]> {
+  const { stdout } = await run('pgrep', ['-P', String(world.system.member(nginx(parameters)).running?.pid ?? 0)]).catch(() => ({
+    stdout: '',
+  }));
   return stdout.split('\n').filter(Boolean).map(Number);
 }
 
-/** While an nginx is touched its clients may fail, and for a moment after: their requests were under way. */
-async function excusing(world: World, edge: number, work: () => Promise<void>): Promise<void> {
+/** Clients of an nginx may fail during a fault and for a moment after it, because their requests were in flight. */
+async function withExcusedEdge(world: World, edge: number, work: () => Promise<void>): Promise<void> {
   world.excusedEdges.add(edge - 1);
   try {
     await work();
@@ -133,7 +138,7 @@ async function excusing(world: World, edge: number, work: () => Promise<void>): 
   }
 }
 
-function ship(world: World, files: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+function shipLogs(world: World, files: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   const { BASE_URL: _, ...env } = process.env;
   return run('node', [CLI, 'ship', ...files, '--data', world.dataDir], { env: { ...env, SHARDS: world.shardsText } });
 }
@@ -214,23 +219,23 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'postgres-frozen',
     touches: () => ['postgres', 'shard-a', 'shard-b'],
-    async run(world, choice) {
+    async run(world, parameters) {
       const pids = await serverProcesses(world);
       signalAll(pids, 'SIGSTOP');
-      await sleep(choice.ms);
+      await sleep(parameters.ms);
       signalAll(pids, 'SIGCONT');
     },
   },
   {
     name: 'nginx-worker-killed',
     touches: (c) => [nginx(c)],
-    run: (w, c) => excusing(w, c.edge, async () => signalAll((await nginxWorkers(w, c)).slice(0, 1), 'SIGKILL')),
+    run: (w, c) => withExcusedEdge(w, c.edge, async () => signalAll((await nginxWorkers(w, c)).slice(0, 1), 'SIGKILL')),
   },
   {
     name: 'nginx-worker-frozen-over-two-rotations',
     touches: (c) => [nginx(c), agent(c)],
     run: (w, c) =>
-      excusing(w, c.edge, async () => {
+      withExcusedEdge(w, c.edge, async () => {
         const workers = (await nginxWorkers(w, c)).slice(0, 1);
         signalAll(workers, 'SIGSTOP');
         await rotate(w, c);
@@ -240,17 +245,17 @@ export const FAULTS: readonly Fault[] = [
         signalAll(workers, 'SIGCONT');
       }),
   },
-  { name: 'nginx-killed', touches: (c) => [nginx(c), agent(c)], run: (w, c) => excusing(w, c.edge, () => w.crash(nginx(c))) },
-  { name: 'nginx-frozen', touches: (c) => [nginx(c)], run: (w, c) => excusing(w, c.edge, () => w.freeze(nginx(c), c.ms)) },
+  { name: 'nginx-killed', touches: (c) => [nginx(c), agent(c)], run: (w, c) => withExcusedEdge(w, c.edge, () => w.crash(nginx(c))) },
+  { name: 'nginx-frozen', touches: (c) => [nginx(c)], run: (w, c) => withExcusedEdge(w, c.edge, () => w.freeze(nginx(c), c.ms)) },
   { name: 'rotated', touches: (c) => [nginx(c)], run: async (w, c) => void (await rotate(w, c)) },
   {
     name: 'rotated-twice-within-one-poll',
     touches: (c) => [nginx(c)],
-    async run(world, choice) {
-      await rotate(world, choice);
-      // One hit at least, or there would be nothing to rotate.
+    async run(world, parameters) {
+      await rotate(world, parameters);
+      // Waits for at least one hit, because an empty log is not rotated.
       for (let i = 0; i < 200; i++) {
-        if (await rotate(world, choice)) return;
+        if (await rotate(world, parameters)) return;
         await sleep(5);
       }
     },
@@ -268,11 +273,11 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'rotated-and-gzipped',
     touches: (c) => [nginx(c), `gzip-${c.edge}`],
-    async run(world, choice) {
-      await rotate(world, choice);
-      await sleep(choice.ms);
-      await rotate(world, choice);
-      await gzipOldest(world, choice);
+    async run(world, parameters) {
+      await rotate(world, parameters);
+      await sleep(parameters.ms);
+      await rotate(world, parameters);
+      await gzipOldest(world, parameters);
     },
   },
   {
@@ -283,30 +288,30 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'old-checkpoint-put-back',
     touches: (c) => [agent(c)],
-    async run(world, choice) {
-      const path = join(stateDir(world, choice), 'checkpoint.json');
+    async run(world, parameters) {
+      const path = join(stateDir(world, parameters), 'checkpoint.json');
       const copied = await copyFile(path, `${path}.old`).then(
         () => true,
         () => false,
       );
       if (!copied) return 'no checkpoint yet';
-      await sleep(choice.ms);
-      await world.whileDown(agent(choice), () => rename(`${path}.old`, path));
+      await sleep(parameters.ms);
+      await world.whileDown(agent(parameters), () => rename(`${path}.old`, path));
     },
   },
   {
     name: 'state-directory-read-only',
     touches: (c) => [agent(c)],
-    async run(world, choice) {
-      // Root writes to read-only directories; nobody writes a file where a directory is.
-      const blocker = join(stateDir(world, choice), 'checkpoint.json.tmp');
-      await mkdir(stateDir(world, choice), { recursive: true });
+    async run(world, parameters) {
+      // Root can write to read-only directories. A directory in place of the file blocks root, too.
+      const blocker = join(stateDir(world, parameters), 'checkpoint.json.tmp');
+      await mkdir(stateDir(world, parameters), { recursive: true });
       const blocked = await mkdir(blocker).then(
         () => true,
         () => false,
       );
-      if (!blocked) return 'no occasion';
-      await sleep(choice.ms);
+      if (!blocked) return 'no free path for the directory';
+      await sleep(parameters.ms);
       await rmdir(blocker);
     },
   },
@@ -318,14 +323,14 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'shard-put-back',
     touches: (c) => [`shard-${c.shard}`, 'postgres'],
-    async run(world, choice) {
-      const database = world.databaseOf(choice.shard);
+    async run(world, parameters) {
+      const database = world.databaseOf(parameters.shard);
       const backup = `${database}_backup`;
       await withoutConnections(world, database, async () => {
         await world.owner('postgres', `DROP DATABASE IF EXISTS ${backup}`);
         await world.owner('postgres', `CREATE DATABASE ${backup} TEMPLATE ${database}`);
       });
-      await sleep(choice.ms);
+      await sleep(parameters.ms);
       await withoutConnections(world, database, async () => {
         await world.owner('postgres', `DROP DATABASE ${database}`);
         await world.owner('postgres', `CREATE DATABASE ${database} TEMPLATE ${backup}`);
@@ -336,11 +341,11 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'shard-moved',
     touches: (c) => [`shard-${c.shard}`, 'postgres', ...WORKERS],
-    async run(world, choice) {
+    async run(world, parameters) {
       const { BASE_URL: _, ...env } = process.env;
       const port = new URL(world.system.env['CATALOG_URL'] ?? '').port;
       const target = `postgres://127.0.0.1:${port}/clickledger_moved_${Date.now()}`;
-      const { stdout } = await run('node', [CLI, 'shard', 'move', choice.shard, '--to', target, '--data', world.dataDir, '--json'], {
+      const { stdout } = await run('node', [CLI, 'shard', 'move', parameters.shard, '--to', target, '--data', world.dataDir, '--json'], {
         env: { ...env, SHARDS: world.shardsText },
       });
       world.shardsText = (JSON.parse(stdout) as { SHARDS: string }).SHARDS;
@@ -350,22 +355,22 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'slow-network',
     touches: (c) => [c.worker],
-    async run(world, choice) {
-      const { postgres, nats } = world.proxies[choice.worker] as World['proxies'][string];
+    async run(world, parameters) {
+      const { postgres, nats } = world.proxies[parameters.worker] as World['proxies'][string];
       postgres.delayMs = nats.delayMs = 100;
-      await sleep(choice.ms);
+      await sleep(parameters.ms);
       postgres.delayMs = nats.delayMs = 0;
     },
   },
   {
     name: 'log-disk-full',
     touches: () => ['nginx-2', 'log-agent-2', 'gzip-2'],
-    async run(world, choice) {
-      if (!world.smallDisk) return 'no file system of its own could be mounted';
+    async run(world, parameters) {
+      if (!world.smallDisk) return 'no separate file system could be mounted';
       const ballast = join(world.dataDir, 'edge-2', 'ballast');
       const file = await open(ballast, 'w');
       try {
-        // To the last byte: in ever smaller pieces.
+        // Fills the disk to the last byte: the pieces become smaller and smaller.
         for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 4)) {
           const piece = Buffer.alloc(size);
           while ((await file.write(piece).catch(() => ({ bytesWritten: 0 }))).bytesWritten === size);
@@ -373,15 +378,15 @@ export const FAULTS: readonly Fault[] = [
       } finally {
         await file.close();
       }
-      await sleep(choice.ms);
+      await sleep(parameters.ms);
       await unlink(ballast);
     },
   },
   {
     name: 'two-agents-on-one-directory',
     touches: (c) => [`second-${c.edge}`],
-    async run(world, choice) {
-      const name = `second-agent-${choice.edge}`;
+    async run(world, parameters) {
+      const name = `second-agent-${parameters.edge}`;
       const second = await startPart({
         part: 'log-agent',
         name,
@@ -389,20 +394,20 @@ export const FAULTS: readonly Fault[] = [
         env: {
           ...world.system.env,
           SHARDS: world.shardsText,
-          LOG_DIR: logDir(world, choice),
+          LOG_DIR: logDir(world, parameters),
           STATE_DIR: join(world.dataDir, 'state', name),
         },
       }).catch(() => undefined);
-      if (!second) return 'it could not be started';
-      await sleep(choice.ms + 2000);
+      if (!second) return 'the second agent did not start';
+      await sleep(parameters.ms + 2000);
       await second.kill();
     },
   },
   {
     name: 'old-logs-shipped',
     touches: (c) => [`ship-${c.edge}`, 'shard-a', 'shard-b', 'nats', 'postgres', ...WORKERS],
-    async run(world, choice) {
-      const directory = logDir(world, choice);
+    async run(world, parameters) {
+      const directory = logDir(world, parameters);
       const files: string[] = [];
       for (const name of (await readdir(directory)).filter((entry) => entry.startsWith('access.log.'))) {
         const path = join(directory, name);
@@ -420,17 +425,20 @@ export const FAULTS: readonly Fault[] = [
 
       const source = files[0] as string;
       const bytes = await readFile(source);
-      const copy = join(copies, `${choice.edge}-${Date.now()}${source.endsWith('.gz') ? '.gz' : ''}`);
+      const copy = join(copies, `${parameters.edge}-${Date.now()}${source.endsWith('.gz') ? '.gz' : ''}`);
       await writeFile(copy, bytes);
       await utimes(copy, 0, 0);
-      await ship(world, [...files, copy]);
+      await shipLogs(world, [...files, copy]);
     },
   },
 ];
 
-/** What logrotate does with delaycompress: the oldest plain log that is not the last rotated one becomes a gzip, then goes. */
-async function gzipOldest(world: World, choice: Choice): Promise<void> {
-  const directory = logDir(world, choice);
+/**
+ * Does what logrotate does with delaycompress: it compresses the oldest plain log, except the one that was rotated last, and deletes the
+ * original.
+ */
+async function gzipOldest(world: World, parameters: FaultParameters): Promise<void> {
+  const directory = logDir(world, parameters);
   const names = (await readdir(directory)).filter((name) => name.startsWith('access.log.') && !name.endsWith('.gz'));
   const times = await Promise.all(names.map(async (name) => ({ name, mtimeMs: (await stat(join(directory, name))).mtimeMs })));
   const candidates = times.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, -1);
@@ -441,7 +449,7 @@ async function gzipOldest(world: World, choice: Choice): Promise<void> {
     await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}.gz`));
     await unlink(path);
   } catch {
-    // The disk may be full: then the plain one stays.
+    // The disk may be full. Then the plain log stays.
     await unlink(`${path}.gz`).catch(() => {});
   }
 }

@@ -9,7 +9,7 @@ import type { Issued } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import type { Random } from './random.ts';
 
-// Recipients: a bounded stream of hits of every kind, some hundred a second, for as long as the run lasts.
+// Simulates recipients: a stream of hits of every kind, about a hundred a second, with a limit on requests in flight, until the run ends.
 
 export interface Campaign {
   issued: Map<string, Issued>;
@@ -19,9 +19,9 @@ export interface Campaign {
 
 export interface Outages {
   redirects: number;
-  /** Redirects of known links that failed while no fault touched their nginx. */
+  /** Failed redirects of known links, at times when no fault touched their nginx. */
   failed: { at: number; edge: number; what: string }[];
-  /** The same while one did: nobody can answer then. */
+  /** The number of redirects that failed while a fault touched their nginx. They are expected to fail. */
   excused: number;
   longestOutageMs: number;
 }
@@ -29,25 +29,25 @@ export interface Outages {
 export async function makeCampaign(system: System): Promise<Campaign> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'chaos' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
-  const make = createUrls('', slugs);
+  const urls = createUrls('', slugs);
   const campaign: Campaign = { issued: new Map(), clicks: [], opens: [] };
   const { id } = await ensureCampaign(pool, 'chaos', undefined);
   const pixel = await ensureLink(pool, id, { kind: 'pixel' });
-  const people = [0];
-  for (let i = 0; i < 60; i++) people.push(await ensureRecipient(pool, `person${i}@example.com`));
+  const recipients = [0];
+  for (let i = 0; i < 60; i++) recipients.push(await ensureRecipient(pool, `person${i}@example.com`));
   for (let i = 0; i < 5; i++) {
     const target = `https://www.example.com/${i}?a=%20&b=ü`;
     const link = await ensureLink(pool, id, { kind: 'url', target });
     await ensureAlias(pool, `alias-${i}`, link);
-    campaign.clicks.push({ path: make.alias(`alias-${i}`), target });
-    for (const recipient of people) {
+    campaign.clicks.push({ path: urls.alias(`alias-${i}`), target });
+    for (const recipient of recipients) {
       campaign.issued.set(slugs.encode({ link, recipient }), { link, recipient });
-      campaign.clicks.push({ path: make.click(link, recipient), target });
+      campaign.clicks.push({ path: urls.click(link, recipient), target });
     }
   }
-  for (const recipient of people) {
+  for (const recipient of recipients) {
     campaign.issued.set(slugs.encode({ link: pixel, recipient }), { link: pixel, recipient });
-    campaign.opens.push(make.pixel(pixel, recipient));
+    campaign.opens.push(urls.pixel(pixel, recipient));
   }
   await pool.end();
   return campaign;
@@ -60,7 +60,7 @@ const AGENTS = [
   `long ${'y'.repeat(3000)}`,
 ];
 
-/** Starts the load; `excused` says whether a fault touches the nginx of an edge right now. */
+/** Starts the load. `excused` returns whether a fault touches the nginx of an edge at the moment. */
 export function startLoad(options: {
   ports: readonly number[];
   campaign: Campaign;
@@ -74,10 +74,10 @@ export function startLoad(options: {
   const { ports, campaign, random, perSecond, excused } = options;
   const outages: Outages = { redirects: 0, failed: [], excused: 0, longestOutageMs: 0 };
   const failingSince = ports.map((): number | undefined => undefined);
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   let n = 0;
 
-  async function one(): Promise<void> {
+  async function sendHit(): Promise<void> {
     const edge = random.whole(0, ports.length - 1);
     const port = ports[edge] as number;
     const headers = {
@@ -94,36 +94,36 @@ export function startLoad(options: {
   async function click(edge: number, port: number, headers: Record<string, string | Buffer>): Promise<void> {
     const { path, target } = random.pick(campaign.clicks);
     const excusedBefore = excused(edge);
-    const began = performance.now();
+    const startedMs = performance.now();
     outages.redirects++;
     const answer = await rawRequest(port, 'GET', path, headers).catch((error: unknown) => String(error));
-    const good =
+    const ok =
       typeof answer !== 'string' &&
       answer.status === 302 &&
       Buffer.from(answer.headers.get('location') ?? '', 'latin1').toString() === target;
-    if (good) {
+    if (ok) {
       const since = failingSince[edge];
-      if (since !== undefined) outages.longestOutageMs = Math.max(outages.longestOutageMs, began - since);
+      if (since !== undefined) outages.longestOutageMs = Math.max(outages.longestOutageMs, startedMs - since);
       failingSince[edge] = undefined;
       return;
     }
-    failingSince[edge] ??= began;
+    failingSince[edge] ??= startedMs;
     if (excusedBefore || excused(edge)) outages.excused++;
     else outages.failed.push({ at: Date.now(), edge, what: typeof answer === 'string' ? answer : `status ${answer.status}` });
   }
 
   const timer = setInterval(() => {
     for (let i = 0; i < perSecond / 20; i++) {
-      if (underWay.size > 200) return;
-      const done = one().finally(() => underWay.delete(done));
-      underWay.add(done);
+      if (inFlight.size > 200) return;
+      const done = sendHit().finally(() => inFlight.delete(done));
+      inFlight.add(done);
     }
   }, 50);
   return {
     outages,
     async stop() {
       clearInterval(timer);
-      await Promise.all(underWay);
+      await Promise.all(inFlight);
     },
   };
 }

@@ -1,16 +1,16 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-// A TCP proxy on loopback that can be told to misbehave.
+// A TCP proxy on loopback that can delay, hold and cut connections.
 
-/** What to do with a piece of data on its way: pass it on, or stop the connection's data from here on. */
-export type Ruling = 'pass' | 'hold' | 'pass-then-cut';
+/** What the proxy does with a chunk from the client: forward it, hold it and everything after it, or forward it and cut the connection. */
+export type ProxyAction = 'pass' | 'hold' | 'pass-then-cut';
 
 export interface Proxy {
   readonly port: number;
-  /** Delays every piece of data, both ways. */
+  /** Delay of every chunk in both directions, in ms. */
   delayMs: number;
-  /** Asked about each piece from client to server, until it is unset. */
-  onClientData: ((data: Buffer) => Ruling) | undefined;
+  /** Called for each chunk from client to server while it is set. */
+  onClientData: ((data: Buffer) => ProxyAction) | undefined;
   close(): Promise<void>;
 }
 
@@ -31,15 +31,15 @@ export async function startProxy(upstreamPort: () => number): Promise<Proxy> {
     let held = false;
     client.on('data', (data) => {
       if (held) return;
-      const ruling = proxy.onClientData?.(data) ?? 'pass';
-      if (ruling === 'hold') {
+      const action = proxy.onClientData?.(data) ?? 'pass';
+      if (action === 'hold') {
         held = true;
         client.pause();
         return;
       }
       forward(client, upstream, data, proxy.delayMs);
-      if (ruling === 'pass-then-cut') {
-        // The server gets it and answers; the client never hears.
+      if (action === 'pass-then-cut') {
+        // The server receives the data and answers. The client never gets the answer.
         held = true;
         upstream.removeAllListeners('data');
         setTimeout(() => client.destroy(), 50);
@@ -69,7 +69,7 @@ function forward(from: Socket, to: Socket, data: Buffer, delayMs: number): void 
     }
     return;
   }
-  // In order, because every piece waits equally long; one at a time, so that little is on its way.
+  // All chunks have the same delay, so their order stays. Reading is paused, so at most one chunk is delayed at a time.
   from.pause();
   setTimeout(() => {
     if (!to.destroyed) to.write(data);

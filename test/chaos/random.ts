@@ -1,8 +1,8 @@
-/** A small generator of random numbers that gives the same ones for the same seed (mulberry32). */
+/** A small random number generator that returns the same numbers for the same seed (mulberry32). */
 export interface Random {
-  /** From 0 up to, and without, 1. */
+  /** A number from 0 up to, but not including, 1. */
   next(): number;
-  /** A whole number from `min` to `max`, both included. */
+  /** An integer from `min` to `max`, both included. */
   whole(min: number, max: number): number;
   pick<T>(list: readonly T[]): T;
 }

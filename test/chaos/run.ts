@@ -1,21 +1,22 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { choose, type Choice, FAULTS, type Fault } from './faults.ts';
+import { drawParameters, type FaultParameters, FAULTS, type Fault } from './faults.ts';
 import { makeCampaign, startLoad } from './load.ts';
 import { createRandom, type Random } from './random.ts';
 import { judge, type Verdict } from './verdict.ts';
 import { createWorld, peakMemory, sleep, type World } from './world.ts';
 import { messageOf } from '../../core/errors.ts';
 
-// One chaos run: load all the time, faults one after the other and sometimes two at once, then quiet, then judgement.
+// One chaos run: constant load, faults one after the other and sometimes two at once, then a quiet phase, then the comparison of logs and
+// databases.
 
 const PER_SECOND = 120;
-const PATIENCE_MS = 120_000;
+const COMMIT_TIMEOUT_MS = 120_000;
 
 export interface Step {
   pauseMs: number;
   fault: Fault;
-  choice: Choice;
-  /** Whether the next step may begin before this one has ended. */
+  parameters: FaultParameters;
+  /** Whether the next step waits until this one has ended. */
   alone: boolean;
 }
 
@@ -27,14 +28,14 @@ export interface Outcome {
   failedRedirects: { at: number; edge: number; what: string }[];
   excusedRedirects: number;
   longestOutageMs: number;
-  /** Peak resident bytes, by part. */
+  /** Peak resident memory in bytes, by part. */
   peakMemory: Map<string, number>;
 }
 
-/** The same seed gives the same plan, whatever happens while it is carried out. */
+/** Returns the same plan for the same seed. The plan does not depend on what happens during the run. */
 export function makePlan(random: Random, only: string | undefined, steps: number): Step[] {
   const faults = FAULTS.filter(({ name }) => only === undefined || name === only);
-  // Every fault once before any comes again.
+  // Every fault occurs once before any fault is repeated.
   const order: Fault[] = [];
   while (order.length < steps) {
     const round = [...faults];
@@ -42,7 +43,7 @@ export function makePlan(random: Random, only: string | undefined, steps: number
   }
   return order
     .slice(0, steps)
-    .map((fault) => ({ pauseMs: random.whole(100, 1200), fault, choice: choose(random), alone: random.next() < 0.4 }));
+    .map((fault) => ({ pauseMs: random.whole(100, 1200), fault, parameters: drawParameters(random), alone: random.next() < 0.4 }));
 }
 
 export async function runChaos(options: {
@@ -50,9 +51,9 @@ export async function runChaos(options: {
   minutes: number;
   only: string | undefined;
   dataDir: string;
-  say: (text: string) => void;
+  progress: (text: string) => void;
 }): Promise<Outcome> {
-  const { seed, minutes, only, dataDir, say } = options;
+  const { seed, minutes, only, dataDir, progress } = options;
   const plan = makePlan(createRandom(seed), only, Math.ceil(minutes * 120));
   await rm(dataDir, { recursive: true, force: true });
   await mkdir(dataDir, { recursive: true });
@@ -68,12 +69,12 @@ export async function runChaos(options: {
       perSecond: PER_SECOND,
       excused: (edge) => world.excusedEdges.has(edge),
     });
-    const injected = await inject(world, plan, minutes * 60_000, say);
+    const injected = await inject(world, plan, minutes * 60_000, progress);
     await load.stop();
-    await world.lookForCrashes();
-    say('quiet: waiting for every byte to be committed');
-    const verdict = await judge(world, campaign.issued, PATIENCE_MS);
-    verdict.problems.push(...world.crashed.map((what) => `${what}, though nothing was done to it`));
+    await world.recordCrashes();
+    progress('quiet: waiting for every byte to be committed');
+    const verdict = await judge(world, campaign.issued, COMMIT_TIMEOUT_MS);
+    verdict.problems.push(...world.crashed.map((what) => `${what} without a fault`));
     const { outages } = load;
     return {
       seed,
@@ -91,37 +92,42 @@ export async function runChaos(options: {
   }
 }
 
-async function inject(world: World, plan: readonly Step[], durationMs: number, say: (text: string) => void): Promise<Map<string, number>> {
+async function inject(
+  world: World,
+  plan: readonly Step[],
+  durationMs: number,
+  progress: (text: string) => void,
+): Promise<Map<string, number>> {
   const injected = new Map<string, number>();
-  const began = performance.now();
-  const touched = new Set<string>();
-  const underWay = new Set<Promise<void>>();
-  for (const [i, { pauseMs, fault, choice, alone }] of plan.entries()) {
-    if (performance.now() - began > durationMs) break;
+  const startedMs = performance.now();
+  const busy = new Set<string>();
+  const inFlight = new Set<Promise<void>>();
+  for (const [i, { pauseMs, fault, parameters, alone }] of plan.entries()) {
+    if (performance.now() - startedMs > durationMs) break;
     await sleep(pauseMs);
-    const needs = fault.touches(choice);
-    while (needs.some((name) => touched.has(name))) await Promise.race(underWay);
-    for (const name of needs) touched.add(name);
-    const at = ((performance.now() - began) / 1000).toFixed(1).padStart(6);
+    const needs = fault.touches(parameters);
+    while (needs.some((name) => busy.has(name))) await Promise.race(inFlight);
+    for (const name of needs) busy.add(name);
+    const startedS = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
     const done = (async () => {
-      const remark = await fault.run(world, choice);
+      const remark = await fault.run(world, parameters);
       injected.set(fault.name, (injected.get(fault.name) ?? 0) + 1);
-      const took = ((performance.now() - began) / 1000 - Number(at)).toFixed(1);
-      say(`${at} s  #${i + 1}  ${fault.name}  (${needs.join(' ')})  ${took} s${remark ? `  ${remark}` : ''}`);
+      const durationS = ((performance.now() - startedMs) / 1000 - Number(startedS)).toFixed(1);
+      progress(`${startedS} s  #${i + 1}  ${fault.name}  (${needs.join(' ')})  ${durationS} s${remark ? `  ${remark}` : ''}`);
     })()
       .catch((error: unknown) => {
-        // Whatever the harness could not do must not pass for a fault that was survived.
-        throw new Error(`fault #${i + 1} ${fault.name} could not be carried out: ${messageOf(error)}`, { cause: error });
+        // A fault that the harness failed to inject must not count as survived.
+        throw new Error(`fault #${i + 1} ${fault.name} could not be injected: ${messageOf(error)}`, { cause: error });
       })
       .finally(() => {
-        for (const name of needs) touched.delete(name);
-        underWay.delete(done);
+        for (const name of needs) busy.delete(name);
+        inFlight.delete(done);
       });
-    underWay.add(done);
+    inFlight.add(done);
     done.catch(() => {});
     if (alone) await done;
   }
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
   return injected;
 }
 

@@ -1,32 +1,32 @@
 import { createPool } from '../../core/postgres.ts';
 import { parseShards } from '../../core/shards.ts';
 import { tagOf } from '../../core/slug.ts';
-import { type Expected, type Issued, readLogs, withoutTail } from '../support/judge.ts';
+import { type Expected, type Issued, readLogs, dropTail } from '../support/judge.ts';
 import { sleep, type World } from './world.ts';
 
-/** What the judge has to know of a system: where all of its logs and databases are. */
-type Judged = Pick<World, 'system' | 'keepDirs' | 'shardsText'>;
+/** What the comparison needs from a system: the directories of all logs, and the databases. */
+type JudgedSystem = Pick<World, 'system' | 'keepDirs' | 'shardsText'>;
 
-/** What the logs say against what the databases have. */
+/** The differences between the logs and the databases. */
 export interface Verdict {
   hits: number;
   lost: number;
   doubled: number;
   misplaced: number;
-  /** Events whose link, recipient, kind or place differs from the log. */
+  /** Events whose link, recipient, kind or offset differs from the log. */
   altered: number;
   deadLetters: number;
   skipped: number;
-  /** Everything that is not as it must be, in words. */
+  /** Descriptions of all other differences. */
   problems: string[];
 }
 
-export async function judge(world: Judged, issued: ReadonlyMap<string, Issued>, patienceMs: number): Promise<Verdict> {
+export async function judge(world: JudgedSystem, issued: ReadonlyMap<string, Issued>, timeoutMs: number): Promise<Verdict> {
   const analyst = createPool(world.system.env['ANALYST_URL'] ?? '', { max: 2, name: 'judge' });
   try {
-    const { expected, quiet } = await untilQuiet(world, issued, analyst, patienceMs);
+    const { expected, committed } = await untilCommitted(world, issued, analyst, timeoutMs);
     const verdict = await compare(expected, analyst);
-    if (!quiet) verdict.problems.push(`not every byte was committed within ${patienceMs / 1000} s`);
+    if (!committed) verdict.problems.push(`not every byte was committed within ${timeoutMs / 1000} s`);
     return verdict;
   } finally {
     await analyst.end();
@@ -35,8 +35,8 @@ export async function judge(world: Judged, issued: ReadonlyMap<string, Issued>, 
 
 type Analyst = ReturnType<typeof createPool>;
 
-async function expectation(world: Judged, issued: ReadonlyMap<string, Issued>): Promise<Expected> {
-  // The hard links have every log; what happened to the names does not matter.
+async function readExpected(world: JudgedSystem, issued: ReadonlyMap<string, Issued>): Promise<Expected> {
+  // Reads the hard links, because they include every log, even if it was renamed or deleted.
   return readLogs({
     directories: world.keepDirs,
     issued,
@@ -45,17 +45,17 @@ async function expectation(world: Judged, issued: ReadonlyMap<string, Issued>): 
   });
 }
 
-async function untilQuiet(
-  world: Judged,
+async function untilCommitted(
+  world: JudgedSystem,
   issued: ReadonlyMap<string, Issued>,
   analyst: Analyst,
-  patienceMs: number,
-): Promise<{ expected: Expected; quiet: boolean }> {
-  const deadline = performance.now() + patienceMs;
+  timeoutMs: number,
+): Promise<{ expected: Expected; committed: boolean }> {
+  const deadline = performance.now() + timeoutMs;
   const shardCount = parseShards(world.shardsText).list.length;
   for (;;) {
-    // Read anew each time: nginx logs a request after its client has the answer.
-    const expected = await expectation(world, issued);
+    // Reads the logs again in each round, because nginx logs a request after it has answered the client.
+    const expected = await readExpected(world, issued);
     const found = await analyst
       .query<{ gen: string; committed_bytes: number; holes: number }>(
         "SELECT replace(gen::text, '-', '') AS gen, committed_bytes, holes FROM analytics.completeness",
@@ -63,12 +63,12 @@ async function untilQuiet(
       .catch(() => ({ rows: [] }));
     for (const [gen, from] of expected.tails) {
       const rows = found.rows.filter((row) => row.gen === gen);
-      if (rows.length > 0 && rows.every(({ committed_bytes }) => committed_bytes === from)) withoutTail(expected, gen);
+      if (rows.length > 0 && rows.every(({ committed_bytes }) => committed_bytes === from)) dropTail(expected, gen);
     }
-    const quiet =
+    const committed =
       found.rows.length === expected.sizes.size * shardCount &&
       found.rows.every(({ gen, committed_bytes, holes }) => committed_bytes === expected.sizes.get(gen) && holes === 0);
-    if (quiet || performance.now() > deadline) return { expected, quiet };
+    if (committed || performance.now() > deadline) return { expected, committed };
     await sleep(250);
   }
 }
@@ -91,7 +91,7 @@ async function compare(expected: Expected, analyst: Analyst): Promise<Verdict> {
   for (const row of rows) {
     const rid = String(row['rid']);
     const event = expected.events.get(rid);
-    if (!event) verdict.problems.push(`event ${rid} stands in no log`);
+    if (!event) verdict.problems.push(`event ${rid} is in no log`);
     else if (seen.has(rid)) verdict.doubled++;
     else if (row['shard'] !== event.shard) verdict.misplaced++;
     else if (

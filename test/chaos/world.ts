@@ -9,12 +9,11 @@ import { createJetStreamManager, natsOptions } from '../../core/nats.ts';
 import { natsUrlWithCredentials, parseNatsUrl } from '../../core/nats-url.ts';
 import { parseShards, shardUrl } from '../../core/shards.ts';
 import { type Member, startSystem, type System } from '../../stack/system.ts';
-import { howEnded } from '../support/processes.ts';
+import { exitStatus } from '../support/processes.ts';
 import { type Proxy, startProxy } from './proxy.ts';
 import type { Random } from './random.ts';
 
-// The system under test with everything that faults need to take hold of: two of each part, and a proxy between each worker and its
-// servers.
+// The system under test, with everything that the faults need: two of each part, and proxies between each worker and its servers.
 
 const run = promisify(execFile);
 
@@ -26,28 +25,28 @@ export interface World {
   readonly system: System;
   readonly dataDir: string;
   readonly random: Random;
-  /** By worker: to Postgres (shards only) and to NATS. */
+  /** By worker: its proxy to Postgres (shards only) and its proxy to NATS. */
   readonly proxies: Readonly<Record<string, { postgres: Proxy; nats: Proxy }>>;
-  /** Edges whose nginx a fault touches right now. */
+  /** The edges whose nginx is touched by a fault at the moment. */
   readonly excusedEdges: Set<number>;
-  /** SHARDS as it is now: a shard may have moved. */
+  /** The current value of SHARDS. It changes when a fault moves a shard. */
   shardsText: string;
-  /** Whether edge 2 writes its log to a small file system of its own. */
+  /** Whether edge 2 writes its log to a separate small file system. */
   readonly smallDisk: boolean;
   crash(name: string): Promise<void>;
-  /** Ends a member by SIGKILL, does something, starts it again. */
+  /** Kills a member with SIGKILL, runs `work`, and starts the member again. */
   whileDown(name: string, work: () => Promise<void>): Promise<void>;
-  /** SIGSTOP, wait, SIGCONT. */
+  /** Sends SIGSTOP, waits, and sends SIGCONT. */
   freeze(name: string, ms: number): Promise<void>;
-  /** One statement as the owner of Postgres. */
+  /** Runs one statement as the owner of Postgres. */
   owner(database: string, sql: string): Promise<pg.QueryResult<Record<string, unknown>>>;
   databaseOf(shard: string): string;
   withStreams<T>(work: (streams: JetStreamManager, connection: NatsConnection) => Promise<T>): Promise<T>;
-  /** Parts that ended though nobody ended them: a crash that a restart would hide. */
+  /** Parts that ended without a fault that ends them. A restart would hide such crashes. */
   readonly crashed: string[];
-  /** Adds to `crashed` whatever should run and does not. */
-  lookForCrashes(): Promise<void>;
-  /** Hard links to every generation of plain log that ever was. */
+  /** Adds to `crashed` every part that should be running but is not. */
+  recordCrashes(): Promise<void>;
+  /** Directories with hard links to every generation of every plain log. */
   readonly keepDirs: readonly string[];
   stop(): Promise<void>;
 }
@@ -84,18 +83,18 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     envOf(name, common) {
       env = common;
       const shards = shardsText ?? common['SHARDS'] ?? '';
-      const own = proxies[name];
-      if (!own) return { SHARDS: shards };
+      const proxy = proxies[name];
+      if (!proxy) return { SHARDS: shards };
       const direct = `127.0.0.1:${portIn(common['CATALOG_URL'])}`;
-      const nats = Object.assign(new URL(common['WORKER_NATS_URL'] ?? ''), { port: String(own.nats.port) });
-      return { SHARDS: shards.replaceAll(direct, `127.0.0.1:${own.postgres.port}`), WORKER_NATS_URL: nats.toString() };
+      const nats = Object.assign(new URL(common['WORKER_NATS_URL'] ?? ''), { port: String(proxy.nats.port) });
+      return { SHARDS: shards.replaceAll(direct, `127.0.0.1:${proxy.postgres.port}`), WORKER_NATS_URL: nats.toString() };
     },
   });
   const running = system;
   const operator = parseNatsUrl(natsUrlWithCredentials(running.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
   const keepDirs = running.logDirs.map((directory) => join(directory, '..', 'keep'));
   for (const directory of keepDirs) await mkdir(directory, { recursive: true });
-  const keeping = keepLogs(running.logDirs, keepDirs);
+  const logLinks = linkLogs(running.logDirs, keepDirs);
 
   const world: World = {
     system: running,
@@ -112,17 +111,17 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     smallDisk,
     keepDirs,
     crashed: [],
-    async lookForCrashes() {
-      for (const member of running.members) await noteCrash(member, world.crashed);
+    async recordCrashes() {
+      for (const member of running.members) await recordCrash(member, world.crashed);
     },
     async crash(name) {
       await world.whileDown(name, async () => {});
     },
     async whileDown(name, work) {
-      await noteCrash(running.member(name), world.crashed);
+      await recordCrash(running.member(name), world.crashed);
       await running.member(name).running?.kill();
       await work();
-      await startAgain(running.member(name));
+      await restart(running.member(name));
     },
     async freeze(name, ms) {
       running.member(name).running?.signal('SIGSTOP');
@@ -154,7 +153,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
       }
     },
     async stop() {
-      await keeping.stop();
+      await logLinks.stop();
       await running.stop();
       for (const { postgres, nats } of Object.values(proxies)) {
         await postgres.close();
@@ -166,13 +165,13 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
   return world;
 }
 
-async function noteCrash({ name, running }: Member, crashed: string[]): Promise<void> {
-  const how = running && (await howEnded(running));
-  if (how) crashed.push(`${name} ${how}`);
+async function recordCrash({ name, running }: Member, crashed: string[]): Promise<void> {
+  const exit = running && (await exitStatus(running));
+  if (exit) crashed.push(`${name} ${exit}`);
 }
 
-/** A member may need several tries while others are down: a backend without Postgres and snapshot, say. */
-async function startAgain(member: Member): Promise<void> {
+/** Retries, because a member may fail to start while others are down, e.g. a backend without Postgres and without a snapshot. */
+async function restart(member: Member): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       await member.start();
@@ -184,10 +183,10 @@ async function startAgain(member: Member): Promise<void> {
   }
 }
 
-/** Hard-links every plain log as soon as it appears, so that the judge has all of them whatever becomes of their names. */
-function keepLogs(logDirs: readonly string[], keepDirs: readonly string[]): { stop: () => Promise<void> } {
-  const kept = new Set<string>();
-  const once = async (): Promise<void> => {
+/** Hard-links every plain log as soon as it appears, so that the comparison has all logs even after they are renamed or deleted. */
+function linkLogs(logDirs: readonly string[], keepDirs: readonly string[]): { stop: () => Promise<void> } {
+  const linked = new Set<string>();
+  const linkNewLogs = async (): Promise<void> => {
     for (const [i, directory] of logDirs.entries()) {
       for (const name of await readdir(directory).catch(() => [])) {
         if (!name.startsWith('access.log') || name.endsWith('.gz')) continue;
@@ -196,31 +195,31 @@ function keepLogs(logDirs: readonly string[], keepDirs: readonly string[]): { st
           (status) => status.ino,
           () => undefined,
         );
-        if (inode === undefined || kept.has(`${i} ${inode}`)) continue;
+        if (inode === undefined || linked.has(`${i} ${inode}`)) continue;
         await link(path, join(keepDirs[i] as string, `access.log.${inode}`)).then(
-          () => kept.add(`${i} ${inode}`),
+          () => linked.add(`${i} ${inode}`),
           () => {},
         );
       }
     }
   };
-  let going = true;
+  let active = true;
   const done = (async () => {
-    while (going) {
-      await once();
+    while (active) {
+      await linkNewLogs();
       await sleep(20);
     }
-    await once();
+    await linkNewLogs();
   })();
   return {
     async stop() {
-      going = false;
+      active = false;
       await done;
     },
   };
 }
 
-/** Peak resident memory of a process in bytes, as the kernel remembers it; 0 once it is gone. */
+/** Peak resident memory of a process in bytes (VmHWM), or 0 if it has ended. */
 export async function peakMemory(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;

@@ -12,8 +12,8 @@ import { eventually } from '../support/servers.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-/** Why there can be no containers here; empty where a Docker engine answers, and Compose is there. */
-export async function whyNoEngine(): Promise<string> {
+/** The reason why no containers can be started, or an empty string if Docker and Compose are available. */
+export async function missingEngineReason(): Promise<string> {
   try {
     await run('docker', ['version']);
     await run('docker', ['compose', 'version']);
@@ -25,37 +25,37 @@ export async function whyNoEngine(): Promise<string> {
   }
 }
 
-/** The services that stay. */
+/** The services that keep running. */
 export const SERVICES = ['postgres', 'nats', 'event-worker', 'backend-1', 'backend-2', 'nginx', 'log-agent'] as const;
 export type Service = (typeof SERVICES)[number];
 
 export interface Composition {
   project: string;
   image: string;
-  /** Of nginx, on loopback. */
+  /** The port of nginx on loopback. */
   port: number;
-  /** A directory that authors' commands see as /desk, and write to. */
+  /** A directory that the commands for authors see and write as /desk. */
   desk: string;
   client: Awaited<ReturnType<typeof getContainerRuntimeClient>>;
-  /** `docker compose …`, as somebody types it; gives what it says on stdout, rejects if it fails. */
+  /** Runs `docker compose …` and returns stdout. Rejects if the command fails. */
   compose: (...args: string[]) => Promise<string>;
-  /** `docker …` */
+  /** Runs `docker …` and returns stdout. */
   docker: (...args: string[]) => Promise<string>;
-  /** An author's command. */
+  /** Runs a command for authors. */
   clickledger: (...args: string[]) => Promise<string>;
-  /** An operator's command. */
+  /** Runs a command for operators. */
   operator: (...args: string[]) => Promise<string>;
-  /** The container of a service as it is now. */
+  /** The current container of a service. */
   container: (service: string) => Promise<ReturnType<Composition['client']['container']['getById']>>;
-  /** Runs a command in a container. */
+  /** Runs a command in the container of a service. */
   exec: (service: string, ...command: string[]) => Promise<{ exitCode: number; output: string }>;
-  /** The rows of a query in a database, as their columns' texts. */
+  /** Runs a query in a database and returns the rows as text columns. */
   sql: (database: string, query: string) => Promise<string[][]>;
   untilHealthy: (...services: Service[]) => Promise<void>;
   down: () => Promise<void>;
 }
 
-/** `docker compose up` on volumes, networks and ports of its own. */
+/** Runs `docker compose up` with separate volumes, networks and ports. */
 export async function composeUp(settings: Record<string, string>): Promise<Composition> {
   const client = await getContainerRuntimeClient();
   const project = `clickledger-test-${process.pid}`;
@@ -128,7 +128,7 @@ export async function composeUp(settings: Record<string, string>): Promise<Compo
     },
   };
   try {
-    // `down` cleans up, so that nothing has to watch us from a container of its own.
+    // `down` removes everything, so the container that testcontainers starts for clean-up is not needed.
     await new DockerComposeEnvironment(root, 'docker-compose.yml')
       .withProjectName(project)
       .withEnvironment(environment)

@@ -1,31 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Status } from '../../operating/status/read-status.ts';
 import { eventually } from '../support/servers.ts';
-import { type Composition, composeUp, SERVICES, type Service, whyNoEngine } from './composition.ts';
-import { countedIn, keepVisiting, type Letter, sendLetter, total, visit } from './recipients.ts';
+import { type Composition, composeUp, SERVICES, type Service, missingEngineReason } from './composition.ts';
+import { storedHits, startVisiting, type Letter, prepareLetter, total, visit } from './recipients.ts';
 
-// docker-compose.yml as it stands: brought up, used as an author uses it, broken, upgraded. One composition for all; each test leaves it whole.
+// Tests docker-compose.yml as it is: starts it, uses it as an author does, breaks parts of it, and upgrades it. All tests share one
+// composition, and each test leaves it working.
 
-// Looked for before any test is made, so that without an engine they are skipped, with the reason.
-const why = await whyNoEngine();
-if (why !== '') process.stderr.write(`test/containers is skipped: ${why}\n`);
+// Checked before the tests are defined, so that without a Docker engine they are skipped and the reason is printed.
+const skipReason = await missingEngineReason();
+if (skipReason !== '') process.stderr.write(`test/containers is skipped: ${skipReason}\n`);
 
 let composition: Composition;
 let letter: Letter;
 let settings: Record<string, string>;
 
-/** Every answered hit is in the databases, once. */
+/** Checks that every answered hit is in the databases exactly once. */
 async function expectExactlyOnce(): Promise<void> {
-  await eventually('everything is counted', async () => total(await countedIn(composition)) >= total(letter.answered), 60_000);
-  expect(Object.fromEntries(await countedIn(composition))).toEqual(Object.fromEntries(letter.answered));
+  await eventually('everything is counted', async () => total(await storedHits(composition)) >= total(letter.answered), 60_000);
+  expect(Object.fromEntries(await storedHits(composition))).toEqual(Object.fromEntries(letter.answered));
 }
 
 async function signal(service: Service, action: 'kill' | 'start' | 'pause' | 'unpause'): Promise<void> {
   await (await composition.container(service))[action]();
 }
 
-/** Which of the secrets stand in a text, by their settings. */
-function secretsIn(text: string): string[] {
+/** The names of the settings whose secrets occur in a text. */
+function findSecrets(text: string): string[] {
   const secrets = Object.entries(settings).flatMap(([name, value]): [string, string][] => {
     if (name === 'SLUG_KEYS') return [[name, value]];
     return name.endsWith('_URL') && name !== 'BASE_URL' ? [[name, new URL(value).password]] : [];
@@ -35,20 +36,20 @@ function secretsIn(text: string): string[] {
   return secrets.flatMap(([name, secret]) => (text.includes(secret) ? [name] : []));
 }
 
-describe.skipIf(why !== '')('docker compose up', () => {
+describe.skipIf(skipReason !== '')('docker compose up', () => {
   beforeAll(async () => {
-    // One address clicks for everybody; a log is put aside every few thousand hits.
+    // All clicks come from one address. The log is rotated every few thousand hits.
     composition = await composeUp({ RATE_LIMIT: '100000', RATE_BURST: '100000', ROTATE_MIB: '1', ROTATE_SECONDS: '15' });
     const env = await composition.compose('run', '--rm', '-T', '--entrypoint', 'cat', 'operator', '/settings/env');
     settings = Object.fromEntries(env.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
-    letter = await sendLetter(composition, settings['SLUG_KEYS'] ?? '');
+    letter = await prepareLetter(composition, settings['SLUG_KEYS'] ?? '');
   });
   afterAll(() => composition?.down());
 
   test('serves the first campaign: a click, an open, and both in the report', async () => {
     const [click, open] = ['click', 'open'].map((kind) => letter.addresses.find(({ key }) => key.startsWith(kind)));
     expect(letter.addresses).toHaveLength(40 * 3);
-    // Backends learn of a link within a second or so.
+    // The backends load new links within about a second.
     await eventually('the click leads where it should', async () => {
       letter.failed = [];
       await visit(letter, click as NonNullable<typeof click>);
@@ -56,14 +57,14 @@ describe.skipIf(why !== '')('docker compose up', () => {
     });
     await visit(letter, open as NonNullable<typeof open>);
     expect(letter.failed).toEqual([]);
-    await eventually('both hits are counted', async () => total(await countedIn(composition)) === 2);
+    await eventually('both hits are counted', async () => total(await storedHits(composition)) === 2);
     const report = JSON.parse(await composition.clickledger('report', 'campaign-summary', '--campaign', '1', '--json')) as object[];
     expect(report).toEqual([
       expect.objectContaining({ campaign: 'Spring sale', kind: 'click', hits: 1, human_hits: 1, recipients: 1, prepared_for: 40 }),
       expect.objectContaining({ campaign: 'Spring sale', kind: 'open', hits: 1, human_hits: 1, recipients: 1, prepared_for: 40 }),
     ]);
     await expectExactlyOnce();
-    // Exit code 3, if anything were wrong.
+    // The command exits with code 3 if it finds a problem, and then this rejects.
     const status = JSON.parse(await composition.clickledger('status', '--json')) as Status;
     expect(status.parts.map(({ name, answers, ready }) => [name, answers, ready])).toEqual(
       ['worker', 'backend-1', 'backend-2', 'agent'].map((name) => [name, true, true]),
@@ -89,7 +90,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
       expect([service, State.Health?.Status]).toEqual([service, 'healthy']);
       expect(Config.User).not.toMatch(/^(?:|0|root)(?::|$)/);
       expect([service, (await composition.exec(service, 'id', '-u')).output.trim()]).not.toEqual([service, '0']);
-      // In any other place than its volumes.
+      // Files can be written in the volumes only.
       for (const path of ['/x', '/etc/x', '/usr/x', '/app/x', '/settings/x'])
         expect([service, (await composition.exec(service, 'touch', path)).exitCode]).toEqual([service, 1]);
     }
@@ -130,20 +131,20 @@ describe.skipIf(why !== '')('docker compose up', () => {
         async (host) => (await composition.exec('nginx', 'curl', '-s', '-m', '3', `http://${host}/`)).exitCode,
       ),
     );
-    // 6: there is no such host.
+    // curl exits with 6 if the host name does not resolve.
     expect(nginx).toEqual([6, 6, 6]);
   });
 
   test('keeps secrets in volumes: not in the image, not in what Docker tells, not in logs', async () => {
     const containers = (await composition.compose('ps', '-a', '-q')).trim().split('\n');
     expect(containers.length).toBe(SERVICES.length + 2);
-    const told = [
+    const exposed = [
       await composition.docker('inspect', ...containers, composition.image),
       await composition.docker('history', '--no-trunc', composition.image),
       await composition.compose('logs', '--no-color'),
     ].join('\n');
-    expect(told.length).toBeGreaterThan(10_000);
-    expect(secretsIn(told)).toEqual([]);
+    expect(exposed.length).toBeGreaterThan(10_000);
+    expect(findSecrets(exposed)).toEqual([]);
     const files = await composition.docker(
       'run',
       '--rm',
@@ -161,7 +162,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
   test('shows each container its own secrets alone', async () => {
     const seen = async (service: string) => {
       const { output } = await composition.exec(service, 'sh', '-c', 'cat /settings/* 2>/dev/null');
-      return secretsIn(output).toSorted();
+      return findSecrets(output).toSorted();
     };
     expect(Object.fromEntries(await Promise.all(SERVICES.map(async (service) => [service, await seen(service)] as const)))).toEqual({
       postgres: ['CATALOG_URL'],
@@ -177,7 +178,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
   test('rotates the log, and counts it all', async () => {
     const logs = async () => (await composition.exec('nginx', 'ls', '/var/log/clickledger')).output.trim().split('\n');
     const before = (await logs()).length;
-    const visiting = keepVisiting(letter);
+    const visiting = startVisiting(letter);
     await eventually('two logs more', async () => (await logs()).length >= before + 2, 90_000);
     await visiting.stop();
     expect(letter.failed).toEqual([]);
@@ -191,7 +192,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
   test.each(['event-worker', 'nats', 'log-agent', 'backend-1', 'postgres'] as const)(
     'with %s killed, and then paused, redirects go on and every hit counts once',
     async (service) => {
-      const visiting = keepVisiting(letter);
+      const visiting = startVisiting(letter);
       await seconds(1);
       await signal(service, 'kill');
       await seconds(3);
@@ -208,22 +209,22 @@ describe.skipIf(why !== '')('docker compose up', () => {
   );
 
   test('starts a part again that dies', async () => {
-    const die = async (service: Service): Promise<void> => {
+    const killProcesses = async (service: Service): Promise<void> => {
       const startedAt = async () => (await (await composition.container(service)).inspect()).State.StartedAt;
       const before = await startedAt();
-      // Everything but the first process, which then ends by itself.
+      // Kills every process but the first one, which then exits.
       await composition.exec(service, 'sh', '-c', 'kill -9 -1').catch(() => {});
       await eventually(`${service} is started again`, async () => (await startedAt()) !== before);
       await composition.untilHealthy(service);
     };
-    await Promise.all((['event-worker', 'log-agent', 'backend-2'] as const).map(die));
+    await Promise.all((['event-worker', 'log-agent', 'backend-2'] as const).map(killProcesses));
   });
 
   test('is upgraded under load, a part at a time, without a failed redirect and without a lost hit', async () => {
     const { image, docker, compose } = composition;
     const imageOf = async (service: Service) => (await (await composition.container(service)).inspect()).Image;
     const old = await imageOf('backend-1');
-    const visiting = keepVisiting(letter);
+    const visiting = startVisiting(letter);
     await docker('build', '--quiet', '--label', 'upgraded=yes', '--tag', image, '.');
     await compose('run', '--rm', '-T', '--no-deps', 'migrate');
     for (const service of ['backend-1', 'backend-2', 'event-worker', 'log-agent'] as const) {
@@ -243,7 +244,7 @@ describe.skipIf(why !== '')('docker compose up', () => {
     for (const address of letter.addresses) await visit(letter, address);
     expect(letter.failed).toEqual([]);
     await expectExactlyOnce();
-    // After all of the above. Rejects if anything is wrong.
+    // Runs after all tests above. It rejects if the audit finds a problem.
     await composition.operator('audit', '--logs', '/var/log/clickledger');
   });
 });

@@ -5,7 +5,7 @@ import { rawRequest } from '../support/raw-http.ts';
 import { readCsv } from '../support/authors.ts';
 import type { Composition } from './composition.ts';
 
-// An author's letter to forty people, and what these do with it.
+// A letter to forty people, and their clicks and opens.
 
 const PEOPLE = 40;
 const TARGETS = ['https://www.example.com/sale?from=letter&page=1', 'https://www.example.com/news'];
@@ -13,22 +13,22 @@ const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefo
 
 interface Address {
   url: string;
-  /** Where a click has to lead; undefined for a pixel. */
+  /** The expected target of a click; undefined for a pixel. */
   target: string | undefined;
-  /** As in `shard.event`: kind, link, recipient. */
+  /** Kind, link and recipient, as in `shard.event`. */
   key: string;
 }
 
 export interface Letter {
   addresses: Address[];
-  /** Answered hits by kind, link and recipient. */
+  /** The number of answered hits by kind, link and recipient. */
   answered: Map<string, number>;
-  /** What recipients met instead of an answer. */
+  /** Requests that failed or got a wrong answer. */
   failed: string[];
 }
 
-/** A campaign made with the author's commands only. `slugKeys` serves to know what a hit has to be counted as. */
-export async function sendLetter({ desk, clickledger }: Composition, slugKeys: string): Promise<Letter> {
+/** Creates a campaign with the commands for authors only. `slugKeys` are needed to decode how each hit must be counted. */
+export async function prepareLetter({ desk, clickledger }: Composition, slugKeys: string): Promise<Letter> {
   const links = TARGETS.map((target) => `<a href="${target.replace('&', '&amp;')}">read</a>`);
   await writeFile(join(desk, 'letter.html'), `<!DOCTYPE html><html><body>${links.join('\n')}</body></html>`);
   const people = Array.from({ length: PEOPLE }, (_, i) => `person${i}@example.com,Person ${i}`);
@@ -42,7 +42,7 @@ export async function sendLetter({ desk, clickledger }: Composition, slugKeys: s
       .filter(([column]) => column.startsWith('CL_'))
       .map(([column, url]): Address => {
         const check = slugs.verify(/([0-9A-Za-z]+)(?:\.gif)?$/.exec(url)?.[1] ?? '');
-        if (!check.ok) throw new Error(`${column} is not signed: ${url}`);
+        if (!check.ok) throw new Error(`${column} has no valid signature: ${url}`);
         const target = url.includes('/u/') ? TARGETS[Number(column.slice(3)) - 1] : undefined;
         return { url, target, key: `${target === undefined ? 'open' : 'click'} ${check.ids.link} ${check.ids.recipient}` };
       }),
@@ -50,23 +50,23 @@ export async function sendLetter({ desk, clickledger }: Composition, slugKeys: s
   return { addresses, answered: new Map(), failed: [] };
 }
 
-/** One recipient does one thing. */
+/** One recipient clicks or opens once. */
 export async function visit(letter: Letter, { url, target, key }: Address, userAgent = BROWSER): Promise<void> {
   const { port, pathname } = new URL(url);
   const answer = await rawRequest(Number(port), 'GET', pathname, { 'User-Agent': userAgent }).catch(String);
-  const right =
+  const isRight =
     typeof answer !== 'string' &&
     (target === undefined ? answer.status === 200 : answer.status === 302 && answer.headers.get('location') === target);
-  if (right) letter.answered.set(key, (letter.answered.get(key) ?? 0) + 1);
+  if (isRight) letter.answered.set(key, (letter.answered.get(key) ?? 0) + 1);
   else letter.failed.push(`${new Date().toISOString()} ${key}: ${typeof answer === 'string' ? answer : answer.status}`);
 }
 
-/** Some hundred hits a second until it is stopped. */
-export function keepVisiting(letter: Letter): { stop: () => Promise<void> } {
-  let going = true;
+/** Makes several hundred hits a second until `stop` is called. */
+export function startVisiting(letter: Letter): { stop: () => Promise<void> } {
+  let active = true;
   let n = 0;
   const recipient = async (): Promise<void> => {
-    while (going) {
+    while (active) {
       await visit(letter, letter.addresses[n++ % letter.addresses.length] as Address);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -74,14 +74,14 @@ export function keepVisiting(letter: Letter): { stop: () => Promise<void> } {
   const all = Promise.all(Array.from({ length: 8 }, recipient));
   return {
     async stop() {
-      going = false;
+      active = false;
       await all;
     },
   };
 }
 
-/** The same of the databases: events by kind, link and recipient. */
-export async function countedIn({ sql }: Composition): Promise<Map<string, number>> {
+/** The number of stored events by kind, link and recipient, to compare with `answered`. */
+export async function storedHits({ sql }: Composition): Promise<Map<string, number>> {
   const counted = new Map<string, number>();
   for (const shard of ['a', 'b', 'c', 'd'])
     for (const [kind, link, recipient, hits] of await sql(

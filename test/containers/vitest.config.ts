@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Apart from the other tests, since it needs a Docker engine and images, and the machine for itself.
+// These tests run separately, because they need a Docker engine, images, and the whole machine.
 export default defineConfig({
   test: {
     root: import.meta.dirname,

@@ -16,7 +16,8 @@ import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// The operator's commands on a running system: what must not be is done to it by hand, and has to be found, and mended as it is told.
+// The operator's commands on a running system. The tests damage the data by hand; the commands must find the damage, and the fix that they
+// suggest must work.
 
 const run = promisify(execFile);
 const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
@@ -67,8 +68,8 @@ async function audit(...args: string[]): Promise<{ findings: Finding[]; dead: { 
   return { ...(JSON.parse(stdout) as { findings: Finding[]; dead: { reason: string; line: string | null }[] }), code };
 }
 
-/** Does something to the shard that no part would, and takes it back afterwards. */
-async function tampered(statement: string, look: () => Promise<void>): Promise<void> {
+/** Makes a change to the shard that no part would make, and reverts it after `check`. */
+async function withTampering(statement: string, check: () => Promise<void>): Promise<void> {
   const url = new URL(system.env['CATALOG_URL'] ?? '');
   url.pathname = '/clickledger_shard_a';
   const client = new pg.Client({ connectionString: url.toString() });
@@ -76,7 +77,7 @@ async function tampered(statement: string, look: () => Promise<void>): Promise<v
   await client.query('CREATE TABLE before_event AS TABLE shard.event; CREATE TABLE before_ledger AS TABLE shard.ledger');
   try {
     await client.query(statement);
-    await look();
+    await check();
   } finally {
     await client.query('DELETE FROM shard.event; INSERT INTO shard.event SELECT * FROM before_event');
     await client.query('DELETE FROM shard.ledger; INSERT INTO shard.ledger SELECT * FROM before_ledger');
@@ -89,26 +90,26 @@ describe('clickledger audit', () => {
   test('finds nothing on a sound system, shows the lines that could not be read, and exits with 0', async () => {
     const result = await audit('--logs', logs);
     expect(result).toMatchObject({ findings: [], code: 0, dead: [{ reason: 'torn', line: 'not a line of nginx\\n' }] });
-    expect((await cli('audit')).stderr).toContain('nothing is wrong');
+    expect((await cli('audit')).stderr).toContain('no problems found');
   });
 
   test('finds an event that stands twice', async () => {
-    await tampered('INSERT INTO shard.event SELECT * FROM shard.event ORDER BY off LIMIT 1', async () => {
+    await withTampering('INSERT INTO shard.event SELECT * FROM shard.event ORDER BY off LIMIT 1', async () => {
       const { findings, code } = await audit();
-      expect(findings.map(({ what }) => what)).toEqual([expect.stringMatching(/^offset \d+ stands 2 times$/)]);
+      expect(findings.map(({ what }) => what)).toEqual([expect.stringMatching(/^offset \d+ is stored 2 times$/)]);
       expect(code).toBe(1);
     });
   });
 
   test('finds rows that no ledger range covers', async () => {
-    await tampered('UPDATE shard.event SET off = 999999999 WHERE off = (SELECT max(off) FROM shard.event)', async () => {
+    await withTampering('UPDATE shard.event SET off = 999999999 WHERE off = (SELECT max(off) FROM shard.event)', async () => {
       const { findings } = await audit();
       expect(findings.map(({ what }) => what)).toEqual(['the row at offset 999999999 is outside the ledger']);
     });
   });
 
   test('finds rows that are gone by what the log says', async () => {
-    await tampered('DELETE FROM shard.event WHERE off = (SELECT max(off) FROM shard.event)', async () => {
+    await withTampering('DELETE FROM shard.event WHERE off = (SELECT max(off) FROM shard.event)', async () => {
       expect((await audit()).findings).toEqual([]);
       expect((await audit('--logs', logs)).findings.map(({ what }) => what)).toEqual(['40 hits, but the log has 41']);
     });
@@ -116,8 +117,8 @@ describe('clickledger audit', () => {
 
   test('says of a hole which log fills it, or that no log can', async () => {
     await system.member('log-agent-1').running?.stop();
-    const forget = 'UPDATE shard.ledger SET committed = committed - int8multirange(int8range(0, lower(committed) + 100))';
-    await tampered(`${forget}; DELETE FROM shard.event WHERE off < 100`, async () => {
+    const uncommit = 'UPDATE shard.ledger SET committed = committed - int8multirange(int8range(0, lower(committed) + 100))';
+    await withTampering(`${uncommit}; DELETE FROM shard.event WHERE off < 100`, async () => {
       const empty = join(dataDir, 'no-logs');
       await mkdir(empty, { recursive: true });
       const [known] = (await audit('--logs', logs)).findings;
@@ -155,7 +156,7 @@ describe('clickledger ship', () => {
 
     expect(await cli('ship', old)).toMatchObject({ code: 0 });
     expect((await client.query('SELECT FROM shard.event')).rowCount).toBe(40);
-    expect((await cli('ship', old)).stderr).toContain('every shard has all of it');
+    expect((await cli('ship', old)).stderr).toContain('nothing is missing');
     await client.end();
     expect((await audit('--logs', logs)).findings).toEqual([]);
     await system.member('log-agent-1').start();
@@ -169,7 +170,7 @@ describe('clickledger ship', () => {
     const half = join(dataDir, 'half.gz');
     await appendFile(half, Buffer.from([0x1f, 0x8b, 8, 0]));
     await utimes(half, 1, 1);
-    expect(await cli('ship', half)).toMatchObject({ code: 1, stderr: expect.stringContaining('is no whole gzip file') as string });
+    expect(await cli('ship', half)).toMatchObject({ code: 1, stderr: expect.stringContaining('is not a complete gzip file') as string });
   });
 });
 

@@ -17,7 +17,8 @@ import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// Every letter of the corpus, prepared, sent nowhere and clicked through the running system: each link must lead where its author wrote it.
+// Prepares every letter of the corpus and clicks its links through the running system. Each link must lead to the address that the author
+// wrote.
 
 const BASE_URL = 'https://t.example.org';
 const LETTERS = new URL('../letters/', import.meta.url);
@@ -32,19 +33,19 @@ let author: Pool;
 let analyst: Pool;
 let urls: Urls;
 let reader: number;
-let shy: number;
+let optedOutReader: number;
 let clicked = 0;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-e2e-'));
-  // Every click comes from this one address.
+  // All clicks come from one address.
   system = await startSystem({ dataDir, shards: 2, durable: false, extra: { LOG_LEVEL: 'warn', RATE_LIMIT: '1000', RATE_BURST: '1000' } });
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
   urls = createUrls(BASE_URL, createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
   const people = ['reader@example.com', 'shy@example.com'].map((email) => ({ email, externalId: undefined }));
-  [reader = 0, shy = 0] = (await resolveRecipients(author, people)).map((recipient) => recipient?.id ?? 0);
-  await setOptedOut(author, shy, true);
+  [reader = 0, optedOutReader = 0] = (await resolveRecipients(author, people)).map((recipient) => recipient?.id ?? 0);
+  await setOptedOut(author, optedOutReader, true);
 }, 120_000);
 
 afterAll(async () => {
@@ -56,7 +57,7 @@ afterAll(async () => {
 
 const click = (path: string) => rawRequest(system.ports.edges[0] as number, 'GET', path);
 const locationOf = async (path: string) => (await click(path)).headers.get('location');
-const asHeader = (address: string) => Buffer.from(address, 'utf8').toString('latin1');
+const headerBytes = (address: string) => Buffer.from(address, 'utf8').toString('latin1');
 
 async function totals(campaign: number): Promise<Record<string, number>> {
   const { rows } = await analyst.query<{ kind: string; hits: number }>(
@@ -92,11 +93,11 @@ describe('a letter for everybody', () => {
     const ours = slugs(rendered(reader, false)).filter((slug) => !before.has(slug));
     expect(ours).toHaveLength(tracked.length);
     for (const [i, slug] of ours.entries()) {
-      expect(await locationOf(`/u/${slug}`)).toBe(asHeader(tracked[i] as string));
+      expect(await locationOf(`/u/${slug}`)).toBe(headerBytes(tracked[i] as string));
       clicked++;
     }
-    // Who does not want to be tracked gets the letter as it was written.
-    expect(rendered(shy, true).equals(letter)).toBe(true);
+    // A recipient who has opted out of tracking gets the letter unchanged.
+    expect(rendered(optedOutReader, true).equals(letter)).toBe(true);
   });
 
   test('every click of it is counted, until its reader turns out to be a test', async () => {
@@ -117,16 +118,16 @@ describe('a link that was sent', () => {
     const { id: campaign } = await ensureCampaign(author, 'edited', 'https://shop.example/fallback');
     const link = await ensureLink(author, campaign, { kind: 'url', target: 'https://shop.example/wrong' });
     const path = new URL(urls.click(link, reader)).pathname;
-    const leadsTo = (address: string) => eventually(`it leads to ${address}`, async () => (await locationOf(path)) === address);
-    await leadsTo('https://shop.example/wrong');
+    const expectTarget = (address: string) => eventually(`it leads to ${address}`, async () => (await locationOf(path)) === address);
+    await expectTarget('https://shop.example/wrong');
     await retarget(author, link, 'https://shop.example/right');
-    await leadsTo('https://shop.example/right');
+    await expectTarget('https://shop.example/right');
     await setDisabled(author, link, true);
-    await leadsTo('https://shop.example/fallback');
+    await expectTarget('https://shop.example/fallback');
     await setDisabled(author, link, false);
-    await leadsTo('https://shop.example/right');
+    await expectTarget('https://shop.example/right');
     await setExpiry(author, link, new Date(Date.now() - 1000));
-    await leadsTo('https://shop.example/fallback');
+    await expectTarget('https://shop.example/fallback');
     await eventually('clicks on every version are counted', async () => {
       const { rows } = await analyst.query<{ version: number }>(
         'SELECT DISTINCT link_version AS version FROM analytics.events WHERE link_id = $1 ORDER BY 1',

@@ -13,7 +13,7 @@ import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// What recipients notice while something behind nginx is down (nothing), and what nginx itself promises.
+// Recipients must not notice when something behind nginx is down. The second half tests the behaviour of nginx itself.
 
 const TARGET = 'https://www.example.com/';
 let system: System;
@@ -51,13 +51,13 @@ async function redirect(path = click): Promise<number> {
   return (await rawRequest(port, 'GET', path)).status;
 }
 
-/** Clicks one after the other until told to stop; the statuses that were not 302. */
-function clickOn(): { stop: () => Promise<{ clicks: number; failed: number[] }> } {
-  let going = true;
+/** Clicks one link repeatedly until `stop` is called. Returns the number of clicks and the statuses that were not 302. */
+function startClicking(): { stop: () => Promise<{ clicks: number; failed: number[] }> } {
+  let active = true;
   const failed: number[] = [];
   let clicks = 0;
   const done = (async () => {
-    while (going) {
+    while (active) {
       const status = await redirect().catch(() => 0);
       clicks++;
       if (status !== 302) failed.push(status);
@@ -66,25 +66,25 @@ function clickOn(): { stop: () => Promise<{ clicks: number; failed: number[] }> 
   })();
   return {
     async stop() {
-      going = false;
+      active = false;
       await done;
       return { clicks, failed };
     },
   };
 }
 
-function ofPart(name: string, path: string): Promise<Response> {
+function fetchFromPart(name: string, path: string): Promise<Response> {
   const { adminPort } = system.member(name).running as unknown as { adminPort: number };
   return fetch(`http://127.0.0.1:${adminPort}${path}`);
 }
 
-async function degraded(name: string): Promise<string[]> {
-  return ((await (await ofPart(name, '/healthz')).json()) as { degraded: string[] }).degraded;
+async function degradedReasons(name: string): Promise<string[]> {
+  return ((await (await fetchFromPart(name, '/healthz')).json()) as { degraded: string[] }).degraded;
 }
 
 describe('redirects go on', () => {
   test('while backends are killed one after the other', async () => {
-    const clicking = clickOn();
+    const clicking = startClicking();
     for (const name of ['backend-1', 'backend-2']) {
       await system.member(name).running?.kill();
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -96,7 +96,7 @@ describe('redirects go on', () => {
   });
 
   test('while a backend is frozen', async () => {
-    const clicking = clickOn();
+    const clicking = startClicking();
     system.member('backend-1').running?.signal('SIGSTOP');
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     system.member('backend-1').running?.signal('SIGCONT');
@@ -110,20 +110,20 @@ describe('redirects go on', () => {
       );
       return snapshots.every((text) => text.includes(TARGET));
     });
-    const clicking = clickOn();
+    const clicking = startClicking();
     await system.member('postgres').running?.kill();
     await system.member('nats').running?.kill();
-    await eventually('backend-1 says that it is degraded', async () => (await degraded('backend-1')).length === 1);
+    await eventually('backend-1 says that it is degraded', async () => (await degradedReasons('backend-1')).length === 1);
     await system.member('backend-2').running?.kill();
     await system.member('backend-2').start();
-    expect(await degraded('backend-2')).toHaveLength(1);
+    expect(await degradedReasons('backend-2')).toHaveLength(1);
     expect(await redirect()).toBe(302);
     expect((await rawRequest(port, 'GET', pixel)).status).toBe(200);
     const { failed } = await clicking.stop();
     expect(failed).toEqual([]);
     await system.member('postgres').start();
     await system.member('nats').start();
-    await eventually('backend-1 is fresh again', async () => (await degraded('backend-1')).length === 0);
+    await eventually('backend-1 is fresh again', async () => (await degradedReasons('backend-1')).length === 0);
 
     const analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
     const log = await logText();
@@ -154,7 +154,7 @@ describe('nginx', () => {
     for (const name of ['backend-1', 'backend-2'])
       await eventually(`${name} has looked again`, async () => {
         const beforeMs = Date.now();
-        const age = /^clickledger_backend_links_age_seconds (.*)$/m.exec(await (await ofPart(name, '/metrics')).text());
+        const age = /^clickledger_backend_links_age_seconds (.*)$/m.exec(await (await fetchFromPart(name, '/metrics')).text());
         return beforeMs - Number(age?.[1]) * 1000 > changedMs;
       });
     for (let i = 0; i < 4; i++) expect(await target()).toBe('https://www.example.com/newer');
@@ -203,8 +203,8 @@ describe('nginx', () => {
   });
 
   test('hangs up on a client that never comes to the end of its header', async () => {
-    // Something every half second, so that it is not its silence that ends it.
-    const dribble = (head: string): Promise<string> =>
+    // Sends something every half second, so that the connection is not closed because it is idle.
+    const sendHeaderSlowly = (head: string): Promise<string> =>
       new Promise((resolve) => {
         let answer = '';
         const socket = connect({ host: '127.0.0.1', port }, () => socket.write(head));
@@ -216,7 +216,7 @@ describe('nginx', () => {
           resolve(answer);
         });
       });
-    expect(await dribble(`GET ${click} HTTP/1.1\r\nHost: t.example\r\n`)).toBe('');
+    expect(await sendHeaderSlowly(`GET ${click} HTTP/1.1\r\nHost: t.example\r\n`)).toBe('');
   });
 
   test('serves and logs a hit with an 8 KB user agent', async () => {

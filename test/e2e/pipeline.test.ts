@@ -15,12 +15,12 @@ import { type Expected, type Issued, readLogs } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// The whole system, two of everything, with 10,000 hits of every kind while its parts are killed.
+// The whole system with two of each part counts 10,000 hits of every kind while parts are killed.
 
 const HITS = 10_000;
 const IN_FLIGHT = 16;
 
-// As authors write them: what they typed is what recipients get.
+// Targets as authors write them. Recipients must get exactly these addresses.
 const TARGETS = [
   'https://www.example.com/',
   'https://www.example.com/a%20b?x=%2F%2f&y=1&amp;z=2#top',
@@ -53,7 +53,7 @@ const opens: string[] = [];
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-e2e-'));
-  // Every hit comes from an address of its own, through a proxy that is trusted.
+  // Each hit has its own address in X-Forwarded-For, so the proxy must be trusted.
   const extra = { TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'warn' };
   system = await startSystem({ dataDir, shards: 2, edges: 2, backends: 2, workers: 2, durable: false, extra });
   analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
@@ -90,20 +90,20 @@ async function makeCampaign(): Promise<void> {
   await pool.end();
 }
 
-interface Seen {
+interface Observed {
   redirects: number;
   wrong: string[];
 }
 
-/** The same choice for the same hit in every run, independent of every other. */
+/** Picks pseudo-randomly by `n` and `salt`, so that a hit is the same in every run and independent of other hits. */
 function pick<T>(list: readonly T[], n: number, salt: number): T {
   let h = Math.imul(n + 1, 0x9e3779b1) ^ Math.imul(salt, 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   return list[(h >>> 8) % list.length] as T;
 }
 
-/** One hit of any kind, checked from the client's side. */
-async function hit(n: number, seen: Seen): Promise<void> {
+/** Sends one hit of some kind and checks the answer. */
+async function hit(n: number, observed: Observed): Promise<void> {
   const port = system.ports.edges[n % 2] as number;
   const headers: Record<string, string | Buffer> = {
     'X-Forwarded-For': `${1 + (n % 200)}.${(n >> 3) % 256}.${(n >> 1) % 256}.7`,
@@ -118,18 +118,19 @@ async function hit(n: number, seen: Seen): Promise<void> {
     const answer = await rawRequest(port, method, n % 3 === 0 ? `${click.path}?fbclid=${n}` : click.path, headers);
     const location = Buffer.from(answer.headers.get('location') ?? '', 'latin1').toString('utf8');
     if (answer.status !== 302 || location !== click.target || answer.headers.has('x-link'))
-      seen.wrong.push(`${click.path}: ${answer.status} ${location}`);
-    seen.redirects++;
+      observed.wrong.push(`${click.path}: ${answer.status} ${location}`);
+    observed.redirects++;
   } else if (kind < 16) {
     const path = pick(opens, n, 3);
     if (kind === 15) headers['If-Modified-Since'] = 'Mon, 28 Sep 1970 06:00:00 GMT';
     const answer = await rawRequest(port, kind === 14 ? 'HEAD' : 'GET', path, headers);
-    const good = answer.status === 200 && answer.headers.get('content-type') === 'image/gif' && (kind === 14 || answer.body.length === 43);
-    if (!good) seen.wrong.push(`${path}: ${answer.status}`);
+    const isPixel =
+      answer.status === 200 && answer.headers.get('content-type') === 'image/gif' && (kind === 14 || answer.body.length === 43);
+    if (!isPixel) observed.wrong.push(`${path}: ${answer.status}`);
   } else if (kind === 16) {
-    await expectStatus(port, 'GET', `/r/${forged(n)}.gif`, headers, 200, seen);
+    await expectStatus(port, 'GET', `/r/${forgedSlug(n)}.gif`, headers, 200, observed);
   } else if (kind === 17) {
-    await expectStatus(port, 'GET', `/u/${forged(n)}`, headers, 404, seen);
+    await expectStatus(port, 'GET', `/u/${forgedSlug(n)}`, headers, 404, observed);
   } else if (kind === 18) {
     const junk = [
       '/',
@@ -155,24 +156,24 @@ async function expectStatus(
   path: string,
   headers: Record<string, string | Buffer>,
   status: number,
-  seen: Seen,
+  observed: Observed,
 ): Promise<void> {
   const answer = await rawRequest(port, method, path, headers);
-  if (answer.status !== status) seen.wrong.push(`${path}: ${answer.status} instead of ${status}`);
+  if (answer.status !== status) observed.wrong.push(`${path}: ${answer.status} instead of ${status}`);
 }
 
 const encodeSpace = (path: string): string => path.replaceAll(' ', '%20');
 
-/** Looks like a slug, down to a plausible length, and was signed by nobody. */
-function forged(n: number): string {
+/** A text of a plausible length that looks like a slug but has no valid signature. */
+function forgedSlug(n: number): string {
   return `0${n % 10}${'abcdefghijkmnop'.slice(0, 10 + (n % 5))}${n}`;
 }
 
-async function load(seen: Seen, from: number, to: number): Promise<void> {
+async function load(observed: Observed, from: number, to: number): Promise<void> {
   let next = from;
   await Promise.all(
     Array.from({ length: IN_FLIGHT }, async () => {
-      while (next < to) await hit(next++, seen);
+      while (next < to) await hit(next++, observed);
     }),
   );
 }
@@ -182,7 +183,7 @@ async function crash(member: Member): Promise<void> {
   await member.start();
 }
 
-function expectation(): Promise<Expected> {
+function readExpected(): Promise<Expected> {
   return readLogs({
     directories: system.logDirs,
     issued,
@@ -192,12 +193,12 @@ function expectation(): Promise<Expected> {
 }
 
 /** Waits until every shard has committed every byte of every log. */
-async function quiet(): Promise<Expected> {
-  let expected = await expectation();
+async function untilCommitted(): Promise<Expected> {
+  let expected = await readExpected();
   await eventually(
     'every byte of every log is committed on every shard',
     async () => {
-      expected = await expectation();
+      expected = await readExpected();
       const { rows } = await analyst.query<{ gen: string; committed_bytes: string }>(
         "SELECT replace(gen::text, '-', '') AS gen, committed_bytes FROM analytics.completeness",
       );
@@ -214,29 +215,29 @@ async function quiet(): Promise<Expected> {
 describe('the pipeline', () => {
   test('a click is in analytics.events within 2 seconds', async () => {
     const { path } = clicks[3] as (typeof clicks)[number];
-    const tookMs: number[] = [];
-    while (tookMs.length < 3) {
+    const durationsMs: number[] = [];
+    while (durationsMs.length < 3) {
       const beganMs = performance.now();
       await rawRequest(system.ports.edges[0] as number, 'GET', path, { 'User-Agent': BROWSER });
       await eventually(
         'the click is there',
-        async () => (await analyst.query('SELECT FROM analytics.events')).rowCount === tookMs.length + 1,
+        async () => (await analyst.query('SELECT FROM analytics.events')).rowCount === durationsMs.length + 1,
       );
-      tookMs.push(performance.now() - beganMs);
+      durationsMs.push(performance.now() - beganMs);
     }
-    // The quickest of three: what else a machine does now and then is no part of it.
-    expect(Math.min(...tookMs)).toBeLessThan(2_000);
+    // The fastest of three counts, so that other load on the machine does not matter.
+    expect(Math.min(...durationsMs)).toBeLessThan(2_000);
   });
 
   test('counts 10,000 hits exactly once while agents, workers and nats-server are killed', { timeout: 240_000 }, async () => {
-    const seen: Seen = { redirects: 0, wrong: [] };
+    const observed: Observed = { redirects: 0, wrong: [] };
     const edges = [system.member('nginx-1'), system.member('nginx-2')];
-    const running = load(seen, 0, HITS);
+    const running = load(observed, 0, HITS);
     const faults: (() => Promise<unknown>)[] = [
       () => crash(system.member('log-agent-1')),
       () => crash(system.member('event-worker-1')),
       () => crash(system.member('nats')),
-      // What a full disk leaves behind: a torn line, and the next one glued to it.
+      // A full disk leaves a torn line, and the next line is appended to it.
       () => appendFile(join(system.logDirs[0] as string, 'access.log'), '{"v":1,"rid":"0123456789abcdef0123'),
       async () => rotateLog(system.logDirs[0] as string, edges[0]?.running as NonNullable<Member['running']>),
       () => crash(system.member('event-worker-2')),
@@ -251,10 +252,10 @@ describe('the pipeline', () => {
     ];
     for (const fault of faults) await fault();
     await running;
-    expect(seen.wrong).toEqual([]);
-    expect(seen.redirects).toBe(HITS / 2);
+    expect(observed.wrong).toEqual([]);
+    expect(observed.redirects).toBe(HITS / 2);
 
-    const expected = await quiet();
+    const expected = await untilCommitted();
     const { rows } = await analyst.query<Record<string, string | null>>(`
       SELECT replace(request_id::text, '-', '') AS rid, replace(gen::text, '-', '') AS gen, off, kind, link_id, recipient_id, link_version, shard, signals @> '{head}' AS head
       FROM analytics.events`);

@@ -1,18 +1,20 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLinks } from '../../authoring/links.ts';
+import { parseParts } from '../../core/parts.ts';
 import { createPool } from '../../core/postgres.ts';
 import { startSystem, type System } from '../../stack/system.ts';
+import { selectorsOf } from '../support/alerts.ts';
 import { PSQL } from '../support/psql.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// What the README tells authors and analysts to type, typed one block after the other, against a system as `npm start` makes it.
+// Types the commands of the README and the pages in docs/, one block after the other, against a system as `npm start` creates it.
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
@@ -20,14 +22,19 @@ const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefo
 let system: System;
 let directory: string;
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'clickledger-readme-'));
-  system = await startSystem({ dataDir: join(directory, '.clickledger'), durable: false, extra: { LOG_LEVEL: 'warn' } });
-  // `npm start` makes a campaign to try, so an author's first one has number 2.
-  const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
+/** A system as `npm start` creates it. The first campaign of an author has number 2, because number 1 is the campaign to try. */
+async function startAsNpmStart(dataDir: string): Promise<System> {
+  const started = await startSystem({ dataDir, durable: false, extra: { LOG_LEVEL: 'warn' } });
+  const author = createPool(started.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
   const { id } = await ensureCampaign(author, 'First steps', undefined);
   await ensureLinks(author, id, [{ kind: 'url', target: 'https://www.example.com/' }, { kind: 'pixel' }]);
   await author.end();
+  return started;
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'clickledger-readme-'));
+  system = await startAsNpmStart(join(directory, '.clickledger'));
 }, 120_000);
 
 afterAll(async () => {
@@ -35,25 +42,24 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** As the shell would, with `npx clickledger` being the command of this checkout. */
-async function type(commands: string): Promise<string> {
+/** Runs commands in a shell in `cwd`. `npx clickledger` is the command of this checkout. */
+async function type(commands: string, cwd = directory): Promise<string> {
   const npx = `npx() { shift; '${process.execPath}' '${join(ROOT, 'cli', 'main.ts')}' "$@"; }\n`;
   const { stdout } = await promisify(execFile)('bash', ['--norc', '-euo', 'pipefail', '-c', npx + commands], {
-    cwd: directory,
+    cwd,
     env: { PATH: process.env['PATH'] },
   });
   return stdout;
 }
 
-/** The commands of a section, block by block. */
-async function blocksOf(section: string, next: string): Promise<string[]> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-  const text = readme.slice(readme.indexOf(`\n${section}\n`), readme.indexOf(`\n${next}\n`));
-  return Array.from(text.matchAll(/```sh\n([\s\S]*?)```/g), ([, commands]) => commands as string);
+/** The commands of a document, block by block. */
+async function blocksOf(document: string): Promise<string[]> {
+  const text = await readFile(join(ROOT, document), 'utf8');
+  return Array.from(text.matchAll(/^```sh\n([\s\S]*?)^```$/gm), ([, commands]) => commands as string);
 }
 
 test('from a letter and a list to the first report, as the README says', async () => {
-  const blocks = await blocksOf('## For authors', '## For analysts');
+  const blocks = await blocksOf('docs/authors.md');
   expect(blocks.length).toBeGreaterThan(5);
   const outputs: string[] = [];
   for (const block of blocks) {
@@ -61,7 +67,7 @@ test('from a letter and a list to the first report, as the README says', async (
     outputs.push(await type(block));
   }
   const report = outputs.find((output) => output.includes('human_hits'))?.split('\n') ?? [];
-  // Two people clicked, one opened; what the test recipient did in the preview does not count.
+  // Two people clicked and one opened. The hits of the test recipient in the preview are not counted.
   expect(report.find((line) => line.includes('Spring sale  click'))).toMatch(/Spring sale +click +2 +2 +0 +2 +2/);
   expect(report.find((line) => line.includes('Spring sale  open'))).toMatch(/Spring sale +open +1 +1 +0 +1 +1/);
   expect(await readFile(join(directory, 'spring-sale.svg'), 'utf8')).toContain('<svg');
@@ -69,12 +75,12 @@ test('from a letter and a list to the first report, as the README says', async (
 
 test("from a connection string to a chart and a report of one's own, as the README says", async ({ skip }) => {
   await symlink(join(ROOT, 'reports'), join(directory, 'reports'));
-  const blocks = await blocksOf('## For analysts', '### People and machines');
+  const blocks = await blocksOf('docs/analysts.md');
   expect(blocks.length).toBeGreaterThan(3);
   const hasPsql = PSQL !== undefined;
-  // In one shell, which remembers the connection string.
+  // All blocks run in one shell, because later ones need the connection string of the first.
   const output = await type((hasPsql ? blocks : blocks.map((block) => block.replace(/^psql .*$/gm, ''))).join('\n'));
-  // Ann was forgotten in between; Bob is known by his address.
+  // Ann has been deleted by an earlier command. Bob is found by his address.
   for (const page of ['clicks.html', 'first-clickers.html']) expect(await readFile(join(directory, page), 'utf8')).toContain('<svg');
   const lines = output.split('\n');
   expect(lines.filter((line) => /^\W*bob@example\.com\W.* 1\W*$/.test(line))).toHaveLength(hasPsql ? 2 : 1);
@@ -83,7 +89,38 @@ test("from a connection string to a chart and a report of one's own, as the READ
   expect(lines.find((line) => line.includes('Spring sale |'))).toMatch(/ 2 \| Spring sale \| .* \| +2$/);
 });
 
-/** Ann and the test recipient click and load the pixel, Bob only clicks. */
+test('what the README tells each reader, with the examples', async () => {
+  const place = join(directory, 'checkout');
+  await mkdir(place);
+  for (const name of ['examples', 'reports']) await symlink(join(ROOT, name), join(place, name));
+  const own = await startAsNpmStart(join(place, '.clickledger'));
+  try {
+    const [start, ...blocks] = await blocksOf('README.md');
+    expect(start).toBe('npm start\nnpm test\n');
+    expect(blocks).toHaveLength(3);
+    const outputs: string[] = [];
+    for (const block of blocks) outputs.push(await type(block, place));
+    expect((await readdir(join(place, 'autumn'))).toSorted()).toEqual(['0000001.html', '0000002.html', '0000003.html', 'index.csv']);
+    expect(outputs[1]).toContain('campaign-summary');
+    expect(await readFile(join(place, 'clicks.html'), 'utf8')).toContain('<svg');
+
+    const report = /npx clickledger report \S+ --campaign 2/.exec(await readFile(join(ROOT, 'examples', 'README.md'), 'utf8'))?.[0] ?? '';
+    expect(await type(report, place)).toContain('readers');
+
+    const board = JSON.parse(await readFile(join(ROOT, 'examples', 'grafana', 'dashboard.json'), 'utf8')) as {
+      panels: { targets: { expr: string }[] }[];
+    };
+    const wanted = board.panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => selectorsOf(expr)));
+    expect(wanted.length).toBeGreaterThan(5);
+    const parts = parseParts(own.env['PARTS'] ?? '');
+    const metrics = (await Promise.all(parts.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()))).join('\n');
+    for (const { metric } of wanted) expect(metrics).toContain(`# TYPE ${metric.replace(/_bucket$/, '')} `);
+  } finally {
+    await own.stop();
+  }
+});
+
+/** Ann and the test recipient click and load the pixel. Bob only clicks. */
 async function readLetters(): Promise<void> {
   const pathsIn = async (file: string, kind: 'u' | 'r') =>
     Array.from((await readFile(join(directory, file), 'utf8')).replaceAll('=\r\n', '').matchAll(/\/([ur])\/[0-9A-Za-z]+(?:\.gif)?/g))
@@ -102,7 +139,7 @@ async function readLetters(): Promise<void> {
   expect(await get(mine)).toBe('https://www.example.com/sale?from=letter&page=1');
   expect(await get((await pathsIn('preview/0000001.html', 'r'))[0])).toBe(200);
   expect(mine).not.toBe(sale);
-  // The agent takes a moment; the report must have all of it.
+  // Waits until the log is committed, because the next report must include all hits.
   const logged = (await stat(join(system.env['LOG_DIR'] ?? '', 'access.log'))).size;
   const analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
   await eventually('every byte of the log is committed', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { askPart, parseMetrics, type PartAnswer, type Sample } from '../../operating/status/ask-part.ts';
+import { parseMetrics, type PartResponse, readPart, type Sample } from '../../operating/status/read-part.ts';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLink } from '../../authoring/links.ts';
 import type { Status } from '../../operating/status/read-status.ts';
@@ -16,11 +16,11 @@ import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.
 import { consumerName, STREAM } from '../../core/subjects.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { readAlerts, selectorsOf } from '../support/alerts.ts';
-import { clickledger, type Ended } from '../support/commands.ts';
+import { clickledger, type CommandResult } from '../support/commands.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually, natsConnection } from '../support/servers.ts';
 
-// The whole system as it is seen from outside: /healthz, /metrics, the alert rules and `clickledger status`, while parts of it are down.
+// Tests what the system reports while parts of it are down: /healthz, /metrics, the alert rules and `clickledger status`.
 
 const BROWSER = { 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' };
 const TARGET = 'https://www.example.com/';
@@ -38,11 +38,11 @@ beforeAll(async () => {
   parts = parseParts(system.env['PARTS'] ?? '');
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
-  const { id: plain } = await ensureCampaign(author, 'plain', undefined);
-  const { id: caring } = await ensureCampaign(author, 'caring', 'https://www.example.com/fallback');
-  links.good = await ensureLink(author, plain, { kind: 'url', target: TARGET });
-  links.gone = await ensureLink(author, plain, { kind: 'url', target: `${TARGET}gone` });
-  links.fallback = await ensureLink(author, caring, { kind: 'url', target: `${TARGET}late` });
+  const { id: campaign } = await ensureCampaign(author, 'plain', undefined);
+  const { id: campaignWithFallback } = await ensureCampaign(author, 'caring', 'https://www.example.com/fallback');
+  links.good = await ensureLink(author, campaign, { kind: 'url', target: TARGET });
+  links.gone = await ensureLink(author, campaign, { kind: 'url', target: `${TARGET}gone` });
+  links.fallback = await ensureLink(author, campaignWithFallback, { kind: 'url', target: `${TARGET}late` });
   await author.query('UPDATE catalog.link SET disabled_at = now() WHERE id = ANY($1)', [[links.gone, links.fallback]]);
   await eventually('both backends know the links', async () => {
     const known = await Promise.all(['backend-1', 'backend-2'].map((name) => value(name, 'clickledger_backend_links')));
@@ -56,13 +56,13 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-async function ask(name: string): Promise<PartAnswer> {
-  const answer = await askPart(parts.find((part) => part.name === name) as PartAddress);
+async function ask(name: string): Promise<PartResponse> {
+  const answer = await readPart(parts.find((part) => part.name === name) as PartAddress);
   if (!answer) throw new Error(`${name} does not answer`);
   return answer;
 }
 
-async function codes(name: string): Promise<string[]> {
+async function degradedCodes(name: string): Promise<string[]> {
   return (await ask(name)).health.degraded.map(({ code }) => code);
 }
 
@@ -75,7 +75,7 @@ async function value(name: string, metric: string, labels: Record<string, string
   return sum((await ask(name)).samples, metric, labels);
 }
 
-async function everywhere(): Promise<Sample[]> {
+async function allSamples(): Promise<Sample[]> {
   return (await Promise.all(parts.map(({ name }) => ask(name)))).flatMap(({ samples }) => samples);
 }
 
@@ -84,35 +84,35 @@ async function click(link: number, codec = slugs, recipient = 7): Promise<number
   return (await rawRequest(system.ports.edges[0] as number, 'GET', path, BROWSER)).status;
 }
 
-const status = (...args: string[]): Promise<Ended> => clickledger(['--data', dataDir, 'status', ...args]);
+const status = (...args: string[]): Promise<CommandResult> => clickledger(['--data', dataDir, 'status', ...args]);
 
-/** As `--json` prints it: times are text. */
+/** The status as `--json` prints it, in which times are strings. */
 async function statusJson(): Promise<{ code: number | null; seen: Status }> {
   const { code, stdout } = await status('--json');
   return { code, seen: JSON.parse(stdout) as Status };
 }
 
-const troublesOf = ({ problems }: Status): string[] => problems.map(({ where, about, code }) => `${about ?? where} ${code}`).sort();
+const problemsOf = ({ problems }: Status): string[] => problems.map(({ where, about, code }) => `${about ?? where} ${code}`).sort();
 
-/** Without the torn line, which is told for a day. */
-const newTroublesOf = (seen: Status): string[] => troublesOf(seen).filter((trouble) => trouble !== 'shard a dead-letters');
+/** Without the torn line, which is reported for a day. */
+const newProblemsOf = (seen: Status): string[] => problemsOf(seen).filter((problem) => problem !== 'shard a dead-letters');
 
-/** Whether both shards are known to have everything: before a ledger has answered, the agent says nothing of it. */
+/** Whether both shards have committed everything. Before a ledger has answered, the agent reports no value for its shard. */
 async function allShipped(): Promise<boolean> {
   const unshipped = (await ask('log-agent-1')).samples.filter(({ name }) => name === 'clickledger_agent_unshipped_bytes');
   return unshipped.length === 2 && unshipped.every((sample) => sample.value === 0);
 }
 
-async function untilWell(): Promise<void> {
-  await eventually('all is well again', async () =>
-    (await Promise.all(parts.map(({ name }) => codes(name)))).every((list) => list.length === 0),
+async function untilHealthy(): Promise<void> {
+  await eventually('no part is degraded', async () =>
+    (await Promise.all(parts.map(({ name }) => degradedCodes(name)))).every((list) => list.length === 0),
   );
 }
 
 describe('what every part says', () => {
   test('it is what it is, ready and well, at the address that PARTS has', async () => {
     expect(parts.map(({ name }) => name)).toEqual(['event-worker-1', 'backend-1', 'backend-2', 'log-agent-1']);
-    await untilWell();
+    await untilHealthy();
     const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
     for (const { name, url } of parts) {
       const kind = name.replace(/^.*-(?=agent|worker)/, '').replace(/-\d+$/, '');
@@ -130,7 +130,7 @@ describe('what every part says', () => {
   });
 
   test('metrics are explained, and named by part and unit', async () => {
-    // Gauges that count what they are named after.
+    // Gauges whose unit is the thing that they count.
     const counts = /_(links|aliases|generations|salts|messages|marks|ready|degraded)$/;
     for (const { name, url } of parts) {
       const text = await (await fetch(`${url}/metrics`)).text();
@@ -156,19 +156,19 @@ describe('what every part says', () => {
 
 describe('the alert rules', () => {
   test('ask only for metrics and labels that are there', async () => {
-    // Failures have labels that nobody knows before the first one.
+    // These counters have no labels before the first failure.
     const unseen = new Map([
       ['clickledger_agent_publish_failures_total', ['reason']],
       ['clickledger_worker_failures_total', ['shard', 'code']],
     ]);
-    const samples = await everywhere();
+    const samples = await allSamples();
     const texts = (await Promise.all(parts.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()))).join('');
     for (const { alert, expr, annotations } of await readAlerts()) {
       const selectors = selectorsOf(expr);
       expect(selectors.length, alert).toBeGreaterThan(0);
       const labelled = new Set(['instance']);
       for (const { metric, labels, values } of selectors) {
-        // Prometheus makes `up`, and adds these two labels to everything.
+        // Prometheus itself creates `up`, and adds these two labels to every metric.
         const wanted = labels.filter((label) => label !== 'instance' && label !== 'job');
         if (metric === 'up') continue;
         const known = unseen.get(metric);
@@ -195,8 +195,8 @@ describe('the alert rules', () => {
   });
 
   test('each say what happened, how urgent it is, and where in the README it is explained; every row there is an alert', async () => {
-    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-    const section = readme.split('\n## What each alarm means\n')[1]?.split('\n## ')[0] ?? '';
+    const page = await readFile(new URL('../../docs/alarms.md', import.meta.url), 'utf8');
+    const section = page.split('\n## What each alarm means\n')[1]?.split('\n## ')[0] ?? '';
     const rows = Array.from(section.matchAll(/^\| <a id="([a-z-]+)"><\/a>`(\w+)` \| .+ \| .+ \|$/gm), (match) => [match[2], match[1]]);
     const alerts = await readAlerts();
     expect(rows).toEqual(alerts.map(({ alert, annotations }) => [alert.replace('Clickledger', ''), annotations['runbook']?.split('#')[1]]));
@@ -218,25 +218,26 @@ describe('the alert rules', () => {
 
 describe('metrics', () => {
   test('count what happened', async () => {
-    // Until every shard's worker has said what it knows of this log, it is read for one shard without the others.
-    let before = await everywhere();
+    // Until the worker of each shard has answered for this log, the agent reads the log for one shard alone, and lines may be counted
+    // twice.
+    let before = await allSamples();
     let after: Sample[] = [];
-    const grown = (name: string, labels: Record<string, string> = {}): number => sum(after, name, labels) - sum(before, name, labels);
+    const increase = (name: string, labels: Record<string, string> = {}): number => sum(after, name, labels) - sum(before, name, labels);
     expect(await click(links.good)).toBe(302);
     await eventually('the first hit is in', async () => {
-      after = await everywhere();
-      return grown('clickledger_worker_events_total') === 1 && grown('clickledger_worker_judged_events_total') === 1;
+      after = await allSamples();
+      return increase('clickledger_worker_events_total') === 1 && increase('clickledger_worker_judged_events_total') === 1;
     });
-    await eventually('on every shard', allShipped);
-    before = await everywhere();
-    const stranger = createSlugCodec(parseSlugKeys('12'.repeat(32)));
+    await eventually('every shard has committed the log', allShipped);
+    before = await allSamples();
+    const otherKeyCodec = createSlugCodec(parseSlugKeys('12'.repeat(32)));
     const sent = { redirect: 5, fallback: 4, gone: 3, unknown: 2, forged: 6 };
     const send = { redirect: links.good, fallback: links.fallback, gone: links.gone, unknown: 999_999 };
     const answers = { redirect: 302, fallback: 302, gone: 410, unknown: 404 };
     for (const outcome of ['redirect', 'fallback', 'gone', 'unknown'] as const) {
       for (let i = 0; i < sent[outcome]; i++) expect(await click(send[outcome], slugs, i + 1)).toBe(answers[outcome]);
     }
-    for (let i = 0; i < sent.forged; i++) expect(await click(links.good, stranger)).toBe(404);
+    for (let i = 0; i < sent.forged; i++) expect(await click(links.good, otherKeyCodec)).toBe(404);
     const opens = 7;
     for (let i = 0; i < opens; i++) {
       await rawRequest(system.ports.edges[0] as number, 'GET', `/r/${slugs.encode({ link: links.good, recipient: i + 1 })}.gif`, BROWSER);
@@ -246,28 +247,28 @@ describe('metrics', () => {
     const hits = sent.redirect + sent.fallback + opens;
     const notServed = sent.gone + sent.unknown + sent.forged;
     await eventually('the log is in', async () => {
-      after = await everywhere();
+      after = await allSamples();
       return (
-        grown('clickledger_worker_events_total') === hits &&
-        grown('clickledger_worker_dead_letters_total') === 1 &&
+        increase('clickledger_worker_events_total') === hits &&
+        increase('clickledger_worker_dead_letters_total') === 1 &&
         sum(after, 'clickledger_agent_unshipped_bytes') === 0
       );
     });
     for (const [outcome, count] of Object.entries({ ...sent, later: 0 }))
-      expect(grown('clickledger_backend_redirects_total', { outcome }), outcome).toBe(count);
+      expect(increase('clickledger_backend_redirects_total', { outcome }), outcome).toBe(count);
     const clicks = Object.values(sent).reduce((a, b) => a + b);
-    expect(grown('clickledger_backend_redirect_seconds_count')).toBe(clicks);
-    expect(grown('clickledger_backend_redirect_seconds_bucket', { le: '+Inf' })).toBe(clicks);
-    expect(grown('clickledger_backend_redirect_seconds_sum')).toBeGreaterThan(0);
-    expect(grown('clickledger_worker_dead_letters_total', { reason: 'torn' })).toBe(1);
-    expect(grown('clickledger_worker_skipped_lines_total', { reason: 'not-served' })).toBe(notServed);
-    expect(grown('clickledger_worker_skipped_lines_total')).toBe(notServed);
-    expect(grown('clickledger_agent_lines_total')).toBe(hits + notServed);
-    expect(grown('clickledger_worker_batches_total')).toBe(grown('clickledger_agent_batches_total'));
-    expect(grown('clickledger_worker_batches_total')).toBeGreaterThan(0);
+    expect(increase('clickledger_backend_redirect_seconds_count')).toBe(clicks);
+    expect(increase('clickledger_backend_redirect_seconds_bucket', { le: '+Inf' })).toBe(clicks);
+    expect(increase('clickledger_backend_redirect_seconds_sum')).toBeGreaterThan(0);
+    expect(increase('clickledger_worker_dead_letters_total', { reason: 'torn' })).toBe(1);
+    expect(increase('clickledger_worker_skipped_lines_total', { reason: 'not-served' })).toBe(notServed);
+    expect(increase('clickledger_worker_skipped_lines_total')).toBe(notServed);
+    expect(increase('clickledger_agent_lines_total')).toBe(hits + notServed);
+    expect(increase('clickledger_worker_batches_total')).toBe(increase('clickledger_agent_batches_total'));
+    expect(increase('clickledger_worker_batches_total')).toBeGreaterThan(0);
     await eventually('everything is judged', async () => {
-      after = await everywhere();
-      return grown('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_waiting_marks') === 0;
+      after = await allSamples();
+      return increase('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_waiting_marks') === 0;
     });
     expect(sum(after, 'clickledger_agent_salts')).toBe(1);
     expect(sum(after, 'clickledger_agent_generations')).toBe(1);
@@ -286,16 +287,16 @@ describe('while something is down', () => {
   test('NATS: agent and worker say so, and the hit that waits has its age', async () => {
     await system.member('nats').running?.kill();
     await eventually('both say so', async () =>
-      (await Promise.all(['log-agent-1', 'event-worker-1'].map(codes))).every((list) => list.includes('nats-unreachable')),
+      (await Promise.all(['log-agent-1', 'event-worker-1'].map(degradedCodes))).every((list) => list.includes('nats-unreachable')),
     );
-    expect(await codes('log-agent-1')).toEqual(['nats-unreachable']);
-    expect(await codes('backend-1')).toEqual([]);
+    expect(await degradedCodes('log-agent-1')).toEqual(['nats-unreachable']);
+    expect(await degradedCodes('backend-1')).toEqual([]);
     expect(await value('log-agent-1', 'clickledger_agent_degraded', { code: 'nats-unreachable' })).toBe(1);
     const beforeMs = Date.now();
     expect(await click(links.good)).toBe(302);
     const afterMs = Date.now();
     await eventually('it is not shipped', async () => (await value('log-agent-1', 'clickledger_agent_unshipped_bytes')) > 0);
-    // The log has milliseconds; the line was written between the two.
+    // The log has millisecond timestamps. The line was written between beforeMs and afterMs.
     const askedMs = Date.now();
     const samples = (await ask('log-agent-1')).samples.filter(({ name }) => name === 'clickledger_agent_oldest_unshipped_seconds');
     const answeredMs = Date.now();
@@ -313,11 +314,11 @@ describe('while something is down', () => {
       stream: { answers: false, messages: null },
       shards: [{ waiting_messages: null, answers: true }, { shard: 'b' }],
     });
-    expect(newTroublesOf(seen)).toEqual(['event-worker-1 nats-unreachable', 'log-agent-1 nats-unreachable', 'nats nats-unreachable']);
+    expect(newProblemsOf(seen)).toEqual(['event-worker-1 nats-unreachable', 'log-agent-1 nats-unreachable', 'nats nats-unreachable']);
     expect(seen.parts.find(({ name }) => name === 'log-agent-1')?.unshipped_bytes).toBeGreaterThan(0);
 
     await system.member('nats').start();
-    await untilWell();
+    await untilHealthy();
     await eventually('the hit is shipped', allShipped);
     expect(await value('log-agent-1', 'clickledger_agent_oldest_unshipped_seconds')).toBe(0);
   });
@@ -338,27 +339,27 @@ describe('while something is down', () => {
     ]);
     await system.member('nats').start();
     await starting;
-    await untilWell();
+    await untilHealthy();
   });
 
   test('Postgres: backends and worker say so, what waits and how old the links are is told, and no table is missing', async () => {
     await eventually('nothing waits', allShipped);
     const downMs = Date.now();
     await system.member('postgres').running?.kill();
-    await eventually('the worker says so', async () => (await codes('event-worker-1')).includes('database-unreachable'));
+    await eventually('the worker says so', async () => (await degradedCodes('event-worker-1')).includes('database-unreachable'));
     for (const name of ['backend-1', 'backend-2'])
-      await eventually(`${name} says so`, async () => (await codes(name)).join() === 'links-stale');
-    const ages = (await everywhere()).filter(({ name }) => name === 'clickledger_backend_links_age_seconds');
+      await eventually(`${name} says so`, async () => (await degradedCodes(name)).join() === 'links-stale');
+    const ages = (await allSamples()).filter(({ name }) => name === 'clickledger_backend_links_age_seconds');
     expect(ages).toHaveLength(2);
     await eventually('the links age', async () => (await value('backend-1', 'clickledger_backend_links_age_seconds')) > 2);
     expect(await click(links.good)).toBe(302);
-    // A slug of a link that only the catalog can know.
+    // The backends do not have this link, so they must ask the catalog.
     expect(await click(777_777)).toBe(503);
     await eventually(
       'the worker holds the batches',
       async () => (await value('event-worker-1', 'clickledger_worker_pending_messages')) > 0,
     );
-    expect(sum(await everywhere(), 'clickledger_backend_redirects_total', { outcome: 'later' })).toBeGreaterThan(0);
+    expect(sum(await allSamples(), 'clickledger_backend_redirects_total', { outcome: 'later' })).toBeGreaterThan(0);
     expect(await value('event-worker-1', 'clickledger_worker_pending_bytes')).toBeGreaterThan(0);
     expect(await value('event-worker-1', 'clickledger_worker_stream_bytes')).toBeGreaterThan(0);
     const waited = (await ask('event-worker-1')).samples.filter(({ name }) => name === 'clickledger_worker_oldest_pending_seconds');
@@ -373,16 +374,16 @@ describe('while something is down', () => {
     );
     expect(seen.stream.messages).toBeGreaterThan(0);
     expect(seen.parts.every(({ answers }) => answers)).toBe(true);
-    const troubles = troublesOf(seen);
+    const problems = problemsOf(seen);
     for (const one of ['backend-1 links-stale', 'backend-2 links-stale', 'catalog database-unreachable', 'shard a database-unreachable'])
-      expect(troubles).toContain(one);
+      expect(problems).toContain(one);
     const page = (await status()).stdout;
     expect(page).toMatch(/^backend-1 +degraded /m);
     expect(page).toMatch(/^b +silent /m);
-    expect(page).toContain("→ start the catalog's Postgres");
+    expect(page).toContain('→ start the Postgres of the catalog');
 
     await system.member('postgres').start();
-    await untilWell();
+    await untilHealthy();
     await eventually('nothing waits', async () => (await value('event-worker-1', 'clickledger_worker_pending_messages')) === 0);
   });
 
@@ -390,7 +391,7 @@ describe('while something is down', () => {
     await system.member('backend-2').running?.stop();
     const { code, seen } = await statusJson();
     expect(code).toBe(3);
-    expect(troublesOf(seen)).toContain('backend-2 part-silent');
+    expect(problemsOf(seen)).toContain('backend-2 part-silent');
     expect(seen.parts.map(({ name, answers, links: held }) => [name, answers, held])).toEqual([
       ['event-worker-1', true, null],
       ['backend-1', true, 3],
@@ -409,25 +410,25 @@ describe('while something is down', () => {
       await connection.close();
     }
     const { seen } = await statusJson();
-    expect(troublesOf(seen)).toEqual(expect.arrayContaining(['event-worker-1 part-silent', 'shard b consumer-missing']));
-    expect(troublesOf(seen).join()).not.toContain('nats-unreachable');
+    expect(problemsOf(seen)).toEqual(expect.arrayContaining(['event-worker-1 part-silent', 'shard b consumer-missing']));
+    expect(problemsOf(seen).join()).not.toContain('nats-unreachable');
     expect(seen.stream.answers).toBe(true);
     expect(seen.shards.map(({ waiting_messages }) => waiting_messages)).toEqual([0, null]);
     await system.member('event-worker-1').start();
-    await untilWell();
+    await untilHealthy();
   });
 });
 
 describe('clickledger status', () => {
   test('when all is well: three tables, exit code 0; the torn line of before is told for a day', async () => {
     const torn = await statusJson();
-    expect([torn.code, troublesOf(torn.seen)]).toEqual([3, ['shard a dead-letters']]);
+    expect([torn.code, problemsOf(torn.seen)]).toEqual([3, ['shard a dead-letters']]);
     const owner = createPool(system.env['CATALOG_URL']?.replace(/\/clickledger$/, '/clickledger_shard_a') ?? '', { max: 1, name: 'test' });
     await owner.query("UPDATE shard.dead_letter SET at = at - interval '1 day'");
     await owner.end();
 
-    // The agent may have asked the worker that was just stopped, and be waiting for its answer.
-    await eventually('the agent knows', allShipped);
+    // The agent may still be waiting for an answer of the worker that was stopped.
+    await eventually('the agent has asked every ledger', allShipped);
     const { code, stdout, stderr } = await status();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^log-agent-1 +ok +0 B +0\.0 s +\S+ [kMGTP]B \(\d+ %\)/m);
@@ -443,8 +444,8 @@ describe('clickledger status', () => {
       expect(help).toMatch(new RegExp(`\\b${key}\\b`));
   });
 
-  /** `status --watch`, until it has printed what is awaited and Ctrl-C ended it. */
-  async function watched(
+  /** Runs `status --watch` until `enough` accepts its output, then ends it with Ctrl-C. */
+  async function runWatch(
     args: string[],
     enough: (text: string) => boolean,
     terminal = false,
@@ -456,7 +457,7 @@ describe('clickledger status', () => {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { PATH: process.env['PATH'], TERM: 'xterm', COLUMNS: '200' },
     });
-    // Not 'exit': there may be output to read yet.
+    // Waits for 'close' instead of 'exit', because there may be unread output.
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
     onTestFinished(async () => {
       child.kill('SIGKILL');
@@ -467,24 +468,24 @@ describe('clickledger status', () => {
       text += more;
     });
     await eventually('it has printed enough', () => enough(text));
-    // What the terminal makes of Ctrl-C.
+    // The terminal turns this character (Ctrl-C) into SIGINT.
     if (terminal) child.stdin.write('\x03');
     else child.kill('SIGINT');
     return { code: await ended, text };
   }
 
   test('--watch prints a line each time, or an object', async () => {
-    const lines = await watched([], (text) => text.split('\n').length > 2);
+    const lines = await runWatch([], (text) => text.split('\n').length > 2);
     expect(lines.code).toBe(0);
     expect(lines.text).toMatch(
       /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ok 0 B not shipped, oldest 0\.0 s, 0 batches in the stream, 0 B missing, 1 dead letters\n){2,}$/,
     );
-    const objects = await watched(['--json'], (text) => text.split('\n').length > 2);
+    const objects = await runWatch(['--json'], (text) => text.split('\n').length > 2);
     for (const one of objects.text.trim().split('\n')) expect(JSON.parse(one)).toMatchObject({ ok: true });
   });
 
   test('--watch on a terminal shows everything again in place, until Ctrl-C', async () => {
-    const { text, code } = await watched([], (shown) => shown.split('all is well').length > 2, true);
+    const { text, code } = await runWatch([], (shown) => shown.split('all is well').length > 2, true);
     expect(code).toBe(0);
     for (const page of text.split('\x1b[H\x1b[J').slice(1, 3)) expect(page).toMatch(/log-agent-1 +ok[^]*all is well/);
   });

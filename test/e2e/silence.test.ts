@@ -14,21 +14,21 @@ import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually, natsConnection } from '../support/servers.ts';
 
-// What the parts and servers write about themselves is shown around: to operators, in tickets, by log collectors. After everything here has
-// happened to them, and with all of them as talkative as can be, no secret, no address and no slug is in it.
+// The logs of parts and servers are shown to operators, pasted into tickets and collected. This test causes many kinds of failures at the
+// most verbose log level, and then checks that no log contains a secret, an address or a slug.
 
 const EMAIL = 'ann.reader@example.com';
 const ADDRESS = '203.0.113.77';
 const AGENT = 'Mozilla/5.0 (Silence) Reader/7';
 const REFERRER = 'https://intranet.example.org/private';
 const FORGED = 'fXc9oZNa4YuQajwMN';
-/** Stands in whatever is damaged, so that it is found wherever a part quotes it. */
-const QUOTED = 'quoted-by-somebody';
+/** Part of everything that is damaged, so that it is found in the logs if a part quotes it. */
+const MARKER = 'quoted-by-somebody';
 
 let system: System;
 let dataDir: string;
 let runDir: string;
-/** What must not be found, by what it is. */
+/** Texts that must not be in the logs, by description. */
 const secrets = new Map<string, string>();
 
 beforeAll(async () => {
@@ -66,13 +66,13 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
     pixel: make.pixel(await ensureLink(author, id, { kind: 'pixel' }), recipient),
     alias: '/u/silent-alias',
     forged: `/u/${FORGED}`,
-    nonsense: `/u/${QUOTED}`,
+    nonsense: `/u/${MARKER}`,
   };
   for (const [name, path] of Object.entries(paths)) secrets.set(`slug of the ${name}`, path.slice(3).replace(/\.gif$/, ''));
   for (const text of [EMAIL, ADDRESS, AGENT, REFERRER]) secrets.set(text, text);
 
   const headers = { 'X-Forwarded-For': ADDRESS, 'User-Agent': AGENT, Referer: REFERRER };
-  /** Some of it is limited (429), some is answered 502 while backends are down. */
+  /** Some requests are rate limited (429), and some are answered 502 while backends are down. */
   const traffic = async (): Promise<void> => {
     for (const path of Object.values(paths))
       for (const method of ['GET', 'HEAD', 'POST']) await rawRequest(port, method, path, headers).catch(() => {});
@@ -97,11 +97,11 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   await whileDown('event-worker-1', traffic);
   await whileDown('backend-1', () => whileDown('backend-2', traffic));
 
-  // What a database says of a row that it does not take.
+  // Error messages of Postgres quote the rejected row.
   await expect(author.query('INSERT INTO catalog.recipient (email) VALUES ($1)', [EMAIL])).rejects.toMatchObject({ code: '23505' });
   await expect(author.query(`INSERT INTO catalog.recipient (email) VALUES ('${EMAIL}')`)).rejects.toMatchObject({ code: '23505' });
 
-  // Lines and messages that cannot be read.
+  // Log lines and messages that cannot be parsed.
   const line = JSON.stringify({
     v: 1,
     rid: 'ab'.repeat(16),
@@ -110,21 +110,21 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
     u: paths.click,
     s: 302,
     ip: ADDRESS,
-    ua: QUOTED,
+    ua: MARKER,
     ref: '',
     link: '1.1',
   });
   await appendFile(
     join(system.logDirs[0] as string, 'access.log'),
-    `${line.slice(0, 100)}\n${QUOTED} ${EMAIL}\n{"v":2,"u":"${QUOTED}"}\n${line}\n`,
+    `${line.slice(0, 100)}\n${MARKER} ${EMAIL}\n{"v":2,"u":"${MARKER}"}\n${line}\n`,
   );
   const agent = await natsConnection(env['AGENT_NATS_URL'] ?? '');
   const batch = { v: 1, gen: '0'.repeat(32), shard: 'a', shards: 'x', from: 0, to: 9, skipped: {}, dead: [], events: [] };
   const unreadable = [
-    QUOTED,
-    `{"v":1,"gen":"${QUOTED}`,
-    JSON.stringify({ ...batch, skipped: { [QUOTED]: 1 } }),
-    JSON.stringify({ ...batch, shard: QUOTED }),
+    MARKER,
+    `{"v":1,"gen":"${MARKER}`,
+    JSON.stringify({ ...batch, skipped: { [MARKER]: 1 } }),
+    JSON.stringify({ ...batch, shard: MARKER }),
   ];
   for (const payload of unreadable) {
     await jetstream(agent).publish('events.a', payload);
@@ -132,19 +132,19 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   }
   await agent.close();
 
-  // Settings with mistakes in them, and with credentials that are refused. Who starts so does not become ready.
-  const wrong: [name: string, part: 'backend' | 'log-agent' | 'event-worker', settings: Record<string, string>][] = [
-    ['no-url', 'backend', { BACKEND_URL: `mysql://me:${QUOTED}@h/d` }],
-    ['no-password', 'backend', { BACKEND_URL: `postgres://me:${QUOTED}%@127.0.0.1/d` }],
-    ['refused', 'backend', { BACKEND_URL: (env['BACKEND_URL'] ?? '').replace(/:[^:@]+@/, `:${QUOTED}@`) }],
-    ['no-key', 'backend', { SLUG_KEYS: `${QUOTED},${env['SLUG_KEYS']}` }],
-    ['no-bound', 'event-worker', { SHARDS: `a=postgres://me:${QUOTED}@h/d` }],
-    ['credentials', 'event-worker', { SHARDS: `a=00=postgres://me:${QUOTED}@h/d` }],
-    ['no-nats', 'event-worker', { WORKER_NATS_URL: `me:${QUOTED}@127.0.0.1` }],
-    ['two-nats', 'log-agent', { AGENT_NATS_URL: `nats://me:${QUOTED}@n1,nats://n2` }],
-    ['percent', 'log-agent', { AGENT_NATS_URL: `nats://me:${QUOTED}%@n1` }],
+  // Settings with mistakes, and credentials that are refused. A part with such settings does not become ready.
+  const badSettings: [name: string, part: 'backend' | 'log-agent' | 'event-worker', settings: Record<string, string>][] = [
+    ['no-url', 'backend', { BACKEND_URL: `mysql://me:${MARKER}@h/d` }],
+    ['no-password', 'backend', { BACKEND_URL: `postgres://me:${MARKER}%@127.0.0.1/d` }],
+    ['refused', 'backend', { BACKEND_URL: (env['BACKEND_URL'] ?? '').replace(/:[^:@]+@/, `:${MARKER}@`) }],
+    ['no-key', 'backend', { SLUG_KEYS: `${MARKER},${env['SLUG_KEYS']}` }],
+    ['no-bound', 'event-worker', { SHARDS: `a=postgres://me:${MARKER}@h/d` }],
+    ['credentials', 'event-worker', { SHARDS: `a=00=postgres://me:${MARKER}@h/d` }],
+    ['no-nats', 'event-worker', { WORKER_NATS_URL: `me:${MARKER}@127.0.0.1` }],
+    ['two-nats', 'log-agent', { AGENT_NATS_URL: `nats://me:${MARKER}@n1,nats://n2` }],
+    ['percent', 'log-agent', { AGENT_NATS_URL: `nats://me:${MARKER}%@n1` }],
   ];
-  for (const [name, part, settings] of wrong) {
+  for (const [name, part, settings] of badSettings) {
     const STATE_DIR = join(dataDir, 'state', name);
     await expect(startPart({ part, name, runDir, env: { ...env, STATE_DIR, ...settings } })).rejects.toThrow(`${name} exited`);
   }
@@ -163,20 +163,20 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   await author.end();
   await system.stop();
 
-  secrets.set('what was quoted', QUOTED);
+  secrets.set('what was quoted', MARKER);
   const logs = new Map<string, string>();
   for (const path of await readdir(runDir, { recursive: true }))
     if (path.endsWith('.log')) logs.set(path, await readFile(join(runDir, path), 'utf8'));
-  // That they had something to say of what happened.
-  const said = [...logs.values()].join('');
+  // Checks that the failures were logged at all.
+  const allLogs = [...logs.values()].join('');
   for (const text of [
     'disconnected from NATS',
     'cannot commit',
     'a message is not a batch',
     'Postgres does not answer',
-    'the ledger cannot be asked',
+    'the ledger does not answer',
   ])
-    expect(said).toContain(text);
+    expect(allLogs).toContain(text);
   const found = [...logs].flatMap(([log, text]) =>
     [...secrets].filter(([, secret]) => text.includes(secret)).map(([what]) => `${log}: ${what}`),
   );

@@ -24,31 +24,31 @@ import type { Running } from '../../stack/process.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { eventually, natsConnection, startTestNats } from '../support/servers.ts';
 
-// Everything that travels is encrypted, and whoever answers has to prove who he is: Postgres and NATS here accept nothing else.
+// All connections are encrypted, and every server must prove its identity. Postgres and NATS accept only TLS here.
 
 const TARGET = 'https://www.example.com/';
 const PASSWORDS = { agent: 'of-the-agent', worker: 'of-the-worker', analyst: 'of-the-analyst' };
 const KEYS = 'ab'.repeat(32);
-/** The second shard is at an IPv6 address, where there are any. */
+/** The second shard has an IPv6 address if the machine has IPv6. */
 const HOSTS = [
   '127.0.0.1',
   Object.values(networkInterfaces())
     .flat()
-    .some((at) => at?.address === '::1')
+    .some((network) => network?.address === '::1')
     ? '[::1]'
     : '127.0.0.1',
 ];
 
 let directory: string;
-let ours: Certificates;
-let theirs: Certificates;
+let trusted: Certificates;
+let untrusted: Certificates;
 let ports: Record<'postgres' | 'nats' | 'backend' | 'https' | 'http', number>;
 let catalogUrl: string;
 let path: string;
 const running: Running[] = [];
 
 const ssl = (ca: string): string => `?sslmode=verify-full&sslrootcert=${encodeURIComponent(ca)}`;
-const urlOf = (role: string): string => `postgres://clickledger_${role}:${role}@127.0.0.1:${ports.postgres}/clickledger${ssl(ours.ca)}`;
+const urlOf = (role: string): string => `postgres://clickledger_${role}:${role}@127.0.0.1:${ports.postgres}/clickledger${ssl(trusted.ca)}`;
 const natsUrl = (): string => `tls://localhost:${ports.nats}`;
 const logText = (): Promise<string> => readFile(join(directory, 'logs', 'access.log'), 'utf8');
 
@@ -65,8 +65,8 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string, va
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'clickledger-tls-'));
-  ours = await makeCertificates(directory, 'ours');
-  theirs = await makeCertificates(directory, 'theirs');
+  trusted = await makeCertificates(directory, 'ours');
+  untrusted = await makeCertificates(directory, 'theirs');
   ports = {
     postgres: await freePort(),
     nats: await freePort(),
@@ -75,7 +75,7 @@ beforeAll(async () => {
     http: await freePort(),
   };
   const runDir = join(directory, 'run');
-  const tls = { certificate: ours.certificate, key: ours.key };
+  const tls = { certificate: trusted.certificate, key: trusted.key };
   const postgres = { dataDir: join(directory, 'postgres'), runDir, port: ports.postgres, ownerPassword: 'owner', durable: false };
   running.push(await startPostgres({ ...postgres, listen: '127.0.0.1,::1', tls }));
   const plainUrl = `postgres://${OWNER}:owner@127.0.0.1:${ports.postgres}/postgres`;
@@ -88,10 +88,10 @@ beforeAll(async () => {
     ),
   );
   running.push(
-    await startNats({ storeDir: join(directory, 'nats'), runDir, port: ports.nats, passwords: PASSWORDS, tls, caFile: ours.ca }),
+    await startNats({ storeDir: join(directory, 'nats'), runDir, port: ports.nats, passwords: PASSWORDS, tls, caFile: trusted.ca }),
   );
-  catalogUrl = `postgres://${OWNER}:owner@127.0.0.1:${ports.postgres}/clickledger${ssl(ours.ca)}`;
-  const SHARDS = evenShards(2, (name) => `postgres://${HOSTS[name === 'a' ? 0 : 1]}:${ports.postgres}/shard_${name}${ssl(ours.ca)}`);
+  catalogUrl = `postgres://${OWNER}:owner@127.0.0.1:${ports.postgres}/clickledger${ssl(trusted.ca)}`;
+  const SHARDS = evenShards(2, (name) => `postgres://${HOSTS[name === 'a' ? 0 : 1]}:${ports.postgres}/shard_${name}${ssl(trusted.ca)}`);
   const roleUrls = { backend: urlOf('backend'), worker: urlOf('worker'), author: urlOf('author'), analyst: urlOf('analyst') };
   await migrate({ ownerUrl: catalogUrl, roleUrls, shards: parseShards(SHARDS), keys: parseSlugKeys(KEYS) });
 
@@ -106,7 +106,7 @@ beforeAll(async () => {
     running.push(
       await startPart({ part, name: part, runDir, env: { STATE_DIR: join(directory, 'state', part), SHARDS, SLUG_KEYS: KEYS, ...env } }),
     );
-  const NATS_CA_FILE = ours.ca;
+  const NATS_CA_FILE = trusted.ca;
   await start('event-worker', {
     WORKER_URL: roleUrls.worker,
     WORKER_NATS_URL: natsUrlWithCredentials(natsUrl(), 'worker', PASSWORDS.worker),
@@ -114,7 +114,12 @@ beforeAll(async () => {
   });
   await start('backend', { BACKEND_URL: roleUrls.backend, PORT: String(ports.backend) });
   const BASE_URL = `https://localhost:${ports.https}`;
-  const env = { TLS_CERTIFICATE: ours.certificate, TLS_KEY: ours.key, HTTP_LISTEN: `127.0.0.1:${ports.http}`, BASE_URL: `${BASE_URL}/` };
+  const env = {
+    TLS_CERTIFICATE: trusted.certificate,
+    TLS_KEY: trusted.key,
+    HTTP_LISTEN: `127.0.0.1:${ports.http}`,
+    BASE_URL: `${BASE_URL}/`,
+  };
   running.push(await startNginx({ logDir: LOG_DIR, runDir, port: ports.https, backendPorts: [ports.backend], env }));
   await start('log-agent', {
     BASE_URL,
@@ -135,14 +140,14 @@ interface Answer {
 }
 
 async function get(url: string): Promise<Answer> {
-  const options = { agent: false, ca: await readFile(ours.ca) };
+  const options = { agent: false, ca: await readFile(trusted.ca) };
   return new Promise((resolve, reject) => {
-    const asking = (url.startsWith('https:') ? overTls : inPlain)(url, options, (response) => {
+    const outgoing = (url.startsWith('https:') ? overTls : inPlain)(url, options, (response) => {
       response.resume();
       resolve({ status: response.statusCode, headers: response.headers });
     });
-    asking.on('error', reject);
-    asking.end();
+    outgoing.on('error', reject);
+    outgoing.end();
   });
 }
 
@@ -154,7 +159,7 @@ test('a click goes all the way, encrypted wherever it passes', async () => {
   await eventually('the analyst sees it', async () => (await clicks())[0]?.n === 1);
   const sessions = await query<{ name: string; ssl: boolean }>(
     catalogUrl,
-    // One that is still 'starting' (since Postgres 18) has not shaken hands yet.
+    // A session in state 'starting' (since Postgres 18) has not completed the TLS handshake yet.
     `SELECT DISTINCT application_name AS name, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
      WHERE client_addr IS NOT NULL AND state IS DISTINCT FROM 'starting'`,
   );
@@ -164,7 +169,7 @@ test('a click goes all the way, encrypted wherever it passes', async () => {
 
 describe('nginx', () => {
   async function handshake(options: ConnectionOptions): Promise<string> {
-    const ca = await readFile(ours.ca);
+    const ca = await readFile(trusted.ca);
     return new Promise((resolve, reject) => {
       const socket: TLSSocket = tlsConnect({ host: 'localhost', servername: 'localhost', port: ports.https, ca, ...options }, () => {
         resolve(`${socket.getProtocol()} ${socket.getCipher().name}`);
@@ -173,17 +178,17 @@ describe('nginx', () => {
       socket.on('error', reject);
     });
   }
-  const only = (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'): ConnectionOptions => ({ minVersion: version, maxVersion: version });
-  // What OpenSSL would not offer by itself any more.
-  const anything = 'ALL:@SECLEVEL=0';
+  const onlyVersion = (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'): ConnectionOptions => ({ minVersion: version, maxVersion: version });
+  // Allows old ciphers that OpenSSL no longer offers by default.
+  const oldCiphers = 'ALL:@SECLEVEL=0';
 
   test('speaks TLS 1.2 and 1.3 with modern ciphers, and nothing older', async () => {
-    expect(await handshake(only('TLSv1.3'))).toMatch(/^TLSv1.3 TLS_(AES|CHACHA20)/);
-    expect(await handshake({ ...only('TLSv1.2'), ciphers: anything })).toMatch(/^TLSv1.2 ECDHE-ECDSA-(AES|CHACHA20)/);
-    await expect(handshake({ ...only('TLSv1.1'), ciphers: anything })).rejects.toMatchObject({
+    expect(await handshake(onlyVersion('TLSv1.3'))).toMatch(/^TLSv1.3 TLS_(AES|CHACHA20)/);
+    expect(await handshake({ ...onlyVersion('TLSv1.2'), ciphers: oldCiphers })).toMatch(/^TLSv1.2 ECDHE-ECDSA-(AES|CHACHA20)/);
+    await expect(handshake({ ...onlyVersion('TLSv1.1'), ciphers: oldCiphers })).rejects.toMatchObject({
       code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
     });
-    await expect(handshake({ ...only('TLSv1.2'), ciphers: 'ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0' })).rejects.toMatchObject({
+    await expect(handshake({ ...onlyVersion('TLSv1.2'), ciphers: 'ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0' })).rejects.toMatchObject({
       code: 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
     });
   });
@@ -198,7 +203,7 @@ describe('nginx', () => {
     const { status, headers } = await get(`http://localhost:${ports.http}${place}`);
     expect([status, headers.location]).toEqual([301, `https://localhost:${ports.https}${place}`]);
     expect((await get(headers.location ?? '')).status).toBe(200);
-    // nginx writes in the order in which it answers.
+    // nginx logs requests in the order in which it answers them, so an earlier line would already be there.
     const lines = async (): Promise<number> => (await logText()).split('/r/over-plain-http').length - 1;
     await eventually('it is in the log', async () => (await lines()) > 0);
     expect(await lines()).toBe(1);
@@ -209,9 +214,9 @@ describe('nginx', () => {
       freePort().then((port) =>
         startNginx({ logDir: join(directory, 'none'), runDir: directory, port, backendPorts: [1], name: 'half', env }),
       );
-    await expect(start({ TLS_CERTIFICATE: ours.certificate })).rejects.toThrow('TLS_CERTIFICATE and TLS_KEY');
+    await expect(start({ TLS_CERTIFICATE: trusted.certificate })).rejects.toThrow('TLS_CERTIFICATE and TLS_KEY');
     await expect(start({ HTTP_LISTEN: '127.0.0.1:1' })).rejects.toThrow('HTTP_LISTEN');
-    const { certificate: TLS_CERTIFICATE, key: TLS_KEY } = ours;
+    const { certificate: TLS_CERTIFICATE, key: TLS_KEY } = trusted;
     const plain = { TLS_CERTIFICATE, TLS_KEY, HTTP_LISTEN: '127.0.0.1:1', BASE_URL: 'http://t.example' };
     await expect(start(plain)).rejects.toThrow('BASE_URL');
   });
@@ -221,8 +226,8 @@ describe('NATS', () => {
   const url = (): string => natsUrlWithCredentials(natsUrl(), 'agent', PASSWORDS.agent);
 
   test('has to have a certificate of the right authority', async () => {
-    await (await natsConnection(url(), ours.ca)).close();
-    await expect(natsConnection(url(), theirs.ca)).rejects.toThrow('unable to verify');
+    await (await natsConnection(url(), trusted.ca)).close();
+    await expect(natsConnection(url(), untrusted.ca)).rejects.toThrow('unable to verify');
     await expect(natsConnection(url())).rejects.toThrow('unable to verify');
   });
 
@@ -234,14 +239,15 @@ describe('NATS', () => {
     const storeDir = join(directory, 'nats-elsewhere');
     const nats = await startNats({ storeDir, runDir, port, passwords: PASSWORDS, tls, caFile: elsewhere.ca, name: 'nats-elsewhere' });
     onTestFinished(() => nats.stop());
-    const at = (host: string) => natsConnection(natsUrlWithCredentials(`tls://${host}:${port}`, 'agent', PASSWORDS.agent), elsewhere.ca);
-    await (await at('127.0.0.1')).close();
-    await expect(at('localhost')).rejects.toThrow("does not match certificate's altnames");
+    const connectTo = (host: string) =>
+      natsConnection(natsUrlWithCredentials(`tls://${host}:${port}`, 'agent', PASSWORDS.agent), elsewhere.ca);
+    await (await connectTo('127.0.0.1')).close();
+    await expect(connectTo('localhost')).rejects.toThrow("does not match certificate's altnames");
   });
 
   test('gets no password when it says that it has no TLS', async () => {
     const plain = await startTestNats();
-    await expect(natsConnection(plain.urlOf('agent').replace('nats:', 'tls:'), ours.ca)).rejects.toThrow("does not support 'tls'");
+    await expect(natsConnection(plain.urlOf('agent').replace('nats:', 'tls:'), trusted.ca)).rejects.toThrow("does not support 'tls'");
     await (await natsConnection(plain.urlOf('agent'))).close();
   });
 
@@ -255,7 +261,7 @@ describe('Postgres', () => {
 
   test('has to have a certificate of the right authority, and refuses whoever comes without TLS', async () => {
     expect(await query(urlOf('analyst'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    await expect(query(analysts(ssl(theirs.ca)), 'SELECT')).rejects.toThrow('unable to verify');
+    await expect(query(analysts(ssl(untrusted.ca)), 'SELECT')).rejects.toThrow('unable to verify');
     await expect(query(analysts(''), 'SELECT')).rejects.toMatchObject({ code: '28000' });
   });
 
@@ -273,11 +279,11 @@ describe('Postgres', () => {
         sslrootcert,
       ]);
     await clicks();
-    await attach('verify-full', theirs.ca);
+    await attach('verify-full', untrusted.ca);
     await expect(clicks()).rejects.toThrow('could not connect to server "shard_a"');
     await attach('disable', null);
     await expect(clicks()).rejects.toThrow('could not connect to server "shard_a"');
-    await attach('verify-full', ours.ca);
+    await attach('verify-full', trusted.ca);
     await clicks();
   });
 });

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -10,20 +10,20 @@ import { eventually, temporaryDirectory } from '../support/servers.ts';
 
 const run = promisify(execFile);
 const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
-// The test runner puts a BASE_URL of its own into the environment.
+// The test runner sets a BASE_URL in the environment, which must not reach the commands.
 const { BASE_URL: _, ...env } = process.env;
 const BROWSER = { 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' };
 
 interface Up {
   child: ChildProcess;
-  /** What it has printed to stdout. */
+  /** The output on stdout so far. */
   text: () => string;
   ended: Promise<number | null>;
 }
 
-/** `clickledger up`, once it has said what to do next. */
-async function startUp(dataDir: string, port: number): Promise<Up> {
-  const child = spawn('node', [CLI, 'up', '--data', dataDir, '--port', String(port)], {
+/** Starts `clickledger up` and waits until it has printed the next steps. */
+async function startUp(dataDir: string, port: number, ...options: string[]): Promise<Up> {
+  const child = spawn('node', [CLI, 'up', '--data', dataDir, '--port', String(port), ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     env,
@@ -37,27 +37,27 @@ async function startUp(dataDir: string, port: number): Promise<Up> {
     errors += chunk.toString();
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  let gone = false;
+  let hasEnded = false;
   void ended.then(() => {
-    gone = true;
+    hasEnded = true;
   });
   onTestFinished(async () => {
-    if (!gone) killGroup(child, 'SIGINT');
+    if (!hasEnded) killGroup(child, 'SIGINT');
     await ended;
   });
   await eventually(`clickledger up is ready: ${errors}`, () => {
-    if (gone) throw new Error(`clickledger up ended: ${errors}`);
+    if (hasEnded) throw new Error(`clickledger up ended: ${errors}`);
     return text.includes('Ctrl-C ends everything');
   });
   return { child, text: () => text, ended };
 }
 
-/** What Ctrl-C does: the whole foreground group gets the signal. */
+/** Signals the whole process group, as Ctrl-C does. */
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   process.kill(-(child.pid as number), signal);
 }
 
-/** Command lines of processes that belong to a data directory. */
+/** The command lines of all processes that use a data directory. */
 async function processesOf(dataDir: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
@@ -130,7 +130,7 @@ describe('clickledger up', () => {
       process.kill(pid, 'SIGKILL');
       await eventually(`${name} runs again`, async () => ![0, pid].includes(await pidOf(name)));
     }
-    // A process that runs again need not serve yet.
+    // A restarted process may not be ready yet.
     let url = '';
     await eventually('the catalog answers', async () => {
       url = (await cli(dataDir, 'url', 'https://www.example.com/x', '--campaign', '1').catch(() => '')).trim();
@@ -145,5 +145,23 @@ describe('clickledger up', () => {
       async () => (await cli(dataDir, 'report', 'campaign-summary', '--json').catch(() => '')).includes('"hits": 1'),
       60_000,
     );
+  });
+
+  test('with --watch, restarts the parts whose code changed, and no other', async () => {
+    const dataDir = join(await temporaryDirectory(), 'data');
+    await startUp(dataDir, await freePort(), '--watch');
+    const pidsOf = async (...names: string[]) =>
+      Promise.all(
+        names.map(async (name) => (await readFile(join(dataDir, 'run', `${name}.pid`), 'utf8').catch(() => '')).split(' ')[0] ?? ''),
+      );
+    const backends = await pidsOf('backend-1', 'backend-2');
+    const others = await pidsOf('log-agent-1', 'event-worker-1', 'postgres');
+    const now = new Date();
+    await utimes(fileURLToPath(new URL('../../backend/app.ts', import.meta.url)), now, now);
+    await eventually('both backends run again', async () => {
+      const pids = await pidsOf('backend-1', 'backend-2');
+      return pids.every((pid, i) => pid !== '' && pid !== backends[i]);
+    });
+    expect(await pidsOf('log-agent-1', 'event-worker-1', 'postgres')).toEqual(others);
   });
 });

@@ -24,12 +24,12 @@ import { rawRequest } from '../support/raw-http.ts';
 import { runs } from '../support/runs.ts';
 import { eventually, natsConnection, temporaryDirectory } from '../support/servers.ts';
 
-// Whatever comes in: never a crash, never a line that blocks the ones behind it, always a counted outcome.
+// Random and damaged input must not cause a crash, must not block the lines after it, and must be counted.
 
 const LINE =
   '{"v":1,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"GET","u":"/u/fXc9oZNa4YuQajwMN","s":302,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"1.1"}\n';
 
-/** A text with some of its bytes replaced, removed or doubled. */
+/** The text with some bytes replaced, removed or inserted. */
 function damaged(text: string): fc.Arbitrary<Buffer> {
   const change = fc.record({ at: fc.nat(text.length - 1), how: fc.constantFrom('replace', 'remove', 'insert'), byte: fc.nat(255) });
   return fc.array(change, { minLength: 1, maxLength: 6 }).map((changes) => {
@@ -116,18 +116,18 @@ describe('by themselves', () => {
 
   test('a damaged gzip is no log, or is one with the right content', async () => {
     const path = join(await temporaryDirectory(), 'access.log.1.gz');
-    const whole = gzipSync(LINE.repeat(50));
-    await writeFile(path, whole);
-    const right = await GzipFile.scan(path);
-    expect(right?.size).toBe(LINE.length * 50);
+    const compressed = gzipSync(LINE.repeat(50));
+    await writeFile(path, compressed);
+    const original = await GzipFile.scan(path);
+    expect(original?.size).toBe(LINE.length * 50);
     await fc.assert(
-      fc.asyncProperty(fc.nat(whole.length - 1), fc.nat(255), fc.boolean(), async (at, byte, truncate) => {
-        const bytes = Buffer.from(whole);
+      fc.asyncProperty(fc.nat(compressed.length - 1), fc.nat(255), fc.boolean(), async (at, byte, truncate) => {
+        const bytes = Buffer.from(compressed);
         bytes[at] = byte;
         await writeFile(path, truncate ? bytes.subarray(0, at) : bytes);
         const found = await GzipFile.scan(path);
-        // The header's time and flags do not change the content.
-        if (found) expect([found.identity.gen, found.size]).toEqual([right?.identity.gen, right?.size]);
+        // The time and the flags in the gzip header do not change the content.
+        if (found) expect([found.identity.gen, found.size]).toEqual([original?.identity.gen, original?.size]);
       }),
       runs(200),
     );
@@ -195,8 +195,8 @@ describe('through the running system', () => {
     const place = fc.tuple(fc.constantFrom('/u/', '/r/', '/u//', '/'), segment).map(([prefix, rest]) => prefix + rest);
     const method = fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'POST', 'PROPFIND');
     await fc.assert(
-      fc.asyncProperty(method, place, bytes, bytes, bytes, async (verb, where, agent, referrer, purpose) => {
-        const answer = await rawRequest(system.ports.edges[0] as number, verb, where, {
+      fc.asyncProperty(method, place, bytes, bytes, bytes, async (httpMethod, requestPath, agent, referrer, purpose) => {
+        const answer = await rawRequest(system.ports.edges[0] as number, httpMethod, requestPath, {
           'User-Agent': agent,
           Referer: referrer,
           Purpose: purpose,

@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from '../../authoring/letter/plan.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
 
-// Letters with what must become of them, written by hand: NAME.html or NAME.txt is the letter, NAME.expected.html or .txt what a
-// reader gets (L1, L2, … are its distinct links in the order of their first appearance), NAME.json what is tracked and what is kept.
+// Each letter has three files, written by hand. NAME.html or NAME.txt is the letter. NAME.expected.html or .txt is what a reader gets; L1,
+// L2, … are its distinct links in order of appearance. NAME.json lists which links are tracked and which are kept.
 
 interface Options {
   exclude?: string[];
@@ -35,13 +35,13 @@ function plan(bytes: Buffer, name: string, options: Options = {}): LetterPlan {
   return planLetter(bytes, kindOf(name), { baseUrl, exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom', ...options });
 }
 
-/** The letter with these links; with its own ones and no pixel if there are none. */
+/** Fills the letter with these links and a pixel. Without `links` the letter keeps its own links and gets no pixel. */
 function fill(planned: LetterPlan, links: string[] | undefined): Buffer {
   const column = (name: string): never => expect.unreachable(`no column was asked for, but ${name} is`);
   return fillTemplate(compileTemplate(planned, undefined), { links, pixel: links && pixel, column });
 }
 
-/** An address for each tracked link: the same for the same target and label. */
+/** An address for each tracked link. Links with the same target and label get the same address. */
 function addresses({ tracked }: LetterPlan): string[] {
   const distinct = new Map<string, string>();
   return tracked.map(({ target, label }) => {
@@ -52,7 +52,7 @@ function addresses({ tracked }: LetterPlan): string[] {
   });
 }
 
-/** The same bytes, and a message that people can read if they are not. */
+/** Compares the bytes. It compares them as text first, so that a failure is readable. */
 function expectSame(actual: Buffer, expected: Buffer): void {
   const readable = (bytes: Buffer) => bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
   expect(readable(actual)).toBe(readable(expected));
@@ -62,8 +62,12 @@ function expectSame(actual: Buffer, expected: Buffer): void {
 describe('letters', () => {
   test('are many, each with its expected bytes and its expected links', () => {
     expect(names.length).toBeGreaterThanOrEqual(40);
-    const wanted = names.flatMap((name) => [`${name}.json`, `${name}.${extensionOf(name)}`, `${name}.expected.${extensionOf(name)}`]);
-    expect(files.sort()).toEqual(wanted.sort());
+    const expectedFiles = names.flatMap((name) => [
+      `${name}.json`,
+      `${name}.${extensionOf(name)}`,
+      `${name}.expected.${extensionOf(name)}`,
+    ]);
+    expect(files.sort()).toEqual(expectedFiles.sort());
   });
 
   test.each(names)('%s', (name) => {
@@ -77,7 +81,7 @@ describe('letters', () => {
     expectSame(fill(planned, addresses(planned)), prepared);
     expectSame(fill(planned, undefined), letter);
 
-    // Once is enough, whatever is asked for the second time.
+    // Preparing a prepared letter again must not change it, whatever the options of the second time.
     if (prepared.equals(letter) && !planned.hasTracking) return;
     const again = plan(prepared, name, { ...options, pixel: 'none' });
     expect(isPrepared([again])).toBe(true);

@@ -1,9 +1,9 @@
-// What keeps the promise, mechanism by mechanism: a change that breaks it, and the test that must then fail.
+// The mechanisms that guarantee exactly-once counting. Each entry is a change that breaks one, and the test that must then fail.
 
 export interface Mutation {
   mechanism: string;
   file: string;
-  /** Stands in the file exactly once. */
+  /** Must occur exactly once in the file. */
   from: string;
   to: string;
   test: string;
@@ -13,7 +13,7 @@ export interface Mutation {
 
 export const MUTATIONS: readonly Mutation[] = [
   {
-    mechanism: 'a batch that touches a committed byte is dropped',
+    mechanism: 'a batch that overlaps a committed range is dropped',
     file: 'event-worker/ledger.ts',
     from: 'if (touches(ranges, from, to)) continue;',
     to: '',
@@ -21,7 +21,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the same batch twice in one group counts once',
   },
   {
-    mechanism: 'ranges taken earlier in the transaction count as committed',
+    mechanism: 'ranges of earlier batches in the same transaction count as committed',
     file: 'event-worker/ledger.ts',
     from: 'seen.set(gen, union(ranges, [[from, to]]));',
     to: '',
@@ -29,7 +29,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the same batch twice in one group counts once',
   },
   {
-    mechanism: 'the ledger is only marked where nobody else was faster',
+    mechanism: 'a range is marked as committed only if no other worker has committed it',
     file: 'event-worker/ledger.ts',
     from: 'WHERE NOT l.committed && excluded.committed`',
     to: '`',
@@ -45,7 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'of two first batches of a new generation one counts',
   },
   {
-    mechanism: 'COPY must take as many rows as were sent',
+    mechanism: 'COPY must store as many rows as were sent',
     file: 'event-worker/insert-rows.ts',
     from: 'if (copy.rowCount !== expected)',
     to: 'if (copy.rowCount > expected)',
@@ -53,7 +53,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'fewer rows than were sent are not committed',
   },
   {
-    mechanism: 'a row at fault is isolated',
+    mechanism: 'a row that the database rejects is isolated',
     file: 'event-worker/commit.ts',
     from: "if (classify(error) !== 'poison') throw error;\n      return commitSingly(rows, done, error);",
     to: 'throw error;',
@@ -61,7 +61,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'each becomes a dead letter, and all its neighbours are committed',
   },
   {
-    mechanism: 'nothing is called forged while a listed key is missing',
+    mechanism: 'no slug counts as forged while a listed key is missing',
     file: 'event-worker/copy-rows.ts',
     from: 'if (targets.includes(undefined)) await deps.catalog.assertAllKeys();',
     to: '',
@@ -69,7 +69,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'where a listed key is missing nothing is called forged',
   },
   {
-    mechanism: 'a database says which shard it is',
+    mechanism: 'a worker checks that the database belongs to its shard',
     file: 'event-worker/ledger.ts',
     from: 'if (identity?.name !== shard.name || identity.shards !== shardsFingerprint)',
     to: 'if (!identity)',
@@ -77,7 +77,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a database of another shard or another list is refused',
   },
   {
-    mechanism: 'what was acked and is not committed is a hole',
+    mechanism: 'a range that was acked but is not committed is a hole',
     file: 'log-agent/coverage.ts',
     from: 'sequence <= progress.floor ||',
     to: '',
@@ -85,23 +85,23 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'messages that are acked and not committed are sent again',
   },
   {
-    mechanism: "what the stream's end no longer covers is a hole",
+    mechanism: 'a message that was stored before the ledger was asked, and that the stream lacks, is a hole',
     file: 'log-agent/coverage.ts',
-    from: '|| (asked && sequence > progress.last)',
+    from: '|| (storedBeforeQuery && sequence > progress.last)',
     to: '',
     test: 'log-agent/coverage.test.ts',
     name: 'a message that was stored before the ledger was asked, and the stream lacks, is lost',
   },
   {
-    mechanism: 'a message stored while the ledger is asked is not lost',
+    mechanism: 'a message that is stored during a ledger request is not lost',
     file: 'log-agent/coverage.ts',
-    from: '(asked && sequence > progress.last)',
+    from: '(storedBeforeQuery && sequence > progress.last)',
     to: 'sequence > progress.last',
     test: 'log-agent/coverage.test.ts',
     name: 'a message stored while the ledger was asked is not taken for lost',
   },
   {
-    mechanism: 'the ledger may forget: it is obeyed',
+    mechanism: 'a range that the ledger no longer has is published again',
     file: 'log-agent/coverage.ts',
     from: 'this.committed = committed;',
     to: 'this.committed = union(this.committed, committed);',
@@ -109,7 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'bytes that the ledger has forgotten are needed again',
   },
   {
-    mechanism: 'a shard has a window of its own',
+    mechanism: 'each shard has its own window',
     file: 'log-agent/ship.ts',
     from: 'unconfirmed(share.shard) + sizeOf(building) < windowBytes',
     to: 'windowBytes > 0',
@@ -117,7 +117,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a shard that confirms nothing stops at its window',
   },
   {
-    mechanism: 'a glued line is recovered at its last beginning',
+    mechanism: 'a line that is glued to a torn one is recovered at its last beginning',
     file: 'log-agent/lines.ts',
     from: 'else splitGlued(',
     to: "else onFragment(fragment(bytes.subarray(start, next), base + start, 'torn'));\n      if (at > 1e9) splitGlued(",
@@ -125,9 +125,9 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'recovers a whole line glued to a torn one',
   },
   {
-    mechanism: 'the head is looked at again after a read',
+    mechanism: 'the head of a log is compared again after a read',
     file: 'log-agent/plain-file.ts',
-    from: "if (!(await this.#headIsSame())) return { kind: 'gone' };",
+    from: "if (!(await this.#headIsSame())) return { kind: 'unavailable' };",
     to: '',
     test: 'log-agent/follow.test.ts',
     name: 'truncat',
@@ -141,7 +141,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'final',
   },
   {
-    mechanism: 'logs are deleted only when every shard has all of them',
+    mechanism: 'a log is deleted only when every shard has committed all of it',
     file: 'log-agent/delete-committed.ts',
     from: 'if (!(await committedEverywhere(generation, shards, ledgers))) continue;',
     to: '',
@@ -149,7 +149,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'does not happen while a shard has a hole, whatever was known before',
   },
   {
-    mechanism: 'no salt is made for a day that is long over',
+    mechanism: 'no salt is created for a day that is long past',
     file: 'log-agent/salt.ts',
     from: '+ 24 * 3600_000 + LIFETIME_MS;',
     to: '+ 1000 * LIFETIME_MS;',
@@ -157,7 +157,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'is never made for a day that is over by more than 48 hours',
   },
   {
-    mechanism: 'backends ask from the oldest open transaction on',
+    mechanism: 'backends poll from the oldest open transaction on',
     file: 'backend/catalog.ts',
     from: 'pg_snapshot_xmin(pg_current_snapshot())',
     to: 'pg_snapshot_xmax(pg_current_snapshot())',
@@ -173,7 +173,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'commit-unanswered',
   },
   {
-    mechanism: 'a backend is never given up by nginx',
+    mechanism: 'nginx never marks a backend as failed',
     file: 'nginx/start.sh',
     from: ' server & backup max_fails=0;',
     to: '',
@@ -189,7 +189,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'answers pixels with 200',
   },
   {
-    mechanism: 'workers of a killed nginx end',
+    mechanism: 'the workers of a killed nginx end',
     file: 'stack/process.ts',
     from: 'stopGroup(pid);\n',
     to: '\n',
@@ -197,7 +197,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'puts a log that is not empty aside',
   },
   {
-    mechanism: 'what another worker has committed meanwhile is read again',
+    mechanism: 'ranges that another worker has committed in the meantime are read again',
     file: 'event-worker/commit.ts',
     from: 'await refresh([...ledger.keys()]);',
     to: 'return { ...summarize([]), repeated: total, beyondSize };',
@@ -213,7 +213,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'every click of it is counted',
   },
   {
-    mechanism: 'a burst is taken back from the human hits',
+    mechanism: 'hits of a burst are subtracted from the human hits',
     file: 'sql/shard/0006-rollups.sql',
     from: "('human'::shard.verdict, -1)",
     to: "('human'::shard.verdict, 0)",
@@ -221,15 +221,15 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'equal to a recount',
   },
   {
-    mechanism: 'a click is judged again when those around it arrive',
+    mechanism: 'a click is judged again when clicks around it arrive',
     file: 'sql/shard/0006-rollups.sql',
-    from: 'e.at BETWEEN person.first_click_at - 2 * span AND person.last_click_at + 2 * span',
-    to: 'e.at BETWEEN person.first_click_at AND person.last_click_at',
+    from: 'e.at BETWEEN per_recipient.first_click_at - 2 * span AND per_recipient.last_click_at + 2 * span',
+    to: 'e.at BETWEEN per_recipient.first_click_at AND per_recipient.last_click_at',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },
   {
-    mechanism: 'a campaign reaches a person once, however many links they click',
+    mechanism: 'a recipient counts once per campaign, however many links they click',
     file: 'sql/shard/0006-rollups.sql',
     from: "SELECT campaign_id, 'click', recipient_id, 0, known_last_click_at IS NULL AND last_click_at IS NOT NULL, shard.turned_human",
     to: "SELECT campaign_id, 'click', recipient_id, 0, last_click_at IS NOT NULL, shard.turned_human",
@@ -237,15 +237,15 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'equal to a recount',
   },
   {
-    mechanism: 'what a recipient did is added up over all steps of the judge',
+    mechanism: 'the activity of a recipient is summed over all steps of the judge',
     file: 'sql/shard/0006-rollups.sql',
-    from: 'clicked_links = e.clicked_links + person.clicked_links, human_clicked_links = e.human_clicked_links + person.human_clicked_links,',
-    to: 'clicked_links = person.clicked_links, human_clicked_links = person.human_clicked_links,',
+    from: 'clicked_links = e.clicked_links + per_recipient.clicked_links, human_clicked_links = e.human_clicked_links + per_recipient.human_clicked_links,',
+    to: 'clicked_links = per_recipient.clicked_links, human_clicked_links = per_recipient.human_clicked_links,',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },
   {
-    mechanism: 'what waits for the judge counts already',
+    mechanism: 'events that wait for the judge count already',
     file: 'sql/shard/0006-rollups.sql',
     from: 'UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, hits FROM shard.counted_mark',
     to: '',

@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 import { Command } from 'commander';
 import { type Mutation, MUTATIONS } from './list.ts';
 
-// Breaks the product in a copy, one mechanism at a time, and looks whether the test that guards it fails.
+// Breaks one mechanism at a time in a copy of the product, and checks that the test of the mechanism fails.
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 const program = new Command('test:mutations')
-  .description('Breaks each mechanism in a copy of the project and checks that its test notices.')
-  .option('--only <text>', 'those whose mechanism contains this')
+  .description('Breaks each mechanism in a copy of the project and checks that its test fails.')
+  .option('--only <text>', 'only mechanisms that contain this text')
   .addHelpText('after', '\nExample:\n  npm run test:mutations -- --only "window"')
   .parse();
 const { only } = program.opts<{ only?: string }>();
@@ -28,26 +28,26 @@ try {
   await symlink(join(root, '.cache'), join(copy, '.cache'));
   const chosen = MUTATIONS.filter(({ mechanism }) => only === undefined || mechanism.includes(only));
   for (const mutation of chosen) {
-    const noticed = await isNoticed(mutation);
-    if (!noticed) survived++;
-    process.stdout.write(`${noticed ? 'noticed ' : 'SURVIVED'}  ${mutation.mechanism}  (${mutation.test}: ${mutation.name})\n`);
+    const isDetected = await detects(mutation);
+    if (!isDetected) survived++;
+    process.stdout.write(`${isDetected ? 'detected' : 'SURVIVED'}  ${mutation.mechanism}  (${mutation.test}: ${mutation.name})\n`);
   }
-  process.stdout.write(`\n${chosen.length - survived} of ${chosen.length} broken mechanisms were noticed\n`);
+  process.stdout.write(`\n${chosen.length - survived} of ${chosen.length} broken mechanisms were detected\n`);
 } finally {
   await rm(copy, { recursive: true, force: true });
 }
 process.exitCode = survived === 0 ? 0 : 1;
 
-async function isNoticed({ file, from, to, test, name }: Mutation): Promise<boolean> {
+async function detects({ file, from, to, test, name }: Mutation): Promise<boolean> {
   const path = join(copy, file);
   const original = await readFile(path, 'utf8');
-  if (original.split(from).length !== 2) throw new Error(`${file} does not have exactly once: ${from}`);
+  if (original.split(from).length !== 2) throw new Error(`${file} must contain this text exactly once: ${from}`);
   await writeFile(
     path,
     original.replace(from, () => to),
   );
   try {
-    // A test that fails, not a run that could not begin: the report has to name it.
+    // Reads the report, because a test must have failed; a run that could not start does not count.
     const { stdout } = await run(
       join(copy, 'node_modules/.bin/node'),
       ['node_modules/vitest/vitest.mjs', 'run', test, '-t', name, '--reporter=json'],
@@ -62,7 +62,7 @@ async function isNoticed({ file, from, to, test, name }: Mutation): Promise<bool
     const ran = report.testResults
       .flatMap(({ assertionResults }) => assertionResults)
       .filter(({ status }) => status === 'passed' || status === 'failed');
-    if (ran.length === 0) throw new Error(`no test of ${test} is named like: ${name}`);
+    if (ran.length === 0) throw new Error(`no test in ${test} has this text in its name: ${name}`);
     return ran.some(({ status }) => status === 'failed');
   } finally {
     await writeFile(path, original);
@@ -70,7 +70,7 @@ async function isNoticed({ file, from, to, test, name }: Mutation): Promise<bool
   }
 }
 
-/** What a broken product left running: everything whose working directory is the copy. */
+/** Kills the processes that a broken product left running: all whose working directory is the copy. */
 async function stopLeftovers(): Promise<void> {
   for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
     const directory = await readlink(`/proc/${pid}/cwd`).catch(() => '');

@@ -1,7 +1,7 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventsOf, pairs, writeLog } from '../../bench/fixture.ts';
+import { countEvents, slugIds, writeLog } from '../../bench/fixture.ts';
 import { createJetStreamManager } from '../../core/nats.ts';
 import { sleep } from '../../core/time.ts';
 import { STREAM } from '../../core/subjects.ts';
@@ -9,63 +9,63 @@ import { rotateLog } from '../../stack/nginx.ts';
 import type { Running } from '../../stack/process.ts';
 import { eventually, natsConnection } from '../support/servers.ts';
 import { latency, startClicking } from './clients.ts';
-import { committedBytes } from '../../bench/stand.ts';
-import { createGround, FULL, type Ground, logBytes, PART_MAX_MIB, peakMib, print } from './ground.ts';
+import { committedBytes } from '../../bench/system.ts';
+import { createSetup, FULL, type PressureSetup, logBytes, PART_MAX_MIB, peakMib, printFigures } from './setup.ts';
 
-// NATS and the worker are away while logs pile up, one rotation after the other; then they come back.
+// NATS and the worker are stopped while several logs pile up, one rotation after the other. Then both start again.
 
 const LOGS = 5;
 const LINES = (FULL ? 5_000_000 : 300_000) / LOGS;
 const SHARDS = ['a', 'b'];
-/** Less than the agent would publish ahead, so that the stream does get full. */
+/** Less than the agent would publish ahead, so that the stream becomes full. */
 const STREAM_MAX_MIB = 32;
 const PER_SECOND = 50;
 const PATIENCE_MS = FULL ? 500_000 : 90_000;
 
-let ground: Ground;
-let piled: string[];
+let setup: PressureSetup;
+let backlogFiles: string[];
 
 beforeAll(async () => {
-  ground = await createGround({ shards: SHARDS.length, durable: true, extra: { STREAM_MAX_MIB: String(STREAM_MAX_MIB) } });
-  const waiting = join(ground.dataDir, 'waiting');
-  await mkdir(waiting);
-  const ids = pairs(LINES);
-  const slugs = ids.map((pair) => ground.slugs.encode(pair));
-  piled = Array.from({ length: LOGS }, (_, i) => join(waiting, `access.log.backlog-${i + 1}`));
-  for (const [i, path] of piled.entries()) await writeLog(path, slugs, ids, i + 1);
+  setup = await createSetup({ shards: SHARDS.length, durable: true, extra: { STREAM_MAX_MIB: String(STREAM_MAX_MIB) } });
+  const stagingDir = join(setup.dataDir, 'waiting');
+  await mkdir(stagingDir);
+  const ids = slugIds(LINES);
+  const slugs = ids.map((pair) => setup.slugs.encode(pair));
+  backlogFiles = Array.from({ length: LOGS }, (_, i) => join(stagingDir, `access.log.backlog-${i + 1}`));
+  for (const [i, path] of backlogFiles.entries()) await writeLog(path, slugs, ids, i + 1);
 }, 300_000);
 
-afterAll(() => ground?.stop());
+afterAll(() => setup?.stop());
 
 test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed exactly once, in bounded memory, and redirects do not notice`, {
   timeout: PATIENCE_MS + 120_000,
 }, async (context) => {
-  const { system, port, newClick, query } = ground;
+  const { system, port, newClick, query } = setup;
   const [logDir = ''] = system.logDirs;
   const phases: { phase: string; clicks: number; failed: string[]; latenciesMs: number[]; seconds: number }[] = [];
-  const during = async (phase: string, work: () => Promise<void>): Promise<void> => {
+  const measurePhase = async (phase: string, work: () => Promise<void>): Promise<void> => {
     const clicking = startClicking({ port, perSecond: PER_SECOND, next: newClick });
-    const began = performance.now();
+    const startedMs = performance.now();
     await work();
-    phases.push({ phase, seconds: (performance.now() - began) / 1000, ...(await clicking.stop()) });
+    phases.push({ phase, seconds: (performance.now() - startedMs) / 1000, ...(await clicking.stop()) });
   };
 
-  await during('before', () => sleep(3_000));
+  await measurePhase('before', () => sleep(3_000));
 
   await system.member('nats').running?.kill();
   await system.member('event-worker-1').running?.kill();
-  await during('outage', async () => {
-    for (const path of piled) {
+  await measurePhase('outage', async () => {
+    for (const path of backlogFiles) {
       await rotateLog(logDir, system.member('nginx-1').running as Running);
       await rename(path, join(logDir, path.slice(path.lastIndexOf('/') + 1)));
       await sleep(500);
     }
     await sleep(2_000);
   });
-  const agentInOutage = await peakMib(ground, 'log-agent-1');
+  const agentInOutage = await peakMib(setup, 'log-agent-1');
 
   let streamPeak = 0;
-  await during('catching up', async () => {
+  await measurePhase('catching up', async () => {
     await system.member('nats').start();
     await system.member('event-worker-1').start();
     const connection = await natsConnection(system.env['WORKER_NATS_URL'] ?? '');
@@ -76,15 +76,15 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
         const { config, state } = await streams.streams.info(STREAM);
         expect(config.max_bytes).toBe(STREAM_MAX_MIB * 1024 * 1024);
         streamPeak = Math.max(streamPeak, state.bytes);
-        // What is clicked meanwhile takes a moment: the backlog is there when all but that is.
+        // New clicks take a moment to be committed. The backlog is committed when at most these few bytes are missing.
         await sleep(100);
-        return (await committedBytes(ground)) >= SHARDS.length * ((await logBytes(ground)) - SLACK_BYTES);
+        return (await committedBytes(setup)) >= SHARDS.length * ((await logBytes(setup)) - SLACK_BYTES);
       },
       PATIENCE_MS,
     );
     await connection.close();
   });
-  await eventually('every byte is committed', async () => (await committedBytes(ground)) === SHARDS.length * (await logBytes(ground)));
+  await eventually('every byte is committed', async () => (await committedBytes(setup)) === SHARDS.length * (await logBytes(setup)));
   const committedMs = performance.now();
   for (const shard of SHARDS) {
     const judged = async () => (await query(shard, 'SELECT FROM shard.mark LIMIT 1')).length === 0;
@@ -102,24 +102,24 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
     if (row) for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += row[key];
   }
   const clicks = phases.reduce((sum, phase) => sum + phase.clicks, 0);
-  const events = LOGS * eventsOf(LINES) + clicks;
+  const events = LOGS * countEvents(LINES) + clicks;
   expect(phases.flatMap(({ failed }) => failed)).toEqual([]);
   expect(sums).toEqual({
     rows: events,
     different: events,
-    skipped: LOGS * (LINES - eventsOf(LINES)),
+    skipped: LOGS * (LINES - countEvents(LINES)),
     dead: 0,
   });
   const memory = {
-    agent: await peakMib(ground, 'log-agent-1'),
-    worker: await peakMib(ground, 'event-worker-1'),
-    backend: Math.max(await peakMib(ground, 'backend-1'), await peakMib(ground, 'backend-2')),
+    agent: await peakMib(setup, 'log-agent-1'),
+    worker: await peakMib(setup, 'event-worker-1'),
+    backend: Math.max(await peakMib(setup, 'backend-1'), await peakMib(setup, 'backend-2')),
   };
   for (const [part, mib] of Object.entries(memory)) expect(mib, part).toBeLessThan(PART_MAX_MIB);
   expect(streamPeak).toBeLessThanOrEqual(STREAM_MAX_MIB * 1024 * 1024);
 
   const seconds = phases.at(-1)?.seconds ?? 0;
-  print(
+  printFigures(
     context,
     phases.map((phase) => ({
       phase: phase.phase,
@@ -129,18 +129,18 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
       ...latency(phase.latenciesMs),
     })),
   );
-  print(context, [
+  printFigures(context, [
     {
       'backlog, lines': LOGS * LINES,
-      MiB: Math.round((await logBytes(ground)) / 1024 / 1024),
+      MiB: Math.round((await logBytes(setup)) / 1024 / 1024),
       'lines/s': Math.round((LOGS * LINES) / seconds),
-      'judged after another, s': judgedSeconds.toFixed(1),
+      'seconds until judged': judgedSeconds.toFixed(1),
       'events committed': sums.rows,
       lost: events - sums.rows,
       doubled: sums.rows - sums.different,
     },
   ]);
-  print(context, [
+  printFigures(context, [
     {
       'stream, peak MiB': (streamPeak / 1024 / 1024).toFixed(1),
       'stream, limit MiB': STREAM_MAX_MIB,
@@ -152,5 +152,5 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
   ]);
 });
 
-/** More than the clicks of a few seconds. */
+/** More than the log lines of a few seconds of clicks. */
 const SLACK_BYTES = 256 * 1024;

@@ -2,34 +2,34 @@ import { connect, type Socket } from 'node:net';
 import { rawRequest } from '../support/raw-http.ts';
 import { messageOf } from '../../core/errors.ts';
 
-// Clients of every temper, on loopback: those who click, those who flood, and those who keep a connection busy with nothing.
+// Clients on loopback: some click, some send a flood of requests, and some occupy connections without using them.
 
 const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
-/** An address of its own for each number below 16 million, for X-Forwarded-For. */
+/** A different address for each number below 16 million, for X-Forwarded-For. */
 export const addressOf = (n: number): string => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
 
-/** A whole request. */
+/** The text of a complete request. */
 export function requestOf(path: string, address: string, headers = ''): string {
   return `GET ${path} HTTP/1.1\r\nHost: t.example\r\nUser-Agent: ${USER_AGENT}\r\nX-Forwarded-For: ${address}\r\n${headers}\r\n`;
 }
 
 export interface Clicking {
   clicks: number;
-  /** What came instead of a redirect. */
+  /** The failures: other statuses and connection errors. */
   failed: string[];
-  /** Of those that succeeded, from the first byte sent to the last received, with the connection made anew for each. */
+  /** Latencies of the successful clicks, in ms, from the first byte sent to the last byte received. Each click opens a new connection. */
   latenciesMs: number[];
 }
 
-/** People who click: so many a second, each with a connection and an address of their own, until told to stop. */
+/** Clicks `perSecond` times a second, each time with a new connection and another address, until `stop` is called. */
 export function startClicking(options: { port: number; perSecond: number; next: () => { path: string; address: string } }): {
   stop: () => Promise<Clicking>;
 } {
   const { port, perSecond, next } = options;
   const result: Clicking = { clicks: 0, failed: [], latenciesMs: [] };
-  const underWay = new Set<Promise<void>>();
-  const began = performance.now();
+  const inFlight = new Set<Promise<void>>();
+  const startedMs = performance.now();
 
   async function click(): Promise<void> {
     const { path, address } = next();
@@ -45,33 +45,36 @@ export function startClicking(options: { port: number; perSecond: number; next: 
   }
 
   const timer = setInterval(() => {
-    // As many as are due, though a busy machine does not get hundreds at once when it comes back.
-    const due = Math.floor(((performance.now() - began) / 1000) * perSecond) - result.clicks;
+    // Sends the clicks that are due, but at most ten at a time, so that a machine that was busy does not get hundreds at once.
+    const due = Math.floor(((performance.now() - startedMs) / 1000) * perSecond) - result.clicks;
     for (let i = 0; i < Math.min(due, 10); i++) {
-      const done = click().finally(() => underWay.delete(done));
-      underWay.add(done);
+      const done = click().finally(() => inFlight.delete(done));
+      inFlight.add(done);
     }
   }, 5);
   return {
     async stop() {
       clearInterval(timer);
-      await Promise.all(underWay);
+      await Promise.all(inFlight);
       return result;
     },
   };
 }
 
-/** Percentiles, as columns of a table. */
+/** Percentiles, formatted as columns of a table. */
 export function latency(latenciesMs: readonly number[]): Record<'p50 ms' | 'p99 ms' | 'slowest ms', string> {
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   const at = (share: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN).toFixed(1);
   return { 'p50 ms': at(0.5), 'p99 ms': at(0.99), 'slowest ms': at(1) };
 }
 
-// nginx ends a connection after 1,000 requests.
+// nginx closes a connection after 1,000 requests.
 const PIPELINED = 500;
 
-/** Sends all requests over so many connections, hundreds at once without waiting for answers; how many were answered with which status. */
+/**
+ * Sends all requests over `connections` connections, hundreds at a time, without waiting for answers. Returns the number of answers by
+ * status.
+ */
 export async function flood(options: {
   port: number;
   connections: number;
@@ -84,9 +87,9 @@ export async function flood(options: {
   await Promise.all(
     Array.from({ length: connections }, async () => {
       while (next < requests.length) {
-        const some = requests.slice(next, (next += pipelined));
-        const text = some.map(({ path, address }, i) => requestOf(path, address, i === some.length - 1 ? 'Connection: close\r\n' : ''));
-        const answers = await exchange(port, text.join(''));
+        const group = requests.slice(next, (next += pipelined));
+        const text = group.map(({ path, address }, i) => requestOf(path, address, i === group.length - 1 ? 'Connection: close\r\n' : ''));
+        const answers = await sendAndReadAll(port, text.join(''));
         for (const [, status] of answers.matchAll(/HTTP\/1\.1 (\d{3}) /g))
           statuses.set(Number(status), (statuses.get(Number(status)) ?? 0) + 1);
       }
@@ -95,7 +98,7 @@ export async function flood(options: {
   return statuses;
 }
 
-function exchange(port: number, text: string): Promise<string> {
+function sendAndReadAll(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write(text));
@@ -105,57 +108,57 @@ function exchange(port: number, text: string): Promise<string> {
   });
 }
 
-export interface Cut {
-  /** Infinity: not within a minute. */
+export interface ClosedConnection {
+  /** Infinity if the connection was not closed within a minute. */
   afterMs: number;
-  /** The status of an answer, if there was any. */
+  /** The status of the answer, if there was one. */
   status: number | undefined;
 }
 
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
-/** Sends `first` at once and then `slowly`, a byte a second, until the server ends the connection. */
-export function dribble(port: number, first: string, slowly = ''): Promise<Cut> {
+/** Sends `first` at once and then `slowly`, one byte a second, until the server closes the connection. */
+export function sendSlowly(port: number, first: string, slowly = ''): Promise<ClosedConnection> {
   return new Promise((resolve) => {
-    const began = performance.now();
+    const startedMs = performance.now();
     let answer = '';
     let sent = 0;
-    let givenUp = false;
+    let timedOut = false;
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write(first));
-    const patience = setTimeout(() => {
-      givenUp = true;
+    const timeout = setTimeout(() => {
+      timedOut = true;
       socket.destroy();
-    }, PATIENCE_MS);
+    }, TIMEOUT_MS);
     const timer = setInterval(() => {
       if (sent < slowly.length) socket.write(slowly[sent++] as string);
     }, 1_000);
     socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')));
-    // A connection that is reset is cut off, too.
+    // A connection reset also counts as closed.
     socket.on('error', () => {});
     socket.on('close', () => {
       clearInterval(timer);
-      clearTimeout(patience);
+      clearTimeout(timeout);
       const status = /^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1];
       resolve({
-        afterMs: givenUp ? Number.POSITIVE_INFINITY : performance.now() - began,
+        afterMs: timedOut ? Number.POSITIVE_INFINITY : performance.now() - startedMs,
         status: status === undefined ? undefined : Number(status),
       });
     });
   });
 }
 
-/** Sends a text and never reads; the connection stays until somebody ends it. */
+/** Sends a text and never reads. The connection stays open until one side closes it. */
 export async function sendAndNeverRead(port: number, text: string): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port });
   socket.on('error', () => {});
-  // Before it is connected: else Node would take in the first 64 KB by itself.
+  // Must be called before the connection is made, because otherwise Node reads the first 64 KB.
   socket.pause();
   socket.write(text);
   await new Promise((resolve) => socket.once('connect', resolve).once('error', resolve));
   return socket;
 }
 
-/** Sends one request, reads the answer, and keeps the connection. */
+/** Sends one request, reads the answer, and keeps the connection open. */
 export function idleAfter(port: number, text: string): Promise<{ socket: Socket; status: number }> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write(text));
@@ -169,7 +172,7 @@ export function idleAfter(port: number, text: string): Promise<{ socket: Socket;
   });
 }
 
-/** Opens so many things, fifty at a time. */
+/** Calls `open` `count` times, at most fifty at a time. */
 export async function fiftyAtATime<T>(count: number, open: (n: number) => Promise<T>): Promise<T[]> {
   const all: T[] = [];
   for (let n = 0; n < count; n += 50)

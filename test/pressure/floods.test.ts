@@ -6,11 +6,11 @@ import { sleep } from '../../core/time.ts';
 import { createRandom, type Random } from '../chaos/random.ts';
 import { eventually } from '../support/servers.ts';
 import { addressOf, flood, latency, startClicking } from './clients.ts';
-import { clicksOf, createGround, FULL, type Ground, PART_MAX_MIB, peakMib, print } from './ground.ts';
+import { clicksOf, createSetup, FULL, type PressureSetup, PART_MAX_MIB, peakMib, printFigures } from './setup.ts';
 
-// More requests than anybody needs: some with slugs that nobody signed, some with good ones, all from one client.
+// Floods of requests: some have forged slugs, others have valid slugs but come from one client.
 
-/** Of each kind. */
+/** The number of requests of each kind of forgery. */
 const FORGED = FULL ? 50_000 : 4_000;
 const FORGED_PIXELS = FULL ? 20_000 : 2_000;
 const FORGED_ALIASES = 500;
@@ -19,66 +19,66 @@ const TOO_MANY = FULL ? 50_000 : 3_000;
 const RATE_LIMIT = 30;
 const RATE_BURST = 200;
 
-let ground: Ground;
+let setup: PressureSetup;
 
 beforeAll(async () => {
-  ground = await createGround({ shards: 2 });
-  // Postgres writes down whatever a backend asks from now on.
-  await ground.query('catalog', "ALTER ROLE clickledger_backend SET log_statement = 'all'");
+  setup = await createSetup({ shards: 2 });
+  // From now on Postgres logs every statement of the backends.
+  await setup.query('catalog', "ALTER ROLE clickledger_backend SET log_statement = 'all'");
   for (const name of ['backend-1', 'backend-2']) {
-    await ground.system.member(name).running?.stop();
-    await ground.system.member(name).start();
+    await setup.system.member(name).running?.stop();
+    await setup.system.member(name).start();
   }
 }, 120_000);
 
-afterAll(() => ground?.stop());
+afterAll(() => setup?.stop());
 
-/** Every statement that a backend has sent so far. */
-async function statements(): Promise<string[]> {
-  const log = await readFile(join(ground.dataDir, 'run', 'postgres.log'), 'utf8');
+/** Every statement that the backends have sent so far. */
+async function readStatements(): Promise<string[]> {
+  const log = await readFile(join(setup.dataDir, 'run', 'postgres.log'), 'utf8');
   return Array.from(log.matchAll(/ LOG: {2}(?:statement|execute [^:]+): ([^]*?)(?=\n\d{4}-\d\d-\d\d )/g), ([, text]) =>
     (text as string).replaceAll(/\s+/g, ' '),
   );
 }
 
-/** Slugs that nobody signed, in many ways; an alias waits for the next look at the catalog, so those are fewer. */
+/** Ways to forge a slug. The floods contain fewer aliases, because an unknown alias waits for the next poll of the catalog. */
 function forgeries(random: Random): Record<string, (n: number) => string> {
-  const stranger = createSlugCodec(parseSlugKeys('12'.repeat(32)));
+  const otherKeyCodec = createSlugCodec(parseSlugKeys('12'.repeat(32)));
   const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-  const letters = (count: number): string => Array.from({ length: count }, () => base62[random.whole(0, 61)]).join('');
-  const good = (): string => ground.slugs.encode({ link: random.whole(1, 1000), recipient: random.whole(1, 100_000) });
-  const ofStranger = (): string => stranger.encode({ link: random.whole(1, 1000), recipient: random.whole(1, 100_000) });
+  const randomLetters = (count: number): string => Array.from({ length: count }, () => base62[random.whole(0, 61)]).join('');
+  const validSlug = (): string => setup.slugs.encode({ link: random.whole(1, 1000), recipient: random.whole(1, 100_000) });
+  const otherKeySlug = (): string => otherKeyCodec.encode({ link: random.whole(1, 1000), recipient: random.whole(1, 100_000) });
   return {
-    random: () => letters(random.whole(17, 19)),
-    'signed with another key': ofStranger,
+    random: () => randomLetters(random.whole(17, 19)),
+    'signed with another key': otherKeySlug,
     'one letter changed': () => {
-      const slug = good();
-      // Of tag and check; the end may be padding, which says nothing.
+      const slug = validSlug();
+      // Changes a letter of the tag or of the check. The last letters may be padding, which is not verified.
       const at = random.whole(0, 9);
       return `${slug.slice(0, at)}${base62[(base62.indexOf(slug[at] as string) + random.whole(1, 61)) % 62]}${slug.slice(at + 1)}`;
     },
-    'two slugs mixed': () => good().slice(0, 9) + good().slice(9),
-    'cut short': () => good().slice(0, -random.whole(5, 8)),
-    'too long': () => good() + letters(random.whole(25, 1000)),
-    'percent-encoded': () => ofStranger().replaceAll(/./g, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
+    'two slugs mixed': () => validSlug().slice(0, 9) + validSlug().slice(9),
+    'cut short': () => validSlug().slice(0, -random.whole(5, 8)),
+    'too long': () => validSlug() + randomLetters(random.whole(25, 1000)),
+    'percent-encoded': () => otherKeySlug().replaceAll(/./g, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
   };
 }
 
 test('forged slugs are answered without a query, become no events, and leave room for valid clicks', {
   timeout: 300_000,
 }, async (context) => {
-  const { port, newClick, slugs } = ground;
+  const { port, newClick, slugs } = setup;
   const random = createRandom(6);
-  const known = (await statements()).length;
+  const countBefore = (await readStatements()).length;
   await sleep(3_000);
-  const whileQuiet = new Set((await statements()).slice(known));
-  expect(whileQuiet.size).toBeGreaterThan(0);
+  const idleStatements = new Set((await readStatements()).slice(countBefore));
+  expect(idleStatements.size).toBeGreaterThan(0);
 
   let clients = 0;
   const requests = Object.entries(forgeries(random)).flatMap(([kind, forge]) =>
     Array.from({ length: FORGED }, (_, n) => {
       const slug = forge(n);
-      if (slugs.verify(decodeURIComponent(slug)).ok) throw new Error(`a forgery (${kind}) is none: ${slug}`);
+      if (slugs.verify(decodeURIComponent(slug)).ok) throw new Error(`a forged slug (${kind}) has a valid signature: ${slug}`);
       return { path: `/u/${slug}`, address: addressOf(1_000_000 + clients++) };
     }),
   );
@@ -91,65 +91,65 @@ test('forged slugs are answered without a query, become no events, and leave roo
     address: addressOf(1_000_000 + clients++),
   }));
 
-  const before = (await statements()).length;
+  const before = (await readStatements()).length;
   const clicking = startClicking({ port, perSecond: 100, next: newClick });
-  const began = performance.now();
+  const startedMs = performance.now();
   const [clicked, opened, named] = await Promise.all([
     flood({ port, connections: 16, requests }),
     flood({ port, connections: 4, requests: pixels }),
     flood({ port, connections: 100, requests: aliases, pipelined: 5 }),
   ]);
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = (performance.now() - startedMs) / 1000;
   await sleep(1_000);
   const { clicks, failed, latenciesMs } = await clicking.stop();
-  const asked = (await statements()).slice(before);
+  const queries = (await readStatements()).slice(before);
 
   expect([...clicked]).toEqual([[404, requests.length]]);
   expect([...opened]).toEqual([[200, pixels.length]]);
   expect([...named]).toEqual([[404, aliases.length]]);
   expect(failed).toEqual([]);
-  // Only what backends ask once a second anyway: none of it was asked for one of these.
-  expect(asked.filter((text) => !whileQuiet.has(text))).toEqual([]);
+  // The backends send only the statements that they send once a second anyway, so no request of the flood caused a query.
+  expect(queries.filter((text) => !idleStatements.has(text))).toEqual([]);
 
-  // The same look does see the one query that a signed slug of an unknown link is worth.
+  // Proves that the check works: a signed slug of an unknown link causes one query, and the query is visible.
   const signed = slugs.encode({ link: 987_654_321, recipient: 1 });
   expect([...(await flood({ port, connections: 1, requests: [{ path: `/u/${signed}`, address: addressOf(1) }] }))]).toEqual([[404, 1]]);
-  await eventually('its query is seen', async () => (await statements()).some((text) => text.includes('WHERE l.id = $1')));
+  await eventually('its query is seen', async () => (await readStatements()).some((text) => text.includes('WHERE l.id = $1')));
 
-  const verdict = await ground.expectExactlyOnce();
+  const verdict = await setup.expectExactlyOnce();
   expect(verdict.hits).toBe(clicks);
   const skipped = new Map<string, number>();
   for (const shard of ['a', 'b'])
-    for (const { reason, lines } of await ground.query<{ reason: string; lines: number }>(shard, 'SELECT reason, lines FROM shard.skipped'))
+    for (const { reason, lines } of await setup.query<{ reason: string; lines: number }>(shard, 'SELECT reason, lines FROM shard.skipped'))
       skipped.set(reason, (skipped.get(reason) ?? 0) + Number(lines));
   expect(Object.fromEntries(skipped)).toEqual({ 'not-served': requests.length + aliases.length + 1, forged: pixels.length });
-  const backendMib = Math.max(await peakMib(ground, 'backend-1'), await peakMib(ground, 'backend-2'));
+  const backendMib = Math.max(await peakMib(setup, 'backend-1'), await peakMib(setup, 'backend-2'));
   expect(backendMib).toBeLessThan(PART_MAX_MIB);
-  print(context, [
+  printFigures(context, [
     {
       'forged clicks': requests.length + aliases.length,
       'forged pixels': pixels.length,
       seconds: seconds.toFixed(1),
-      'queries because of them': asked.filter((text) => !whileQuiet.has(text)).length,
+      'queries because of them': queries.filter((text) => !idleStatements.has(text)).length,
       'counted as events': verdict.hits - clicks,
       'backend, peak MiB': backendMib,
     },
   ]);
-  print(context, [{ 'valid clicks meanwhile': clicks, failed: failed.length, ...latency(latenciesMs) }]);
+  printFigures(context, [{ 'valid clicks meanwhile': clicks, failed: failed.length, ...latency(latenciesMs) }]);
 });
 
 test('one client beyond its rate is answered 429, which counts as nothing, and the others go on', { timeout: 120_000 }, async (context) => {
-  const { port, newClick } = ground;
-  const errorLog = join(ground.dataDir, 'run', 'nginx-1', 'error.log');
+  const { port, newClick } = setup;
+  const errorLog = join(setup.dataDir, 'run', 'nginx-1', 'error.log');
   const errorsBefore = await readFile(errorLog, 'utf8');
-  const hitsBefore = (await ground.expectExactlyOnce()).hits;
+  const hitsBefore = (await setup.expectExactlyOnce()).hits;
   const clicking = startClicking({ port, perSecond: 100, next: newClick });
   await sleep(500);
 
   const greedy = Array.from({ length: TOO_MANY }, newClick);
-  const began = performance.now();
+  const startedMs = performance.now();
   const statuses = await flood({ port, connections: 8, requests: greedy.map(({ path }) => ({ path, address: '203.0.113.7' })) });
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = (performance.now() - startedMs) / 1000;
   const { clicks, failed, latenciesMs } = await clicking.stop();
 
   expect(failed).toEqual([]);
@@ -157,16 +157,16 @@ test('one client beyond its rate is answered 429, which counts as nothing, and t
   expect(redirected + refused).toBe(TOO_MANY);
   expect(redirected).toBeGreaterThan(RATE_BURST);
   expect(redirected).toBeLessThanOrEqual(1 + RATE_BURST + RATE_LIMIT * seconds);
-  const { hits } = await ground.expectExactlyOnce();
+  const { hits } = await setup.expectExactlyOnce();
   expect(hits - hitsBefore).toBe(clicks + redirected);
   const counted = await clicksOf(
-    ground,
+    setup,
     greedy.map(({ recipient }) => recipient),
   );
   expect([...counted.values()]).toEqual(Array.from({ length: redirected }, () => 1));
-  // A line for each, with address and slug, would fill the disk at the flood's own pace.
+  // One error line for each request, with address and slug, would fill the disk as fast as the flood arrives.
   expect(await readFile(errorLog, 'utf8')).toBe(errorsBefore);
-  print(context, [
+  printFigures(context, [
     {
       'clicks of one client': TOO_MANY,
       seconds: seconds.toFixed(2),
@@ -175,5 +175,5 @@ test('one client beyond its rate is answered 429, which counts as nothing, and t
       counted: counted.size,
     },
   ]);
-  print(context, [{ 'clicks of others': clicks, failed: failed.length, ...latency(latenciesMs) }]);
+  printFigures(context, [{ 'clicks of others': clicks, failed: failed.length, ...latency(latenciesMs) }]);
 });

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CAUSES } from '../traffic/hits.ts';
 import { makeLetter, type Setup, send, startSetup, type StoredHit, storedHits } from './letters.ts';
 
-// How well people and machines are told apart: newsletters with known truth go through the whole system, and what it made of them is counted.
+// Measures how well the judge separates people from machines. Newsletters whose hits have known causes go through the whole system, and the
+// verdicts are counted.
 
 const SENT_AT = Date.UTC(new Date().getUTCFullYear() + 1, 9, 5, 7);
 const RECIPIENTS = 6000;
-/** Newsletters by seed and number of links: in a letter with few a burst is short. */
+/** The seed and the number of links of each newsletter. With few links a scanner's burst is short. */
 const LETTERS = [
   [1, 3],
   [2, 4],
@@ -26,7 +27,7 @@ beforeAll(async () => {
     for (const [seed, links] of LETTERS) {
       const options = { seed, recipients: RECIPIENTS, links, sentAt: SENT_AT, set };
       const targets = Array.from({ length: links }, (_, i) => ({ target: `https://shop.example/page-${i + 1}` }));
-      // Other people each time: a burst is all that a recipient does, whatever the letter.
+      // Each newsletter has other recipients, because a burst includes all hits of a recipient, in any letter.
       const letter = await makeLetter(setup, { ...options, name: `${set} ${seed}`, people: `${set}-${seed}`, targets });
       letters.push({ set, letter });
     }
@@ -38,28 +39,32 @@ beforeAll(async () => {
   for (const { set, letter } of letters) {
     const stored = await storedHits(setup.analyst, letter);
     found[set].push(...stored.filter((hit) => hit !== undefined));
-    if (stored.includes(undefined)) throw new Error(`hits of ${letter.name} are missing`);
+    if (stored.includes(undefined)) throw new Error(`hits of ${letter.name} are not stored`);
   }
 }, 120_000);
 
 afterAll(() => setup?.stop());
 
-const of = (set: 'ordinary' | 'hard', wanted: (hit: StoredHit) => boolean): { n: number; machines: number; share: number } => {
+const countJudged = (set: 'ordinary' | 'hard', wanted: (hit: StoredHit) => boolean): { n: number; machines: number; share: number } => {
   const hits = found[set].filter(wanted);
   const machines = hits.filter(({ verdict }) => verdict !== 'human').length;
   return { n: hits.length, machines, share: machines / hits.length };
 };
-const percent = ({ n, machines, share }: ReturnType<typeof of>): string => `${(share * 100).toFixed(2)} % (${machines} of ${n})`;
+const formatShare = ({ n, machines, share }: ReturnType<typeof countJudged>): string =>
+  `${(share * 100).toFixed(2)} % (${machines} of ${n})`;
 
-/** A line for each cause: how much of it was called a machine's. */
+/** One line for each cause: the share of its hits that were judged to be a machine's. */
 function describeSet(set: 'ordinary' | 'hard'): string {
   const lines = (['click', 'open'] as const).flatMap((kind) => [
-    `${set}: ${kind}s of machines called machines': ${percent(of(set, (hit) => hit.kind === kind && hit.truth.who === 'machine'))}`,
-    `${set}: ${kind}s of people called machines': ${percent(of(set, (hit) => hit.kind === kind && hit.truth.who === 'person'))}`,
+    `${set}: ${kind}s by machines judged as machines: ${formatShare(countJudged(set, (hit) => hit.kind === kind && hit.truth.who === 'machine'))}`,
+    `${set}: ${kind}s by people judged as machines: ${formatShare(countJudged(set, (hit) => hit.kind === kind && hit.truth.who === 'person'))}`,
     ...CAUSES.flatMap((cause) =>
       (['', 'single-link', 'slow-sweep', 'fast-tabs'] as const).flatMap((difficulty) => {
-        const group = of(set, (hit) => hit.kind === kind && hit.truth.cause === cause && (hit.truth.difficulty ?? '') === difficulty);
-        return group.n === 0 ? [] : [`    ${cause}${difficulty && `, ${difficulty}`}: ${percent(group)}`];
+        const group = countJudged(
+          set,
+          (hit) => hit.kind === kind && hit.truth.cause === cause && (hit.truth.difficulty ?? '') === difficulty,
+        );
+        return group.n === 0 ? [] : [`    ${cause}${difficulty && `, ${difficulty}`}: ${formatShare(group)}`];
       }),
     ),
   ]);
@@ -69,24 +74,24 @@ function describeSet(set: 'ordinary' | 'hard'): string {
 describe('the ordinary set', () => {
   test('at least 95 % of the clicks of machines are known as such', () => {
     process.stdout.write(`${describeSet('ordinary')}\n`);
-    const clicks = of('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'machine');
+    const clicks = countJudged('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'machine');
     expect(clicks.n).toBeGreaterThan(1000);
     expect(clicks.share).toBeGreaterThanOrEqual(0.95);
-    // Without those that ask by HEAD, too, which nobody could miss.
+    // Also without HEAD requests, which are trivial to detect.
     expect(
-      of('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'machine' && hit.method === 'GET').share,
+      countJudged('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'machine' && hit.method === 'GET').share,
     ).toBeGreaterThanOrEqual(0.95);
   });
 
   test('under 0.5 % of the clicks of people are taken for machines', () => {
-    const clicks = of('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'person');
+    const clicks = countJudged('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'person');
     expect(clicks.n).toBeGreaterThan(1000);
     expect(clicks.share).toBeLessThan(0.005);
   });
 
   test("opens of Apple's proxy are known, those of people's proxies are people's", () => {
-    expect(of('ordinary', (hit) => hit.truth.cause === 'apple-mpp').share).toBeGreaterThanOrEqual(0.95);
-    expect(of('ordinary', (hit) => hit.kind === 'open' && hit.truth.who === 'person').share).toBeLessThan(0.005);
+    expect(countJudged('ordinary', (hit) => hit.truth.cause === 'apple-mpp').share).toBeGreaterThanOrEqual(0.95);
+    expect(countJudged('ordinary', (hit) => hit.kind === 'open' && hit.truth.who === 'person').share).toBeLessThan(0.005);
   });
 });
 

@@ -11,35 +11,35 @@ import { createPool, type Pool } from '../../core/postgres.ts';
 import { parseShards, type ShardMap, shardUrl } from '../../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { startSystem, type System } from '../../stack/system.ts';
-import { howEnded } from '../support/processes.ts';
+import { exitStatus } from '../support/processes.ts';
 import { eventually } from '../support/servers.ts';
 import { generateTraffic, type TrafficOptions } from '../traffic/generate.ts';
 import { type Hit, SHARED } from '../traffic/hits.ts';
 import { accessLogLines } from '../traffic/lines.ts';
 
-/** One newsletter: what its author made, and the traffic that it has, with the truth about every hit. */
+/** One newsletter: its campaign, links and recipients, and its traffic with the true cause of every hit. */
 export interface Letter {
   name: string;
   campaign: number;
   sentAt: number;
-  /** Of each link of the traffic, its number and where it leads. */
+  /** The id and the target of each link of the traffic. */
   links: { id: number; target: string }[];
   pixel: number;
-  /** Of each recipient of the traffic, the number, the address, and the author's own id. */
+  /** The id, the address and the author's own id of each recipient of the traffic. */
   people: { id: number; email: string; externalId: string }[];
   hits: Hit[];
-  /** The log lines of the hits, in their order. */
+  /** The log lines of the hits, in the same order. */
   lines: string[];
 }
 
 interface LetterPlan extends TrafficOptions {
   name: string;
-  /** Who gets it: `<people>-1@example.com`, to the author `<PEOPLE>/1`, and so on. */
+  /** Names the recipients: addresses are `<people>-1@example.com`, …, and external ids are `<PEOPLE>/1`, …. */
   people: string;
   targets: readonly { target: string; label?: string }[];
 }
 
-/** The whole system on loopback. What is written into its access log is traffic like any. */
+/** The whole system on loopback. Lines that a test appends to its access log are processed like real traffic. */
 export interface Setup {
   dataDir: string;
   system: System;
@@ -75,7 +75,7 @@ export function setting(system: System, name: string): string {
   return system.env[name] ?? '';
 }
 
-/** Makes a campaign, its links and its recipients as an author does, and the traffic that it will have. */
+/** Creates a campaign, its links and its recipients as an author does, and generates its traffic. */
 export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Promise<Letter> {
   const { id: campaign } = await ensureCampaign(author, plan.name, 'https://shop.example/');
   const links: Letter['links'] = [];
@@ -101,20 +101,20 @@ export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Pro
   return { name: plan.name, campaign, sentAt: plan.sentAt, links, pixel, people, hits, lines: text.split(/(?<=\n)/) };
 }
 
-/** Writes the lines into the access log that the agent follows, and waits until all of them are committed and judged. */
+/** Appends the lines to the access log that the agent follows, and waits until all are committed and judged. */
 export async function send(setup: Setup, letters: readonly Letter[]): Promise<void> {
   try {
-    await ship(setup, letters);
+    await appendAndWait(setup, letters);
   } catch (error) {
-    // What the parts say of it is gone with them.
-    throw new Error([messageOf(error), ...(await lastWords(setup))].join('\n'), { cause: error });
+    // The logs of the parts are deleted with the system, so the error must quote them.
+    throw new Error([messageOf(error), ...(await collectDiagnostics(setup))].join('\n'), { cause: error });
   }
 }
 
-async function lastWords({ system, analyst, dataDir }: Setup): Promise<string[]> {
+async function collectDiagnostics({ system, analyst, dataDir }: Setup): Promise<string[]> {
   const { rows } = await analyst.query('SELECT * FROM analytics.completeness');
   const ended = system.members.map(
-    async ({ name, running }) => `${name} ${running ? ((await howEnded(running)) ?? 'runs') : 'was not started'}`,
+    async ({ name, running }) => `${name} ${running ? ((await exitStatus(running)) ?? 'runs') : 'was not started'}`,
   );
   const runDir = join(dataDir, 'run');
   const logs = (await readdir(runDir)).filter((name) => name.endsWith('.log'));
@@ -122,7 +122,7 @@ async function lastWords({ system, analyst, dataDir }: Setup): Promise<string[]>
   return [JSON.stringify(rows), ...(await Promise.all([...ended, ...texts]))];
 }
 
-async function ship({ system, analyst, shards }: Setup, letters: readonly Letter[]): Promise<void> {
+async function appendAndWait({ system, analyst, shards }: Setup, letters: readonly Letter[]): Promise<void> {
   const log = join(setting(system, 'LOG_DIR'), 'access.log');
   await appendFile(log, letters.flatMap(({ lines }) => lines).join(''));
   const { size } = await stat(log);
@@ -143,7 +143,7 @@ async function ship({ system, analyst, shards }: Setup, letters: readonly Letter
   }
 }
 
-/** A hit with what the database says of it. */
+/** A hit with what the database stored about it. */
 export interface StoredHit extends Hit {
   verdict: string;
   country: string | null;
@@ -152,7 +152,7 @@ export interface StoredHit extends Hit {
   device: string | null;
 }
 
-/** The hits of a letter as they are stored, in the order of the traffic; undefined for one that is not counted. */
+/** The hits of a letter as they are stored, in the order of the traffic; undefined for a hit that is not counted. */
 export async function storedHits(analyst: Pool, letter: Letter): Promise<(StoredHit | undefined)[]> {
   const { rows } = await analyst.query<{
     rid: string;
@@ -166,7 +166,7 @@ export async function storedHits(analyst: Pool, letter: Letter): Promise<(Stored
     [letter.campaign],
   );
   const byId = new Map(rows.map(({ rid, ...stored }) => [rid, stored]));
-  if (byId.size !== rows.length) throw new Error(`${rows.length - byId.size} events of ${letter.name} are there twice`);
+  if (byId.size !== rows.length) throw new Error(`${rows.length - byId.size} events of ${letter.name} are stored twice`);
   return letter.hits.map((hit, i) => {
     const { rid } = JSON.parse(letter.lines[i] as string) as { rid: string };
     const stored = byId.get(rid);

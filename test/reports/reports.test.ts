@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureAlias, retarget } from '../../authoring/links.ts';
 import { setTest, copyFlagsToShards } from '../../authoring/recipients.ts';
 import { fillIn, listReports, type Report, readReport } from '../../reporting/report-file.ts';
-import { byPsql, PSQL } from '../support/psql.ts';
+import { runPsql, PSQL } from '../support/psql.ts';
 import { temporaryDirectory } from '../support/servers.ts';
 import { DAY, HOUR, MINUTE } from '../traffic/figures.ts';
 import { type Hit, type Kind, SHARED, type Who } from '../traffic/hits.ts';
@@ -23,15 +23,16 @@ import {
 } from '../traffic/recount.ts';
 import { type Letter, makeLetter, type Setup, send, setting, startSetup, type StoredHit, storedHits } from './letters.ts';
 
-// Newsletters with known truth go through the whole system, on one shard and on three; then every report must say what a recount says.
+// Newsletters with known traffic go through the whole system, on one shard and on three. Then every report must return what a recount of
+// the traffic returns.
 
-// Next autumn, so that the day's salt is still to come, and New York puts its clocks back within the thirty days after.
+// The time lies in the future, so that the salt of the day does not exist yet. Within the following 30 days New York changes its clocks.
 const SENT_AT = Date.UTC(new Date().getUTCFullYear() + 1, 9, 20, 7);
 const LINKS = [
   { target: 'https://shop.example/sale?a=1&b=2' },
   { target: 'https://shop.example/news' },
   { target: "https://shop.example/it's" },
-  // The same address as the first, lower down.
+  // The same address as the first link, further down in the letter.
   { target: 'https://shop.example/sale?a=1&b=2', label: 'button' },
   { target: 'https://shop.example/imprint' },
   { target: 'https://shop.example/wrong' },
@@ -43,17 +44,17 @@ type Row = Record<string, string | number | null | Date>;
 
 interface World {
   setup: Setup;
-  /** The newsletter that is looked at, and one before it to the same people, with one address in common. */
+  /** The newsletter of the reports, and an earlier one to the same people with one address in common. */
   letter: Letter;
   other: Letter;
-  /** Its hits that count, each with its verdict as its truth. */
+  /** The counted hits, whose truth is replaced by the stored verdict. */
   hits: StoredHit[];
-  /** Somebody who clicked, by index and number, and is a test recipient. */
+  /** The index of a recipient who clicked and is marked as a test recipient. */
   tester: number;
 }
 
 let worlds: World[];
-const one = (): World => worlds[0] as World;
+const singleShardWorld = (): World => worlds[0] as World;
 
 beforeAll(async () => {
   worlds = await Promise.all([1, 3].map(createWorld));
@@ -85,7 +86,7 @@ async function createWorld(shardCount: number): Promise<World> {
     await setTest(setup.author, [id], true);
     await copyFlagsToShards(setup.author, setup.shards, setting(setup.system, 'AUTHOR_URL'), [id]);
     const hits = all.flatMap((hit) => {
-      if (hit === undefined) throw new Error('a hit is missing');
+      if (hit === undefined) throw new Error('a hit is not stored');
       const who: Who = hit.verdict === 'human' ? 'person' : 'machine';
       return hit.recipient === tester ? [] : [{ ...hit, truth: { who, cause: hit.truth.cause } }];
     });
@@ -102,18 +103,18 @@ async function rowsOf(world: World, name: string, values: Record<string, string>
 }
 
 /** The rows of a report about the newsletter. */
-const about = (world: World, name: string, values: Record<string, string> = {}): Promise<Row[]> =>
+const rowsOfLetter = (world: World, name: string, values: Record<string, string> = {}): Promise<Row[]> =>
   rowsOf(world, name, { campaign: String(world.letter.campaign), ...values });
 
 const pick = (rows: readonly Row[], ...columns: string[]): Row[] =>
   rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column] as Row[string]])));
 
-/** All hits as those of people: for counts that do not care who it was. */
-const anyone = (hits: readonly Hit[]): Hit[] => hits.map((hit) => ({ ...hit, truth: { ...hit.truth, who: 'person' } }));
+/** All hits as if people had made them, for counts that include everybody. */
+const asPeople = (hits: readonly Hit[]): Hit[] => hits.map((hit) => ({ ...hit, truth: { ...hit.truth, who: 'person' } }));
 const percentOf = (part: number, whole: number): number => Math.round((10_000 * part) / whole) / 100;
 const sum = (rows: readonly Row[], column: string): number => rows.reduce((total, row) => total + Number(row[column]), 0);
 
-/** Minutes by which the clock of a time zone is ahead. */
+/** The UTC offset of a time zone in minutes. */
 function offsetOf(zone: string, t: number): number {
   const parts = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' }).formatToParts(t);
   const [, sign = '+', hours = '0', minutes = '0'] =
@@ -121,7 +122,7 @@ function offsetOf(zone: string, t: number): number {
   return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
 }
 
-/** Hits in order of time, in stretches in which the clock was not changed. */
+/** The hits in order of time, split where the UTC offset changes. */
 function byOffset<T extends Hit>(hits: readonly T[], zone: string): [offset: number, hits: T[]][] {
   const stretches: [number, T[]][] = [];
   for (const hit of [...hits].sort((a, b) => a.t - b.t)) {
@@ -144,7 +145,7 @@ const hourly = (hits: readonly Hit[], zone: string, kind: Kind): [string, Record
     ),
   );
 
-const inBoth = (check: (world: World) => Promise<void>) => async () => {
+const forEachWorld = (check: (world: World) => Promise<void>) => async () => {
   for (const world of worlds) await check(world);
 };
 
@@ -162,10 +163,10 @@ test('the traffic has what the reports are about', () => {
 describe('reports say what a recount says', () => {
   test(
     'campaign-summary',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits, tester } = world;
-      const rows = await about(world, 'campaign-summary');
-      const [table, unique, any] = [totals(hits), uniqueRecipients(hits), uniqueRecipients(anyone(hits))];
+      const rows = await rowsOfLetter(world, 'campaign-summary');
+      const [table, unique, any] = [totals(hits), uniqueRecipients(hits), uniqueRecipients(asPeople(hits))];
       const prepared = letter.people.length - 1;
       const row = (kind: Kind): Row => ({
         campaign_id: letter.campaign,
@@ -184,18 +185,18 @@ describe('reports say what a recount says', () => {
         human_click_to_open_percent: kind === 'click' ? percentOf(unique.click.person, unique.open.person) : null,
       });
       expect(rows).toEqual([row('click'), row('open')]);
-      // Whoever judged: nothing is lost and nothing there twice.
+      // Whatever the verdict is, no hit is lost and none is stored twice.
       const sent = letter.hits.filter(({ recipient }) => recipient !== tester);
       const truth = totals(sent);
       expect(rows.map((r) => r['hits'])).toEqual([truth.click, truth.open].map(({ person, machine }) => person + machine));
-      const reached = uniqueRecipients(anyone(sent));
+      const reached = uniqueRecipients(asPeople(sent));
       expect(rows.map((r) => r['recipients'])).toEqual([reached.click.person, reached.open.person]);
     }),
   );
 
   test(
     'compare-campaigns',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, other, hits } = world;
       const rows = await rowsOf(world, 'compare-campaigns');
       expect(rows.map((row) => row['campaign_id'])).toEqual([letter.campaign, other.campaign]);
@@ -226,11 +227,11 @@ describe('reports say what a recount says', () => {
   describe.each(ZONES)('by the clock of %s', (timezone) => {
     test.each(['open', 'click'] as const)('%ss-by-hour', async (kind) => {
       for (const world of worlds) {
-        const rows = await about(world, `${kind}s-by-hour`, { timezone });
+        const rows = await rowsOfLetter(world, `${kind}s-by-hour`, { timezone });
         expect(
           rows.filter(({ hits }) => hits !== 0).map((row) => [row['hour'], { person: row['human_hits'], machine: row['machine_hits'] }]),
         ).toEqual(hourly(world.hits, timezone, kind));
-        // Nothing is left out between the first hour and the last, nor there twice.
+        // Every hour between the first and the last has exactly one row.
         const times = world.hits.filter((hit) => hit.kind === kind).map(({ t }) => t);
         const hourOf = (t: number): number => Math.floor((t + offsetOf(timezone, t) * MINUTE) / HOUR) - offsetOf(timezone, t) / 60;
         expect(rows.length).toBe(hourOf(Math.max(...times)) - hourOf(Math.min(...times)) + 1);
@@ -240,28 +241,30 @@ describe('reports say what a recount says', () => {
 
     test(
       'clicks-by-hour from a time to a time',
-      inBoth(async (world) => {
+      forEachWorld(async (world) => {
         const [from, to] = [SENT_AT + 90 * MINUTE, SENT_AT + 2 * DAY];
         const clock = (t: number): string => new Date(t + offsetOf(timezone, t) * MINUTE).toISOString().slice(0, 16).replace('T', ' ');
-        const rows = await about(world, 'clicks-by-hour', { timezone, from: clock(from), to: clock(to) });
+        const rows = await rowsOfLetter(world, 'clicks-by-hour', { timezone, from: clock(from), to: clock(to) });
         const within = world.hits.filter(({ t }) => t >= from && t < to);
         expect(within.length).toBeGreaterThan(10);
         expect(
           rows.filter(({ hits }) => hits !== 0).map((row) => [row['hour'], { person: row['human_hits'], machine: row['machine_hits'] }]),
         ).toEqual(hourly(within, timezone, 'click'));
-        expect(await about(world, 'clicks-by-hour', { timezone, from: clock(from), to: clock(to), limit: '3' })).toEqual(rows.slice(0, 3));
+        expect(await rowsOfLetter(world, 'clicks-by-hour', { timezone, from: clock(from), to: clock(to), limit: '3' })).toEqual(
+          rows.slice(0, 3),
+        );
       }),
     );
 
     test(
       'unique-clicks-of-url',
-      inBoth(async (world) => {
+      forEachWorld(async (world) => {
         const url = LINKS[0].target;
         const clicks = world.hits.filter(
           ({ kind, link, recipient, truth }) =>
             kind === 'click' && LINKS[link]?.target === url && recipient !== SHARED && truth.who === 'person',
         );
-        const rows = await about(world, 'unique-clicks-of-url', { timezone, url });
+        const rows = await rowsOfLetter(world, 'unique-clicks-of-url', { timezone, url });
         const first = new Set(
           firstClickDelays(clicks, 0)
             .entries()
@@ -281,9 +284,9 @@ describe('reports say what a recount says', () => {
         expect(expected.length).toBeGreaterThan(3);
         expect(rows.filter((row) => row['human_hits'] !== 0)).toEqual(expected);
         expect(sum(rows, 'new_human_recipients')).toBe(uniqueRecipients(clicks).click.person);
-        // Who is new is not decided by where one begins to look.
+        // Whether a recipient is new does not depend on the start of the period.
         const [half] = expected.slice(Math.floor(expected.length / 2)) as [(typeof expected)[number]];
-        expect((await about(world, 'unique-clicks-of-url', { timezone, url, from: half.hour }))[0]).toEqual(
+        expect((await rowsOfLetter(world, 'unique-clicks-of-url', { timezone, url, from: half.hour }))[0]).toEqual(
           rows.find(({ hour }) => hour === half.hour),
         );
       }),
@@ -291,7 +294,7 @@ describe('reports say what a recount says', () => {
 
     test.each(['open', 'click'] as const)('day-of-week-heatmap of %ss', async (kind) => {
       for (const world of worlds) {
-        const rows = await about(world, 'day-of-week-heatmap', { timezone, kind });
+        const rows = await rowsOfLetter(world, 'day-of-week-heatmap', { timezone, kind });
         const week = (who: Who): number[] => {
           const stretches = byOffset(world.hits, timezone).map(([offset, hits]) => weekHeatmap(hits, kind, who, offset).flat());
           return stretches.reduce((a, b) => a.map((count, i) => count + (b[i] as number)));
@@ -307,11 +310,11 @@ describe('reports say what a recount says', () => {
 
     test(
       'recipient-timeline',
-      inBoth(async (world) => {
+      forEachWorld(async (world) => {
         const { letter, other, hits } = world;
         const [busiest] = mostEngaged(hits);
         const person = busiest?.recipient as number;
-        const rows = await about(world, 'recipient-timeline', {
+        const rows = await rowsOfLetter(world, 'recipient-timeline', {
           timezone,
           recipient: letter.people[person]?.email.toUpperCase() as string,
         });
@@ -340,10 +343,10 @@ describe('reports say what a recount says', () => {
 
   test(
     'clicks-by-link',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits } = world;
-      const rows = await about(world, 'clicks-by-link');
-      const [counts, any] = [clicksByLink(hits), clicksByLink(anyone(hits))];
+      const rows = await rowsOfLetter(world, 'clicks-by-link');
+      const [counts, any] = [clicksByLink(hits), clicksByLink(asPeople(hits))];
       const expected = letter.links.map(({ id }, i) => {
         const { person, machine, people } = counts.get(i) ?? { person: 0, machine: 0, people: 0 };
         return {
@@ -364,12 +367,12 @@ describe('reports say what a recount says', () => {
 
   test(
     'clicks-of-url, of several links, by any address the link has had',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, other, hits } = world;
       const expected = (...links: number[]): Row => {
         const clicks = hits.filter(({ kind, link }) => kind === 'click' && links.includes(link)).map((hit) => ({ ...hit, link: 0 }));
         const { person, machine, people } = clicksByLink(clicks).get(0) as { person: number; machine: number; people: number };
-        const recipients = clicksByLink(anyone(clicks)).get(0)?.people as number;
+        const recipients = clicksByLink(asPeople(clicks)).get(0)?.people as number;
         return {
           links: links.length,
           hits: person + machine,
@@ -392,36 +395,36 @@ describe('reports say what a recount says', () => {
       const both = await rowsOf(world, 'clicks-of-url', { url: LINKS[1].target });
       expect(pick(both, 'campaign_id')).toEqual([{ campaign_id: other.campaign }, { campaign_id: letter.campaign }]);
       expect(pick(both.slice(1), ...counts)).toEqual([expected(1)]);
-      expect((await about(world, 'clicks-of-url')).length).toBe(LINKS.length - 1);
+      expect((await rowsOfLetter(world, 'clicks-of-url')).length).toBe(LINKS.length - 1);
       expect(await rowsOf(world, 'clicks-of-url', { url: 'https://shop.example/nowhere' })).toEqual([]);
     }),
   );
 
   test(
     'did-recipient-click',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits } = world;
       const url = LINKS[1].target;
-      const seen = new Set<unknown>();
+      const outcomes = new Set<unknown>();
       for (const [i, { email, externalId }] of letter.people.entries()) {
         if (i % 25 !== 0 && !hits.some(({ kind, recipient, link }) => kind === 'click' && recipient === i && link === 1)) continue;
         const { person, machine } = clicksByLink(hits.filter(({ recipient }) => recipient === i)).get(1) ?? { person: 0, machine: 0 };
         const clicked = person > 0 ? 'yes' : machine > 0 ? 'only machines' : 'no';
-        seen.add(clicked);
-        const rows = await about(world, 'did-recipient-click', { recipient: i % 2 === 0 ? email : externalId, url });
+        outcomes.add(clicked);
+        const rows = await rowsOfLetter(world, 'did-recipient-click', { recipient: i % 2 === 0 ? email : externalId, url });
         if (i !== world.tester)
           expect(pick(rows, 'recipient', 'link', 'clicked', 'human_hits', 'machine_hits')).toEqual([
             { recipient: email, link: url, clicked, human_hits: person, machine_hits: machine },
           ]);
       }
-      expect(seen.size).toBe(3);
-      // A link that was led elsewhere is found by both of its addresses.
+      expect(outcomes.size).toBe(3);
+      // A link that was retargeted is found by both of its addresses.
       const { email } = letter.people[clickerOf(hits, 5)] as { email: string };
       for (const address of [LINKS[5].target, RIGHT])
-        expect(pick(await about(world, 'did-recipient-click', { recipient: email, url: address }), 'target', 'clicked')).toEqual([
+        expect(pick(await rowsOfLetter(world, 'did-recipient-click', { recipient: email, url: address }), 'target', 'clicked')).toEqual([
           { target: RIGHT, clicked: 'yes' },
         ]);
-      const tester = await about(world, 'did-recipient-click', { recipient: letter.people[world.tester]?.email as string, url });
+      const tester = await rowsOfLetter(world, 'did-recipient-click', { recipient: letter.people[world.tester]?.email as string, url });
       expect(pick(tester, 'clicked', 'human_hits')).toEqual([{ clicked: 'not counted', human_hits: 0 }]);
       expect(await rowsOf(world, 'did-recipient-click', { recipient: 'nobody@example.com', url })).toEqual([]);
     }),
@@ -429,13 +432,13 @@ describe('reports say what a recount says', () => {
 
   test(
     'non-openers',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits, tester } = world;
       for (const [opened_by, by] of [
         ['person', 'person'],
         ['anyone', 'anyone'],
       ] as const) {
-        const rows = await about(world, 'non-openers', { opened_by });
+        const rows = await rowsOfLetter(world, 'non-openers', { opened_by });
         const expected = nonOpeners(hits, letter.people.length, by).filter((i) => i !== tester);
         expect(rows.map((row) => row['recipient'])).toEqual(expected.map((i) => letter.people[i]?.email));
         expect(rows.every((row) => row['recipients_in_all'] === expected.length)).toBe(true);
@@ -443,7 +446,7 @@ describe('reports say what a recount says', () => {
         expect(rows.map((row) => [row['machine_opens'], row['human_clicks']])).toEqual(
           expected.map((i) => [count(i, 'open', 'machine'), count(i, 'click', 'person')]),
         );
-        const few = await about(world, 'non-openers', { opened_by, limit: '2' });
+        const few = await rowsOfLetter(world, 'non-openers', { opened_by, limit: '2' });
         expect(few).toEqual(rows.slice(0, 2));
       }
     }),
@@ -451,9 +454,9 @@ describe('reports say what a recount says', () => {
 
   test(
     'most-engaged',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits } = world;
-      const rows = await about(world, 'most-engaged', { limit: '100000' });
+      const rows = await rowsOfLetter(world, 'most-engaged', { limit: '100000' });
       const expected = mostEngaged(hits).map(({ recipient, clicks, opens }) => ({
         recipient: letter.people[recipient]?.email as string,
         human_clicks: clicks,
@@ -461,13 +464,13 @@ describe('reports say what a recount says', () => {
         human_opens: opens,
       }));
       expect(pick(rows, 'recipient', 'human_clicks', 'links_clicked', 'human_opens')).toEqual(expected);
-      expect((await about(world, 'most-engaged')).length).toBe(Math.min(100, expected.length));
+      expect((await rowsOfLetter(world, 'most-engaged')).length).toBe(Math.min(100, expected.length));
     }),
   );
 
   test(
     'non-openers and most-engaged of all campaigns are those of each, put together',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, other } = world;
       const ofEach = (name: string): Promise<Row[][]> =>
         Promise.all([letter, other].map(({ campaign }) => rowsOf(world, name, { campaign: String(campaign), limit: '100000' })));
@@ -504,8 +507,8 @@ describe('reports say what a recount says', () => {
 
   test(
     'first-click-delay',
-    inBoth(async (world) => {
-      const rows = await about(world, 'first-click-delay');
+    forEachWorld(async (world) => {
+      const rows = await rowsOfLetter(world, 'first-click-delay');
       const delays = [...firstClickDelays(world.hits, SENT_AT).values()];
       const ends = [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, Number.POSITIVE_INFINITY];
       expect(rows.map((row) => row['human_recipients'])).toEqual(
@@ -528,7 +531,7 @@ describe('reports say what a recount says', () => {
   test.each(FACETS)('%s by %s, of %ss', async (name, column, kind, valueOf) => {
     for (const world of worlds) {
       const takesKind = name === 'countries' || name === 'devices';
-      const rows = await about(world, name, takesKind ? { kind } : {});
+      const rows = await rowsOfLetter(world, name, takesKind ? { kind } : {});
       const groups = Map.groupBy(
         world.hits.filter((hit) => hit.kind === kind),
         valueOf,
@@ -542,7 +545,7 @@ describe('reports say what a recount says', () => {
           hits: person + machine,
           human_hits: person,
           machine_hits: machine,
-          recipients: uniqueRecipients(anyone(hits))[kind].person,
+          recipients: uniqueRecipients(asPeople(hits))[kind].person,
           human_recipients: uniqueRecipients(hits)[kind].person,
         };
       });
@@ -554,23 +557,23 @@ describe('reports say what a recount says', () => {
 
   test(
     'machine-traffic',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const machines = world.hits.filter(({ verdict }) => verdict !== 'human');
       const groups = Map.groupBy(machines, ({ kind, verdict, net }) => [kind, verdict, net ?? 'unknown'].join());
       const expected = groups.entries().map(([group, hits]) => {
         const [kind = '', verdict = '', network = ''] = group.split(',');
-        const recipients = uniqueRecipients(anyone(hits))[kind as Kind].person;
+        const recipients = uniqueRecipients(asPeople(hits))[kind as Kind].person;
         return { campaign_id: world.letter.campaign, kind, verdict, network, machine_hits: hits.length, recipients };
       });
-      expect(sorted(await about(world, 'machine-traffic'))).toEqual(sorted(expected.toArray()));
+      expect(sorted(await rowsOfLetter(world, 'machine-traffic'))).toEqual(sorted(expected.toArray()));
     }),
   );
 
   test(
     'forwards',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits } = world;
-      const rows = await about(world, 'forwards');
+      const rows = await rowsOfLetter(world, 'forwards');
       const expected = forwards(hits).map(({ recipient, link, day, visitors }) => ({
         recipient: letter.people[recipient]?.email as string,
         link: nameOf(link),
@@ -583,11 +586,11 @@ describe('reports say what a recount says', () => {
 
   test(
     'shared-links',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { letter, hits } = world;
       const shared = hits.filter(({ recipient }) => recipient === SHARED);
       const human = visitorsPerLink(shared);
-      const expected = visitorsPerLink(anyone(shared)).map(({ link, day, visitors }) => ({
+      const expected = visitorsPerLink(asPeople(shared)).map(({ link, day, visitors }) => ({
         link: 'posted-link',
         link_id: letter.links[link]?.id as number,
         utc_day: new Date(`${day}T00:00`),
@@ -595,19 +598,19 @@ describe('reports say what a recount says', () => {
         human_visitors: human.find((row) => row.link === link && row.day === day)?.visitors ?? 0,
       }));
       expect(expected.length).toBeGreaterThan(0);
-      const rows = await about(world, 'shared-links');
+      const rows = await rowsOfLetter(world, 'shared-links');
       expect(sorted(pick(rows, 'link', 'link_id', 'utc_day', 'visitors', 'human_visitors'))).toEqual(sorted(expected));
-      const [day] = visitorsPerLink(anyone(shared))
+      const [day] = visitorsPerLink(asPeople(shared))
         .map((row) => row.day)
         .sort();
-      expect(sum(await about(world, 'shared-links', { to: day as string }), 'visitors')).toBe(0);
-      expect(await about(world, 'shared-links', { from: day as string })).toEqual(rows);
+      expect(sum(await rowsOfLetter(world, 'shared-links', { to: day as string }), 'visitors')).toBe(0);
+      expect(await rowsOfLetter(world, 'shared-links', { from: day as string })).toEqual(rows);
     }),
   );
 
   test(
     'completeness',
-    inBoth(async (world) => {
+    forEachWorld(async (world) => {
       const { setup, letter, other } = world;
       const rows = await rowsOf(world, 'completeness');
       const bytes = Buffer.byteLength([...letter.lines, ...other.lines].join(''));
@@ -618,7 +621,7 @@ describe('reports say what a recount says', () => {
   );
 
   const nameOf = (link: number): string => ('label' in LINKS[link]! ? LINKS[link].label : targetOf(link));
-  /** Somebody who clicked a link. */
+  /** The index of a recipient who clicked a link, according to the stored verdicts. */
   const clickerOf = (hits: readonly StoredHit[], wanted: number): number =>
     hits.find(({ kind, link, verdict, recipient }) => kind === 'click' && link === wanted && verdict === 'human' && recipient !== SHARED)
       ?.recipient as number;
@@ -626,10 +629,10 @@ describe('reports say what a recount says', () => {
   const sorted = (rows: readonly Row[]): Row[] => rows.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 });
 
-/** Ways of asking each report: with its defaults, and about what there is. */
-function questions(report: Report, { letter, hits }: World): Record<string, string>[] {
+/** For each report, the parameters of several calls: the defaults, and values that exist in the data. */
+function parameterSets(report: Report, { letter, hits }: World): Record<string, string>[] {
   const [busiest] = mostEngaged(hits);
-  const about: Record<string, string> = {
+  const values: Record<string, string> = {
     campaign: String(letter.campaign),
     campaigns: `${letter.campaign}`,
     recipient: letter.people[busiest?.recipient ?? 0]?.email as string,
@@ -641,9 +644,9 @@ function questions(report: Report, { letter, hits }: World): Record<string, stri
     kind: 'open',
     opened_by: 'anyone',
   };
-  const given = (...left: string[]) =>
-    Object.fromEntries(report.parameters.filter(({ name }) => !left.includes(name)).map(({ name }) => [name, about[name] as string]));
-  return [{}, given(), given('url', 'limit', 'from', 'to'), given('campaign', 'from', 'limit')];
+  const valuesWithout = (...omitted: string[]) =>
+    Object.fromEntries(report.parameters.filter(({ name }) => !omitted.includes(name)).map(({ name }) => [name, values[name] as string]));
+  return [{}, valuesWithout(), valuesWithout('url', 'limit', 'from', 'to'), valuesWithout('campaign', 'from', 'limit')];
 }
 
 const ALL_REPORTS = (await listReports()).map((report) => [report.name, report] as const);
@@ -652,12 +655,13 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
   test('gives the same on one shard and on three', async () => {
     if (name === 'completeness') return;
     const [first, second] = worlds as [World, World];
-    for (const values of questions(report, first)) expect(await rowsOf(second, name, values)).toEqual(await rowsOf(first, name, values));
+    for (const values of parameterSets(report, first))
+      expect(await rowsOf(second, name, values)).toEqual(await rowsOf(first, name, values));
   });
 
   test('says how it is drawn, by columns that it has', async () => {
     const file = fileURLToPath(new URL(`../../reports/${name}.sql`, import.meta.url));
-    const { fields } = await one().setup.analyst.query(fillIn(report, {}));
+    const { fields } = await singleShardWorld().setup.analyst.query(fillIn(report, {}));
     const columns = fields.map((field) => field.name);
     const { kind, x, y } = report.chart;
     expect(kind === 'none', file).toBe(x.length + y.length === 0);
@@ -666,11 +670,13 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
 
   test('leaves counting events to the shards', async () => {
     if (name === 'recipient-timeline') return;
-    for (const values of questions(report, one())) {
-      const { rows } = await one().setup.analyst.query<{ 'QUERY PLAN': string }>(`EXPLAIN (VERBOSE) ${fillIn(report, values)}`);
+    for (const values of parameterSets(report, singleShardWorld())) {
+      const { rows } = await singleShardWorld().setup.analyst.query<{ 'QUERY PLAN': string }>(
+        `EXPLAIN (VERBOSE) ${fillIn(report, values)}`,
+      );
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
       expect(plan).not.toMatch(/fleet\.events|shard_analytics\.events/);
-      // Which campaign is said to the shards, too.
+      // The query to each shard must contain the filter on the campaign, too.
       for (const [query] of values['campaign'] === undefined ? [] : plan.matchAll(/Remote SQL: .*/g))
         expect(query).toMatch(new RegExp(`campaign_id = '?${values['campaign']}\\b|link_id = ANY`));
     }
@@ -679,10 +685,10 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
   test(`gives the same through psql${PSQL === undefined ? ' (not tried: there is no psql on the PATH)' : ''}`, async ({ skip }) => {
     if (PSQL === undefined) skip('there is no psql on the PATH');
     const file = fileURLToPath(new URL(`../../reports/${name}.sql`, import.meta.url));
-    for (const values of questions(report, one())) {
-      const asked = { text: fillIn(report, values), rowMode: 'array', types: { getTypeParser: () => String } } as const;
-      const { rows } = await one().setup.analyst.query<(string | null)[]>(asked);
-      expect(await byPsql(setting(one().setup.system, 'ANALYST_URL'), file, values)).toEqual(
+    for (const values of parameterSets(report, singleShardWorld())) {
+      const textQuery = { text: fillIn(report, values), rowMode: 'array', types: { getTypeParser: () => String } } as const;
+      const { rows } = await singleShardWorld().setup.analyst.query<(string | null)[]>(textQuery);
+      expect(await runPsql(setting(singleShardWorld().setup.system, 'ANALYST_URL'), file, values)).toEqual(
         rows.map((row) => row.map((value) => value ?? '')),
       );
     }
@@ -697,6 +703,6 @@ test('a file that is put beside the others is a report', async () => {
     '-- title: Mine\n-- question: How many campaigns are there?\n\nSELECT count(*) AS campaigns FROM analytics.campaigns;\n',
   );
   expect((await listReports(directory)).map(({ name }) => name)).toEqual(['mine', 'ours']);
-  const { rows } = await one().setup.analyst.query(fillIn(await readReport('mine', directory), {}));
+  const { rows } = await singleShardWorld().setup.analyst.query(fillIn(await readReport('mine', directory), {}));
   expect(rows).toEqual([{ campaigns: 2 }]);
 });

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parser } from '@prometheus-io/lezer-promql';
 import { parse } from 'yaml';
 
-// docs/alerts.yml, taken apart with Prometheus' own grammar.
+// Parses docs/alerts.yml, and its expressions with the PromQL grammar of Prometheus.
 
 export interface Alert {
   alert: string;
@@ -17,17 +17,17 @@ export async function readAlerts(): Promise<Alert[]> {
   return file.groups.flatMap(({ rules }) => rules);
 }
 
-/** What an expression asks for: a metric, the labels that it must have, and the values that some of them must have. */
+/** What an expression reads: a metric, the labels that it must have, and the values that some of them must have. */
 export interface Selector {
   metric: string;
   labels: string[];
   values: Record<string, string>;
 }
 
-/** Throws where the expression is no PromQL. Labels of `by (…)` count for every metric within. */
+/** Throws if the expression is not valid PromQL. The labels of `by (…)` belong to every metric inside the aggregation. */
 export function selectorsOf(expr: string): Selector[] {
   const selectors: Selector[] = [];
-  /** Labels of the aggregations around the place that the cursor is at. */
+  /** The labels of all aggregations around the current node. */
   const grouping: string[][] = [];
   const tree = parser.parse(expr);
   const text = (node: { from: number; to: number }): string => expr.slice(node.from, node.to);
@@ -44,11 +44,11 @@ export function selectorsOf(expr: string): Selector[] {
           matchers.map((matcher) => {
             const [label, value] = [matcher.getChild('LabelName'), matcher.getChild('StringLiteral')];
             if (!label || !value || text(matcher.getChild('MatchOp') ?? node) !== '=')
-              throw new Error(`only label="value" is known: ${expr}`);
+              throw new Error(`only matchers of the form label="value" are supported: ${expr}`);
             return [text(label), text(value).slice(1, -1)];
           }),
         );
-        if (!metric) throw new Error(`a selector without a metric: ${expr}`);
+        if (!metric) throw new Error(`a selector has no metric: ${expr}`);
         selectors.push({ metric: text(metric), labels: [...grouping.flat(), ...Object.keys(values)], values });
       }
     },

@@ -12,16 +12,16 @@ export interface TestBackend {
   app: FastifyInstance;
   links: LinkStore;
   slugs: SlugCodec;
-  /** The text of every query that has gone to Postgres. */
+  /** The text of every query that was sent to Postgres. */
   queries: string[];
   outcomes: string[];
   clock: { nowMs: number | undefined };
   get(path: string, method?: 'GET' | 'HEAD'): Promise<{ status: number; headers: Record<string, unknown>; body: string }>;
-  /** Ends the polling and the pool, as at a shutdown. */
+  /** Stops polling and closes the pool, as a shutdown does. */
   stop(): Promise<void>;
 }
 
-/** The backend's parts as its main.ts connects them, on a pool that writes down what it is asked. */
+/** Connects the modules of the backend as its main.ts does, with a pool that records its queries. */
 export async function startTestBackend(
   databases: Databases,
   options: { stateDir?: string; pollMs?: number; wrap?: (query: Pool['query']) => Pool['query'] } = {},
@@ -39,7 +39,7 @@ export async function startTestBackend(
   const slugs = createSlugCodec(databases.keys);
   const outcomes: string[] = [];
   const clock: TestBackend['clock'] = { nowMs: undefined };
-  const app = createApp({ slugs, links, now: () => clock.nowMs ?? Date.now(), onAnswer: (kind) => outcomes.push(kind) });
+  const app = createApp({ slugs, links, now: () => clock.nowMs ?? Date.now(), onOutcome: (kind) => outcomes.push(kind) });
   const controller = new AbortController();
   let polling: Promise<void> | undefined;
   let stopping: Promise<void> | undefined;

@@ -9,7 +9,7 @@ import type { Databases } from './databases.ts';
 
 export const newGen = (): string => randomBytes(16).toString('hex');
 
-/** A click as an agent describes it; of a shared link 1 unless told otherwise. */
+/** A click as an agent publishes it. By default it is a click on the shared link 1. */
 export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> = {}): Event {
   return {
     off,
@@ -29,13 +29,13 @@ export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> =
   };
 }
 
-/** A batch of the first shard. */
+/** A batch for the first shard. */
 export function batchOf(databases: Databases, gen: string, from: number, to: number, rest: Partial<Batch> = {}): Batch {
   const { first, fingerprint } = databases.shards;
   return { v: 1, gen, shard: first.name, shards: fingerprint, from, to, skipped: {}, dead: [], events: [], ...rest };
 }
 
-/** A committer with connections of its own, as a worker makes one; they are closed after the test. */
+/** Creates a committer with its own connections, as a worker does. They are closed after the test. */
 export function ownCommitter(
   databases: Databases,
   changes: { shard?: string; shardsFingerprint?: string; keys?: SlugKey[] } = {},

@@ -2,11 +2,11 @@ import { type Browser, chromium } from 'playwright-core';
 import { ClickledgerError } from '../../core/errors.ts';
 import { libraryPath, locate } from '../../stack/debian.ts';
 
-/** Chromium of the distribution; a text that says why there is none to be had. */
+/** Starts Chromium, or returns the reason as a text if it is not available. */
 export async function startBrowser(): Promise<Browser | string> {
   try {
     const executablePath = await locate('chromium-headless-shell', (text) => process.stderr.write(`${text}\n`));
-    // Root may not have the sandbox, and the pages are ours.
+    // Chromium does not run as root with a sandbox. The tests load only their own pages.
     return await chromium.launch({
       executablePath,
       args: ['--no-sandbox', '--disable-gpu'],

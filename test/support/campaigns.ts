@@ -1,8 +1,8 @@
 import type { Databases } from './databases.ts';
 
-// Campaigns with hits in the database, as authors and workers would have put them there, for whatever reads them.
+// Inserts campaigns and hits as authors and workers would, for tests that read them.
 
-/** Stands where a name is, and must never be markup, a statement or a cell of its own. */
+/** A name that must never be interpreted as markup, as SQL or as a separate table cell. */
 export const HOSTILE = `<img src=x onerror=alert(1)> | "Sale" & 'more' ,;\\ </script>`;
 
 const GEN = '11111111-1111-1111-1111-111111111111';
@@ -11,14 +11,14 @@ export interface Hits {
   campaign: number;
   link: number;
   kind: 'click' | 'open';
-  /** One hit of each of so many people, after so many others. */
+  /** The number of recipients with one hit each. The first `skip` recipients of the campaign have none. */
   people: number;
   skip?: number;
   verdict?: 'human' | 'privacy-proxy' | 'scanner-net' | 'bot-ua';
   at?: Date;
 }
 
-/** A campaign with two links and a pixel, and mail prepared for so many people; gives its number and those of the links. */
+/** Creates a campaign with two links and a pixel, and records `people` recipients of its mailing. Returns the ids. */
 export async function addCampaign(
   databases: Databases,
   name: string,
@@ -31,17 +31,17 @@ export async function addCampaign(
   );
   const campaign = Number(row?.id);
   const link = async (kind: 'url' | 'pixel', original: string): Promise<number> => {
-    const [made] = await databases.query<{ id: string }>(
+    const [inserted] = await databases.query<{ id: string }>(
       'catalog',
       'INSERT INTO catalog.link (campaign_id, kind, original) VALUES ($1, $2, $3) RETURNING id',
       [campaign, kind, original],
     );
     if (kind === 'url')
       await databases.query('catalog', 'INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 1, $2)', [
-        made?.id,
+        inserted?.id,
         original,
       ]);
-    return Number(made?.id);
+    return Number(inserted?.id);
   };
   const links = [
     await link('url', 'https://shop.example/sale?from=letter&page=1'),
@@ -57,7 +57,7 @@ export async function addCampaign(
   return { campaign, links, pixel };
 }
 
-/** As a worker commits them: events and their marks. Recipients are the campaign's first ones, shard by shard in turn. */
+/** Inserts hits and their marks as a worker does. The recipients are the first of the campaign, distributed over the shards in turn. */
 export async function addHits(
   databases: Databases,
   { campaign, link, kind, people, skip = 0, verdict = 'human', at = new Date('2030-05-01T09:20:00Z') }: Hits,
@@ -69,7 +69,7 @@ export async function addHits(
     [campaign, people, skip],
   );
   for (const [i, shard] of names.entries()) {
-    const mine = rows.map(({ recipient_id }) => recipient_id).filter((_, n) => n % names.length === i);
+    const recipients = rows.map(({ recipient_id }) => recipient_id).filter((_, n) => n % names.length === i);
     await databases.query(
       shard,
       `WITH hit AS (SELECT $1::timestamptz + n * interval '7 minutes' AS at, recipient, n FROM unnest($2::bigint[]) WITH ORDINALITY AS t (recipient, n)),
@@ -77,12 +77,12 @@ export async function addHits(
                       SELECT at, n, '${GEN}', gen_random_uuid(), recipient, $3, $4, recipient, 0, 2, $5::shard.kind, $6::shard.verdict,
                              CASE WHEN n % 3 = 0 THEN 'DE' ELSE 'FR' END, CASE $6 WHEN 'human' THEN NULL ELSE ARRAY[$6::text] END FROM hit)
        INSERT INTO shard.mark SELECT at, recipient, $3, $4, $5::shard.kind, $6::shard.verdict FROM hit`,
-      [at, mine, link, campaign, kind, verdict],
+      [at, recipients, link, campaign, kind, verdict],
     );
   }
 }
 
-/** A finished log of 1,000 bytes, of which every shard has all but so many. */
+/** Adds a finished log of 1,000 bytes. On each shard the last `missing` bytes of it are not committed. */
 export async function addLog(databases: Databases, missing = 0): Promise<void> {
   for (const { name } of databases.shards.list)
     await databases.query(

@@ -7,26 +7,39 @@ const run = promisify(execFile);
 
 /** Paths of PEM files. */
 export interface Certificates {
-  /** Of the authority. */
+  /** The certificate of the authority. */
   ca: string;
-  /** Of a server, and its key. */
+  /** The certificate and the private key of a server. */
   certificate: string;
   key: string;
 }
 
-/** An authority of the test's own, and a certificate that it gave to a server at `names`, by default at every name of loopback. */
+/** Creates a certificate authority, and a certificate that it signs for a server at `names`, by default all names of loopback. */
 export async function makeCertificates(
   directory: string,
   name: string,
   names = 'IP:127.0.0.1,IP:::1,DNS:localhost',
 ): Promise<Certificates> {
   const openssl = await locate('openssl');
-  const file = (what: string): string => join(directory, `${name}-${what}.pem`);
-  const [ca, caKey, certificate, key] = [file('ca'), file('ca-key'), file('certificate'), file('key')];
+  const pathOf = (what: string): string => join(directory, `${name}-${what}.pem`);
+  const [ca, caKey, certificate, key] = [pathOf('ca'), pathOf('ca-key'), pathOf('certificate'), pathOf('key')];
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-config', '/dev/null'];
-  const make = (...args: string[]) =>
+  const runOpenssl = (...args: string[]) =>
     run(openssl, [...request, ...args], { env: { ...process.env, LD_LIBRARY_PATH: libraryPath(openssl) } });
-  await make('-keyout', caKey, '-out', ca, '-subj', `/CN=${name} authority`, '-addext', 'basicConstraints=critical,CA:TRUE');
-  await make('-CA', ca, '-CAkey', caKey, '-keyout', key, '-out', certificate, '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`);
+  await runOpenssl('-keyout', caKey, '-out', ca, '-subj', `/CN=${name} authority`, '-addext', 'basicConstraints=critical,CA:TRUE');
+  await runOpenssl(
+    '-CA',
+    ca,
+    '-CAkey',
+    caKey,
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+    '-subj',
+    `/CN=${name}`,
+    '-addext',
+    `subjectAltName=${names}`,
+  );
   return { ca, certificate, key };
 }

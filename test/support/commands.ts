@@ -4,24 +4,24 @@ import { writeEnvFile } from '../../core/env-file.ts';
 import type { Databases } from './databases.ts';
 import { temporaryDirectory } from './servers.ts';
 
-export interface Ended {
+export interface CommandResult {
   code: number | null;
   stdout: string;
   stderr: string;
 }
 
-/** Runs the command line as a process of its own; nothing of our environment reaches it but the PATH. */
+/** Runs the command line in its own process. Of the environment it inherits only PATH and HOME. */
 export function clickledger(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; entry?: string } = {},
-): Promise<Ended> {
+): Promise<CommandResult> {
   const file = fileURLToPath(new URL(`../../${options.entry ?? 'cli/main.ts'}`, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], {
     cwd: options.cwd ?? fileURLToPath(new URL('../..', import.meta.url)),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  const ended: CommandResult = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     ended.stdout += text;
   });
@@ -34,8 +34,8 @@ export function clickledger(
   });
 }
 
-/** A data directory whose settings lead to these databases. */
-export async function dataDirectoryOf(databases: Databases, changes: Record<string, string> = {}): Promise<string> {
+/** Creates a data directory whose settings point to these databases. */
+export async function createDataDirectory(databases: Databases, changes: Record<string, string> = {}): Promise<string> {
   const directory = await temporaryDirectory();
   await writeEnvFile(directory, {
     BASE_URL: 'https://t.example.org/',

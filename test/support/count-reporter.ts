@@ -1,6 +1,6 @@
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
 
-/** Closes the run with a line for everything that failed, saying why, and one plain line that counts all. */
+/** Ends the output of a run with one line for each failure and its reason, and one line with the counts. */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const counts = { passed: 0, failed: unhandled.length, skipped: 0 };
@@ -14,9 +14,9 @@ export default class CountReporter implements Reporter {
         else counts.skipped++;
         failures.push(...errors.map((error) => lineFor(`${module.relativeModuleId} > ${test.fullName}`, error)));
       }
-      const around = [module, ...module.children.allSuites()].flatMap((suite) => suite.errors());
-      failures.push(...around.map((error) => lineFor(`${module.relativeModuleId}, before or after its tests`, error)));
-      // A file that could not even be loaded, or prepared, has no test that failed.
+      const suiteErrors = [module, ...module.children.allSuites()].flatMap((suite) => suite.errors());
+      failures.push(...suiteErrors.map((error) => lineFor(`${module.relativeModuleId}, before or after its tests`, error)));
+      // A file that failed to load or to set up has no failed test, but it counts as one failure.
       counts.failed += module.state() === 'failed' ? Math.max(failedTests, 1) : failedTests;
     }
     const { passed, failed, skipped } = counts;
@@ -24,6 +24,6 @@ export default class CountReporter implements Reporter {
   }
 }
 
-/** One line, so that whoever keeps no more than the end of an output keeps the reason. */
+/** Puts the failure on one line, so that the end of the output always includes the reason. */
 const lineFor = (where: string, { message }: SerializedError): string =>
   `failed: ${where}: ${message.replaceAll(/\s+/g, ' ').slice(0, 3000)}`;

@@ -6,28 +6,28 @@ import { parseSlugKeys, type SlugKey } from '../../core/slug.ts';
 import { migrate, type RoleUrls } from '../../sql/migrate.ts';
 import { eventually } from './servers.ts';
 
-/** A catalog and shards of a test's own, migrated, on the shared cluster. */
+/** A migrated catalog and its shards, for one test file, on the shared cluster. */
 export interface Databases {
   ownerUrl: string;
   roleUrls: RoleUrls;
   shards: ShardMap;
-  /** The text of SHARDS and SLUG_KEYS. */
+  /** The values of SHARDS and SLUG_KEYS. */
   shardsText: string;
   keysText: string;
   keys: SlugKey[];
-  /** As `connectionString` for the owner or a role on the catalog or a shard. */
+  /** The `connectionString` of the owner or a role for a shard. */
   shardUrlAs(shard: string, role: keyof RoleUrls | 'owner'): string;
   /** Runs one statement as the owner, on the catalog or a shard. */
-  query<Row extends pg.QueryResultRow>(where: string, sql: string, values?: unknown[]): Promise<Row[]>;
-  /** A transaction of the owner's in which these statements were run; it ends with the test, if not before. */
-  begin(where: string, ...statements: string[]): Promise<pg.Client>;
+  query<Row extends pg.QueryResultRow>(database: string, sql: string, values?: unknown[]): Promise<Row[]>;
+  /** Begins a transaction as the owner and runs the statements in it. The connection is closed after the test. */
+  begin(database: string, ...statements: string[]): Promise<pg.Client>;
 }
 
-/** What a worker does with the events that it commits, for tests that put them there themselves. */
+/** Inserts the marks of all events, as a worker does. For tests that insert events themselves. */
 export const MARK_ALL =
   'INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event';
 
-/** Databases that nothing has been done to: for tests of migrations. */
+/** Names and URLs of databases that do not exist yet, for tests of migrations. */
 export function describeDatabases(shardCount = 1): Databases {
   const cluster = inject('clusterUrl');
   const name = `t_${randomBytes(6).toString('hex')}`;
@@ -43,7 +43,7 @@ export function describeDatabases(shardCount = 1): Databases {
   const shardsText = evenShards(shardCount, (shard) => `postgres://${host}/${name}_${shard}`);
   const shards = parseShards(shardsText);
   const keysText = randomBytes(32).toString('hex');
-  const ownerUrlOf = (where: string) => (where === 'catalog' ? ownerUrl : shardUrlAs(where, 'owner'));
+  const ownerUrlOf = (database: string) => (database === 'catalog' ? ownerUrl : shardUrlAs(database, 'owner'));
   const shardUrlAs = (shard: string, role: keyof RoleUrls | 'owner') =>
     shardUrl(shards.named(shard), role === 'owner' ? ownerUrl : roleUrls[role]);
   return {
@@ -54,8 +54,8 @@ export function describeDatabases(shardCount = 1): Databases {
     keysText,
     keys: parseSlugKeys(keysText),
     shardUrlAs,
-    async query<Row extends pg.QueryResultRow>(where: string, sql: string, values: unknown[] = []) {
-      const client = new pg.Client({ connectionString: ownerUrlOf(where) });
+    async query<Row extends pg.QueryResultRow>(database: string, sql: string, values: unknown[] = []) {
+      const client = new pg.Client({ connectionString: ownerUrlOf(database) });
       await client.connect();
       try {
         return (await client.query<Row>(sql, values)).rows;
@@ -63,8 +63,8 @@ export function describeDatabases(shardCount = 1): Databases {
         await client.end();
       }
     },
-    async begin(where, ...statements) {
-      const client = new pg.Client({ connectionString: ownerUrlOf(where) });
+    async begin(database, ...statements) {
+      const client = new pg.Client({ connectionString: ownerUrlOf(database) });
       await client.connect();
       onTestFinished(() => client.end());
       for (const statement of ['BEGIN', ...statements]) await client.query(statement);
@@ -73,8 +73,8 @@ export function describeDatabases(shardCount = 1): Databases {
   };
 }
 
-/** Until so many statements of workers wait for a lock on a shard. */
-export function untilWaiting(databases: Databases, shard: string, count: number): Promise<void> {
+/** Waits until exactly `count` statements of workers wait for a lock on a shard. */
+export function untilWorkersBlocked(databases: Databases, shard: string, count: number): Promise<void> {
   return eventually(`${count} workers wait for a lock`, async () => {
     const [row] = await databases.query<{ n: number }>(
       shard,

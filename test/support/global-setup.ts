@@ -8,12 +8,12 @@ import { OWNER, startPostgres } from '../../stack/postgres.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** postgres://owner:password@host:port of the cluster that the tests share; each makes databases of its own. */
+    /** postgres://owner:password@host:port of the cluster that all tests share. Each test creates its own databases in it. */
     clusterUrl: string;
   }
 }
 
-/** Fetches what is missing once, before tests run beside each other, and starts the cluster they share. */
+/** Downloads missing servers once, before tests run in parallel, and starts the shared cluster. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await locate('nats-server', (text) => process.stderr.write(`${text}\n`));
   await locate('nginx', (text) => process.stderr.write(`${text}\n`));

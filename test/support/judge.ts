@@ -3,9 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
-// What the log says must be in the databases, worked out from the log's bytes alone. It shares no code with the product, on purpose.
+// Computes from the bytes of the logs what must be in the databases. It deliberately shares no code with the product.
 
-/** What a slug stands for, as whoever made it knows. */
+/** The ids in a slug. */
 export interface Issued {
   link: number;
   recipient: number;
@@ -17,7 +17,7 @@ export interface ExpectedEvent {
   kind: 'click' | 'open';
   link: number;
   recipient: number;
-  /** Null where nothing was served from an address. */
+  /** Null if the hit did not come from a versioned address. */
   version: number | null;
   shard: string;
   head: boolean;
@@ -29,15 +29,15 @@ export interface Expected {
   /** `gen off` → reason. */
   dead: Map<string, string>;
   skipped: Map<string, number>;
-  /** Bytes by generation. */
+  /** The number of bytes by generation. */
   sizes: Map<string, number>;
-  /** Where the last line of a generation begins, if it has no end. */
+  /** The offset of the last line of a generation, if the line has no newline. */
   tails: Map<string, number>;
 }
 
 /**
- * Classifies every line of every log in some directories. `issued` has every valid slug, `tagOfLink` the shard of a shared link;
- * `shards` are names and first tags, in order.
+ * Classifies every line of every log in the directories. `issued` has all valid slugs, `tagOfLink` returns the tag of a shared link, and
+ * `shards` are names and first tags in order.
  */
 export async function readLogs(options: {
   directories: readonly string[];
@@ -65,14 +65,14 @@ function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expect
   const last = lines.at(-1);
   if (last?.to === bytes.length) expected.tails.set(gen, last.from);
   for (const { from, to } of lines) {
-    const whole = bytes.subarray(from, to);
-    const start = whole.lastIndexOf(START);
+    const line = bytes.subarray(from, to);
+    const start = line.lastIndexOf(START);
     if (start !== 0) expected.dead.set(`${gen} ${from}`, 'torn');
     if (start < 0) continue;
     const off = from + start;
     let hit: Record<string, string | number>;
     try {
-      hit = JSON.parse(whole.toString('utf8', start)) as Record<string, string | number>;
+      hit = JSON.parse(line.toString('utf8', start)) as Record<string, string | number>;
     } catch {
       expected.dead.set(`${gen} ${off}`, 'not-json');
       continue;
@@ -122,12 +122,12 @@ function generationOf(bytes: Buffer, lines: { from: number; to: number }[]): str
   return createHash('sha256').update(head).digest('hex').slice(0, 32);
 }
 
-/** A torn last line is waited for until its log is two rotations old: while it is, nothing is expected of it. */
-export function withoutTail(expected: Expected, gen: string): void {
+/** Removes a torn last line from what is expected. The agent commits such a line only after the log was rotated twice. */
+export function dropTail(expected: Expected, gen: string): void {
   const from = expected.tails.get(gen) ?? Number.POSITIVE_INFINITY;
-  for (const place of expected.dead.keys()) {
-    const [of, off] = place.split(' ');
-    if (of === gen && Number(off) >= from) expected.dead.delete(place);
+  for (const key of expected.dead.keys()) {
+    const [keyGen, off] = key.split(' ');
+    if (keyGen === gen && Number(off) >= from) expected.dead.delete(key);
   }
   expected.sizes.set(gen, from);
 }

@@ -1,18 +1,18 @@
 import { expect } from 'vitest';
 
 /**
- * That four times as much takes about four times as long; it would be sixteen times if the rest were searched again for each part of it.
- * Counted is the time of this thread alone, the least of three runs each, so that what else the machine does makes no difference.
+ * Expects that `work` takes linear time: four times the size takes about four times as long, and not sixteen times. Only the CPU time of
+ * this thread is measured. The minimum of three runs counts, so that other load on the machine does not matter.
  */
-export function expectLinear<T>(size: number, make: (size: number) => T, work: (made: T) => void): void {
+export function expectLinear<T>(size: number, make: (size: number) => T, work: (input: T) => void): void {
   const [once, fourTimes] = [make(size), make(4 * size)];
-  const costs = [1, 2, 3].map(() => [costOf(() => work(once)), costOf(() => work(fourTimes))] as const);
-  const least = (of: 0 | 1): number => Math.min(...costs.map((pair) => pair[of]));
-  expect(least(1)).toBeLessThan(9 * least(0) + 20_000);
+  const times = [1, 2, 3].map(() => [cpuTime(() => work(once)), cpuTime(() => work(fourTimes))] as const);
+  const minimum = (of: 0 | 1): number => Math.min(...times.map((pair) => pair[of]));
+  expect(minimum(1)).toBeLessThan(9 * minimum(0) + 20_000);
 }
 
-/** Microseconds. */
-function costOf(work: () => void): number {
+/** The CPU time in microseconds. */
+function cpuTime(work: () => void): number {
   const before = process.threadCpuUsage();
   work();
   const { user, system } = process.threadCpuUsage(before);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** Fields of a log line, as nginx writes them; `rid` and all the others have a default. */
+/** The fields of a log line, as nginx writes them. All have defaults. */
 export interface LineFields {
   rid: string;
   t: number;
@@ -16,7 +16,7 @@ export interface LineFields {
 
 const escapes: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f' };
 
-/** As `escape=json` does it: quote, backslash and what is below the space; everything else stays. */
+/** Escapes as nginx's `escape=json` does: quotes, backslashes and control characters below the space. */
 function escaped(text: string): string {
   return text.replace(
     /["\\\u0000-\u001f]/g,
@@ -24,7 +24,7 @@ function escaped(text: string): string {
   );
 }
 
-/** One line of the log format `tracking`, newline included. */
+/** One line in the log format `tracking`, including the newline. */
 export function logLine(fields: Partial<LineFields> = {}): string {
   const { rid = randomBytes(16).toString('hex'), t = 1_790_000_000.123, m = 'GET', u = '/u/00abcdefghijklmnopq', s = 302 } = fields;
   const { ip = '192.0.2.7', ua = 'Mozilla/5.0', ref = '', purpose = '   ', link = '7.1' } = fields;

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** An answer, its header values as the bytes came (Latin-1). */
+/** An answer. The header values are the raw bytes, decoded as Latin-1. */
 export interface RawAnswer {
   status: number;
   headers: Map<string, string>;
@@ -8,7 +8,8 @@ export interface RawAnswer {
 }
 
 /**
- * One request on a connection of its own, byte for byte as given: header values may be any bytes, which HTTP clients refuse to send.
+ * Sends one request on a new connection, byte for byte as given. Header values may have any bytes; HTTP clients would refuse to send some
+ * of them.
  */
 export function rawRequest(port: number, method: string, path: string, headers: Record<string, string | Buffer> = {}): Promise<RawAnswer> {
   const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: t.example\r\nConnection: close\r\n`, 'latin1')];
@@ -28,7 +29,7 @@ export function rawRequest(port: number, method: string, path: string, headers: 
     socket.on('close', () => {
       const answer = parse(Buffer.concat(chunks));
       if (answer) resolve(answer);
-      else reject(failure ?? new Error(`no whole answer to ${method} ${path}`));
+      else reject(failure ?? new Error(`no complete answer to ${method} ${path}`));
     });
   });
 }

@@ -1,8 +1,8 @@
 import type { Report } from '../../reporting/report-file.ts';
 import type { Result, Value } from '../../reporting/run-report.ts';
 
-/** The result of a report that is no file. */
-export function resultOf(columns: string[], rows: Value[][], chart: Report['chart'] = { kind: 'none', x: [], y: [] }): Result {
+/** A result of a made-up report, which has no file. */
+export function createResult(columns: string[], rows: Value[][], chart: Report['chart'] = { kind: 'none', x: [], y: [] }): Result {
   const report: Report = {
     name: 'mine',
     title: 'Mine',
@@ -13,5 +13,5 @@ export function resultOf(columns: string[], rows: Value[][], chart: Report['char
     hasReach: true,
     sql: '',
   };
-  return { report, values: {}, columns, rows, cut: false };
+  return { report, values: {}, columns, rows, truncated: false };
 }

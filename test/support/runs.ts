@@ -1,4 +1,4 @@
 import { env } from 'node:process';
 
-/** How often fast-check tries a property: FUZZ=10 tries each ten times as often. */
+/** The number of runs of a fast-check property. FUZZ=10 multiplies it by ten. */
 export const runs = (count: number): { numRuns: number } => ({ numRuns: count * Number(env['FUZZ'] ?? 1) });

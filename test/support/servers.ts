@@ -10,7 +10,7 @@ import type { NatsRole } from '../../operating/nats-conf.ts';
 import { freePort } from '../../stack/ports.ts';
 import type { Running } from '../../stack/process.ts';
 
-/** A directory that is gone after the test. */
+/** Creates a directory that is deleted after the test. */
 export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'clickledger-test-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
@@ -18,19 +18,19 @@ export async function temporaryDirectory(): Promise<string> {
 }
 
 export interface TestNats {
-  /** As a user who may do anything. */
+  /** The URL for a user with all permissions. */
   url: string;
-  /** As the user of a part. */
+  /** The URL for the user of a part. */
   urlOf: (role: NatsRole) => string;
   storeDir: string;
   running: () => Running;
-  /** Starts it again on the same port and store after a kill. */
+  /** Starts the server again on the same port and store after it was killed. */
   start: () => Promise<void>;
 }
 
 const PASSWORDS: Readonly<Record<NatsRole, string>> = { agent: 'of-the-agent', worker: 'of-the-worker', analyst: 'of-the-analyst' };
 
-/** A nats-server of the test's own. */
+/** Starts a separate nats-server for the test. */
 export async function startTestNats(tls: Pick<NatsOptions, 'tls' | 'caFile'> = {}): Promise<TestNats> {
   const directory = await temporaryDirectory();
   const port = await freePort();
@@ -52,16 +52,16 @@ export async function startTestNats(tls: Pick<NatsOptions, 'tls' | 'caFile'> = {
   };
 }
 
-/** Connects as whomever the URL names, comes back after a kill; rejects if it is refused now. */
+/** Connects with the credentials of the URL. Rejects if the first attempt fails; reconnects after the server was killed. */
 export function natsConnection(url: string, caFile = ''): Promise<NatsConnection> {
   return connect({ ...natsOptions(parseNatsUrl(url), caFile), maxReconnectAttempts: -1, reconnectTimeWait: 250, timeout: 5_000 });
 }
 
-/** Asks until the answer is yes; fails with `what` after 30 s. */
+/** Calls `ask` every 25 ms until it returns true. Fails with `what` after 30 s by default. */
 export async function eventually(what: string, ask: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await ask())) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`this did not happen within ${timeoutMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

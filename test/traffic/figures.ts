@@ -1,31 +1,32 @@
-// Every number that shapes the traffic, with where it is from. «assumed» where no published figure was to be had.
+// Every number that shapes the traffic, with its source. A number without a published source is marked as assumed.
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/** Shares of a whole that had come by a time after sending: [share, milliseconds], both ascending. */
+/** The cumulative share of events at a time after sending: [share, milliseconds], both ascending. */
 export type Timeline = readonly (readonly [share: number, ms: number])[];
 
 // ---- Opening and clicking --------------------------------------------------------------------------------------------------------
 
 /**
- * Recipients with a recorded open, Apple's included: GetResponse 2022, almost 7 billion messages, worldwide 26.8 %.
+ * Share of recipients with a recorded open, including opens by Apple's proxy: GetResponse 2022, almost 7 billion messages, worldwide 26.8
+ * %.
  * https://campaignsms.com/global-metrics-playoff-whos-doing-best-with-their-email-marketing-mediapost-communications
  * (the same page: click-to-open 7 %, North America 9.6 %; GetResponse 2019, before Apple: open rate of newsletters 20.48 %, click-to-open
  * 13.86 %, https://www.mediapost.com/publications/article/339901/worldwide-opens-and-clicks-newsletters-do-well-t.html)
  */
 export const OPEN_RATE = 0.268;
 
-/** Opens a person who opens makes, on average. Assumed: pages define total against unique opens, none was found that measures them. */
+/** The mean number of opens by a person who opens. Assumed: pages define total and unique opens, but none was found that measures them. */
 export const OPENS_PER_OPENER = 1.3;
 
 /**
- * Opens of all by client. Litmus, December 2021, over a billion opens, the last month found with all the parts of Apple's share:
+ * Share of all opens by client. Litmus, December 2021, over a billion opens, the last month found with all parts of Apple's share:
  * https://www.litmus.com/blog/email-client-market-share-december-2021 (Apple 57.4 %: Mail Privacy Protection 41.0, iPhone 10.7, Mail 5.0,
- * iPad 0.6; Gmail 30.4; Outlook 4.1; Yahoo 2.5; Google Android 2.0; Outlook.com 1.0; Samsung 0.4). What is left is «other».
- * Later ones give Mail Privacy Protection more than half of opens: https://feeds.houseofsummary.com/blog/average-newsletter-open-rate
+ * iPad 0.6; Gmail 30.4; Outlook 4.1; Yahoo 2.5; Google Android 2.0; Outlook.com 1.0; Samsung 0.4). The rest is «other». Later reports
+ * attribute more than half of all opens to Mail Privacy Protection: https://feeds.houseofsummary.com/blog/average-newsletter-open-rate
  */
 export const OPEN_SHARES = {
   'apple-mpp': 0.41,
@@ -55,20 +56,20 @@ export const DEVICES = {
 } as const;
 export type Device = keyof typeof DEVICES;
 
-/** The fifth link of a letter has roughly half the clicks of the first: Mailchimp, same study. */
+/** The fifth link of a letter gets about half the clicks of the first: Mailchimp, same study. */
 export const HALF_LIFE_OF_LINKS = 4;
 
-/** Clicks of one person that are a link again that they have clicked. Assumed, no figure found. */
+/** Share of a person's clicks that repeat a link. Assumed, no figure found. */
 export const REPEATED_CLICK = 0.15;
 
 /**
- * People who click without having loaded a picture. That clients block pictures and clicks come without opens:
- * https://github.com/anymail/django-anymail/issues/200, https://academy.insiderone.com/docs/email-bot-clicks; how many is assumed.
+ * Share of clickers who have not loaded a picture. Sources confirm that clients block pictures and that clicks come without opens:
+ * https://github.com/anymail/django-anymail/issues/200, https://academy.insiderone.com/docs/email-bot-clicks; the share is assumed.
  */
 export const CLICKERS_WITHOUT_PICTURES = 0.1;
 
 /**
- * When opens come. GetResponse, 5.5 billion messages July 2019 to June 2020: 21.5 % in the first hour, half (50.6 %) in the sixth, 73 %
+ * Times of opens. GetResponse, 5.5 billion messages July 2019 to June 2020: 21.5 % in the first hour, half (50.6 %) in the sixth, 73 %
  * within 24 hours:
  * https://moversandshakers.v12data.com/datatechnology/half-of-your-email-campaigns-clicks-occur-within-3-hours-post-send-more-email-benchmarks/
  * 8.91 % in the second hour and 5.81 % in the third: https://chimpmetrics.com/email-opens-by-hour. 95 % within a week, the rest within 30
@@ -85,7 +86,9 @@ export const OPENS_BY: Timeline = [
   [1, 30 * DAY],
 ];
 
-/** When clicks come: 33.6 % in the first hour, 51.4 % by the third, 81 % within 24 hours (GetResponse, as above); the tail as for opens. */
+/**
+ * Times of clicks: 33.6 % in the first hour, 51.4 % by the third, 81 % within 24 hours (GetResponse, as above). The tail is that of opens.
+ */
 export const CLICKS_BY: Timeline = [
   [0, 30 * SECOND],
   [0.336, HOUR],
@@ -96,15 +99,15 @@ export const CLICKS_BY: Timeline = [
 ];
 
 /**
- * From an open to the first click: as long as people look at a letter. Litmus 2022: 30 % under 2 s, 41 % 2 to 8 s, 29 % longer;
- * https://www.digitalinformationworld.com/2023/01/people-spend-33-less-time-reading.html. Who clicks has not looked away after 2 s; how
- * much longer than 8 s readers stay is assumed: half a minute on average.
+ * The time from an open to the first click equals the time for which people look at a letter. Litmus 2022: 30 % under 2 s, 41 % 2 to 8 s,
+ * 29 % longer; https://www.digitalinformationworld.com/2023/01/people-spend-33-less-time-reading.html. A clicker looks for at least 2 s.
+ * How much longer than 8 s readers stay is assumed: half a minute on average.
  */
 export const SKIM_SHARE = 0.41 / (0.41 + 0.29);
 export const SKIM: readonly [min: number, max: number] = [2 * SECOND, 8 * SECOND];
 export const READ_LONGER = 30 * SECOND;
 
-/** From one click of a person to the next, at least; they come back to the letter first. Assumed, no figure found. */
+/** The minimum time between two clicks of a person, who returns to the letter in between. Assumed, no figure found. */
 export const NEXT_CLICK_AT_LEAST = 3 * SECOND;
 
 /**
@@ -113,32 +116,34 @@ export const NEXT_CLICK_AT_LEAST = 3 * SECOND;
  */
 export const FORWARDS_PER_OPEN = { ordinary: 1 / 370, hard: 1 / 21 } as const;
 
-/** Who gets a forward and clicks; links pasted into a messenger, per forward. Assumed, no figure found. */
+/** The share of forwards whose reader clicks, and the number of links pasted into a messenger per forward. Assumed, no figure found. */
 export const FORWARD_CLICKS = 0.5;
 export const PASTED_PER_FORWARD = 0.5;
 
-/** Links that the author posts, per recipient, and the people who follow each. Assumed: neither is a matter of newsletters. */
+/**
+ * Links that the author posts, per recipient, and the number of people who follow each. Assumed: figures on newsletters do not cover this.
+ */
 export const POSTS_PER_RECIPIENT = 1 / 1000;
 export const CLICKS_PER_POST: readonly [min: number, max: number] = [0, 12];
 
-/** Clickers whose browser fetches a link ahead. Assumed, no figure found. */
+/** Share of clickers whose browser prefetches a link. Assumed, no figure found. */
 export const PREFETCHING_CLICKERS = 0.02;
 
-/** Connections by IPv6. Assumed to be a good third; Google's counter of its users was not to be looked up. */
+/** Share of connections by IPv6. Assumed to be somewhat more than a third; Google's counter of its users was not available. */
 export const IPV6_SHARE = 0.35;
 
-/** Clicks by a person's other device or network (the phone on the way). Assumed. */
+/** Share of clicks from a person's other device or network, e.g. the phone outside. Assumed. */
 export const OTHER_NETWORK = 0.1;
 
 /**
- * Countries of the audience. Assumed: a letter has the audience it has;
+ * Countries of the audience. Assumed, because every letter has a different audience;
  * https://denis-test.com/debunking-email-client-market-share-benchmarks/
  */
 export const COUNTRIES = { DE: 0.34, US: 0.22, GB: 0.12, FR: 0.09, NL: 0.07, AT: 0.06, CH: 0.05, CA: 0.05 } as const;
 export type Country = keyof typeof COUNTRIES;
 
 /**
- * Browsers on PCs and on phones that are no iPhone. StatCounter by
+ * Browsers on PCs and on phones other than iPhones. StatCounter by
  * https://gagadget.com/en/672454-chrome-is-out-of-competition-googles-browser-retains-70-per-cent-of-pc-and-mobile-users: PC Chrome 70.25,
  * Edge 11.8, Safari 6.34, Firefox 4.94, Opera 2.06; phones Chrome 69.15, Safari 20.32, Samsung 3.33.
  */
@@ -148,11 +153,11 @@ export const PHONE_BROWSERS = { chrome: 0.6915, safari: 0.2032, samsung: 0.0333 
 // ---- Machines --------------------------------------------------------------------------------------------------------------------
 
 /**
- * Apple's proxy loads when the device of the recipient fetches the mail, on wifi and power («when Apple Mail app launches»,
- * https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events), almost every letter
- * (http://rightmarker.com/2021/09/22/how-you-can-establish-non-human-opening-of-apples-electronic-mail-privateness/) and only once, since
- * it keeps what it has (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). How long that
- * takes is published nowhere: assumed.
+ * Apple's proxy loads the pixel when the recipient's device fetches the mail, on wifi and power («when Apple Mail app launches»,
+ * https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events). It loads the pixel of almost every letter
+ * (http://rightmarker.com/2021/09/22/how-you-can-establish-non-human-opening-of-apples-electronic-mail-privateness/), and only once,
+ * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). The time
+ * until then is not published: assumed.
  */
 export const MPP_BY: Timeline = [
   [0, 5 * SECOND],
@@ -163,24 +168,24 @@ export const MPP_BY: Timeline = [
 ];
 
 /**
- * Clicks by machines among all: «more than half» in letters to consumers, about 75 % in letters to businesses (Omnivery,
+ * Share of machines among all clicks: «more than half» in letters to consumers, about 75 % in letters to businesses (Omnivery,
  * https://blog.omnivery.com/blog/nhi-is-getting-worse). Others say 10 to 30 %
  * (https://check.live-direct-marketing.online/blog/bot-clicks-security-scanners-detect) and 5 to 60 %
- * (https://help.evalanche.cloud/hc/en-us/articles/20426081188380-Deviating-opening-rate-and-click-rate-due-to-bots). How many recipients
- * are scanned follows from it.
+ * (https://help.evalanche.cloud/hc/en-us/articles/20426081188380-Deviating-opening-rate-and-click-rate-due-to-bots). The number of scanned
+ * recipients is computed from it.
  */
 export const MACHINE_SHARE_OF_CLICKS = 0.55;
 
 /**
- * When a scanner's burst begins, 836 contacts, every link in a sweep of less than a second: 0.5 % within 10 s of sending, 2.2 % to 20 s,
- * 66.4 % to 60 s, 28.3 % to 5 min, 1.9 % to 30 min, 0.7 % in 1 to 24 h; median 43 s.
+ * Start times of scanner bursts. Measured for 836 contacts, with every link in a sweep of less than a second: 0.5 % within 10 s of sending,
+ * 2.2 % to 20 s, 66.4 % to 60 s, 28.3 % to 5 min, 1.9 % to 30 min, 0.7 % in 1 to 24 h; median 43 s.
  * https://github.com/putyourlightson/craft-campaign/issues/546
  */
 export const BURSTS_BY: Timeline = [
   [0, 2 * SECOND],
   [0.005, 10 * SECOND],
   [0.027, 20 * SECOND],
-  // The median of 43 s, within the stretch from 20 to 60 s.
+  // The median of 43 s lies between the points at 20 and 60 s.
   [0.5, 43 * SECOND],
   [0.691, MINUTE],
   [0.974, 5 * MINUTE],
@@ -188,7 +193,10 @@ export const BURSTS_BY: Timeline = [
   [1, DAY],
 ];
 
-/** The pixel before the burst: median 9 s after sending, 61 % within 10 s, 84 % within 20 s (same place); the end is assumed. */
+/**
+ * The scanner loads the pixel before the burst: median 9 s after sending, 61 % within 10 s, 84 % within 20 s (same source). The end is
+ * assumed.
+ */
 export const SCANNER_OPENS_BY: Timeline = [
   [0, SECOND],
   [0.5, 9 * SECOND],
@@ -198,9 +206,9 @@ export const SCANNER_OPENS_BY: Timeline = [
 ];
 
 /**
- * How long a burst takes: «one sub-second sweep» (same place), «within a few milliseconds of each other»
- * (https://github.com/MillionSend/millionsend/pull/22). One in seven up to two seconds, and one in ten sweeps twice («click on every link
- * several times», craft-campaign#546): both assumed.
+ * The duration of a burst: «one sub-second sweep» (same source), «within a few milliseconds of each other»
+ * (https://github.com/MillionSend/millionsend/pull/22). One in seven takes up to two seconds, and one in ten sweeps twice («click on every
+ * link several times», craft-campaign#546); both shares are assumed.
  */
 export const SWEEP: readonly [min: number, max: number] = [5, 950];
 export const LONG_SWEEP: readonly [min: number, max: number] = [950, 1950];
@@ -208,17 +216,17 @@ export const LONG_SWEEPS = 1 / 7;
 export const SECOND_SWEEPS = 0.1;
 
 /**
- * Scanned recipients by the way of the scanner. That HEAD is «a significant portion of all click-tracking traffic»:
- * https://github.com/civicrm/civicrm-core/pull/35328, https://github.com/jdavidbakr/mail-tracker/pull/200; that some name themselves:
+ * Scanned recipients by the kind of scanner. HEAD is «a significant portion of all click-tracking traffic»:
+ * https://github.com/civicrm/civicrm-core/pull/35328, https://github.com/jdavidbakr/mail-tracker/pull/200. Some scanners name themselves:
  * https://github.com/JayBizzle/Crawler-Detect/issues/552, «Python Requests» in craft-campaign#546. The shares are assumed.
  */
 export const SCANNER_WAYS = { 'scanner-burst': 0.65, 'scanner-bot-ua': 0.15, 'scanner-head': 0.2 } as const;
 
 /**
  * Networks of scanners. Microsoft «for most enterprise domains» (MillionSend #22), often from its cloud
- * (https://helpmynewsletter.beehiiv.com/p/why-targeting-all-clickers-is-a-trap); the other vendors in the order of their MX records
- * (https://check.live-direct-marketing.online/email-stats/archive/2021-05-01.html: Proofpoint 1.14, Mimecast 0.99, Barracuda 0.47 %).
- * The numbers are assumed.
+ * (https://helpmynewsletter.beehiiv.com/p/why-targeting-all-clickers-is-a-trap). The other vendors are in the order of their shares of MX
+ * records (https://check.live-direct-marketing.online/email-stats/archive/2021-05-01.html: Proofpoint 1.14, Mimecast 0.99, Barracuda 0.47
+ * %). The numbers are assumed.
  */
 export const SCANNER_NETWORKS = {
   'microsoft-eop': 0.35,
@@ -230,15 +238,16 @@ export const SCANNER_NETWORKS = {
 } as const;
 
 /**
- * The hard set. Scanners with one link, in MillionSend #22 «the rest … single-link hits from the same fleet» beside the bursts, and from an
- * ordinary network with another system 12 s after the person: https://github.com/resend/resend-node/issues/901. How many: assumed. They
- * come when people come, which is the hardest case.
+ * Hard set: share of recipients whose scanner follows one link. In MillionSend #22 «the rest … single-link hits from the same fleet» come
+ * beside the bursts; another scanner comes from an ordinary network with another system 12 s after the person:
+ * https://github.com/resend/resend-node/issues/901. The share is assumed. They come at the times when people come, which is the hardest
+ * case.
  */
 export const SINGLE_LINK_SCANNED = 0.01;
 
-/** Bursts of the hard set that go on with about a second a link: https://github.com/mautic/mautic/issues/9798. How many: assumed. */
+/** Hard set: share of bursts with about a second between links: https://github.com/mautic/mautic/issues/9798. The share is assumed. */
 export const SLOW_SWEEPS = 0.15;
 export const SLOW_SWEEP_STEP: readonly [min: number, max: number] = [700, 1400];
 
-/** Clickers of the hard set who open two or three links in tabs within two seconds. Assumed, no figure found. */
+/** Hard set: share of clickers who open two or three links in tabs within two seconds. Assumed, no figure found. */
 export const TAB_OPENERS = 0.2;

@@ -47,47 +47,48 @@ export interface TrafficOptions {
   links: number;
   /** Epoch milliseconds. */
   sentAt: number;
-  /** 'hard' adds what rules are likely to mistake; see `Difficulty`. */
+  /** 'hard' adds hits that rules are likely to misjudge; see `Difficulty`. */
   set: 'ordinary' | 'hard';
 }
 
-/** Shares of recipients, worked out from the figures. */
+/** Shares of recipients, computed from the published figures. */
 interface Rates {
-  /** Those whose mail Apple's proxy loads. */
+  /** Recipients whose mail is loaded by Apple's proxy. */
   apple: number;
-  /** Of the others: those who open, whose pictures are loaded. */
+  /** Of the other recipients: those who open, so that their pictures are loaded. */
   openers: number;
   scanned: number;
 }
 
-/** Clients of those whose mail Apple's proxy does not load. */
+/** The clients of recipients whose mail is not loaded by Apple's proxy. */
 const { 'apple-mpp': _apple, ...OTHER_CLIENTS } = OPEN_SHARES;
 
 /**
- * Apple's share is one of all opens, of which Apple's proxy makes one a recipient and people make more. So with a the share of recipients
- * that have Apple's proxy, h that of people who open themselves: a + h = open rate, and a / (a + h × opens of an opener) = Apple's share.
+ * OPEN_SHARES are shares of all opens: Apple's proxy opens once per recipient, people may open several times. Let a be the share of
+ * recipients with Apple's proxy and h the share who open themselves. Then a + h = OPEN_RATE, and a / (a + h × OPENS_PER_OPENER) = Apple's
+ * share.
  */
 export function ratesFor(links: number): Rates {
   const share = OPEN_SHARES['apple-mpp'];
   const apple = (share * OPEN_RATE * OPENS_PER_OPENER) / (1 - share + share * OPENS_PER_OPENER);
   const openers = (OPEN_RATE - apple) / (1 - apple);
-  // Clicks by people a recipient, over Mailchimp's devices: near enough for the ones drawn here.
+  // The mean number of clicks by people per recipient, with Mailchimp's shares of devices. The drawn devices differ only slightly.
   const clicks = Object.values(DEVICES).reduce((sum, device) => sum + device.share * device.totalClickRate, 0);
   const byGet = SCANNER_WAYS['scanner-burst'] + SCANNER_WAYS['scanner-bot-ua'];
   const scans = (MACHINE_SHARE_OF_CLICKS / (1 - MACHINE_SHARE_OF_CLICKS)) * clicks;
   return { apple, openers, scanned: Math.min(0.5, scans / (links * byGet * (1 + SECOND_SWEEPS))) };
 }
 
-/** The traffic of one newsletter, in order of time. The same options give the same traffic. */
+/** Generates the traffic of one newsletter, in order of time. The same options give the same traffic. */
 export function generateTraffic(options: TrafficOptions): Hit[] {
   const { recipients, links, sentAt } = options;
-  if (links < 1 || recipients < 1) throw new RangeError('a newsletter has at least one recipient and one link');
+  if (links < 1 || recipients < 1) throw new RangeError('a newsletter must have at least one recipient and one link');
   const hard = options.set === 'hard';
   const random = createRandom(options.seed);
   const rates = ratesFor(links);
   const opensOfOthers = opensWithoutClickers(rates);
   const hits: Hit[] = [];
-  /** People who have read, and when: some of them pass the letter on. */
+  /** People who have read the letter, and the time. Some of them forward it. */
   const readers: { person: Person; recipient: number; t: number }[] = [];
   const clickers: typeof readers = [];
 
@@ -117,7 +118,7 @@ export function generateTraffic(options: TrafficOptions): Hit[] {
   const passed = atLeastOne(readers.length * OPENS_PER_OPENER * FORWARDS_PER_OPEN[options.set]);
   for (let n = 0; n < passed && readers.length > 0; n++) {
     const { person, recipient, t } = random.pick(readers);
-    hits.push(...forward(random, person, recipient, t + readingTime(random), links));
+    hits.push(...forwardLetter(random, person, recipient, t + readingTime(random), links));
   }
   const prefetched = atLeastOne(clickers.length * PREFETCHING_CLICKERS);
   for (let n = 0; n < prefetched && clickers.length > 0; n++) {
@@ -125,11 +126,11 @@ export function generateTraffic(options: TrafficOptions): Hit[] {
     hits.push(prefetch(random, person, recipient, t + random.whole(300, 2500), links));
   }
   const posted = atLeastOne(recipients * POSTS_PER_RECIPIENT);
-  for (let n = 0; n < posted; n++) hits.push(...post(random, sentAt, links));
+  for (let n = 0; n < posted; n++) hits.push(...postLink(random, sentAt, links));
   return hits.sort((a, b) => a.t - b.t);
 }
 
-/** Rounded, and never none: every cause occurs in every traffic. */
+/** Rounds, but returns at least 1, so that every cause occurs in every traffic. */
 function atLeastOne(expected: number): number {
   return Math.max(1, Math.round(expected));
 }
@@ -138,13 +139,13 @@ function otherClient(random: Random): ClientName {
   return weighted<ClientName>(random, OTHER_CLIENTS as Record<ClientName, number>);
 }
 
-/** When people open who do not click; with those who do, opens come as the figures say. */
+/** The times of opens by people who do not click. Together with the opens of clickers they give the published times of opens. */
 function opensWithoutClickers({ openers }: Rates): Timeline {
   const clickers = Object.values(DEVICES).reduce((sum, device) => sum + device.share * device.clickRate, 0);
   return withoutPart(OPENS_BY, CLICKS_BY, (clickers * (1 - CLICKERS_WITHOUT_PICTURES)) / openers);
 }
 
-/** The opens of one person; none to be seen where Apple's proxy has the pixel already. */
+/** The opens of one person. None are visible if Apple's proxy has already loaded the pixel. */
 function opensOf(random: Random, person: Person, recipient: number, first: number): Hit[] {
   if (person.client === 'apple-mpp') return [];
   const hits = [openBy(random, person, recipient, first)];
@@ -159,8 +160,8 @@ function opensOf(random: Random, person: Person, recipient: number, first: numbe
   return hits;
 }
 
-/** Somebody passes a letter on, by mail or, by pasting a link of it, by messenger. */
-function forward(random: Random, from: Person, recipient: number, at: number, links: number): Hit[] {
+/** A person forwards the letter by mail, and may also paste a link of it into a messenger. */
+function forwardLetter(random: Random, from: Person, recipient: number, at: number, links: number): Hit[] {
   const truth: Truth = { who: 'person', cause: 'forward' };
   const arrival = (): number =>
     at +
@@ -188,8 +189,8 @@ function forward(random: Random, from: Person, recipient: number, at: number, li
   return hits;
 }
 
-/** The author posts a link that is the same for all: previews, then people. */
-function post(random: Random, sentAt: number, links: number): Hit[] {
+/** The author posts a link that is the same for all. Previews of it come first, then clicks by people. */
+function postLink(random: Random, sentAt: number, links: number): Hit[] {
   const at = sentAt + timeOf(random, OPENS_BY);
   const link = random.whole(0, links - 1);
   const author = createPerson(random, otherClient(random));
@@ -205,33 +206,35 @@ function post(random: Random, sentAt: number, links: number): Hit[] {
 export interface Summary {
   hits: number;
   causes: Record<Cause, { clicks: number; heads: number; opens: number }>;
-  /** Different recipients with a click by GET, with any request by HEAD, with an open; shared links are of nobody. */
+  /**
+   * The number of distinct recipients with a GET click, with any HEAD request, and with an open. Hits on shared links have no recipient.
+   */
   recipients: Record<Who, { click: number; head: number; open: number }>;
-  /** Clicks by GET. */
+  /** GET clicks. */
   clicks: Record<Who, number>;
   opens: Record<Who, number>;
   addresses: Record<Who, number>;
 }
 
-/** Counts for tests and for people who look at a traffic. */
+/** Counts hits by cause, recipient and address, for tests and for inspection. */
 export function summarise(hits: readonly Hit[]): Summary {
   const causes = Object.fromEntries(CAUSES.map((cause) => [cause, { clicks: 0, heads: 0, opens: 0 }])) as Summary['causes'];
   const clicks = { person: 0, machine: 0 };
   const opens = { person: 0, machine: 0 };
   const seen = new Map<string, Set<string | number>>();
-  const note = (name: string, what: string | number): void => {
+  const record = (name: string, what: string | number): void => {
     const set = seen.get(name) ?? new Set();
     seen.set(name, set.add(what));
   };
   for (const { kind, method, recipient, ip, truth } of hits) {
-    const sort: Kind | 'head' = method === 'HEAD' ? 'head' : kind;
-    if (sort === 'head') causes[truth.cause].heads++;
-    else if (sort === 'open') causes[truth.cause].opens++;
+    const category: Kind | 'head' = method === 'HEAD' ? 'head' : kind;
+    if (category === 'head') causes[truth.cause].heads++;
+    else if (category === 'open') causes[truth.cause].opens++;
     else causes[truth.cause].clicks++;
-    if (sort === 'click') clicks[truth.who]++;
-    if (sort === 'open') opens[truth.who]++;
-    if (recipient !== SHARED) note(`${truth.who} ${sort}`, recipient);
-    note(`${truth.who} ip`, ip);
+    if (category === 'click') clicks[truth.who]++;
+    if (category === 'open') opens[truth.who]++;
+    if (recipient !== SHARED) record(`${truth.who} ${category}`, recipient);
+    record(`${truth.who} ip`, ip);
   }
   const size = (name: string): number => seen.get(name)?.size ?? 0;
   const recipientsOf = (who: Who): Summary['recipients'][Who] => ({

@@ -1,20 +1,20 @@
-/** What a hit really was. A closed list: whoever judges a rule counts by it. */
+/** The true cause of a hit. The list is closed, because tests count by it. */
 export type Cause =
-  /** A person's own device loads the picture, or follows a link. */
+  /** A person's device loads the picture or follows a link. */
   | 'reader'
-  /** A mail provider's image proxy fetches because a person opens. */
+  /** A mail provider's image proxy loads the picture because a person opens the letter. */
   | 'reader-through-proxy'
-  /** Another person with the link of the recipient. */
+  /** Another person uses the recipient's link. */
   | 'forward'
-  /** Apple's privacy proxy loads the pixel, whether anybody reads or not. */
+  /** Apple's privacy proxy loads the pixel, whether or not anybody reads the letter. */
   | 'apple-mpp'
-  /** A security scanner that looks like a browser, or like nothing. */
+  /** A security scanner with a browser's user agent, or with none. */
   | 'scanner-burst'
-  /** A security scanner that asks by HEAD. */
+  /** A security scanner that sends HEAD requests. */
   | 'scanner-head'
-  /** A security scanner that names itself or its library. */
+  /** A security scanner whose user agent names it or its library. */
   | 'scanner-bot-ua'
-  /** A browser that fetches ahead and says so. */
+  /** A browser that prefetches and declares it in a header. */
   | 'prefetch'
   /** A messenger or a social network that previews a shared link. */
   | 'link-preview';
@@ -34,11 +34,11 @@ export const CAUSES: readonly Cause[] = [
 export type Who = 'person' | 'machine';
 export type Kind = 'click' | 'open';
 
-/** What makes a hit of the hard set hard; absent where nothing does. */
+/** Why a hit of the hard set is hard to judge. Absent for all other hits. */
 export type Difficulty =
   /** A scanner that follows one link, late, with an ordinary user agent from an ordinary network. */
   | 'single-link'
-  /** A scanner that takes the links one by one, about a second each. */
+  /** A scanner that requests the links one by one, about one second apart. */
   | 'slow-sweep'
   /** A person who opens two or three links in tabs within two seconds. */
   | 'fast-tabs';
@@ -49,20 +49,20 @@ export interface Truth {
   difficulty?: Difficulty;
 }
 
-/** One request as the web server sees it, with the truth about it. */
+/** One request as the web server sees it, and its true cause. */
 export interface Hit {
   /** Epoch milliseconds. */
   t: number;
   method: 'GET' | 'HEAD';
   kind: Kind;
-  /** Index from 0; -1 for a link that is shared by all. */
+  /** The index of the recipient, from 0; -1 for a link that is shared by all. */
   recipient: number;
-  /** Index from 0; 0 and without meaning for opens. */
+  /** The index of the link, from 0. For opens it is 0 and has no meaning. */
   link: number;
   ip: string;
   ua: string;
   referrer: string;
-  /** The values of Sec-Purpose, Purpose, X-Purpose and X-Moz, as far as there are any. */
+  /** The values of those of the headers Sec-Purpose, Purpose, X-Purpose and X-Moz that were sent. */
   purpose: string;
   truth: Truth;
 }

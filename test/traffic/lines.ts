@@ -2,13 +2,16 @@ import { hash } from 'node:crypto';
 import { logLine } from '../support/log-lines.ts';
 import type { Hit } from './hits.ts';
 
-/** Where a hit's request went: the path, and what the backend said of the link, `<id>.<version>`, or '' for a pixel. */
+/** The path of a hit's request, and the link header of the backend: `<id>.<version>`, or '' for a pixel. */
 export interface Served {
   path: string;
   link: string;
 }
 
-/** The access log that nginx would have written of these hits. Request ids follow from the hits: unique, and the same every time. */
+/**
+ * The access log that nginx would write for these hits. Request ids are unique and derived from the hits, so they are the same in every
+ * run.
+ */
 export function accessLogLines(hits: readonly Hit[], slugOf: (hit: Hit) => Served): string {
   return hits.map((hit, i) => lineOf(hit, i, slugOf(hit))).join('');
 }
@@ -28,7 +31,7 @@ function lineOf(hit: Hit, index: number, { path, link }: Served): string {
   });
 }
 
-/** nginx puts a space between the four headers, whether they are there or not. */
+/** nginx writes the values of four headers, separated by spaces, even if some are empty. */
 function fourHeaders(purpose: string): string {
   const values = purpose === '' ? [] : purpose.split(' ');
   return [0, 1, 2, 3].map((i) => values[i] ?? '').join(' ');

@@ -21,11 +21,11 @@ import { browser, NAMED_SCANNER_USER_AGENTS, SCANNER_USER_AGENTS } from './user-
 
 type Request = Pick<Hit, 't' | 'method' | 'kind' | 'recipient' | 'link' | 'ip' | 'ua'>;
 
-function hit(request: Request, truth: Truth, purpose = ''): Hit {
+function createHit(request: Request, truth: Truth, purpose = ''): Hit {
   return { ...request, t: Math.round(request.t), referrer: '', purpose, truth };
 }
 
-/** Everything a security scanner does with one recipient's letter: all of its links, in the way of its kind. */
+/** All requests of a security scanner for one recipient's letter: every link, in the way of its kind. */
 export function scan(random: Random, recipient: number, sentAt: number, links: number, hard: boolean): Hit[] {
   const cause = weighted(random, SCANNER_WAYS);
   const networks = MACHINE_NETWORKS[weighted(random, SCANNER_NETWORKS)];
@@ -36,17 +36,17 @@ export function scan(random: Random, recipient: number, sentAt: number, links: n
   const hits: Hit[] = [];
 
   if (cause === 'scanner-burst') {
-    // The pixel comes first, from the same place under another name: https://github.com/warmbly/warmbly/issues/410
+    // The scanner loads the pixel first, from the same address with another user agent: https://github.com/warmbly/warmbly/issues/410
     const t = Math.min(sentAt + timeOf(random, SCANNER_OPENS_BY), start - SECOND / 2);
     hits.push(
-      hit({ t, method: 'GET', kind: 'open', recipient, link: 0, ip: ips[0] as string, ua: random.pick(SCANNER_USER_AGENTS) }, truth),
+      createHit({ t, method: 'GET', kind: 'open', recipient, link: 0, ip: ips[0] as string, ua: random.pick(SCANNER_USER_AGENTS) }, truth),
     );
   }
   const method = cause === 'scanner-head' ? 'HEAD' : 'GET';
   const sweep = (begin: number, slow: boolean): void => {
     for (const [link, t] of sweepTimes(random, begin, links, slow).entries()) {
       const tags: Truth = slow ? { ...truth, difficulty: 'slow-sweep' } : truth;
-      hits.push(hit({ t, method, kind: 'click', recipient, link, ip: random.pick(ips), ua }, tags));
+      hits.push(createHit({ t, method, kind: 'click', recipient, link, ip: random.pick(ips), ua }, tags));
     }
   };
   sweep(start, hard && cause === 'scanner-burst' && chance(random, SLOW_SWEEPS));
@@ -54,7 +54,7 @@ export function scan(random: Random, recipient: number, sentAt: number, links: n
   return hits;
 }
 
-/** When each link is asked for. Not in the order of the links: a fleet works side by side. */
+/** The time of each request. The order is not that of the links, because scanners work in parallel. */
 function sweepTimes(random: Random, begin: number, links: number, slow: boolean): number[] {
   if (slow) {
     let t = begin;
@@ -67,9 +67,9 @@ function sweepTimes(random: Random, begin: number, links: number, slow: boolean)
   return Array.from({ length: links }, () => begin + random.next() * length);
 }
 
-/** A scanner that follows one link when people do, from where people are and under a name as people's. */
+/** A scanner that follows one link at a time when people click, from a network and with a user agent like theirs. */
 export function scanOne(random: Random, recipient: number, sentAt: number, links: number): Hit {
-  return hit(
+  return createHit(
     {
       t: sentAt + timeOf(random, CLICKS_BY),
       method: 'GET',
@@ -84,15 +84,15 @@ export function scanOne(random: Random, recipient: number, sentAt: number, links
 }
 
 /**
- * What browsers say when they fetch ahead, as the log has it of four headers. Chromium: `prefetch`, `prefetch;prerender`,
+ * Values that browsers send when they prefetch, as the log joins them from four headers. Chromium: `prefetch`, `prefetch;prerender`,
  * `prefetch;anonymous-client-ip` in Sec-Purpose
- * (https://chromium.googlesource.com/chromium/src/+/9e001703a2/chrome/browser/prefetch/prefetch_headers.cc), with or just by the older
- * `Purpose: prefetch`; Firefox formerly `X-moz: prefetch` (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Purpose and its
- * table of browsers).
+ * (https://chromium.googlesource.com/chromium/src/+/9e001703a2/chrome/browser/prefetch/prefetch_headers.cc), with or without the older
+ * `Purpose: prefetch`, or that header alone; Firefox formerly `X-moz: prefetch`
+ * (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Purpose and its table of browsers).
  */
 const PURPOSES = ['prefetch', 'prefetch;prerender', 'prefetch;anonymous-client-ip', 'prefetch;prerender prefetch', 'prefetch prefetch'];
 
-/** The browser of a person fetches a link ahead. */
+/** A person's browser prefetches a link. */
 export function prefetch(random: Random, person: Person, recipient: number, t: number, links: number): Hit {
   const request: Request = {
     t,
@@ -103,22 +103,22 @@ export function prefetch(random: Random, person: Person, recipient: number, t: n
     ip: person.home,
     ua: person.browser,
   };
-  return hit(request, { who: 'machine', cause: 'prefetch' }, random.pick(PURPOSES));
+  return createHit(request, { who: 'machine', cause: 'prefetch' }, random.pick(PURPOSES));
 }
 
-/** How one service previews. Without a network, it is the device of the person who pastes that asks. */
+/** How one service previews links. Without a network, the device of the person who pastes the link makes the request. */
 interface Previewer {
   ua: string;
   network?: MachineNetwork;
-  /** Requests by HEAD that follow. */
+  /** Whether HEAD requests follow. */
   heads?: true;
 }
 
 /**
- * Previews of messengers and networks. Names: https://webmasterid.com/user-agents/social-preview-bot-user-agents,
+ * Previews of messengers and social networks. User agents: https://webmasterid.com/user-agents/social-preview-bot-user-agents,
  * https://gist.github.com/graysuit/853116f0bda96e5ac18afd107f340376, https://pastebin.com/MHLPZCNY (Apple's Messages, from the device
- * itself), https://dev.to/eatyou_eatyou_d79d27e5622/url-unfurling-how-slack-discord-and-twitter-generate-link-previews-4144. X asks once by
- * GET and three times by HEAD, there as browsers or as nobody: https://github.com/dubinc/dub/issues/2309
+ * itself), https://dev.to/eatyou_eatyou_d79d27e5622/url-unfurling-how-slack-discord-and-twitter-generate-link-previews-4144. X sends one
+ * GET and three HEAD requests, the latter with browsers' user agents or with none: https://github.com/dubinc/dub/issues/2309
  */
 const PREVIEWERS: readonly Previewer[] = [
   { ua: 'Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)', network: 'other-cloud' },
@@ -133,16 +133,16 @@ const PREVIEWERS: readonly Previewer[] = [
   { ua: 'Twitterbot/1.0', network: 'x', heads: true },
 ];
 
-/** The requests that follow when somebody pastes a link. `pastedFrom` is the address of who does. */
+/** The requests that follow when somebody pastes a link. `pastedFrom` is that person's address. */
 export function preview(random: Random, pastedFrom: string, recipient: number, link: number, t: number): Hit[] {
   const { ua, network, heads = false } = random.pick(PREVIEWERS);
   const truth: Truth = { who: 'machine', cause: 'link-preview' };
   const address = (): string => (network === undefined ? pastedFrom : addressIn(random, MACHINE_NETWORKS[network]));
-  const hits = [hit({ t, method: 'GET', kind: 'click', recipient, link, ip: address(), ua }, truth)];
-  const agents = heads ? [browser(random, 'phone', true), browser(random, 'pc', false), ''] : [];
-  for (const agent of agents) {
+  const hits = [createHit({ t, method: 'GET', kind: 'click', recipient, link, ip: address(), ua }, truth)];
+  const userAgents = heads ? [browser(random, 'phone', true), browser(random, 'pc', false), ''] : [];
+  for (const userAgent of userAgents) {
     const later = t + random.whole(50, 2500);
-    hits.push(hit({ t: later, method: 'HEAD', kind: 'click', recipient, link, ip: address(), ua: agent }, truth));
+    hits.push(createHit({ t: later, method: 'HEAD', kind: 'click', recipient, link, ip: address(), ua: userAgent }, truth));
   }
   return hits;
 }

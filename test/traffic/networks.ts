@@ -2,9 +2,9 @@ import { BlockList, isIPv6 } from 'node:net';
 import type { Random } from '../chaos/random.ts';
 import type { Country } from './figures.ts';
 
-// Where requests come from. Networks of machines and of image proxies are published ones; people have addresses of access providers.
+// The networks that requests come from. Those of machines and image proxies are published; people get addresses of access providers.
 
-/** Networks from which no person in this traffic comes. */
+/** Networks of machines. No person in this traffic has such an address. */
 export const MACHINE_NETWORKS = {
   // The proxy of Mail Privacy Protection leaves by the addresses of iCloud Private Relay
   // (https://wordtothewise.com/2021/09/apple-mpp-reporting-and-geolocation/), of which Apple has a list,
@@ -50,7 +50,7 @@ export const MACHINE_NETWORKS = {
 } as const satisfies Record<string, readonly string[]>;
 export type MachineNetwork = keyof typeof MACHINE_NETWORKS;
 
-/** Networks of image proxies, which fetch because a person opens. */
+/** Networks of image proxies, which load pictures because a person opens a letter. */
 export const PROXY_NETWORKS = {
   // _netblocks.google.com has 66.102.0.0/20, 66.249.80.0/20, 74.125.0.0/16; proxies at 74.125.x:
   // https://github.com/CIDRAM/CIDRAM/issues/576
@@ -63,7 +63,9 @@ export const PROXY_NETWORKS = {
 } as const satisfies Record<string, readonly string[]>;
 export type ProxyNetwork = keyof typeof PROXY_NETWORKS;
 
-/** Access providers by country; all of each lies in that country by the product's country database (a look, not a test). */
+/**
+ * Access providers by country. The product's country database places each network in its country; this was checked by hand, not by a test.
+ */
 export const ACCESS_NETWORKS: Record<Country, { v4: readonly string[]; v6: readonly string[] }> = {
   DE: { v4: ['79.192.0.0/10', '84.128.0.0/10', '91.0.0.0/10', '178.0.0.0/12', '188.192.0.0/14'], v6: ['2003:c0::/26', '2a02:8108::/30'] },
   US: { v4: ['73.0.0.0/8', '71.160.0.0/11', '98.192.0.0/10', '172.32.0.0/11', '107.64.0.0/10'], v6: ['2601::/20', '2600:1700::/28'] },
@@ -93,7 +95,7 @@ function addressIn6(random: Random, address: string, bits: number): string {
   const back = tail.split(':').filter((group) => group !== '');
   const zeros = Array.from({ length: 8 - front.length - back.length }, () => '0');
   const groups = [...front, ...zeros, ...back].map((group) => Number.parseInt(group, 16));
-  // Never a group of 0 behind the prefix: nginx would shorten the longest row of them, and this does not.
+  // A group after the prefix is never 0, because nginx would shorten the longest run of zeros, and this function does not.
   const filled = groups.map((group, i) => {
     const free = Math.min(16, Math.max(0, (i + 1) * 16 - bits));
     return free === 0 ? group : group + random.whole(free > 1 ? 1 : 0, 2 ** free - 1);
@@ -101,7 +103,7 @@ function addressIn6(random: Random, address: string, bits: number): string {
   return filled.map((group) => group.toString(16)).join(':');
 }
 
-/** Tells whether an address lies in any of the networks. */
+/** Returns a function that checks whether an address is in one of the networks. */
 export function membership(networks: readonly string[]): (ip: string) => boolean {
   const list = new BlockList();
   for (const network of networks) {

@@ -23,22 +23,22 @@ import type { Hit, Truth } from './hits.ts';
 import { ACCESS_NETWORKS, addressIn, MACHINE_NETWORKS, PROXY_NETWORKS, type ProxyNetwork } from './networks.ts';
 import { APPLE_PROXY_USER_AGENT, browser, mailProgram, PROXY_USER_AGENTS } from './user-agents.ts';
 
-/** Somebody who reads mail: one device, one mail program, an address at home and one on the way. */
+/** A person who reads mail: one device, one mail program, and two addresses, at home and away. */
 export interface Person {
   client: ClientName;
   device: Device;
   home: string;
   away: string;
   browser: string;
-  /** What the mail program says where it loads pictures itself. */
+  /** The user agent of the mail program, if it loads pictures itself. */
   program: string;
-  /** The webmail that a browser names as the page a click comes from; '' for programs. */
+  /** The referrer of clicks in webmail; '' for mail programs. */
   webmail: string;
 }
 
 const APPLE_DEVICES: Partial<Record<ClientName, Device>> = { iphone: 'phone', ipad: 'tablet', 'apple-mail': 'pc' };
 const PROXIES: Partial<Record<ClientName, ProxyNetwork>> = { gmail: 'google', yahoo: 'yahoo', 'outlook.com': 'microsoft' };
-// Assumed: what webmail lets browsers name differs by its referrer policy, and is published nowhere.
+// Assumed: the referrer of webmail depends on its referrer policy, and no figures are published.
 const WEBMAIL: Partial<Record<ClientName, string>> = {
   gmail: 'https://mail.google.com/',
   yahoo: 'https://mail.yahoo.com/',
@@ -47,8 +47,8 @@ const WEBMAIL: Partial<Record<ClientName, string>> = {
 const DEVICE_SHARES = { pc: DEVICES.pc.share, tablet: DEVICES.tablet.share, phone: DEVICES.phone.share };
 
 /**
- * The device on which the users of a mail program read. Where it does not say, Mailchimp's shares; Apple's proxy stands for Apple's
- * clients.
+ * The device on which users of a mail program read. If the program does not determine it, Mailchimp's shares apply. For Apple's proxy the
+ * shares of Apple's clients apply.
  */
 function deviceOf(random: Random, client: ClientName): Device {
   if (client === 'apple-mpp') {
@@ -77,18 +77,18 @@ export function createPerson(random: Random, client: ClientName): Person {
   };
 }
 
-/** An address as access providers give them out. */
+/** An address of an access provider. */
 export function ordinaryAddress(random: Random): string {
   const networks = ACCESS_NETWORKS[weighted(random, COUNTRIES)];
   return addressIn(random, chance(random, IPV6_SHARE) ? networks.v6 : networks.v4);
 }
 
-/** The time between an open and the click it leads to. */
+/** The time between an open and the click that follows it, in ms. */
 export function readingTime(random: Random): number {
   return chance(random, SKIM_SHARE) ? between(random, SKIM) : SKIM[1] + exponential(random, READ_LONGER);
 }
 
-/** The open of a person, as the server sees it: by the device itself or by the provider's proxy. Not for Apple's. */
+/** The open of a person as the server sees it: from the person's device or from the provider's image proxy, but not from Apple's. */
 export function openBy(random: Random, person: Person, recipient: number, t: number, truth?: Truth): Hit {
   const proxy = PROXIES[person.client];
   return {
@@ -107,7 +107,7 @@ export function openBy(random: Random, person: Person, recipient: number, t: num
 
 /** Apple's proxy loads the pixel once. */
 export function openByAppleProxy(random: Random, recipient: number, sentAt: number): Hit {
-  // Nine in ten from the relays of Apple's list and one from Apple's own network, since sources name both: assumed.
+  // Nine in ten come from the relays on Apple's list and one from Apple's own network, because sources name both. The ratio is assumed.
   const networks = MACHINE_NETWORKS[chance(random, 0.9) ? 'apple-relay' : 'apple'];
   return {
     t: Math.round(sentAt + timeOf(random, MPP_BY)),
@@ -138,7 +138,7 @@ export function clickBy(random: Random, person: Person, recipient: number, link:
   };
 }
 
-/** A link as readers choose them: the further down, the less. */
+/** A link as a reader would choose it: links further down are less likely. */
 export function chooseLink(random: Random, links: number, without: ReadonlySet<number> = new Set()): number {
   const weights: number[] = [];
   for (let link = 0; link < links; link++) weights.push(without.has(link) ? 0 : 0.5 ** (link / HALF_LIFE_OF_LINKS));
@@ -150,20 +150,20 @@ export function chooseLink(random: Random, links: number, without: ReadonlySet<n
   return weights.findLastIndex((weight) => weight > 0);
 }
 
-/** How many clicks a person makes who makes any. */
+/** The number of clicks of a person who clicks at all. */
 function numberOfClicks(random: Random, device: Device): number {
   const { clickRate, totalClickRate } = DEVICES[device];
   return 1 + geometric(random, totalClickRate / clickRate - 1);
 }
 
-/** When a person clicks first, in milliseconds after sending. */
+/** The time of a person's first click, in ms after sending. */
 export function firstClickAfter(random: Random): number {
   return timeOf(random, CLICKS_BY);
 }
 
-/** The clicks of one person from the first on. `hard`: some open their links in tabs. */
+/** The clicks of one person, the first at `first`. With `hard`, some people open their links in tabs. */
 export function clicksFrom(random: Random, person: Person, recipient: number, first: number, links: number, hard: boolean): Hit[] {
-  if (hard && links > 1 && chance(random, TAB_OPENERS)) return tabs(random, person, recipient, first, links);
+  if (hard && links > 1 && chance(random, TAB_OPENERS)) return clicksInTabs(random, person, recipient, first, links);
   const truth: Truth = { who: 'person', cause: 'reader' };
   const hits: Hit[] = [];
   const seen = new Set<number>();
@@ -173,14 +173,14 @@ export function clicksFrom(random: Random, person: Person, recipient: number, fi
     const link = again ? random.pick([...seen]) : chooseLink(random, links, seen);
     seen.add(link);
     hits.push(clickBy(random, person, recipient, link, t, truth));
-    // One in five is gone for a while before the next: assumed, as nothing is published on it.
+    // One person in five pauses before the next click. Assumed, as nothing is published on it.
     t += NEXT_CLICK_AT_LEAST + (chance(random, 0.2) ? exponential(random, 20 * MINUTE) : readingTime(random));
   }
   return hits;
 }
 
-/** Two or three different links within two seconds, from one place. */
-function tabs(random: Random, person: Person, recipient: number, first: number, links: number): Hit[] {
+/** Clicks on two or three different links within two seconds, from one address. */
+function clicksInTabs(random: Random, person: Person, recipient: number, first: number, links: number): Hit[] {
   const truth: Truth = { who: 'person', cause: 'reader', difficulty: 'fast-tabs' };
   const seen = new Set<number>();
   const hits: Hit[] = [];

@@ -8,7 +8,7 @@ import {
   mostEngaged,
   nonOpeners,
   opensByHour,
-  silent,
+  silentRecipients,
   totals,
   uniqueRecipients,
   visitorsPerLink,
@@ -23,7 +23,8 @@ function at(time: string, who: 'person' | 'machine', kind: 'click' | 'open', rec
   return { t: Date.parse(`2026-10-${time}Z`), method: 'GET', kind, recipient, link, ip, ua: 'Browser', referrer: '', purpose: '', truth };
 }
 
-// Out of order on purpose. Six recipients, 0 to 5; 4 has only machines, 5 has nothing; -1 is a shared link.
+// The hits are deliberately out of order. There are six recipients, 0 to 5: 4 has only hits of machines, 5 has none, and -1 is a shared
+// link.
 const HITS = [
   at('05T21:20:00', 'person', 'click', 0, 2),
   at('05T21:10:00', 'person', 'open', 0),
@@ -54,7 +55,7 @@ test('counts by the hour of a local clock', () => {
     ['2026-10-06T00', { click: { person: 1, machine: 0 }, open: { person: 0, machine: 0 } }],
     ['2026-10-12T21', { click: { person: 1, machine: 0 }, open: { person: 0, machine: 0 } }],
   ]);
-  // Half past: a clock 5 h 30 min ahead puts 21:20 and 22:31 into different hours than UTC does.
+  // An offset of 5 h 30 min puts 21:20 and 22:31 into different hours than UTC does.
   expect([...hitsByHour(HITS, 330).keys()]).toEqual(['2026-10-06T02', '2026-10-06T04', '2026-10-06T05', '2026-10-13T03']);
   expect([...hitsByHour(HITS, -60).keys()][3]).toBe('2026-10-05T23');
 
@@ -65,7 +66,7 @@ test('counts by the hour of a local clock', () => {
 
 test('lays people and machines over the week', () => {
   const week = weekHeatmap(HITS, 'click', 'person', 0);
-  // Two Mondays at 21: four clicks on the first, one a week later.
+  // Two Mondays at 21 h: four clicks on the first, one a week later.
   expect([week[0]?.[21], week[0]?.[23], week[1]?.[0]]).toEqual([5, 1, 1]);
   expect(week.flat().reduce((a, b) => a + b)).toBe(7);
   expect(weekHeatmap(HITS, 'open', 'person', 120)[1]?.[0]).toBe(2);
@@ -90,7 +91,7 @@ test('tells who has not opened and who was not heard of', () => {
   expect(nonOpeners(HITS, 6, 'person')).toEqual([2, 3, 4, 5]);
   expect(nonOpeners(HITS, 6, 'anyone')).toEqual([2, 3, 5]);
   expect(nonOpeners(HITS, 6, 'machine')).toEqual([0, 1, 2, 3, 5]);
-  expect(silent(HITS, 6)).toEqual([2, 4, 5]);
+  expect(silentRecipients(HITS, 6)).toEqual([2, 4, 5]);
 });
 
 test('ranks recipients by what people did', () => {

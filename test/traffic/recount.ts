@@ -1,8 +1,8 @@
 import { type Hit, type Kind, SHARED, type Who } from './hits.ts';
 
-// Counts the truth of hits once more, in plain loops, to hold against what reports say. It knows nothing of the product.
+// Counts hits by their true causes in plain loops, to compare with the reports. It shares no code with the product.
 
-/** A number for each kind of hit, by people and by machines. Requests by HEAD count as clicks and opens of machines. */
+/** A number for each kind of hit, by people and by machines. HEAD requests count as clicks and opens of machines. */
 export type Table = Record<Kind, Record<Who, number>>;
 
 const MINUTE = 60_000;
@@ -13,14 +13,14 @@ function emptyTable(): Table {
   return { click: { person: 0, machine: 0 }, open: { person: 0, machine: 0 } };
 }
 
-/** Hits. */
+/** The number of hits. */
 export function totals(hits: readonly Hit[]): Table {
   const table = emptyTable();
   for (const hit of hits) table[hit.kind][hit.truth.who]++;
   return table;
 }
 
-/** Different recipients with at least one such hit. Shared links are of no recipient. */
+/** The number of distinct recipients with at least one such hit. Shared links have no recipient. */
 export function uniqueRecipients(hits: readonly Hit[]): Table {
   const table = emptyTable();
   const seen = new Set<string>();
@@ -33,16 +33,16 @@ export function uniqueRecipients(hits: readonly Hit[]): Table {
   return table;
 }
 
-/** The clock of somebody whose time is ahead of UTC by so many minutes: as a date whose UTC fields are the local ones. */
-function local(t: number, utcOffsetMinutes: number): Date {
+/** The local time as a date whose UTC fields are the local ones. */
+function localTime(t: number, utcOffsetMinutes: number): Date {
   return new Date(t + utcOffsetMinutes * MINUTE);
 }
 
-/** Hits by hour of the local clock, `2026-10-05T08`, in order of time; hours without hits are absent. */
+/** Hits by local hour, e.g. `2026-10-05T08`, in order of time. Hours without hits are absent. */
 export function hitsByHour(hits: readonly Hit[], utcOffsetMinutes: number): Map<string, Table> {
   const hours = new Map<string, Table>();
   for (const hit of [...hits].sort((a, b) => a.t - b.t)) {
-    const hour = local(hit.t, utcOffsetMinutes).toISOString().slice(0, 13);
+    const hour = localTime(hit.t, utcOffsetMinutes).toISOString().slice(0, 13);
     const table = hours.get(hour) ?? emptyTable();
     table[hit.kind][hit.truth.who]++;
     hours.set(hour, table);
@@ -50,23 +50,23 @@ export function hitsByHour(hits: readonly Hit[], utcOffsetMinutes: number): Map<
   return hours;
 }
 
-/** Opens by hour of the day, from 0 to 23, of the local clock. */
+/** Opens by local hour of the day, from 0 to 23. */
 export function opensByHour(hits: readonly Hit[], utcOffsetMinutes: number): Record<Who, number[]> {
   const opens = { person: new Array<number>(24).fill(0), machine: new Array<number>(24).fill(0) };
   for (const hit of hits) {
     if (hit.kind !== 'open') continue;
-    const hour = local(hit.t, utcOffsetMinutes).getUTCHours();
+    const hour = localTime(hit.t, utcOffsetMinutes).getUTCHours();
     opens[hit.truth.who][hour] = (opens[hit.truth.who][hour] ?? 0) + 1;
   }
   return opens;
 }
 
-/** Hits of one kind and sort by day of the week (0 is Monday) and hour, of the local clock: `heatmap[day][hour]`. */
+/** Hits of one kind, by people or machines, by local day of the week (0 is Monday) and hour: `heatmap[day][hour]`. */
 export function weekHeatmap(hits: readonly Hit[], kind: Kind, who: Who, utcOffsetMinutes: number): number[][] {
   const week = Array.from({ length: 7 }, () => new Array<number>(24).fill(0));
   for (const hit of hits) {
     if (hit.kind !== kind || hit.truth.who !== who) continue;
-    const date = local(hit.t, utcOffsetMinutes);
+    const date = localTime(hit.t, utcOffsetMinutes);
     const day = week[(date.getUTCDay() + 6) % 7] as number[];
     day[date.getUTCHours()] = (day[date.getUTCHours()] ?? 0) + 1;
   }
@@ -76,11 +76,11 @@ export function weekHeatmap(hits: readonly Hit[], kind: Kind, who: Who, utcOffse
 export interface LinkCount {
   person: number;
   machine: number;
-  /** Different recipients among the people. */
+  /** The number of distinct recipients among the clicks of people. */
   people: number;
 }
 
-/** Clicks by link, in the order of the links; links without clicks are absent. */
+/** Clicks by link, in the order of the links. Links without clicks are absent. */
 export function clicksByLink(hits: readonly Hit[]): Map<number, LinkCount> {
   const links = new Map<number, LinkCount>();
   const seen = new Set<string>();
@@ -109,7 +109,7 @@ export function firstClickDelays(hits: readonly Hit[], sentAt: number): Map<numb
   return delays;
 }
 
-/** Recipients (of 0 to `recipients` - 1) without an open of this sort, in order. With 'anyone' machines' opens count, too. */
+/** Recipients from 0 to `recipients` - 1 without an open by `by`, in order. With 'anyone' the opens of machines count, too. */
 export function nonOpeners(hits: readonly Hit[], recipients: number, by: Who | 'anyone'): number[] {
   const openers = new Set<number>();
   for (const hit of hits) {
@@ -120,12 +120,12 @@ export function nonOpeners(hits: readonly Hit[], recipients: number, by: Who | '
   return others;
 }
 
-/** Recipients (of 0 to `recipients` - 1) of whom no person opened or clicked, in order. */
-export function silent(hits: readonly Hit[], recipients: number): number[] {
-  const heard = new Set<number>();
-  for (const hit of hits) if (hit.truth.who === 'person') heard.add(hit.recipient);
+/** Recipients from 0 to `recipients` - 1 without an open or click of a person, in order. */
+export function silentRecipients(hits: readonly Hit[], recipients: number): number[] {
+  const active = new Set<number>();
+  for (const hit of hits) if (hit.truth.who === 'person') active.add(hit.recipient);
   const others: number[] = [];
-  for (let recipient = 0; recipient < recipients; recipient++) if (!heard.has(recipient)) others.push(recipient);
+  for (let recipient = 0; recipient < recipients; recipient++) if (!active.has(recipient)) others.push(recipient);
   return others;
 }
 
@@ -135,7 +135,7 @@ export interface Engagement {
   opens: number;
 }
 
-/** What people did with each recipient's letter, most clicks first, then most opens, then by recipient. */
+/** The number of clicks and opens of people for each recipient, ordered by clicks, then opens (both descending), then recipient. */
 export function mostEngaged(hits: readonly Hit[]): Engagement[] {
   const all = new Map<number, Engagement>();
   for (const hit of hits) {
@@ -157,8 +157,8 @@ export interface LinkVisitors {
 }
 
 /**
- * Different visitors (address and user agent) per recipient's link and UTC day among clicks of people, by recipient, link and day. More
- * than one is a sign of a forward, or of a second device. Shared links are there as recipient -1.
+ * The number of distinct visitors (address and user agent) per recipient, link and UTC day among the clicks of people, in this order. More
+ * than one suggests a forward or a second device. Shared links have recipient -1.
  */
 export function visitorsPerLink(hits: readonly Hit[]): LinkVisitors[] {
   const rows = new Map<string, { row: LinkVisitors; seen: Set<string> }>();
@@ -174,7 +174,7 @@ export function visitorsPerLink(hits: readonly Hit[]): LinkVisitors[] {
   return [...rows.values()].map(({ row }) => row).sort((a, b) => a.recipient - b.recipient || a.link - b.link || (a.day < b.day ? -1 : 1));
 }
 
-/** The rows of `visitorsPerLink` with more visitors than the one a recipient is. */
+/** The rows of `visitorsPerLink` with more than one visitor, without shared links. */
 export function forwards(hits: readonly Hit[]): LinkVisitors[] {
   return visitorsPerLink(hits).filter(({ recipient, visitors }) => recipient !== SHARED && visitors > 1);
 }

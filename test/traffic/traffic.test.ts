@@ -31,13 +31,16 @@ function traffic(options: Partial<TrafficOptions> = {}): Hit[] {
   return generateTraffic({ seed: 1, recipients: RECIPIENTS, links: LINKS, sentAt: SENT_AT, set: 'ordinary', ...options });
 }
 
-/** Several newsletters together, so that what is rare is often enough for statistics. */
+/** Several newsletters together, so that rare causes are frequent enough for statistics. */
 const MANY = Array.from({ length: 12 }, (_, seed) => traffic({ seed }));
 const ALL = MANY.flat();
 const MANY_HARD = Array.from({ length: 12 }, (_, seed) => traffic({ seed, set: 'hard' }));
 const ALL_HARD = MANY_HARD.flat();
 
-/** A share of `n` independent draws lies within four standard deviations of this one: by chance outside once in 16,000 times. */
+/**
+ * Expects that the share of `n` independent draws is within four standard deviations of `share`. By chance it is outside once in 16,000
+ * times.
+ */
 function expectShare(hits: number, n: number, share: number): void {
   expect(n).toBeGreaterThan(100);
   const deviation = Math.sqrt((share * (1 - share)) / n);
@@ -49,7 +52,7 @@ function count(hits: readonly Hit[], wanted: (hit: Hit) => boolean): number {
   return hits.reduce((sum, hit) => sum + (wanted(hit) ? 1 : 0), 0);
 }
 
-/** The hits of each recipient of each newsletter that are wanted. */
+/** The hits that `wanted` accepts, grouped by newsletter and recipient. */
 function perRecipient(newsletters: readonly Hit[][], wanted: (hit: Hit) => boolean): Hit[][] {
   return newsletters.flatMap((hits) => {
     const groups = new Map<number, Hit[]>();
@@ -110,7 +113,7 @@ describe('opens', () => {
     expectShare(opened, recipients, OPEN_RATE);
 
     const opens = ALL.filter((hit) => hit.kind === 'open' && !hit.truth.cause.startsWith('scanner') && hit.truth.cause !== 'forward');
-    // Repeated opens of one person are no independent draws: that widens the bounds, hence a fraction of n.
+    // Repeated opens of one person are not independent draws. A fraction of n widens the bounds accordingly.
     const expectOpens = (hits: number, share: number): void => expectShare(hits / 3, opens.length / 3, share);
     expectOpens(
       count(opens, (hit) => hit.truth.cause === 'apple-mpp'),
@@ -138,7 +141,7 @@ describe('opens', () => {
     const first = perRecipient(MANY, (hit) => hit.kind === 'open' && hit.truth.who === 'person' && hit.truth.cause !== 'forward');
     for (const hours of [1, 3, 6, 24, 7 * 24]) {
       const soon = first.filter(([open]) => (open as Hit).t - SENT_AT <= hours * HOUR).length;
-      // A click's reading time is taken off the time of its open: a point of bias either way.
+      // The reading time before a click is subtracted from the time of the open, which shifts the share by up to one percentage point.
       expect(Math.abs(soon / first.length - shareBy(OPENS_BY, hours * HOUR))).toBeLessThan(0.02);
     }
   });
@@ -147,7 +150,7 @@ describe('opens', () => {
     const apple = perRecipient(MANY, (hit) => hit.truth.cause === 'apple-mpp');
     expectShare(apple.length, MANY.length * RECIPIENTS, ratesFor(LINKS).apple);
     const once = apple.filter((opens) => opens.length === 1).length;
-    // Two where a letter was forwarded to another who has Apple's proxy.
+    // A recipient has two if the letter was forwarded to a person who has Apple's proxy.
     expect(once / apple.length).toBeGreaterThan(0.99);
     expect(apple.flat().every((hit) => hit.ua === 'Mozilla/5.0')).toBe(true);
   });
@@ -157,7 +160,7 @@ describe('clicks of people', () => {
   test('are of as many recipients as published', () => {
     const clickers = perRecipient(MANY, isClick('reader'));
     const [low, high] = [DEVICES.phone.clickRate, DEVICES.pc.clickRate];
-    // By device of the published share; the devices are as the mail clients have them, so between phone and PC.
+    // The figures are published by device. Devices follow from the mail clients, so the result lies between phone and PC.
     expect(clickers.length / (MANY.length * RECIPIENTS)).toBeGreaterThan(low);
     expect(clickers.length / (MANY.length * RECIPIENTS)).toBeLessThan(high);
     const clicks = clickers.flat().length / clickers.length;
@@ -206,7 +209,7 @@ describe('clicks of people', () => {
       [MANY, 'ordinary'],
       [MANY_HARD, 'hard'],
     ] as const) {
-      // Forwards whose reader has Apple's proxy have no open of a person: seen here are the other ones.
+      // Forwards to readers with Apple's proxy have no open by a person, so only the other forwards are counted here.
       const forwards =
         count(newsletters.flat(), (hit) => hit.truth.cause === 'forward' && hit.kind === 'open') / (1 - OPEN_SHARES['apple-mpp']);
       const opens = count(newsletters.flat(), (hit) => hit.kind === 'open' && hit.truth.who === 'person' && hit.truth.cause !== 'forward');
@@ -233,7 +236,7 @@ describe('scanners', () => {
   test('begin as long after sending as published', () => {
     const starts = [...bursts, ...perRecipient(MANY, isClick('scanner-bot-ua')), ...perRecipient(MANY, isClick('scanner-head'))];
     const upTo = (ms: number): number => starts.filter(([hit]) => (hit as Hit).t - SENT_AT <= ms).length;
-    // A burst's first request comes a little after its beginning; over a minute it does not matter.
+    // The first request of a burst comes a little after its start. The difference is negligible above a minute.
     for (const ms of [MINUTE, 5 * MINUTE, 30 * MINUTE])
       expect(Math.abs(upTo(ms) / starts.length - shareBy(BURSTS_BY, ms))).toBeLessThan(0.05);
     expect(upTo(10 * SECOND) / starts.length).toBeLessThan(0.02);

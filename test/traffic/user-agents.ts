@@ -2,7 +2,7 @@ import type { Random } from '../chaos/random.ts';
 import { weighted } from './chance.ts';
 import { type ClientName, type Device, PC_BROWSERS, PHONE_BROWSERS } from './figures.ts';
 
-// User agents in the forms that the products send.
+// User agents in the form that the products send.
 
 const WEBKIT = 'AppleWebKit/537.36 (KHTML, like Gecko)';
 const WINDOWS = 'Windows NT 10.0; Win64; x64';
@@ -47,14 +47,14 @@ function phoneBrowser(random: Random): string {
   }
 }
 
-/** The browser in which somebody's links open. */
+/** The browser in which a person's links open. */
 export function browser(random: Random, device: Device, apple: boolean): string {
   if (device === 'pc') return pcBrowser(random, apple);
   if (device === 'tablet') return iphoneSafari(random, 'iPad');
   return apple ? iphoneSafari(random, 'iPhone') : phoneBrowser(random);
 }
 
-/** What a mail program says of itself when it loads pictures itself. */
+/** The user agent of a mail program that loads pictures itself. */
 export function mailProgram(random: Random, client: ClientName): string {
   switch (client) {
     case 'iphone':
@@ -69,7 +69,7 @@ export function mailProgram(random: Random, client: ClientName): string {
       return `Mozilla/5.0 (Linux; Android 14; Pixel 7 Build/AP2A.240805.005; wv) ${WEBKIT} Version/4.0 Chrome/${random.pick(CHROME_MAJORS)}.0.0.0 Mobile Safari/537.36`;
     case 'samsung':
       return `Mozilla/5.0 (Linux; Android 14; SM-S921B Build/UP1A.231005.007; wv) ${WEBKIT} Version/4.0 Chrome/${random.pick(CHROME_MAJORS)}.0.0.0 Mobile Safari/537.36`;
-    // The others are read through a proxy, so that it is never seen what they say.
+    // The other programs load pictures through a proxy, so their user agents are never visible.
     case 'other':
     case 'gmail':
     case 'yahoo':
@@ -81,7 +81,7 @@ export function mailProgram(random: Random, client: ClientName): string {
 
 /**
  * Image proxies. Google: https://www.scientiamobile.com/what-is-google-image-proxy/. Yahoo: https://crawlerdex.tn3w.dev/YahooMailProxy.
- * Microsoft documents none: a browser's is assumed, as of the webmail that asks.
+ * Microsoft documents none; a browser's is assumed, because the webmail runs in one.
  */
 export const PROXY_USER_AGENTS = {
   google: 'Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)',
@@ -89,13 +89,16 @@ export const PROXY_USER_AGENTS = {
   microsoft: `Mozilla/5.0 (${WINDOWS}) ${WEBKIT} Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0`,
 } as const;
 
-/** Apple's proxy says just this: https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens */
+/**
+ * The whole user agent of Apple's proxy:
+ * https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens
+ */
 export const APPLE_PROXY_USER_AGENT = 'Mozilla/5.0';
 
 /**
- * Scanners that pass for browsers. Old Chrome and Edge: https://github.com/mssola/user_agent/issues/71; new Chrome on Windows:
+ * Scanners that pretend to be browsers. Old Chrome and Edge: https://github.com/mssola/user_agent/issues/71; new Chrome on Windows:
  * https://github.com/resend/resend-node/issues/901; «Chrome 120 on Windows 11», «itel A27 Android»:
- * https://hummingdeck.com/en/blog/why-your-deck-analytics-are-wrong; none at all:
+ * https://hummingdeck.com/en/blog/why-your-deck-analytics-are-wrong; no user agent:
  * https://check.live-direct-marketing.online/blog/bot-clicks-security-scanners-detect
  */
 export const SCANNER_USER_AGENTS = [
@@ -108,9 +111,9 @@ export const SCANNER_USER_AGENTS = [
 ] as const;
 
 /**
- * Scanners that name themselves or their library. https://github.com/JayBizzle/Crawler-Detect/issues/552 (Barracuda),
+ * Scanners whose user agent names them or their library. https://github.com/JayBizzle/Crawler-Detect/issues/552 (Barracuda),
  * https://github.com/putyourlightson/craft-campaign/issues/546 («Python Requests»), https://github.com/mssola/user_agent/issues/71 (Gmail),
- * headless Chrome on a vendor's machine: https://github.com/fnando/browser/pull/347; the version numbers are assumed.
+ * headless Chrome on a vendor's machine: https://github.com/fnando/browser/pull/347. The version numbers are assumed.
  */
 export const NAMED_SCANNER_USER_AGENTS = [
   'Barracuda Sentinel (EE)',

@@ -2,19 +2,20 @@ import { z } from 'zod';
 import type { HealthResponse } from '../../core/admin.ts';
 import type { PartAddress } from '../../core/parts.ts';
 
-// A part as it is seen from outside: what its /healthz says, and the numbers of its /metrics.
+// Reads the /healthz and the /metrics of a part.
 
-/** Longer than a part waits for what it has to look up. */
-const PATIENCE_MS = 3_000;
+/** Longer than a part itself waits for the values that it reads for the response. */
+const TIMEOUT_MS = 3_000;
 
-/** One line of /metrics. */
+/** One value of /metrics. */
 export interface Sample {
   name: string;
   labels: Readonly<Record<string, string>>;
   value: number;
 }
 
-export interface PartAnswer {
+/** The responses of a part. */
+export interface PartResponse {
   health: Pick<HealthResponse, 'part' | 'version' | 'ready'> & {
     degraded: { code: string; about: string | null; what: string; mend: string }[];
   };
@@ -25,12 +26,12 @@ const healthSchema = z.object({
   part: z.enum(['backend', 'agent', 'worker']),
   version: z.string(),
   ready: z.boolean(),
-  // Any code: a part may be newer than this command.
+  // A part may be newer than this command, so any code is accepted.
   degraded: z.array(z.object({ code: z.string(), about: z.string().nullable(), what: z.string(), mend: z.string() })),
 });
 
-/** Asks a part; undefined where nobody answers in time, or something else than a part does. */
-export async function askPart({ url }: PartAddress): Promise<PartAnswer | undefined> {
+/** Reads the state of a part. Undefined if there is no response in time, or if the response is not that of a part. */
+export async function readPart({ url }: PartAddress): Promise<PartResponse | undefined> {
   try {
     const [health, metrics] = await Promise.all([get(`${url}/healthz`), get(`${url}/metrics`)]);
     return { health: healthSchema.parse(JSON.parse(health)), samples: parseMetrics(metrics) };
@@ -40,11 +41,11 @@ export async function askPart({ url }: PartAddress): Promise<PartAnswer | undefi
 }
 
 async function get(url: string): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   return response.text();
 }
 
-/** Reads Prometheus' text format as our parts write it. */
+/** Parses the text format of Prometheus, as far as the parts use it. */
 export function parseMetrics(text: string): Sample[] {
   return text.split('\n').flatMap((line): Sample[] => {
     const match = /^([a-z_][a-z0-9_]*)(?:\{(.*)\})? (\S+)$/i.exec(line);

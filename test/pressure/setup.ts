@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
 import { LINKS, SLUG_KEYS } from '../../bench/fixture.ts';
-import { shardNames, type Stand, startStand } from '../../bench/stand.ts';
+import { shardNames, type BenchSystem, startBenchSystem } from '../../bench/system.ts';
 import { table } from '../../cli/output.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.ts';
 import type { SystemOptions } from '../../stack/system.ts';
@@ -12,46 +12,49 @@ import { peakMemory } from '../chaos/world.ts';
 import type { Issued } from '../support/judge.ts';
 import { addressOf } from './clients.ts';
 
-// What every test under pressure stands on: a whole system with links, a slug of its own for each request, and a look at processes.
+// What all pressure tests share: a whole system with links, a different slug for each click, and measurements of processes.
 
-/** `npm run test:pressure` is full size; `npm test` has the same tests, and shorter ones where the size takes minutes. */
+/**
+ * `npm run test:pressure` runs the tests at full size. `npm test` runs the same tests, with smaller sizes where the full size takes
+ * minutes.
+ */
 export const FULL = process.env['PRESSURE'] === 'full';
 
-/** What a part may ever have resident. The benches aim at 250; V8 does not collect on the spot. */
+/** The maximum resident memory of a part. The target of the benches is 250 MiB; V8 does not free memory at once. */
 export const PART_MAX_MIB = 300;
 
-export interface Ground extends Stand {
+export interface PressureSetup extends BenchSystem {
   dataDir: string;
-  /** Of the first nginx. */
+  /** The port of the first nginx. */
   port: number;
   slugs: SlugCodec;
-  /** Every slug that was handed out. */
+  /** Every slug that was used. */
   issued: Map<string, Issued>;
-  /** A click of a person who has not clicked before, from an address of their own. */
+  /** A click of a new recipient from a new address. */
   newClick: () => { path: string; address: string; recipient: number };
-  /** Waits until every byte of every log is committed; then every hit in them must be in the databases exactly once. */
+  /** Waits until every byte of every log is committed, then checks that every hit is in the databases exactly once. */
   expectExactlyOnce(): Promise<Verdict>;
   stop(): Promise<void>;
 }
 
-// Recipients of the fixture have lower numbers.
+// The fixture uses lower recipient numbers.
 const FIRST_RECIPIENT = 1_000_001;
 
-export async function createGround(options: Omit<SystemOptions, 'dataDir'> = {}): Promise<Ground> {
+export async function createSetup(options: Omit<SystemOptions, 'dataDir'> = {}): Promise<PressureSetup> {
   const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-pressure-'));
-  const stand = await startStand({
+  const benchSystem = await startBenchSystem({
     dataDir,
     durable: false,
     ...options,
-    // Every client comes from an address of its own, through a proxy that is trusted.
+    // Each client has its own address in X-Forwarded-For, so the proxy must be trusted.
     extra: { TRUSTED_PROXIES: '127.0.0.1', ...options.extra },
   });
-  const { system } = stand;
+  const { system } = benchSystem;
   const slugs = createSlugCodec(parseSlugKeys(SLUG_KEYS));
   const issued = new Map<string, Issued>();
   let people = 0;
   return {
-    ...stand,
+    ...benchSystem,
     dataDir,
     port: system.ports.edges[0] as number,
     slugs,
@@ -70,14 +73,14 @@ export async function createGround(options: Omit<SystemOptions, 'dataDir'> = {})
       return verdict;
     },
     async stop() {
-      await stand.stop();
+      await benchSystem.stop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
 }
 
-/** How often people clicked, as the databases have it. */
-export async function clicksOf({ system, query }: Ground, recipients: readonly number[]): Promise<Map<number, number>> {
+/** The number of stored clicks by recipient. */
+export async function clicksOf({ system, query }: PressureSetup, recipients: readonly number[]): Promise<Map<number, number>> {
   const clicks = new Map<number, number>();
   for (const shard of shardNames(system)) {
     const rows = await query<{ recipient: number; clicks: number }>(
@@ -90,47 +93,47 @@ export async function clicksOf({ system, query }: Ground, recipients: readonly n
   return clicks;
 }
 
-/** Bytes of all logs together. */
-export async function logBytes({ system }: Stand): Promise<number> {
+/** The total size of all logs in bytes. */
+export async function logBytes({ system }: BenchSystem): Promise<number> {
   let bytes = 0;
   for (const directory of system.logDirs)
     for (const name of await readdir(directory)) if (name.startsWith('access.log')) bytes += (await stat(join(directory, name))).size;
   return bytes;
 }
 
-/** The process of a member; nginx has workers besides, of which the one with the most counts. */
-async function pidsOf({ system }: Stand, member: string): Promise<number[]> {
+/** The pids of a member. For nginx these are its workers, of which the largest value counts. */
+async function pidsOf({ system }: BenchSystem, member: string): Promise<number[]> {
   const { running } = system.member(member);
-  if (!running) throw new Error(`${member} does not run`);
+  if (!running) throw new Error(`${member} is not running`);
   if (!member.startsWith('nginx')) return [running.pid];
   const children = await readFile(`/proc/${running.pid}/task/${running.pid}/children`, 'utf8');
   return children.trim().split(' ').map(Number);
 }
 
-/** The most memory a process of a member ever had, in MiB. */
-export async function peakMib(stand: Stand, member: string): Promise<number> {
-  const peaks = await Promise.all((await pidsOf(stand, member)).map(peakMemory));
+/** The peak memory of a member's process, in MiB. */
+export async function peakMib(benchSystem: BenchSystem, member: string): Promise<number> {
+  const peaks = await Promise.all((await pidsOf(benchSystem, member)).map(peakMemory));
   return Math.round(Math.max(...peaks) / 1024 / 1024);
 }
 
-/** Open descriptors of the process of a member that has the most. */
-export async function descriptors(stand: Stand, member: string): Promise<number> {
-  const counts = await Promise.all((await pidsOf(stand, member)).map(async (pid) => (await readdir(`/proc/${pid}/fd`)).length));
+/** The number of open file descriptors of a member's process. */
+export async function descriptors(benchSystem: BenchSystem, member: string): Promise<number> {
+  const counts = await Promise.all((await pidsOf(benchSystem, member)).map(async (pid) => (await readdir(`/proc/${pid}/fd`)).length));
   return Math.max(...counts);
 }
 
-/** Connections that a server on this port holds, as the kernel counts them. */
+/** The number of connections that a server on this port holds, as counted by the kernel. */
 export async function connectionsTo(port: number): Promise<number> {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
-  // 01: established. What a client has ended and the server not yet (08: close wait) is held, too.
+  // 01 is established; 08 is close wait: the client has closed the connection and the server has not, so it still holds it.
   return lines.filter(([, from, , state]) => from === local && (state === '01' || state === '08')).length;
 }
 
 type Row = Record<string, string | number>;
 
-/** Prints what was seen; other reporters find it in the test's meta, as `figures`. */
-export function print({ task }: Pick<TestContext, 'task'>, rows: readonly Row[]): void {
+/** Prints the figures. Reporters find them in the test's meta as `figures`. */
+export function printFigures({ task }: Pick<TestContext, 'task'>, rows: readonly Row[]): void {
   const meta = task.meta as { figures?: Row[] };
   const first = meta.figures === undefined;
   meta.figures = [...(meta.figures ?? []), ...rows];

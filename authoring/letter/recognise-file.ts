@@ -1,0 +1,82 @@
+import { ClickledgerError } from '../../core/errors.ts';
+import { tokenize } from './tokens.ts';
+
+// Recognises files that are not a letter, by their content. Each gets an error that says what it is and what to do.
+
+/** File formats by their first bytes, as latin1 text. */
+const SIGNATURES: readonly { starts: string; what: string; toDo: string }[] = [
+  { starts: 'PK\x03\x04', what: 'a ZIP file, such as a .docx document', toDo: 'Export it as HTML.' },
+  { starts: '\xd0\xcf\x11\xe0', what: 'an old Office document', toDo: 'Export it as HTML.' },
+  { starts: '%PDF', what: 'a PDF', toDo: 'Give the HTML that it was made from.' },
+  { starts: '{\\rtf', what: 'an RTF document', toDo: 'Export it as HTML.' },
+  { starts: '\x89PNG', what: 'an image', toDo: 'Give the HTML that shows it.' },
+  { starts: '\xff\xd8\xff', what: 'an image', toDo: 'Give the HTML that shows it.' },
+  { starts: 'GIF8', what: 'an image', toDo: 'Give the HTML that shows it.' },
+  { starts: '\x1f\x8b', what: 'a gzip file', toDo: 'Unpack it first.' },
+  { starts: '\x28\xb5\x2f\xfd', what: 'a zstd file', toDo: 'Unpack it first.' },
+  { starts: 'bplist', what: 'a web archive', toDo: 'Save the page as HTML source.' },
+];
+
+/** The fields of a mail header that occur at the beginning of messages (RFC 5322 and the trace fields of the usual mail servers). */
+const FIELD_NAMES =
+  /^(?:return-path|received|delivered-to|envelope-to|x-[\w-]+|mime-version|from|to|cc|bcc|reply-to|sender|subject|date|message-id|in-reply-to|references|content-(?:type|transfer-encoding|disposition|language|id)|list-[\w-]+|dkim-signature|domainkey-signature|arc-(?:seal|message-signature|authentication-results)|authentication-results|received-spf|feedback-id|precedence|auto-submitted|importance|priority|thread-[\w-]+|status|require-recipient-valid-since)$/i;
+
+/**
+ * Returns true if the text begins with the headers of a mail message, or with the line `From …` of an mbox file: at least two fields, of
+ * which one is a usual one, up to an empty line or the end of what was read.
+ */
+export function isMailMessage(text: string): boolean {
+  const lines = text
+    .slice(0, 65_536)
+    .replace(/^(?:\ufeff|\xef\xbb\xbf)?\s*/, '')
+    .split(/\r\n|\r|\n/);
+  if (/^>?From \S+@?\S* +\w{3} \w{3} +\d/.test(lines[0] ?? '')) return true;
+  let fields = 0;
+  let known = 0;
+  for (const line of lines) {
+    if (/^[ \t]/.test(line) && fields > 0) continue;
+    const name = /^([!-9;-~]+):/.exec(line)?.[1];
+    if (name === undefined) break;
+    // An address such as https://… at the beginning of a line is not a field.
+    if (line.startsWith('//', name.length + 1)) break;
+    fields++;
+    if (FIELD_NAMES.test(name)) known++;
+  }
+  return fields >= 2 && known >= 1;
+}
+
+/**
+ * Throws `bad-input` for a file that is not an HTML letter (or not a plain text, for `kind` 'text'): an empty file, a whole mail message,
+ * Markdown, MJML, a document of a word processor, an image. `name` is the name of the file for the message.
+ */
+export function assertIsLetter(bytes: Uint8Array, kind: 'html' | 'text', name: string): void {
+  const fail = (what: string, toDo: string) => new ClickledgerError('bad-input', `${name} is ${what}, not a letter. ${toDo}`);
+  const beginning = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1_048_576)).toString('latin1');
+  const signature = SIGNATURES.find(({ starts }) => beginning.startsWith(starts));
+  if (signature) throw fail(signature.what, signature.toDo);
+  const isUtf16 = beginning.startsWith('\xff\xfe') || beginning.startsWith('\xfe\xff');
+  if (isUtf16) return;
+  if (/^(?:\xef\xbb\xbf)?\s*$/.test(beginning)) throw fail('empty', 'Give a file with the HTML or the text of the letter.');
+  if (beginning.includes('\0')) throw fail('a binary file', 'Give a file with the HTML or the text of the letter.');
+  if (isMailMessage(beginning)) throw fail('a whole message with headers', 'Give only its HTML or its text part.');
+  if (/^(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*<mjml[\s>]/i.test(beginning))
+    throw fail('MJML', `Compile it to HTML first, e.g. with: npx mjml ${name} -o letter.html`);
+  const elements = kind === 'html' ? elementsOf(beginning) : undefined;
+  const hasMarkdownLinks = /\]\(\s*<?https?:\/\/[^)]*\)/i.test(beginning);
+  if (/\.(?:md|markdown|mdown)$/i.test(name) || (elements && !elements.has('a') && hasMarkdownLinks))
+    throw fail('Markdown', `Convert it to HTML first, e.g. with: npx marked -i ${name} -o letter.html`);
+  if (elements?.size === 0)
+    throw fail('plain text', `If it is the text of the letter, give it a name that ends in .txt. An HTML letter has tags such as <p>.`);
+  if (kind === 'text' && /^(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html[\s>])/i.test(beginning))
+    throw fail('HTML', 'Give it a name that ends in .html, or give the plain text of the letter.');
+}
+
+/** The names of the elements of an HTML letter, also of those in conditional comments. */
+function elementsOf(html: string): Set<string> {
+  const names = new Set<string>();
+  for (const token of tokenize(html)) {
+    if (token.kind === 'start') names.add(token.name);
+    if (token.kind === 'comment' && html.slice(token.bodyFrom, token.bodyTo).startsWith('[if')) names.add('comment');
+  }
+  return names;
+}

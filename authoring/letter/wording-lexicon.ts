@@ -1,0 +1,275 @@
+import { EVERYWHERE, LANGUAGES, ROLES, type Role } from './wording-data.ts';
+
+// Finds the roles of the words of a text, by language. All entries of wording-data.ts are in one tree of characters, so the time for a text
+// grows with its length and does not depend on the number of languages.
+
+/** What a text says in one language. */
+export interface Reading {
+  readonly language: string;
+  /** How often the roles occur. */
+  readonly roles: ReadonlySet<Role>;
+  /** The number of words that have no role. In scripts without spaces, characters in a row count as one word. */
+  readonly unknown: number;
+  /** The number of words with a role. */
+  readonly known: number;
+}
+
+interface Meaning {
+  readonly language: number;
+  readonly role: Role;
+  /** The last word may go on: `cancel*`. */
+  readonly open: boolean;
+  /** The entry is of the language itself and not of `EVERYWHERE`. */
+  readonly own: boolean;
+}
+
+class Node {
+  readonly next = new Map<string, Node>();
+  meanings: Meaning[] | undefined;
+  /** The tree after `*` inside an entry (the rest of the word is skipped), and after `_` (up to `MAX_GAP` words are skipped). */
+  rest: Node | undefined;
+  gap: Node | undefined;
+}
+
+const NAMES = Object.keys(LANGUAGES);
+/** The roles that can make a purpose. A text without one of them is not read any further. */
+const EVIDENCE: ReadonlySet<Role> = new Set<Role>(
+  ROLES.filter((role) => !['letter', 'offer', 'get', 'point', 'article', 'filler'].includes(role)),
+);
+/** "See it online": with `online`, only the sentence tells that it is the letter. */
+const POINTERS: ReadonlySet<Role> = new Set<Role>(['point', 'browser']);
+const MAX_GAP = 3;
+/** An entry for the whole word must spell out that much more than the part of a compound to win over it. */
+const COMPOUND = 6;
+
+/** The tree of entries that begin where a word begins, and of `*word*`. */
+const words = new Node();
+const insides = new Node();
+
+const REPLACEMENTS: Readonly<Record<string, string>> = {
+  ...{ ı: 'i', ß: 'ss', ł: 'l', ø: 'o', đ: 'd', æ: 'ae', œ: 'oe', ħ: 'h', ŧ: 't', ŋ: 'n', ð: 'd', þ: 'th', ŀ: 'l', ς: 'σ' },
+  // Arabic and Persian letters that writers exchange, and the letter lengthener.
+  ...{ أ: 'ا', إ: 'ا', آ: 'ا', ٱ: 'ا', ى: 'ي', ی: 'ي', ئ: 'ي', ؤ: 'و', ة: 'ه', ک: 'ك', ـ: '' },
+};
+const REPLACED = new RegExp(`[${Object.keys(REPLACEMENTS).join('')}]`, 'gu');
+/** The marks that are accents. Those of Hindi and Thai are letters and stay. */
+const ACCENTS = /[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]/gu;
+const NON_WORD = /[^\p{L}\p{M}\p{N}]+/gu;
+
+/**
+ * Returns a text in the form in which words are compared: lower case, without accents, invisible characters and punctuation, with one space
+ * between words.
+ */
+export function normalise(text: string): string {
+  return (
+    text
+      // NFKC would make letters of these signs.
+      .replace(/[™®©℠]/gu, ' ')
+      .normalize('NFKC')
+      .replace(/\p{Cf}/gu, '')
+      // "SafeUnsubscribe" is two words. So is "unsub_center" for addresses.
+      .replace(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
+      .toLowerCase()
+      .replace(REPLACED, (letter) => REPLACEMENTS[letter] as string)
+      .normalize('NFKD')
+      .replace(ACCENTS, '')
+      .normalize('NFC')
+      .replace(REPLACED, (letter) => REPLACEMENTS[letter] as string)
+      // "e-mail" is one word.
+      .replace(/(?<![\p{L}\p{N}])(e|un|on)[-‐‑–](?=\p{L})/gu, '$1')
+      .replace(NON_WORD, ' ')
+      .trim()
+  );
+}
+
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}ー]/u;
+const unspaced = (character: string): boolean => character >= '\u0e00' && UNSPACED.test(character);
+
+/** Returns true if a word can begin or end between these two positions. */
+function isBoundary(text: string, at: number): boolean {
+  const before = text.charAt(at - 1);
+  const after = text.charAt(at);
+  return before === '' || before === ' ' || after === '' || after === ' ' || unspaced(before) || unspaced(after);
+}
+
+const endOfWord = (text: string, from: number): number => {
+  let end = from;
+  while (end < text.length && text.charAt(end) !== ' ') end++;
+  return end;
+};
+
+function add(entry: string, language: number, role: Role, own: boolean): void {
+  const inside = /^\*/.test(entry);
+  const open = /\*$/.test(entry);
+  const body = entry.replace(/^\*|\*$/g, '');
+  let node = inside ? insides : words;
+  for (const piece of body.split(/(\*| _ )/)) {
+    if (piece === '*') node = node.rest ??= new Node();
+    else if (piece === ' _ ') node = node.gap ??= new Node();
+    else for (const character of normaliseEntry(piece)) node = node.next.get(character) ?? child(node, character);
+  }
+  (node.meanings ??= []).push({ language, role, open, own });
+}
+
+/** Like `normalise`, but a space at an end stays: it is in front of or behind `*`. */
+const normaliseEntry = (piece: string): string =>
+  `${/^\s/.test(piece) ? ' ' : ''}${normalise(piece)}${/\s$/.test(piece) && piece.trim() !== '' ? ' ' : ''}`;
+
+function child(node: Node, character: string): Node {
+  const made = new Node();
+  node.next.set(character, made);
+  return made;
+}
+
+for (const role of ROLES)
+  for (const [language, name] of NAMES.entries()) {
+    const own = LANGUAGES[name];
+    const prefixes = ['', ...listOf(own?.prefixes)];
+    for (const entry of listOf(own?.[role])) for (const prefix of prefixes) add(prefix + entry, language, role, true);
+    for (const entry of listOf(EVERYWHERE[role])) add(entry, language, role, false);
+  }
+
+function listOf(entries = ''): string[] {
+  return entries
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+/** The longest match of each language at a position. */
+type Matches = Map<number, Match>;
+
+interface Match {
+  readonly end: number;
+  readonly role: Role;
+  /** The number of characters that the entry spells out. */
+  readonly spelled: number;
+  readonly own: boolean;
+}
+
+function note(found: Matches, { language, role, own }: Meaning, end: number, spelled: number): void {
+  const best = found.get(language);
+  // Of `cancel*` and `cancellation`, the one that spells out more wins. Of two roles of the same entry, the first of `ROLES` wins.
+  if (!best || end > best.end || (end === best.end && spelled > best.spelled)) found.set(language, { end, role, spelled, own });
+}
+
+/** Follows the tree from `start`. `before` is the number of characters that led to `start`. */
+function walk(text: string, from: number, start: Node, found: Matches, before = 0): void {
+  let node: Node | undefined = start;
+  for (let at = from; node; at++) {
+    const spelled = before + at - from;
+    for (const meaning of node.meanings ?? []) {
+      if (meaning.open) note(found, meaning, endOfWord(text, at), spelled);
+      else if (isBoundary(text, at)) note(found, meaning, at, spelled);
+    }
+    if (node.rest) walk(text, endOfWord(text, at), node.rest, found, spelled);
+    if (node.gap) skipWords(text, at, node.gap, found, spelled);
+    node = at < text.length ? node.next.get(text.charAt(at)) : undefined;
+  }
+}
+
+function skipWords(text: string, from: number, node: Node, found: Matches, spelled: number): void {
+  if (text.charAt(from) !== ' ') return;
+  let at = from + 1;
+  for (let skipped = 0; skipped <= MAX_GAP && at < text.length; skipped++) {
+    walk(text, at, node, found, spelled);
+    at = endOfWord(text, at) + 1;
+  }
+}
+
+/** Returns the matches that begin in the word at `from`. `*word*` may begin anywhere in it. */
+function matchesAt(text: string, from: number): Matches {
+  const found: Matches = new Map();
+  walk(text, from, words, found);
+  if (unspaced(text.charAt(from))) return found;
+  const end = endOfWord(text, from);
+  const inside: Matches = new Map();
+  for (let at = from; at < end; at++) {
+    const here: Matches = new Map();
+    walk(text, at, insides, here);
+    for (const [language, match] of here) if (!EVIDENCE.has(inside.get(language)?.role ?? 'filler')) inside.set(language, match);
+  }
+  // A compound is what its part says: "Newsletterabmeldung". A longer phrase is more than a compound.
+  for (const [language, match] of inside) {
+    const best = found.get(language);
+    if (!best || (best.end <= end && best.spelled <= match.spelled + COMPOUND))
+      found.set(language, { ...match, end: Math.max(end, match.end) });
+  }
+  return found;
+}
+
+/** The matches at every position at which a word may begin. */
+function allMatches(text: string): Matches[] {
+  const at: Matches[] = [];
+  for (let from = 0; from < text.length; from++)
+    if (text.charAt(from) !== ' ' && isBoundary(text, from)) at[from] = matchesAt(text, from);
+  return at;
+}
+
+/** Returns the languages in which one of the roles occurs. A language needs a word of its own, except English. */
+function languagesOf(at: readonly (Matches | undefined)[], roles: ReadonlySet<Role>): number[] {
+  const withRole = new Set<number>();
+  const withOwn = new Set([ENGLISH]);
+  for (const matches of at)
+    for (const [language, { role, own }] of matches ?? []) {
+      if (roles.has(role)) withRole.add(language);
+      if (own) withOwn.add(language);
+    }
+  return [...withRole].filter((language) => withOwn.has(language));
+}
+
+const ENGLISH = NAMES.indexOf('en');
+
+/**
+ * Reads a normalised text in every language that has evidence in it. `isSender` is true for words that are the sender's name, which count as
+ * known.
+ */
+export function readings(text: string, isSender: (word: string) => boolean = () => false): Reading[] {
+  const at = allMatches(text);
+  return languagesOf(at, EVIDENCE).map((language) => readIn(language, text, at, isSender));
+}
+
+/** Returns true if a normalised text has only words that point, such as "click here", in some language. */
+export function onlyPoints(text: string): boolean {
+  if (text === '') return true;
+  const at = allMatches(text);
+  return languagesOf(at, POINTERS).some((language) => {
+    const { roles, unknown } = readIn(language, text, at, () => false);
+    return unknown === 0 && [...roles].every((role) => POINTERS.has(role) || role === 'filler');
+  });
+}
+
+function readIn(language: number, text: string, matches: readonly (Matches | undefined)[], isSender: (word: string) => boolean): Reading {
+  const roles = new Set<Role>();
+  let unknown = 0;
+  let known = 0;
+  let wasUnknown = false;
+  for (let from = 0; from < text.length; ) {
+    if (text.charAt(from) === ' ') {
+      from++;
+      wasUnknown = false;
+      continue;
+    }
+    const match = matches[from]?.get(language);
+    if (match && match.end > from) {
+      roles.add(match.role);
+      known++;
+      wasUnknown = false;
+      from = match.end;
+      continue;
+    }
+    const single = unspaced(text.charAt(from));
+    const end = single ? from + 1 : endOfSpacedWord(text, from);
+    if (isSender(text.slice(from, end))) known++;
+    else if (!(single && wasUnknown)) unknown++;
+    wasUnknown = single;
+    from = end;
+  }
+  return { language: NAMES[language] as string, roles, unknown, known };
+}
+
+function endOfSpacedWord(text: string, from: number): number {
+  let end = from + 1;
+  while (end < text.length && !isBoundary(text, end)) end++;
+  return end;
+}

@@ -1,0 +1,38 @@
+// Finds the slug or alias in the path of a request. Mail clients and programs that make links of plain text take characters that follow an
+// address for a part of it: `/u/<slug>.`, `/u/<slug>)`, `/u/<slug>%3E`, `/u/<slug></a>`. One rule holds for all slugs and aliases: the name
+// ends before the first character that no name contains.
+
+const NAME_CHARACTERS = /^\/u\/[0-9A-Za-z_-]*/;
+/** A character of a name in percent-encoding: `-`, `_`, a digit or a letter. */
+const ENCODED_NAME_CHARACTER = /%(2D|5F|3\d|[46][1-9A-F]|[57][0-9A])/gi;
+
+/**
+ * Returns the URL of a click as `/u/<name>`: without what follows the name, and without the query. Another URL is returned unchanged. `url`
+ * has the bytes of the request line, decoded as Latin-1; they need not be valid UTF-8.
+ */
+export function cutAfterName(url: string): string {
+  if (!url.startsWith('/u/')) return url;
+  const path = pathOf(url);
+  const decoded = path.includes('%')
+    ? path.replace(ENCODED_NAME_CHARACTER, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+    : path;
+  return NAME_CHARACTERS.exec(decoded)?.[0] ?? url;
+}
+
+/** Whether the path of a URL is exactly `/u/<name>`. */
+export function isPathOf(url: string, name: string): boolean {
+  return url.startsWith(name, 3) && (url.length === name.length + 3 || url.charAt(name.length + 3) === '?');
+}
+
+/** The query of a URL without the question mark; '' if it has none. */
+export function queryOf(url: string): string {
+  const start = url.indexOf('?');
+  if (start < 0) return '';
+  const end = url.indexOf('#', start);
+  return end < 0 ? url.slice(start + 1) : url.slice(start + 1, end);
+}
+
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
+}

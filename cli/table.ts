@@ -1,0 +1,39 @@
+import stringWidth from 'string-width';
+import { bold, dim } from './style.ts';
+import { printable } from './printable.ts';
+
+// Formats tables with aligned columns for a terminal.
+
+export type Cell = string | number | null | undefined;
+
+const GAP = '  ';
+
+/**
+ * Yields the lines of a table. Columns of numbers are aligned to the right; an empty cell is shown as –. Control characters are shown as
+ * escapes, because names and addresses come from outside.
+ */
+export function* tableLines(head: readonly string[], rows: readonly (readonly Cell[])[]): Generator<string> {
+  const texts = rows.map((row) => head.map((_, i) => cellText(row[i])));
+  const widths = head.map((title, i) => texts.reduce((width, row) => Math.max(width, widthOf(row[i] as string)), widthOf(title)));
+  const areNumbers = head.map(
+    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null || row[i] === undefined),
+  );
+  const align = (text: string, i: number, format: (text: string) => string): string => {
+    const padding = ' '.repeat((widths[i] as number) - widthOf(text));
+    return areNumbers[i] ? padding + format(text) : format(text) + padding;
+  };
+  yield head
+    .map((title, i) => align(title, i, bold))
+    .join(GAP)
+    .trimEnd();
+  for (const [r, row] of texts.entries())
+    yield row
+      .map((text, i) => align(text, i, isEmpty(rows[r]?.[i]) ? dim : (plain) => plain))
+      .join(GAP)
+      .trimEnd();
+}
+
+const isEmpty = (cell: Cell): boolean => cell === null || cell === undefined;
+const cellText = (cell: Cell): string => (isEmpty(cell) ? '–' : printable(String(cell)));
+/** The number of terminal columns. The library is slow, and most cells are ASCII. */
+const widthOf = (text: string): number => (/^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text));

@@ -1,0 +1,233 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { type Compression, KIND_BYTES, kindOf, looksBinary } from './file-kind.ts';
+import { createIdentifier, type Identity } from './identity.ts';
+import { MAX_LINE_BYTES } from './lines.ts';
+import { type Chunk, cutAtNewline, READ_BYTES, type Source, TURN_BYTES } from './log-source.ts';
+import { type LongLine, LongLines } from './long-line.ts';
+
+const PIECE_BYTES = 256 * 1024;
+
+/** A complete compressed log. `size` is in bytes after decompression. */
+export interface CompressedLog {
+  identity: Identity;
+  size: number;
+}
+
+/** Why a compressed file is no log. `damaged`: it is not complete, or has other bytes than were written. `other` says what it contains. */
+export type CompressedFault = 'damaged' | 'empty' | { other: string };
+
+export type ScanResult = { log: CompressedLog } | { fault: CompressedFault };
+
+/** Reads a compressed file from start to end once, in as many steps as the caller wants, to learn its identity and its size. */
+export class CompressedScan {
+  readonly #pieces: AsyncGenerator<Buffer>;
+  readonly #identifier = createIdentifier();
+  #identity: Identity | undefined;
+  #size = 0;
+
+  constructor(path: string, compression: Compression) {
+    this.#pieces = decompress(path, compression);
+  }
+
+  /** Decompresses about `maxBytes`. Returns the result when the file has ended. Rejects if the file cannot be opened. */
+  async step(maxBytes: number): Promise<ScanResult | undefined> {
+    const until = this.#size + maxBytes;
+    while (this.#size < until) {
+      const piece = await next(this.#pieces);
+      if (piece === 'damaged') return { fault: 'damaged' };
+      if (piece === undefined) return this.#result();
+      this.#size += piece.length;
+      this.#identity ??= this.#identifier.push(piece);
+      const kind = kindOf(this.#identifier.head.subarray(0, KIND_BYTES));
+      if (kind === 'plain' || this.#identifier.head.length < KIND_BYTES) continue;
+      await this.close();
+      return { fault: typeof kind === 'string' ? { other: `compressed twice, the second time with ${kind}` } : kind };
+    }
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.return(undefined);
+  }
+
+  #result(): ScanResult {
+    if (this.#size === 0) return { fault: 'empty' };
+    if (!this.#identity && looksBinary(this.#identifier.head)) return { fault: { other: 'a file of binary data, compressed' } };
+    return { log: { identity: this.#identity ?? this.#identifier.end(), size: this.#size } };
+  }
+}
+
+/** Reads a compressed file from start to end at once. */
+export async function scanCompressed(path: string, compression: Compression): Promise<ScanResult> {
+  const scan = new CompressedScan(path, compression);
+  for (;;) {
+    const result = await scan.step(Number.POSITIVE_INFINITY);
+    if (result) return result;
+  }
+}
+
+/** A complete compressed log, which is always final. Reading in order is cheap; reading backwards decompresses from the start again. */
+export class CompressedFile implements Source {
+  readonly final = true;
+  readonly sequential = true;
+  readonly identity: Identity;
+  readonly size: number;
+  readonly mtimeMs: number;
+  path: string | undefined;
+  readonly #compression: Compression;
+  readonly #longLines = new LongLines();
+  #pieces: AsyncGenerator<Buffer> | undefined;
+  /** The offset of the first byte of #buffered. */
+  #position = 0;
+  #buffered: Buffer = Buffer.alloc(0);
+
+  constructor(path: string, compression: Compression, log: CompressedLog & { mtimeMs: number }) {
+    this.path = path;
+    this.#compression = compression;
+    this.identity = log.identity;
+    this.size = log.size;
+    this.mtimeMs = log.mtimeMs;
+  }
+
+  async read(from: number, to: number): Promise<Chunk> {
+    const end = Math.min(to, this.size);
+    const found = this.#longLines.found(from, end);
+    if (found) return found;
+    const searched = this.#longLines.searched(from, end);
+    const budget = { bytes: TURN_BYTES };
+    const start = searched?.scannedTo ?? from;
+    const sought = await this.#seek(start, budget);
+    if (sought !== 'there') return { kind: sought };
+    if (searched) return this.#passOver(searched, end, budget);
+
+    const length = Math.min(READ_BYTES, end - from);
+    while (this.#buffered.length < length) if (!(await this.#fetch())) return { kind: 'unavailable' };
+    const bytes = this.#buffered.subarray(0, length);
+    const chunk = cutAtNewline(bytes, from, from + length === end);
+    if (chunk.kind === 'lines' || length <= MAX_LINE_BYTES) return chunk;
+    const line = this.#longLines.start(from);
+    return this.#passOver(line, end, budget);
+  }
+
+  /** The time of the first line, not of the requested one: seeking would restart the decompression for the reader. */
+  loggedAtMs(): Promise<number> {
+    return Promise.resolve(this.identity.startedAt * 1000 || this.mtimeMs);
+  }
+
+  async close(): Promise<void> {
+    const pieces = this.#pieces;
+    this.#pieces = undefined;
+    this.#buffered = Buffer.alloc(0);
+    await pieces?.return(undefined);
+  }
+
+  /** Searches on for the end of a line that is too long. #buffered begins at `line.scannedTo`. */
+  async #passOver(line: LongLine, end: number, budget: { bytes: number }): Promise<Chunk> {
+    while (line.scannedTo < end) {
+      if (this.#buffered.length === 0) {
+        if (budget.bytes <= 0) return { kind: 'more' };
+        if (!(await this.#fetch(budget))) return { kind: 'unavailable' };
+      }
+      const before = line.scannedTo;
+      const chunk = line.push(this.#buffered.subarray(0, end - before));
+      this.#drop(line.scannedTo - before);
+      if (!chunk) continue;
+      this.#longLines.finish(chunk);
+      // The next line may start within the last bytes, which were dropped.
+      const last = line.lastBytes();
+      this.#buffered = Buffer.concat([last, this.#buffered]);
+      this.#position -= last.length;
+      return chunk;
+    }
+    return line.end();
+  }
+
+  /** Decompresses until #buffered begins at `offset`, or until the budget is used up. */
+  async #seek(offset: number, budget: { bytes: number }): Promise<'there' | 'more' | 'unavailable'> {
+    if (!this.#pieces || offset < this.#position) {
+      if (this.path === undefined || !(await this.#restart(this.path))) return 'unavailable';
+    }
+    for (;;) {
+      this.#drop(Math.min(this.#buffered.length, offset - this.#position));
+      if (this.#position === offset) return 'there';
+      if (budget.bytes <= 0) return 'more';
+      if (!(await this.#fetch(budget))) return 'unavailable';
+    }
+  }
+
+  /** Starts decompression again. Returns false if the path is another file now: numbered logs are renamed at each rotation. */
+  async #restart(path: string): Promise<boolean> {
+    await this.close();
+    this.#pieces = decompress(path, this.#compression);
+    this.#position = 0;
+    const { head } = this.identity;
+    while (this.#buffered.length < head.length && (await this.#fetch()));
+    if (this.#buffered.subarray(0, head.length).equals(head)) return true;
+    await this.close();
+    return false;
+  }
+
+  #drop(length: number): void {
+    this.#position += length;
+    this.#buffered = this.#buffered.subarray(length);
+  }
+
+  /** Decompresses the next piece to the end of #buffered. Returns false if there is none. */
+  async #fetch(budget?: { bytes: number }): Promise<boolean> {
+    const pieces = this.#pieces;
+    const piece = pieces && (await next(pieces));
+    if (piece === undefined || piece === 'damaged') return false;
+    if (budget) budget.bytes -= piece.length;
+    this.#buffered = this.#buffered.length === 0 ? piece : Buffer.concat([this.#buffered, piece]);
+    return true;
+  }
+}
+
+/** The next piece; undefined at the end. Also `damaged` if the file cannot be opened or read. */
+async function next(pieces: AsyncGenerator<Buffer>): Promise<Buffer | 'damaged' | undefined> {
+  try {
+    const step = await pieces.next();
+    return step.done ? undefined : step.value;
+  } catch {
+    return 'damaged';
+  }
+}
+
+/** The content in pieces of at most PIECE_BYTES. Throws if the file is not complete. The file is open until the end or `return`. */
+async function* decompress(path: string, compression: Compression): AsyncGenerator<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    if (compression === 'gzip') yield* decompressFrom(file, 0, createGunzip({ chunkSize: PIECE_BYTES }));
+    else yield* decompressFrames(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A zstd file is a sequence of frames. Node's stream ends after the first one of each write, so the rest is given to another stream. */
+async function* decompressFrames(file: FileHandle): AsyncGenerator<Buffer> {
+  const { size } = await file.stat();
+  for (let from = 0; from < size; ) {
+    const output = createZstdDecompress({ chunkSize: PIECE_BYTES });
+    yield* decompressFrom(file, from, output);
+    if (output.bytesWritten === 0) throw new Error('no byte of a frame was read');
+    from += output.bytesWritten;
+  }
+}
+
+async function* decompressFrom(
+  file: FileHandle,
+  start: number,
+  output: ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>,
+): AsyncGenerator<Buffer> {
+  const input = file.createReadStream({ start, autoClose: false, highWaterMark: PIECE_BYTES });
+  input.on('error', (error) => output.destroy(error));
+  try {
+    for await (const piece of input.pipe(output)) yield piece as Buffer;
+  } finally {
+    input.destroy();
+    output.destroy();
+  }
+}
+

@@ -1,0 +1,97 @@
+import { gluedLineAt, hashOf, MAX_LINE_BYTES } from './lines.ts';
+import { type Chunk, NEWLINE } from './log-source.ts';
+
+// A line that is longer than allowed may have gigabytes, for example zeros after a power failure. It is searched for its end piece by
+// piece, in as many turns as that takes, so that other logs are read in between. Only its beginning and its end are kept in memory.
+
+/** More than one, because shards may need different ranges of one log. */
+const MAX_KEPT = 4;
+
+type LongChunk = Extract<Chunk, { kind: 'long' }>;
+
+/** The search for the end of one line that is too long. `from` is the offset of its first byte. */
+export class LongLine {
+  readonly from: number;
+  /** All bytes before this offset were pushed. */
+  scannedTo: number;
+  #head: Buffer = Buffer.alloc(0);
+  /** The last pieces, at least MAX_LINE_BYTES together, if there are as many. */
+  #last: Buffer[] = [];
+  #lastBytes = 0;
+
+  constructor(from: number) {
+    this.from = from;
+    this.scannedTo = from;
+  }
+
+  /** Takes the bytes at `scannedTo`, up to the newline at most. Returns the passed-over bytes once the newline is found. */
+  push(bytes: Buffer): LongChunk | undefined {
+    const newline = bytes.indexOf(NEWLINE);
+    const part = newline < 0 ? bytes : bytes.subarray(0, newline + 1);
+    if (this.#head.length < MAX_LINE_BYTES) this.#head = Buffer.concat([this.#head, part.subarray(0, MAX_LINE_BYTES - this.#head.length)]);
+    this.#last.push(part);
+    this.#lastBytes += part.length;
+    while (this.#lastBytes - (this.#last[0]?.length ?? 0) >= MAX_LINE_BYTES) this.#lastBytes -= this.#last.shift()?.length ?? 0;
+    this.scannedTo += part.length;
+    if (newline < 0) return undefined;
+    const end = this.lastBytes();
+    const at = gluedLineAt(end);
+    return this.#chunk(at === undefined ? this.scannedTo : this.scannedTo - end.length + at);
+  }
+
+  /** The passed-over bytes, where nothing follows what was pushed. */
+  end(): LongChunk {
+    return this.#chunk(this.scannedTo);
+  }
+
+  /** The last bytes that were pushed: MAX_LINE_BYTES or somewhat more, if there were as many. */
+  lastBytes(): Buffer {
+    return Buffer.concat(this.#last);
+  }
+
+  #chunk(to: number): LongChunk {
+    return { kind: 'long', from: this.from, to, hash: hashOf(this.#head.subarray(0, to - this.from)) };
+  }
+}
+
+/** The lines of one log that are too long: those whose end is searched, and the last ones whose end was found. */
+export class LongLines {
+  readonly #searched = new Map<number, LongLine>();
+  readonly #found = new Map<number, LongChunk>();
+
+  /** The line at `from` that was found before, if it ends within `end`. */
+  found(from: number, end: number): LongChunk | undefined {
+    const chunk = this.#found.get(from);
+    return chunk && chunk.to <= end ? chunk : undefined;
+  }
+
+  /** The line at `from` whose end is not found yet, if no byte from `end` on was read for it. */
+  searched(from: number, end: number): LongLine | undefined {
+    const line = this.#searched.get(from);
+    return line && line.scannedTo <= end ? line : undefined;
+  }
+
+  start(from: number): LongLine {
+    const line = new LongLine(from);
+    keep(this.#searched, from, line);
+    return line;
+  }
+
+  /** Remembers the end of a line, which a newline has fixed. */
+  finish(chunk: LongChunk): void {
+    this.#searched.delete(chunk.from);
+    keep(this.#found, chunk.from, chunk);
+  }
+
+  clear(): void {
+    this.#searched.clear();
+    this.#found.clear();
+  }
+}
+
+function keep<T>(map: Map<number, T>, key: number, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > MAX_KEPT && oldest !== undefined) map.delete(oldest);
+}

@@ -1,0 +1,68 @@
+import { globSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import packageJson from '../package.json' with { type: 'json' };
+
+// The documents: their links lead somewhere, and their length and lists are as CONTRIBUTING.md says. test/e2e/readme.test.ts types their commands.
+
+const ROOT = join(import.meta.dirname, '..');
+const DOCUMENTS = globSync('{*,docs/*,bench/*,examples/*,test/*/*}.md', { cwd: ROOT });
+
+const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8');
+
+/** The text without code blocks. */
+const prose = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, '');
+
+/** The anchors of a document: explicit ones, and those that GitHub makes from headings. */
+function anchorsOf(text: string): Set<string> {
+  const anchors = new Set(Array.from(text.matchAll(/<a id="([^"]+)">/g), ([, id]) => id as string));
+  const counts = new Map<string, number>();
+  for (const [, heading] of prose(text).matchAll(/^#{1,6} (.+)$/gm)) {
+    const slug = (heading as string)
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\p{M}\p{Pc} -]/gu, '')
+      .replaceAll(' ', '-');
+    const seen = counts.get(slug) ?? 0;
+    counts.set(slug, seen + 1);
+    anchors.add(seen === 0 ? slug : `${slug}-${seen}`);
+  }
+  return anchors;
+}
+
+test('every relative link of a document leads to a file, and its anchor to a place in it', async () => {
+  expect(DOCUMENTS).toEqual(expect.arrayContaining(['README.md', 'CONTRIBUTING.md', join('docs', 'authors.md')]));
+  const broken: string[] = [];
+  for (const document of DOCUMENTS) {
+    for (const [, target] of prose(await read(document)).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target as string)) continue;
+      const [path, anchor] = (target as string).split('#') as [string, string | undefined];
+      const file = path === '' ? document : relative(ROOT, join(ROOT, dirname(document), path));
+      const exists = await stat(join(ROOT, file)).catch(() => undefined);
+      if (!exists) broken.push(`${document}: ${target}`);
+      else if (anchor !== undefined && file.endsWith('.md') && !anchorsOf(await read(file)).has(anchor))
+        broken.push(`${document}: ${target}`);
+    }
+  }
+  expect(broken).toEqual([]);
+});
+
+test('the README has at most 200 lines', async () => {
+  expect((await read('README.md')).split('\n').length).toBeLessThanOrEqual(200);
+});
+
+test('CONTRIBUTING.md lists every npm script', async () => {
+  const text = await read('CONTRIBUTING.md');
+  for (const name of Object.keys(packageJson.scripts)) {
+    const command = { start: 'npm start', test: 'npm test', prepack: 'npm pack' }[name] ?? `npm run ${name}`;
+    expect(text).toContain(`\`${command}\``);
+  }
+});
+
+test('every directory of the repository is in the list of the README', async () => {
+  const readme = await read('README.md');
+  const directories = globSync('*/', { cwd: ROOT, exclude: ['node_modules', 'dist', 'bin', '.*'] }).filter((name) => !name.startsWith('.'));
+  expect(directories.length).toBeGreaterThan(10);
+  for (const name of directories) expect(readme).toMatch(new RegExp(`^${name.replace(/\/$/, '')}/ `, 'm'));
+});

@@ -1,0 +1,46 @@
+// What mail clients, and programs that make links of plain text, take for a part of an address that it follows.
+
+const MARKS = [
+  ...'.,;:!*|)>]}"\'&=+~@$^`\\/',
+  ...'（）。，、；：！？」』】》”’“»…–—',
+  ...['\u00a0', '\u200b', '\u3000', '\ufeff', ' ', '\t', '\r\n'],
+  ...['&gt;', '&quot;', '&nbsp;', '</a>', '"/>', '\\n', '=', '=0D=0A', '=\r\n', '\\u003e', ');', '**', '])', '...', '/', '/.', ".'", '?'],
+];
+/** Names of links and aliases may contain these, so they are no end of an alias. */
+const MARKS_OF_NAMES = ['_', '-', '__', '_)', '--', '-.', '_,'];
+const isAllowedInARequest = (text: string): boolean => /^[^\s\0-\x20\x7f\ufeff]*$/u.test(text);
+
+const percentEncoded = (text: string): string => Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+
+/**
+ * All forms in which they are found behind an address in a request: as they are, in percent-encoding of either case, encoded twice, several in
+ * a row, and with a query. Every text has the characters of a request line, with the bytes of UTF-8 decoded as Latin-1.
+ */
+export function gluedForms(): string[] {
+  const single = [...MARKS, ...MARKS_OF_NAMES];
+  const pairs = single.flatMap((mark, i) => [mark + (single[(i * 7 + 3) % single.length] as string), `${mark}>`, `.${mark}`]);
+  const forms = new Set<string>([
+    '?',
+    '?.',
+    '?)',
+    '.?utm_source=x',
+    ')?a=b)',
+    '%20?a=b',
+    '%A0',
+    '%E9',
+    '%ff',
+    '%c3',
+    '%253E',
+    '%26gt%3B',
+    '%2F',
+    '%3F',
+  ]);
+  for (const text of [...single, ...pairs]) {
+    if (isAllowedInARequest(text)) forms.add(Buffer.from(text).toString('latin1'));
+    forms.add(percentEncoded(text));
+    forms.add(percentEncoded(text).toUpperCase());
+    forms.add(encodeURIComponent(encodeURIComponent(text)));
+  }
+  // An unencoded fragment is never sent.
+  return [...forms].filter((form) => form !== '' && !form.includes('#'));
+}
