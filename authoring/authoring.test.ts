@@ -45,6 +45,7 @@ describe('targets', () => {
     ['https://shop.example/\t', 'control character'],
     ['https://shop.example/\x7f', 'control character'],
     ['https://', 'no URL with a host', 'is not a URL with a host'],
+    ['https:///shop.example/', 'no URL with a host', 'is not a URL with a host'],
     ['https://shop.example:99999/', 'no URL with a host', 'is not a URL with a host'],
     [`https://shop.example/${'ü'.repeat(4000)}`, 'longer than 8000 bytes'],
   ])('%j is refused: %s', (target, why, message = why) => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
-import { ensureCampaign, findCampaign, findOpenCampaign, listCampaigns, markSent, setClosed } from './campaigns.ts';
+import { editCampaign, ensureCampaign, findCampaign, findOpenCampaign, listCampaigns, markSent, setClosed } from './campaigns.ts';
 
 let databases: Databases;
 let pool: Pool;
@@ -110,6 +110,36 @@ describe('fallbacks', () => {
     await expect(pool.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE name = $1', [name, fallback])).rejects.toMatchObject({
       code: '23514',
     });
+  });
+});
+
+describe('queries', () => {
+  test('are passed on only if the author says so, and a repeated creation changes nothing else', async () => {
+    const { id, name } = await newCampaign();
+    expect((await listed(id)).pass_query).toBe(false);
+    await ensureCampaign(pool, name, undefined, true);
+    await ensureCampaign(pool, name, undefined);
+    expect((await listed(id)).pass_query).toBe(true);
+    await editCampaign(pool, id, { fallbackUrl: 'https://shop.example/' });
+    expect((await listed(id)).pass_query).toBe(true);
+    await editCampaign(pool, id, { passQuery: false });
+    expect((await listed(id)).pass_query).toBe(false);
+    expect(await pool.query('SELECT fallback_url FROM catalog.campaign WHERE id = $1', [id])).toMatchObject({
+      rows: [{ fallback_url: 'https://shop.example/' }],
+    });
+  });
+
+  test('a change is a change of every link of the campaign, and of no other', async () => {
+    const [one, other] = [await newCampaign(), await newCampaign()];
+    for (const { id } of [one, other])
+      await pool.query(`INSERT INTO catalog.link (campaign_id, kind, original) VALUES ($1, 'pixel', '')`, [id]);
+    const changed = async (id: number) => (await pool.query('SELECT changed::text FROM catalog.link WHERE campaign_id = $1', [id])).rows;
+    const before = [await changed(one.id), await changed(other.id)];
+    await editCampaign(pool, one.id, { passQuery: false });
+    expect([await changed(one.id), await changed(other.id)]).toEqual(before);
+    await editCampaign(pool, one.id, { passQuery: true });
+    expect(await changed(one.id)).not.toEqual(before[0]);
+    expect(await changed(other.id)).toEqual(before[1]);
   });
 });
 

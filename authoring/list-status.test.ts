@@ -58,48 +58,11 @@ describe('people who must not be written to', () => {
     for (const { source, names } of STATUS_COLUMNS) expect([names.length > 0, source]).toEqual([true, expect.stringMatching(/./)]);
   });
 
+  // Words of other meanings; the second line would exclude people in a column that is about the subscription.
   const harmless = [
-    ...[
-      'active',
-      'Active',
-      'vip',
-      'VIP',
-      'married',
-      'single',
-      'gold',
-      'customer',
-      'lead',
-      'New',
-      'open',
-      'won',
-      'lost',
-      'CA',
-      'NO',
-      'Texas',
-      'Bayern',
-      'B2B',
-    ],
-    ...[
-      'pending',
-      'cancelled',
-      'inactive',
-      'shipped',
-      'paid',
-      'archived',
-      '1',
-      '0',
-      '2',
-      'yes',
-      'no',
-      'true',
-      'false',
-      '',
-      '-',
-      'n/a',
-      'enabled',
-      'subscribed',
-    ],
-  ];
+    'active,Active,vip,VIP,married,single,gold,customer,lead,New,open,won,lost,CA,NO,Texas,Bayern,B2B,shipped,paid,enabled,subscribed',
+    'pending,cancelled,inactive,archived,1,0,2,yes,no,true,false,,-,n/a',
+  ].flatMap((words) => words.split(','));
   test('a column with another meaning leaves everybody in', () => {
     fc.assert(
       fc.property(

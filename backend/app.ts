@@ -37,8 +37,9 @@ export function createApp(deps: {
 
   /** Finds the slug or alias that `name` is or begins with, without a query. Undefined if it is neither a signed slug nor in memory. */
   function findKnown(name: string): Found | undefined {
-    const slug = /^[0-9A-Za-z]*/.exec(name)?.[0] ?? '';
-    if (slug.length < name.length) {
+    const end = name.search(/[^0-9A-Za-z]/);
+    const slug = end < 0 ? name : name.slice(0, end);
+    if (end >= 0) {
       const link = links.cachedAlias(name);
       if (link !== undefined) return { name, link };
     }

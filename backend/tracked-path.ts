@@ -2,6 +2,7 @@
 // address for a part of it: `/u/<slug>.`, `/u/<slug>)`, `/u/<slug>%3E`, `/u/<slug></a>`. One rule holds for all slugs and aliases: the name
 // ends before the first character that no name contains.
 
+const ONLY_A_NAME = /^\/u\/[0-9A-Za-z_-]+$/;
 const NAME_CHARACTERS = /^\/u\/[0-9A-Za-z_-]*/;
 /** A character of a name in percent-encoding: `-`, `_`, a digit or a letter. */
 const ENCODED_NAME_CHARACTER = /%(2D|5F|3\d|[46][1-9A-F]|[57][0-9A])/gi;
@@ -11,7 +12,7 @@ const ENCODED_NAME_CHARACTER = /%(2D|5F|3\d|[46][1-9A-F]|[57][0-9A])/gi;
  * has the bytes of the request line, decoded as Latin-1; they need not be valid UTF-8.
  */
 export function cutAfterName(url: string): string {
-  if (!url.startsWith('/u/')) return url;
+  if (ONLY_A_NAME.test(url) || !url.startsWith('/u/')) return url;
   const path = pathOf(url);
   const decoded = path.includes('%')
     ? path.replace(ENCODED_NAME_CHARACTER, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))

@@ -3,9 +3,13 @@ import { join } from 'node:path';
 import { ClickledgerError, codeOf } from './errors.ts';
 import { replaceFile } from './files.ts';
 
-// Reads and writes `<data>/env`, the settings of a data directory: one NAME=value per line. systemd and Docker read the same format.
+// Reads and writes `<data>/env`, the settings of a data directory: one NAME=value per line. systemd reads the same format
+// (EnvironmentFile), so a value that systemd would read differently without quotes is written in double quotes.
 
 const envPath = (dataDir: string): string => join(dataDir, 'env');
+
+/** The characters that have a backslash before them between double quotes. */
+const ESCAPED = /["\\`$]/g;
 
 /** Formats the text of a settings file. Throws `bad-input` if a value has a line break, which the format cannot represent. */
 export function envText(values: Readonly<Record<string, string>>): string {
@@ -13,8 +17,13 @@ export function envText(values: Readonly<Record<string, string>>): string {
   if (invalid !== undefined)
     throw new ClickledgerError('bad-input', `${invalid} has a line break. A value in a settings file must be one line.`);
   return Object.entries(values)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${needsQuotes(value) ? `"${value.replace(ESCAPED, '\\$&')}"` : value}\n`)
     .join('');
+}
+
+/** Whether a value would be read differently without quotes: it begins like a quoted one, has a backslash, or a space at an end. */
+function needsQuotes(value: string): boolean {
+  return /^["']|\\|^\s|\s$/.test(value);
 }
 
 /** Replaces the settings file of a data directory. Only its owner may read it, because it holds passwords and keys. */
@@ -31,9 +40,21 @@ export async function readEnvFile(dataDir: string): Promise<Record<string, strin
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return {};
     throw error;
   }
-  const pairs = text.split('\n').flatMap((line) => {
-    const match = /^([A-Z_]+)=(.*)$/.exec(line);
-    return match ? [[match[1] as string, match[2] as string] as const] : [];
+  return parseEnv(text);
+}
+
+/** Parses the text of a settings file. Lines that are not NAME=value are ignored. */
+export function parseEnv(text: string): Record<string, string> {
+  const pairs = text.split(/\r?\n/).flatMap((line) => {
+    const match = /^([A-Z_]+)=(.*)$/s.exec(line);
+    return match ? [[match[1] as string, unquoted((match[2] as string).trim())] as const] : [];
   });
   return Object.fromEntries(pairs);
+}
+
+/** The value without its quotes. A value that does not end with the quote with which it begins has none. */
+function unquoted(value: string): string {
+  if (/^'[^']*'$/.test(value)) return value.slice(1, -1);
+  if (/^"(?:[^"\\]|\\.)*"$/s.test(value)) return value.slice(1, -1).replace(/\\(["\\`$])/g, '$1');
+  return value;
 }

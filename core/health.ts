@@ -57,6 +57,16 @@ const KINDS = {
     what: 'the log directory cannot be read',
     mend: 'check that LOG_DIR exists, and that the agent has the right to read it and the files in it',
   },
+  'log-foreign': {
+    of: ['agent'],
+    what: 'this file in the log directory is not a log: it is not read, and not deleted',
+    mend: 'if it holds hits, unpack it in another directory and run `clickledger ship FILE`; then move it away. LOG_DIR must have nothing but access.log and its rotated logs, plain or compressed with gzip or zstd: change what puts other files there',
+  },
+  'log-damaged': {
+    of: ['agent'],
+    what: 'this compressed log is not complete: its hits are not counted unless they were before, and it is not deleted',
+    mend: 'restore the file from a copy, or unpack what can be unpacked in another directory and run `clickledger ship FILE`; then move the damaged file away',
+  },
   'state-unwritable': {
     of: ['agent'],
     what: 'the state directory cannot be written: after a restart some work would be repeated',

@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs';
+import { env } from 'node:process';
 import pg from 'pg';
 import { ClickledgerError, codeOf, messageOf } from './errors.ts';
 
@@ -24,6 +25,29 @@ function assertFilesReadable(url: string): void {
   }
 }
 
+/** A connection for which the variables of libpq count for nothing. They are those of a person's other databases. */
+export class Client extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    const restore = hideLibpqVariables(env);
+    try {
+      super(config);
+    } finally {
+      restore();
+    }
+  }
+}
+
+/**
+ * Removes the variables of libpq (PGSSLMODE, PGOPTIONS …) from an environment until the returned function is called. pg reads them when a
+ * client is made, for all that its configuration leaves open, and has no option against it. They are only hidden, because the functions of
+ * the package run in a person's program, which may need them itself.
+ */
+function hideLibpqVariables(environment: Record<string, string | undefined>): () => void {
+  const hidden = Object.entries(environment).filter(([name]) => /^PG[A-Z]/.test(name));
+  for (const [name] of hidden) delete environment[name];
+  return () => void Object.assign(environment, Object.fromEntries(hidden));
+}
+
 /**
  * Creates a connection pool. TCP keepalive detects a server that no longer exists. Postgres closes the connection of a transaction that is
  * idle for 60 seconds, so that an unfinished transaction does not keep its locks. `queryTimeoutMs` limits the time of a query, also if the
@@ -32,6 +56,7 @@ function assertFilesReadable(url: string): void {
 export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
   assertFilesReadable(url);
   const pool = new pg.Pool({
+    Client,
     connectionString: url,
     max: options.max,
     application_name: `clickledger ${options.name}`,

@@ -1,16 +1,34 @@
 import { ClickledgerError } from './errors.ts';
 import type { Logger } from './log.ts';
 
-/** Handles the first SIGTERM or SIGINT: `stopped` resolves and `signal` aborts. A second signal of the same kind has its default effect. */
+/**
+ * A signal that arrives twice within this time was sent once: to all processes of a service, of which one passes it on to another, or by the
+ * kernel at the death of a parent, once for each of its threads.
+ */
+const SAME_SIGNAL_MS = 1_000;
+
+/**
+ * Handles the first SIGTERM or SIGINT: `stopped` resolves and `signal` aborts. A later signal of the same kind, after SAME_SIGNAL_MS, has
+ * its default effect: it ends the process at once.
+ */
 export function handleStopSignals(log: Logger): { stopped: Promise<void>; signal: AbortSignal } {
   const controller = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(name, () => {
-        log.info({ signal: name }, 'stopping');
-        controller.abort(new ClickledgerError('unavailable', 'stopping'));
-        resolve();
-      });
+      let firstAt: number | undefined;
+      const handle = (): void => {
+        const now = performance.now();
+        if (firstAt === undefined) {
+          firstAt = now;
+          log.info({ signal: name }, 'stopping');
+          controller.abort(new ClickledgerError('unavailable', 'stopping'));
+          resolve();
+        } else if (now - firstAt >= SAME_SIGNAL_MS) {
+          process.off(name, handle);
+          process.kill(process.pid, name);
+        }
+      };
+      process.on(name, handle);
     }
   });
   return { stopped, signal: controller.signal };

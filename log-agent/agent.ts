@@ -4,7 +4,7 @@ import { covers, firstGap, sizeOf, subtract } from '../core/ranges.ts';
 import type { ShardMap } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import type { Generation, Logs } from './follow.ts';
+import type { ForeignFile, Generation, Logs } from './follow.ts';
 import type { Lag } from './lag.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -21,6 +21,10 @@ const CONFIRM_EVERY_MS = 250;
 /** Settled generations are asked about less often. A restored shard may lack ranges of them. */
 const ASK_ALL_EVERY_MS = 10_000;
 const DELETE_EVERY_MS = 60_000;
+/** How often logs that nginx still writes have a turn, while older ones are read. */
+const FRESH_EVERY_MS = 100;
+/** How many foreign files are reported one by one. */
+const MAX_FOREIGN_PROBLEMS = 10;
 
 export interface Agent {
   /** Ships until the signal aborts. Then publishes the open batches, waits for JetStream, and closes the logs. */
@@ -74,14 +78,34 @@ export function createAgent(deps: {
 
   async function shipLoop(signal: AbortSignal): Promise<void> {
     let scannedAt = Number.NEGATIVE_INFINITY;
-    while (!signal.aborted) {
+    let freshAt = Number.NEGATIVE_INFINITY;
+    let progressed = false;
+
+    const turn = async (generation: Generation): Promise<void> => {
+      if (!signal.aborted && (await shipper.shipNext(generation, signal))) progressed = true;
+    };
+    /** Looks for new lines, and ships those of the logs that nginx still writes, if it is time to. */
+    const serveFresh = async (): Promise<void> => {
       if (performance.now() - scannedAt >= pollMs) {
         await scan();
         scannedAt = performance.now();
       }
-      let progressed = false;
+      if (performance.now() - freshAt < FRESH_EVERY_MS) return;
+      for (const generation of follower.generations.filter(({ final }) => !final)) await turn(generation);
+      await shipper.flush(false);
+      freshAt = performance.now();
+    };
+
+    while (!signal.aborted) {
+      progressed = false;
       try {
-        for (const generation of follower.generations) progressed = (await shipper.shipNext(generation, signal)) || progressed;
+        await serveFresh();
+        // However many logs there are to read, and however much of one is passed over, new hits are not delayed.
+        for (const generation of follower.generations) {
+          await turn(generation);
+          await serveFresh();
+        }
+        if (await follower.identify()) progressed = true;
       } catch (error) {
         if (signal.aborted) break;
         throw error;
@@ -218,8 +242,22 @@ export function createAgent(deps: {
     degraded() {
       const problems = [...silentShards].map((shard) => problem('ledger-silent', `shard ${shard}`));
       if (logsUnreadable) problems.push(problem('logs-unreadable'));
+      problems.push(...foreignProblems(follower.foreignFiles));
       if (stateUnwritable) problems.push(problem('state-unwritable'));
       return problems;
     },
   };
+}
+
+function foreignProblems(files: readonly ForeignFile[]): Problem[] {
+  const shown = files.length > MAX_FOREIGN_PROBLEMS ? files.slice(0, MAX_FOREIGN_PROBLEMS - 1) : files;
+  const problems = shown.map(({ name, what, damaged }) => problem(damaged ? 'log-damaged' : 'log-foreign', printable(name), what));
+  if (shown.length < files.length) problems.push(problem('log-foreign', `${files.length - shown.length} more files`));
+  return problems;
+}
+
+/** A file's name for people: without control characters, which could change a terminal, and not too long. */
+function printable(name: string): string {
+  const text = name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

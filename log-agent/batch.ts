@@ -18,8 +18,10 @@ export interface BatchBuilder {
   addEvent(event: Event): void;
   addDeadLetter(letter: DeadLetter): void;
   addSkipped(reason: SkipReason): void;
-  /** Records that every line of the shard before this offset has been added. */
-  extend(to: number): void;
+  /** Bytes of the range that belong to lines that are too long. */
+  readonly passedOver: number;
+  /** Records that every line of the shard before this offset has been added. `passedOver` of the new bytes belong to too long lines. */
+  extend(to: number, passedOver?: number): void;
   /** The batch as the JSON of a message. */
   payload(): Buffer;
 }
@@ -38,6 +40,7 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
   };
   let bytes = 0;
   let skipped = 0;
+  let passedOver = 0;
   return {
     from: head.from,
     startedMs: head.startedMs,
@@ -63,8 +66,12 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       batch.skipped[reason] = (batch.skipped[reason] ?? 0) + 1;
       skipped++;
     },
-    extend(to) {
+    get passedOver() {
+      return passedOver;
+    },
+    extend(to, newPassedOver = 0) {
       batch.to = to;
+      passedOver += newPassedOver;
     },
     payload() {
       return Buffer.from(`${JSON.stringify(batch).slice(0, -1)},"events":[${events.join(',')}]}`);

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { type Compression, KIND_BYTES, kindOf, looksBinary } from './file-kind.ts';
 import { createIdentifier, type Identity } from './identity.ts';
@@ -30,7 +31,7 @@ export class CompressedScan {
     this.#pieces = decompress(path, compression);
   }
 
-  /** Decompresses about `maxBytes`. Returns the result when the file has ended. Rejects if the file cannot be opened. */
+  /** Decompresses about `maxBytes`. Returns the result when the file has ended. A file that cannot be read counts as damaged. */
   async step(maxBytes: number): Promise<ScanResult | undefined> {
     const until = this.#size + maxBytes;
     while (this.#size < until) {
@@ -39,10 +40,10 @@ export class CompressedScan {
       if (piece === undefined) return this.#result();
       this.#size += piece.length;
       this.#identity ??= this.#identifier.push(piece);
-      const kind = kindOf(this.#identifier.head.subarray(0, KIND_BYTES));
-      if (kind === 'plain' || this.#identifier.head.length < KIND_BYTES) continue;
+      const fault = this.#identifier.head.length < KIND_BYTES ? undefined : this.#contentFault();
+      if (!fault) continue;
       await this.close();
-      return { fault: typeof kind === 'string' ? { other: `compressed twice, the second time with ${kind}` } : kind };
+      return { fault };
     }
     return undefined;
   }
@@ -51,8 +52,17 @@ export class CompressedScan {
     await this.#pieces.return(undefined);
   }
 
+  /** For example a tar archive that was compressed. */
+  #contentFault(): CompressedFault | undefined {
+    const kind = kindOf(this.#identifier.head.subarray(0, KIND_BYTES));
+    if (kind === 'plain') return undefined;
+    return { other: typeof kind === 'string' ? `compressed twice, first with ${kind}` : `${kind.other}, compressed` };
+  }
+
   #result(): ScanResult {
     if (this.#size === 0) return { fault: 'empty' };
+    const fault = this.#contentFault();
+    if (fault) return { fault };
     if (!this.#identity && looksBinary(this.#identifier.head)) return { fault: { other: 'a file of binary data, compressed' } };
     return { log: { identity: this.#identity ?? this.#identifier.end(), size: this.#size } };
   }
@@ -216,18 +226,31 @@ async function* decompressFrames(file: FileHandle): AsyncGenerator<Buffer> {
   }
 }
 
+/** Decompresses from byte `start` of the file. Afterwards, `output.bytesWritten` is the number of bytes that belonged to it. */
 async function* decompressFrom(
   file: FileHandle,
   start: number,
   output: ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>,
 ): AsyncGenerator<Buffer> {
-  const input = file.createReadStream({ start, autoClose: false, highWaterMark: PIECE_BYTES });
+  let reading: Promise<unknown> = Promise.resolve();
+  async function* compressed(): AsyncGenerator<Buffer> {
+    for (let at = start; ; ) {
+      const read = file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, at);
+      reading = read.catch(() => {});
+      const { bytesRead, buffer } = await read;
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  }
+  const input = Readable.from(compressed());
   input.on('error', (error) => output.destroy(error));
   try {
     for await (const piece of input.pipe(output)) yield piece as Buffer;
   } finally {
     input.destroy();
     output.destroy();
+    // The caller closes the file, and another file may get its descriptor.
+    await reading;
   }
 }
-

@@ -212,7 +212,7 @@ describe('what the agent knows of a generation on a shard', () => {
     expect(coverage.settled(0)).toBe(false);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 1 });
     expect(coverage.settled(30)).toBe(false);
-    coverage.startFlight(NO_RANGES, true).stored(2);
+    coverage.startFlight(NO_RANGES, { closes: true }).stored(2);
     expect(coverage.hasFlights).toBe(true);
     coverage.confirm([[0, 30]], null, { floor: 1, last: 2 });
     expect(coverage.hasFlights).toBe(true);
@@ -224,7 +224,7 @@ describe('what the agent knows of a generation on a shard', () => {
 
   test('a closing message that got lost may be sent again', () => {
     const coverage = new Coverage();
-    coverage.startFlight(NO_RANGES, true).stored(2);
+    coverage.startFlight(NO_RANGES, { closes: true }).stored(2);
     coverage.confirm([[0, 30]], null, { floor: 2, last: 2 });
     expect(coverage.hasFlights).toBe(false);
   });

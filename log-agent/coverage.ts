@@ -14,6 +14,8 @@ interface Flight {
   ranges: Ranges;
   /** Whether this is the closing message of a final generation, which has no bytes and records the size. */
   closes: boolean;
+  /** Bytes of the ranges that belong to lines that are too long. */
+  passedOver: number;
   /** The message's sequence in the stream; undefined until JetStream has stored it. */
   sequence: number | undefined;
   /** Whether it was stored before the current query started. Only then must the stream of that query contain it. */
@@ -50,6 +52,11 @@ export class Coverage {
     return this.#flights.reduce((sum, flight) => sum + sizeOf(flight.ranges), 0);
   }
 
+  /** The unconfirmed bytes that count for the window: all but passed-over ones. */
+  get windowBytes(): number {
+    return this.#flights.reduce((sum, { ranges, passedOver }) => sum + Math.max(0, sizeOf(ranges) - passedOver), 0);
+  }
+
   get hasFlights(): boolean {
     return this.#flights.length > 0;
   }
@@ -65,8 +72,11 @@ export class Coverage {
   }
 
   /** Records that a message is being published. The caller must then call `stored` or `failed`. */
-  startFlight(ranges: Ranges, closes = false): { stored: (sequence: number) => void; failed: () => void } {
-    const flight: Flight = { ranges, closes, sequence: undefined, storedBeforeQuery: false };
+  startFlight(
+    ranges: Ranges,
+    { closes = false, passedOver = 0 }: { closes?: boolean; passedOver?: number } = {},
+  ): { stored: (sequence: number) => void; failed: () => void } {
+    const flight: Flight = { ranges, closes, passedOver, sequence: undefined, storedBeforeQuery: false };
     this.#flights.push(flight);
     this.#committedOrInFlight = undefined;
     return {
@@ -83,7 +93,7 @@ export class Coverage {
   /** Adds ranges that the agent published before a restart, in messages up to this sequence. */
   resume(ranges: Ranges, sequence: number): void {
     if (ranges.length === 0) return;
-    this.#flights.push({ ranges, closes: false, sequence, storedBeforeQuery: true });
+    this.#flights.push({ ranges, closes: false, passedOver: 0, sequence, storedBeforeQuery: true });
     this.#committedOrInFlight = undefined;
   }
 

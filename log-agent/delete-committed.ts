@@ -4,8 +4,9 @@ import type { Logger } from '../core/log.ts';
 import { covers } from '../core/ranges.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { Generation } from './follow.ts';
-import { GzipFile } from './gzip-file.ts';
-import { openPlainFile, PlainFile } from './plain-file.ts';
+import { scanCompressed } from './compressed-file.ts';
+import { kindOf } from './file-kind.ts';
+import { openPlainFile, PlainFile, readHead } from './plain-file.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Shipper } from './ship.ts';
 
@@ -46,12 +47,19 @@ export async function deleteCommitted(deps: {
 
 /** Whether the path still has the content of this generation: numbered logs may have been renamed since the last scan. */
 async function stillHolds(path: string, { id, size }: Generation): Promise<boolean> {
-  if (path.endsWith('.gz')) return (await GzipFile.scan(path))?.identity.gen === id;
+  const head = await readHead(path);
+  const kind = head && kindOf(head);
+  if (kind === 'gzip' || kind === 'zstd') {
+    const result = await scanCompressed(path, kind);
+    return 'log' in result && result.log.identity.gen === id;
+  }
+  if (kind !== 'plain') return false;
   const opened = await openPlainFile(path);
   if (!opened) return false;
   const file = new PlainFile(opened.file, path);
   try {
     await file.refresh();
+    await file.identify(Number.POSITIVE_INFINITY);
     file.markFinal();
     return file.identity?.gen === id && file.size <= size;
   } finally {

@@ -2,13 +2,14 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Generation, Logs } from './follow.ts';
-import { GzipFile } from './gzip-file.ts';
-import { openPlainFile, PlainFile } from './plain-file.ts';
+import { CompressedFile, scanCompressed } from './compressed-file.ts';
+import { type Compression, kindOf } from './file-kind.ts';
+import { openPlainFile, PlainFile, readHead } from './plain-file.ts';
 import type { Source } from './log-source.ts';
 
 /**
- * Opens old logs, plain or gzipped, as final generations. `clickledger ship` gives them to an agent in place of a log directory.
- * Throws if a file does not exist, is not a complete gzip, or was changed within the last `quietMs`.
+ * Opens old logs, plain or compressed with gzip or zstd, as final generations. `clickledger ship` gives them to an agent in place of a log
+ * directory. Throws if a file does not exist, is no complete log of these kinds, or was changed within the last `quietMs`.
  */
 export async function openFinishedLogs(paths: readonly string[], quietMs = 10_000): Promise<Logs> {
   const sources: Source[] = [];
@@ -21,7 +22,10 @@ export async function openFinishedLogs(paths: readonly string[], quietMs = 10_00
         `${path} was written to a moment ago: ship only finished logs; the agent follows a log that nginx still writes`,
       );
     }
-    sources.push(path.endsWith('.gz') ? await openFinishedGzip(path, status.mtimeMs) : await openFinishedPlain(path));
+    const head = await readHead(path);
+    const kind = kindOf(head ?? Buffer.alloc(0));
+    if (typeof kind === 'object') throw notALog(path, kind.other);
+    sources.push(kind === 'plain' ? await openFinishedPlain(path) : await openFinishedCompressed(path, kind, status.mtimeMs));
   }
   // A log that was given twice, under two names or plain and gzipped, is one generation.
   const generations = new Map<string, Generation>();
@@ -34,6 +38,8 @@ export async function openFinishedLogs(paths: readonly string[], quietMs = 10_00
   }
   return {
     generations: [...generations.values()],
+    foreignFiles: [],
+    identify: () => Promise.resolve(false),
     scan: () => Promise.resolve(),
     release: () => Promise.resolve(),
     async close() {
@@ -47,16 +53,28 @@ async function openFinishedPlain(path: string): Promise<Source> {
   if (!opened) throw new ClickledgerError('not-found', `there is no log ${path}`);
   const file = new PlainFile(opened.file, path);
   await file.refresh();
+  await file.identify(Number.POSITIVE_INFINITY);
+  if (file.binary) {
+    await file.close();
+    throw notALog(path, 'a file of binary data');
+  }
   file.markFinal();
   return file;
 }
 
-async function openFinishedGzip(path: string, mtimeMs: number): Promise<Source> {
-  const facts = await GzipFile.scan(path);
-  if (!facts)
-    throw new ClickledgerError(
-      'bad-input',
-      `${basename(path)} is not a complete gzip file: wait until gzip has finished, or restore the file`,
-    );
-  return new GzipFile(path, { ...facts, mtimeMs });
+async function openFinishedCompressed(path: string, compression: Compression, mtimeMs: number): Promise<Source> {
+  const result = await scanCompressed(path, compression);
+  if ('log' in result) return new CompressedFile(path, compression, { ...result.log, mtimeMs });
+  if (typeof result.fault === 'object') throw notALog(path, result.fault.other);
+  throw new ClickledgerError(
+    'bad-input',
+    `${basename(path)} is not a complete ${compression} file: wait until ${compression} has finished, or restore the file`,
+  );
+}
+
+function notALog(path: string, what: string): ClickledgerError {
+  return new ClickledgerError(
+    'bad-input',
+    `${basename(path)} is not a log (${what}): give logs as nginx wrote them, plain or compressed with gzip or zstd`,
+  );
 }

@@ -1,9 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { GzipFile } from './gzip-file.ts';
-import { openPlainFile, PlainFile } from './plain-file.ts';
+import type { Stats } from 'node:fs';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { CompressedFile, type CompressedFault, type CompressedLog, CompressedScan } from './compressed-file.ts';
+import { type Compression, type FileKind, kindOf } from './file-kind.ts';
+import { openPlainFile, PlainFile, readHead } from './plain-file.ts';
 import type { Source } from './log-source.ts';
-import type { Identity } from './identity.ts';
 
 // Finds the generations in the log directory, under whatever names, and decides which of them are final.
 //
@@ -13,10 +14,22 @@ import type { Identity } from './identity.ts';
 // A generation is final when two newer ones exist. For a moment after a rotation, nginx' workers write to both files, but no worker is two
 // rotations late. If one is (it was frozen), the file is followed again. Time alone never makes a file final. The quiet time only prevents
 // that two rotations in a row cut a line in two.
+//
+// A file is a log if its name begins with access.log and its content is plain, gzip or zstd. All else in the directory is left alone, and
+// reported. A file whose first lines are no lines has to be read to the first one that is. That happens in turns, between those of others.
 
 const LIVE_NAME = 'access.log';
 const LOG_NAME = /^access\.log(?:[.-][^/]*)?$/;
+/** Copies in progress, and files of editors. */
+const TEMPORARY_NAME = /^\.|~$|\.(?:tmp|temp|part|partial|filepart|crdownload|sw[a-p])$/i;
+/** nginx' own messages, and what file systems put into every directory. */
+const EXPECTED_NAME = /^(?:error\.log.*|lost\+found|\.nfs.*)$/;
 const FULL_SCAN_EVERY_MS = 1000;
+/** How much of files without an identity one scan reads, and one call of `identify`. */
+const IDENTIFY_BYTES = 8 * 1024 * 1024;
+const IDENTIFY_FILE_BYTES = 256 * 1024;
+/** A compressed file that is not complete and was not changed for so long is not being written any more. */
+const DAMAGED_AFTER_MS = 60_000;
 
 /** One generation and the best source to read it from. */
 export interface Generation {
@@ -30,10 +43,22 @@ export interface Generation {
   readonly paths: readonly string[];
 }
 
+/** A file that is left alone. `what` says for a person what it is, or why it cannot be read. */
+export interface ForeignFile {
+  name: string;
+  what: string;
+  /** Whether it is a compressed log that is incomplete or damaged. */
+  damaged: boolean;
+}
+
 /** The logs that an agent ships: those of a log directory (Follower), or some old logs (openFinishedLogs). */
 export interface Logs {
   readonly generations: readonly Generation[];
+  /** What the directory has beside its logs, as of the last scan. */
+  readonly foreignFiles: readonly ForeignFile[];
   scan(): Promise<void>;
+  /** Reads on in the files that belong to no generation yet. Returns false if there are none. */
+  identify(): Promise<boolean>;
   release(needed: (gen: string) => boolean): Promise<void>;
   close(): Promise<void>;
 }
@@ -42,7 +67,16 @@ export interface Logs {
 export const FOLLOW_EVENTS = ['truncated', 'grew-after-final', 'deleted-unread', 'unreadable'] as const;
 export type FollowEvent = (typeof FOLLOW_EVENTS)[number];
 
-type GzipFacts = { identity: Identity; size: number; mtimeMs: number };
+/** What is known of a compressed file. `fault`: it is no log. */
+type Compressed = { compression: Compression; mtimeMs: number } & ({ log: CompressedLog } | { fault: CompressedFault });
+
+/** A compressed file that is being read to its end. */
+interface Scan {
+  path: string;
+  compression: Compression;
+  mtimeMs: number;
+  reader: CompressedScan;
+}
 
 export interface FollowerOptions {
   directory: string;
@@ -59,9 +93,11 @@ export class Follower implements Logs {
   readonly #onEvent: (event: FollowEvent, path: string | undefined) => void;
   readonly #unreadable = new Set<string>();
   readonly #plain = new Map<string, PlainFile>();
-  readonly #gzip = new Map<string, GzipFile>();
-  /** By device, inode, size and modification time. Null: not a complete gzip. */
-  readonly #gzipFacts = new Map<string, GzipFacts | null>();
+  // These three are by device, inode, size and modification time.
+  readonly #compressed = new Map<string, CompressedFile>();
+  readonly #compressedFacts = new Map<string, Compressed>();
+  readonly #scans = new Map<string, Scan>();
+  #foreignFiles: ForeignFile[] = [];
   #generations: Generation[] = [];
   #directoryMtimeMs = -1;
   #lastFullScanMs = Number.NEGATIVE_INFINITY;
@@ -78,6 +114,10 @@ export class Follower implements Logs {
     return this.#generations;
   }
 
+  get foreignFiles(): readonly ForeignFile[] {
+    return this.#foreignFiles;
+  }
+
   /** Reads the directory and the state of its files again. Rejects if the directory cannot be read. */
   async scan(): Promise<void> {
     const full = (await this.#namesMayHaveChanged()) || this.#now() - this.#lastFullScanMs >= FULL_SCAN_EVERY_MS;
@@ -86,8 +126,28 @@ export class Follower implements Logs {
       this.#lastFullScanMs = this.#now();
     }
     for (const file of this.#plain.values()) if (full || !file.final) await this.#refresh(file);
+    await this.identify();
     this.#updateFinal();
     this.#collectGenerations();
+  }
+
+  async identify(): Promise<boolean> {
+    const plain = [...this.#plain.values()].filter(({ searched }) => !searched);
+    const scans = [...this.#scans];
+    if (plain.length + scans.length === 0) return false;
+    // All in equal steps, so that a file of gigabytes does not delay the others.
+    const step = Math.max(IDENTIFY_FILE_BYTES, IDENTIFY_BYTES / (plain.length + scans.length));
+    for (const file of plain) await file.identify(step);
+    for (const [key, { path, compression, mtimeMs, reader }] of scans) {
+      const result = await reader.step(step);
+      if (!result) continue;
+      this.#scans.delete(key);
+      this.#compressedFacts.set(key, { compression, mtimeMs, ...result });
+      if ('log' in result) this.#compressed.set(key, new CompressedFile(path, compression, { ...result.log, mtimeMs }));
+    }
+    this.#updateFinal();
+    this.#collectGenerations();
+    return true;
   }
 
   /**
@@ -96,17 +156,19 @@ export class Follower implements Logs {
    */
   async release(needed: (gen: string) => boolean): Promise<void> {
     for (const [key, file] of this.#plain) {
-      if (!file.deleted || (file.identity && (!file.final || needed(file.identity.gen)))) continue;
-      if (!file.identity && file.size > 0) this.#onEvent('deleted-unread', file.path);
+      if (!file.deleted || !file.searched || (file.identity && (!file.final || needed(file.identity.gen)))) continue;
+      if (!file.identity && file.size > 0 && !file.binary) this.#onEvent('deleted-unread', file.path);
       this.#plain.delete(key);
       await file.close();
     }
   }
 
   async close(): Promise<void> {
-    for (const file of [...this.#plain.values(), ...this.#gzip.values()]) await file.close();
+    for (const file of [...this.#plain.values(), ...this.#compressed.values()]) await file.close();
+    for (const { reader } of this.#scans.values()) await reader.close();
     this.#plain.clear();
-    this.#gzip.clear();
+    this.#compressed.clear();
+    this.#scans.clear();
     this.#generations = [];
   }
 
@@ -119,31 +181,76 @@ export class Follower implements Logs {
   }
 
   async #readNames(): Promise<void> {
-    const names = (await readdir(this.#directory)).filter((name) => LOG_NAME.test(name));
-    const seen = new Set<Source>();
-    for (const name of names) {
-      const path = join(this.#directory, name);
-      const source = name.endsWith('.gz') ? await this.#gzipAt(path) : await this.#plainAt(path);
-      if (source) {
-        source.path = path;
-        seen.add(source);
+    const seen = new Set<Source | Scan>();
+    const foreign: ForeignFile[] = [];
+    for (const name of await readdir(this.#directory)) {
+      const found = await this.#fileAt(name);
+      if (found === undefined) continue;
+      if ('what' in found) foreign.push(found);
+      else {
+        found.path = join(this.#directory, name);
+        seen.add(found);
       }
     }
     for (const file of this.#plain.values()) if (!seen.has(file)) file.path = undefined;
-    for (const [key, file] of this.#gzip) {
+    for (const [key, file] of this.#compressed) {
       if (seen.has(file)) continue;
-      this.#gzip.delete(key);
+      this.#compressed.delete(key);
       await file.close();
+    }
+    for (const [key, scan] of this.#scans) {
+      if (seen.has(scan)) continue;
+      this.#scans.delete(key);
+      await scan.reader.close();
+    }
+    this.#foreignFiles = foreign.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The file of this name; undefined if there is nothing to follow or to report. */
+  async #fileAt(name: string): Promise<Source | Scan | ForeignFile | undefined> {
+    const foreign = (what: string, damaged = false): ForeignFile => ({ name, what, damaged });
+    const path = join(this.#directory, name);
+    const status = await lstat(path).catch(() => undefined);
+    if (!status || EXPECTED_NAME.test(name)) return undefined;
+    if (status.isSymbolicLink()) return (await this.#leadsOutside(path)) ? foreign('a link to another place') : undefined;
+    if (!status.isFile()) return foreign(typeOf(status));
+    if (TEMPORARY_NAME.test(name)) return foreign('a temporary file');
+    if (!LOG_NAME.test(name)) return foreign('its name does not begin with access.log and a dot or dash');
+
+    const held = this.#plain.get(plainKey(status));
+    // While the file is open, no other file can have its inode.
+    if (held?.identity) return held;
+    const key = `${plainKey(status)}:${status.size}:${status.mtimeMs}`;
+    const known = this.#compressedFacts.get(key)?.compression ?? this.#scans.get(key)?.compression;
+    const kind = name === LIVE_NAME ? 'plain' : (known ?? (await this.#kindAt(path)));
+    if (kind === undefined) return undefined;
+    if (kind === 'plain') {
+      if (held?.binary) return foreign('a file of binary data');
+      return held ?? (await this.#open(path));
+    }
+    if (held) {
+      this.#plain.delete(plainKey(status));
+      await held.close();
+    }
+    return typeof kind === 'string' ? this.#compressedAt({ path, key, kind, status }, foreign) : foreign(kind.other);
+  }
+
+  /** A link within the directory is another name for a file that is followed anyway. */
+  async #leadsOutside(path: string): Promise<boolean> {
+    try {
+      return dirname(await realpath(path)) !== (await realpath(this.#directory));
+    } catch {
+      return true;
     }
   }
 
-  async #plainAt(path: string): Promise<PlainFile | undefined> {
-    const status = await stat(path).catch(() => undefined);
-    if (!status?.isFile()) return undefined;
-    // While the file is open, no other file can have its inode.
-    const held = this.#plain.get(`${status.dev}:${status.ino}`);
-    if (held) return held;
-    const opened = await this.#open(path);
+  async #kindAt(path: string): Promise<FileKind | undefined> {
+    const head = await this.#orReport(path, () => readHead(path));
+    return head && kindOf(head);
+  }
+
+  async #open(path: string): Promise<PlainFile | undefined> {
+    const opened = await this.#orReport(path, () => openPlainFile(path));
     if (!opened) return undefined;
     const known = this.#plain.get(opened.key);
     if (known) {
@@ -156,11 +263,11 @@ export class Follower implements Logs {
   }
 
   /** Reports an unreadable file once and skips it, so that the other files are still followed. */
-  async #open(path: string): Promise<Awaited<ReturnType<typeof openPlainFile>>> {
+  async #orReport<T>(path: string, read: () => Promise<T>): Promise<T | undefined> {
     try {
-      const opened = await openPlainFile(path);
+      const result = await read();
       this.#unreadable.delete(path);
-      return opened;
+      return result;
     } catch {
       if (!this.#unreadable.has(path)) this.#onEvent('unreadable', path);
       this.#unreadable.add(path);
@@ -168,21 +275,27 @@ export class Follower implements Logs {
     }
   }
 
-  async #gzipAt(path: string): Promise<GzipFile | undefined> {
-    const status = await stat(path).catch(() => undefined);
-    if (!status?.isFile()) return undefined;
-    const key = `${status.dev}:${status.ino}:${status.size}:${status.mtimeMs}`;
-    const open = this.#gzip.get(key);
+  #compressedAt(
+    { path, key, kind, status }: { path: string; key: string; kind: Compression; status: Stats },
+    foreign: (what: string, damaged?: boolean) => ForeignFile,
+  ): CompressedFile | Scan | ForeignFile | undefined {
+    const { mtimeMs } = status;
+    const open = this.#compressed.get(key) ?? this.#scans.get(key);
     if (open) return open;
-    if (!this.#gzipFacts.has(key)) {
-      const facts = await GzipFile.scan(path);
-      this.#gzipFacts.set(key, facts ? { ...facts, mtimeMs: status.mtimeMs } : null);
+    const known = this.#compressedFacts.get(key);
+    if (!known) {
+      const scan = { path, compression: kind, mtimeMs, reader: new CompressedScan(path, kind) };
+      this.#scans.set(key, scan);
+      return scan;
     }
-    const facts = this.#gzipFacts.get(key);
-    if (!facts) return undefined;
-    const file = new GzipFile(path, facts);
-    this.#gzip.set(key, file);
-    return file;
+    if ('log' in known) {
+      const file = new CompressedFile(path, kind, { ...known.log, mtimeMs });
+      this.#compressed.set(key, file);
+      return file;
+    }
+    if (typeof known.fault === 'object') return foreign(known.fault.other);
+    const damaged = known.fault === 'damaged' && this.#now() - mtimeMs >= DAMAGED_AFTER_MS;
+    return damaged ? foreign(`${kind}, incomplete or damaged`, true) : undefined;
   }
 
   async #refresh(file: PlainFile): Promise<void> {
@@ -197,7 +310,9 @@ export class Follower implements Logs {
 
   /** The live file counts as the newest. The others are ordered by the time of their first line. Copies do not count as generations. */
   #updateFinal(): void {
-    const sources = [...this.#plain.values(), ...this.#gzip.values()];
+    // A file that is still searched may turn out to be no log, so it makes no other one final.
+    const plain = [...this.#plain.values()].filter((file) => this.#isLive(file) || (file.searched && !file.binary));
+    const sources = [...plain, ...this.#compressed.values()];
     const live = sources.find((source) => this.#isLive(source));
     const rotated = sources.filter((source) => source !== live && source.size > 0);
     rotated.sort((a, b) => startedAtOf(b) - startedAtOf(a));
@@ -218,19 +333,27 @@ export class Follower implements Logs {
 
   #collectGenerations(): void {
     const byId = new Map<string, Source[]>();
-    for (const source of [...this.#plain.values(), ...this.#gzip.values()]) {
+    for (const source of [...this.#plain.values(), ...this.#compressed.values()]) {
       if (!source.identity || source.size === 0) continue;
       const { gen } = source.identity;
       byId.set(gen, [...(byId.get(gen) ?? []), source]);
     }
     this.#generations = Array.from(byId, ([id, sources]) => {
-      // The longest source wins, be it a copy or a gzip. Of equal ones the first wins: plain files come first and are cheaper to read.
+      // The longest source wins, be it a copy or compressed. Of equal ones the first wins: plain files come first and are cheaper to read.
       const source = sources.reduce((best, other) => (other.size > best.size ? other : best));
       const final = sources.some((other) => other.final && other.size === source.size) && !sources.some((other) => this.#isLive(other));
       const paths = sources.flatMap((other) => (other.path === undefined ? [] : [other.path]));
       return { id, size: source.size, final, mtimeMs: source.mtimeMs, source, paths, startedAt: startedAtOf(source) };
     }).sort((a, b) => a.startedAt - b.startedAt);
   }
+}
+
+const plainKey = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
+
+function typeOf(status: Stats): string {
+  if (status.isDirectory()) return 'a directory';
+  if (status.isFIFO()) return 'a pipe';
+  return status.isSocket() ? 'a socket' : 'a device';
 }
 
 function startedAtOf(source: Source): number {

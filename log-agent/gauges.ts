@@ -21,6 +21,12 @@ export function addAgentGauges(registry: Registry, deps: { agent: Agent; followe
   );
   byShard('clickledger_agent_oldest_unshipped_seconds', 'Age of the oldest hit that is not committed; 0 if there is none', ageSeconds);
   addGauge(registry, 'clickledger_agent_generations', 'Generations in the log directory', () => follower.generations.length);
+  addGauge(
+    registry,
+    'clickledger_agent_foreign_files',
+    'Files in the log directory that are no logs and are left alone',
+    () => follower.foreignFiles.length,
+  );
   addGauge(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.count());
   const disk = singleFlight(() => diskOf(logDir));
   addGauge(

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
 import { runs } from '../test/support/runs.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
-import { GzipFile } from './gzip-file.ts';
+import { scanCompressed } from './compressed-file.ts';
 import { openPlainFile, PlainFile } from './plain-file.ts';
 import { createIdentifier, type Identity } from './identity.ts';
 
@@ -85,22 +85,27 @@ describe('the identity of a generation', () => {
     );
   });
 
-  test('is the same for a file and its gzip', async () => {
+  test('is the same for a file, its gzip and its zstd, of one frame or several', async () => {
     const directory = await temporaryDirectory();
     const long = 'y'.repeat(400_000);
     const contents = [line + logLine(), `junk\n${line}`, `${long}${logLine()}${line}`, 'no id\nat all', `${long}\n${long}`];
     for (const [i, content] of contents.entries()) {
       const plainPath = join(directory, `${i}`);
-      const gzipPath = join(directory, `${i}.gz`);
+      const compressedPath = join(directory, `${i}.compressed`);
       await writeFile(plainPath, content);
-      await writeFile(gzipPath, gzipSync(content));
       const opened = await openPlainFile(plainPath);
       const plain = new PlainFile(opened?.file as never, plainPath);
       await plain.refresh();
       plain.markFinal();
-      const gzip = await GzipFile.scan(gzipPath);
-      expect(gzip?.identity.gen).toBe(plain.identity?.gen);
-      expect(gzip?.size).toBe(plain.size);
+      const compressed = {
+        gzip: gzipSync(content),
+        zstd: Buffer.concat([zstdCompressSync(content.slice(0, 100)), zstdCompressSync(content.slice(100))]),
+      };
+      for (const compression of ['gzip', 'zstd'] as const) {
+        await writeFile(compressedPath, compressed[compression]);
+        const result = await scanCompressed(compressedPath, compression);
+        expect(result).toMatchObject({ log: { identity: { gen: plain.identity?.gen }, size: plain.size } });
+      }
       await plain.close();
     }
   });

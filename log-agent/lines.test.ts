@@ -1,8 +1,15 @@
+import { appendFile, type FileHandle, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
 import { runs } from '../test/support/runs.ts';
-import { type Fragment, hashOf, type Line, LINE_START, MAX_LINE_BYTES, splitLines } from './lines.ts';
+import { temporaryDirectory } from '../test/support/servers.ts';
+import { CompressedFile, scanCompressed } from './compressed-file.ts';
+import { fragment, type Fragment, hashOf, type Line, LINE_START, MAX_LINE_BYTES, splitLines } from './lines.ts';
+import type { Source } from './log-source.ts';
+import { openPlainFile, PlainFile } from './plain-file.ts';
 
 type Report = { line: Line } | { fragment: Fragment };
 
@@ -45,6 +52,138 @@ const piece = fc.oneof(
   { weight: 1, arbitrary: torn },
 );
 
+/** What is longer than a line can be: zeros of a power failure, letters, other binary data, a line that does not end. */
+const long = fc
+  .record({
+    over: fc.oneof(fc.integer({ min: -700, max: 2 }), fc.nat(400_000)),
+    fill: fc.constantFrom(0, 0x78, 0xff),
+    start: fc.constantFrom('', LINE_START, logLine().slice(0, 90)),
+  })
+  .map(({ over, fill, start }) => Buffer.concat([Buffer.from(start), Buffer.alloc(MAX_LINE_BYTES + over - start.length, fill)]));
+const mixedPiece = fc.oneof(
+  { weight: 4, arbitrary: piece },
+  { weight: 1, arbitrary: long },
+  { weight: 1, arbitrary: fc.tuple(long, whole).map((parts) => Buffer.concat(parts)) },
+  { weight: 1, arbitrary: fc.tuple(whole, long, torn, whole).map((parts) => Buffer.concat(parts)) },
+);
+
+/** What a log is read as, written again as simply as possible, a line at a time. */
+function model(bytes: Buffer): Report[] {
+  const reports: Report[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const newline = bytes.indexOf(10, from);
+    const to = newline < 0 ? bytes.length : newline + 1;
+    const line = bytes.subarray(from, to);
+    const at = line.toString('latin1').lastIndexOf(LINE_START);
+    const readable = newline >= 0 && at >= 0 && line.length - at <= MAX_LINE_BYTES;
+    if (!readable || at > 0) {
+      const own = readable ? line.subarray(0, at) : line;
+      const text = own.toString('utf8');
+      const short = newline < 0 ? 'unterminated' : /^\{"v":\d+,/.test(text) && !readable ? 'unknown-version' : 'torn';
+      reports.push({
+        fragment: { off: from, length: own.length, hash: hashOf(own), reason: line.length > MAX_LINE_BYTES ? 'too-long' : short },
+      });
+    }
+    if (readable) reports.push({ line: { off: from + at, text: line.toString('utf8', at, line.length - 1) } });
+    from = to;
+  }
+  return reports;
+}
+
+/** Reads a file as the shipper does: whole lines, passed-over bytes and the unterminated end. */
+async function readSource(source: Source): Promise<Report[]> {
+  const reports: Report[] = [];
+  for (let from = 0; from < source.size; ) {
+    const chunk = await source.read(from, source.size);
+    if (chunk.kind === 'more') continue;
+    if (!('to' in chunk)) throw new Error(chunk.kind);
+    if (chunk.kind === 'lines') reports.push(...split(chunk.bytes, from));
+    else if (chunk.kind === 'tail') reports.push({ fragment: fragment(chunk.bytes, from, 'unterminated') });
+    else if (chunk.kind === 'long') reports.push({ fragment: { off: from, length: chunk.to - from, hash: chunk.hash, reason: 'too-long' } });
+    from = chunk.to;
+  }
+  return reports;
+}
+
+describe('reading a log with lines of any length', () => {
+  test('gives the same from a plain file, a gzip and a zstd file, wherever long lines, zeros and the ends of reads are', {
+    timeout: 120_000,
+  }, async () => {
+    const directory = await temporaryDirectory();
+    await fc.assert(
+      fc.asyncProperty(fc.array(mixedPiece, { minLength: 1, maxLength: 8 }), fc.boolean(), fc.nat(), async (pieces, terminated, cut) => {
+        const joined = Buffer.concat(pieces.flatMap((line) => [line, Buffer.from('\n')]));
+        const bytes = terminated ? joined : joined.subarray(0, -1);
+        if (bytes.length === 0) return;
+        const expected = model(bytes);
+        const path = join(directory, 'log');
+        await writeFile(path, bytes);
+        const opened = await openPlainFile(path);
+        const plain = new PlainFile(opened?.file as FileHandle, path);
+        await plain.refresh();
+        await plain.identify(Number.POSITIVE_INFINITY);
+        plain.markFinal();
+        // A second time, since what was found is remembered.
+        for (let i = 0; i < 2; i++) expect(await readSource(plain)).toEqual(expected);
+        await plain.close();
+        const at = cut % bytes.length;
+        for (const [compression, compress] of [
+          ['gzip', gzipSync],
+          ['zstd', zstdCompressSync],
+        ] as const) {
+          await writeFile(path, Buffer.concat([compress(bytes.subarray(0, at)), compress(bytes.subarray(at))]));
+          const result = await scanCompressed(path, compression);
+          if (!('log' in result)) throw new Error(JSON.stringify(result));
+          expect(result.log).toMatchObject({ size: bytes.length, identity: { gen: plain.identity?.gen } });
+          const file = new CompressedFile(path, compression, { ...result.log, mtimeMs: 0 });
+          for (let i = 0; i < 2; i++) expect(await readSource(file)).toEqual(expected);
+          await file.close();
+        }
+      }),
+      {
+        ...runs(60),
+        examples: [
+          [[Buffer.alloc(600_000), Buffer.from(logLine().trimEnd())], true, 512 * 1024],
+          [[Buffer.alloc(9_000_000)], false, 1],
+        ],
+      },
+    );
+  });
+
+  test('a log that grows while a line is passed over gives the same, wherever it was read', { timeout: 120_000 }, async () => {
+    const directory = await temporaryDirectory();
+    await fc.assert(
+      fc.asyncProperty(fc.array(mixedPiece, { minLength: 2, maxLength: 6 }), fc.array(fc.nat(), { maxLength: 5 }), async (pieces, cuts) => {
+        const bytes = Buffer.concat(pieces.flatMap((line) => [line, Buffer.from('\n')]));
+        const ends = [...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
+        const path = join(directory, 'log');
+        await writeFile(path, '');
+        const opened = await openPlainFile(path);
+        const file = new PlainFile(opened?.file as FileHandle, path);
+        const reports: Report[] = [];
+        let from = 0;
+        for (const [i, end] of ends.entries()) {
+          await appendFile(path, bytes.subarray(i === 0 ? 0 : ends[i - 1], end));
+          await file.refresh();
+          for (;;) {
+            const chunk = await file.read(from, file.size);
+            if (chunk.kind === 'more') continue;
+            if (!('to' in chunk)) break;
+            expect(chunk.kind).not.toBe('tail');
+            if (chunk.kind === 'long')
+              reports.push({ fragment: { off: from, length: chunk.to - from, hash: chunk.hash, reason: 'too-long' } });
+            else reports.push(...split(chunk.bytes, from));
+            from = chunk.to;
+          }
+        }
+        expect(reports).toEqual(model(bytes));
+        await file.close();
+      }),
+      runs(60),
+    );
+  });
+});
+
 describe('splitting a log into lines', () => {
   test('reports every byte exactly once, wherever the chunks end', () => {
     fc.assert(
@@ -65,6 +204,7 @@ describe('splitting a log into lines', () => {
         }
         expect(end).toBe(base + bytes.length);
         // Splitting at any newline gives the same reports.
+        expect(split(bytes)).toEqual(model(bytes));
         for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) {
           expect([...split(bytes.subarray(0, at + 1), base), ...split(bytes.subarray(at + 1), base + at + 1)]).toEqual(all);
         }
@@ -114,6 +254,13 @@ describe('splitting a log into lines', () => {
       { fragment: { off: MAX_LINE_BYTES, length: MAX_LINE_BYTES + 1, reason: 'too-long', hash: hashOf(tooLong) } },
       { line: { off: 2 * MAX_LINE_BYTES + 1, text: expect.any(String) } },
     ]);
+  });
+
+  test('a line behind zeros is recovered, however many they are', () => {
+    for (const zeros of [1, 1000, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 2_000_000]) {
+      const reports = split(Buffer.concat([Buffer.alloc(zeros), Buffer.from(logLine())]));
+      expect(reports).toMatchObject([{ fragment: { off: 0, length: zeros } }, { line: { off: zeros } }]);
+    }
   });
 
   test('says of a line with another version that its version is unknown, and of anything else that it is torn', () => {

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
-import { GzipFile } from './gzip-file.ts';
+import { CompressedFile, scanCompressed } from './compressed-file.ts';
 import { openPlainFile, PlainFile } from './plain-file.ts';
 
 const T = 1_790_000_000;
@@ -44,9 +44,9 @@ test('where nothing legible stands it was logged before the file was last writte
 test('a gzip tells when its first line was, so that reading it in order is not disturbed', async () => {
   const path = join(await temporaryDirectory(), 'access.log.2.gz');
   await writeFile(path, gzipSync(lines.join('')));
-  const facts = await GzipFile.scan(path);
-  if (!facts) throw new Error('the file is not a gzip');
-  const file = new GzipFile(path, { ...facts, mtimeMs: 0 });
+  const result = await scanCompressed(path, 'gzip');
+  if (!('log' in result)) throw new Error('the file is not a gzip');
+  const file = new CompressedFile(path, 'gzip', { ...result.log, mtimeMs: 0 });
   onTestFinished(() => file.close());
   expect(await file.loggedAtMs()).toBe((T + 0.5) * 1000);
 });

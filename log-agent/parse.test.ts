@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tagOf } from '../core/slug.ts';
+import { gluedForms } from '../test/support/glue.ts';
 import { logLine, type LineFields } from '../test/support/log-lines.ts';
 import { runs } from '../test/support/runs.ts';
 import { type Hit, parseLine } from './parse.ts';
@@ -11,6 +12,15 @@ function hit(fields: Partial<LineFields>): Hit {
   const parsed = parse(fields);
   if (!('hit' in parsed)) throw new Error(`no hit: ${JSON.stringify(parsed)}`);
   return parsed.hit;
+}
+
+/** As nginx decodes a path. */
+function decodeURIComponentOrNot(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 const rid = '0123456789abcdef0123456789abcdef';
@@ -75,6 +85,20 @@ describe('reading a line', () => {
     `/u/a-${'b'.repeat(63)}`,
   ])('nothing that could be a slug: %s', (u) => {
     expect(parse({ u })).toEqual({ skip: 'malformed-slug' });
+  });
+
+  test('what a mail client glued to a slug is read in an old log as ever; nginx leaves it out of a new one', () => {
+    for (const glue of gluedForms()
+      .map((form) => decodeURIComponentOrNot(form.split('?')[0] as string))
+      .filter((text) => text !== '')) {
+      expect(parse({ u: `/u/00abcdefghijklmnopq${glue}`, s: 404, link: '' })).toEqual({ skip: 'not-served' });
+      if (/^[-_]+$/.test(glue)) continue;
+      for (const fields of [
+        { u: `/u/00abcdefghijklmnopq${glue}`, s: 302 },
+        { u: `/r/00abcdefghijklmnopq.gif${glue}`, s: 200 },
+      ])
+        expect(parse(fields)).toEqual({ skip: 'malformed-slug' });
+    }
   });
 
   test('lengths from 5 to 40 may be slugs', () => {

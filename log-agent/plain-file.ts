@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { codeOf } from '../core/errors.ts';
 import { createIdentifier, type Identity } from './identity.ts';
-import { looksBinary } from './file-kind.ts';
+import { KIND_BYTES, looksBinary } from './file-kind.ts';
 import { LOGGED_AT, MAX_LINE_BYTES } from './lines.ts';
 import { type Chunk, cutAtNewline, READ_BYTES, type Source, TURN_BYTES } from './log-source.ts';
 import { type LongLine, LongLines } from './long-line.ts';
@@ -176,4 +176,16 @@ export async function openPlainFile(path: string): Promise<{ file: FileHandle; k
   if (status.isFile()) return { file, key: `${status.dev}:${status.ino}` };
   await file.close();
   return undefined;
+}
+
+/** The first bytes of a file, for `kindOf`. Undefined if it does not exist or is no file. */
+export async function readHead(path: string): Promise<Buffer | undefined> {
+  const opened = await openPlainFile(path);
+  if (!opened) return undefined;
+  try {
+    const { bytesRead, buffer } = await opened.file.read(Buffer.alloc(KIND_BYTES), 0, KIND_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await opened.file.close();
+  }
 }

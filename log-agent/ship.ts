@@ -29,7 +29,10 @@ interface Share {
 export interface Shipper {
   /** The coverage of a generation on a shard; created on first use. */
   coverage(gen: string, shard: string): Coverage;
-  /** Reads and batches the next needed range of a generation for each shard. Returns false if nothing could be read. */
+  /**
+   * One turn of a generation: reads and batches the start of the next needed range for each shard. It takes some ten milliseconds at most.
+   * Returns false if nothing could be read.
+   */
   shipNext(generation: Generation, signal: AbortSignal): Promise<boolean>;
   /** Publishes the batches that are full or have waited long enough; with `all`, every batch. */
   flush(all: boolean): Promise<void>;
@@ -58,10 +61,10 @@ export function createShipper(deps: {
     return found;
   }
 
-  /** Unconfirmed bytes of a shard over all generations. */
+  /** Unconfirmed bytes of a shard over all generations, without passed-over ones: these take no room in the stream. */
   function unconfirmed(shard: string): number {
     let sum = 0;
-    for (const byShard of sharesByGeneration.values()) sum += byShard.get(shard)?.coverage.unconfirmedBytes ?? 0;
+    for (const byShard of sharesByGeneration.values()) sum += byShard.get(shard)?.coverage.windowBytes ?? 0;
     return sum;
   }
 
@@ -69,7 +72,7 @@ export function createShipper(deps: {
     const { batch } = share;
     share.batch = undefined;
     if (!batch || batch.from === batch.to) return;
-    const flight = share.coverage.startFlight([[batch.from, batch.to]]);
+    const flight = share.coverage.startFlight([[batch.from, batch.to]], { passedOver: batch.passedOver });
     await publisher.send(share.shard, batch.payload(), flight, `${gen} ${batch.from}`);
   }
 
@@ -84,12 +87,14 @@ export function createShipper(deps: {
   async function shipRange(generation: Generation, from: number, to: number, needing: Share[], signal: AbortSignal): Promise<boolean> {
     const chunk = await generation.source.read(from, to);
     if (chunk.kind === 'wait' || chunk.kind === 'unavailable') return false;
+    if (chunk.kind === 'more') return true;
     metrics.readBytes.inc(chunk.to - chunk.from);
 
     // Each line is parsed at once, so that the texts of a whole chunk are never in memory together.
     const lines: { off: number; result: Parsed }[] = [];
     const fragments: Fragment[] = [];
-    if (chunk.kind === 'long') fragments.push(fragment(chunk.bytes, chunk.from, 'too-long'));
+    const passedOver = chunk.kind === 'long' ? chunk.to - chunk.from : 0;
+    if (chunk.kind === 'long') fragments.push({ off: chunk.from, reason: 'too-long', length: passedOver, hash: chunk.hash });
     else if (chunk.kind === 'tail') fragments.push(fragment(chunk.bytes, chunk.from, 'unterminated'));
     else
       splitLines(
@@ -121,13 +126,13 @@ export function createShipper(deps: {
       const batch = extendOpenBatch(share, off) ?? (await extendedBatch(generation, share, off));
       if ('hit' in result) batch.addEvent(enricher.event(result.hit, off, saltOf(result.hit)));
       else if ('skip' in result) batch.addSkipped(result.skip);
-      else {
+      else if ('bytes' in chunk) {
         const bytes = chunk.bytes.subarray(off - chunk.from, endOfLine(chunk.bytes, off - chunk.from));
         batch.addDeadLetter(fragment(bytes, off, result.dead));
       }
     }
     await addFragmentsBefore(chunk.to);
-    for (const share of needing) share.batch?.extend(chunk.to);
+    for (const share of needing) share.batch?.extend(chunk.to, passedOver);
     return true;
   }
 
@@ -164,14 +169,17 @@ export function createShipper(deps: {
         if (!coverage.known || coverage.settled(generation.size)) continue;
         const building = batch ? ([[batch.from, batch.to]] as const) : NO_RANGES;
         const range = coverage.needed(generation.size, building);
-        if (range && unconfirmed(share.shard) + sizeOf(building) < windowBytes) needs.push({ share, range });
+        const buildingBytes = sizeOf(building) - (batch?.passedOver ?? 0);
+        if (range && unconfirmed(share.shard) + buildingBytes < windowBytes) needs.push({ share, range });
         const unrecorded = (coverage.recordedSize ?? -1) < generation.size;
         if (!range && generation.final && batch === undefined && !coverage.hasFlights && unrecorded) {
           await publishClosing(generation, share);
         }
       }
       let progressed = false;
-      while (needs.length > 0) {
+      // A source that is read in order is read only at the first of these ranges, or each turn would begin at its start again.
+      const readOnce = generation.source.sequential;
+      while (needs.length > 0 && !(readOnce && progressed)) {
         const from = Math.min(...needs.map(({ range }) => range[0]));
         const current = needs.filter(({ range }) => range[0] === from);
         const later = needs.filter(({ range }) => range[0] !== from);
@@ -206,7 +214,7 @@ export function createShipper(deps: {
   };
 
   async function publishClosing(generation: Generation, share: Share): Promise<void> {
-    const flight = share.coverage.startFlight(NO_RANGES, true);
+    const flight = share.coverage.startFlight(NO_RANGES, { closes: true });
     const payload = closingPayload({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, size: generation.size });
     await publisher.send(share.shard, payload, flight, `${generation.id} closing`);
   }

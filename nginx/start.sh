@@ -17,26 +17,44 @@
 #   NGINX_USER       user of the nginx workers, if root starts this script (www-data)
 #   NGINX_WORKERS    number of nginx workers (auto)
 #   NGINX_BIN        the nginx program       (nginx)
+#
+# The configuration has no paths, only names in NGINX_RUN_DIR, so that a path may have any characters. Whatever is elsewhere has a link in
+# NGINX_RUN_DIR/links. Quotes would not be enough: in access_log and ssl_certificate a $ begins a variable, quoted or not.
 set -eu
 
 fail() { echo "nginx/start.sh: $1" >&2; exit 1; }
 [ -n "${LOG_DIR:-}" ] || fail 'LOG_DIR is not set: where should access.log go?'
 [ -n "${BACKENDS:-}" ] || fail 'BACKENDS is not set: host:port of every backend, separated by commas'
 
-export LOG_DIR
+# Names with characters of other alphabets are bytes to awk and nginx.
+export LC_ALL=C
+absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
+LOG_DIR=$(absolute "$LOG_DIR")
+NGINX_RUN_DIR=$(absolute "${NGINX_RUN_DIR:-/run/clickledger-nginx}")
+mkdir -p "$NGINX_RUN_DIR/links" "$LOG_DIR"
+link() { ln -sfn "$(absolute "$1")" "$NGINX_RUN_DIR/links/$2"; }
+link "$LOG_DIR" logs
+
 export LISTEN="${LISTEN:-127.0.0.1:8080}"
 export RATE_LIMIT="${RATE_LIMIT:-30}" RATE_BURST="${RATE_BURST:-200}"
-export NGINX_RUN_DIR="${NGINX_RUN_DIR:-/run/clickledger-nginx}" NGINX_WORKERS="${NGINX_WORKERS:-auto}"
-export ERROR_LOG="${ERROR_LOG:-$NGINX_RUN_DIR/error.log}"
+export NGINX_WORKERS="${NGINX_WORKERS:-auto}"
+case ${ERROR_LOG:-} in
+  stderr) ;;
+  '' | "$NGINX_RUN_DIR/error.log") ERROR_LOG=error.log ;;
+  *) link "$ERROR_LOG" error.log && ERROR_LOG=links/error.log ;;
+esac
+export ERROR_LOG
 if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
   [ -r "${TLS_CERTIFICATE:-}" ] && [ -r "${TLS_KEY:-}" ] || fail 'TLS_CERTIFICATE and TLS_KEY must both be files that can be read'
+  link "$TLS_CERTIFICATE" certificate.pem
+  link "$TLS_KEY" key.pem
   LISTEN="$LISTEN ssl"
   # Without includeSubDomains, because the other hosts of the domain may not have TLS.
   HSTS='add_header Strict-Transport-Security max-age=63072000 always;'
   # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. No HTTP/2: a click
   # is one request, and nginx 1.22 and 1.25 have different directives for it.
-  TLS_DIRECTIVES="ssl_certificate $TLS_CERTIFICATE;
-  ssl_certificate_key $TLS_KEY;
+  TLS_DIRECTIVES="ssl_certificate links/certificate.pem;
+  ssl_certificate_key links/key.pem;
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
   ssl_prefer_server_ciphers off;
@@ -51,7 +69,7 @@ if [ -n "${HTTP_LISTEN:-}" ]; then
   BASE_URL="${BASE_URL%/}"
 fi
 export HSTS="${HSTS:-}" TLS_DIRECTIVES="${TLS_DIRECTIVES:-}"
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 NGINX_USER_DIRECTIVE=
 [ "$(id -u)" != 0 ] || NGINX_USER_DIRECTIVE="user ${NGINX_USER:-www-data};"
@@ -81,10 +99,9 @@ fill() {
   }' "$1"
 }
 
-mkdir -p "$NGINX_RUN_DIR" "$LOG_DIR"
+TRACKING=$(fill "$here/tracking.conf.template" && { [ -z "${HTTP_LISTEN:-}" ] || fill "$here/to-https.conf.template"; })
+export TRACKING
 fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
-fill "$here/tracking.conf.template" >"$NGINX_RUN_DIR/tracking.conf"
-[ -z "${HTTP_LISTEN:-}" ] || fill "$here/to-https.conf.template" >>"$NGINX_RUN_DIR/tracking.conf"
 
 log=$LOG_DIR/access.log
 
@@ -117,4 +134,4 @@ rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS
 # This shell becomes nginx, so its process id will be that of the nginx master.
 [ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
 
-exec "${NGINX_BIN:-nginx}" -e "$ERROR_LOG" -c "$NGINX_RUN_DIR/nginx.conf" -g 'daemon off;'
+exec "${NGINX_BIN:-nginx}" -p "$NGINX_RUN_DIR" -e "$ERROR_LOG" -c nginx.conf -g 'daemon off;'

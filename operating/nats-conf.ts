@@ -122,7 +122,13 @@ function list(items: readonly string[]): string {
   return `[\n${items.map((item) => `    ${item}\n`).join('')}  ]`;
 }
 
-/** A string of nats-server's configuration language. Without quotes, a `$` would begin a variable. */
+/**
+ * A string of nats-server's configuration language. Without quotes, a `$` would begin a variable. Not as in JSON: nats-server refuses \b, \f
+ * and \u.
+ */
 function quoted(text: string): string {
-  return JSON.stringify(text);
+  const escaped = text
+    .replace(/["\\]/g, String.raw`\$&`)
+    .replace(/[\0-\x1f\x7f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return `"${escaped}"`;
 }

@@ -82,14 +82,8 @@ describe('every report', async () => {
 
   test('campaign-summary counts people and machines over all shards', async () => {
     const { rows } = await asAnalyst(fillIn(await readReport('campaign-summary'), { campaign: '1' }));
-    // No mail was prepared, so there are no percentages.
-    const unprepared = {
-      prepared_for: '0',
-      percent: null,
-      human_percent: null,
-      click_to_open_percent: null,
-      human_click_to_open_percent: null,
-    };
+    // No mail was prepared, so there are no percentages of it.
+    const unprepared = { prepared_for: '0', percent: null, human_percent: null };
     expect(rows).toEqual([
       {
         campaign_id: '1',
@@ -102,6 +96,8 @@ describe('every report', async () => {
         human_recipients: '8',
         machine_only_recipients: '0',
         ...unprepared,
+        click_to_open_percent: '100',
+        human_click_to_open_percent: '100',
       },
       {
         campaign_id: '1',
@@ -110,10 +106,13 @@ describe('every report', async () => {
         hits: '0',
         human_hits: '0',
         machine_hits: '0',
-        recipients: '0',
-        human_recipients: '0',
+        // Who clicked has opened.
+        recipients: '8',
+        human_recipients: '8',
         machine_only_recipients: '0',
         ...unprepared,
+        click_to_open_percent: null,
+        human_click_to_open_percent: null,
       },
     ]);
   });

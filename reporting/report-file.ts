@@ -1,17 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import { ClickledgerError } from '../core/errors.ts';
 import { explainFileError } from '../core/files.ts';
+import { anyOf, nearestNames } from '../core/nearest.ts';
+import { isParameterType, typeByName } from './parameters.ts';
+import { readScript, type Script, sourceFile } from './psql-script.ts';
+import { frameOf, type SourceFile } from './source.ts';
 
-// Reads report files. A report is an SQL file that psql can run unchanged (psql -v campaign=1 -f reports/campaign-summary.sql). Of psql's
-// language this module supports what the report files use:
-//
-//   :'name', :"name"                             the value of a variable, as a literal or as an identifier
-//   \set name value                              sets a variable
-//   \if :{?name} \else \set name value \endif    the default of a parameter, on one line or on several lines
-//   \ir file                                     includes a file; its path is relative to this file
+// Reads report files. A report is an SQL file that psql can run unchanged (psql -v campaign=1 -f reports/campaign-summary.sql). Its comments
+// are its title, question, parameters and chart. reporting/psql-script.ts reads the rest of it.
 
 export const CHART_KINDS = ['bar', 'line', 'stacked-bar', 'heatmap', 'none'] as const;
 export type ChartKind = (typeof CHART_KINDS)[number];
@@ -26,21 +24,29 @@ export interface ChartSpec {
   y: string[];
 }
 
+export interface Parameter {
+  name: string;
+  /** What a value means: a name of PARAMETER_TYPES, or the allowed values, separated by `|`. */
+  type: string;
+  help: string;
+  default: string;
+}
+
 export interface Report {
   name: string;
   title: string;
   question: string;
-  parameters: { name: string; help: string; default: string }[];
+  parameters: Parameter[];
   chart: ChartSpec;
   /** The description of the columns, from the comment of the file. */
   remarks: string;
   /** Whether the output says below the rows how far the data reach. `-- reach: no` turns it off, for a report whose rows show it. */
   hasReach: boolean;
-  sql: string;
+  file: SourceFile;
+  /** Whether the file came with clickledger, or was put beside the others. */
+  isListed: boolean;
 }
 
-/** The depth of nested includes. */
-const MAX_INCLUDES = 8;
 const DIRECTORY = fileURLToPath(new URL('../reports/', import.meta.url));
 
 /** Reads all reports of a directory, sorted by name. */
@@ -51,89 +57,66 @@ export async function listReports(directory = DIRECTORY): Promise<Report[]> {
 
 /**
  * Reads a report: by its name from the directory, or any file by its path, which ends in `.sql`. Throws `not-found` if there is no such
- * report, and `bad-input` if a file cannot be read.
+ * report, and `bad-input` if a file cannot be read or understood.
  */
 export async function readReport(nameOrPath: string, directory = DIRECTORY): Promise<Report> {
   const isPath = nameOrPath.endsWith('.sql');
-  if (!isPath && !/^[a-z0-9-]+$/.test(nameOrPath)) throw reportNotFound(nameOrPath);
+  if (!isPath && !/^[a-z0-9-]+$/.test(nameOrPath)) throw await reportNotFound(nameOrPath, directory);
   const name = basename(nameOrPath, '.sql');
   const path = isPath ? nameOrPath : join(directory, `${name}.sql`);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw (isPath && explainFileError(error)) || reportNotFound(nameOrPath);
+  const text = await readFile(path, 'utf8').catch(async (error: unknown) => {
+    throw (isPath && explainFileError(error)) || (await reportNotFound(nameOrPath, directory));
   });
-  const lines = await expandIncludes(text, dirname(path), 0);
+  return parseReport(name, sourceFile(path, isPath ? path : join('reports', `${name}.sql`), text), !isPath);
+}
+
+/** Reads the comments of a report. */
+export function parseReport(name: string, file: SourceFile, isListed = false): Report {
+  // With no values given, the variables have their defaults after the last line.
+  const { files, variables } = readScript(file, {});
+  const lines = files.flatMap((source) => headerLines(source));
   const header = (key: string): string[] =>
-    lines.filter((line) => line.startsWith(`-- ${key}: `)).map((line) => line.slice(key.length + 5).trim());
-  const { constants, defaults } = readVariables(lines);
-  const parameters = header('parameter').map((line) => {
-    const [parameter = '', ...help] = line.split(/\s+/);
-    return { name: parameter, help: help.join(' '), default: defaults.get(parameter) ?? '' };
-  });
-  const statement = lines.filter((line) => !/^\s*(\\|--)/.test(line)).join('\n');
+    lines.filter(({ line }) => line.startsWith(`-- ${key}: `)).map(({ line }) => line.slice(key.length + 5).trim());
+  const parameters = lines
+    .filter(({ line }) => line.startsWith('-- parameter: '))
+    .map(({ line, source, offset }): Parameter => {
+      const [declared = '', ...help] = line.slice('-- parameter: '.length).trim().split(/\s+/);
+      const [, parameter = declared, type = typeByName(parameter)] = /^([^:]+):(.+)$/.exec(declared) ?? [];
+      if (!isParameterType(type))
+        throw new ClickledgerError(
+          'bad-input',
+          frameOf({ file: source, offset }, `'${type}' is not a type of parameter: see docs/analysts.md`),
+        );
+      return { name: parameter, type, help: help.join(' '), default: variables.get(parameter) ?? '' };
+    });
   return {
     name,
     title: header('title')[0] ?? name,
     question: header('question')[0] ?? '',
-    parameters,
+    parameters: parameters.filter((parameter, i) => parameters.findIndex((other) => other.name === parameter.name) === i),
     chart: parseChart(header('chart')[0] ?? 'none'),
-    remarks: remarksOf(text),
+    remarks: remarksOf(file.text),
     hasReach: header('reach')[0] !== 'no',
-    sql: substitute(statement, (variable) => constants.get(variable)),
+    file,
+    isListed,
   };
 }
 
-/** Returns the lines of a report file. The lines of an included file replace its `\ir` line. */
-async function expandIncludes(text: string, directory: string, depth: number): Promise<string[]> {
-  const lines: string[] = [];
-  for (const line of text.split('\n')) {
-    const file = /^\s*\\ir\s+(\S+)\s*$/.exec(line)?.[1];
-    if (file === undefined) {
-      lines.push(line);
-      continue;
-    }
-    if (depth >= MAX_INCLUDES)
-      throw new ClickledgerError(
-        'bad-input',
-        `cannot include ${file}: includes are nested more than ${MAX_INCLUDES} levels deep; a file must not include itself`,
-      );
-    const path = join(directory, file);
-    const included = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw explainFileError(error) ?? error;
-    });
-    lines.push(...(await expandIncludes(included, dirname(path), depth + 1)));
-  }
-  return lines;
-}
-
-/** Reads the `\set` lines. Those inside an `\if` are the defaults of parameters, the others are constants. */
-function readVariables(lines: readonly string[]): { constants: Map<string, string>; defaults: Map<string, string> } {
-  const constants = new Map<string, string>();
-  const defaults = new Map<string, string>();
-  let depth = 0;
-  for (const line of lines) {
-    if (!/^\s*\\/.test(line)) continue;
-    for (const [, command, name, quoted, bare] of line.matchAll(/\\(if|endif|set)\b(?:\s+(\w+)\s+(?:'([^']*)'|([^\s']+)))?/g)) {
-      if (command === 'if') depth++;
-      else if (command === 'endif') depth--;
-      else if (name !== undefined) (depth > 0 ? defaults : constants).set(name, quoted ?? bare ?? '');
-    }
-  }
-  return { constants, defaults };
-}
-
-/** Replaces `:'name'` and `:"name"` as psql does. Names without a value stay as they are. */
-function substitute(sql: string, valueOf: (name: string) => string | undefined): string {
-  return sql.replace(/:(?:'(\w+)'|"(\w+)")/g, (whole, literal: string | undefined, identifier: string | undefined) => {
-    const value = valueOf((literal ?? identifier) as string);
-    if (value === undefined) return whole;
-    return literal === undefined ? pg.escapeIdentifier(value) : pg.escapeLiteral(value);
+function headerLines(source: SourceFile): { line: string; source: SourceFile; offset: number }[] {
+  let offset = 0;
+  return source.text.split('\n').map((line) => {
+    const at = offset;
+    offset += line.length + 1;
+    return { line: line.trimEnd(), source, offset: at };
   });
 }
 
-function reportNotFound(name: string): ClickledgerError {
+async function reportNotFound(name: string, directory: string): Promise<ClickledgerError> {
+  const names = (await readdir(directory).catch(() => [])).filter((file) => file.endsWith('.sql')).map((file) => basename(file, '.sql'));
+  const near = nearestNames(name, names);
   return new ClickledgerError(
     'not-found',
-    `report '${name}' does not exist. \`clickledger report\` lists all reports. Give a report file of your own by its path, which ends in .sql.`,
+    `report '${name}' does not exist. ${near.length > 0 ? `Similar names: ${anyOf(near)}. ` : ''}\`clickledger report\` lists all reports. Give a report file of your own by its path, which ends in .sql.`,
   );
 }
 
@@ -162,13 +145,21 @@ function parseChart(line: string): ChartSpec {
   return { kind: CHART_KINDS.find((kind) => kind === word) ?? 'none', x: columns('x'), y: columns('y') };
 }
 
-/** Returns the SQL of a report with its parameters filled in, or their defaults. Throws `bad-input` for an unknown parameter. */
-export function fillIn(report: Report, values: Readonly<Record<string, string>>): string {
-  const unknown = Object.keys(values).find((name) => !report.parameters.some((parameter) => parameter.name === name));
-  if (unknown !== undefined)
+/**
+ * Reads the statements of a report with these values of its variables. A variable without a `-- parameter:` line can be given, too, if the
+ * file uses it and does not set it itself. Throws `bad-input` for any other name.
+ */
+export function fillIn(report: Report, values: Readonly<Record<string, string>>): Script {
+  const script = readScript(report.file, values);
+  for (const name of Object.keys(values)) {
+    if (report.parameters.some((parameter) => parameter.name === name)) continue;
+    if (script.used.has(name) && !script.assigned.has(name)) continue;
+    const known = report.parameters.map((parameter) => parameter.name);
+    const near = nearestNames(name, known, 1);
     throw new ClickledgerError(
       'bad-input',
-      `report '${report.name}' has no parameter '${unknown}'. Its parameters: ${report.parameters.map(({ name }) => name).join(', ') || 'none'}.`,
+      `report '${report.name}' has no parameter '${name}'. ${near.length > 0 ? `Did you mean '${near[0]}'? ` : ''}Its parameters: ${known.join(', ') || 'none'}.`,
     );
-  return substitute(report.sql, (name) => values[name] ?? report.parameters.find((parameter) => parameter.name === name)?.default ?? '');
+  }
+  return script;
 }

@@ -1,17 +1,42 @@
-import pg from 'pg';
+import { escapeLiteral } from 'pg';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
+import { explainStatementError } from './explain-error.ts';
+import { resolveParameters } from './parameters.ts';
+import type { Statement } from './psql-script.ts';
 import { fillIn, type Report } from './report-file.ts';
 
-/** A value of a result. `object` is an array or JSON. */
-export type Value = string | number | boolean | null | Date | object;
+// Runs reports. Every value leaves as the text that Postgres sends, so none of its digits is lost. The type of its column says what it is.
 
-export interface Result {
+/** A value of a result: the text that Postgres sent. */
+export type Value = string | null;
+
+export interface Column {
+  name: string;
+  /** The object id of the type in pg_type. */
+  type: number;
+}
+
+interface ResultHead {
   report: Report;
   /** The given parameters. The others have their defaults. */
   values: Readonly<Record<string, string>>;
-  columns: string[];
-  /** Values in the order of `columns`. */
+  /** The time zone of the times in it, and the period that was asked for, in words; undefined if the report has none of both. */
+  asked: string | undefined;
+  /** The lines of \echo. */
+  messages: readonly string[];
+  columns: Column[];
+}
+
+/** A result that is read while the database makes it. */
+export interface ResultStream extends ResultHead {
+  /** Lists of rows; the values are in the order of `columns`. */
+  batches: AsyncIterable<Value[][]>;
+  /** Runs the rest of the query and returns the number of rows that were not read. */
+  countRest(): Promise<number>;
+}
+
+export interface Result extends ResultHead {
   rows: Value[][];
   /** Whether there are more rows than `maxRows`. */
   truncated: boolean;
@@ -30,58 +55,144 @@ export interface Reach {
 
 export interface RunOptions {
   timeoutSeconds: number;
-  /** The largest number of rows to fetch. Without it all rows are fetched. */
-  maxRows?: number;
+  /** The time zone of reports for which none is given. */
+  zone: string;
+  now?: Date;
 }
 
-const { INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC, BOOL, TIMESTAMPTZ, JSON: JSON_TYPE, JSONB } = pg.types.builtins;
-const NUMBERS: readonly number[] = [INT2, INT4, INT8, OID, FLOAT4, FLOAT8];
-/** JSON, and arrays of texts and integers. */
-const STRUCTURES: readonly number[] = [JSON_TYPE, JSONB, 1009, 1005, 1007, 1016];
+const BATCH_ROWS = 1000;
+/** How long a reader may pause, e.g. a person who reads page by page. */
+const MAX_PAUSE = '1h';
+const RAW_TEXT = { getTypeParser: () => (text: string) => text };
 
-// pg turns a date and a local time into a Date, which is another day in another time zone. So they stay the text that Postgres sent.
-const TYPES = {
-  getTypeParser: (type: number) => (text: string) => {
-    if (NUMBERS.includes(type)) return Number(text);
-    // A number with more digits than a JavaScript number can hold stays a text.
-    if (type === NUMERIC) return text.replace(/[-.]/g, '').length <= 15 ? Number(text) : text;
-    if (type === BOOL) return text === 't';
-    if (STRUCTURES.includes(type) || type === TIMESTAMPTZ) return parseValue(type, text);
-    return text;
-  },
-};
-
-/** Parses a value as pg does, but `infinity` stays a text. */
-function parseValue(type: number, text: string): unknown {
-  const value: unknown = pg.types.getTypeParser(type)(text);
-  return typeof value === 'number' ? text : value;
-}
-
-/** Runs a report in a read-only transaction, with the role of the pool. Throws `unavailable` if it takes longer than the timeout. */
+/** Runs a report and returns its first `maxRows` rows, or all. Throws `unavailable` if it takes longer than the timeout. */
 export async function runReport(
   pool: Pool,
   report: Report,
   values: Readonly<Record<string, string>>,
-  options: RunOptions,
+  options: RunOptions & { maxRows?: number },
 ): Promise<Result> {
-  const sql = fillIn(report, values);
-  const { maxRows } = options;
-  return readOnly(pool, options, async (client) => {
-    const query = (text: string) => client.query<Value[]>({ text, rowMode: 'array', types: TYPES });
-    if (maxRows === undefined) {
-      const { fields, rows } = await query(sql);
-      return { report, values, columns: fields.map(({ name }) => name), rows, truncated: false };
+  const { maxRows = Number.POSITIVE_INFINITY } = options;
+  return streamReport(pool, report, values, options, async ({ batches, countRest: _, ...head }) => {
+    const rows: Value[][] = [];
+    for await (const batch of batches) {
+      rows.push(...batch);
+      if (rows.length > maxRows) break;
     }
-    // All rows of the cursor are fetched at once, so the planner must not prefer a plan that is fast only for the first rows.
-    await client.query('SET LOCAL cursor_tuple_fraction = 1');
-    await client.query(`DECLARE report NO SCROLL CURSOR FOR ${sql}`);
-    const { fields, rows } = await query(`FETCH ${maxRows + 1} FROM report`);
-    return { report, values, columns: fields.map(({ name }) => name), rows: rows.slice(0, maxRows), truncated: rows.length > maxRows };
+    return { ...head, rows: rows.slice(0, maxRows), truncated: rows.length > maxRows };
   });
 }
 
+/**
+ * Runs a report in a read-only transaction, with the role of the pool, and calls `work` with its rows as they come. All statements run; the
+ * result is that of the last one that gives rows. Throws `unavailable` if the database works longer than the timeout.
+ */
+export async function streamReport<T>(
+  pool: Pool,
+  report: Report,
+  values: Readonly<Record<string, string>>,
+  options: RunOptions,
+  work: (stream: ResultStream) => Promise<T>,
+): Promise<T> {
+  // A mistake in the file or in the name of a parameter is found before the database is asked.
+  fillIn(report, values);
+  return readOnly(pool, options, async (client) => {
+    const { variables, zone, asked } = await resolveParameters(client, report, values, options);
+    const script = fillIn(report, variables);
+    if (script.statements.length === 0)
+      throw new ClickledgerError('bad-input', `${report.file.label} has no statement: write a SELECT that ends with a semicolon`);
+    await client.query(
+      `SET LOCAL TimeZone = ${escapeLiteral(zone)}; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL idle_in_transaction_session_timeout = '${MAX_PAUSE}'`,
+    );
+    const shown = script.statements.findLastIndex(givesRows);
+    const run = { client, report, options, spentMs: 0 };
+    for (const statement of script.statements.slice(0, Math.max(0, shown))) await runStatement(run, statement);
+    const head = { report, values, asked, messages: script.messages };
+    const statement = script.statements[shown];
+    if (statement === undefined) {
+      for (const other of script.statements) await runStatement(run, other);
+      return work({ ...head, columns: [], batches: fromList([]), countRest: () => Promise.resolve(0) });
+    }
+    const rows = await openRows(run, statement);
+    const result = await work({ ...head, ...rows });
+    for (const other of script.statements.slice(shown + 1)) await runStatement(run, other);
+    return result;
+  });
+}
+
+/** The state of a run. `spentMs` is how long the database has worked. */
+interface Run {
+  client: PoolClient;
+  report: Report;
+  options: RunOptions;
+  spentMs: number;
+}
+
+const CURSOR_KEYWORDS = ['select', 'with', 'values', 'table', '('];
+const ROW_KEYWORDS = [...CURSOR_KEYWORDS, 'show', 'explain', 'fetch', 'execute'];
+/** These would end the read-only transaction or change it. */
+const REFUSED = ['begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release', 'copy', 'listen', 'declare', 'prepare'];
+
+const givesRows = ({ keyword }: Statement): boolean => ROW_KEYWORDS.includes(keyword);
+const DECLARE = 'DECLARE report NO SCROLL CURSOR FOR ';
+
+async function query(run: Run, sql: string, statement: Statement) {
+  const startedMs = performance.now();
+  try {
+    return await run.client.query<Value[]>({ text: sql, rowMode: 'array', types: RAW_TEXT });
+  } catch (error) {
+    throw explainStatementError(error, { report: run.report, statement, before: sql.length - statement.text.length });
+  } finally {
+    run.spentMs += performance.now() - startedMs;
+    // The timeout of Postgres is that of each FETCH.
+    if (run.spentMs > run.options.timeoutSeconds * 1000 + BATCH_ROWS) throwTimeout(run.options);
+  }
+}
+
+/** Runs a statement whose rows are not shown. They stay on the server. */
+async function runStatement(run: Run, statement: Statement): Promise<void> {
+  if (REFUSED.includes(statement.keyword))
+    throw explainStatementError(undefined, { report: run.report, statement, before: 0 });
+  if (!CURSOR_KEYWORDS.includes(statement.keyword)) {
+    await query(run, statement.text, statement);
+    return;
+  }
+  await query(run, DECLARE + statement.text, statement);
+  await query(run, 'MOVE FORWARD ALL IN report', statement);
+  await run.client.query('CLOSE report');
+}
+
+async function openRows(run: Run, statement: Statement): Promise<Pick<ResultStream, 'columns' | 'batches' | 'countRest'>> {
+  if (!CURSOR_KEYWORDS.includes(statement.keyword)) {
+    const { fields, rows } = await query(run, statement.text, statement);
+    return { columns: columnsOf(fields), batches: fromList(rows), countRest: () => Promise.resolve(0) };
+  }
+  await query(run, DECLARE + statement.text, statement);
+  const fetch = `FETCH ${BATCH_ROWS} FROM report`;
+  const first = await query(run, fetch, statement);
+  async function* batches(): AsyncGenerator<Value[][]> {
+    for (let { rows } = first; rows.length > 0; ) {
+      yield rows;
+      if (rows.length < BATCH_ROWS) return;
+      ({ rows } = await query(run, fetch, statement));
+    }
+  }
+  return {
+    columns: columnsOf(first.fields),
+    batches: batches(),
+    countRest: async () => (await query(run, 'MOVE FORWARD ALL IN report', statement)).rowCount ?? 0,
+  };
+}
+
+const columnsOf = (fields: readonly { name: string; dataTypeID: number }[]): Column[] =>
+  fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID }));
+
+async function* fromList(rows: Value[][]): AsyncGenerator<Value[][]> {
+  if (rows.length > 0) yield rows;
+}
+
 /** Reads how far the data reach. Throws `unavailable` if it takes longer than the timeout. */
-export async function readReach(pool: Pool, options: RunOptions): Promise<Reach> {
+export async function readReach(pool: Pool, options: Pick<RunOptions, 'timeoutSeconds'>): Promise<Reach> {
   return readOnly(pool, options, async (client) => {
     const { rows } = await client.query<Reach>(`
       SELECT max(last_at) AS "lastAt", coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
@@ -92,11 +203,16 @@ export async function readReach(pool: Pool, options: RunOptions): Promise<Reach>
 }
 
 /** Runs `work` in a read-only transaction with a statement timeout. Throws `unavailable` if a statement takes longer. */
-export async function readOnly<T>(pool: Pool, { timeoutSeconds }: RunOptions, work: (client: PoolClient) => Promise<T>): Promise<T> {
+export async function readOnly<T>(
+  pool: Pool,
+  options: Pick<RunOptions, 'timeoutSeconds'>,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect();
   let succeeded = false;
   try {
-    await client.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${Math.round(timeoutSeconds * 1000)}`);
+    // After its first query a transaction can no longer be made read-write.
+    await client.query(`BEGIN READ ONLY; SELECT 1; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}`);
     const result = await work(client);
     await client.query('ROLLBACK');
     succeeded = true;
@@ -104,13 +220,17 @@ export async function readOnly<T>(pool: Pool, { timeoutSeconds }: RunOptions, wo
   } catch (error) {
     // query_canceled
     if (codeOf(error) !== '57014') throw error;
-    throw new ClickledgerError(
-      'unavailable',
-      `stopped after ${timeoutSeconds} s to protect the database. Ask for less, e.g. for one campaign, or allow more time with --timeout <seconds>.`,
-      { cause: error },
-    );
+    return throwTimeout(options, error);
   } finally {
     // After an error the state of the connection is unknown, so it is closed and not reused.
     client.release(!succeeded);
   }
+}
+
+function throwTimeout({ timeoutSeconds }: Pick<RunOptions, 'timeoutSeconds'>, cause?: unknown): never {
+  throw new ClickledgerError(
+    'unavailable',
+    `stopped after ${timeoutSeconds} s to protect the database. Ask for less, e.g. for one campaign, or allow more time with --timeout <seconds>.`,
+    { cause },
+  );
 }

@@ -5,34 +5,30 @@
 -- chart: bar x=campaign y=human_open_percent,human_click_percent
 -- reach: yes
 --
--- human_recipients_opened and human_recipients_clicked count each recipient with a hit judged human once. human_open_percent and
--- human_click_percent are their shares of prepared_for, the recipients for whom mail was prepared. The opens and clicks of people and
--- machines are numbers of hits.
+-- human_recipients_opened counts each recipient with an open or a click judged human once, human_recipients_clicked each recipient with a
+-- click judged human. A recipient who clicked has opened, even if the mail client showed no images. human_open_percent and
+-- human_click_percent are their shares of prepared_for: the recipients for whom a tracked letter was prepared, without those who had opted
+-- out before. human_click_to_open_percent is human_recipients_clicked as a share of human_recipients_opened. The opens and clicks of people
+-- and machines are numbers of hits.
 
 \if :{?campaigns} \else \set campaigns '' \endif
 \if :{?limit} \else \set limit '50' \endif
 
-WITH total AS (
-  SELECT campaign_id,
-         max(hits) FILTER (WHERE kind = 'open') AS opens, max(human_hits) FILTER (WHERE kind = 'open') AS human_opens,
-         max(hits) FILTER (WHERE kind = 'click') AS clicks, max(human_hits) FILTER (WHERE kind = 'click') AS human_clicks,
-         max(human_recipients) FILTER (WHERE kind = 'open') AS opened, max(human_recipients) FILTER (WHERE kind = 'click') AS clicked
-  FROM analytics.campaign_totals
+WITH latest AS (
+  SELECT campaign_id
+  FROM analytics.campaigns
   WHERE :'campaigns' = '' OR campaign_id = ANY (string_to_array(:'campaigns', ',')::bigint[])
-  GROUP BY campaign_id
+  ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC
+  LIMIT :'limit'::bigint
 )
-SELECT c.campaign_id, c.name AS campaign, c.sent_at, c.prepared_for,
-       coalesce(t.opened, 0) AS human_recipients_opened,
-       coalesce(t.clicked, 0) AS human_recipients_clicked,
-       round(100.0 * coalesce(t.opened, 0) / nullif(c.prepared_for, 0), 2)::float8 AS human_open_percent,
-       round(100.0 * coalesce(t.clicked, 0) / nullif(c.prepared_for, 0), 2)::float8 AS human_click_percent,
-       round(100.0 * coalesce(t.clicked, 0) / nullif(t.opened, 0), 2)::float8 AS human_click_to_open_percent,
-       coalesce(t.human_opens, 0) AS human_opens,
-       coalesce(t.human_clicks, 0) AS human_clicks,
-       coalesce(t.opens - t.human_opens, 0) AS machine_opens,
-       coalesce(t.clicks - t.human_clicks, 0) AS machine_clicks
-FROM analytics.campaigns c
-LEFT JOIN total t USING (campaign_id)
-WHERE :'campaigns' = '' OR c.campaign_id = ANY (string_to_array(:'campaigns', ',')::bigint[])
-ORDER BY coalesce(c.sent_at, c.created_at) DESC, c.campaign_id DESC
-LIMIT :'limit'::bigint;
+SELECT c.campaign_id, c.name AS campaign, c.sent_at, r.prepared_for,
+       r.human_opened AS human_recipients_opened,
+       r.human_clicked AS human_recipients_clicked,
+       r.human_open_percent, r.human_click_percent, r.human_click_to_open_percent,
+       r.human_opens, r.human_clicks,
+       r.opens - r.human_opens AS machine_opens,
+       r.clicks - r.human_clicks AS machine_clicks
+FROM analytics.campaign_rates r
+JOIN analytics.campaigns c USING (campaign_id)
+WHERE r.campaign_id = ANY (ARRAY(SELECT campaign_id FROM latest))
+ORDER BY coalesce(c.sent_at, c.created_at) DESC, c.campaign_id DESC;

@@ -4,29 +4,48 @@
 -- chart: bar x=delay y=human_recipients
 -- reach: yes
 --
--- The report counts the first click of each recipient in each campaign that was judged human. It leaves out campaigns without a recorded
--- time of sending (clickledger campaign sent). A range includes its start and excludes its end.
+-- The report counts the first click of each recipient in each campaign that was judged human. since says from when the time is counted: sent
+-- is the time of sending that the author recorded (clickledger campaign sent). A campaign without one is counted from its first hit, which
+-- is often a scanner's and comes soon after sending: first hit. Shares are of the rows with the same since. A range includes its start and
+-- excludes its end.
 
 \if :{?campaign} \else \set campaign '' \endif
 
-WITH first AS (
+WITH campaign AS MATERIALIZED (
+  SELECT campaign_id, sent_at, CASE WHEN sent_at IS NULL THEN 'first hit' ELSE 'sent' END AS since
+  FROM analytics.campaigns
+  WHERE :'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint
+),
+start AS (
+  SELECT c.campaign_id, c.since, coalesce(c.sent_at, h.first_at) AS at
+  FROM campaign c
+  LEFT JOIN (
+    SELECT * FROM analytics.first_hits
+    WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
+      AND campaign_id = ANY (ARRAY(SELECT campaign_id FROM campaign WHERE sent_at IS NULL))
+  ) h USING (campaign_id)
+),
+first AS (
   -- n is the number of the range below: 0 is before the first limit, 10 begins at the last limit.
-  SELECT width_bucket(f.first_human_at - c.sent_at, ARRAY['0', '1 minute', '5 minutes', '15 minutes', '1 hour', '3 hours', '6 hours',
-                                                          '24 hours', '48 hours', '168 hours']::interval[]) AS n,
+  SELECT s.since, width_bucket(f.first_human_at - s.at, ARRAY['0', '1 minute', '5 minutes', '15 minutes', '1 hour', '3 hours', '6 hours',
+                                                              '24 hours', '48 hours', '168 hours']::interval[]) AS n,
          count(*) AS human_recipients
   FROM (SELECT * FROM analytics.first_human WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)) f
-  JOIN analytics.campaigns c USING (campaign_id)
-  WHERE c.sent_at IS NOT NULL
-  GROUP BY 1
+  JOIN start s USING (campaign_id)
+  GROUP BY 1, 2
 ),
 tally AS (
-  SELECT n, delay, coalesce(human_recipients, 0) AS human_recipients
-  FROM (VALUES (0, 'before sending'), (1, 'up to 1 min'), (2, '1 to 5 min'), (3, '5 to 15 min'), (4, '15 to 60 min'), (5, '1 to 3 h'),
-               (6, '3 to 6 h'), (7, '6 to 24 h'), (8, '1 to 2 days'), (9, '2 to 7 days'), (10, 'over 7 days')) AS delay_range (n, delay)
-  LEFT JOIN first USING (n)
+  SELECT n, delay, since, coalesce(human_recipients, 0) AS human_recipients
+  FROM (SELECT DISTINCT since FROM campaign) AS each
+  CROSS JOIN (VALUES (0, 'before sending'), (1, 'up to 1 min'), (2, '1 to 5 min'), (3, '5 to 15 min'), (4, '15 to 60 min'), (5, '1 to 3 h'),
+                     (6, '3 to 6 h'), (7, '6 to 24 h'), (8, '1 to 2 days'), (9, '2 to 7 days'), (10, 'over 7 days')) AS delay_range (n, delay)
+  LEFT JOIN first USING (since, n)
+  -- No click comes before the first hit.
+  WHERE n > 0 OR since = 'sent'
 )
-SELECT delay, human_recipients,
-       round(100.0 * human_recipients / nullif(sum(human_recipients) OVER (), 0), 2)::float8 AS percent,
-       round(100.0 * sum(human_recipients) OVER (ORDER BY n) / nullif(sum(human_recipients) OVER (), 0), 2)::float8 AS percent_until_then
+SELECT delay, since, human_recipients,
+       round(100.0 * human_recipients / nullif(sum(human_recipients) OVER (PARTITION BY since), 0), 2)::float8 AS percent,
+       round(100.0 * sum(human_recipients) OVER (PARTITION BY since ORDER BY n) / nullif(sum(human_recipients) OVER (PARTITION BY since), 0), 2)::float8
+         AS percent_until_then
 FROM tally
-ORDER BY n;
+ORDER BY since DESC, n;

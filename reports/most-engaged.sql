@@ -5,8 +5,9 @@
 -- chart: bar x=recipient y=human_clicks,human_opens
 -- reach: yes
 --
--- The order is by clicks judged human, then by opens judged human. links_clicked is the number of different links, campaigns the number of
--- campaigns with a hit judged human.
+-- The order is by clicks judged human, then by opens judged human. Both are numbers of hits. links_clicked is the number of different links.
+-- campaigns is the number of campaigns that the recipient opened or clicked: a recipient who clicked has opened, even if human_opens is 0,
+-- because the mail client may show no images.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '100' \endif
@@ -15,13 +16,13 @@ SELECT e.recipient_id, coalesce(r.email, r.external_id) AS recipient, e.human_cl
 FROM (
   (SELECT recipient_id, human_clicks, human_clicked_links AS links_clicked, human_opens, 1 AS campaigns
    FROM analytics.engagement
-   WHERE campaign_id = nullif(:'campaign', '')::bigint AND human_clicks + human_opens > 0
+   WHERE campaign_id = nullif(:'campaign', '')::bigint AND human_opened
    ORDER BY human_clicks DESC, human_opens DESC, recipient_id
    LIMIT :'limit'::bigint)
   UNION ALL
   (SELECT recipient_id, sum(human_clicks)::bigint, sum(human_clicked_links)::bigint, sum(human_opens)::bigint, count(*)
    FROM analytics.engagement
-   WHERE :'campaign' = '' AND human_clicks + human_opens > 0
+   WHERE :'campaign' = '' AND human_opened
    GROUP BY recipient_id
    ORDER BY 2 DESC, 4 DESC, 1
    LIMIT :'limit'::bigint)

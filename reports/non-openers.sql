@@ -1,33 +1,33 @@
 -- title: Non-openers
 -- question: Which recipients have not opened a letter that was prepared for them?
 -- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: opened_by  person: only opens judged human count as opens; anyone: opens by machines count, too, e.g. by Apple Mail; default: person
+-- parameter: opened_by  person: only opens and clicks judged human count; anyone: those by machines count, too, e.g. by Apple Mail; default: person
 -- parameter: limit  the most recipients to show; default: 1000
 -- chart: none
 -- reach: yes
 --
--- A recipient with human_clicks has read the letter, but in a mail client that shows no images. A recipient with machine_opens only may
--- have read it, too, e.g. in Apple Mail. Recipients who have opted out get no pixel and are left out. recipients_in_all is the number of
--- rows without the limit.
+-- A recipient who clicked has opened, even if the mail client showed no images, and is not in the list. The list and the recipients who
+-- opened (report campaign-summary) together are prepared_for. A recipient with machine_opens may have read the letter, too, e.g. in Apple
+-- Mail. Recipients who had opted out before the letter was prepared get an untracked letter and are left out.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?opened_by} \else \set opened_by 'person' \endif
 \if :{?limit} \else \set limit '1000' \endif
 
 WITH non_opener AS MATERIALIZED (
-  SELECT m.campaign_id, m.recipient_id, r.email, r.external_id, count(*) OVER () AS recipients_in_all
+  SELECT m.campaign_id, m.recipient_id, r.email, r.external_id
   FROM analytics.mailings m
   JOIN analytics.recipients r USING (recipient_id)
   LEFT JOIN (
     SELECT * FROM analytics.openers
     WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint) AND (is_human OR :'opened_by' = 'anyone')
   ) o USING (campaign_id, recipient_id)
-  WHERE (:'campaign' = '' OR m.campaign_id = nullif(:'campaign', '')::bigint) AND r.opted_out_at IS NULL AND o.recipient_id IS NULL
+  WHERE (:'campaign' = '' OR m.campaign_id = nullif(:'campaign', '')::bigint) AND m.is_tracked AND o.recipient_id IS NULL
   ORDER BY m.campaign_id DESC, m.recipient_id
   LIMIT :'limit'::bigint
 )
 SELECT n.campaign_id, n.recipient_id, coalesce(n.email, n.external_id) AS recipient,
-       coalesce(e.machine_opens, 0) AS machine_opens, coalesce(e.human_clicks, 0) AS human_clicks, n.recipients_in_all
+       coalesce(e.machine_opens, 0) AS machine_opens
 FROM non_opener n
 LEFT JOIN (
   SELECT * FROM analytics.engagement

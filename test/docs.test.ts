@@ -3,6 +3,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
+import { FAULTS } from './chaos/faults.ts';
+import { clickledger } from './support/commands.ts';
 
 // The documents: their links lead somewhere, and their length and lists are as CONTRIBUTING.md says. test/e2e/readme.test.ts types their commands.
 
@@ -65,4 +67,66 @@ test('every directory of the repository is in the list of the README', async () 
   const directories = globSync('*/', { cwd: ROOT, exclude: ['node_modules', 'dist', 'bin', '.*'] }).filter((name) => !name.startsWith('.'));
   expect(directories.length).toBeGreaterThan(10);
   for (const name of directories) expect(readme).toMatch(new RegExp(`^${name.replace(/\/$/, '')}/ `, 'm'));
+});
+
+/** Returns the commands of a document in code blocks and in inline code: of each, the words after `clickledger`. */
+function commandsIn(text: string): string[][] {
+  const blocks = Array.from(text.matchAll(/^```(?:sh|text)?\n([\s\S]*?)^```$/gm), ([, block]) => block as string);
+  const inline = Array.from(prose(text).matchAll(/`([^`\n]+)`/g), ([, code]) => code as string);
+  const lines = [...blocks.flatMap((block) => block.split('\n')), ...inline];
+  return lines
+    .flatMap((line) => line.replaceAll(/\s#.*$/g, '').split(/&&|;|\|/))
+    .map((command) => /(?:^|[\s"`])clickledger ((?:--data \S+ )?[a-z]+\b.*)/.exec(command)?.[1]?.trim().split(/\s+/))
+    .filter((words) => words !== undefined);
+}
+
+test('every command in a document exists, with its options', async () => {
+  const { stdout } = await clickledger(['--help']);
+  const names = Array.from(stdout.matchAll(/^ {2}([a-z]+)\b.* {2,}/gm), ([, name]) => name as string).filter((name) => name !== 'help');
+  expect(names).toEqual(expect.arrayContaining(['prepare', 'campaign', 'audit']));
+  const helps = new Map<string, string>();
+  const helpOf = async (...command: string[]): Promise<string> => {
+    const key = command.join(' ');
+    const known = helps.get(key) ?? (await clickledger([...command, '--help'])).stdout;
+    helps.set(key, known);
+    return known;
+  };
+  const wrong: string[] = [];
+  let count = 0;
+  for (const document of DOCUMENTS) {
+    for (const [name = '', ...words] of commandsIn(await read(document))) {
+      if (!names.includes(name)) continue;
+      count++;
+      let help = await helpOf(name);
+      const subcommand = words[0] ?? '';
+      if (/^Commands:$/m.test(help) && /^[a-z-]+$/.test(subcommand)) {
+        if (!new RegExp(`^  ${subcommand}\\b`, 'm').test(help)) wrong.push(`${document}: ${name} ${subcommand}`);
+        help = await helpOf(name, subcommand);
+      }
+      // The parameters of a report are options, too.
+      if (name === 'report') continue;
+      for (const word of words) {
+        const option = /^(--[a-z-]+)/.exec(word)?.[1];
+        if (option !== undefined && option !== '--help' && !new RegExp(`${option}\\b`).test(help))
+          wrong.push(`${document}: ${name} ${option}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(count).toBeGreaterThan(50);
+});
+
+test('every npm script and fault in a document exists', async () => {
+  const wrong: string[] = [];
+  for (const document of DOCUMENTS) {
+    const text = await read(document);
+    for (const [, name] of text.matchAll(/npm run ([a-z:]+)/g))
+      if (!((name as string) in packageJson.scripts)) wrong.push(`${document}: ${name}`);
+    for (const [, name] of text.matchAll(/test:chaos -- --only ([a-z-]+)/g))
+      if (!FAULTS.some((fault) => fault.name === name)) wrong.push(`${document}: ${name}`);
+    for (const [, paths] of text.matchAll(/npm test -- ([\w./ -]+)/g))
+      for (const path of (paths as string).trim().split(/\s+/))
+        if (!(await stat(join(ROOT, path)).catch(() => undefined))) wrong.push(`${document}: ${path}`);
+  }
+  expect(wrong).toEqual([]);
 });

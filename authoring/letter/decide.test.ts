@@ -52,10 +52,10 @@ describe('a link is kept', () => {
     ['relative', 'shop?a=1'],
     ['relative', '//e.org/shop'],
     ['relative', 'www.example.org'],
+    ['relative', '\\\\e.org\\shop'],
     ['malformed', 'https://'],
-    ['malformed', 'https:e.org'],
-    ['malformed', 'https:/e.org'],
-    ['malformed', 'https:\\\\e.org'],
+    ['malformed', 'https:'],
+    ['malformed', 'https:?q=1'],
     ['malformed', 'https://e.org:99999/'],
     ['malformed', 'https://exa mple.org/'],
     ['malformed', 'https://e.org/\u007f'],
@@ -127,7 +127,12 @@ describe('a link is tracked', () => {
     ['https://user:secret@e.org:8080/a/../b', 'https://user:secret@e.org:8080/a/../b'],
     ['http://[::1]/', 'http://[::1]/'],
     ['https://e.org/100%', 'https://e.org/100%'],
-    ['https:///e.org/', 'https:///e.org/'],
+    ['https:e.org', 'https://e.org'],
+    ['HTTPS:/e.org/A', 'HTTPS://e.org/A'],
+    ['https:///e.org/', 'https://e.org/'],
+    ['https:\\\\e.org\\a?b=\\c#\\d', 'https://e.org/a?b=\\c#\\d'],
+    ['https:/\\/e.org', 'https://e.org'],
+    ['https://e.org\\a', 'https://e.org/a'],
     ['https://t.example.org/blog', 'https://t.example.org/blog'],
     ['https://t.example.org/urgent', 'https://t.example.org/urgent'],
     ['https://t.example.org.evil.example/u/a', 'https://t.example.org.evil.example/u/a'],
@@ -141,8 +146,29 @@ describe('a link is tracked', () => {
     ['shop', 'https://e.org/de/x', 'https://e.org/de/shop'],
     ['//other.example/a', 'https://e.org/', 'https://other.example/a'],
     ['?a=1', 'https://e.org/de/', 'https://e.org/de/?a=1'],
+    ['https:shop', 'https://e.org/de/', 'https://e.org/de/shop'],
+    ['https:/shop', 'https://e.org/de/', 'https://e.org/shop'],
+    ['https:shop', 'http://e.org/de/', 'https://shop'],
+    ['https:\\\\shop', 'https://e.org/de/', 'https://shop'],
   ])('%s from %s leads to %s', (address, base, target) => {
     expect(targetOf(address, { base })).toBe(target);
+  });
+
+  test('an address with other slashes leads to where a browser goes', () => {
+    const slashes = fc.array(fc.constantFrom('/', '\\'), { maxLength: 4 }).map((marks) => marks.join(''));
+    const rest = fc
+      .array(fc.constantFrom('/', '\\', 'a', 'B', '?', '#', '=', '%20', '.', 'ü'), { maxLength: 8 })
+      .map((parts) => parts.join(''));
+    const base = fc.constantFrom(undefined, 'https://base.example/de/', 'http://base.example/de/');
+    fc.assert(
+      fc.property(fc.constantFrom('http:', 'HTTPS:'), slashes, rest, base, (scheme, marks, path, from) => {
+        const address = `${scheme}${marks}e.org${path}`;
+        const target = targetOf(address, { base: from });
+        const expected = URL.canParse(address, from) ? new URL(address, from).href : undefined;
+        expect(target === undefined ? undefined : new URL(target).href).toBe(expected);
+      }),
+      runs(2000),
+    );
   });
 
   test.each(['/local', 'file:///c/', 'mailto:a@e.org', ''])('nothing is relative to the base %j', (base) => {

@@ -1,6 +1,7 @@
 import { MAX_TARGET_BYTES } from '../../core/target.ts';
 import type { FoundLink } from './html-links.ts';
-import { namesUnsubscribing, tagInAddress } from './merge-tags.ts';
+import { namesUnsubscribing } from './merge-tag-fields.ts';
+import { tagInAddress } from './merge-tags.ts';
 import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
 
 // Decides for each link whether it is tracked, and why not. A tracked link must redirect to exactly the URL in the letter. A link for which
@@ -70,7 +71,9 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
 
 /** Returns true for a URL that can be a redirect target as it is: http or https, with a host, without spaces and control characters. */
 export function isTarget(target: string): boolean {
-  return /^https?:\/\//i.test(target) && !/[\x00-\x20\x7f-\x9f]/.test(target) && URL.canParse(target) && new URL(target).hostname !== '';
+  return (
+    /^https?:\/\/[^/\\]/i.test(target) && !/[\x00-\x20\x7f-\x9f]/.test(target) && URL.canParse(target) && new URL(target).hostname !== ''
+  );
 }
 
 /**
@@ -78,18 +81,14 @@ export function isTarget(target: string): boolean {
  * as a slash (WHATWG URL, 4.4). Returns the URL as clients read it. All other bytes stay the same.
  */
 function withSlashes(address: string, base: string | undefined): string {
-  const [, scheme, slashes, rest, query] = /^(https?:)([/\\]*)([^?#]*)(.*)$/is.exec(address) as unknown as [
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
   // With a <base> of the same scheme, an address with fewer than two slashes is relative.
-  const isRelative = slashes.length < 2 && base?.toLowerCase().startsWith(scheme.toLowerCase());
+  const isRelative =
+    !/^https?:[/\\]{2}/i.test(address) && base?.toLowerCase().startsWith(/^https?:/i.exec(address)?.[0].toLowerCase() ?? '');
   const resolved = isRelative ? resolve(address, base) : undefined;
-  if (resolved !== undefined) return resolved;
-  return `${scheme}//${rest.replaceAll('\\', '/')}${query}`;
+  return (
+    resolved ??
+    address.replace(/^(https?:)[/\\]*([^?#]*)/i, (_, scheme: string, path: string) => `${scheme}//${path.replaceAll('\\', '/')}`)
+  );
 }
 
 function isTrackedUrl(url: URL, baseUrl: string): boolean {

@@ -69,6 +69,8 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
   const links: ScannedLink[] = [];
   /** The links whose end tag has not been read. */
   const open: ScannedLink[] = [];
+  /** The number of <svg> elements that are open. */
+  let openSvg = 0;
   // The visible text of the letter, with a line break between blocks. The sentence around a link is taken from it.
   let flow = '';
 
@@ -86,6 +88,7 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
         if (BLOCK_ELEMENTS.test(token.name)) flow += '\n';
         if (!conditional) readEndLandmarks(token);
         closeLink(token.name);
+        if (token.name === 'svg' && openSvg > 0) openSvg--;
         return;
       case 'comment':
         readConditional(token);
@@ -110,8 +113,9 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
       if (ADDRESS_ATTRIBUTES.test(attribute)) landmarks.addresses.push({ from, to: end });
     if (name === 'img' || name === 'amp-img') flow += ` ${valueOf(attributeOf('alt'))} `;
     if (name === 'br') flow += LINE_BREAK;
+    if (name === 'svg' && html.charAt(to - 2) !== '/') openSvg++;
     // An <a> in an SVG drawing may have `xlink:href`. Clients prefer `href`.
-    const href = attributeOf('href') ?? (name === 'a' ? attributeOf('xlink:href') : undefined);
+    const href = attributeOf('href') ?? (name === 'a' && openSvg > 0 ? attributeOf('xlink:href') : undefined);
     if (name === 'a') closeLink('a');
     if (!href || !(name === 'a' || name === 'area' || name.startsWith('v:'))) return;
     const link: ScannedLink = {

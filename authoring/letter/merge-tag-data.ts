@@ -1,15 +1,15 @@
-import type { ShapeName } from './merge-tags.ts';
+import type { ShapeName } from './merge-tag-shapes.ts';
 
-// The merge tags of mail services, mailing-list programs and template languages. merge-tags.ts finds tags by their shape and by the field
-// names below. The dialects name the sender in messages, and the tests try the rule on each example. To add a sender, add an entry: if its
-// tags have a known shape and a usual field name, nothing else is needed.
+// The merge tags of mail services, mailing-list programs and template languages. merge-tags.ts finds tags by their shape and by the names of
+// usual fields. The dialects name the sender in messages, and the tests try the rule on each example. To add a sender, add an entry: if its
+// tags have a known shape (merge-tag-shapes.ts) and a usual field name (merge-tag-fields.ts), nothing else is needed.
 
 export interface TagDialect {
   readonly sender: string;
   /** The page that describes the tags. If there is no such page, the documentation or the source code of the sender. */
   readonly source: string;
   readonly shape: ShapeName;
-  /** Tags in the sender's own spelling. The first one is a field of a person. */
+  /** Tags in the sender's own spelling. */
   readonly examples: readonly [string, ...string[]];
   /** Matches the text inside the tag. An entry with it takes precedence over an entry of the same shape without it. */
   readonly inside?: RegExp;
@@ -190,7 +190,7 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
     source: 'https://help.klaviyo.com/hc/en-us/articles/115006054267',
     shape: '{%%}',
     examples: ["{% unsubscribe 'here' %}", '{% unsubscribe_link %}', '{% manage_preferences_link %}'],
-    inside: /^(?:unsubscribe|manage_preferences|web_view)/,
+    inside: /^(?:unsubscribe(?! ?_url)|manage_preferences|web_view)/,
   },
   {
     sender: 'Dittofeed',
@@ -561,11 +561,12 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
   },
   { sender: 'Elastic Email', source: 'https://help.elasticemail.com/', shape: '{:}', examples: ['{unsubscribe:https://shop.example/bye}'] },
   { sender: 'LISTSERV', source: 'https://www.lsoft.com/manuals/', shape: '&*;', examples: ['&*EMAIL;', '&*NAME;'] },
+  { sender: 'Word mail merge', source: 'https://support.microsoft.com/en-us/word', shape: '«»', examples: ['«Email»', '«First Name»'] },
   {
     sender: 'Word mail merge',
     source: 'https://support.microsoft.com/en-us/word',
     shape: '<<>>',
-    examples: ['<<Email>>', '<<First Name>>', '«Email»'],
+    examples: ['<<Email>>', '<<First Name>>'],
   },
   { sender: 'listmonk', source: 'https://listmonk.app/docs/templating', shape: '@TrackLink', examples: ['https://shop.example@TrackLink'] },
   {
@@ -674,7 +675,7 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
     source: 'https://send.mailfed.com/article/campaign-tag-filters',
     shape: '[]',
     examples: ['[UNSUBSCRIBE_URL]', '[CAMPAIGN_URL:filter:urlencode]', '[SUBSCRIBER_UID]'],
-    inside: /^[A-Z]+_[A-Z_0-9]+(?::filter:|$)/,
+    inside: /^(?!LINK_)[A-Z]+_[A-Z_0-9]+(?::filter:|$)/,
   },
   {
     sender: 'Mailtrain',
@@ -688,7 +689,7 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
     source: 'https://kb.mailpoet.com/',
     shape: '[]',
     examples: ['[subscriber:email]', '[subscriber:firstname | default:reader]', '[link:subscription_unsubscribe_url]'],
-    inside: /^(?:subscriber|link|newsletter|date|user):/,
+    inside: /^(?:subscriber|link|newsletter|date):/,
   },
   {
     sender: 'Benchmark Email',
@@ -871,31 +872,3 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
     examples: ['@Model.Email', '@(Model.Email)'],
   },
 ];
-
-/**
- * Words that the names of fields are made of, in lower case and without accents. A name is a field if it is made of these words only, with
- * or without separators: `first_name`, `UNSUBSCRIBEURL`, `emailAddress`.
- */
-export const FIELD_WORDS =
-  // A person
-  'email mail emails address addr name first last middle full display nick given family sur fname lname mname user users username userid member members customer client ' +
-  'contact contacts subscriber subscribers recipient recipients person people lead profile account salutation greeting gender sex birthday birth dob age title prefix ' +
-  'phone mobile cell cellphone tel telephone fax company organization organisation employer department position job street city town state zip zipcode postal postcode ' +
-  'country region language locale website ' +
-  // Identifiers
-  'id ids uid uuid guid uniqid unique key hash token code coupon voucher discount promo number no nr md5 sha1 sha256 external internal auth authcode signature secret ' +
-  // Actions and links
-  'unsubscribe unsubscribed unsubscription unsub unsubs opt optout out optin resign remove subscribe subscription subscriptions confirm confirmation preference preferences ' +
-  'update manage settings forward friend resubscribe web version view browser online archive mirror permalink read check open track tracking pixel options center centre ' +
-  'link links url urls uri href one click login activation reset password survey share landing ' +
-  // The letter
-  'campaign mailing message newsletter list lists subject sender from to reply date today current year month day time timestamp order invoice amount balance points plan ' +
-  // Owners of a field
-  'custom field fields attribute attributes attr value var vars param params data merge personalization personalisation personalized tag default fallback filter fix system sys ' +
-  'site my mycompany third party thirdparty owner agent object event ' +
-  // Other languages
-  'vorname nachname anrede firma strasse ort plz land abmelden abmeldelink abmeldung empfaenger kunde kundennummer ' +
-  'prenom nom civilite societe adresse ville pays courriel desabonnement desinscription desabo ' +
-  'nombre apellido apellidos correo empresa ciudad pais baja nome cognome sobrenome cidade empresa indirizzo citta azienda disiscrizione descadastro ' +
-  'voornaam achternaam aanhef bedrijf naam afmelden fornavn efternavn navn fornamn efternamn namn etunimi sukunimi nimi imie nazwisko jmeno prijmeni keresztnev vezeteknev nev ' +
-  'имя фамилия почта отписка';

@@ -63,7 +63,7 @@ function endOfUrl(text: string, from: number): number {
 /** Returns true if emphasis ends at a position, as in "**https://a.example/**—now". In "https://a.example/a_/b", it does not. */
 function closesEmphasis(text: string, at: number, emphasis: string): boolean {
   const after = text.charAt(at + emphasis.length);
-  return text.startsWith(emphasis, at) && (after === '' || URL_STOP.test(after) || /[(–—]/.test(after));
+  return text.startsWith(emphasis, at) && (after === '' || URL_STOP.test(after) || /[–—]/.test(after));
 }
 
 /**

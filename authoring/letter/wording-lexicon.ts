@@ -6,7 +6,7 @@ import { EVERYWHERE, LANGUAGES, ROLES, type Role } from './wording-data.ts';
 /** What a text says in one language. */
 export interface Reading {
   readonly language: string;
-  /** How often the roles occur. */
+  /** The roles that occur. */
   readonly roles: ReadonlySet<Role>;
   /** The number of words that have no role. In scripts without spaces, characters in a row count as one word. */
   readonly unknown: number;
@@ -46,12 +46,11 @@ const COMPOUND = 6;
 const words = new Node();
 const insides = new Node();
 
-const REPLACEMENTS: Readonly<Record<string, string>> = {
-  ...{ ı: 'i', ß: 'ss', ł: 'l', ø: 'o', đ: 'd', æ: 'ae', œ: 'oe', ħ: 'h', ŧ: 't', ŋ: 'n', ð: 'd', þ: 'th', ŀ: 'l', ς: 'σ' },
-  // Arabic and Persian letters that writers exchange, and the letter lengthener.
-  ...{ أ: 'ا', إ: 'ا', آ: 'ا', ٱ: 'ا', ى: 'ي', ی: 'ي', ئ: 'ي', ؤ: 'و', ة: 'ه', ک: 'ك', ـ: '' },
-};
-const REPLACED = new RegExp(`[${Object.keys(REPLACEMENTS).join('')}]`, 'gu');
+/** Letters that Unicode does not decompose, and Arabic letters that writers exchange. The last one only makes a word longer. */
+const REPLACEMENTS = new Map(
+  'ıi ßss łl øo đd æae œoe ħh ŧt ŋn ðd þth ŀl ςσ أا إا آا ٱا ىي یي ئي ؤو ةه کك ـ'.split(' ').map((pair) => [pair.charAt(0), pair.slice(1)]),
+);
+const REPLACED = new RegExp(`[${[...REPLACEMENTS.keys()].join('')}]`, 'gu');
 /** The marks that are accents. Those of Hindi and Thai are letters and stay. */
 const ACCENTS = /[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]/gu;
 const NON_WORD = /[^\p{L}\p{M}\p{N}]+/gu;
@@ -70,11 +69,11 @@ export function normalise(text: string): string {
       // "SafeUnsubscribe" is two words. So is "unsub_center" for addresses.
       .replace(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
       .toLowerCase()
-      .replace(REPLACED, (letter) => REPLACEMENTS[letter] as string)
+      .replace(REPLACED, (letter) => REPLACEMENTS.get(letter) as string)
       .normalize('NFKD')
       .replace(ACCENTS, '')
       .normalize('NFC')
-      .replace(REPLACED, (letter) => REPLACEMENTS[letter] as string)
+      .replace(REPLACED, (letter) => REPLACEMENTS.get(letter) as string)
       // "e-mail" is one word.
       .replace(/(?<![\p{L}\p{N}])(e|un|on)[-‐‑–](?=\p{L})/gu, '$1')
       .replace(NON_WORD, ' ')
@@ -99,8 +98,8 @@ const endOfWord = (text: string, from: number): number => {
 };
 
 function add(entry: string, language: number, role: Role, own: boolean): void {
-  const inside = /^\*/.test(entry);
-  const open = /\*$/.test(entry);
+  const inside = entry.startsWith('*');
+  const open = entry.endsWith('*');
   const body = entry.replace(/^\*|\*$/g, '');
   let node = inside ? insides : words;
   for (const piece of body.split(/(\*| _ )/)) {
@@ -201,8 +200,7 @@ function matchesAt(text: string, from: number): Matches {
 /** The matches at every position at which a word may begin. */
 function allMatches(text: string): Matches[] {
   const at: Matches[] = [];
-  for (let from = 0; from < text.length; from++)
-    if (text.charAt(from) !== ' ' && isBoundary(text, from)) at[from] = matchesAt(text, from);
+  for (let from = 0; from < text.length; from++) if (text.charAt(from) !== ' ' && isBoundary(text, from)) at[from] = matchesAt(text, from);
   return at;
 }
 

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { expectLinear } from '../../test/support/linear.ts';
 import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
+import { LANGUAGES } from './wording-data.ts';
+import { normalise } from './wording-lexicon.ts';
+
+// Single rules. test/wording measures the whole with a corpus in more languages.
 
 // The words that senders use, by language.
 const UNSUBSCRIBE: Readonly<Record<string, string>> = {
@@ -264,5 +269,118 @@ describe('by its address', () => {
     'https://unsubtle.example/',
   ])('%s is any link', (address) => {
     expect(purposeOfAddress(new URL(address))).toBeUndefined();
+  });
+});
+
+describe('words are compared', () => {
+  test.each([
+    ['SafeUnsubscribe™', 'safe unsubscribe'],
+    ['Un\u00adsub\u200bscribe', 'unsubscribe'],
+    ['Un-subscribe from e-mails', 'unsubscribe from emails'],
+    ['Ｕｎｓｕｂｓｃｒｉｂｅ', 'unsubscribe'],
+    ['ABONELİKTEN ÇIK', 'abonelikten cik'],
+    ['Abonelikten çık', 'abonelikten cik'],
+    ['DÉSINSCRIPTION', 'desinscription'],
+    ['Große Straße', 'grosse strasse'],
+    ['ΔΙΑΓΡΑΦΉ ΑΠΌ ΤΗΣ', 'διαγραφη απο τησ'],
+    ['إلغاء الاشتراك', 'الغاء الاشتراك'],
+    ['نمی\u200cخواهم', 'نميخواهم'],
+    ['सदस्यता', 'सदस्यता'],
+    ['ガ'.normalize('NFD'), 'ガ'],
+    [' [»] ', ''],
+  ])('%j as %j', (text, normalised) => {
+    expect(normalise(text)).toBe(normalised);
+  });
+});
+
+describe('other words make a title', () => {
+  test.each([
+    ['Unsubscribe', 'Unsubscribe from boredom'],
+    ['Unsubscribe from our newsletter', 'Why people unsubscribe from newsletters'],
+    ['Afmelden', 'Afmelden voor de marathon'],
+    ['Cancel my subscription', 'Cancel my gym subscription'],
+    ['Manage subscription', 'Manage subscription businesses'],
+    ['Read online', 'Read more online'],
+  ])('%j is kept and %j is not', (kept, tracked) => {
+    expect(purposeOfWords(kept, kept)).toBeDefined();
+    expect(purposeOfWords(tracked, tracked)).toBeUndefined();
+  });
+
+  test("but the sender's name does not", () => {
+    expect(purposeOfWords('Unsubscribe from Harbour', '', 'mail.harbour.example')).toBe('unsubscribe');
+    expect(purposeOfWords('Unsubscribe from Harbour', '', 'mail.other.example')).toBeUndefined();
+    expect(purposeOfWords('Unsubscribe from the gym', '', 'thegymnast.example')).toBeUndefined();
+  });
+
+  test('a merge tag or a mail address stands for the reader', () => {
+    expect(purposeOfWords('Unsubscribe {{email}}', '')).toBe('unsubscribe');
+    expect(purposeOfWords('Unsubscribe ann@harbour.example', '')).toBe('unsubscribe');
+  });
+});
+
+test('a link whose text is its address points', () => {
+  expect(purposeOfWords('https://e.org/x/1', 'To unsubscribe: https://e.org/x/1')).toBe('unsubscribe');
+  expect(purposeOfWords('e.org/x/1', 'To unsubscribe: e.org/x/1')).toBe('unsubscribe');
+  // The name of a home page is not an address.
+  expect(purposeOfWords('e.org', 'To unsubscribe, write to e.org')).toBeUndefined();
+  expect(purposeOfWords('https://e.org/x/1', 'Our shop: https://e.org/x/1')).toBeUndefined();
+});
+
+test('a report of spam is for nothing else', () => {
+  expect(purposeOfWords('Report spam', '')).toBe('report-abuse');
+  expect(purposeOfWords('Als Spam melden', '')).toBe('report-abuse');
+  expect(purposeOfWords('How spam works', '')).toBeUndefined();
+});
+
+test('each language has words of leaving and of the letter, and words that point', () => {
+  for (const [language, words] of Object.entries(LANGUAGES))
+    expect([language, Boolean(words.leave ?? words.quit), Boolean(words.letter), Boolean(words.point)]).toEqual([
+      language,
+      true,
+      true,
+      true,
+    ]);
+});
+
+describe('hostile text takes linear time', () => {
+  const marks = [
+    'e',
+    'unsubscribe ',
+    'meld ',
+    'schrijf a ',
+    'de la en ',
+    '退订',
+    '停',
+    'ยกเลิก',
+    'a@',
+    '{{',
+    '*|',
+    '[[',
+    '%%',
+    '? ',
+    ' / ',
+    'a.',
+    'http://',
+    '\u00ad',
+    'é',
+    '-',
+  ];
+  test.each(marks)('of %j', (text) => {
+    expectLinear(
+      400,
+      (times) => text.repeat(times),
+      (long) => {
+        purposeOfWords(long, long);
+        for (let at = 0; at < long.length; at += 100) purposeOfWords(long.slice(at, at + 100), long.slice(at, at + 300));
+      },
+    );
+  });
+
+  test.each(['unsubscribe-', 'manage/', 'aB', '%2f', '%', 'a=unsub&', '.'])('in addresses of %j', (text) => {
+    expectLinear(
+      2000,
+      (times) => new URL(`https://e.org/${text.repeat(times)}?${text.repeat(times)}`),
+      (url) => purposeOfAddress(url),
+    );
   });
 });

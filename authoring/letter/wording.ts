@@ -5,7 +5,7 @@ import { normalise, onlyPoints, type Reading, readings } from './wording-lexicon
 //
 // A link is recognised if its text has the words of its purpose ("cancel" and "subscription") and hardly any others. Other words are the
 // sign of an article: "How to unsubscribe from Netflix in 5 steps". A link whose text only points ("click here") is recognised by the
-// sentence around it, which may have more other words. In doubt, a link is kept: a tracked unsubscribe link sends a person who wants to
+// sentence around it, which may have some more other words. In doubt, a link is kept: a tracked unsubscribe link sends a person who wants to
 // leave through a redirect, and an untracked article only costs the author clicks.
 
 export const PURPOSES = ['unsubscribe', 'preferences', 'view-in-browser', 'report-abuse'] as const;
@@ -22,6 +22,7 @@ const MAX_CONTEXT_LENGTH = 300;
 const HARD_SEPARATOR = /\s[/·–—>-]\s|[|•»›‹«→]/u;
 /** Ends a part of a sentence. */
 const CLAUSE_END = /[,;:()[\]?!¿¡–—|•、。，：；？！（）「」؟،؛»«→]|\.\s|\s[-·]\s/u;
+/** `;` is the Greek question mark. */
 const QUESTION = /[?？؟;]\s*/u;
 
 /** A text that is an address. Such a link only points. A bare domain is not one: it is the name of a home page. */
@@ -31,7 +32,7 @@ const READER = /\{\{[^{}]*\}\}|\{[^{}]*\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|%%?\w+%%
 
 /**
  * Returns the purpose of a link by its text, or by the sentence around it if its text only points ("click here"). Returns undefined for any
- * other link. `host` is the host name of the link. A sender's name in it does not count as an other word: "Unsubscribe from Harbour".
+ * other link. `host` is the host name of the link. A sender's name in it does not count as another word: "Unsubscribe from Harbour".
  */
 export function purposeOfWords(words: string, context: string, host = ''): Purpose | undefined {
   const own = words.trim();
@@ -115,13 +116,15 @@ const LENIENT: Tolerance = { alone: 2, letter: 4, together: 2 };
 
 /** The first purpose, in the order of `PURPOSES`, that one of the readings has. */
 function first(found: readonly Reading[], tolerance: Tolerance): Purpose | undefined {
-  return PURPOSES.find((purpose) => found.some((reading) => HAS[purpose](reading, tolerance)));
+  const readable = found.filter((reading) => !isTitle(reading));
+  return PURPOSES.find((purpose) => readable.some((reading) => HAS[purpose](reading, tolerance)));
 }
+
+/** "How to unsubscribe" may be the link, "How to unsubscribe from a gym" is an article. */
+const isTitle = ({ roles, unknown }: Reading): boolean => roles.has('article') && unknown > 0;
 
 const HAS: Readonly<Record<Purpose, (reading: Reading, tolerance: Tolerance) => boolean>> = {
   unsubscribe: ({ roles, unknown }, tolerance) => {
-    const isTitle = roles.has('article') && unknown > 0;
-    if (isTitle) return false;
     const letter = roles.has('letter') || roles.has('offer');
     if (roles.has('leave') && unknown <= (letter ? tolerance.letter : tolerance.alone)) return true;
     if (roles.has('quit') && unknown <= (roles.has('letter') ? 2 : 0)) return true;
@@ -129,18 +132,19 @@ const HAS: Readonly<Record<Purpose, (reading: Reading, tolerance: Tolerance) => 
     return roles.has('no') && !roles.has('article') && (letter || roles.has('get')) && unknown <= (letter ? tolerance.together : 0);
   },
   preferences: ({ roles, unknown }, tolerance) => {
-    if (roles.has('offer') || (roles.has('article') && unknown > 0)) return false;
+    if (roles.has('offer')) return false;
     const [letter, manage] = [roles.has('letter'), roles.has('manage')];
     if (roles.has('preference') && unknown <= (letter || manage ? tolerance.together : 0)) return true;
     return (manage && (letter || roles.has('setting')) && unknown === 0) || (letter && roles.has('setting') && unknown === 0);
   },
   'view-in-browser': ({ roles, unknown, known }, tolerance) => {
-    if (roles.has('offer') || (roles.has('article') && unknown > 0)) return false;
+    if (roles.has('offer')) return false;
     const letter = roles.has('letter');
     const others = letter ? 1 : 0;
     if (roles.has('webpage') && unknown <= others) return true;
     if (roles.has('browser') && !roles.has('article') && (roles.has('view') || letter || known > 1) && unknown <= others) return true;
-    return roles.has('trouble') && unknown <= (letter ? tolerance.letter : tolerance.together);
+    const seeing = roles.has('view') || roles.has('browser');
+    return roles.has('trouble') && unknown <= (letter ? tolerance.letter : seeing ? tolerance.together : 0);
   },
   'report-abuse': ({ roles, unknown }) => roles.has('abuse') && !roles.has('article') && unknown === 0,
 };
@@ -167,8 +171,7 @@ const ADDRESS_PARTS: Readonly<Record<Purpose, RegExp>> = {
 const NEUTRAL =
   /^(?:|me|us|link|here|all|now|my|the|to|e|email|emails|mail|mails|emailing|newsletter|newsletters|news|list|lists|mailinglist|mailing|mailings|maillist|marketing|campaign|message|page|pages|form|cent(?:er|re)|manager|management|confirm|confirmation|success|thanks|from|of|this|user|member|contact|recipient|subscriber|subscribers|subscription|subscriptions|request|action|handler|process|index|default|main|one|oneclick|click|do|go|view|public|web|service|api|v\d+|php\d?|html?|s?html|xhtml|aspx?|ashx|jsp|jspx|cfm|cfml|cgi|pl|action|srf|\d+|(?=\w*\d)[\da-f]{4,})$/;
 /** Parts that name a purpose only where nothing else is beside them, because they are parts of other names: "preferences of cats". */
-const ALONE =
-  /^(?:remove|removal|preferences?)$/;
+const ALONE = /^(?:remove|removal|preferences?)$/;
 const MANAGE_PATH =
   /\/(?:manage|update|edit|change)\/(?:subscriptions?|preferences|emails?)(?:\/|$)|\/(?:subscriptions?|preferences|newsletters?)\/(?:manage|update|edit|change)(?:\/|$)/;
 

@@ -296,6 +296,54 @@ describe('the life of a campaign', () => {
     ]);
   });
 
+  test('settings, changed one by one', async () => {
+    const settingsOf = async (name: string) =>
+      (
+        await databases.query<{ fallback_url: string | null; pass_query: boolean }>(
+          'catalog',
+          'SELECT fallback_url, pass_query FROM catalog.campaign WHERE name = $1',
+          [name],
+        )
+      )[0];
+    const [fallback, other] = ['https://shop.example/', 'https://shop.example/other'];
+    const { id } = await expectJson<{ id: number }>(run('campaign', 'create', 'set', '--fallback', fallback, '--pass-query', '--json'));
+    expect(await settingsOf('set')).toEqual({ fallback_url: fallback, pass_query: true });
+    await run('campaign', 'create', 'set');
+    expect(await settingsOf('set')).toEqual({ fallback_url: fallback, pass_query: true });
+    expect(await run('campaign', 'edit', 'set', '--no-pass-query')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: "'set': queries are not passed on\n",
+    });
+    expect(await settingsOf('set')).toEqual({ fallback_url: fallback, pass_query: false });
+    await run('campaign', 'create', 'set', '--pass-query');
+    expect(await settingsOf('set')).toEqual({ fallback_url: fallback, pass_query: true });
+    expect(await expectJson(run('campaign', 'edit', 'set', '--fallback', other, '--pass-query', '--json'))).toEqual({
+      id,
+      name: 'set',
+      fallback: other,
+      pass_query: true,
+    });
+    expect(await expectJson(run('campaign', 'edit', String(id), '--fallback', 'none', '--json'))).toEqual({
+      id,
+      name: 'set',
+      fallback: null,
+    });
+    expect(await settingsOf('set')).toEqual({ fallback_url: null, pass_query: true });
+    expect(await expectJson<{ name: string }[]>(run('campaign', 'list', '--json'))).toContainEqual(
+      expect.objectContaining({ name: 'set', pass_query: true }),
+    );
+    expect((await run('campaign', 'create', 'plain')).code).toBe(0);
+    expect(await settingsOf('plain')).toEqual({ fallback_url: null, pass_query: false });
+    await Promise.all([
+      expectRefusal(run('campaign', 'edit', 'set', '--fallback', 'shop.example'), 'a target begins with http'),
+      expectRefusal(run('campaign', 'edit', 'nope', '--pass-query'), "campaign 'nope' does not exist"),
+    ]);
+    const nothing = await run('campaign', 'edit', 'set');
+    expect([nothing.code, nothing.stderr]).toEqual([2, expect.stringContaining('nothing to change')]);
+    expect(await settingsOf('set')).toEqual({ fallback_url: null, pass_query: true });
+  });
+
   test('the URL of a link that ends', async () => {
     const expiring = (...more: string[]) =>
       expectJson<{ link: number; url: string }>(run('url', 'https://shop.example/ends', '--campaign', 'spring', '--json', ...more));

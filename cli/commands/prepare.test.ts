@@ -112,7 +112,8 @@ describe('a dry run', () => {
     ]);
     expect({ code: table.code, stderr: table.stderr }).toEqual({
       code: 0,
-      stderr: '4 of 8 links would be tracked, and a pixel would be added\n',
+      stderr:
+        '4 of 8 links would be tracked, and a pixel would be added\n  not tracked: 2 unsubscribe, 1 not-http, 1 no-track (--dry-run lists them)\n',
     });
     const lines = table.stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^part +line +what +address +words$/);
@@ -154,7 +155,7 @@ describe('one letter and a list for a sender', () => {
     );
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${join(at, 'made')}\n` });
     expect(stderr).toBe(
-      'prepared for 4 people: 3 links and a pixel\n  1 opted out of tracking: untracked links, no pixel\n  1 test recipient: left out of all counts\n',
+      'prepared for 4 people: 3 links and a pixel\n  1 opted out of tracking: untracked links, no pixel\n  1 test recipient: left out of all counts\n  not tracked: 2 unsubscribe, 1 not-http, 1 no-track (--dry-run lists them)\n',
     );
     expect(await listFiles(join(at, 'made'))).toEqual(['letter.html', 'letter.txt', 'people.csv']);
     const [html, text, list] = await Promise.all(
@@ -489,7 +490,7 @@ describe('letters of all kinds', () => {
     expect({ code, stdout, stderr }).toEqual({
       code: 0,
       stdout: `${join(at, 'made/here')}\n`,
-      stderr: 'prepared 3 links, shared by all\n',
+      stderr: 'prepared 3 links, shared by all\n  not tracked: 2 unsubscribe, 1 not-http, 1 no-track (--dry-run lists them)\n',
     });
     expect(await listFiles(join(at, 'made/here'))).toEqual(['letter.html', 'letter.txt']);
     const [html, text] = await Promise.all(['letter.html', 'letter.txt'].map((name) => readFile(join(at, 'made/here', name), 'utf8')));

@@ -191,7 +191,9 @@ describe('a list of people', () => {
     const people = [
       'email,status,UNSUB_TIME',
       ...Array.from({ length: 20 }, (_, i) => `u${i}@status.example,${i < 15 ? 'unsubscribed' : 'cleaned'},`),
-      ...['a@status.example,subscribed,', 'b@status.example,vip,2024-01-31 10:00:00', 'nonsense,subscribed,'],
+      'a@status.example,subscribed,',
+      'b@status.example,vip,2024-01-31 10:00:00',
+      'nonsense,subscribed,',
     ];
     const desk = await createDesk({ 'people.csv': people.join('\n') });
     const importing = (...args: string[]) =>

@@ -94,5 +94,10 @@ The settings are in ${join(dataDir, 'env')}. Ctrl-C ends everything; the data ar
 
 /** The option --data for the printed commands; empty if the data directory is the default of this working directory. */
 function dataFlag(dataDir: string): string {
-  return dataDir === join(process.cwd(), '.clickledger') ? '' : ` --data ${dataDir}`;
+  return dataDir === join(process.cwd(), '.clickledger') ? '' : ` --data ${shellWord(dataDir)}`;
+}
+
+/** A word of a shell command. */
+function shellWord(text: string): string {
+  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -10,6 +10,9 @@ import { readShard, type ShardAudit } from './read-shard.ts';
 
 export const AUDIT_SETTINGS = ['ANALYST_URL', 'SHARDS'] as const;
 
+/** How much of an unreadable line is shown. It may have gigabytes. */
+const SHOWN_BYTES = 80;
+
 /** A dead letter. `line` is the beginning of the unreadable line; null if its log was not given. */
 export interface DeadLine {
   shard: string;
@@ -47,8 +50,8 @@ async function deadLines(shards: readonly ShardAudit[], logs: ReadonlyMap<string
   const lines: DeadLine[] = [];
   for (const { shard, dead } of shards) {
     for (const { gen, off, reason, length } of dead) {
-      const bytes = logs && length > 0 ? await readBytes(logs, gen, off, length) : undefined;
-      lines.push({ shard, gen, off, reason, line: bytes ? JSON.stringify(bytes.toString('latin1', 0, 80)).slice(1, -1) : null });
+      const bytes = logs && length > 0 ? await readBytes(logs, gen, off, Math.min(length, SHOWN_BYTES)) : undefined;
+      lines.push({ shard, gen, off, reason, line: bytes ? JSON.stringify(bytes.toString('latin1', 0, SHOWN_BYTES)).slice(1, -1) : null });
     }
   }
   return lines;

@@ -23,6 +23,8 @@ export async function readLogDirectory(
 ): Promise<{ logs: Map<string, LogAudit>; close: () => Promise<void> }> {
   const follower = new Follower({ directory, quietMs: 0 });
   await follower.scan();
+  // A log whose first lines are damaged is known only after some turns.
+  while (await follower.identify());
   const logs = new Map<string, LogAudit>();
   for (const generation of follower.generations) logs.set(generation.id, await readLog(generation, shards));
   return { logs, close: () => follower.close() };
@@ -34,6 +36,7 @@ async function readLog(generation: Generation, shards: ShardMap): Promise<LogAud
   for (;;) {
     const chunk = await generation.source.read(audit.end, generation.size);
     if (chunk.kind === 'wait' || chunk.kind === 'unavailable') return audit;
+    if (chunk.kind === 'more') continue;
     if (chunk.kind !== 'lines') audit.dead++;
     else {
       const onLine = ({ text }: { text: string }) => {
@@ -48,7 +51,7 @@ async function readLog(generation: Generation, shards: ShardMap): Promise<LogAud
   }
 }
 
-/** Reads bytes of a log, to show a dead letter. Undefined if the directory has no such log. */
+/** Reads the first bytes, at most `length`, of a dead letter, to show them. Undefined if the directory has no such log. */
 export async function readBytes(
   logs: ReadonlyMap<string, LogAudit>,
   gen: string,
@@ -56,6 +59,8 @@ export async function readBytes(
   length: number,
 ): Promise<Buffer | undefined> {
   const log = logs.get(gen);
-  const chunk = await log?.generation.source.read(off, off + length);
-  return chunk && 'bytes' in chunk ? chunk.bytes : undefined;
+  for (;;) {
+    const chunk = await log?.generation.source.read(off, off + length);
+    if (chunk?.kind !== 'more') return chunk && 'bytes' in chunk ? chunk.bytes : undefined;
+  }
 }

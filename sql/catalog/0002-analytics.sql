@@ -17,7 +17,7 @@ CREATE TABLE fleet.clicked_links (
 ) PARTITION BY LIST (shard);
 CREATE TABLE fleet.engagement (
   shard text, campaign_id bigint, recipient_id bigint, human_clicks bigint, machine_clicks bigint, human_clicked_links bigint, last_click_at timestamptz,
-  human_opens bigint, machine_opens bigint, first_open_at timestamptz, last_open_at timestamptz
+  human_opens bigint, machine_opens bigint, first_open_at timestamptz, last_open_at timestamptz, opened boolean, human_opened boolean
 ) PARTITION BY LIST (shard);
 CREATE TABLE fleet.campaign_totals (
   shard text, campaign_id bigint, kind text, hits bigint, human_hits bigint, recipients bigint, human_recipients bigint
@@ -146,7 +146,8 @@ COMMENT ON COLUMN analytics.activity.human_hits IS 'Number of hits judged human.
 COMMENT ON COLUMN analytics.activity.machine_hits IS 'Number of other hits.';
 
 CREATE VIEW analytics.engagement AS
-  SELECT campaign_id, recipient_id, human_clicks, machine_clicks, human_clicked_links, last_click_at, human_opens, machine_opens, first_open_at, last_open_at FROM fleet.engagement;
+  SELECT campaign_id, recipient_id, human_clicks, machine_clicks, human_clicked_links, last_click_at, human_opens, machine_opens, first_open_at, last_open_at,
+         opened, human_opened FROM fleet.engagement;
 COMMENT ON VIEW analytics.engagement IS 'Clicks and opens by recipient and campaign. Recipients without hits have no row.';
 COMMENT ON COLUMN analytics.engagement.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.engagement.recipient_id IS 'The recipient.';
@@ -158,6 +159,8 @@ COMMENT ON COLUMN analytics.engagement.human_opens IS 'Number of opens judged hu
 COMMENT ON COLUMN analytics.engagement.machine_opens IS 'Number of other opens.';
 COMMENT ON COLUMN analytics.engagement.first_open_at IS 'Time of the first open.';
 COMMENT ON COLUMN analytics.engagement.last_open_at IS 'Time of the last open.';
+COMMENT ON COLUMN analytics.engagement.opened IS 'Whether the recipient has opened the letter: there is an open or a click, by a person or a machine. A click counts, because the mail client may show no images.';
+COMMENT ON COLUMN analytics.engagement.human_opened IS 'Whether a person has opened the letter: an open or a click was judged human.';
 
 CREATE VIEW analytics.campaign_totals AS
   SELECT campaign_id, kind, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
@@ -168,8 +171,8 @@ COMMENT ON COLUMN analytics.campaign_totals.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.campaign_totals.kind IS 'click or open.';
 COMMENT ON COLUMN analytics.campaign_totals.hits IS 'Number of all hits.';
 COMMENT ON COLUMN analytics.campaign_totals.human_hits IS 'Number of hits judged human.';
-COMMENT ON COLUMN analytics.campaign_totals.recipients IS 'Number of recipients with a hit; each counts once.';
-COMMENT ON COLUMN analytics.campaign_totals.human_recipients IS 'Number of recipients with a hit judged human.';
+COMMENT ON COLUMN analytics.campaign_totals.recipients IS 'For click: number of recipients with a click. For open: number of recipients with an open or a click, because who clicked has opened. Each counts once.';
+COMMENT ON COLUMN analytics.campaign_totals.human_recipients IS 'The same of hits judged human.';
 
 -- Every generation has a row for every shard. A shard without a ledger row of a generation that another shard has is a hole of unknown
 -- length.

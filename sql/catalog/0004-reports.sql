@@ -7,6 +7,7 @@ CREATE TABLE fleet.visitors (
 ) PARTITION BY LIST (shard);
 CREATE TABLE fleet.passed_on (shard text, campaign_id bigint, link_id bigint, recipient_id bigint, day date, visitors bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.first_human (shard text, campaign_id bigint, recipient_id bigint, kind text, first_human_at timestamptz) PARTITION BY LIST (shard);
+CREATE TABLE fleet.first_hits (shard text, campaign_id bigint, first_at timestamptz) PARTITION BY LIST (shard);
 CREATE TABLE fleet.openers (shard text, campaign_id bigint, is_human boolean, recipient_ids bigint[]) PARTITION BY LIST (shard);
 CREATE TABLE fleet.facets (
   shard text, campaign_id bigint, kind text, facet text, value text, hits bigint, human_hits bigint, recipients bigint, human_recipients bigint
@@ -50,11 +51,16 @@ COMMENT ON COLUMN analytics.first_human.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.first_human.kind IS 'click or open.';
 COMMENT ON COLUMN analytics.first_human.first_human_at IS 'Time of the first hit judged human.';
 
+CREATE VIEW analytics.first_hits AS SELECT campaign_id, min(first_at) AS first_at FROM fleet.first_hits GROUP BY campaign_id;
+COMMENT ON VIEW analytics.first_hits IS 'Time of the first hit of a recipient in each campaign, by a person or a machine. Without hits a campaign has no row.';
+COMMENT ON COLUMN analytics.first_hits.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.first_hits.first_at IS 'Time of the first open or click.';
+
 CREATE VIEW analytics.openers AS SELECT campaign_id, unnest(recipient_ids) AS recipient_id, is_human FROM fleet.openers;
-COMMENT ON VIEW analytics.openers IS 'Recipients who opened a letter. For a query over all recipients it is faster than analytics.engagement.';
+COMMENT ON VIEW analytics.openers IS 'Recipients who opened a letter, which is an open or a click. For a query over all recipients it is faster than analytics.engagement.';
 COMMENT ON COLUMN analytics.openers.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.openers.recipient_id IS 'The recipient.';
-COMMENT ON COLUMN analytics.openers.is_human IS 'True if an open was judged human, false if all opens were by machines.';
+COMMENT ON COLUMN analytics.openers.is_human IS 'True if an open or a click was judged human, false if all were by machines.';
 
 CREATE VIEW analytics.facets AS
   SELECT campaign_id, kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits, sum(recipients)::bigint AS recipients,
@@ -71,17 +77,60 @@ COMMENT ON COLUMN analytics.facets.recipients IS 'Number of recipients with such
 COMMENT ON COLUMN analytics.facets.human_recipients IS 'Number of recipients with such a hit judged human.';
 
 CREATE VIEW analytics.mailings AS
-  SELECT m.campaign_id, m.recipient_id, m.prepared_at FROM catalog.mailing m JOIN catalog.recipient r ON r.id = m.recipient_id WHERE NOT r.is_test;
+  SELECT m.campaign_id, m.recipient_id, m.prepared_at, coalesce(r.opted_out_at > m.prepared_at, true) AS is_tracked
+  FROM catalog.mailing m JOIN catalog.recipient r ON r.id = m.recipient_id WHERE NOT r.is_test;
 COMMENT ON VIEW analytics.mailings IS 'Recipients for whom mail was prepared, by campaign, without test recipients.';
 COMMENT ON COLUMN analytics.mailings.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.mailings.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.mailings.prepared_at IS 'Time at which the mail was first prepared.';
+COMMENT ON COLUMN analytics.mailings.is_tracked IS 'False if the recipient had opted out before, so that the letter has no tracked links and no pixel.';
+
+-- Filters by campaign_id reach both branches, and so the shards.
+CREATE VIEW analytics.campaign_rates AS
+  SELECT campaign_id, prepared_for, opens, human_opens, clicks, human_clicks, opened, human_opened, clicked, human_clicked,
+         round(100.0 * opened / base, 2)::float8 AS open_percent, round(100.0 * human_opened / base, 2)::float8 AS human_open_percent,
+         round(100.0 * clicked / base, 2)::float8 AS click_percent, round(100.0 * human_clicked / base, 2)::float8 AS human_click_percent,
+         round(100.0 * clicked / nullif(opened, 0), 2)::float8 AS click_to_open_percent,
+         round(100.0 * human_clicked / nullif(human_opened, 0), 2)::float8 AS human_click_to_open_percent
+  FROM (
+    SELECT *, CASE WHEN prepared_for > 0 THEN greatest(prepared_for, opened) END AS base
+    FROM (
+      SELECT campaign_id, coalesce(max(prepared_for), 0) AS prepared_for,
+             coalesce(max(hits) FILTER (WHERE kind = 'open'), 0) AS opens, coalesce(max(human_hits) FILTER (WHERE kind = 'open'), 0) AS human_opens,
+             coalesce(max(hits) FILTER (WHERE kind = 'click'), 0) AS clicks, coalesce(max(human_hits) FILTER (WHERE kind = 'click'), 0) AS human_clicks,
+             coalesce(max(recipients) FILTER (WHERE kind = 'open'), 0) AS opened, coalesce(max(human_recipients) FILTER (WHERE kind = 'open'), 0) AS human_opened,
+             coalesce(max(recipients) FILTER (WHERE kind = 'click'), 0) AS clicked, coalesce(max(human_recipients) FILTER (WHERE kind = 'click'), 0) AS human_clicked
+      FROM (
+        SELECT campaign_id, prepared_for, NULL AS kind, NULL::bigint AS hits, NULL::bigint AS human_hits, NULL::bigint AS recipients, NULL::bigint AS human_recipients
+        FROM analytics.campaigns
+        UNION ALL
+        SELECT campaign_id, NULL, kind, hits, human_hits, recipients, human_recipients FROM analytics.campaign_totals
+      ) AS both_of_them GROUP BY campaign_id
+    ) AS counted
+  ) AS with_base;
+COMMENT ON VIEW analytics.campaign_rates IS 'How many recipients opened and clicked, and the rates, by campaign. A recipient who clicked has opened, even if no image was loaded. So no rate exceeds 100 %. All reports and pages read their rates here.';
+COMMENT ON COLUMN analytics.campaign_rates.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.campaign_rates.prepared_for IS 'Number of recipients for whom a tracked letter was prepared; see campaigns.';
+COMMENT ON COLUMN analytics.campaign_rates.opens IS 'Number of all opens. These are hits: a person who opens twice counts twice.';
+COMMENT ON COLUMN analytics.campaign_rates.human_opens IS 'Number of opens judged human.';
+COMMENT ON COLUMN analytics.campaign_rates.clicks IS 'Number of all clicks.';
+COMMENT ON COLUMN analytics.campaign_rates.human_clicks IS 'Number of clicks judged human.';
+COMMENT ON COLUMN analytics.campaign_rates.opened IS 'Number of recipients with an open or a click; each counts once.';
+COMMENT ON COLUMN analytics.campaign_rates.human_opened IS 'Number of recipients with an open or a click judged human.';
+COMMENT ON COLUMN analytics.campaign_rates.clicked IS 'Number of recipients with a click.';
+COMMENT ON COLUMN analytics.campaign_rates.human_clicked IS 'Number of recipients with a click judged human.';
+COMMENT ON COLUMN analytics.campaign_rates.open_percent IS 'opened as a share of prepared_for, or of opened if that is more (e.g. an author made links for single people, too). Null if nothing was prepared.';
+COMMENT ON COLUMN analytics.campaign_rates.human_open_percent IS 'human_opened as a share of the same.';
+COMMENT ON COLUMN analytics.campaign_rates.click_percent IS 'clicked as a share of the same.';
+COMMENT ON COLUMN analytics.campaign_rates.human_click_percent IS 'human_clicked as a share of the same.';
+COMMENT ON COLUMN analytics.campaign_rates.click_to_open_percent IS 'clicked as a share of opened. Null if nobody opened.';
+COMMENT ON COLUMN analytics.campaign_rates.human_click_to_open_percent IS 'human_clicked as a share of human_opened. Null if no person opened.';
 
 COMMENT ON COLUMN analytics.events.verdict IS 'human, or the sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst.';
 COMMENT ON COLUMN analytics.events.signals IS 'All signs that were found, not only the one that decided the verdict. proxied is not a sign of a machine.';
 
-GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.openers,
-  analytics.facets, analytics.mailings TO clickledger_analyst;
+GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.first_hits, analytics.openers,
+  analytics.facets, analytics.mailings, analytics.campaign_rates TO clickledger_analyst;
 
 CREATE TABLE fleet.human_clicks (shard text, campaign_id bigint, link_id bigint, recipient_id bigint, quarter timestamptz, hits bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.machine_traffic (

@@ -57,8 +57,8 @@ CREATE TABLE shard.engagement (
   PRIMARY KEY (campaign_id, recipient_id)
 ) WITH (fillfactor = 80);
 
--- The number of recipients who clicked each link, without test recipients. Link 0 has the number who clicked or opened anything in the
--- campaign.
+-- The number of recipients who clicked each link, without test recipients. Link 0 has the number who clicked anything in the campaign, and
+-- the number who opened the letter, as shard.opening_hits defines it.
 CREATE TABLE shard.reach (
   campaign_id      bigint NOT NULL,
   link_id          bigint NOT NULL,
@@ -106,6 +106,12 @@ END $$;
 -- Returns how `more` human hits change whether there are any: 1 if they are the first, -1 if the last were subtracted, otherwise 0.
 CREATE FUNCTION shard.turned_human(known bigint, more bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (known + more > 0)::int - (known > 0)::int;
+
+-- The one definition of an opened letter, by which all recipients who opened are counted and listed: a recipient with one of these hits has
+-- opened. A click counts, because nobody can click in a closed letter; the mail client of a recipient with clicks and no opens shows no
+-- images. So no more recipients click than open. The sum is the same for hits judged human and for all hits.
+CREATE FUNCTION shard.opening_hits(opens bigint, clicks bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN opens + clicks;
 
 -- The judge. It processes up to `most` marks and returns their number; null if another judge is running. A click is part of a burst if its
 -- recipient clicked `links` different links of the campaign within `span`. Changed verdicts become new marks for the next run. The whole
@@ -194,7 +200,8 @@ BEGIN
       UNION ALL
       SELECT campaign_id, 'click', recipient_id, 0, known_last_click_at IS NULL AND last_click_at IS NOT NULL, shard.turned_human(known_human_clicks, human_clicks) FROM per_recipient
       UNION ALL
-      SELECT campaign_id, 'open', recipient_id, 0, known_last_open_at IS NULL AND last_open_at IS NOT NULL, shard.turned_human(known_human_opens, human_opens) FROM per_recipient
+      SELECT campaign_id, 'open', recipient_id, 0, place IS NULL,
+             shard.turned_human(shard.opening_hits(known_human_opens, known_human_clicks), shard.opening_hits(human_opens, human_clicks)) FROM per_recipient
     ) each
     WHERE (is_new OR turned <> 0) AND recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
     GROUP BY campaign_id, link_id, kind
@@ -340,7 +347,7 @@ BEGIN
       UNION ALL
       SELECT e.campaign_id, 0, 'click', t.sign, e.human_clicks > 0 FROM turned t JOIN shard.engagement e USING (recipient_id) WHERE e.last_click_at IS NOT NULL
       UNION ALL
-      SELECT e.campaign_id, 0, 'open', t.sign, e.human_opens > 0 FROM turned t JOIN shard.engagement e USING (recipient_id) WHERE e.last_open_at IS NOT NULL
+      SELECT e.campaign_id, 0, 'open', t.sign, shard.opening_hits(e.human_opens, e.human_clicks) > 0 FROM turned t JOIN shard.engagement e USING (recipient_id)
     ) AS each
     GROUP BY campaign_id, link_id, kind
     ON CONFLICT (campaign_id, link_id, kind) DO UPDATE SET
@@ -426,12 +433,23 @@ CREATE VIEW shard.engagement_with_waiting AS
   FROM waiting_person WHERE is_new;
 
 CREATE VIEW shard_analytics.engagement AS
-  SELECT (SELECT name FROM shard.identity) AS shard, * FROM shard.engagement_with_waiting;
+  SELECT (SELECT name FROM shard.identity) AS shard, *, shard.opening_hits(human_opens + machine_opens, human_clicks + machine_clicks) > 0 AS opened,
+         shard.opening_hits(human_opens, human_clicks) > 0 AS human_opened
+  FROM shard.engagement_with_waiting;
+
+-- The time of the first hit of a recipient in each campaign.
+CREATE VIEW shard_analytics.first_hits AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, min(first_at) AS first_at
+  FROM (SELECT campaign_id, first_open_at AS first_at FROM shard.engagement_with_waiting
+        UNION ALL
+        SELECT campaign_id, first_at FROM shard_analytics.clicked_links) AS both_of_them
+  GROUP BY campaign_id;
 
 -- The recipients who opened a letter, up to 1,000 in each row. One row for each recipient would take ten times as long to transfer.
 CREATE VIEW shard_analytics.openers AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, human_opens > 0 AS is_human, array_agg(recipient_id) AS recipient_ids
-  FROM shard.engagement_with_waiting WHERE human_opens + machine_opens > 0 GROUP BY campaign_id, human_opens > 0, recipient_id / 1000;
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, shard.opening_hits(human_opens, human_clicks) > 0 AS is_human, array_agg(recipient_id) AS recipient_ids
+  FROM shard.engagement_with_waiting WHERE shard.opening_hits(human_opens + machine_opens, human_clicks + machine_clicks) > 0
+  GROUP BY campaign_id, shard.opening_hits(human_opens, human_clicks) > 0, recipient_id / 1000;
 
 -- shard.reach, including the waiting marks.
 CREATE VIEW shard.reach_with_waiting AS
@@ -443,17 +461,20 @@ CREATE VIEW shard.reach_with_waiting AS
         SELECT campaign_id, 0, by_kind.kind, by_kind.is_new::int, by_kind.turned
         FROM shard.waiting_person CROSS JOIN LATERAL (VALUES
           ('click'::shard.kind, known_last_click_at IS NULL AND last_click_at IS NOT NULL, shard.turned_human(known_human_clicks, human_clicks)),
-          ('open', known_last_open_at IS NULL AND last_open_at IS NOT NULL, shard.turned_human(known_human_opens, human_opens))
+          ('open', is_new, shard.turned_human(shard.opening_hits(known_human_opens, known_human_clicks), shard.opening_hits(human_opens, human_clicks)))
         ) AS by_kind (kind, is_new, turned)
        ) AS all_of_them
   GROUP BY campaign_id, link_id, kind;
 
--- The hits come from activity_15m, because it includes shared links.
+-- The hits come from activity_15m, because it includes shared links. Recipients can have opened without a hit of this kind.
 CREATE VIEW shard_analytics.campaign_totals AS
-  SELECT (SELECT name FROM shard.identity) AS shard, h.campaign_id, h.kind, h.hits, h.human_hits, coalesce(p.recipients, 0) AS recipients,
-         coalesce(p.human_recipients, 0) AS human_recipients
-  FROM (SELECT campaign_id, kind, sum(hits)::bigint AS hits, coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
-        FROM shard_analytics.activity_15m GROUP BY campaign_id, kind) h
-  LEFT JOIN (SELECT campaign_id, kind::text AS kind, recipients, human_recipients FROM shard.reach_with_waiting WHERE link_id = 0) p USING (campaign_id, kind);
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
+         sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
+  FROM (SELECT campaign_id, kind, hits, CASE verdict WHEN 'human' THEN hits ELSE 0 END AS human_hits, 0 AS recipients, 0 AS human_recipients
+        FROM shard_analytics.activity_15m
+        UNION ALL
+        SELECT campaign_id, kind::text, 0, 0, recipients, human_recipients FROM shard.reach_with_waiting WHERE link_id = 0) AS both_of_them
+  GROUP BY campaign_id, kind HAVING sum(hits) <> 0 OR sum(recipients) <> 0;
 
-GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.openers, shard_analytics.campaign_totals TO clickledger_analyst;
+GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.first_hits, shard_analytics.openers,
+  shard_analytics.campaign_totals TO clickledger_analyst;

@@ -111,7 +111,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'each shard has its own window',
     file: 'log-agent/ship.ts',
-    from: 'unconfirmed(share.shard) + sizeOf(building) < windowBytes',
+    from: 'unconfirmed(share.shard) + buildingBytes < windowBytes',
     to: 'windowBytes > 0',
     test: 'log-agent/ship.test.ts',
     name: 'a shard that confirms nothing stops at its window',

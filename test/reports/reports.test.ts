@@ -16,6 +16,7 @@ import {
   hitsByHour,
   mostEngaged,
   nonOpeners,
+  recipientsWhoOpened,
   totals,
   uniqueRecipients,
   visitorsPerLink,
@@ -166,7 +167,13 @@ describe('reports say what a recount says', () => {
     forEachWorld(async (world) => {
       const { letter, hits, tester } = world;
       const rows = await rowsOfLetter(world, 'campaign-summary');
-      const [table, unique, any] = [totals(hits), uniqueRecipients(hits), uniqueRecipients(asPeople(hits))];
+      const table = totals(hits);
+      const people = (counted: readonly Hit[]): Record<Kind, number> => ({
+        click: uniqueRecipients(counted).click.person,
+        open: recipientsWhoOpened(counted),
+      });
+      const [human, any] = [people(hits), people(asPeople(hits))];
+      expect(human.open).toBeGreaterThan(uniqueRecipients(hits).open.person);
       const prepared = letter.people.length - 1;
       const row = (kind: Kind): Row => ({
         campaign_id: letter.campaign,
@@ -175,22 +182,22 @@ describe('reports say what a recount says', () => {
         hits: table[kind].person + table[kind].machine,
         human_hits: table[kind].person,
         machine_hits: table[kind].machine,
-        recipients: any[kind].person,
-        human_recipients: unique[kind].person,
-        machine_only_recipients: any[kind].person - unique[kind].person,
+        recipients: any[kind],
+        human_recipients: human[kind],
+        machine_only_recipients: any[kind] - human[kind],
         prepared_for: prepared,
-        percent: percentOf(any[kind].person, prepared),
-        human_percent: percentOf(unique[kind].person, prepared),
-        click_to_open_percent: kind === 'click' ? percentOf(any.click.person, any.open.person) : null,
-        human_click_to_open_percent: kind === 'click' ? percentOf(unique.click.person, unique.open.person) : null,
+        percent: percentOf(any[kind], prepared),
+        human_percent: percentOf(human[kind], prepared),
+        click_to_open_percent: kind === 'click' ? percentOf(any.click, any.open) : null,
+        human_click_to_open_percent: kind === 'click' ? percentOf(human.click, human.open) : null,
       });
       expect(rows).toEqual([row('click'), row('open')]);
       // Whatever the verdict is, no hit is lost and none is stored twice.
       const sent = letter.hits.filter(({ recipient }) => recipient !== tester);
       const truth = totals(sent);
       expect(rows.map((r) => r['hits'])).toEqual([truth.click, truth.open].map(({ person, machine }) => person + machine));
-      const reached = uniqueRecipients(asPeople(sent));
-      expect(rows.map((r) => r['recipients'])).toEqual([reached.click.person, reached.open.person]);
+      const reached = people(asPeople(sent));
+      expect(rows.map((r) => r['recipients'])).toEqual([reached.click, reached.open]);
     }),
   );
 
@@ -200,18 +207,19 @@ describe('reports say what a recount says', () => {
       const { letter, other, hits } = world;
       const rows = await rowsOf(world, 'compare-campaigns');
       expect(rows.map((row) => row['campaign_id'])).toEqual([letter.campaign, other.campaign]);
-      const [table, unique] = [totals(hits), uniqueRecipients(hits)];
+      const table = totals(hits);
+      const [opened, clicked] = [recipientsWhoOpened(hits), uniqueRecipients(hits).click.person];
       const prepared = letter.people.length - 1;
       expect(rows[0]).toEqual({
         campaign_id: letter.campaign,
         campaign: 'autumn',
         sent_at: new Date(SENT_AT),
         prepared_for: prepared,
-        human_recipients_opened: unique.open.person,
-        human_recipients_clicked: unique.click.person,
-        human_open_percent: percentOf(unique.open.person, prepared),
-        human_click_percent: percentOf(unique.click.person, prepared),
-        human_click_to_open_percent: percentOf(unique.click.person, unique.open.person),
+        human_recipients_opened: opened,
+        human_recipients_clicked: clicked,
+        human_open_percent: percentOf(opened, prepared),
+        human_click_percent: percentOf(clicked, prepared),
+        human_click_to_open_percent: percentOf(clicked, opened),
         human_opens: table.open.person,
         human_clicks: table.click.person,
         machine_opens: table.open.machine,
@@ -441,11 +449,8 @@ describe('reports say what a recount says', () => {
         const rows = await rowsOfLetter(world, 'non-openers', { opened_by });
         const expected = nonOpeners(hits, letter.people.length, by).filter((i) => i !== tester);
         expect(rows.map((row) => row['recipient'])).toEqual(expected.map((i) => letter.people[i]?.email));
-        expect(rows.every((row) => row['recipients_in_all'] === expected.length)).toBe(true);
-        const count = (i: number, kind: Kind, who: Who) => totals(hits.filter(({ recipient }) => recipient === i))[kind][who];
-        expect(rows.map((row) => [row['machine_opens'], row['human_clicks']])).toEqual(
-          expected.map((i) => [count(i, 'open', 'machine'), count(i, 'click', 'person')]),
-        );
+        const machineOpens = (i: number) => totals(hits.filter(({ recipient }) => recipient === i)).open.machine;
+        expect(rows.map((row) => row['machine_opens'])).toEqual(expected.map(machineOpens));
         const few = await rowsOfLetter(world, 'non-openers', { opened_by, limit: '2' });
         expect(few).toEqual(rows.slice(0, 2));
       }
@@ -477,9 +482,7 @@ describe('reports say what a recount says', () => {
 
       const [later, earlier] = (await ofEach('non-openers')) as [Row[], Row[]];
       const byCampaign = letter.campaign > other.campaign ? [...later, ...earlier] : [...earlier, ...later];
-      expect(await rowsOf(world, 'non-openers', { limit: '100000' })).toEqual(
-        byCampaign.map((row) => ({ ...row, recipients_in_all: later.length + earlier.length })),
-      );
+      expect(await rowsOf(world, 'non-openers', { limit: '100000' })).toEqual(byCampaign);
 
       const people = new Map<unknown, Row>();
       const counts = ['human_clicks', 'links_clicked', 'human_opens', 'campaigns'];
@@ -509,6 +512,7 @@ describe('reports say what a recount says', () => {
     'first-click-delay',
     forEachWorld(async (world) => {
       const rows = await rowsOfLetter(world, 'first-click-delay');
+      expect(new Set(rows.map(({ since }) => since))).toEqual(new Set(['sent']));
       const delays = [...firstClickDelays(world.hits, SENT_AT).values()];
       const ends = [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, Number.POSITIVE_INFINITY];
       expect(rows.map((row) => row['human_recipients'])).toEqual(

@@ -8,7 +8,7 @@ import {
   mostEngaged,
   nonOpeners,
   opensByHour,
-  silentRecipients,
+  recipientsWhoOpened,
   totals,
   uniqueRecipients,
   visitorsPerLink,
@@ -87,11 +87,11 @@ test('finds the first click of a person, not that of a machine before', () => {
   ]);
 });
 
-test('tells who has not opened and who was not heard of', () => {
-  expect(nonOpeners(HITS, 6, 'person')).toEqual([2, 3, 4, 5]);
-  expect(nonOpeners(HITS, 6, 'anyone')).toEqual([2, 3, 5]);
-  expect(nonOpeners(HITS, 6, 'machine')).toEqual([0, 1, 2, 3, 5]);
-  expect(silentRecipients(HITS, 6)).toEqual([2, 4, 5]);
+test('tells who has opened and who has not: who clicked has', () => {
+  expect(recipientsWhoOpened(HITS)).toBe(3);
+  expect(nonOpeners(HITS, 6, 'person')).toEqual([2, 4, 5]);
+  expect(nonOpeners(HITS, 6, 'anyone')).toEqual([2, 5]);
+  expect(nonOpeners(HITS, 6, 'machine')).toEqual([1, 2, 3, 5]);
 });
 
 test('ranks recipients by what people did', () => {

@@ -33,6 +33,11 @@ export function uniqueRecipients(hits: readonly Hit[]): Table {
   return table;
 }
 
+/** The number of distinct recipients whose letter a person opened. Who clicked has opened, also without a loaded picture. */
+export function recipientsWhoOpened(hits: readonly Hit[]): number {
+  return new Set(hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED).map(({ recipient }) => recipient)).size;
+}
+
 /** The local time as a date whose UTC fields are the local ones. */
 function localTime(t: number, utcOffsetMinutes: number): Date {
   return new Date(t + utcOffsetMinutes * MINUTE);
@@ -109,23 +114,14 @@ export function firstClickDelays(hits: readonly Hit[], sentAt: number): Map<numb
   return delays;
 }
 
-/** Recipients from 0 to `recipients` - 1 without an open by `by`, in order. With 'anyone' the opens of machines count, too. */
+/** Recipients from 0 to `recipients` - 1 without an open or a click by `by`, in order. With 'anyone' the hits of machines count, too. */
 export function nonOpeners(hits: readonly Hit[], recipients: number, by: Who | 'anyone'): number[] {
   const openers = new Set<number>();
   for (const hit of hits) {
-    if (hit.kind === 'open' && (by === 'anyone' || hit.truth.who === by)) openers.add(hit.recipient);
+    if (by === 'anyone' || hit.truth.who === by) openers.add(hit.recipient);
   }
   const others: number[] = [];
   for (let recipient = 0; recipient < recipients; recipient++) if (!openers.has(recipient)) others.push(recipient);
-  return others;
-}
-
-/** Recipients from 0 to `recipients` - 1 without an open or click of a person, in order. */
-export function silentRecipients(hits: readonly Hit[], recipients: number): number[] {
-  const active = new Set<number>();
-  for (const hit of hits) if (hit.truth.who === 'person') active.add(hit.recipient);
-  const others: number[] = [];
-  for (let recipient = 0; recipient < recipients; recipient++) if (!active.has(recipient)) others.push(recipient);
   return others;
 }
 

@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import type { FastifyInstance } from 'fastify';
+import { beforeAll, expect, test } from 'vitest';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { createDashboard } from '../../desk/app.ts';
+import { fillIn, readReport } from '../../reporting/report-file.ts';
+import { createDatabases, type Databases } from '../support/databases.ts';
+import { runs } from '../support/runs.ts';
+
+// A recipient who clicked has opened, also if the mail client showed no images. So no rate exceeds 100 %, and every report and page has the
+// same number of people for the same measure. Generated hits of people, machines, test recipients, recipients who opted out and recipients
+// for whom no mail was prepared.
+
+const PEOPLE = 7;
+
+interface Hit {
+  /** The index of the recipient; PEOPLE: the shared link. */
+  who: number;
+  kind: 'click' | 'open';
+  isHuman: boolean;
+}
+
+interface Person {
+  isPrepared: boolean;
+  isTest: boolean;
+  /** When the recipient opted out of tracking, compared with when the letter was prepared. */
+  optedOut: 'never' | 'before' | 'after';
+}
+
+interface Plan {
+  people: Person[];
+  hits: Hit[];
+  /** Whether the judge runs before the reports, or the marks still wait. */
+  isJudged: boolean;
+}
+
+const anyPlan: fc.Arbitrary<Plan> = fc.record({
+  people: fc.array(
+    fc.record({
+      isPrepared: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+      isTest: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      optedOut: fc.constantFrom('never' as const, 'never' as const, 'before' as const, 'after' as const),
+    }),
+    { minLength: PEOPLE, maxLength: PEOPLE },
+  ),
+  hits: fc.array(fc.record({ who: fc.nat(PEOPLE), kind: fc.constantFrom('click' as const, 'open' as const), isHuman: fc.boolean() }), {
+    maxLength: 20,
+  }),
+  isJudged: fc.boolean(),
+});
+
+const person: Person = { isPrepared: true, isTest: false, optedOut: 'never' };
+const clickOf = (who: number): Hit => ({ who, kind: 'click', isHuman: true });
+/** Six people clicked with images blocked, one opened: once a click-to-open rate of 600 %, and six clickers among the non-openers. */
+const IMAGES_BLOCKED: Plan = {
+  people: Array.from({ length: PEOPLE }, () => person),
+  hits: [...[0, 1, 2, 3, 4, 5].map(clickOf), { who: 6, kind: 'open', isHuman: true }],
+  isJudged: true,
+};
+/** More people clicked than mail was prepared for. */
+const WITHOUT_MAIL: Plan = {
+  people: Array.from({ length: PEOPLE }, (_, i) => ({ ...person, isPrepared: i === 0 })),
+  hits: [1, 2, 3].map(clickOf),
+  isJudged: false,
+};
+
+type Row = Record<string, string | number | null>;
+
+let databases: Databases;
+let analyst: Pool;
+let app: FastifyInstance;
+
+beforeAll(async () => {
+  databases = await createDatabases(2);
+  analyst = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
+  app = createDashboard({ pool: analyst, host: '127.0.0.1', timeoutSeconds: 30, refreshSeconds: 10, onError: () => {} });
+  return async () => {
+    await app.close();
+    await analyst.end();
+  };
+});
+
+const report = async (name: string, values: Record<string, string>): Promise<Row[]> =>
+  (await analyst.query<Row>(fillIn(await readReport(name), values))).rows;
+
+let campaigns = 0;
+let off = 0;
+
+/** Inserts a campaign with its recipients and hits, as authors and workers do. Returns the ids. */
+async function insert({ people, hits, isJudged }: Plan): Promise<{ campaign: number; ids: number[] }> {
+  const n = ++campaigns;
+  const [made] = await databases.query<{ campaign: number; link: number; pixel: number }>(
+    'catalog',
+    `WITH c AS (INSERT INTO catalog.campaign (name) VALUES ($1) RETURNING id),
+          l AS (INSERT INTO catalog.link (campaign_id, kind, original) SELECT id, kind, original FROM c, (VALUES ('url', 'https://shop.example/'), ('pixel', '')) AS t (kind, original) RETURNING id, kind)
+     SELECT (SELECT id FROM c)::int AS campaign, (SELECT id FROM l WHERE kind = 'url')::int AS link, (SELECT id FROM l WHERE kind = 'pixel')::int AS pixel`,
+    [`campaign ${n}`],
+  );
+  const { campaign, link, pixel } = made as { campaign: number; link: number; pixel: number };
+  const inserted = await databases.query<{ id: number }>(
+    'catalog',
+    `INSERT INTO catalog.recipient (email, is_test, opted_out_at)
+     SELECT email, is_test, CASE opted_out WHEN 'before' THEN now() - interval '1 day' WHEN 'after' THEN now() + interval '1 day' END
+     FROM unnest($1::text[], $2::boolean[], $3::text[]) WITH ORDINALITY AS t (email, is_test, opted_out, i) ORDER BY i RETURNING id::int`,
+    [people.map((_, i) => `reader-${n}-${i}@example.com`), people.map(({ isTest }) => isTest), people.map(({ optedOut }) => optedOut)],
+  );
+  const ids = inserted.map(({ id }) => id);
+  await databases.query('catalog', 'INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, unnest($2::bigint[])', [
+    campaign,
+    ids.filter((_, i) => people[i]?.isPrepared),
+  ]);
+  for (const [i, { name: shard }] of databases.shards.list.entries()) {
+    await databases.query(shard, 'SELECT shard.tell($1, $2, $3)', [ids, people.map(({ isTest }) => isTest), people.map(() => false)]);
+    const own = hits.map((hit) => ({ ...hit, recipient: ids[hit.who] ?? 0 })).filter(({ recipient }) => recipient % 2 === i);
+    await databases.query(
+      shard,
+      `WITH hit AS (SELECT now() + n * interval '1 minute' AS at, * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::shard.kind[], $5::shard.verdict[]) WITH ORDINALITY AS t (off, recipient, link, kind, verdict, n)),
+            kept AS (INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
+                     SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, $6, 0, 2, kind, verdict FROM hit)
+       INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient, link, $6, kind, verdict FROM hit`,
+      [
+        own.map(() => off++),
+        own.map(({ recipient }) => recipient),
+        own.map(({ kind }) => (kind === 'click' ? link : pixel)),
+        own.map(({ kind }) => kind),
+        own.map(({ isHuman }) => (isHuman ? 'human' : 'scanner-net')),
+        campaign,
+      ],
+    );
+  }
+  for (const { name } of isJudged ? databases.shards.list : []) await databases.query(name, `SELECT shard.judge(100000, 2, '1 second', 3)`);
+  return { campaign, ids };
+}
+
+/** The table of campaign-summary in a page of the dashboard, by the names of its columns. */
+async function summaryOn(url: string): Promise<Record<string, string>[]> {
+  const { body } = await app.inject(url);
+  const [, section = body] = /<section id="campaign-summary"([^]*?)<\/section>/.exec(body) ?? [];
+  const rows = Array.from(section.matchAll(/<tr>[^]*?<\/tr>/g), ([row]) =>
+    Array.from(row.matchAll(/<t[hd][^>]*>([^]*?)<\/t[hd]>/g), ([, cell = '']) => cell.replaceAll(/<[^>]*>/g, '').trim().replaceAll(' ', '_')),
+  );
+  const [head = [], ...cells] = rows;
+  return cells.map((row) => Object.fromEntries(head.map((column, i) => [column, row[i] ?? ''])));
+}
+
+const percentOf = (part: number, whole: number): number | null => (whole === 0 ? null : Math.round((10_000 * part) / whole) / 100);
+
+test('who clicked has opened: no rate exceeds 100 %, and every report and page has the same numbers', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyPlan, async (plan) => {
+      const { campaign, ids } = await insert(plan);
+      const counted = plan.hits.filter(({ who }) => who < PEOPLE && !plan.people[who]?.isTest);
+      const peopleWith = (wanted: (hit: Hit) => boolean): number[] => [...new Set(counted.filter(wanted).map(({ who }) => who))];
+      const opened = { any: peopleWith(() => true), human: peopleWith(({ isHuman }) => isHuman) };
+      const clicked = {
+        any: peopleWith(({ kind }) => kind === 'click'),
+        human: peopleWith(({ kind, isHuman }) => kind === 'click' && isHuman),
+      };
+      const prepared = plan.people.flatMap(({ isPrepared, isTest, optedOut }, i) =>
+        isPrepared && !isTest && optedOut !== 'before' ? [i] : [],
+      );
+      const base = prepared.length === 0 ? 0 : Math.max(prepared.length, opened.any.length);
+
+      const values = { campaign: String(campaign) };
+      const [clicks, opens] = (await report('campaign-summary', values)) as [Row, Row];
+      for (const [row, people] of [
+        [clicks, clicked],
+        [opens, opened],
+      ] as const)
+        expect(row).toMatchObject({
+          recipients: people.any.length,
+          human_recipients: people.human.length,
+          machine_only_recipients: people.any.length - people.human.length,
+          prepared_for: prepared.length,
+          percent: percentOf(people.any.length, base),
+          human_percent: percentOf(people.human.length, base),
+        });
+      expect(clicks).toMatchObject({
+        click_to_open_percent: percentOf(clicked.any.length, opened.any.length),
+        human_click_to_open_percent: percentOf(clicked.human.length, opened.human.length),
+      });
+
+      const compared = await report('compare-campaigns', { campaigns: String(campaign) });
+      expect(compared).toMatchObject([
+        {
+          prepared_for: prepared.length,
+          human_recipients_opened: opened.human.length,
+          human_recipients_clicked: clicked.human.length,
+          human_open_percent: opens['human_percent'],
+          human_click_percent: clicks['human_percent'],
+          human_click_to_open_percent: clicks['human_click_to_open_percent'],
+          human_opens: opens['human_hits'],
+          human_clicks: clicks['human_hits'],
+        },
+      ]);
+      expect((await report('compare-campaigns', {})).find((row) => row['campaign_id'] === campaign)).toEqual(compared[0]);
+
+      for (const [opened_by, people] of [
+        ['person', opened.human],
+        ['anyone', opened.any],
+      ] as const) {
+        const rest = await report('non-openers', { ...values, opened_by });
+        expect(rest.map(({ recipient_id }) => recipient_id)).toEqual(prepared.filter((i) => !people.includes(i)).map((i) => ids[i]));
+      }
+      const engaged = await report('most-engaged', values);
+      expect(engaged.map(({ recipient_id }) => recipient_id).toSorted()).toEqual(opened.human.map((i) => ids[i]).toSorted());
+
+      for (const row of [clicks, opens, ...compared, ...(await report('first-click-delay', values))])
+        for (const [column, value] of Object.entries(row)) if (column.includes('percent')) expect(Number(value)).toBeLessThanOrEqual(100);
+
+      // The page of a campaign runs all reports, so most runs are content with the page of this report.
+      for (const url of [`/report/campaign-summary?campaign=${campaign}`, ...(campaign <= 2 ? [`/campaign/${campaign}`] : [])]) {
+        const shown = await summaryOn(url);
+        const text = (value: string | number | null | undefined): string => (value == null ? '–' : String(value));
+        expect(shown).toHaveLength(2);
+        for (const [i, row] of [clicks, opens].entries())
+          for (const column of ['recipients', 'human_recipients', 'percent', 'human_percent', 'human_click_to_open_percent'])
+            expect({ url, [column]: shown[i]?.[column] }).toEqual({ url, [column]: text(row[column]) });
+      }
+    }),
+    { ...runs(25), examples: [[IMAGES_BLOCKED], [WITHOUT_MAIL]] },
+  );
+}, 240_000);
