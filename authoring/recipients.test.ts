@@ -283,7 +283,11 @@ describe('on the shards', () => {
       events: [...ids, null],
       engagement: ids,
       hits: [ids.length + 1],
-      totals: [['click', ids.length + 1, ids.length + 1, ids.length, ids.length]],
+      totals: [
+        ['click', ids.length + 1, ids.length + 1, ids.length, ids.length],
+        // Who clicked has opened.
+        ['open', 0, 0, ids.length, ids.length],
+      ],
     },
   ];
   const expectCounted = async (...ids: number[]) => expect([await counted('a'), await counted('b')]).toEqual(expectedOf(...ids));

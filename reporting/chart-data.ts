@@ -1,6 +1,10 @@
+import { isNumberType, isTimeType } from './column-types.ts';
 import { displayText } from './format/values.ts';
 import type { ChartKind } from './report-file.ts';
-import type { Result, Value } from './run-report.ts';
+import type { Column, Result, Value } from './run-report.ts';
+
+/** What a chart is drawn from. */
+export type Data = Pick<Result, 'report' | 'columns' | 'rows'>;
 
 export interface Series {
   name: string;
@@ -26,8 +30,9 @@ export type ChartData =
     };
 
 /** Computes the data of a chart. Undefined if the report has no chart, names a missing column, or has no rows or no numbers. */
-export function chartData(result: Result): ChartData | undefined {
-  const { report, columns, rows } = result;
+export function chartData(result: Data): ChartData | undefined {
+  const { report, rows } = result;
+  const columns = result.columns.map(({ name }) => name);
   const { kind, x, y } = report.chart;
   const indexesOf = (names: readonly string[]): number[] => names.map((name) => columns.indexOf(name));
   const [xColumns, yColumns] = [indexesOf(x), indexesOf(y)];
@@ -40,9 +45,9 @@ export function chartData(result: Result): ChartData | undefined {
     values: rows.map((row) => numberOf(row[index])),
   }));
   if (series.every(({ values }) => values.every((value) => value === null))) return undefined;
-  const labels = labelsOf(rows, xColumns);
+  const labels = labelsOf(result, xColumns);
   if (isUnique(labels)) {
-    const ordered = xColumns.length === 1 && isOrdered(rows, xColumns[0] as number);
+    const ordered = xColumns.length === 1 && isOrdered(result, xColumns[0] as number);
     return { kind, labels: ordered ? withoutYear(labels) : labels, isOrdered: ordered, series };
   }
   return { kind, labels: uniqueLabels(result, xColumns) ?? labels, isOrdered: false, series };
@@ -53,13 +58,13 @@ export function columnTitle(column: string): string {
   return column.replaceAll('_', ' ');
 }
 
-function labelsOf(rows: readonly Value[][], columns: readonly number[]): string[] {
-  return rows.map((row) => columns.map((index) => labelOf(row[index] ?? null)).join(' · '));
+function labelsOf({ columns, rows }: Data, indexes: readonly number[]): string[] {
+  return rows.map((row) => indexes.map((index) => labelOf(row[index] ?? null, columns[index])).join(' · '));
 }
 
 /** The label of a value. A URL loses its scheme and `www.`, because labels have little room. */
-function labelOf(value: Value): string {
-  return displayText(value).replace(/^https?:\/\/(?:www\.)?(?=.)/, '') || '–';
+function labelOf(value: Value, column: Column | undefined): string {
+  return displayText(value, column?.type ?? 0).replace(/^https?:\/\/(?:www\.)?(?=.)/, '') || '–';
 }
 
 function isUnique(labels: readonly string[]): boolean {
@@ -67,9 +72,12 @@ function isUnique(labels: readonly string[]): boolean {
 }
 
 /** Prefixes the labels with the first text column that makes them unique. Undefined if no column does. */
-function uniqueLabels({ columns, rows }: Result, xColumns: readonly number[]): string[] | undefined {
-  const others = columns.keys().filter((index) => !xColumns.includes(index) && rows.every((row) => typeof row[index] === 'string'));
-  return others.map((index) => labelsOf(rows, [index, ...xColumns])).find(isUnique);
+function uniqueLabels(result: Data, xColumns: readonly number[]): string[] | undefined {
+  const isText = (index: number): boolean => !isNumberType(result.columns[index]?.type ?? 0);
+  const others = result.columns
+    .keys()
+    .filter((index) => !xColumns.includes(index) && isText(index) && result.rows.every((row) => typeof row[index] === 'string'));
+  return others.map((index) => labelsOf(result, [index, ...xColumns])).find(isUnique);
 }
 
 /** Removes the year if all labels have the same year, to save room. */
@@ -78,20 +86,20 @@ function withoutYear(labels: string[]): string[] {
   return year !== undefined && labels.every((label) => label.startsWith(year)) ? labels.map((label) => label.slice(year.length)) : labels;
 }
 
-function isOrdered(rows: readonly Value[][], column: number): boolean {
-  return rows.every((row) => {
-    const value = row[column];
-    return typeof value === 'number' || value instanceof Date || (typeof value === 'string' && /^\d{4}-\d\d-\d\d|^\d\d:\d\d/.test(value));
-  });
+function isOrdered({ columns, rows }: Data, index: number): boolean {
+  const type = columns[index]?.type ?? 0;
+  if (isNumberType(type) || isTimeType(type)) return true;
+  return rows.every((row) => /^\d{4}-\d\d-\d\d|^\d\d:\d\d/.test(row[index] ?? ''));
 }
 
+/** The number that a chart draws. JavaScript's numbers are exact enough for pixels. */
 function numberOf(value: Value | undefined): number | null {
-  const number = typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
+  const number = value === null || value === undefined || value.trim() === '' ? Number.NaN : Number(value);
   return Number.isFinite(number) ? number : null;
 }
 
 /** The last column that has only numbers and is not one of `excluded`. */
-function lastNumberColumn({ columns, rows }: Result, excluded: readonly number[]): number | undefined {
+function lastNumberColumn({ columns, rows }: Data, excluded: readonly number[]): number | undefined {
   return columns
     .keys()
     .filter((index) => !excluded.includes(index) && rows.every((row) => numberOf(row[index]) !== null))
@@ -99,18 +107,19 @@ function lastNumberColumn({ columns, rows }: Result, excluded: readonly number[]
     .at(-1);
 }
 
-function heatmapData({ columns, rows }: Result, xColumn: number, yColumn: number, valueColumn: number | undefined): ChartData | undefined {
+function heatmapData({ columns, rows }: Data, xColumn: number, yColumn: number, valueColumn: number | undefined): ChartData | undefined {
   if (valueColumn === undefined) return undefined;
-  const columnLabels = [...new Set(rows.map((row) => displayText(row[xColumn] ?? null)))];
-  const rowLabels = [...new Set(rows.map((row) => displayText(row[yColumn] ?? null)))];
+  const labelAt = (row: Value[], index: number): string => displayText(row[index] ?? null, columns[index]?.type ?? 0);
+  const columnLabels = [...new Set(rows.map((row) => labelAt(row, xColumn)))];
+  const rowLabels = [...new Set(rows.map((row) => labelAt(row, yColumn)))];
   // The first row of the heatmap may lack some hours, so the order of the result is not the order of the hours.
-  if (rows.every((row) => typeof row[xColumn] === 'number')) columnLabels.sort((a, b) => Number(a) - Number(b));
+  if (isNumberType(columns[xColumn]?.type ?? 0)) columnLabels.sort((a, b) => Number(a) - Number(b));
   const cells = rows.map((row): [number, number, number] => [
-    columnLabels.indexOf(displayText(row[xColumn] ?? null)),
-    rowLabels.indexOf(displayText(row[yColumn] ?? null)),
+    columnLabels.indexOf(labelAt(row, xColumn)),
+    rowLabels.indexOf(labelAt(row, yColumn)),
     numberOf(row[valueColumn]) ?? 0,
   ]);
-  const max = Math.max(...cells.map(([, , value]) => value));
-  const valueTitle = columnTitle(columns[valueColumn] as string);
+  const max = cells.reduce((highest, [, , value]) => Math.max(highest, value), 0);
+  const valueTitle = columnTitle(columns[valueColumn]?.name ?? '');
   return { kind: 'heatmap', columnLabels, rowLabels, cells, maxValue: max > 0 ? max : 1, valueTitle };
 }

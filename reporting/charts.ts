@@ -2,9 +2,8 @@ import { BarChart, HeatmapChart, LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, VisualMapComponent } from 'echarts/components';
 import { type EChartsCoreOption, init, setPlatformAPI, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { type ChartData, chartData, type Series } from './chart-data.ts';
+import { type ChartData, chartData, type Data, type Series } from './chart-data.ts';
 import { colourOf, BASE_COLOURS, withCssVariables } from './chart-colours.ts';
-import type { Result } from './run-report.ts';
 
 // Draws charts as SVG on the server, so a page needs no script and no network to show one. Colours are CSS variables, for light and dark.
 
@@ -29,7 +28,7 @@ export interface Chart {
 }
 
 /** Draws the chart of a result, `width` pixels wide. Undefined if the report has no chart or there is nothing to draw. */
-export function drawChart(result: Result, width: number): Chart | undefined {
+export function drawChart(result: Data, width: number): Chart | undefined {
   const data = chartData(result);
   if (data === undefined) return undefined;
   const render = (option: EChartsCoreOption, height: number) => renderSvg(option, { id: `${result.report.name}-${width}`, width, height });

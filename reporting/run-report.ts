@@ -1,10 +1,11 @@
-import { escapeLiteral } from 'pg';
+import pg from 'pg';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
 import { explainStatementError } from './explain-error.ts';
 import { resolveParameters } from './parameters.ts';
 import type { Statement } from './psql-script.ts';
 import { fillIn, type Report } from './report-file.ts';
+import { frameOf } from './source.ts';
 
 // Runs reports. Every value leaves as the text that Postgres sends, so none of its digits is lost. The type of its column says what it is.
 
@@ -102,7 +103,7 @@ export async function streamReport<T>(
     if (script.statements.length === 0)
       throw new ClickledgerError('bad-input', `${report.file.label} has no statement: write a SELECT that ends with a semicolon`);
     await client.query(
-      `SET LOCAL TimeZone = ${escapeLiteral(zone)}; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL idle_in_transaction_session_timeout = '${MAX_PAUSE}'`,
+      `SET LOCAL TimeZone = ${pg.escapeLiteral(zone)}; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL idle_in_transaction_session_timeout = '${MAX_PAUSE}'`,
     );
     const shown = script.statements.findLastIndex(givesRows);
     const run = { client, report, options, spentMs: 0 };
@@ -129,7 +130,7 @@ interface Run {
 }
 
 const CURSOR_KEYWORDS = ['select', 'with', 'values', 'table', '('];
-const ROW_KEYWORDS = [...CURSOR_KEYWORDS, 'show', 'explain', 'fetch', 'execute'];
+const ROW_KEYWORDS = [...CURSOR_KEYWORDS, 'show', 'explain', 'fetch'];
 /** These would end the read-only transaction or change it. */
 const REFUSED = ['begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release', 'copy', 'listen', 'declare', 'prepare'];
 
@@ -138,21 +139,22 @@ const DECLARE = 'DECLARE report NO SCROLL CURSOR FOR ';
 
 async function query(run: Run, sql: string, statement: Statement) {
   const startedMs = performance.now();
-  try {
-    return await run.client.query<Value[]>({ text: sql, rowMode: 'array', types: RAW_TEXT });
-  } catch (error) {
-    throw explainStatementError(error, { report: run.report, statement, before: sql.length - statement.text.length });
-  } finally {
-    run.spentMs += performance.now() - startedMs;
-    // The timeout of Postgres is that of each FETCH.
-    if (run.spentMs > run.options.timeoutSeconds * 1000 + BATCH_ROWS) throwTimeout(run.options);
-  }
+  const result = await run.client.query<Value[]>({ text: sql, rowMode: 'array', types: RAW_TEXT }).catch((error: unknown) => {
+    throw explainStatementError(error, { report: run.report, statement, before: Math.max(0, sql.indexOf(statement.text)) });
+  });
+  run.spentMs += performance.now() - startedMs;
+  // The timeout of Postgres is that of one FETCH, and a result has many.
+  if (run.spentMs > run.options.timeoutSeconds * 1000) throwTimeout(run.options);
+  return result;
 }
 
 /** Runs a statement whose rows are not shown. They stay on the server. */
 async function runStatement(run: Run, statement: Statement): Promise<void> {
   if (REFUSED.includes(statement.keyword))
-    throw explainStatementError(undefined, { report: run.report, statement, before: 0 });
+    throw new ClickledgerError(
+      'bad-input',
+      frameOf(statement.start, `${statement.keyword.toUpperCase()} is not possible in a report: it runs in one transaction that can only read`),
+    );
   if (!CURSOR_KEYWORDS.includes(statement.keyword)) {
     await query(run, statement.text, statement);
     return;

@@ -1,8 +1,18 @@
-import { csvRow } from '../../core/csv.ts';
-import type { Result } from '../run-report.ts';
-import { machineText } from './values.ts';
+import type { ResultStream } from '../run-report.ts';
 
-/** Formats a result as CSV with a header. Values stay unchanged, even spreadsheet formulas, so that programs get what the database has. */
-export function toCsv({ columns, rows }: Result): string {
-  return [columns, ...rows.map((row) => row.map(machineText))].map(csvRow).join('');
+/**
+ * Formats a result as CSV, byte for byte as `psql --csv` prints it: a header, lines that end with a line feed, nothing for null, and t and f
+ * for booleans. Values stay unchanged, even spreadsheet formulas, so that programs get what the database has.
+ */
+export async function* toCsv({ columns, batches }: Pick<ResultStream, 'columns' | 'batches'>): AsyncGenerator<string> {
+  yield line(columns.map(({ name }) => name));
+  for await (const rows of batches) yield rows.map(line).join('');
+}
+
+const line = (values: readonly (string | null)[]): string => `${values.map(field).join(',')}\n`;
+
+/** psql quotes \. as well, which ends the data of COPY. */
+function field(value: string | null): string {
+  if (value === null) return '';
+  return /[",\r\n]/.test(value) || value === '\\.' ? `"${value.replaceAll('"', '""')}"` : value;
 }

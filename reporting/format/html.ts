@@ -1,30 +1,61 @@
-import { columnTitle } from '../chart-data.ts';
+import { randomUUID } from 'node:crypto';
+import { columnTitle, type Data } from '../chart-data.ts';
 import { drawChart } from '../charts.ts';
-import type { Reach, Result, Value } from '../run-report.ts';
-import { html, type Markup, trusted } from './markup.ts';
+import { isNumberType, isRightAligned, isTimeType } from '../column-types.ts';
+import type { Column, Reach, Result, ResultStream, Value } from '../run-report.ts';
+import { html, type Markup, markupText, trusted } from './markup.ts';
 import { page } from './page.ts';
-import { describeReach, machineText, displayText } from './values.ts';
+import { describeReach, displayText, withThousands } from './values.ts';
 
 /** Each chart is drawn in two widths, in pixels: on a phone the letters of the wide one would be too small. */
 const WIDTHS = { wide: 960, narrow: 340 } as const;
+/** A chart is drawn from at most this many rows, because it comes before the table and the rows are not all held in memory. */
+const CHART_ROWS = 10_000;
 
 /** Formats a result as a self-contained HTML page, which needs no network and no script. */
-export function toHtml(result: Result, reach: Reach | undefined): string {
-  const { report, values } = result;
-  return page({
+export async function* toHtml(stream: Omit<ResultStream, 'countRest'>, reach: Reach | undefined): AsyncGenerator<string> {
+  const { report, values, asked, columns } = stream;
+  const batches = stream.batches[Symbol.asyncIterator]();
+  const rows: Value[][] = [];
+  let isComplete = false;
+  while (!isComplete && rows.length < CHART_ROWS) {
+    const next = await batches.next();
+    if (next.done) isComplete = true;
+    else rows.push(...next.value);
+  }
+  const result = { report, columns, rows };
+  const drawn = chart(result);
+  // The rows are written between the two halves of the page.
+  const gap = randomUUID();
+  const whole = page({
     title: report.title,
     head: html`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">`,
     main: html`<h1>${report.title}</h1>
 <p class="question">${report.question}</p>
-${parameterList(values)}
-${chart(result)}
-${table(result)}
-${footnotes(result, reach)}`,
+${parameterList(values)}${askedNote(asked)}
+${drawn}
+${drawn && !isComplete && html`<p class="note">The chart shows the first ${rows.length.toLocaleString('en')} rows.</p>`}
+${rows.length === 0 ? EMPTY : tableOf(result, trusted(gap))}
+${footnotes(report, reach)}`,
   });
+  const [before = '', after = ''] = whole.split(gap);
+  yield before;
+  yield rowsText(rows, columns);
+  while (!isComplete) {
+    const next = await batches.next();
+    if (next.done) isComplete = true;
+    else yield rowsText(next.value, columns);
+  }
+  yield after;
+}
+
+/** Renders the sentence about the time zone and the period. Undefined if the report has neither. */
+export function askedNote(asked: string | undefined): Markup | undefined {
+  return asked === undefined ? undefined : html`<p class="note">${asked}</p>`;
 }
 
 /** Renders the notes below a table: the description of the columns, and how far the data reach. */
-export function footnotes({ report }: Result, reach: Reach | undefined): Markup {
+export function footnotes(report: Result['report'], reach: Reach | undefined): Markup {
   return html`${report.remarks !== '' && html`<p class="note">${report.remarks}</p>`}${
     reach &&
     html`
@@ -40,7 +71,7 @@ export function parameterList(values: Readonly<Record<string, string>>): Markup 
 }
 
 /** Renders the chart in both widths; the style sheet shows one of them. Undefined if there is nothing to draw. */
-export function chart(result: Result): Markup | undefined {
+export function chart(result: Data): Markup | undefined {
   const charts = (['wide', 'narrow'] as const).map((name) => ({ name, drawn: drawChart(result, WIDTHS[name]) }));
   const label = `Chart: ${result.report.title}. The table below the chart has the numbers.`;
   if (charts.some(({ drawn }) => drawn === undefined)) return undefined;
@@ -55,16 +86,16 @@ function withLabel(svg: string, label: string): Markup {
   return html`<svg role="img" aria-label="${label}"${trusted(rest.slice(0, begin))}><title>${label}</title>${trusted(rest.slice(begin + 1))}`;
 }
 
+const EMPTY = html`<p>There are no rows yet.</p>`;
+
 /** Renders the first `maxRows` rows as a table, in a box that scrolls if the table is wider than the page. */
-export function table(result: Result, maxRows = result.rows.length): Markup {
-  const { report, columns, rows } = result;
-  if (rows.length === 0) return html`<p>There are no rows yet.</p>`;
-  const isNumber = columns.map((_, i) => rows.every((row) => typeof row[i] === 'number' || row[i] === null));
-  const head = columns.map((column, i) => html`<th scope="col"${isNumber[i] && html` class="n"`}>${columnTitle(column)}</th>`);
-  const body = rows.slice(0, maxRows).map(
-    (row) => html`<tr>${row.map((value, i) => cell(value, columns[i] as string, isNumber[i] === true))}</tr>
-`,
-  );
+export function table(result: Data, maxRows = result.rows.length): Markup {
+  if (result.rows.length === 0) return EMPTY;
+  return tableOf(result, trusted(rowsText(result.rows.slice(0, maxRows), result.columns)));
+}
+
+function tableOf({ report, columns }: Data, body: Markup): Markup {
+  const head = columns.map(({ name, type }) => html`<th scope="col"${isRightAligned(type) && html` class="n"`}>${columnTitle(name)}</th>`);
   return scrollBox(
     report.title,
     html`<table><thead><tr>${head}</tr></thead><tbody>
@@ -72,16 +103,35 @@ ${body}</tbody></table>`,
   );
 }
 
+function rowsText(rows: readonly Value[][], columns: readonly Column[]): string {
+  return rows
+    .map((row) =>
+      markupText(html`<tr>${columns.map((column, i) => cell(row[i] ?? null, column))}</tr>
+`),
+    )
+    .join('');
+}
+
 /** Renders a box that scrolls. It can get the focus and has a name, so that it also scrolls with the arrow keys. */
 export function scrollBox(label: string, content: Markup): Markup {
   return html`<div class="table" role="region" aria-label="Table: ${label}" tabindex="0">${content}</div>`;
 }
 
-function cell(value: Value, column: string, isNumber: boolean): Markup {
-  if (value === null) return html`<td${isNumber && html` class="n"`}>–</td>`;
-  if (typeof value === 'number')
-    return html`<td class="n">${/(?:^|_)id$/.test(column) ? value : value.toLocaleString('en', { maximumFractionDigits: 6 })}</td>`;
-  // A local time is a time, too: the page must not break it over two lines.
-  const isTime = value instanceof Date || (typeof value === 'string' && /^\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?$/.test(value));
-  return isTime ? html`<td><time datetime="${machineText(value)}">${displayText(value)}</time></td>` : html`<td>${displayText(value)}</td>`;
+function cell(value: Value, { name, type }: Column): Markup {
+  if (isRightAligned(type))
+    return html`<td class="n">${value === null ? '–' : isNumberType(type) && !/(?:^|_)id$/.test(name) ? withThousands(value) : value}</td>`;
+  if (value === null) return html`<td>–</td>`;
+  const datetime = isTimeType(type) ? htmlTime(value) : LABEL_OF_TIME.test(value) ? value : undefined;
+  const text = displayText(value, type);
+  return datetime === undefined ? html`<td>${text}</td>` : html`<td><time datetime="${datetime}">${text}</time></td>`;
+}
+
+/** A local time as text is a time, too: the page must not break it over two lines. */
+const LABEL_OF_TIME = /^\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?(?:[+-]\d\d:\d\d)?)?$/;
+
+/** A time as HTML writes it: milliseconds at most, and the offset with minutes. Undefined for infinity and the like. */
+function htmlTime(value: string): string | undefined {
+  const [, day, clock, fraction = '', offset] = /^(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d(?::\d\d)?)?)?$/.exec(value) ?? [];
+  if (day === undefined || clock === undefined) return day;
+  return `${day}T${clock}${fraction.slice(0, 4)}${offset === '+00' ? 'Z' : (offset?.padEnd(6, ':00') ?? '')}`;
 }

@@ -1,24 +1,24 @@
-import type { Reach, Result } from '../run-report.ts';
 import { columnTitle } from '../chart-data.ts';
+import { isRightAligned } from '../column-types.ts';
+import type { Reach, ResultStream } from '../run-report.ts';
 import { describeReach, displayText } from './values.ts';
 
-/** Formats a result as GitHub's Markdown: title, question, given parameters, a table, and how far the data reach. */
-export function toMarkdown({ report, values, columns, rows }: Result, reach: Reach | undefined): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const isNumber = columns.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null));
+/** Formats a result as GitHub's Markdown: title, question, given parameters, what was asked for, a table, and how far the data reach. */
+export async function* toMarkdown(stream: Omit<ResultStream, 'countRest'>, reach: Reach | undefined): AsyncGenerator<string> {
+  const { report, values, asked, columns, batches } = stream;
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
   const given = Object.entries(values).map(([name, value]) => `${escapeMarkdown(name)}: ${escapeMarkdown(value)}`);
-  const table = [
-    line(columns.map((column) => escapeMarkdown(columnTitle(column)))),
-    line(isNumber.map((is) => (is ? '--:' : '---'))),
-    ...rows.map((row) => line(row.map((value) => escapeMarkdown(displayText(value))))),
-  ];
-  return `${[
+  yield [
     `# ${escapeMarkdown(report.title)}`,
     escapeMarkdown(report.question).replace(/^([#+=-]|\d+[.)])/, '\\$1'),
     ...(given.length > 0 ? [given.join(', ')] : []),
-    table.join('\n'),
-    ...(reach ? [escapeMarkdown(describeReach(reach))] : []),
-  ].join('\n\n')}\n`;
+    ...(asked === undefined ? [] : [escapeMarkdown(asked)]),
+    line(columns.map(({ name }) => escapeMarkdown(columnTitle(name)))) +
+      line(columns.map(({ type }) => (isRightAligned(type) ? '--:' : '---'))),
+  ].join('\n\n');
+  for await (const rows of batches)
+    yield rows.map((row) => line(row.map((value, i) => escapeMarkdown(displayText(value, columns[i]?.type ?? 0))))).join('');
+  if (reach) yield `\n${escapeMarkdown(describeReach(reach))}\n`;
 }
 
 /** Escapes a text so that nothing in it is markup. Line breaks become spaces, because a line break ends a row of a table. */

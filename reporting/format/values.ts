@@ -1,26 +1,28 @@
+import { formatMoment } from '../../core/time-zone.ts';
+import { isTimeType } from '../column-types.ts';
 import type { Reach, Value } from '../run-report.ts';
 
-/** Formats a value for programs: times in ISO 8601, and an empty text for null. */
-export function machineText(value: Value): string {
+/** Formats a value for people. Nothing of it is lost: times lose only seconds that are 0, and the offset +00 becomes UTC. */
+export function displayText(value: Value, type: number): string {
   if (value === null) return '';
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return isTimeType(type) ? displayTime(value) : value;
 }
 
-/** Formats a value for people: times in UTC and to the second, without the seconds if they are 0. */
-export function displayText(value: Value): string {
-  if (value instanceof Date) return `${withoutSeconds(value.toISOString().slice(0, 19).replace('T', ' '))} UTC`;
-  const text = machineText(value);
-  return /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? withoutSeconds(text) : text;
+/** Puts commas between the thousands of a number, and leaves its other digits as they are. */
+export function withThousands(text: string): string {
+  const [, sign = '', whole, rest = ''] = /^(-?)(\d+)(\.\d+)?$/.exec(text) ?? [];
+  return whole === undefined ? text : `${sign}${whole.replace(/\B(?=(?:\d{3})+$)/g, ',')}${rest}`;
 }
 
-function withoutSeconds(time: string): string {
-  return time.replace(/:00$/, '');
+function displayTime(text: string): string {
+  const [, clock, offset = ''] = /^(\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d){0,2})?$/.exec(text) ?? [];
+  if (clock === undefined) return text;
+  return `${clock.replace(/:00$/, '')}${offset === '' ? '' : ` ${offset === '+00' ? 'UTC' : offset.padEnd(6, ':00')}`}`;
 }
 
 /** Returns the sentence below a report that says how far the data reach and whether anything is missing. */
 export function describeReach({ lastAt, holes, missingBytes }: Reach): string {
-  const until = lastAt === null ? 'Nothing has been counted yet' : `Counted until ${displayText(lastAt)}`;
+  const until = lastAt === null ? 'Nothing has been counted yet' : `Counted until ${formatMoment(lastAt.getTime(), 'UTC')}`;
   if (holes === 0 && missingBytes === 0) return `${until}; no holes.`;
   const missing = `${holes.toLocaleString('en')} ${holes === 1 ? 'hole' : 'holes'} (${missingBytes.toLocaleString('en')} bytes of the logs)`;
   return `${until}; ${missing} ${holes === 1 ? 'is' : 'are'} not counted yet, so these numbers will grow.`;

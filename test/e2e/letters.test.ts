@@ -61,7 +61,7 @@ const headerBytes = (address: string) => Buffer.from(address, 'utf8').toString('
 
 async function totals(campaign: number): Promise<Record<string, number>> {
   const { rows } = await analyst.query<{ kind: string; hits: number }>(
-    'SELECT kind, hits FROM analytics.campaign_totals WHERE campaign_id = $1',
+    'SELECT kind, hits FROM analytics.campaign_totals WHERE campaign_id = $1 AND hits > 0',
     [campaign],
   );
   return Object.fromEntries(rows.map(({ kind, hits }) => [kind, hits]));

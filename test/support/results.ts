@@ -1,17 +1,52 @@
-import type { Report } from '../../reporting/report-file.ts';
-import type { Result, Value } from '../../reporting/run-report.ts';
+import pg from 'pg';
+import type { Column, Result, ResultStream, Value } from '../../reporting/run-report.ts';
+import { type ChartSpec, parseReport } from '../../reporting/report-file.ts';
 
-/** A result of a made-up report, which has no file. */
-export function createResult(columns: string[], rows: Value[][], chart: Report['chart'] = { kind: 'none', x: [], y: [] }): Result {
-  const report: Report = {
-    name: 'mine',
-    title: 'Mine',
-    question: 'What is it?',
-    parameters: [],
-    chart,
-    remarks: '',
-    hasReach: true,
-    sql: '',
-  };
-  return { report, values: {}, columns, rows, truncated: false };
+const { INT4, TEXT } = pg.types.builtins;
+
+/** A value of a made-up result: numbers are in columns of int4, everything else in columns of text. */
+export type Sample = string | number | null;
+
+/** A result of a made-up report. The type of a column is that of its first value, or as given. */
+export function createResult(
+  names: string[],
+  samples: Sample[][],
+  chart: ChartSpec = { kind: 'none', x: [], y: [] },
+  types: Readonly<Record<string, number>> = {},
+): Result {
+  const isNumber = (i: number): boolean => samples.some((row) => typeof row[i] === 'number');
+  const columns: Column[] = names.map((name, i) => ({ name, type: types[name] ?? (isNumber(i) ? INT4 : TEXT) }));
+  const rows: Value[][] = samples.map((row) => row.map((value) => (value === null ? null : String(value))));
+  const report = { ...parseReport('mine', { path: 'mine.sql', label: 'mine.sql', text: '' }), title: 'Mine', question: 'What is it?', chart };
+  return { report, values: {}, asked: undefined, messages: [], columns, rows, truncated: false };
 }
+
+/** A result as a stream with one row at a time. */
+export function asStream(result: Result): ResultStream {
+  async function* batches(): AsyncGenerator<Value[][]> {
+    for (const row of result.rows) yield [row];
+  }
+  return { ...result, batches: batches(), countRest: () => Promise.resolve(0) };
+}
+
+/** Puts the pieces of a formatted result together. */
+export async function textOf(pieces: AsyncIterable<string | Uint8Array>): Promise<string> {
+  let text = '';
+  for await (const piece of pieces) text += String(piece);
+  return text;
+}
+
+/** The rows of a result as objects. Numbers become numbers; every other value stays the text that Postgres sent. */
+export function toRows({ columns, rows }: Pick<Result, 'columns' | 'rows'>): Record<string, string | number | null>[] {
+  const { INT2, INT8, FLOAT4, FLOAT8, NUMERIC } = pg.types.builtins;
+  const numbers: number[] = [INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC];
+  return rows.map((row) =>
+    Object.fromEntries(
+      columns.map(({ name, type }, i) => {
+        const value = row[i] ?? null;
+        return [name, value !== null && numbers.includes(type) ? Number(value) : value];
+      }),
+    ),
+  );
+}
+
