@@ -217,7 +217,8 @@ describe('one letter and a list for a sender', () => {
     const at = await desk({ 'people.csv': people });
     const args = ['letter.html', '--campaign', 'many', '--to', 'people.csv', '--merge', 'generic'];
     const { code, stderr } = await run(at, ...args);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: `prepared for ${count} people: 2 links and a pixel\n` });
+    const kept = '  not tracked: 1 unsubscribe, 1 not-http, 1 no-track (--dry-run lists them)';
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `prepared for ${count} people: 2 links and a pixel\n${kept}\n` });
     const rows = readCsv(await readFile(join(at, 'prepared', 'people.csv')));
     expect(rows.map(({ email }) => email)).toEqual(Array.from({ length: count }, (_, i) => `p${i}@many.example`));
     const recipients = rows.map((row) => trackedAddresses(databases, Object.values(row).join(' ')).map(({ recipient }) => recipient));
@@ -252,7 +253,7 @@ describe('a finished letter for every person', () => {
     const report = await expectJson<Report>(run(at, ...rendering('render', '--json')));
     const again = await run(at, ...rendering('render', '--out', 'again'));
     expect(again.stderr).toBe(
-      'prepared for 4 people: 3 links and a pixel\n  1 opted out of tracking: untracked links, no pixel\n  1 test recipient: left out of all counts\n',
+      'prepared for 4 people: 3 links and a pixel\n  1 opted out of tracking: untracked links, no pixel\n  1 test recipient: left out of all counts\n  not tracked: 2 unsubscribe, 1 not-http, 1 no-track (--dry-run lists them)\n',
     );
     const links = await linksOf(campaign);
     expect(report).toEqual({
@@ -269,6 +270,8 @@ describe('a finished letter for every person', () => {
         { id: links[NEWS], part: 'html', label: '', target: NEWS },
         { id: links[`text ${SALE}`], part: 'text', label: 'text', target: SALE },
       ],
+      kept: { unsubscribe: 2, 'not-http': 1, 'no-track': 1 },
+      suspicious: [],
     });
     expect(Object.keys(links)).toHaveLength(4);
 
@@ -431,6 +434,7 @@ describe('people who cannot be written to', () => {
       [
         '',
         'prepared for 2 people: 2 links and a pixel',
+        '  not tracked: 1 unsubscribe, 1 not-http, 1 no-track (--dry-run lists them)',
         '3 lines were left out:',
         '  line 4: nonsense: this is not a mail address',
         '  line 5: the mail address is missing',

@@ -8,6 +8,7 @@ import { openPeople } from '../../authoring/list-file.ts';
 import { type Encoding, parseCharset } from '../../authoring/letter/encoding.ts';
 import { parseEnvelope } from '../../authoring/letter/envelope.ts';
 import { type KeptSummary, summariseKept } from '../../authoring/letter/kept-links.ts';
+import { type LeftoverTag, leftoverTags } from '../../authoring/letter/leftover-tags.ts';
 import { createLineCounter } from '../../authoring/letter/line-counter.ts';
 import { assertIsLetter } from '../../authoring/letter/recognise-file.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
@@ -27,8 +28,8 @@ import { listReport, noteFindings, noteRejects, PEOPLE_OPTIONS, type PeopleOptio
 
 /** Gmail cuts off the HTML of a letter after this many bytes. A pixel at the end of a longer letter is not loaded. */
 const GMAIL_CLIPS_BYTES = 102_000;
-/** At most this many links that are probably mistakes are listed. */
-const MAX_SUSPICIOUS = 10;
+/** At most this many mistakes of one kind are listed. */
+const MAX_LISTED = 10;
 
 interface Options extends PeopleOptions, WriteOptions {
   from?: string;
@@ -119,6 +120,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   const parts = [plans.html, plans.text].filter((plan) => plan !== undefined);
   for (const warning of parts.flatMap((plan) => plan.warnings)) note(`note: ${warning}`);
   const kept = summariseKept(parts);
+  if (options.render) noteLeftovers(parts.flatMap(leftoverTags));
   if (options.dryRun) return showPlans(parts, kept, json);
   if (arePrepared(plans)) {
     if (json) printJson({ already_prepared: true });
@@ -230,8 +232,17 @@ function noteKept({ counts, suspicious }: KeptSummary): void {
   if (reasons.length > 0) note(`  not tracked: ${reasons.join(', ')} (--dry-run lists them)`);
   if (suspicious.length === 0) return;
   note('  these addresses lead nowhere, check their spelling:');
-  for (const { part, line, address } of suspicious.slice(0, MAX_SUSPICIOUS)) note(`    ${part}, line ${line}: ${truncate(address, 100)}`);
-  if (suspicious.length > MAX_SUSPICIOUS) note(`    and ${suspicious.length - MAX_SUSPICIOUS} more`);
+  for (const { part, line, address } of suspicious.slice(0, MAX_LISTED)) note(`    ${part}, line ${line}: ${truncate(address, 100)}`);
+  if (suspicious.length > MAX_LISTED) note(`    and ${suspicious.length - MAX_LISTED} more`);
+}
+
+/** Lists the tags that readers would see. */
+function noteLeftovers(tags: readonly LeftoverTag[]): void {
+  if (tags.length === 0) return;
+  note('note: these tags are not filled in, and readers will see them. A column is written {{name}}.');
+  for (const { part, line, text, sender } of tags.slice(0, MAX_LISTED))
+    note(`  ${part}, line ${line}: ${truncate(text, 60)}${sender === undefined ? '' : ` (a tag of ${sender})`}`);
+  if (tags.length > MAX_LISTED) note(`  and ${tags.length - MAX_LISTED} more`);
 }
 
 const truncate = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);

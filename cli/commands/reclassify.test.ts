@@ -25,7 +25,7 @@ const run = async (...args: string[]) => clickledger(['--data', await createData
 const totals = () =>
   databases.query(
     'catalog',
-    'SELECT campaign_id::int, hits::int, human_hits::int, human_recipients::int FROM analytics.campaign_totals WHERE kind = \'click\' ORDER BY campaign_id',
+    "SELECT campaign_id::int, hits::int, human_hits::int, human_recipients::int FROM analytics.campaign_totals WHERE kind = 'click' ORDER BY campaign_id",
   );
 
 test('history is judged again on every shard, and what changed is told', async () => {

@@ -3,21 +3,27 @@ import type { FastifyInstance } from 'fastify';
 import { beforeAll, expect, test } from 'vitest';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { createDashboard } from '../../desk/app.ts';
-import { fillIn, readReport } from '../../reporting/report-file.ts';
+import { readReport } from '../../reporting/report-file.ts';
+import { runReport } from '../../reporting/run-report.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
 import { runs } from '../support/runs.ts';
+import { DAY, HOUR, MINUTE } from '../traffic/figures.ts';
 
+// What reports say about people, for generated hits.
+//
 // A recipient who clicked has opened, also if the mail client showed no images. So no rate exceeds 100 %, and every report and page has the
-// same number of people for the same measure. Generated hits of people, machines, test recipients, recipients who opted out and recipients
+// same number of people for the same measure. The hits are those of people, machines, test recipients, recipients who opted out and recipients
 // for whom no mail was prepared.
 
 const PEOPLE = 7;
+const START = Date.UTC(2030, 4, 1, 8);
 
 interface Hit {
   /** The index of the recipient; PEOPLE: the shared link. */
   who: number;
   kind: 'click' | 'open';
   isHuman: boolean;
+  afterMs: number;
 }
 
 interface Person {
@@ -32,8 +38,11 @@ interface Plan {
   hits: Hit[];
   /** Whether the judge runs before the reports, or the marks still wait. */
   isJudged: boolean;
+  /** When the mail was sent; undefined: the author has not recorded it. */
+  sentAfterMs: number | undefined;
 }
 
+const anyMs = fc.oneof(fc.nat(10 * DAY), fc.nat(10 * MINUTE), fc.constantFrom(0, MINUTE, 5 * MINUTE, HOUR, 3 * HOUR, DAY));
 const anyPlan: fc.Arbitrary<Plan> = fc.record({
   people: fc.array(
     fc.record({
@@ -43,25 +52,29 @@ const anyPlan: fc.Arbitrary<Plan> = fc.record({
     }),
     { minLength: PEOPLE, maxLength: PEOPLE },
   ),
-  hits: fc.array(fc.record({ who: fc.nat(PEOPLE), kind: fc.constantFrom('click' as const, 'open' as const), isHuman: fc.boolean() }), {
-    maxLength: 20,
-  }),
+  hits: fc.array(
+    fc.record({ who: fc.nat(PEOPLE), kind: fc.constantFrom('click' as const, 'open' as const), isHuman: fc.boolean(), afterMs: anyMs }),
+    { maxLength: 20 },
+  ),
   isJudged: fc.boolean(),
+  sentAfterMs: fc.option(anyMs, { nil: undefined }),
 });
 
 const person: Person = { isPrepared: true, isTest: false, optedOut: 'never' };
-const clickOf = (who: number): Hit => ({ who, kind: 'click', isHuman: true });
+const clickOf = (who: number): Hit => ({ who, kind: 'click', isHuman: true, afterMs: who * MINUTE });
 /** Six people clicked with images blocked, one opened: once a click-to-open rate of 600 %, and six clickers among the non-openers. */
 const IMAGES_BLOCKED: Plan = {
   people: Array.from({ length: PEOPLE }, () => person),
-  hits: [...[0, 1, 2, 3, 4, 5].map(clickOf), { who: 6, kind: 'open', isHuman: true }],
+  hits: [...[0, 1, 2, 3, 4, 5].map(clickOf), { who: 6, kind: 'open', isHuman: true, afterMs: 0 }],
   isJudged: true,
+  sentAfterMs: 0,
 };
 /** More people clicked than mail was prepared for. */
 const WITHOUT_MAIL: Plan = {
   people: Array.from({ length: PEOPLE }, (_, i) => ({ ...person, isPrepared: i === 0 })),
   hits: [1, 2, 3].map(clickOf),
   isJudged: false,
+  sentAfterMs: undefined,
 };
 
 type Row = Record<string, string | number | null>;
@@ -80,21 +93,25 @@ beforeAll(async () => {
   };
 });
 
-const report = async (name: string, values: Record<string, string>): Promise<Row[]> =>
-  (await analyst.query<Row>(fillIn(await readReport(name), values))).rows;
+/** The rows of a report. What looks like a number is one. */
+async function report(name: string, values: Record<string, string>): Promise<Row[]> {
+  const { columns, rows } = await runReport(analyst, await readReport(name), values, { timeoutSeconds: 30, zone: 'UTC' });
+  const valueOf = (text: string | null): string | number | null => (text !== null && /^-?[\d.]+$/.test(text) ? Number(text) : text);
+  return rows.map((row) => Object.fromEntries(columns.map(({ name: column }, i) => [column, valueOf(row[i] ?? null)])));
+}
 
 let campaigns = 0;
 let off = 0;
 
 /** Inserts a campaign with its recipients and hits, as authors and workers do. Returns the ids. */
-async function insert({ people, hits, isJudged }: Plan): Promise<{ campaign: number; ids: number[] }> {
+async function insert({ people, hits, isJudged, sentAfterMs }: Plan): Promise<{ campaign: number; ids: number[] }> {
   const n = ++campaigns;
   const [made] = await databases.query<{ campaign: number; link: number; pixel: number }>(
     'catalog',
-    `WITH c AS (INSERT INTO catalog.campaign (name) VALUES ($1) RETURNING id),
+    `WITH c AS (INSERT INTO catalog.campaign (name, sent_at) VALUES ($1, $2) RETURNING id),
           l AS (INSERT INTO catalog.link (campaign_id, kind, original) SELECT id, kind, original FROM c, (VALUES ('url', 'https://shop.example/'), ('pixel', '')) AS t (kind, original) RETURNING id, kind)
      SELECT (SELECT id FROM c)::int AS campaign, (SELECT id FROM l WHERE kind = 'url')::int AS link, (SELECT id FROM l WHERE kind = 'pixel')::int AS pixel`,
-    [`campaign ${n}`],
+    [`campaign ${n}`, sentAfterMs === undefined ? null : new Date(START + sentAfterMs)],
   );
   const { campaign, link, pixel } = made as { campaign: number; link: number; pixel: number };
   const inserted = await databases.query<{ id: number }>(
@@ -114,7 +131,7 @@ async function insert({ people, hits, isJudged }: Plan): Promise<{ campaign: num
     const own = hits.map((hit) => ({ ...hit, recipient: ids[hit.who] ?? 0 })).filter(({ recipient }) => recipient % 2 === i);
     await databases.query(
       shard,
-      `WITH hit AS (SELECT now() + n * interval '1 minute' AS at, * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::shard.kind[], $5::shard.verdict[]) WITH ORDINALITY AS t (off, recipient, link, kind, verdict, n)),
+      `WITH hit AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::shard.kind[], $5::shard.verdict[], $7::timestamptz[]) AS t (off, recipient, link, kind, verdict, at)),
             kept AS (INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
                      SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, $6, 0, 2, kind, verdict FROM hit)
        INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient, link, $6, kind, verdict FROM hit`,
@@ -125,6 +142,7 @@ async function insert({ people, hits, isJudged }: Plan): Promise<{ campaign: num
         own.map(({ kind }) => kind),
         own.map(({ isHuman }) => (isHuman ? 'human' : 'scanner-net')),
         campaign,
+        own.map(({ afterMs }) => new Date(START + afterMs)),
       ],
     );
   }
@@ -137,15 +155,40 @@ async function summaryOn(url: string): Promise<Record<string, string>[]> {
   const { body } = await app.inject(url);
   const [, section = body] = /<section id="campaign-summary"([^]*?)<\/section>/.exec(body) ?? [];
   const rows = Array.from(section.matchAll(/<tr>[^]*?<\/tr>/g), ([row]) =>
-    Array.from(row.matchAll(/<t[hd][^>]*>([^]*?)<\/t[hd]>/g), ([, cell = '']) => cell.replaceAll(/<[^>]*>/g, '').trim().replaceAll(' ', '_')),
+    Array.from(row.matchAll(/<t[hd][^>]*>([^]*?)<\/t[hd]>/g), ([, cell = '']) =>
+      cell
+        .replaceAll(/<[^>]*>/g, '')
+        .trim()
+        .replaceAll(' ', '_'),
+    ),
   );
   const [head = [], ...cells] = rows;
   return cells.map((row) => Object.fromEntries(head.map((column, i) => [column, row[i] ?? ''])));
 }
 
+/** The ends of the ranges of first-click-delay. */
+const ENDS = [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, Number.POSITIVE_INFINITY];
+
+/** What first-click-delay says of these hits. Without a time of sending the first hit of a recipient counts as such. */
+function delaysOf(counted: readonly Hit[], sentAfterMs: number | undefined): Row[] {
+  const startMs = sentAfterMs ?? Math.min(...counted.map(({ afterMs }) => afterMs));
+  const clicks = counted.filter(({ kind, isHuman }) => kind === 'click' && isHuman);
+  const first = Map.groupBy(clicks, ({ who }) => who)
+    .values()
+    .map((own) => Math.min(...own.map(({ afterMs }) => afterMs)) - startMs)
+    .toArray();
+  const rows = ENDS.map((end, i) => ({
+    since: sentAfterMs === undefined ? 'first hit' : 'sent',
+    human_recipients: first.filter((delay) => delay < end && delay >= (ENDS[i - 1] ?? Number.NEGATIVE_INFINITY)).length,
+    percent_until_then: percentOf(first.filter((delay) => delay < end).length, first.length),
+  }));
+  return sentAfterMs === undefined ? rows.slice(1) : rows;
+}
+
 const percentOf = (part: number, whole: number): number | null => (whole === 0 ? null : Math.round((10_000 * part) / whole) / 100);
 
 test('who clicked has opened: no rate exceeds 100 %, and every report and page has the same numbers', async () => {
+  const firstClicks = new Map<unknown, number>();
   await fc.assert(
     fc.asyncProperty(anyPlan, async (plan) => {
       const { campaign, ids } = await insert(plan);
@@ -205,7 +248,11 @@ test('who clicked has opened: no rate exceeds 100 %, and every report and page h
       const engaged = await report('most-engaged', values);
       expect(engaged.map(({ recipient_id }) => recipient_id).toSorted()).toEqual(opened.human.map((i) => ids[i]).toSorted());
 
-      for (const row of [clicks, opens, ...compared, ...(await report('first-click-delay', values))])
+      const delays = await report('first-click-delay', values);
+      expect(delays).toMatchObject(delaysOf(counted, plan.sentAfterMs));
+      for (const row of delays) firstClicks.set(row['since'], (firstClicks.get(row['since']) ?? 0) + Number(row['human_recipients']));
+
+      for (const row of [clicks, opens, ...compared, ...delays])
         for (const [column, value] of Object.entries(row)) if (column.includes('percent')) expect(Number(value)).toBeLessThanOrEqual(100);
 
       // The page of a campaign runs all reports, so most runs are content with the page of this report.
@@ -220,4 +267,11 @@ test('who clicked has opened: no rate exceeds 100 %, and every report and page h
     }),
     { ...runs(25), examples: [[IMAGES_BLOCKED], [WITHOUT_MAIL]] },
   );
+  // Of all campaigns together, those with and those without a time of sending have rows of their own.
+  const ofAll = Map.groupBy(await report('first-click-delay', {}), ({ since }) => since);
+  for (const [since, clicks] of firstClicks)
+    expect({ since, clicks: (ofAll.get(since as string) ?? []).reduce((n, row) => n + Number(row['human_recipients']), 0) }).toEqual({
+      since,
+      clicks,
+    });
 }, 240_000);

@@ -35,7 +35,8 @@ export function uniqueRecipients(hits: readonly Hit[]): Table {
 
 /** The number of distinct recipients whose letter a person opened. Who clicked has opened, also without a loaded picture. */
 export function recipientsWhoOpened(hits: readonly Hit[]): number {
-  return new Set(hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED).map(({ recipient }) => recipient)).size;
+  return new Set(hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED).map(({ recipient }) => recipient))
+    .size;
 }
 
 /** The local time as a date whose UTC fields are the local ones. */
