@@ -6,8 +6,11 @@ import { parseTarget } from './target.ts';
 
 // Creates, finds and changes the links of a campaign, their pixel and their aliases in the catalog.
 
-/** A link to find or to create. Links to the same target with different labels are different links. */
-export type LinkSpec = { kind: 'url'; target: string; label?: string } | { kind: 'pixel' };
+/**
+ * A link to find or to create. Links to the same target with different labels are different links. `position` is its place in a letter, from
+ * 1.
+ */
+export type LinkSpec = { kind: 'url'; target: string; label?: string; position?: number } | { kind: 'pixel' };
 
 /** Finds or creates the link of a campaign to a target, or the pixel of the campaign. Returns its id. Throws as `ensureLinks` does. */
 export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, expires?: Date): Promise<number> {
@@ -16,8 +19,8 @@ export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, e
 }
 
 /**
- * Finds or creates several links in one transaction. Returns their ids in the order of `links`. `expires` is set on all links of kind url,
- * also on existing ones. Throws `bad-input` for an invalid target.
+ * Finds or creates several links in one transaction. Returns their ids in the order of `links`. `expires` and the positions are set on all
+ * links of kind url, also on existing ones. Throws `bad-input` for an invalid target.
  */
 export async function ensureLinks(pool: Pool, campaign: number, links: readonly LinkSpec[], expires?: Date): Promise<number[]> {
   const rows = links.map((link, index) => ({
@@ -25,6 +28,7 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
     kind: link.kind,
     label: link.kind === 'url' ? (link.label ?? '') : '',
     original: link.kind === 'url' ? parseTarget(link.target) : '',
+    position: link.kind === 'url' ? (link.position ?? null) : null,
   }));
   const ids: number[] = [];
   await transaction(pool, async (client) => {
@@ -32,21 +36,45 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
     // deadlock.
     for (const row of rows.toSorted((a, b) => (`${a.label}\n${a.original}` < `${b.label}\n${b.original}` ? -1 : 1)))
       ids[row.index] = await findOrCreate(client, campaign, row);
-    const urls = rows.filter(({ kind }) => kind === 'url').map(({ index }) => ids[index]);
-    if (expires && urls.length > 0)
-      await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [urls, expires]);
+    const urls = rows.filter(({ kind }) => kind === 'url').map(({ index, position }) => ({ id: ids[index] as number, position }));
+    await updateLinks(client, urls, expires ?? null);
   });
   return ids;
+}
+
+/** Sets the positions of links, and when they expire; null: that stays as it is. */
+async function updateLinks(
+  client: PoolClient,
+  links: readonly { id: number; position: number | null }[],
+  expires: Date | null,
+): Promise<void> {
+  const columns = [links.map(({ id }) => id), links.map(({ position }) => position)];
+  // The rows are locked in the order of their ids first. An UPDATE of several rows locks them in any order, so two of them could deadlock.
+  const { rows } = await client.query<{ id: number }>(
+    `SELECT l.id FROM unnest($1::bigint[], $2::integer[]) AS wanted (id, position) JOIN catalog.link l USING (id)
+     WHERE coalesce(wanted.position, l.position) IS DISTINCT FROM l.position OR coalesce($3, l.expires_at) IS DISTINCT FROM l.expires_at
+     ORDER BY l.id FOR NO KEY UPDATE OF l`,
+    [...columns, expires],
+  );
+  if (rows.length === 0) return;
+  const locked = rows.map(({ id }) => id);
+  await client.query(
+    `UPDATE catalog.link l SET position = wanted.position FROM unnest($1::bigint[], $2::integer[]) AS wanted (id, position)
+     WHERE l.id = wanted.id AND l.id = ANY ($3) AND wanted.position IS NOT NULL AND wanted.position IS DISTINCT FROM l.position`,
+    [...columns, locked],
+  );
+  if (expires !== null)
+    await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [locked, expires]);
 }
 
 async function findOrCreate(
   client: PoolClient,
   campaign: number,
-  { kind, label, original }: { kind: string; label: string; original: string },
+  { kind, label, original, position }: { kind: string; label: string; original: string; position: number | null },
 ): Promise<number> {
   const inserted = await client.query<{ id: number }>(
-    'INSERT INTO catalog.link (campaign_id, kind, label, original) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id',
-    [campaign, kind, label, original],
+    'INSERT INTO catalog.link (campaign_id, kind, label, original, position) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id',
+    [campaign, kind, label, original, position],
   );
   const id = inserted.rows[0]?.id;
   if (id !== undefined) {
@@ -141,6 +169,8 @@ export async function ensureAlias(db: Database, name: string, link: number): Pro
 export interface LinkRow {
   id: number;
   kind: string;
+  /** The place in the letter that was prepared last with this link, from 1; null if it is in none. */
+  position: number | null;
   label: string;
   /** Null for a pixel. */
   target: string | null;
@@ -151,12 +181,12 @@ export interface LinkRow {
   disabled_at: Date | null;
 }
 
-/** Returns all links of a campaign with their current target, ordered by id. */
+/** Returns all links of a campaign with their current target, in the order of the letter. Links that are in no letter come last. */
 export async function listLinks(db: Database, campaign: number): Promise<LinkRow[]> {
   const found = await db.query<LinkRow>(
-    `SELECT l.id, l.kind, l.label, v.target, l.version, ARRAY(SELECT name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY name) AS aliases,
+    `SELECT l.id, l.kind, l.position, l.label, v.target, l.version, ARRAY(SELECT name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY name) AS aliases,
             l.created_at, l.expires_at, l.disabled_at
-     FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version WHERE l.campaign_id = $1 ORDER BY l.id`,
+     FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version WHERE l.campaign_id = $1 ORDER BY l.position, l.id`,
     [campaign],
   );
   return found.rows;

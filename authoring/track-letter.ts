@@ -78,7 +78,7 @@ export async function trackLetter(
   const links: LetterLink[] = [];
   const places = { html: placesOf(plans.html, links), text: placesOf(plans.text, links) };
   const hasPixel = plans.html?.pixelAt !== undefined;
-  const specs: LinkSpec[] = links.map(({ target, label }) => ({ kind: 'url', target, label }));
+  const specs: LinkSpec[] = links.map(({ target, label }, i) => ({ kind: 'url', target, label, position: i + 1 }));
   const ids = await ensureLinks(deps.pool, campaign, hasPixel ? [...specs, { kind: 'pixel' }] : specs, expires);
   const pixel = hasPixel ? ids.at(-1) : undefined;
   return {

@@ -5,13 +5,14 @@
 -- chart: stacked-bar x=link y=human_hits,machine_hits
 -- reach: yes
 --
--- link is the label of the link, or else the URL it leads to now. Links without clicks have a row, too. recipients counts each recipient of
+-- Links are in the order of the letter. position is the place of the link in it, first those of the HTML part, then those of the text part;
+-- links that are in no letter come last. link is the label of the link, or else the URL it leads to now. Links without clicks have a row, too. recipients counts each recipient of
 -- the link once, so the rows do not add up to the recipients of the campaign. Clicks on shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '1000' \endif
 
-SELECT l.campaign_id, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link, l.target,
+SELECT l.campaign_id, l.position, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link, l.target,
        coalesce(t.hits, 0) AS hits,
        coalesce(t.human_hits, 0) AS human_hits,
        coalesce(t.hits - t.human_hits, 0) AS machine_hits,
@@ -23,5 +24,5 @@ LEFT JOIN (
   WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
 ) t USING (campaign_id, link_id)
 WHERE l.kind = 'url' AND (:'campaign' = '' OR l.campaign_id = nullif(:'campaign', '')::bigint)
-ORDER BY l.campaign_id DESC, human_hits DESC, hits DESC, l.link_id
+ORDER BY l.campaign_id DESC, l.position, l.link_id
 LIMIT :'limit'::bigint;

@@ -18,7 +18,7 @@ export function addLink(program: Command): void {
 
   link
     .command('list')
-    .description('list all links of a campaign')
+    .description('list all links of a campaign, in the order of the letter')
     .requiredOption('--campaign <name>', 'name or number of the campaign')
     .addHelpText('after', '\nExample:\n  clickledger link list --campaign "Spring sale"')
     .action(async (options: { campaign: string }, command: Command) => {
@@ -27,8 +27,8 @@ export function addLink(program: Command): void {
       if (command.optsWithGlobals<GlobalOptions>().json) printJson(links);
       else
         printTable(
-          ['id', 'kind', 'label', 'target', 'version', 'state', 'aliases'],
-          links.map((l) => [l.id, l.kind, l.label, l.target, l.version, stateOf(l), l.aliases.join(' ')]),
+          ['id', 'position', 'kind', 'label', 'target', 'version', 'state', 'aliases'],
+          links.map((l) => [l.id, l.position ?? '', l.kind, l.label, l.target, l.version, stateOf(l), l.aliases.join(' ')]),
         );
     });
 

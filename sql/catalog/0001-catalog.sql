@@ -27,6 +27,9 @@ CREATE TABLE catalog.link (
   -- The URL as first written in the letter, by which the link is found again; '' for a pixel. URLs can be too long for an index, so it has
   -- their hash.
   original    text NOT NULL,
+  -- The place among the links of the letter that was prepared last with this link, counted from 1: first those of the HTML part, then those of
+  -- the text part. Null if no letter was prepared with it.
+  position    integer CHECK (position > 0),
   version     integer NOT NULL DEFAULT 1 CHECK (version > 0),
   created_at  timestamptz NOT NULL DEFAULT now(),
   expires_at  timestamptz,
@@ -37,7 +40,8 @@ CREATE UNIQUE INDEX link_by_original ON catalog.link (campaign_id, kind, label, 
 -- A campaign has one pixel, because opens are counted by campaign.
 CREATE UNIQUE INDEX link_pixel ON catalog.link (campaign_id) WHERE kind = 'pixel';
 CREATE INDEX link_by_changed ON catalog.link (changed);
-CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.link FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
+-- Backends do not read the position.
+CREATE TRIGGER mark_changed BEFORE UPDATE OF version, expires_at, disabled_at ON catalog.link FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
 
 -- Every target that a link has had. An event stores the version that was served; 0 is the fallback of the campaign.
 CREATE TABLE catalog.link_version (
@@ -109,5 +113,5 @@ GRANT SELECT ON catalog.signing_key TO clickledger_worker, clickledger_author;
 
 GRANT SELECT, INSERT ON catalog.campaign, catalog.link, catalog.link_version, catalog.alias, catalog.recipient, catalog.mailing TO clickledger_author;
 GRANT UPDATE (fallback_url, sent_at, closed_at) ON catalog.campaign TO clickledger_author;
-GRANT UPDATE (version, expires_at, disabled_at) ON catalog.link TO clickledger_author;
+GRANT UPDATE (position, version, expires_at, disabled_at) ON catalog.link TO clickledger_author;
 GRANT UPDATE (email, external_id, opted_out_at, forgotten_at) ON catalog.recipient TO clickledger_author;

@@ -94,13 +94,14 @@ COMMENT ON COLUMN analytics.campaigns.closed_at IS 'Time at which it was closed;
 COMMENT ON COLUMN analytics.campaigns.prepared_for IS 'Number of recipients for whom mail was prepared.';
 
 CREATE VIEW analytics.links AS
-  SELECT l.id AS link_id, l.campaign_id, l.kind, l.label, l.original, v.target, l.version, l.created_at, l.expires_at, l.disabled_at,
+  SELECT l.id AS link_id, l.campaign_id, l.kind, l.position, l.label, l.original, v.target, l.version, l.created_at, l.expires_at, l.disabled_at,
          ARRAY(SELECT a.name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY a.name) AS aliases
   FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version;
 COMMENT ON VIEW analytics.links IS 'One row for each tracked link or pixel.';
 COMMENT ON COLUMN analytics.links.link_id IS 'Number of the link.';
 COMMENT ON COLUMN analytics.links.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.links.kind IS 'url or pixel.';
+COMMENT ON COLUMN analytics.links.position IS 'Place among the links of the letter that was prepared last with this link, from 1: first those of the HTML part, then those of the text part. Null if the link is in no letter, and for a pixel.';
 COMMENT ON COLUMN analytics.links.label IS 'Label that distinguishes two links of one letter with the same URL.';
 COMMENT ON COLUMN analytics.links.original IS 'URL as first written in the letter; empty for a pixel.';
 COMMENT ON COLUMN analytics.links.target IS 'URL that the link leads to now; null for a pixel.';

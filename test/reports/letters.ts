@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ensureCampaign, markSent } from '../../authoring/campaigns.ts';
-import { ensureLink } from '../../authoring/links.ts';
+import { ensureLinks } from '../../authoring/links.ts';
 import { resolveRecipients } from '../../authoring/resolve-recipients.ts';
 import { createUrls, type Urls } from '../../authoring/urls.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -78,10 +78,10 @@ export function setting(system: System, name: string): string {
 /** Creates a campaign, its links and its recipients as an author does, and generates its traffic. */
 export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Promise<Letter> {
   const { id: campaign } = await ensureCampaign(author, plan.name, 'https://shop.example/');
-  const links: Letter['links'] = [];
-  for (const { target, label } of plan.targets)
-    links.push({ id: await ensureLink(author, campaign, { kind: 'url', target, ...(label === undefined ? {} : { label }) }), target });
-  const pixel = await ensureLink(author, campaign, { kind: 'pixel' });
+  const specs = plan.targets.map((target, i) => ({ kind: 'url' as const, ...target, position: i + 1 }));
+  const ids = await ensureLinks(author, campaign, [...specs, { kind: 'pixel' }]);
+  const links = plan.targets.map(({ target }, i) => ({ id: ids[i] as number, target }));
+  const pixel = ids.at(-1) as number;
   const keys = Array.from({ length: plan.recipients }, (_, i) => ({
     email: `${plan.people}-${i + 1}@example.com`,
     externalId: `${plan.people.toUpperCase()}/${i + 1}`,

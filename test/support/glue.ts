@@ -1,10 +1,33 @@
 // What mail clients, and programs that make links of plain text, take for a part of an address that it follows.
 
 const MARKS = [
-  ...'.,;:!*|)>]}"\'&=+~@$^`\\/',
-  ...'（）。，、；：！？」』】》”’“»…–—',
-  ...['\u00a0', '\u200b', '\u3000', '\ufeff', ' ', '\t', '\r\n'],
-  ...['&gt;', '&quot;', '&nbsp;', '</a>', '"/>', '\\n', '=', '=0D=0A', '=\r\n', '\\u003e', ');', '**', '])', '...', '/', '/.', ".'", '?'],
+  ...'.,;:!*|)>]}"\'&=+~@$^`\\/'.split(''),
+  ...'（）。，、；：！？」』】》”’“»…–—'.split(''),
+  '\u00a0',
+  '\u200b',
+  '\u3000',
+  '\ufeff',
+  ' ',
+  '\t',
+  '\r\n',
+  '&gt;',
+  '&quot;',
+  '&nbsp;',
+  '</a>',
+  '"/>',
+  '\\n',
+  '=',
+  '=0D=0A',
+  '=\r\n',
+  '\\u003e',
+  ');',
+  '**',
+  '])',
+  '...',
+  '/',
+  '/.',
+  ".'",
+  '?',
 ];
 /** Names of links and aliases may contain these, so they are no end of an alias. */
 const MARKS_OF_NAMES = ['_', '-', '__', '_)', '--', '-.', '_,'];
