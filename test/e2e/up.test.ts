@@ -117,6 +117,10 @@ describe('clickledger up', () => {
     await eventually('every process is gone', async () => (await processesOf(dataDir)).length === 0);
     const again = await startUp(dataDir, port);
     expect(again.text()).toContain(`http://127.0.0.1:${port}/u/`);
+    // A supervisor may send the signal to this process alone.
+    again.child.kill('SIGINT');
+    expect(await again.ended).toBe(0);
+    expect(await processesOf(dataDir)).toEqual([]);
   });
 
   test('starts a part again that was killed', async () => {

@@ -5,10 +5,13 @@ const ODD = Array.from(` "'\`$;#{}()[]<>|&*?!~^=,:%+@\\\téß雪🙂\u00a0\u200f
 
 /** Names of directories. Each has some odd characters, as they are or within a word that a program may replace (`$HOME`, `%41`, `\n`). */
 const oddName = fc
-  .array(fc.oneof(fc.constantFrom(...ODD), fc.constantFrom('a', 'my data', '$HOME', '${HOME}', '$uri', '%41', '%i', '\\n', '--', '..', '#1')), {
-    minLength: 2,
-    maxLength: 8,
-  })
+  .array(
+    fc.oneof(fc.constantFrom(...ODD), fc.constantFrom('a', 'my data', '$HOME', '${HOME}', '$uri', '%41', '%i', '\\n', '--', '..', '#1')),
+    {
+      minLength: 2,
+      maxLength: 8,
+    },
+  )
   .map((parts) => `x${parts.join('')}`)
   .filter((name) => Buffer.byteLength(name) < 100);
 

@@ -39,6 +39,8 @@ function parse(bytes: Buffer): RawAnswer | undefined {
   if (end < 0) return undefined;
   const [first = '', ...rest] = bytes.toString('latin1', 0, end).split('\r\n');
   const status = Number(first.split(' ')[1]);
-  const headers = new Map(rest.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+  const headers = new Map(
+    rest.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).replace(/^[ \t]+|[ \t]+$/g, '')]),
+  );
   return { status, headers, body: bytes.subarray(end + 4) };
 }

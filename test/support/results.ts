@@ -17,7 +17,12 @@ export function createResult(
   const isNumber = (i: number): boolean => samples.some((row) => typeof row[i] === 'number');
   const columns: Column[] = names.map((name, i) => ({ name, type: types[name] ?? (isNumber(i) ? INT4 : TEXT) }));
   const rows: Value[][] = samples.map((row) => row.map((value) => (value === null ? null : String(value))));
-  const report = { ...parseReport('mine', { path: 'mine.sql', label: 'mine.sql', text: '' }), title: 'Mine', question: 'What is it?', chart };
+  const report = {
+    ...parseReport('mine', { path: 'mine.sql', label: 'mine.sql', text: '' }),
+    title: 'Mine',
+    question: 'What is it?',
+    chart,
+  };
   return { report, values: {}, asked: undefined, messages: [], columns, rows, truncated: false };
 }
 
@@ -49,4 +54,3 @@ export function toRows({ columns, rows }: Pick<Result, 'columns' | 'rows'>): Rec
     ),
   );
 }
-
