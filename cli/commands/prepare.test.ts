@@ -138,6 +138,66 @@ describe('a dry run', () => {
   });
 });
 
+describe('what an author should know', () => {
+  test('links that lead nowhere are listed with their line, at a dry run and when the letters are written', async () => {
+    await insertCampaign(databases, 'mistakes');
+    const at = await desk({
+      'mistakes.html':
+        '<p><a href="https://shop.example/">x</a>\n<a href="www.shop.example">x</a><a href="htps://shop.example/">x</a>\n<a href="file:///C:/x.html">x</a>',
+    });
+    const expected = [
+      '  not tracked: 1 relative, 2 not-http (--dry-run lists them)',
+      '  these addresses lead nowhere, check their spelling:',
+      '    html, line 2: www.shop.example',
+      '    html, line 2: htps://shop.example/',
+      '    html, line 3: file:///C:/x.html',
+    ];
+    const [dry, written] = await Promise.all([
+      run(at, 'mistakes.html', '--dry-run'),
+      run(at, 'mistakes.html', '--campaign', 'mistakes', '--to', 'people.csv', '--merge', 'generic', '--json'),
+    ]);
+    for (const { code, stderr } of [dry, written])
+      expect({ code, lines: stderr.split('\n') }).toEqual({ code: 0, lines: expect.arrayContaining(expected) });
+    expect(JSON.parse(written.stdout)).toMatchObject({
+      kept: { relative: 1, 'not-http': 2 },
+      suspicious: [{ line: 2 }, { line: 2 }, { line: 3 }],
+    });
+  });
+
+  test('Gmail cuts off by the bytes that go out, not by the characters of the letter', async () => {
+    await insertCampaign(databases, 'long');
+    const filler = (length: number, character: string) => `<p>${character.repeat(length)}</p><a href="https://shop.example/">x</a>`;
+    const at = await desk({
+      'short.html': filler(100_000, 'x'),
+      // 60,000 characters, but 120,000 bytes.
+      'umlauts.html': filler(60_000, 'ü'),
+      // The tracked links are longer than the original ones.
+      'links.html': '<a href="http://a.de">x</a>'.repeat(3_000),
+    });
+    const results = await Promise.all(
+      ['short', 'umlauts', 'links'].map((name) => run(at, `${name}.html`, '--campaign', 'long', '--out', `made-${name}`)),
+    );
+    expect(results.map(({ stderr }) => /the letter has \d+ kB .*Gmail cuts off/.test(stderr))).toEqual([false, true, true]);
+  });
+
+  test('tags that readers would see are listed when letters are rendered', async () => {
+    await insertCampaign(databases, 'tags');
+    const at = await desk({ 'tags.html': '<p>Dear {{name},\n*|FNAME|* {{name|there}}</p>' });
+    const { code, stderr } = await run(at, 'tags.html', '--campaign', 'tags', '--to', 'people.csv', '--render');
+    expect(code).toBe(0);
+    expect(stderr).toContain('  html, line 1: {{name}\n  html, line 2: *|FNAME|* (a tag of Mailchimp)\n');
+  });
+
+  test('thousands of links are listed', async () => {
+    const at = await desk({
+      'many.html': Array.from({ length: 20_000 }, (_, i) => `<a href="https://shop.example/${i}">${i}</a>`).join('\n'),
+    });
+    const { code, stdout } = await run(at, 'many.html', '--dry-run');
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(20_001);
+  });
+});
+
 describe('one letter and a list for a sender', () => {
   test.each([
     ['mailchimp', '*|CL_1|*', '*|CL_T1|*', false],
@@ -590,6 +650,10 @@ describe('what is refused', () => {
       'full.mbox': 'x',
       'message.html': 'From: a@shop.example\r\nSubject: hello\r\n\r\n<a href="https://shop.example/">x</a>',
       'nameless.csv': 'a,b\n1,2\n',
+      'empty.html': '\n',
+      'letter.docx': 'PK\x03\x04[Content_Types].xml',
+      'letter.md': '# News\n\n[the sale](https://shop.example/)\n',
+      'letter.mjml': '<mjml><mj-body></mj-body></mjml>',
     });
     const before = await listFiles(at);
     const merge = ['--to', 'people.csv', '--merge', 'generic'];
@@ -622,6 +686,20 @@ describe('what is refused', () => {
       ['whole message', 'message.html', '--dry-run'],
       ['not a utm parameter', 'letter.html', '--dry-run', '--utm', 'source'],
       ['is not a time', 'letter.html', '--dry-run', '--expires', 'soon'],
+      ['is empty', 'empty.html', '--dry-run'],
+      ['a ZIP file', 'letter.docx', '--dry-run'],
+      ['Markdown', 'letter.md', '--dry-run'],
+      ['is MJML', 'letter.mjml', '--dry-run'],
+      ["charset 'klingon' is not supported", 'letter.html', '--dry-run', '--charset', 'klingon'],
+      [
+        "cannot give 'Content-Type'",
+        ...words('letter.html --campaign refused --to people.csv --render --eml --from a@b.example --subject x --header'),
+        'Content-Type: text/html',
+      ],
+      [
+        "--from 'Shop' must have exactly one mail address",
+        ...words('letter.html --campaign refused --to people.csv --render --eml --from Shop --subject x'),
+      ],
       [
         'not a header',
         ...words('letter.html --campaign refused --to people.csv --render --eml --from a@b.example --subject x'),
