@@ -5,6 +5,8 @@ import { readEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { explainFileError } from '../core/files.ts';
 import { createPool, explainDatabaseError, type Pool } from '../core/postgres.ts';
+import { formatMoment, machineTimeZone } from '../core/time-zone.ts';
+import { parseTime } from '../authoring/parse-time.ts';
 
 // What all commands share: the global options, the settings and the database connection.
 
@@ -35,6 +37,14 @@ export async function configOf<N extends SettingName>(command: Command, names: r
     );
   }
   return parseConfig(names, environment);
+}
+
+/** Parses a time that a person typed (`parseTime`), by the setting TIMEZONE. `words` is the time with its zone. */
+export async function timeOf(command: Command, text: string): Promise<{ at: Date; words: string }> {
+  const { TIMEZONE } = parseConfig(['TIMEZONE'], await environmentOf(command));
+  const zone = TIMEZONE || machineTimeZone();
+  const at = parseTime(text, zone);
+  return { at, words: `${formatMoment(at.getTime(), zone)}${zone === 'UTC' ? '' : ` (${zone})`}` };
 }
 
 /** Runs `work` with a connection pool, and closes the pool. Errors of the database and of files are thrown as a ClickledgerError. */

@@ -9,15 +9,19 @@ export type Cell = string | number | null | undefined;
 const GAP = '  ';
 
 /**
- * Yields the lines of a table. Columns of numbers are aligned to the right; an empty cell is shown as –. Control characters are shown as
- * escapes, because names and addresses come from outside.
+ * Yields the lines of a table. Columns of numbers are aligned to the right: those that have only numbers, or those in `numeric`. An empty
+ * cell is shown as –. Control characters are shown as escapes, because names and addresses come from outside.
  */
-export function* tableLines(head: readonly string[], rows: readonly (readonly Cell[])[]): Generator<string> {
+export function* tableLines(
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  numeric?: readonly boolean[],
+): Generator<string> {
   const texts = rows.map((row) => head.map((_, i) => cellText(row[i])));
   const widths = head.map((title, i) => texts.reduce((width, row) => Math.max(width, widthOf(row[i] as string)), widthOf(title)));
-  const areNumbers = head.map(
-    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null || row[i] === undefined),
-  );
+  const areNumbers =
+    numeric ??
+    head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null || row[i] === undefined));
   const align = (text: string, i: number, format: (text: string) => string): string => {
     const padding = ' '.repeat((widths[i] as number) - widthOf(text));
     return areNumbers[i] ? padding + format(text) : format(text) + padding;

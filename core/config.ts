@@ -4,6 +4,7 @@ import { parseNatsUrl } from './nats-url.ts';
 import { parseParts } from './parts.ts';
 import { parseShards } from './shards.ts';
 import { parseSlugKeys } from './slug.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 // All settings of all parts. A setting is an environment variable; `parseConfig` parses the settings that a part or a command needs, once
 // at its start.
@@ -68,6 +69,12 @@ export const SETTINGS = {
   NATS_CA_FILE: setting(
     nonEmpty,
     'PEM file of the authority that signed the certificate of NATS, for tls:// URLs; empty: the authorities that Node trusts',
+    '',
+  ),
+
+  TIMEZONE: setting(
+    parsedBy((name) => (name === '' ? '' : parseTimeZone(name))),
+    'the time zone of reports and of dates that people type, e.g. Europe/Berlin; empty: UTC in reports, that of the machine in commands',
     '',
   ),
 

@@ -47,8 +47,7 @@ export function parseDate(text: string, options: DateOptions): TypedDate {
   return parseIso(typed, zone) ?? refuse(text, ahead ?? undefined, allowsSpans);
 }
 
-const ISO =
-  /^(\d{4})-(\d\d)-(\d\d)(?:(?:t| +)(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?(z|utc)| ?([+-])(\d\d)(?::?(\d\d))?)?)?$/;
+const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:(?:t| +)(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?(z|utc)| ?([+-])(\d\d)(?::?(\d\d))?)?)?$/;
 
 function parseIso(text: string, zone: string): TypedDate | undefined {
   const match = ISO.exec(text);

@@ -15,12 +15,7 @@ console.log('stopped', signal.aborted);
 
 /** Starts a program that handles stop signals and does not end by itself. */
 async function start(): Promise<{ child: ChildProcess; printed: () => string }> {
-  const child = spawn(process.execPath, [
-    '--input-type=module',
-    '-e',
-    PROGRAM,
-    fileURLToPath(new URL('shutdown.ts', import.meta.url)),
-  ]);
+  const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM, fileURLToPath(new URL('shutdown.ts', import.meta.url))]);
   let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
   onTestFinished(() => void child.kill('SIGKILL'));

@@ -188,7 +188,9 @@ export function utcOffsetMs(zone: string, atMs: number): number {
   const part: Record<string, string> = {};
   for (const { type, value } of format.formatToParts(seconds)) part[type] = value;
   const year = part['era'] === 'BC' ? 1 - Number(part['year']) : Number(part['year']);
-  return utcMs(year, Number(part['month']), Number(part['day']), Number(part['hour']), Number(part['minute']), Number(part['second'])) - seconds;
+  return (
+    utcMs(year, Number(part['month']), Number(part['day']), Number(part['hour']), Number(part['minute']), Number(part['second'])) - seconds
+  );
 }
 
 /** Date.UTC for all years. It reads the years 0 to 99 as 1900 to 1999. */

@@ -145,7 +145,7 @@ export class CompressedFile implements Source {
       if (!chunk) continue;
       this.#longLines.finish(chunk);
       // The next line may start within the last bytes, which were dropped.
-      const last = line.lastBytes();
+      const last = line.lastBytes;
       this.#buffered = Buffer.concat([last, this.#buffered]);
       this.#position -= last.length;
       return chunk;

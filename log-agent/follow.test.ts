@@ -173,7 +173,7 @@ class Simulation {
   /** Renames numbered logs like logrotate: the highest number first, gzips too. */
   async shiftNumbers(): Promise<void> {
     const names = await readdir(this.directory);
-    const numbered = names.map((name) => /^access\.log\.(\d+)(\.gz|-copy\d+)?$/.exec(name)).filter((match) => match !== null);
+    const numbered = names.map((name) => /^access\.log\.(\d+)(\.gz|\.zst|-copy\d+)?$/.exec(name)).filter((match) => match !== null);
     for (const [name, number, suffix = ''] of numbered.sort((a, b) => Number(b[1]) - Number(a[1]))) {
       const from = join(this.directory, name);
       const to = join(this.directory, `access.log.${Number(number) + 1}${suffix}`);
@@ -278,17 +278,22 @@ class Simulation {
     file.required = Math.max(file.copied, id === undefined ? 0 : this.reader.of(id).length);
   }
 
-  /** Compresses like gzip, in two steps: writes half of the gzip file; then writes the rest and deletes the plain file. */
+  /** Compresses like gzip or zstd, in two steps: writes half of the compressed file; then writes the rest and deletes the plain file. */
   async gzip(file: WrittenFile | undefined): Promise<void> {
     if (!file?.path) return;
+    const compressed = `${file.path}.${this.all.indexOf(file) % 2 === 0 ? 'gz' : 'zst'}`;
     if (file.gzipped === 'no') {
-      file.gzip = gzipSync(file.content);
+      const middle = file.content.length >> 1;
+      file.gzip = compressed.endsWith('.gz')
+        ? gzipSync(file.content)
+        : // Two frames, the first of which is complete long before the file is.
+          Buffer.concat([zstdCompressSync(file.content.subarray(0, middle)), zstdCompressSync(file.content.subarray(middle))]);
       file.gzipped = 'half';
-      await writeFile(`${file.path}.gz`, file.gzip.subarray(0, file.gzip.length / 2));
+      await writeFile(compressed, file.gzip.subarray(0, file.gzip.length / 2));
       return;
     }
-    await writeFile(`${file.path}.gz`, file.gzip.subarray(file.gzip.length / 2), { flag: 'a' });
-    await utimes(`${file.path}.gz`, file.t, file.t);
+    await writeFile(compressed, file.gzip.subarray(file.gzip.length / 2), { flag: 'a' });
+    await utimes(compressed, file.t, file.t);
     file.gzipped = 'whole';
     await unlink(file.path);
     file.path = undefined;
@@ -494,7 +499,7 @@ describe('following logs', () => {
 
   test('lines of any length are read alike from a file, a gzip and a zstd file, in whatever order', async () => {
     const content = Buffer.from(
-      [lines(1), 'x'.repeat(9_500_000), '\n', lines(5), 'y'.repeat(1_100_000), lines(1), 'z'.repeat(1_200_000)].join(''),
+      [lines(1), 'x'.repeat(19_500_000), '\n', lines(5), 'y'.repeat(1_100_000), lines(1), 'z'.repeat(1_200_000)].join(''),
     );
     const read = async (name: string, bytes: Buffer) => {
       const { path, follower } = await setUp();

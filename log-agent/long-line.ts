@@ -15,28 +15,26 @@ export class LongLine {
   /** All bytes before this offset were pushed. */
   scannedTo: number;
   #head: Buffer = Buffer.alloc(0);
-  /** The last pieces, at least MAX_LINE_BYTES together, if there are as many. */
-  #last: Buffer[] = [];
-  #lastBytes = 0;
+  #last: Buffer = Buffer.alloc(0);
 
   constructor(from: number) {
     this.from = from;
     this.scannedTo = from;
   }
 
-  /** Takes the bytes at `scannedTo`, up to the newline at most. Returns the passed-over bytes once the newline is found. */
+  /**
+   * Takes the bytes at `scannedTo`, up to the newline at most. Returns the passed-over bytes once the newline is found. The caller may use
+   * the buffer again.
+   */
   push(bytes: Buffer): LongChunk | undefined {
     const newline = bytes.indexOf(NEWLINE);
     const part = newline < 0 ? bytes : bytes.subarray(0, newline + 1);
     if (this.#head.length < MAX_LINE_BYTES) this.#head = Buffer.concat([this.#head, part.subarray(0, MAX_LINE_BYTES - this.#head.length)]);
-    this.#last.push(part);
-    this.#lastBytes += part.length;
-    while (this.#lastBytes - (this.#last[0]?.length ?? 0) >= MAX_LINE_BYTES) this.#lastBytes -= this.#last.shift()?.length ?? 0;
+    this.#last = Buffer.concat([this.#last, part.subarray(-MAX_LINE_BYTES)]).subarray(-MAX_LINE_BYTES);
     this.scannedTo += part.length;
     if (newline < 0) return undefined;
-    const end = this.lastBytes();
-    const at = gluedLineAt(end);
-    return this.#chunk(at === undefined ? this.scannedTo : this.scannedTo - end.length + at);
+    const at = gluedLineAt(this.#last);
+    return this.#chunk(at === undefined ? this.scannedTo : this.scannedTo - this.#last.length + at);
   }
 
   /** The passed-over bytes, where nothing follows what was pushed. */
@@ -44,9 +42,9 @@ export class LongLine {
     return this.#chunk(this.scannedTo);
   }
 
-  /** The last bytes that were pushed: MAX_LINE_BYTES or somewhat more, if there were as many. */
-  lastBytes(): Buffer {
-    return Buffer.concat(this.#last);
+  /** The last bytes that were pushed: MAX_LINE_BYTES, if there were as many. */
+  get lastBytes(): Buffer {
+    return this.#last;
   }
 
   #chunk(to: number): LongChunk {

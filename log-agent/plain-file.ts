@@ -9,6 +9,8 @@ import { type LongLine, LongLines } from './long-line.ts';
 
 /** Nearly every line is shorter. */
 const PEEK_BYTES = 16 * 1024;
+/** Passing over a plain file is as much faster than decompressing. */
+const PASSED_PER_TURN = 4;
 /** How many bytes one refresh searches for the first request id. The first line of a log has one. */
 const REFRESH_BYTES = 1024 * 1024;
 
@@ -128,9 +130,11 @@ export class PlainFile implements Source {
 
   /** Searches on for the end of a line that is too long. `complete`: nothing will be appended at `end`. */
   async #passOver(line: LongLine, end: number, complete: boolean): Promise<Chunk> {
-    const until = line.scannedTo + TURN_BYTES;
+    const until = line.scannedTo + PASSED_PER_TURN * TURN_BYTES;
+    const buffer = Buffer.allocUnsafe(TURN_BYTES);
     while (line.scannedTo < Math.min(end, until)) {
-      const bytes = await this.#readAt(line.scannedTo, Math.min(READ_BYTES, end - line.scannedTo));
+      const { bytesRead } = await this.#file.read(buffer, 0, Math.min(TURN_BYTES, end - line.scannedTo), line.scannedTo);
+      const bytes = buffer.subarray(0, bytesRead);
       if (bytes.length === 0) return { kind: 'wait' };
       const chunk = line.push(bytes);
       if (!chunk) continue;

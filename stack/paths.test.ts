@@ -92,7 +92,9 @@ test('Postgres has its cluster and its certificate in a directory with all of th
   onTestFinished(() => postgres.stop());
   const client = new pg.Client({ connectionString: `postgres://${OWNER}:owner@127.0.0.1:${port}/postgres?sslmode=no-verify` });
   await client.connect();
-  const { rows } = await client.query(`SELECT current_setting('data_directory') AS data, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()`);
+  const { rows } = await client.query(
+    `SELECT current_setting('data_directory') AS data, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()`,
+  );
   await client.end();
   expect(rows).toEqual([{ data: join(directory, 'data'), ssl: true }]);
 });

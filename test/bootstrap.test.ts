@@ -101,7 +101,11 @@ async function start(project: string, [command = '', ...args]: readonly string[]
     await ended;
   });
   await eventually('the program is ready', () => stdout.includes('ready') || hasEnded);
-  const printed = (): string[] => stdout.replaceAll('^C', '').split(/\r?\n/).filter((line) => /^(SIG\w+|ended)$/.test(line));
+  const printed = (): string[] =>
+    stdout
+      .replaceAll('^C', '')
+      .split(/\r?\n/)
+      .filter((line) => /^(SIG\w+|ended)$/.test(line));
   return { child, ended, printed, stdout: () => stdout, stderr: () => stderr };
 }
 
@@ -179,28 +183,36 @@ describe('the packages', () => {
     ['a command installs what it needs', { missing: ['commander'] }, COMMAND, true],
     ['tests install what they need, whatever was installed before', { missing: ['sqids'] }, TOOLS, true],
     ['a newer lock file is installed', { lockIsNew: true }, COMMAND, true],
-  ] as const)('%s', async (_, { missing = [], lockIsNew = false }: { missing?: readonly string[]; lockIsNew?: boolean }, command, installs) => {
-    const project = await createProject({ missing: [...missing], lockIsNew });
-    const { path, calls } = await withRecordedNpm(project);
-    for (const attempt of ['first', 'second'] as const) {
-      const program = await start(project, command, { PATH: path, NODE_ENV: 'production' });
-      program.child.kill('SIGTERM');
-      await program.ended;
-      // The lock file is in the future here, so it is newer after the installation, too.
-      const expected = lockIsNew ? { first: 1, second: 2 }[attempt] : Number(installs);
-      expect(await calls(), attempt).toHaveLength(expected);
-    }
-    const withTools = command === TOOLS;
-    for (const call of await calls()) {
-      expect(call).toMatch(/^install .*--include=optional/);
-      expect(call.includes('--include=dev')).toBe(withTools);
-    }
-  });
+  ] as const)(
+    '%s',
+    async (_, { missing = [], lockIsNew = false }: { missing?: readonly string[]; lockIsNew?: boolean }, command, installs) => {
+      const project = await createProject({ missing: [...missing], lockIsNew });
+      const { path, calls } = await withRecordedNpm(project);
+      for (const attempt of ['first', 'second'] as const) {
+        const program = await start(project, command, { PATH: path, NODE_ENV: 'production' });
+        program.child.kill('SIGTERM');
+        await program.ended;
+        // The lock file is in the future here, so it is newer after the installation, too.
+        const expected = lockIsNew ? { first: 1, second: 2 }[attempt] : Number(installs);
+        expect(await calls(), attempt).toHaveLength(expected);
+      }
+      const withTools = command === TOOLS;
+      for (const call of await calls()) {
+        expect(call).toMatch(/^install .*--include=optional/);
+        expect(call.includes('--include=dev')).toBe(withTools);
+      }
+    },
+  );
 
   test('npm itself installs what tests need in production', async ({ skip }) => {
     const project = await createProject({ missing: ['commander', 'sqids'] });
     await rm(join(project, 'node_modules'), { recursive: true });
-    const changes = { NODE_ENV: 'production', npm_config_omit: 'dev', npm_config_ignore_scripts: 'true', npm_config_prefer_offline: 'true' };
+    const changes = {
+      NODE_ENV: 'production',
+      npm_config_omit: 'dev',
+      npm_config_ignore_scripts: 'true',
+      npm_config_prefer_offline: 'true',
+    };
     const own = Object.fromEntries(
       Object.entries(env).filter(([name]) => /^(HOME|npm_config_.*|.*_proxy|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS)$/i.test(name)),
     ) as Record<string, string>;

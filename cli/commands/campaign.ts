@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { editCampaign, ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
-import { parseTime } from '../../authoring/parse-time.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 
@@ -78,8 +77,8 @@ export function addCampaign(program: Command): void {
       '\nExamples:\n  clickledger campaign sent "Spring sale"\n  clickledger campaign sent "Spring sale" --at 2026-12-01T09:30',
     )
     .action(async (name: string, options: { at: string }, command: Command) => {
-      const at = parseTime(options.at);
-      await updateCampaign(command, name, (pool, id) => markSent(pool, id, at), { sent_at: at }, `sent at ${at.toISOString()}`);
+      const { at, words } = await timeOf(command, options.at);
+      await updateCampaign(command, name, (pool, id) => markSent(pool, id, at), { sent_at: at }, `sent at ${words}`);
     });
 
   campaign

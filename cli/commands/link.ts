@@ -6,7 +6,6 @@ import { createSlugCodec, isAlias } from '../../core/slug.ts';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
-import { parseTime } from '../../authoring/parse-time.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 import { qrPng, qrSvg } from '../../authoring/qr.ts';
@@ -43,19 +42,19 @@ export function addLink(program: Command): void {
     )
     .action(async (name: string, options: { target?: string; expires?: string }, command: Command) => {
       const { target } = options;
-      const expires = options.expires === undefined ? undefined : options.expires === 'never' ? null : parseTime(options.expires);
+      const expires = options.expires === undefined ? undefined : options.expires === 'never' ? null : await timeOf(command, options.expires);
       if (target === undefined && expires === undefined)
         command.error("error: there is nothing to change. Give '--target <url>' or '--expires <when>'.", { exitCode: 2 });
       await updateLink(command, name, async (pool, id) => {
         const edited = target === undefined ? undefined : await retarget(pool, id, target);
-        if (expires !== undefined) await setExpiry(pool, id, expires);
+        if (expires !== undefined) await setExpiry(pool, id, expires?.at ?? null);
         return {
-          json: { ...(edited ? { version: edited.version } : {}), ...(expires === undefined ? {} : { expires_at: expires }) },
+          json: { ...(edited ? { version: edited.version } : {}), ...(expires === undefined ? {} : { expires_at: expires?.at ?? null }) },
           message: [
             ...(edited
               ? [edited.changed ? `leads to ${target} within seconds (version ${edited.version})` : `already leads to ${target}`]
               : []),
-            ...(expires === undefined ? [] : [expires ? `expires at ${expires.toISOString()}` : 'never expires']),
+            ...(expires === undefined ? [] : [expires ? `expires at ${expires.words}` : 'never expires']),
           ].join('; '),
         };
       });

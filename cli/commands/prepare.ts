@@ -14,7 +14,6 @@ import { assertIsLetter } from '../../authoring/letter/recognise-file.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
 import { arePrepared, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
-import { parseTime } from '../../authoring/parse-time.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
 import { type WriteOptions, writePersonalLetters, writeSharedLetter, type WriteResult } from '../../authoring/write-letters.ts';
@@ -73,7 +72,7 @@ export function addPrepare(program: Command): void {
     .option('--track-unsubscribe', 'track unsubscribe, preference and view-in-browser links, too')
     .option('--utm <name=value,…>', 'add utm parameters, e.g. source=letter,medium=email', parseUtm, {})
     .addOption(new Option('--pixel <place>', 'the place of the pixel').choices(['top', 'bottom', 'none']).default('bottom'))
-    .option('--expires <when>', "the time from which the letter's links lead to the campaign's fallback", (text) => parseTime(text));
+    .option('--expires <when>', "the time from which the letter's links lead to the campaign's fallback");
   for (const option of PEOPLE_OPTIONS) prepare.addOption(option);
   prepare
     .addHelpText(

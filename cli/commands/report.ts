@@ -1,17 +1,29 @@
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
-import { ClickledgerError } from '../../core/errors.ts';
-import { configOf, type GlobalOptions, withPool } from '../context.ts';
+import { ClickledgerError, codeOf } from '../../core/errors.ts';
+import type { Pool } from '../../core/postgres.ts';
+import { isRightAligned } from '../../reporting/column-types.ts';
 import { toCsv } from '../../reporting/format/csv.ts';
+import { toJson } from '../../reporting/format/json.ts';
 import { toMarkdown } from '../../reporting/format/markdown.ts';
-import { describeReach, machineText } from '../../reporting/format/values.ts';
-import { note, printJson, printTable, table } from '../output.ts';
-import { listReports, readReport } from '../../reporting/report-file.ts';
-import { type Reach, type Result, readReach, runReport } from '../../reporting/run-report.ts';
+import { describeReach } from '../../reporting/format/values.ts';
+import { listReports, type Report, readReport } from '../../reporting/report-file.ts';
+import { type Reach, readReach, type ResultStream, type RunOptions, streamReport, type Value } from '../../reporting/run-report.ts';
+import { configOf, type GlobalOptions, withPool } from '../context.ts';
+import { note, printJson, printTable } from '../output.ts';
+import { printable } from '../printable.ts';
+import { tableLines } from '../table.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
 
-const FORMATS = ['table', 'csv', 'json', 'markdown', 'html'] as const;
+// The command `report`: runs a report and writes it to a terminal, a pipe or a file. A pipe and a file get all rows, as the database sends
+// them, so a long report needs little memory.
+
+const FORMATS = ['table', 'csv', 'json', 'markdown', 'html', 'xlsx'] as const;
 type Format = (typeof FORMATS)[number];
 
 /** The format of a file by its extension. */
@@ -21,7 +33,13 @@ const FORMAT_BY_EXTENSION: Readonly<Record<string, Format>> = {
   '.md': 'markdown',
   '.html': 'html',
   '.htm': 'html',
+  '.xlsx': 'xlsx',
 };
+
+/** A terminal shows at most this many rows, unless a limit is given. */
+const TERMINAL_ROWS = 100;
+/** The widths of a table are those of this many rows, and anew for the next ones. */
+const TABLE_ROWS = 10_000;
 
 interface Options {
   format?: Format;
@@ -34,13 +52,13 @@ export function addReport(program: Command): void {
     .command('report [name]')
     .description('run a report, or an SQL file of your own, with the rights of the analyst; without a name, list all reports')
     .addOption(new Option('--format <format>', 'the output format (default: by the extension of --out, otherwise table)').choices(FORMATS))
-    .option('--out <file>', 'write the report to a file')
+    .option('--out <file>', 'write the report to a file, with all rows')
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .allowUnknownOption()
     .allowExcessArguments()
     .addHelpText(
       'after',
-      '\nEach parameter of a report is an option. `clickledger report` lists them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign 1\n  clickledger report campaign-summary --campaign 1 --out summary.html\n  clickledger report ./mine.sql',
+      '\nEach parameter of a report is an option. `clickledger report` lists them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign "Spring sale"\n  clickledger report campaign-summary --campaign 1 --out summary.xlsx\n  clickledger report clicks-by-hour --timezone Europe/Berlin --from "7 days ago" --to yesterday\n  clickledger report ./mine.sql',
     )
     .action(async (nameOrPath: string | undefined, options: Options, command: Command) => {
       const format = formatOf(command, options);
@@ -49,23 +67,13 @@ export function addReport(program: Command): void {
           command.error('error: --format and --out need the name of a report: `clickledger report` lists all reports', { exitCode: 2 });
         return printReports(format === 'json');
       }
+      if (format === 'xlsx' && options.out === undefined && process.stdout.isTTY)
+        command.error("error: a terminal cannot show a workbook. Give '--out <file>'.", { exitCode: 2 });
       const report = await readReport(nameOrPath);
       const values = parseParameters(command.args.slice(1));
-      const config = await configOf(command, ['ANALYST_URL']);
-      const { out, timeout } = options;
-      const text = await withPool(config.ANALYST_URL, async (pool) => {
-        const limits = { timeoutSeconds: timeout };
-        const result = await runReport(pool, report, values, limits);
-        // JSON is for programs, which can read analytics.completeness.
-        const reach = format === 'json' || !report.hasReach ? undefined : await readReach(pool, limits);
-        const formatted = await formatResult(format, result, reach);
-        if (out !== undefined) await writeFile(out, formatted);
-        if (format === 'table') note(report.title);
-        if (out === undefined) process.stdout.write(formatted);
-        if (reach !== undefined) note(describeReach(reach));
-        return formatted;
-      });
-      if (out !== undefined) note(`${out}: ${report.title}, ${Buffer.byteLength(text).toLocaleString('en')} bytes`);
+      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE']);
+      const run = { report, values, format, options: { timeoutSeconds: options.timeout, zone: config.TIMEZONE || 'UTC' } };
+      await withPool(config.ANALYST_URL, (pool) => writeReport(pool, run, options.out));
     });
 }
 
@@ -87,27 +95,116 @@ async function printReports(json: boolean): Promise<void> {
     );
 }
 
-async function formatResult(format: Format, result: Result, reach: Reach | undefined): Promise<string> {
+interface Run {
+  report: Report;
+  values: Record<string, string>;
+  format: Format;
+  options: RunOptions;
+}
+
+async function writeReport(pool: Pool, { report, values, format, options }: Run, out: string | undefined): Promise<void> {
+  // JSON is for programs, which can read analytics.completeness.
+  const hasNotes = format !== 'json';
+  const { notes, bytes } = await streamReport(pool, report, values, options, async (stream) => {
+    const reach = hasNotes && report.hasReach ? await readReach(pool, options) : undefined;
+    const written = { notes: [] as string[], bytes: 0 };
+    if (format === 'table') note(report.title);
+    for (const message of stream.messages) note(message);
+    if (out !== undefined) written.bytes = await writeFileOf(out, formatted(format, stream, reach));
+    else if (format === 'table' && process.stdout.isTTY && !values['limit']) written.notes = await printFirstRows(stream);
+    else await print(formatted(format, stream, reach));
+    if (hasNotes && stream.asked !== undefined) written.notes.push(stream.asked);
+    if (reach !== undefined) written.notes.push(describeReach(reach));
+    return written;
+  });
+  for (const line of notes) note(line);
+  if (out !== undefined) note(`${out}: ${report.title}, ${bytes.toLocaleString('en')} bytes`);
+}
+
+/** Prints what a terminal can show. Returns a note about the rest. */
+async function printFirstRows({ columns, batches, countRest }: ResultStream): Promise<string[]> {
+  let shown: Value[][] = [];
+  let read = 0;
+  for await (const rows of batches) {
+    read += rows.length;
+    if (shown.length < TERMINAL_ROWS) shown = [...shown, ...rows].slice(0, TERMINAL_ROWS);
+    if (read > TERMINAL_ROWS) break;
+  }
+  for (const line of linesOf(columns, shown)) process.stdout.write(`${line}\n`);
+  if (read <= TERMINAL_ROWS) return [];
+  const total = read + (await countRest());
+  const number = (count: number): string => count.toLocaleString('en');
+  return [`${number(shown.length)} of ${number(total)} rows; --limit N shows more of them, --out FILE writes all.`];
+}
+
+function linesOf(columns: ResultStream['columns'], rows: readonly Value[][]): Generator<string> {
+  return tableLines(
+    columns.map(({ name }) => printable(name)),
+    rows,
+    columns.map(({ type }) => isRightAligned(type)),
+  );
+}
+
+async function* toTable({ columns, batches }: ResultStream): AsyncGenerator<string> {
+  let rows: Value[][] = [];
+  let hasHead = false;
+  const flush = (): string => {
+    const lines = [...linesOf(columns, rows)].slice(hasHead ? 1 : 0);
+    rows = [];
+    hasHead = true;
+    return lines.map((line) => `${line}\n`).join('');
+  };
+  for await (const batch of batches) {
+    rows.push(...batch);
+    if (rows.length >= TABLE_ROWS) yield flush();
+  }
+  if (rows.length > 0 || !hasHead) yield flush();
+}
+
+async function* formatted(format: Format, stream: ResultStream, reach: Reach | undefined): AsyncGenerator<string | Uint8Array> {
   switch (format) {
     case 'table':
-      return `${table(
-        result.columns,
-        result.rows.map((row) => row.map((value) => (value === null || typeof value === 'number' ? value : machineText(value)))),
-      )}\n`;
+      return yield* toTable(stream);
     case 'csv':
-      return toCsv(result);
+      return yield* toCsv(stream);
     case 'json':
-      return `${JSON.stringify(
-        result.rows.map((row) => Object.fromEntries(result.columns.map((column, i) => [column, row[i]]))),
-        null,
-        2,
-      )}\n`;
+      return yield* toJson(stream);
     case 'markdown':
-      return toMarkdown(result, reach);
+      return yield* toMarkdown(stream, reach);
     case 'html':
-      // The chart library is large, so it is loaded only for HTML.
-      return (await import('../../reporting/format/html.ts')).toHtml(result, reach);
+      // The libraries for charts and workbooks are large, so they are loaded only when they are needed.
+      return yield* (await import('../../reporting/format/html.ts')).toHtml(stream, reach);
+    case 'xlsx':
+      return yield* (await import('../../reporting/format/xlsx.ts')).toXlsx(stream);
   }
+}
+
+async function print(pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
+  const { stdout } = process;
+  for await (const piece of pieces) {
+    // What a person sees on a terminal has no control characters. A program gets the values as they are.
+    const text = stdout.isTTY && typeof piece === 'string' ? piece.split('\n').map(printable).join('\n') : piece;
+    if (!stdout.write(text)) await once(stdout, 'drain');
+  }
+}
+
+/** Writes a file and returns its length in bytes. A file that cannot be finished leaves the old one as it was. */
+async function writeFileOf(path: string, pieces: AsyncIterable<string | Uint8Array>): Promise<number> {
+  const isSpecial = await stat(path).then(
+    (found) => !found.isFile(),
+    (error: unknown) => codeOf(error) !== 'ENOENT',
+  );
+  // A device or a pipe cannot be replaced.
+  const target = isSpecial ? path : `${path}.part`;
+  const stream = createWriteStream(target);
+  try {
+    await pipeline(Readable.from(pieces, { objectMode: true, highWaterMark: 1 }), stream);
+    if (!isSpecial) await rename(target, path);
+  } catch (error) {
+    if (!isSpecial) await rm(target, { force: true });
+    throw error;
+  }
+  return stream.bytesWritten;
 }
 
 /** Parses the options that commander does not define: `--name value` and `--name=value`. Throws `bad-input` for anything else. */

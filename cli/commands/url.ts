@@ -6,7 +6,6 @@ import { ensureAlias, ensureLink } from '../../authoring/links.ts';
 import { parseTarget } from '../../authoring/target.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { assertKeyListed, createUrls, type Urls } from '../../authoring/urls.ts';
-import { parseTime } from '../../authoring/parse-time.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { printJson } from '../output.ts';
 
@@ -21,21 +20,20 @@ export function addUrl(program: Command): void {
     .requiredOption('--campaign <name>', 'name or number of the campaign')
     .option('--to <email>', 'print the URL of one person, who is added to the recipients; without this option the URL is shared by all')
     .option('--alias <name>', "a readable name for the shared URL; it must contain '-' or '_'")
-    .option('--expires <when>', "the time from which the link leads to the campaign's fallback, e.g. 2026-12-31 or 30d", (text) =>
-      parseTime(text),
-    )
+    .option('--expires <when>', "the time from which the link leads to the campaign's fallback, e.g. 2026-12-31 or 30d")
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger url https://shop.example/sale --campaign "Spring sale" --to reader@example.com\n  clickledger url https://shop.example/sale --campaign "Spring sale" --alias spring-sale',
     )
-    .action(async (target: string, options: { campaign: string; to?: string; alias?: string; expires?: Date }, command: Command) => {
+    .action(async (target: string, options: { campaign: string; to?: string; alias?: string; expires?: string }, command: Command) => {
       if (options.to !== undefined && options.alias !== undefined)
         command.error("error: options '--to' and '--alias' exclude each other, because a URL with an alias is shared by all", {
           exitCode: 2,
         });
       const checked = parseTarget(target);
+      const expires = options.expires === undefined ? undefined : (await timeOf(command, options.expires)).at;
       await printTracked(command, options, async ({ pool, campaign, recipient, urls }) => {
-        const link = await ensureLink(pool, campaign, { kind: 'url', target: checked }, options.expires);
+        const link = await ensureLink(pool, campaign, { kind: 'url', target: checked }, expires);
         if (options.alias !== undefined) await ensureAlias(pool, options.alias, link);
         return { link, url: options.alias === undefined ? urls.click(link, recipient) : urls.alias(options.alias) };
       });

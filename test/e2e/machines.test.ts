@@ -34,7 +34,13 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'a service of libpq': { PGSERVICE: 'other', PGSERVICEFILE: '/nowhere', PGPASSFILE: '/nowhere', PGCLIENT_ENCODING: 'LATIN1' },
   production: { NODE_ENV: 'production', NPM_CONFIG_OMIT: 'dev' },
   'npm without install scripts': { npm_config_ignore_scripts: 'true', npm_config_prefix: '/nowhere' },
-  'a proxy that does not answer': { http_proxy: NOWHERE, https_proxy: NOWHERE, HTTP_PROXY: NOWHERE, ALL_PROXY: NOWHERE, NODE_USE_ENV_PROXY: '1' },
+  'a proxy that does not answer': {
+    http_proxy: NOWHERE,
+    https_proxy: NOWHERE,
+    HTTP_PROXY: NOWHERE,
+    ALL_PROXY: NOWHERE,
+    NODE_USE_ENV_PROXY: '1',
+  },
   'a CI service': { CI: 'true', GITHUB_ACTIONS: 'true', NO_COLOR: '1' },
   'colours everywhere': { FORCE_COLOR: '3', CLICOLOR_FORCE: '1' },
   debugging: { DEBUG: '*' },
@@ -92,7 +98,13 @@ async function installWithoutScripts(target: string): Promise<void> {
 
 /** The environment of a shell on a machine with these settings, and with the Node of this process. */
 function environmentWith(settings: Readonly<Record<string, string>>): Record<string, string> {
-  return { PATH: `${dirname(process.execPath)}:${env['PATH']}`, HOME: root, LOCPATH: root, TMPDIR: join(root, 'temporary files'), ...settings };
+  return {
+    PATH: `${dirname(process.execPath)}:${env['PATH']}`,
+    HOME: root,
+    LOCPATH: root,
+    TMPDIR: join(root, 'temporary files'),
+    ...settings,
+  };
 }
 
 interface Started {

@@ -199,12 +199,12 @@ describe('nginx', () => {
   });
 
   test('sends plain HTTP on to TLS, and the click is counted once', async () => {
-    const place = '/r/over-plain-http?a=%20b';
+    const place = '/r/overPlainHttp?a=%20b';
     const { status, headers } = await get(`http://localhost:${ports.http}${place}`);
     expect([status, headers.location]).toEqual([301, `https://localhost:${ports.https}${place}`]);
     expect((await get(headers.location ?? '')).status).toBe(200);
     // nginx logs requests in the order in which it answers them, so an earlier line would already be there.
-    const lines = async (): Promise<number> => (await logText()).split('/r/over-plain-http').length - 1;
+    const lines = async (): Promise<number> => (await logText()).split('/r/overPlainHttp').length - 1;
     await eventually('it is in the log', async () => (await lines()) > 0);
     expect(await lines()).toBe(1);
   });
