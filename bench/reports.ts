@@ -1,4 +1,5 @@
 import { fillIn, listReports } from '../reporting/report-file.ts';
+import { runReport } from '../reporting/run-report.ts';
 import { createPool } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
@@ -24,17 +25,16 @@ export const reportsBench: Bench = async ({ directory, progress }) =>
         const parameterValues = Object.fromEntries(
           report.parameters.filter(({ name }) => name in values).map(({ name }) => [name, values[name] as string]),
         );
-        const sql = fillIn(report, parameterValues);
         const durationsMs: number[] = [];
         for (let round = 0; round < ROUNDS; round++) {
           const startedMs = performance.now();
-          await analyst.query(sql);
+          await runReport(analyst, report, parameterValues, { timeoutSeconds: 600, zone: 'UTC' });
           durationsMs.push(performance.now() - startedMs);
         }
         // The slowest round counts, because that is the longest that a user waits.
         const slowestMs = Math.max(...durationsMs);
         progress(`   ${report.name}: ${Math.round(slowestMs)} ms`);
-        const readsEvents = SINGLE_EVENT_VIEWS.test(report.sql);
+        const readsEvents = fillIn(report, parameterValues).statements.some(({ text }) => SINGLE_EVENT_VIEWS.test(text));
         figures.push({
           what: `report ${report.name}${readsEvents ? ' (single events)' : ''}`,
           unit: 'ms',

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ClickledgerError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
+import { endOnClosedPipe } from './closed-pipe.ts';
 import { addAudit } from './commands/audit.ts';
 import { addCampaign } from './commands/campaign.ts';
 import { addDashboard } from './commands/dashboard.ts';
@@ -19,6 +20,10 @@ import { addStatus } from './commands/status.ts';
 import { addUp } from './commands/up.ts';
 import { addPixel, addUrl } from './commands/url.ts';
 import { addWatch } from './commands/watch.ts';
+import { note } from './output.ts';
+import { printable } from './printable.ts';
+
+endOnClosedPipe();
 
 const program = new Command('clickledger')
   .description('Counts newsletter clicks and opens exactly once, straight from the nginx access log.')
@@ -27,6 +32,7 @@ const program = new Command('clickledger')
   .option('--json', 'print JSON')
   .showHelpAfterError('(--help shows the usage)')
   .configureHelp({ showGlobalOptions: true })
+  .configureOutput({ outputError: (text, write) => write(text.split('\n').map(printable).join('\n')) })
   .exitOverride();
 
 for (const add of [
@@ -58,7 +64,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else if (error instanceof ClickledgerError) {
-    process.stderr.write(`clickledger: ${error.message}\n`);
+    note(`clickledger: ${error.message}`);
     process.exitCode = 1;
   } else {
     throw error;

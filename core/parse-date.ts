@@ -62,7 +62,7 @@ function parseIso(text: string, zone: string): TypedDate | undefined {
   ];
   const dayMs = utcMs(year, month, date);
   // JavaScript reads 30 February as 2 March.
-  if (new Date(dayMs).getUTCDate() !== date || month > 12 || year < 1000) return undefined;
+  if (new Date(dayMs).getUTCDate() !== date || month < 1 || month > 12 || year < 1000) return undefined;
   if (match[4] === undefined) return day(zone, dayMs);
   const [, , , , , , , fraction = '', isUtc, sign, offsetHours = '0', offsetMinutes = '0'] = match;
   if (hour > 23 || minute > 59 || second > 59 || Number(offsetHours) > 15 || Number(offsetMinutes) > 59) return undefined;

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { ClickledgerError } from '../core/errors.ts';
+import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
 import { toCsv } from '../reporting/format/csv.ts';
+import { toXlsx } from '../reporting/format/xlsx.ts';
 import { readReport } from '../reporting/report-file.ts';
-import { runReport } from '../reporting/run-report.ts';
+import { type ResultStream, streamReport } from '../reporting/run-report.ts';
 import { campaignPage } from './campaign-page.ts';
 import { expectedError, statusOf } from './failures.ts';
 import { type Content, errorContent, frame } from './frame.ts';
@@ -12,12 +15,16 @@ import { guard, setHeaders } from './guard.ts';
 import { overviewPage } from './overview-page.ts';
 import { reportPage } from './report-page.ts';
 
+type Values = Readonly<Record<string, string>>;
+
 /** The options of the dashboard. */
 export interface Dashboard {
   pool: Pool;
   /** The host name or address to listen on. Only requests for it or for loopback are answered. */
   host: string;
   timeoutSeconds: number;
+  /** The time zone of times on pages, and of reports for which none is given. */
+  zone: string;
   refreshSeconds: number;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
@@ -28,7 +35,7 @@ export interface Dashboard {
  * nothing from other hosts.
  */
 export function createDashboard(dashboard: Dashboard): FastifyInstance {
-  const { pool, timeoutSeconds, refreshSeconds, onError } = dashboard;
+  const { pool, timeoutSeconds, zone, refreshSeconds, onError } = dashboard;
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
@@ -42,7 +49,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
       fail(reply, error);
     },
   });
-  const limits = { timeoutSeconds };
+  const limits = { timeoutSeconds, zone };
 
   function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
     const nonce = randomBytes(16).toString('base64');
@@ -75,19 +82,30 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
   app.get<{ Params: { name: string } }>('/report/:name', async (request, reply) => {
     const { name } = request.params;
     const values = valuesOf(request);
-    if (name.endsWith('.csv')) return sendCsv(reply, name.slice(0, -'.csv'.length), values);
+    const [, reportName, ending] = /^(.*)\.(csv|xlsx)$/s.exec(name) ?? [];
+    if (reportName !== undefined) return sendFile(reply, reportName, ending as keyof typeof FILES, values);
     const { status, content } = await reportPage(pool, name, values, limits);
     return send(reply, status, content);
   });
 
-  async function sendCsv(reply: FastifyReply, name: string, values: Record<string, string>): Promise<FastifyReply> {
+  /** Sends all rows as a file while the database makes them. An error before the first row is a page; a later one breaks off the file. */
+  async function sendFile(reply: FastifyReply, name: string, ending: keyof typeof FILES, values: Values): Promise<FastifyReply> {
     const report = await readReport(name);
-    const result = await explainErrors(() => runReport(pool, report, values, limits));
     const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
-    return reply
-      .type('text/csv; charset=utf-8')
-      .header('content-disposition', `attachment; filename="${name}${campaign}.csv"`)
-      .send(toCsv(result));
+    const send = async (stream: ResultStream): Promise<void> => {
+      const { type, write } = FILES[ending];
+      const file = Readable.from(write(stream));
+      reply.type(type).header('content-disposition', `attachment; filename="${name}${campaign}.${ending}"`).send(file);
+      await finished(file);
+    };
+    try {
+      await explainErrors(() => streamReport(pool, report, values, limits, send));
+    } catch (error) {
+      if (!reply.sent) throw error;
+      // Fastify has closed the connection. A browser that cancels a download is no error.
+      if (codeOf((error as Error).cause ?? error) !== 'ERR_STREAM_PREMATURE_CLOSE' && expectedError(error) === undefined) onError(error);
+    }
+    return reply;
   }
 
   app.setNotFoundHandler((_request, reply) =>
@@ -97,12 +115,21 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
   return app;
 }
 
+/** The files that a report can be downloaded as. */
+const FILES = {
+  csv: { type: 'text/csv; charset=utf-8', write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toCsv(stream) },
+  xlsx: {
+    type: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toXlsx(stream),
+  },
+} as const;
+
 const TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 'Not found', 503: 'Not available now' };
 
 /** Returns the parameters of the URL. An empty field of the form counts as not given. Throws `bad-input` for a repeated parameter. */
-function valuesOf(request: FastifyRequest): Record<string, string> {
+function valuesOf(request: FastifyRequest): Values {
   const entries = Object.entries(request.query as Record<string, string | string[]>).filter(([, value]) => value !== '');
   for (const [name, value] of entries)
     if (typeof value !== 'string') throw new ClickledgerError('bad-input', `the parameter '${name}' is given more than once: give it once`);
-  return Object.fromEntries(entries) as Record<string, string>;
+  return Object.fromEntries(entries) as Values;
 }

@@ -3,9 +3,9 @@ import { chart, table } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { describeReach } from '../reporting/format/values.ts';
 import { listReports, type Report } from '../reporting/report-file.ts';
-import { readReach, type Result, type RunOptions, runReport } from '../reporting/run-report.ts';
+import { readReach, type Column, type Result, type RunOptions, runReport } from '../reporting/run-report.ts';
 import { mapConcurrently } from './limit-concurrency.ts';
-import { findCampaign } from './campaigns.ts';
+import { readCampaign } from './campaigns.ts';
 import { expectedError } from './failures.ts';
 import { type Content, errorNote } from './frame.ts';
 import { time } from './overview-page.ts';
@@ -21,8 +21,9 @@ const CONCURRENCY = 2;
 const FIRST_REPORTS = ['campaign-summary', 'clicks-by-link', 'clicks-by-hour', 'opens-by-hour', 'machine-traffic'];
 
 /** The page of a campaign with all its reports. A report that needs more parameters than the campaign is only a link. */
-export async function campaignPage(pool: Pool, id: string, limits: RunOptions): Promise<Content> {
-  const [campaign, reports] = await Promise.all([findCampaign(pool, id, limits), listReports()]);
+export async function campaignPage(pool: Pool, numberOrName: string, limits: RunOptions): Promise<Content> {
+  const [campaign, reports] = await Promise.all([readCampaign(pool, numberOrName, limits), listReports()]);
+  const id = String(campaign.campaign_id);
   const own = reports
     .filter(({ parameters }) => parameters.some(({ name }) => name === 'campaign'))
     .toSorted((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));
@@ -35,7 +36,7 @@ export async function campaignPage(pool: Pool, id: string, limits: RunOptions): 
     title: name,
     breadcrumbs: [{ href: `/campaign/${id}`, text: name }],
     live: html`<h1>${name}</h1>
-<dl class="values"><div><dt>Number</dt><dd>${id}</dd></div><div><dt>Prepared for</dt><dd>${prepared_for.toLocaleString('en')}</dd></div><div><dt>Created</dt><dd>${time(created_at)}</dd></div><div><dt>Sent</dt><dd>${time(sent_at)}</dd></div>${closed_at !== null && html`<div><dt>Closed</dt><dd>${time(closed_at)}</dd></div>`}</dl>
+<dl class="values"><div><dt>Number</dt><dd>${id}</dd></div><div><dt>Prepared for</dt><dd>${prepared_for.toLocaleString('en')}</dd></div><div><dt>Created</dt><dd>${time(created_at, limits.zone)}</dd></div><div><dt>Sent</dt><dd>${time(sent_at, limits.zone)}</dd></div>${closed_at !== null && html`<div><dt>Closed</dt><dd>${time(closed_at, limits.zone)}</dd></div>`}</dl>
 ${reach}
 <nav aria-label="On this page" class="actions">${shown.map((report) => html`<a href="#${report.name}">${report.title}</a>`)}</nav>
 ${sections}
@@ -65,7 +66,7 @@ async function section(pool: Pool, report: Report, id: string, limits: RunOption
   return html`<section id="${report.name}" aria-labelledby="${report.name}-title"><h2 id="${report.name}-title">${report.title}</h2>
 <p class="question">${report.question}</p>
 ${await body(pool, report, id, limits)}
-<p class="actions"><a href="${addressOf(report, id)}">${report.title}: the whole report</a><a href="${addressOf(report, id, '.csv')}" download>${report.title} as CSV</a></p></section>
+<p class="actions"><a href="${addressOf(report, id)}">${report.title}: the whole report</a><a href="${addressOf(report, id, '.xlsx')}" download>${report.title} as a spreadsheet</a><a href="${addressOf(report, id, '.csv')}" download>${report.title} as CSV</a></p></section>
 `;
 }
 
@@ -86,11 +87,11 @@ ${length > TABLE_ROWS && html`<p class="note">The first ${TABLE_ROWS} of ${total
 function withoutColumns(result: Result, names: readonly string[]): Result {
   const kept = result.columns
     .keys()
-    .filter((i) => !names.includes(result.columns[i] as string))
+    .filter((i) => !names.includes(result.columns[i]?.name ?? ''))
     .toArray();
   return {
     ...result,
-    columns: kept.map((i) => result.columns[i] as string),
+    columns: kept.map((i) => result.columns[i] as Column),
     rows: result.rows.map((row) => kept.map((i) => row[i] ?? null)),
   };
 }

@@ -1,5 +1,5 @@
-import { ClickledgerError } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
+import { findCampaign } from '../reporting/parameters.ts';
 import { readOnly, type RunOptions } from '../reporting/run-report.ts';
 
 /** The lists show at most this many campaigns, the latest ones. Older campaigns still have their pages. */
@@ -41,15 +41,13 @@ export async function listCampaignNames(pool: Pool, limits: RunOptions): Promise
   return explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
 }
 
-/** Finds a campaign by its number. Throws `not-found` if it does not exist. */
-export async function findCampaign(pool: Pool, id: string, limits: RunOptions): Promise<Campaign> {
-  if (!/^[1-9]\d{0,14}$/.test(id)) throw campaignNotFound(id);
+/** Finds a campaign by its number or its name. Throws `not-found` if it does not exist. */
+export async function readCampaign(pool: Pool, numberOrName: string, limits: RunOptions): Promise<Campaign> {
   const sql = 'SELECT campaign_id, name, created_at, sent_at, closed_at, prepared_for FROM analytics.campaigns WHERE campaign_id = $1';
-  const campaign = await explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<Campaign>(sql, [id])).rows[0]));
-  if (campaign === undefined) throw campaignNotFound(id);
-  return campaign;
-}
-
-function campaignNotFound(id: string): ClickledgerError {
-  return new ClickledgerError('not-found', `campaign '${id.slice(0, 20)}' does not exist`);
+  return explainErrors(() =>
+    readOnly(pool, limits, async (client) => {
+      const { campaign_id } = await findCampaign(client, numberOrName);
+      return (await client.query<Campaign>(sql, [campaign_id])).rows[0] as Campaign;
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 import { explainErrors, type Pool } from '../core/postgres.ts';
-import { chart, footnotes, table } from '../reporting/format/html.ts';
+import { askedNote, chart, footnotes, table } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { fillIn, readReport, type Report } from '../reporting/report-file.ts';
 import { readReach, type RunOptions, runReport } from '../reporting/run-report.ts';
@@ -7,7 +7,7 @@ import { type Campaign, listCampaignNames } from './campaigns.ts';
 import { expectedError, statusOf } from './failures.ts';
 import { type Content, errorNote } from './frame.ts';
 
-/** The page shows at most this many rows. The CSV file has all rows. */
+/** The page shows at most this many rows. The files have all rows. */
 const MAX_ROWS = 1000;
 
 type Values = Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export async function reportPage(
   fillIn(report, values);
   const campaigns = await listCampaignNames(pool, limits);
   const { status, live } = await body(pool, report, values, limits);
-  const campaign = campaigns.find(({ campaign_id }) => String(campaign_id) === values['campaign']);
+  const campaign = campaignOf(campaigns, values['campaign']);
   return {
     status,
     content: {
@@ -36,9 +36,9 @@ export async function reportPage(
       ],
       fixed: html`<h1>${report.title}</h1>
 <p class="question">${report.question}</p>
-${report.parameters.length > 0 && form(report, values, campaigns)}`,
+${report.parameters.length > 0 && form(report, values, campaigns, limits.zone)}`,
       live,
-      isFinal: status === 400,
+      isFinal: status === 400 || status === 404,
     },
   };
 }
@@ -49,11 +49,11 @@ async function body(pool: Pool, report: Report, values: Values, limits: RunOptio
     const reach = report.hasReach ? await explainErrors(() => readReach(pool, limits)) : undefined;
     return {
       status: 200,
-      live: html`${chart(result)}
+      live: html`${askedNote(result.asked)}${chart(result)}
 ${table(result)}
-${result.truncated && html`<p class="note">The first ${MAX_ROWS.toLocaleString('en')} rows. The CSV file has all rows.</p>`}
-${footnotes(result, reach)}
-<p class="actions"><a href="${address(report, values, '.csv')}" download>${report.title} as CSV</a></p>`,
+${result.truncated && html`<p class="note">The first ${MAX_ROWS.toLocaleString('en')} rows. The files have all rows.</p>`}
+${footnotes(report, reach)}
+<p class="actions"><a href="${address(report, values, '.xlsx')}" download>${report.title} as a spreadsheet</a><a href="${address(report, values, '.csv')}" download>${report.title} as CSV</a></p>`,
     };
   } catch (error) {
     const expected = expectedError(error);
@@ -67,24 +67,30 @@ function address({ name }: Report, values: Values, ending = ''): string {
   return `/report/${name}${ending}${query === '' ? '' : `?${query}`}`;
 }
 
-function form(report: Report, values: Values, campaigns: readonly CampaignName[]): Markup {
+/** The campaign with a number or, if there is none, with a name. */
+function campaignOf(campaigns: readonly CampaignName[], text: string | undefined): CampaignName | undefined {
+  return campaigns.find(({ campaign_id }) => String(campaign_id) === text) ?? campaigns.find(({ name }) => name === text);
+}
+
+function form(report: Report, values: Values, campaigns: readonly CampaignName[], zone: string): Markup {
   return html`<form action="/report/${report.name}" method="get">${report.parameters.map(
-    ({ name, help, default: defaultValue }) => html`
+    ({ name, type, help, default: defaultValue }) => html`
 <div><label for="p-${name}">${name.replaceAll('_', ' ')}</label>
-${name === 'campaign' ? campaignSelect(values[name] ?? '', campaigns) : html`<input id="p-${name}" name="${name}" value="${values[name] ?? ''}" placeholder="${defaultValue}" aria-describedby="h-${name}" autocomplete="off">`}
+${type === 'campaign' ? campaignSelect(name, values[name] ?? '', campaigns) : html`<input id="p-${name}" name="${name}" value="${values[name] ?? ''}" placeholder="${type === 'timezone' ? zone : defaultValue}" aria-describedby="h-${name}" autocomplete="off">`}
 <small id="h-${name}">${help}</small></div>`,
   )}
 <div><button>Show</button></div></form>`;
 }
 
-function campaignSelect(selected: string, campaigns: readonly CampaignName[]): Markup {
-  const known = campaigns.some(({ campaign_id }) => String(campaign_id) === selected);
+function campaignSelect(parameter: string, given: string, campaigns: readonly CampaignName[]): Markup {
+  const known = campaignOf(campaigns, given);
+  const selected = known === undefined ? given : String(known.campaign_id);
   const options = [
     { campaign_id: '', name: 'All campaigns' },
-    ...(known || selected === '' ? [] : [{ campaign_id: selected, name: selected }]),
+    ...(known !== undefined || selected === '' ? [] : [{ campaign_id: selected, name: selected }]),
     ...campaigns,
   ];
-  return html`<select id="p-campaign" name="campaign" aria-describedby="h-campaign">${options.map(
+  return html`<select id="p-${parameter}" name="${parameter}" aria-describedby="h-${parameter}">${options.map(
     ({ campaign_id, name }) => html`<option value="${campaign_id}"${String(campaign_id) === selected && html` selected`}>${name}</option>`,
   )}</select>`;
 }

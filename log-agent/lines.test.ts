@@ -99,7 +99,8 @@ async function readSource(source: Source): Promise<Report[]> {
     if (!('to' in chunk)) throw new Error(chunk.kind);
     if (chunk.kind === 'lines') reports.push(...split(chunk.bytes, from));
     else if (chunk.kind === 'tail') reports.push({ fragment: fragment(chunk.bytes, from, 'unterminated') });
-    else if (chunk.kind === 'long') reports.push({ fragment: { off: from, length: chunk.to - from, hash: chunk.hash, reason: 'too-long' } });
+    else if (chunk.kind === 'long')
+      reports.push({ fragment: { off: from, length: chunk.to - from, hash: chunk.hash, reason: 'too-long' } });
     from = chunk.to;
   }
   return reports;

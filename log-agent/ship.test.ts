@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { appendFile, copyFile, mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Registry } from 'prom-client';
@@ -28,6 +29,7 @@ import { MAX_BATCH_EVENTS } from './batch.ts';
 import { createLedgerClient, type LedgerClient } from './ledger-client.ts';
 import { createEnricher } from './enrich.ts';
 import { Follower } from './follow.ts';
+import { hashOf } from './lines.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { createPublisher, type Publisher } from './publish.ts';
 import { deleteCommitted } from './delete-committed.ts';
@@ -351,6 +353,92 @@ describe('shipping a log', () => {
     await untilCommitted(run, workers, [content]);
     expectOnce(run, workers, [content]);
     expect(workers.b.repeated).toBe(0);
+    await run.stop();
+  });
+
+  test.each([
+    ['a gzip', 'access.log.9.gz', gzipSync],
+    ['a zstd file', 'access.log.9.zst', zstdCompressSync],
+    ['a plain log', 'access.log.9', (bytes: Buffer) => bytes],
+  ] as const)(
+    'a line of 256 MiB in %s is one dead letter, costs little memory, and delays no new hit',
+    { timeout: 120_000 },
+    async (_, name, pack) => {
+      const setting = await setUp();
+      const { path, workers } = setting;
+      const before = makeContent(20);
+      const after = makeContent(20);
+      const now = [makeContent(1), ...Array.from({ length: 400 }, () => makeContent(1))];
+      const run = startAgent(setting, { windowBytes: 1024 * 1024 });
+      for (const newer of [2, 1]) await writeFile(path(`access.log.${newer}`), makeContent(1).text);
+      await writeFile(path('access.log'), now[0]?.text ?? '');
+      await eventually('the first hits are in', () => workers.a.events.size + workers.b.events.size === 3);
+
+      const zeros = Buffer.alloc(64 * 1024 * 1024);
+      const packedZeros = pack(zeros);
+      await writeFile(path('unfinished.tmp'), pack(Buffer.from(before.text)));
+      for (let i = 0; i < 4; i++) await appendFile(path('unfinished.tmp'), packedZeros);
+      await appendFile(path('unfinished.tmp'), pack(Buffer.from(`\n${after.text}`)));
+      const start = Buffer.byteLength(before.text);
+      const length = 4 * zeros.length + 1;
+      const size = start + length + Buffer.byteLength(after.text);
+      const rssBefore = process.memoryUsage().rss;
+      let rss = rssBefore;
+      const sampler = setInterval(() => (rss = Math.max(rss, process.memoryUsage().rss)), 10);
+      await rename(path('unfinished.tmp'), path(name));
+
+      const done = (worker: Worker) => covers(worker.committed.get(genOf(run, size) ?? '') ?? NO_RANGES, 0, size);
+      const delaysMs: number[] = [];
+      for (let i = 1; i < now.length && !(done(workers.a) && done(workers.b)); i++) {
+        const startedMs = performance.now();
+        await appendFile(path('access.log'), now[i]?.text ?? '');
+        const last = (await readFile(path('access.log'))).length;
+        await eventually('a new hit arrives', () =>
+          [workers.a, workers.b].every((worker) => covers(worker.committed.get(genOf(run, last) ?? '') ?? NO_RANGES, 0, last)),
+        );
+        delaysMs.push(performance.now() - startedMs);
+      }
+      await eventually('everything is committed', () => done(workers.a) && done(workers.b), 60_000);
+      clearInterval(sampler);
+      const gen = genOf(run, size) as string;
+      expect(delaysMs.length).toBeGreaterThan(0);
+      // Both shards have the hit or know that it is not theirs, which alone may take a second.
+      expect(Math.max(...delaysMs)).toBeLessThan(4000);
+      expect((rss - rssBefore) / 1024 ** 2).toBeLessThan(150);
+      const dead = [...workers.a.dead].filter(([key]) => key.startsWith(gen)).map(([, letter]) => letter);
+      expect(dead).toContainEqual({ off: start, reason: 'too-long', length, hash: hashOf(zeros) });
+      expect(dead.filter(({ reason }) => reason === 'too-long')).toHaveLength(1);
+      for (const [worker, offs] of [
+        [workers.a, [...before.a, ...after.a.map((off) => off + start + length)]],
+        [workers.b, [...before.b, ...after.b.map((off) => off + start + length)]],
+      ] as const) {
+        expect([...worker.events.keys()].filter((key) => key.startsWith(gen)).sort()).toEqual(offs.map((off) => `${gen} ${off}`).sort());
+        expect(worker.repeated).toBe(0);
+      }
+      await run.stop();
+    },
+  );
+
+  test('other files in the directory are reported, each with what it is, and not for ever', async () => {
+    const setting = await setUp();
+    const { path } = setting;
+    const run = startAgent(setting);
+    await writeFile(path('access.log.1.xz'), Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2, 3]));
+    await writeFile(path('access.log.2.gz'), gzipSync(makeContent(9).text).subarray(0, 100));
+    await utimes(path('access.log.2.gz'), 1, 1);
+    await writeFile(path('a\u001b[31m.tmp'), '');
+    const told = () => run.agent.degraded().map(({ code, about, what }) => `${code} ${about} ${/\((.*)\)$/.exec(what)?.[1]}`);
+    await eventually('they are reported', () => told().length === 3);
+    expect(told()).toEqual([
+      'log-foreign a?[31m.tmp a temporary file',
+      'log-foreign access.log.1.xz compressed with xz',
+      'log-damaged access.log.2.gz gzip, incomplete or damaged',
+    ]);
+    for (let i = 0; i < 20; i++) await writeFile(path(`${i}.tmp`), '');
+    await eventually('there are more', () => told().at(-1) === 'log-foreign 14 more files undefined');
+    expect(told()).toHaveLength(10);
+    for (const name of await readdir(setting.directory)) await rm(path(name));
+    await eventually('nothing is reported', () => told().length === 0);
     await run.stop();
   });
 

@@ -42,7 +42,8 @@ export function explainStatementError(error: unknown, context: Context): unknown
   const code = codeOf(error);
   if (error instanceof ClickledgerError || code === undefined || !/^[0-9A-Z]{5}$/.test(code) || code === '57014') return error;
   // postgres_fdw reports a shard that does not answer with the class 08. 42501 and 42P01 are of the set-up only for the files of clickledger.
-  if (classify(error) === 'retry' || code.startsWith('28') || code === '3D000') return explainDatabaseError(error);
+  const isOfStatement = code === '25006' || code === '25001';
+  if ((classify(error) === 'retry' && !isOfStatement) || code.startsWith('28') || code === '3D000') return explainDatabaseError(error);
   const { message, position, detail, hint } = error as unknown as PostgresError;
   const place = placeOf(position, context);
   const isSetUp = context.report.isListed && (code === '42501' || code === '42P01' || code === '3F000' || code === '42883');

@@ -50,8 +50,6 @@ const NAME = '[A-Za-z0-9_\\u0080-\\uffff]+';
 const VARIABLE = new RegExp(`:(?:'(${NAME})'|"(${NAME})"|\\{\\?(${NAME})\\}|(${NAME}))`, 'y');
 const IDENTIFIER = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
-/** After the end of an E'…' string: a string on the next line continues it. */
-const CONTINUATION = /\s*\n\s*'/y;
 const SPACE = /[ \t\r\n\f]/;
 
 /** Why a command of psql is not understood. Other commands have no reason of their own. */
@@ -240,13 +238,9 @@ function lengthInside(reader: Reader, mode: Exclude<Mode, { in: 'sql' }>, text: 
       return c === '"' ? end(1) : 1;
     case 'dollar':
       return text.startsWith(mode.tag, at) ? end(mode.tag.length) : 1;
-    case 'quote': {
+    case 'quote':
       if (mode.hasEscapes && (c === '\\' || two === "''")) return 2;
-      if (c !== "'") return 1;
-      CONTINUATION.lastIndex = at + 1;
-      const continued = mode.hasEscapes ? CONTINUATION.exec(text)?.[0].length : undefined;
-      return continued === undefined ? end(1) : 1 + continued;
-    }
+      return c === "'" ? end(1) : 1;
   }
 }
 
@@ -313,6 +307,8 @@ function readCommand(script: Script, reader: Reader, start: number): number {
   while (at < text.length && !SPACE.test(text[at] as string) && text[at] !== '\\') at++;
   const name = text.slice(start + 1, at);
   const wasActive = isActive(reader);
+  // Variables in a branch that is not taken have no values, but those in the condition of an \elif that is tried have.
+  let hasValues = wasActive;
 
   /** Reads the next argument; undefined at the end of the command. */
   const argument = (): string | undefined => {
@@ -322,7 +318,7 @@ function readCommand(script: Script, reader: Reader, start: number): number {
     while (at < text.length && !SPACE.test(text[at] as string) && text[at] !== '\\') {
       const c = text[at] as string;
       if (c === "'" || c === '`' || c === '"') {
-        if (c === '`' && wasActive) throw mistake(file, at, 'a command in backticks is not understood');
+        if (c === '`' && hasValues) throw mistake(file, at, 'a command in backticks is not understood');
         const [piece, next] = readQuoted(file, at);
         value += piece;
         at = next;
@@ -330,7 +326,7 @@ function readCommand(script: Script, reader: Reader, start: number): number {
       }
       VARIABLE.lastIndex = at;
       const found = c === ':' ? VARIABLE.exec(text) : null;
-      value += found ? argumentVariable(script, found, wasActive) : c;
+      value += found ? argumentVariable(script, found, hasValues) : c;
       at += found ? found[0].length : 1;
     }
     return value;
@@ -342,6 +338,7 @@ function readCommand(script: Script, reader: Reader, start: number): number {
   };
   const branch = reader.branches.at(-1);
   const condition = (): boolean => {
+    hasValues = true;
     const words = rest().join(' ');
     const is = parseBoolean(words);
     if (is === undefined) throw mistake(file, start, `\\${name} needs true or false, not '${words}'`);

@@ -58,12 +58,12 @@ export interface RunOptions {
   timeoutSeconds: number;
   /** The time zone of reports for which none is given. */
   zone: string;
+  /** How long the reader of the rows may pause, e.g. a person who reads page by page. Default: as long as the pool allows. */
+  maxPauseSeconds?: number;
   now?: Date;
 }
 
 const BATCH_ROWS = 1000;
-/** How long a reader may pause, e.g. a person who reads page by page. */
-const MAX_PAUSE = '1h';
 const RAW_TEXT = { getTypeParser: () => (text: string) => text };
 
 /** Runs a report and returns its first `maxRows` rows, or all. Throws `unavailable` if it takes longer than the timeout. */
@@ -102,9 +102,10 @@ export async function streamReport<T>(
     const script = fillIn(report, variables);
     if (script.statements.length === 0)
       throw new ClickledgerError('bad-input', `${report.file.label} has no statement: write a SELECT that ends with a semicolon`);
-    await client.query(
-      `SET LOCAL TimeZone = ${pg.escapeLiteral(zone)}; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL idle_in_transaction_session_timeout = '${MAX_PAUSE}'`,
-    );
+    // All rows of a cursor are fetched, so the planner must not prefer a plan that is fast only for the first rows.
+    await client.query(`SET LOCAL TimeZone = ${pg.escapeLiteral(zone)}; SET LOCAL cursor_tuple_fraction = 1`);
+    if (options.maxPauseSeconds !== undefined)
+      await client.query(`SET LOCAL idle_in_transaction_session_timeout = '${options.maxPauseSeconds}s'`);
     const shown = script.statements.findLastIndex(givesRows);
     const run = { client, report, options, spentMs: 0 };
     for (const statement of script.statements.slice(0, Math.max(0, shown))) await runStatement(run, statement);

@@ -1,7 +1,7 @@
 -- title: Campaign summary
 -- question: How many clicks and opens does a campaign have, from how many recipients, and how many came from machines?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: all
 -- chart: bar x=kind y=human_recipients,machine_only_recipients
 -- reach: yes
 --
@@ -13,7 +13,7 @@
 -- Hits of shared links count as hits, but have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 SELECT r.campaign_id, c.name AS campaign, k.kind, k.hits, k.human_hits,
        k.hits - k.human_hits AS machine_hits,
@@ -29,4 +29,4 @@ CROSS JOIN LATERAL (VALUES
 ) AS k (kind, hits, human_hits, recipients, human_recipients, percent, human_percent, click_to_open_percent, human_click_to_open_percent)
 WHERE :'campaign' = '' OR r.campaign_id = nullif(:'campaign', '')::bigint
 ORDER BY r.campaign_id DESC, k.kind
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

@@ -1,7 +1,7 @@
 -- title: Clicks by link
 -- question: Which links of a campaign were clicked, how often, and by how many recipients?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most links to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most links to show; default: all
 -- chart: stacked-bar x=link y=human_hits,machine_hits
 -- reach: yes
 --
@@ -10,7 +10,7 @@
 -- the link once, so the rows do not add up to the recipients of the campaign. Clicks on shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 SELECT l.campaign_id, l.position, l.link_id, coalesce(nullif(l.label, ''), l.target) AS link, l.target,
        coalesce(t.hits, 0) AS hits,
@@ -25,4 +25,4 @@ LEFT JOIN (
 ) t USING (campaign_id, link_id)
 WHERE l.kind = 'url' AND (:'campaign' = '' OR l.campaign_id = nullif(:'campaign', '')::bigint)
 ORDER BY l.campaign_id DESC, l.position, l.link_id
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

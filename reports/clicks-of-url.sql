@@ -1,8 +1,8 @@
 -- title: Clicks on a URL
 -- question: How many clicks did a URL get in each campaign, over all links that lead there, and from how many recipients?
 -- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: all
 -- chart: stacked-bar x=campaign y=human_hits,machine_hits
 -- reach: yes
 --
@@ -11,7 +11,7 @@
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 WITH link AS MATERIALIZED (
   SELECT campaign_id, link_id, target, count(*) OVER (PARTITION BY campaign_id, target) AS links
@@ -49,4 +49,4 @@ FROM counted h
 JOIN analytics.campaigns c USING (campaign_id)
 LEFT JOIN distinct_recipients p ON p.campaign_id = h.campaign_id AND p.target = h.target
 ORDER BY h.campaign_id DESC, h.human_hits DESC, h.hits DESC, h.target
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

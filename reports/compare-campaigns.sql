@@ -1,7 +1,7 @@
 -- title: Campaigns compared
 -- question: How many recipients opened and clicked in each campaign?
--- parameter: campaigns  numbers of campaigns, separated by commas; default: all campaigns
--- parameter: limit  the most campaigns to show, the latest ones; default: 50
+-- parameter: campaigns  names or numbers of campaigns, separated by commas; default: all campaigns
+-- parameter: limit  the most campaigns to show, the latest ones; default: all
 -- chart: bar x=campaign y=human_open_percent,human_click_percent
 -- reach: yes
 --
@@ -12,14 +12,15 @@
 -- and machines are numbers of hits.
 
 \if :{?campaigns} \else \set campaigns '' \endif
-\if :{?limit} \else \set limit '50' \endif
+\if :{?limit} \else \set limit '' \endif
+\ir shared/clock.sql
 
 WITH latest AS (
   SELECT campaign_id
   FROM analytics.campaigns
   WHERE :'campaigns' = '' OR campaign_id = ANY (string_to_array(:'campaigns', ',')::bigint[])
   ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC
-  LIMIT :'limit'::bigint
+  LIMIT nullif(:'limit', '')::bigint
 )
 SELECT c.campaign_id, c.name AS campaign, c.sent_at, r.prepared_for,
        r.human_opened AS human_recipients_opened,

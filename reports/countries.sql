@@ -1,8 +1,8 @@
 -- title: Countries
 -- question: From which countries do the clicks or opens of a campaign come, and from how many recipients?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: kind  click or open; default: click
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: kind:click|open  click or open; default: click
+-- parameter: limit  the most rows to show; default: all
 -- chart: stacked-bar x=country y=human_hits,machine_hits
 -- reach: yes
 --
@@ -10,7 +10,7 @@
 -- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
 
 \if :{?kind} \else \set kind 'click' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 \set facet 'country'
 \set column 'country'
 \set empty 'unknown'

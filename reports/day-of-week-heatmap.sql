@@ -1,10 +1,7 @@
 -- title: Days and hours of the week
 -- question: On which days of the week and at which hours do people click or open?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: kind  click or open; default: click
--- parameter: timezone  the time zone of all times, e.g. Asia/Kolkata; default: UTC
--- parameter: from  first day or time in that time zone, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the first hit
--- parameter: to  day or time in that time zone before which the report ends; default: the last hit
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: kind:click|open  click or open; default: click
 -- chart: heatmap x=hour y=weekday,human_hits
 -- reach: yes
 --
@@ -12,19 +9,14 @@
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?kind} \else \set kind 'click' \endif
-\if :{?timezone} \else \set timezone 'UTC' \endif
-\if :{?from} \else \set from '' \endif
-\if :{?to} \else \set to '' \endif
 
-WITH span AS (
-  SELECT coalesce(nullif(:'from', '')::timestamp, '-infinity') AT TIME ZONE :'timezone' AS begins,
-         coalesce(nullif(:'to', '')::timestamp, 'infinity') AT TIME ZONE :'timezone' AS ends
-),
-hit AS (
+\ir shared/period.sql
+
+WITH hit AS (
   SELECT quarter AT TIME ZONE :'timezone' AS clock, verdict = 'human' AS is_human, hits
   FROM analytics.activity_15m
   WHERE kind = :'kind' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-    AND quarter >= (SELECT begins FROM span) AND quarter < (SELECT ends FROM span)
+    AND quarter >= :begins AND quarter < :ends
 )
 SELECT w.weekday, h.hour, coalesce(sum(hits), 0)::bigint AS hits,
        coalesce(sum(hits) FILTER (WHERE is_human), 0)::bigint AS human_hits,

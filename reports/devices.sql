@@ -1,15 +1,15 @@
 -- title: Devices
 -- question: On which kinds of device were links clicked or letters opened, and by how many recipients?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: kind  click or open; default: click
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: kind:click|open  click or open; default: click
+-- parameter: limit  the most rows to show; default: all
 -- chart: stacked-bar x=device y=human_hits,machine_hits
 -- reach: yes
 --
 -- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
 
 \if :{?kind} \else \set kind 'click' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 \set facet 'device'
 \set column 'device'
 \set empty 'unknown'

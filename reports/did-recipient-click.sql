@@ -2,8 +2,8 @@
 -- question: Did this recipient click this URL, and when?
 -- parameter: recipient  mail address of the recipient, or the author's own id
 -- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most links to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most links to show; default: all
 -- chart: none
 -- reach: yes
 --
@@ -13,7 +13,8 @@
 \if :{?recipient} \else \set recipient '' \endif
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
+\ir shared/clock.sql
 
 WITH matching_recipient AS MATERIALIZED (
   SELECT recipient_id, coalesce(email, external_id) AS recipient, is_test
@@ -42,4 +43,4 @@ LEFT JOIN (
     AND recipient_id = ANY (ARRAY(SELECT recipient_id FROM matching_recipient)) AND link_id = ANY (ARRAY(SELECT link_id FROM link))
 ) a ON a.recipient_id = p.recipient_id AND a.link_id = l.link_id
 ORDER BY p.recipient_id, l.campaign_id DESC, coalesce(a.human_hits, 0) DESC, l.link_id
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

@@ -1,6 +1,6 @@
 -- title: Time to the first click
 -- question: How long after a campaign was sent did recipients click for the first time?
--- parameter: campaign  number of the campaign; default: all campaigns
+-- parameter: campaign  name or number of the campaign; default: all campaigns
 -- chart: bar x=delay y=human_recipients
 -- reach: yes
 --

@@ -1,7 +1,7 @@
 -- title: Forwards
 -- question: Which recipients' links were clicked by more than one visitor on one day, for example because the letter was forwarded?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: all
 -- chart: none
 -- reach: yes
 --
@@ -9,7 +9,7 @@
 -- hint, not a proof.
 
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 SELECT p.campaign_id, p.recipient_id, coalesce(r.email, r.external_id) AS recipient, p.link_id, coalesce(nullif(l.label, ''), l.target) AS link,
        p.day AS utc_day, p.visitors AS human_visitors
@@ -17,4 +17,4 @@ FROM (SELECT * FROM analytics.passed_on WHERE (:'campaign' = '' OR campaign_id =
 LEFT JOIN analytics.recipients r USING (recipient_id)
 LEFT JOIN analytics.links l USING (link_id)
 ORDER BY human_visitors DESC, p.campaign_id DESC, p.day, p.recipient_id, p.link_id
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

@@ -1,7 +1,7 @@
 -- title: Machine traffic
 -- question: Which machines clicked and opened: how were they detected, from which networks did they come, and how many recipients' links did they fetch?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: all
 -- chart: bar x=kind,verdict,network y=machine_hits
 -- reach: yes
 --
@@ -11,10 +11,10 @@
 -- a recipient who is in two rows counts in both.
 
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 SELECT campaign_id, kind, verdict, coalesce(network, 'unknown') AS network, hits AS machine_hits, recipients
 FROM analytics.machine_traffic
 WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
 ORDER BY campaign_id DESC, machine_hits DESC, kind, verdict, analytics.machine_traffic.network
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

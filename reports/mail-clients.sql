@@ -1,14 +1,14 @@
 -- title: Mail clients
 -- question: With which mail clients or browsers was a campaign opened, and by how many recipients?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: all
 -- chart: stacked-bar x=mail_client y=human_hits,machine_hits
 -- reach: yes
 --
 -- If a proxy fetches images for readers, their mail client is hidden, and the report shows the user agent of the proxy.
 -- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
 
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 \set kind 'open'
 \set facet 'client'
 \set column 'mail_client'

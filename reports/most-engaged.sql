@@ -1,7 +1,7 @@
 -- title: Most engaged recipients
 -- question: Which recipients clicked and opened most?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most recipients to show; default: 100
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most recipients to show; default: all
 -- chart: bar x=recipient y=human_clicks,human_opens
 -- reach: yes
 --
@@ -10,7 +10,7 @@
 -- because the mail client may show no images.
 
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?limit} \else \set limit '100' \endif
+\if :{?limit} \else \set limit '' \endif
 
 SELECT e.recipient_id, coalesce(r.email, r.external_id) AS recipient, e.human_clicks, e.links_clicked, e.human_opens, e.campaigns
 FROM (
@@ -18,14 +18,14 @@ FROM (
    FROM analytics.engagement
    WHERE campaign_id = nullif(:'campaign', '')::bigint AND human_opened
    ORDER BY human_clicks DESC, human_opens DESC, recipient_id
-   LIMIT :'limit'::bigint)
+   LIMIT nullif(:'limit', '')::bigint)
   UNION ALL
   (SELECT recipient_id, sum(human_clicks)::bigint, sum(human_clicked_links)::bigint, sum(human_opens)::bigint, count(*)
    FROM analytics.engagement
    WHERE :'campaign' = '' AND human_opened
    GROUP BY recipient_id
    ORDER BY 2 DESC, 4 DESC, 1
-   LIMIT :'limit'::bigint)
+   LIMIT nullif(:'limit', '')::bigint)
 ) e
 LEFT JOIN analytics.recipients r USING (recipient_id)
 ORDER BY e.human_clicks DESC, e.human_opens DESC, e.recipient_id;

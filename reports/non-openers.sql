@@ -1,8 +1,8 @@
 -- title: Non-openers
 -- question: Which recipients have not opened a letter that was prepared for them?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: opened_by  person: only opens and clicks judged human count; anyone: those by machines count, too, e.g. by Apple Mail; default: person
--- parameter: limit  the most recipients to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: opened_by:person|anyone  person: only opens and clicks judged human count; anyone: those by machines count, too, e.g. by Apple Mail; default: person
+-- parameter: limit  the most recipients to show; default: all
 -- chart: none
 -- reach: yes
 --
@@ -12,7 +12,7 @@
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?opened_by} \else \set opened_by 'person' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 WITH non_opener AS MATERIALIZED (
   SELECT m.campaign_id, m.recipient_id, r.email, r.external_id
@@ -24,7 +24,7 @@ WITH non_opener AS MATERIALIZED (
   ) o USING (campaign_id, recipient_id)
   WHERE (:'campaign' = '' OR m.campaign_id = nullif(:'campaign', '')::bigint) AND m.is_tracked AND o.recipient_id IS NULL
   ORDER BY m.campaign_id DESC, m.recipient_id
-  LIMIT :'limit'::bigint
+  LIMIT nullif(:'limit', '')::bigint
 )
 SELECT n.campaign_id, n.recipient_id, coalesce(n.email, n.external_id) AS recipient,
        coalesce(e.machine_opens, 0) AS machine_opens

@@ -1,14 +1,14 @@
 -- title: Referrers
 -- question: From which sites did clicks come, and from how many recipients?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: 100
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most rows to show; default: all
 -- chart: stacked-bar x=referrer y=human_hits,machine_hits
 -- reach: yes
 --
 -- A click in a mail program has no referrer, and neither has a click in many webmail sites.
 -- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
 
-\if :{?limit} \else \set limit '100' \endif
+\if :{?limit} \else \set limit '' \endif
 \set kind 'click'
 \set facet 'referrer'
 \set column 'referrer'

@@ -1,9 +1,9 @@
 -- title: Visitors of shared links
 -- question: How many visitors did each shared link have on each day?
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: from  first day (UTC), e.g. 2030-05-01; default: the first hit
--- parameter: to  day (UTC) before which the report ends; default: the last hit
--- parameter: limit  the most rows to show; default: 1000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: from:day  the first day (UTC), e.g. 2030-05-01; default: the first hit
+-- parameter: to:day  the last day (UTC); default: the last hit
+-- parameter: limit  the most rows to show; default: all
 -- chart: bar x=utc_day y=human_visitors
 -- reach: yes
 --
@@ -14,15 +14,15 @@
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?from} \else \set from '' \endif
 \if :{?to} \else \set to '' \endif
-\if :{?limit} \else \set limit '1000' \endif
+\if :{?limit} \else \set limit '' \endif
 
 SELECT v.campaign_id, v.link_id, coalesce(l.aliases[1], nullif(l.label, ''), l.target) AS link, v.day AS utc_day, v.visitors, v.human_visitors
 FROM (
   SELECT *
   FROM analytics.visitors
   WHERE kind = 'click' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
-    AND day >= (SELECT coalesce(nullif(:'from', '')::date, '-infinity')) AND day < (SELECT coalesce(nullif(:'to', '')::date, 'infinity'))
+    AND day >= (SELECT coalesce(nullif(:'from', '')::date, '-infinity')) AND day <= (SELECT coalesce(nullif(:'to', '')::date, 'infinity'))
 ) v
 LEFT JOIN analytics.links l USING (link_id)
 ORDER BY v.day DESC, v.campaign_id DESC, v.human_visitors DESC, v.link_id
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

@@ -1,11 +1,8 @@
 -- title: Unique clicks on a URL
 -- question: How many different recipients clicked a URL in each hour?
 -- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
--- parameter: campaign  number of the campaign; default: all campaigns
--- parameter: timezone  the time zone of all times, e.g. Asia/Kolkata; default: UTC
--- parameter: from  first day or time in that time zone, in whole quarters of an hour, e.g. 2030-05-01 or '2030-05-01 08:30'; default: the first hit
--- parameter: to  day or time in that time zone before which the report ends; default: the last hit
--- parameter: limit  the most hours to show; default: 10000
+-- parameter: campaign  name or number of the campaign; default: all campaigns
+-- parameter: limit  the most hours to show; default: all
 -- chart: bar x=hour y=human_recipients,new_human_recipients
 -- reach: yes
 --
@@ -15,10 +12,9 @@
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
-\if :{?timezone} \else \set timezone 'UTC' \endif
-\if :{?from} \else \set from '' \endif
-\if :{?to} \else \set to '' \endif
-\if :{?limit} \else \set limit '10000' \endif
+\if :{?limit} \else \set limit '' \endif
+
+\ir shared/period.sql
 
 WITH click AS MATERIALIZED (
   SELECT recipient_id, date_trunc('hour', quarter, :'timezone') AS hour, sum(hits) AS hits
@@ -37,12 +33,11 @@ counted AS (
   -- Adds the hours without clicks. The step is a quarter of an hour, because some time zones change by half an hour.
   SELECT date_trunc('hour', generate_series(min(hour), max(hour), '15 minutes'), :'timezone'), 0, 0, 0 FROM click
 )
-SELECT to_char(hour AT TIME ZONE :'timezone', 'YYYY-MM-DD HH24:MI') AS hour, human_hits, human_recipients, new_human_recipients
+SELECT to_char(moment, 'YYYY-MM-DD HH24:MI') || :offset AS hour, human_hits, human_recipients, new_human_recipients
 FROM (
-  SELECT hour, sum(hits)::bigint AS human_hits, sum(recipients)::bigint AS human_recipients, sum(new_recipients)::bigint AS new_human_recipients
+  SELECT hour AS moment, sum(hits)::bigint AS human_hits, sum(recipients)::bigint AS human_recipients, sum(new_recipients)::bigint AS new_human_recipients
   FROM counted GROUP BY hour
 ) AS hourly
-WHERE hour >= coalesce(nullif(:'from', '')::timestamp, '-infinity') AT TIME ZONE :'timezone'
-  AND hour < coalesce(nullif(:'to', '')::timestamp, 'infinity') AT TIME ZONE :'timezone'
-ORDER BY hourly.hour
-LIMIT :'limit'::bigint;
+WHERE moment >= :begins AND moment < :ends
+ORDER BY moment
+LIMIT nullif(:'limit', '')::bigint;

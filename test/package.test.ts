@@ -195,7 +195,7 @@ describe('in a project of its own', () => {
     expect(JSON.parse(reports.stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'campaign-summary' })]));
     expect({ code: plan.code, stderr: plan.stderr }).toEqual({
       code: 0,
-      stderr: '1 of 2 links would be tracked, and a pixel would be added\n',
+      stderr: '1 of 2 links would be tracked, and a pixel would be added\n  not tracked: 1 not-http (--dry-run lists them)\n',
     });
   });
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { editCampaign, ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
-import { configOf, type GlobalOptions, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 
 // The command `campaign`: creates, lists, changes, closes and reopens campaigns, and records when their mail was sent.

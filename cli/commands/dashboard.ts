@@ -21,11 +21,11 @@ export function addDashboard(program: Command): void {
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .addHelpText('after', '\nExample:\n  clickledger dashboard --port 8090')
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
-      const config = await configOf(command, ['ANALYST_URL']);
+      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE']);
       const { createDashboard } = await import('../../desk/app.ts');
       const { stopped } = handleStopSignals(createLogger('dashboard', 'silent'));
       const pool = createPool(config.ANALYST_URL, { max: CONNECTIONS, name: 'dashboard', queryTimeoutMs: timeout * 1000 + GRACE_MS });
-      const app = createDashboard({ pool, host, timeoutSeconds: timeout, refreshSeconds: 10, onError: (error) => note(String(error)) });
+      const app = createDashboard({ pool, host, timeoutSeconds: timeout, zone: config.TIMEZONE || 'UTC', refreshSeconds: 10, onError: (error) => note(String(error)) });
       try {
         const address = await app.listen({ port, host }).catch((error: unknown) => throwExplained(error, host, port));
         process.stdout.write(`${address}\n`);

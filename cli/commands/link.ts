@@ -6,7 +6,7 @@ import { createSlugCodec, isAlias } from '../../core/slug.ts';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
-import { configOf, type GlobalOptions, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 import { qrPng, qrSvg } from '../../authoring/qr.ts';
 

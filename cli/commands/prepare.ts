@@ -14,7 +14,7 @@ import { assertIsLetter } from '../../authoring/letter/recognise-file.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
 import { arePrepared, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
-import { configOf, type GlobalOptions, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
 import { type WriteOptions, writePersonalLetters, writeSharedLetter, type WriteResult } from '../../authoring/write-letters.ts';
 import { createProgress } from '../progress.ts';
@@ -43,7 +43,7 @@ interface Options extends PeopleOptions, WriteOptions {
   trackUnsubscribe?: boolean;
   utm: Record<string, string>;
   pixel: PixelPlace;
-  expires?: Date;
+  expires?: string;
 }
 
 export function addPrepare(program: Command): void {
@@ -108,6 +108,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   const usageError = findUsageError(file, options);
   if (usageError) command.error(`error: ${usageError}`, { exitCode: 2 });
   const { BASE_URL } = await configOf(command, ['BASE_URL']);
+  const expires = options.expires === undefined ? undefined : await timeOf(command, options.expires);
   const envelope = options.eml || options.mbox ? parseEnvelope(options.from ?? '', options.subject ?? '', options.header) : undefined;
   const html = /\.txt$/i.test(file) ? undefined : await readLetter(file, 'html');
   const text = html === undefined ? await readLetter(file, 'text') : options.text && (await readLetter(options.text, 'text'));
@@ -135,7 +136,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
       { pool, urls: createUrls(BASE_URL, createSlugCodec(config.SLUG_KEYS)) },
       campaign.id,
       plans,
-      options.expires,
+      expires?.at,
     );
     const bytes = sentBytes(letter);
     if (letter.hasPixel && bytes > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')

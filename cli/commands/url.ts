@@ -6,7 +6,7 @@ import { ensureAlias, ensureLink } from '../../authoring/links.ts';
 import { parseTarget } from '../../authoring/target.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { assertKeyListed, createUrls, type Urls } from '../../authoring/urls.ts';
-import { configOf, type GlobalOptions, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { printJson } from '../output.ts';
 
 // The commands `url` and `pixel`: print the tracked URL of a target, and the URL of a campaign's pixel.

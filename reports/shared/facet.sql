@@ -7,4 +7,4 @@ SELECT campaign_id, coalesce(nullif(value, ''), :'empty') AS :"column", hits, hu
 FROM analytics.facets
 WHERE facet = :'facet' AND kind = :'kind' AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)
 ORDER BY campaign_id DESC, human_hits DESC, hits DESC, :"column"
-LIMIT :'limit'::bigint;
+LIMIT nullif(:'limit', '')::bigint;

@@ -1,14 +1,30 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  truncate,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { createGzip } from 'node:zlib';
+import { createGzip, gzipSync, zstdCompressSync } from 'node:zlib';
 import { consumerName, STREAM } from '../../core/subjects.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import { startPart } from '../../stack/part.ts';
+import { logLine } from '../support/log-lines.ts';
 import type { Random } from './random.ts';
 import { sleep, type World, WORKERS } from './world.ts';
 
@@ -16,6 +32,11 @@ import { sleep, type World, WORKERS } from './world.ts';
 // that two faults at the same time do not undo each other.
 
 const run = promisify(execFile);
+/** Zeros in a plain log: a hole in the file, which takes no room on the disk. */
+const ZERO_BYTES = 16 * 1024 * 1024;
+/** Letters take room, so these are few, but more than a line or a read may have. */
+const ENDLESS_BYTES = 1024 * 1024;
+const COMPRESSED_LINE_BYTES = 64 * 1024 * 1024;
 const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
 
 export interface Fault {
@@ -281,6 +302,54 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    // What a power failure leaves at the end of a log. nginx writes its next line directly behind the zeros.
+    name: 'log-with-a-tail-of-zeros',
+    touches: (c) => [nginx(c)],
+    async run(world, parameters) {
+      const file = await open(join(logDir(world, parameters), 'access.log'), 'r+').catch(() => undefined);
+      if (!file) return 'no log at the moment';
+      // Lines that nginx writes between these two calls are in the log before the zeros end, so nothing of them is cut off.
+      await file.truncate((await file.stat()).size + ZERO_BYTES);
+      await file.close();
+      await sleep(parameters.ms);
+    },
+  },
+  {
+    name: 'log-of-zeros',
+    touches: (c) => [nginx(c), `gzip-${c.edge}`],
+    async run(world, parameters) {
+      await rotate(world, parameters);
+      const path = join(logDir(world, parameters), `access.log.zeros-${Date.now()}`);
+      await writeFile(path, '');
+      await truncate(path, ZERO_BYTES);
+      // It is final only while two logs are newer.
+      await utimes(path, 1, 1);
+      await sleep(parameters.ms);
+      await rotate(world, parameters);
+    },
+  },
+  {
+    name: 'log-of-zeros-gzipped',
+    touches: (c) => [`gzip-${c.edge}`],
+    run: (w, c) => addLog(w, c, 'gz', [gzipSync(Buffer.alloc(COMPRESSED_LINE_BYTES))]),
+  },
+  {
+    name: 'line-without-end',
+    touches: (c) => [nginx(c)],
+    run: (w, c) => appendFile(join(logDir(w, c), 'access.log'), `{"v":1,"rid":"${'x'.repeat(ENDLESS_BYTES)}`),
+  },
+  {
+    name: 'line-without-end-in-zstd',
+    touches: (c) => [`gzip-${c.edge}`],
+    // The lines before and behind it are requests that were answered 404, which are counted as skipped.
+    run: (w, c) =>
+      addLog(w, c, 'zst', [
+        zstdCompressSync(logLine({ t: Date.now() / 1000, s: 404, link: '' })),
+        zstdCompressSync(Buffer.concat([Buffer.alloc(COMPRESSED_LINE_BYTES, 'x'), Buffer.from('\n')])),
+        zstdCompressSync(logLine({ t: Date.now() / 1000, s: 404, link: '' })),
+      ]),
+  },
+  {
     name: 'checkpoint-deleted',
     touches: (c) => [agent(c)],
     run: (w, c) => w.whileDown(agent(c), () => rm(stateDir(w, c), { recursive: true, force: true })),
@@ -433,13 +502,22 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
+/** Adds a compressed log under a name that no rotation uses, and keeps a copy of it for the comparison. */
+async function addLog(world: World, parameters: FaultParameters, extension: string, parts: readonly Buffer[]): Promise<void> {
+  const name = `access.log.added-${Date.now()}.${extension}`;
+  const bytes = Buffer.concat(parts);
+  await writeFile(join(world.keepDirs[parameters.edge - 1] as string, name), bytes);
+  await writeFile(join(logDir(world, parameters), name), bytes);
+  await sleep(parameters.ms);
+}
+
 /**
  * Does what logrotate does with delaycompress: it compresses the oldest plain log, except the one that was rotated last, and deletes the
  * original.
  */
 async function gzipOldest(world: World, parameters: FaultParameters): Promise<void> {
   const directory = logDir(world, parameters);
-  const names = (await readdir(directory)).filter((name) => name.startsWith('access.log.') && !name.endsWith('.gz'));
+  const names = (await readdir(directory)).filter((name) => /^access\.log\.\d/.test(name) && !name.endsWith('.gz'));
   const times = await Promise.all(names.map(async (name) => ({ name, mtimeMs: (await stat(join(directory, name))).mtimeMs })));
   const candidates = times.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, -1);
   const oldest = candidates.find(({ mtimeMs }) => Date.now() - mtimeMs > 2000);

@@ -189,7 +189,7 @@ function linkLogs(logDirs: readonly string[], keepDirs: readonly string[]): { st
   const linkNewLogs = async (): Promise<void> => {
     for (const [i, directory] of logDirs.entries()) {
       for (const name of await readdir(directory).catch(() => [])) {
-        if (!name.startsWith('access.log') || name.endsWith('.gz')) continue;
+        if (!name.startsWith('access.log') || /\.(gz|zst)$/.test(name)) continue;
         const path = join(directory, name);
         const inode = await stat(path).then(
           (status) => status.ino,

@@ -131,7 +131,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // Gauges whose unit is the thing that they count.
-    const counts = /_(links|aliases|generations|salts|messages|marks|ready|degraded)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|marks|ready|degraded)$/;
     for (const { name, url } of parts) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;

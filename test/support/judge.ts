@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 
 // Computes from the bytes of the logs what must be in the databases. It deliberately shares no code with the product.
 
@@ -49,13 +49,34 @@ export async function readLogs(options: {
   for (const directory of options.directories) {
     for (const name of (await readdir(directory)).filter((file) => file.startsWith('access.log'))) {
       const bytes = await readFile(join(directory, name));
-      classify(name.endsWith('.gz') ? gunzipSync(bytes) : bytes, options, expected);
+      classify(contentOf(name, bytes), options, expected);
     }
   }
   return expected;
 }
 
+function contentOf(name: string, bytes: Buffer): Buffer {
+  if (name.endsWith('.gz')) return gunzipSync(bytes);
+  return name.endsWith('.zst') ? unzstd(bytes) : bytes;
+}
+
+/** Node's function reads one frame only, so every place where one may begin is tried. */
+function unzstd(bytes: Buffer): Buffer {
+  const frames: Buffer[] = [];
+  for (let at = 0; at >= 0; at = bytes.indexOf(FRAME_START, at + 1)) {
+    try {
+      frames.push(zstdDecompressSync(bytes.subarray(at)));
+    } catch {
+      // These four bytes were within a frame.
+    }
+  }
+  return Buffer.concat(frames);
+}
+
+const FRAME_START = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const START = Buffer.from('{"v":1,"rid":"');
+/** With its newline. Nothing longer is a line, but one may stand at its end. */
+const LONGEST_LINE = 262_144;
 
 function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expected: Expected): void {
   const lines = linesOf(bytes);
@@ -66,7 +87,9 @@ function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expect
   if (last?.to === bytes.length) expected.tails.set(gen, last.from);
   for (const { from, to } of lines) {
     const line = bytes.subarray(from, to);
-    const start = line.lastIndexOf(START);
+    const last = line.lastIndexOf(START);
+    const isTooLong = to + 1 - from > LONGEST_LINE && (last === 0 || line.length + 1 - last > LONGEST_LINE);
+    const start = isTooLong ? -1 : last;
     if (start !== 0) expected.dead.set(`${gen} ${from}`, 'torn');
     if (start < 0) continue;
     const off = from + start;
@@ -117,7 +140,9 @@ function linesOf(bytes: Buffer): { from: number; to: number }[] {
 }
 
 function generationOf(bytes: Buffer, lines: { from: number; to: number }[]): string {
-  const first = lines.find(({ from, to }) => /"rid":"[0-9a-f]{32}"/.test(bytes.toString('latin1', from, to)));
+  const first = lines.find(
+    ({ from, to }) => to + 1 - from <= LONGEST_LINE && /"rid":"[0-9a-f]{32}"/.test(bytes.toString('latin1', from, to)),
+  );
   const head = first ? bytes.subarray(0, first.to + 1) : bytes;
   return createHash('sha256').update(head).digest('hex').slice(0, 32);
 }
