@@ -11,6 +11,7 @@ import { addCampaign, addHits, addLog, HOSTILE } from '../test/support/campaigns
 import { clickledger, createDataDirectory } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { listReports } from '../reporting/report-file.ts';
+import { readXlsx } from '../test/support/xlsx.ts';
 import { createDashboard } from './app.ts';
 import { mapConcurrently } from './limit-concurrency.ts';
 import { isOwnHost } from './guard.ts';
@@ -21,9 +22,9 @@ let spring: Awaited<ReturnType<typeof addCampaign>>;
 let hostile: number;
 const onError = vi.fn<(error: unknown) => void>();
 
-function dashboardOf(url: string, timeoutSeconds = 30): FastifyInstance {
+function dashboardOf(url: string, timeoutSeconds = 30, zone = 'UTC'): FastifyInstance {
   const pool = createPool(url, { max: 4, name: 'test' });
-  const made = createDashboard({ pool, host: '127.0.0.1', timeoutSeconds, refreshSeconds: 10, onError });
+  const made = createDashboard({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, onError });
   made.addHook('onClose', () => pool.end());
   return made;
 }
@@ -116,6 +117,36 @@ describe('pages', () => {
     expect(answer.headers['content-disposition']).toBe(`attachment; filename="non-openers-${spring.campaign}.csv"`);
     expect(parse(answer.body, { columns: true })).toHaveLength(40);
   });
+
+  test('a spreadsheet is offered before CSV, and has all rows', async () => {
+    const html = await page(`/report/non-openers?campaign=${spring.campaign}`);
+    expect(html.indexOf('/report/non-openers.xlsx?')).toBeGreaterThan(0);
+    expect(html.indexOf('/report/non-openers.xlsx?')).toBeLessThan(html.indexOf('/report/non-openers.csv?'));
+    const answer = await get(`/report/non-openers.xlsx?campaign=${spring.campaign}`);
+    expect(answer.headers['content-type']).toBe('application/vnd.openxmlformats-officedocument.spreadsheetml.sheet');
+    expect(answer.headers['content-disposition']).toBe(`attachment; filename="non-openers-${spring.campaign}.xlsx"`);
+    const { rows } = await readXlsx(answer.rawPayload);
+    expect(rows).toHaveLength(1 + parse((await get(`/report/non-openers.csv?campaign=${spring.campaign}`)).body).length - 1);
+  });
+
+  test('a name of a campaign works wherever its number does', async () => {
+    expect(await page('/campaign/Spring%20sale')).toContain('<h1>Spring sale</h1>');
+    const html = await page('/report/clicks-by-hour?campaign=Spring%20sale');
+    expect(html).toContain(`<option value="${spring.campaign}" selected>Spring sale</option>`);
+    expect(html).toContain('2030-05-01 09:00');
+    expect(await page(`/campaign/${encodeURIComponent(HOSTILE)}`)).toContain('&lt;img src=x');
+  });
+
+  test('pages say what was asked, and show times by the clock of the setting', async () => {
+    const html = await page('/report/clicks-by-hour?from=2030-05-01&to=2030-05-01&timezone=asia/kathmandu');
+    expect(textOf(html)).toContain('By the clock of Asia/Kathmandu: from 2030-05-01 00:00 +05:45 to 2030-05-01 23:59:59 +05:45.');
+    expect(textOf(html)).toContain('2030-05-01 15:00');
+    const nepal = dashboardOf(databases.roleUrls.analyst, 30, 'Asia/Kathmandu');
+    expect((await nepal.inject({ url: '/' })).body).toContain('2030-05-01 13:45 +05:45');
+    expect((await nepal.inject({ url: '/report/clicks-by-hour' })).body).toContain('placeholder="Asia/Kathmandu"');
+    expect((await nepal.inject({ url: '/report/compare-campaigns' })).body).toContain('2030-05-01 13:45 +05:45');
+    await nepal.close();
+  });
 });
 
 describe('what cannot be shown', () => {
@@ -125,6 +156,9 @@ describe('what cannot be shown', () => {
     '/campaign/x',
     '/campaign/99999999999999999999',
     '/campaign/1%27',
+    '/campaign/Sprnig%20sale',
+    '/report/campaign-summary.csv?campaign=x',
+    '/report/campaign-summary.xlsx?campaign=x',
     '/report/nope',
     '/report/..%2Fx',
     '/report/nope.csv',
@@ -135,11 +169,12 @@ describe('what cannot be shown', () => {
   });
 
   test('a parameter that is not understood leaves the form to mend it', async () => {
-    const html = await page('/report/clicks-by-hour?campaign=x', 400);
-    expect(html).toContain('invalid input syntax');
+    const html = await page('/report/clicks-by-hour?campaign=Sprng+sale', 404);
+    expect(textOf(html)).toContain('Campaign &#39;Sprng sale&#39; does not exist. Similar: &#39;Spring sale&#39;.');
     expect(html).toContain('<form');
+    expect(await page('/report/clicks-by-hour?from=01.11.2026', 400)).toContain('is not a day or a time');
     const injected = await page(`/report/clicks-by-hour?timezone=${encodeURIComponent(`'; DROP VIEW x; --${HOSTILE}`)}`, 400);
-    expect(injected).toContain('not recognized');
+    expect(injected).toContain('is not the name of a time zone');
     expect(injected).not.toContain('<img');
   });
 
@@ -147,7 +182,8 @@ describe('what cannot be shown', () => {
     '/report/clicks-by-hour?nope=1',
     '/report/clicks-by-hour?campaign=1&campaign=2',
     '/campaign/%ff',
-    '/report/campaign-summary.csv?campaign=x',
+    '/report/campaign-summary.csv?limit=x',
+    '/report/campaign-summary.xlsx?limit=x',
   ])('%s is a mistake', async (url) => {
     await page(url, 400);
   });

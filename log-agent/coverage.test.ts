@@ -144,6 +144,16 @@ describe('what the agent knows of a generation on a shard', () => {
     );
   });
 
+  test('passed-over bytes do not count for the window, but are unconfirmed like others', () => {
+    const coverage = new Coverage();
+    coverage.startFlight([[0, 2_000_000_000]], { passedOver: 1_999_999_900 }).stored(1);
+    coverage.startFlight([[2_000_000_000, 2_000_000_050]]).stored(2);
+    expect([coverage.windowBytes, coverage.unconfirmedBytes]).toEqual([150, 2_000_000_050]);
+    // Also while only a part is committed.
+    coverage.confirm([[0, 1_999_999_000]], null, { floor: 0, last: 2 });
+    expect([coverage.windowBytes, coverage.unconfirmedBytes]).toEqual([50, 1050]);
+  });
+
   test('what the consumer has acked and the ledger lacks is needed again, and nothing else is', () => {
     const coverage = new Coverage();
     coverage.startFlight([[0, 10]]).stored(1);

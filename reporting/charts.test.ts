@@ -1,20 +1,19 @@
 import { parseFragment } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { HOSTILE } from '../test/support/campaigns.ts';
-import { createResult } from '../test/support/results.ts';
+import { createResult, type Sample } from '../test/support/results.ts';
 import { chartData } from './chart-data.ts';
 import { colourVariables } from './chart-colours.ts';
 import { drawChart } from './charts.ts';
 import type { ChartKind } from './report-file.ts';
-import type { Value } from './run-report.ts';
 
 const KINDS = ['bar', 'line', 'stacked-bar'] as const;
 
-function draw(kind: ChartKind, x: string, y: string[], columns: string[], rows: Value[][], width = 960): string | undefined {
+function draw(kind: ChartKind, x: string, y: string[], columns: string[], rows: Sample[][], width = 960): string | undefined {
   return drawChart(createResult(columns, rows, { kind, x: [x], y }), width)?.svg;
 }
 
-const hours = (count: number): Value[][] =>
+const hours = (count: number): Sample[][] =>
   Array.from({ length: count }, (_, i) => [
     `2030-05-${String(1 + Math.floor(i / 24)).padStart(2, '0')} ${String(i % 24).padStart(2, '0')}:00`,
     i % 7,
@@ -69,8 +68,8 @@ test.each([...KINDS, 'heatmap'] as const)('no text of the data is markup in a %s
 });
 
 test('a heatmap has a cell a row, and says what its colours mean', () => {
-  const rows: Value[][] = ['Mon', 'Tue'].flatMap((day) =>
-    [0, 1, 2].map((hour): Value[] => [day, hour, day === 'Tue' && hour === 2 ? 9 : 0]),
+  const rows: Sample[][] = ['Mon', 'Tue'].flatMap((day) =>
+    [0, 1, 2].map((hour): Sample[] => [day, hour, day === 'Tue' && hour === 2 ? 9 : 0]),
   );
   const drawn = drawChart(
     createResult(['weekday', 'hour', 'human_hits'], rows, { kind: 'heatmap', x: ['hour'], y: ['weekday', 'human_hits'] }),
@@ -81,7 +80,7 @@ test('a heatmap has a cell a row, and says what its colours mean', () => {
 });
 
 test('more bars under each other than anybody reads are left out, and that is said', () => {
-  const rows = Array.from({ length: 50 }, (_, i): Value[] => [`https://shop.example/a-long-address/${i}`, i]);
+  const rows = Array.from({ length: 50 }, (_, i): Sample[] => [`https://shop.example/a-long-address/${i}`, i]);
   const drawn = drawChart(createResult(['link', 'hits'], rows, { kind: 'bar', x: ['link'], y: ['hits'] }), 960);
   expect(drawn?.caption).toBe('The chart shows the first 20 of 50 rows.');
 });
@@ -102,7 +101,7 @@ describe('what is drawn', () => {
         ['y', 'z'],
       ],
     ],
-  ] as [string, ChartKind, string[], string[], Value[][]][])('nothing where %s', (_, kind, x, y, rows) => {
+  ] as [string, ChartKind, string[], string[], Sample[][]][])('nothing where %s', (_, kind, x, y, rows) => {
     expect(drawChart(createResult(['a', 'b'], rows, { kind, x, y }), 960)).toBeUndefined();
   });
 

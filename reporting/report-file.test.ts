@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../core/postgres.ts';
 import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
 import { runPsql, PSQL } from '../test/support/psql.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
-import { fillIn, listReports, readReport } from './report-file.ts';
+import { fillIn, listReports, type Report, readReport } from './report-file.ts';
+import { type Result, runReport } from './run-report.ts';
 
 let databases: Databases;
 
@@ -33,26 +33,34 @@ beforeAll(async () => {
   }
 });
 
-async function asAnalyst(sql: string): Promise<pg.QueryResult<Record<string, string | null>>> {
+async function asAnalyst(report: Report, values: Record<string, string> = {}, zone = 'UTC'): Promise<Result> {
   const pool = createPool(databases.roleUrls.analyst, { max: 1, name: 'test' });
   try {
-    return await pool.query<Record<string, string | null>>({ text: sql, types: { getTypeParser: () => String } });
+    return await runReport(pool, report, values, { timeoutSeconds: 60, zone });
   } finally {
     await pool.end();
   }
 }
+
+const toObjects = ({ columns, rows }: Result): Record<string, string | null>[] =>
+  rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[i] ?? null])));
+const toTexts = ({ rows }: Result): string[][] => rows.map((row) => row.map((value) => value ?? ''));
 
 describe('every report', async () => {
   const reports = await listReports();
 
   test('there is one, and each says what it answers and what its parameters are', () => {
     expect(reports.length).toBeGreaterThan(0);
-    for (const { name, title, question, parameters, sql } of reports) {
+    for (const report of reports) {
+      const { name, title, question, parameters } = report;
       expect(title, name).not.toBe('');
       expect(question, name).toMatch(/\?$/);
       for (const parameter of parameters) expect(parameter.help, `${name} ${parameter.name}`).not.toBe('');
-      const used = new Set(Array.from(sql.matchAll(/:'(\w+)'/g), (match) => match[1]));
-      expect(used, name).toEqual(new Set(parameters.map((parameter) => parameter.name)));
+      // Of the variables that it uses, those that it does not set itself are parameters.
+      const { used, assigned } = fillIn(report, Object.fromEntries(parameters.map((parameter) => [parameter.name, '1'])));
+      expect(new Set([...used].filter((variable) => !assigned.has(variable))), name).toEqual(
+        new Set(parameters.map((parameter) => parameter.name)),
+      );
     }
   });
 
@@ -61,27 +69,30 @@ describe('every report', async () => {
     const file = fileURLToPath(new URL(`../reports/${name}.sql`, import.meta.url));
 
     test('runs as the analyst with its defaults', async () => {
-      expect((await asAnalyst(fillIn(report, {}))).fields.length).toBeGreaterThan(0);
+      expect((await asAnalyst(report)).columns.length).toBeGreaterThan(0);
     });
 
     test.skipIf(PSQL === undefined)('gives the same through psql, with and without a campaign', async () => {
       for (const values of takesCampaign ? [{}, { campaign: '1' }, { campaign: '2' }] : [{}]) {
-        const ours = await asAnalyst(fillIn(report, values));
-        const rows = ours.rows.map((row) => ours.fields.map(({ name: field }) => row[field] ?? ''));
-        expect(await runPsql(databases.roleUrls.analyst, file, values)).toEqual(rows);
+        expect(await runPsql(databases.roleUrls.analyst, file, values)).toEqual(toTexts(await asAnalyst(report, values)));
       }
     });
 
     if (!takesCampaign) return;
 
-    test('a campaign that is no number is an error, not a statement', async () => {
-      for (const value of ['x', "1'; DROP VIEW analytics.campaigns; --", "' OR ''='", '1 OR 1=1'])
-        await expect(asAnalyst(fillIn(report, { campaign: value }))).rejects.toMatchObject({ code: '22P02' });
+    test('a campaign is given by its number or its name, and one that is not there is an error with similar names', async () => {
+      expect(await asAnalyst(report, { campaign: 'two' })).toMatchObject({ rows: (await asAnalyst(report, { campaign: '2' })).rows });
+      for (const value of ['x', '999', '1.5', '99999999999999999999', "1'; DROP VIEW analytics.campaigns; --", "' OR ''='", '1 OR 1=1', '2,1'])
+        await expect(asAnalyst(report, { campaign: value })).rejects.toMatchObject({
+          code: 'not-found',
+          message: expect.stringContaining(`campaign '${value}' does not exist`),
+        });
+      await expect(asAnalyst(report, { campaign: 'tow' })).rejects.toThrow("Similar: 'two'");
     });
   });
 
   test('campaign-summary counts people and machines over all shards', async () => {
-    const { rows } = await asAnalyst(fillIn(await readReport('campaign-summary'), { campaign: '1' }));
+    const rows = toObjects(await asAnalyst(await readReport('campaign-summary'), { campaign: '1' }));
     // No mail was prepared, so there are no percentages of it.
     const unprepared = { prepared_for: '0', percent: null, human_percent: null };
     expect(rows).toEqual([
@@ -151,11 +162,11 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
       title: 'Mine',
       question: 'What is it?',
       parameters: [
-        { name: 'who', help: 'whose it is', default: 'nobody at all' },
-        { name: 'days', help: 'how many', default: '30' },
+        { name: 'who', type: 'text', help: 'whose it is', default: 'nobody at all' },
+        { name: 'days', type: 'text', help: 'how many', default: '30' },
       ],
     });
-    expect((await asAnalyst(fillIn(report, {}))).rows).toEqual([{ who: 'nobody at all', days: '30', again: 'nobody at all' }]);
+    expect(toObjects(await asAnalyst(report))).toEqual([{ who: 'nobody at all', days: '30', again: 'nobody at all' }]);
     if (PSQL !== undefined)
       expect(await runPsql(databases.roleUrls.analyst, join(directory, 'mine.sql'), {})).toEqual([
         ['nobody at all', '30', 'nobody at all'],
@@ -166,7 +177,8 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
     'a value %j arrives as that text and as nothing else',
     async (value) => {
       const directory = await write(TEXT);
-      const { rows } = await asAnalyst(fillIn(await readReport('mine', directory), { who: value, days: '1' }));
+      const rows = toObjects(await asAnalyst(await readReport('mine', directory), { who: value, days: '1' }));
+      // An empty value is one, too.
       expect(rows).toEqual([{ who: value, days: '1', again: value }]);
     },
   );
@@ -181,9 +193,9 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
       `-- parameter: who  whose it is\n\\if :{?who} \\else \\set who 'somebody' \\endif\nSELECT :'kind' AS :"column", :'who' AS who;\n`,
     );
     const report = await readReport('mine', directory);
-    expect(report.parameters).toEqual([{ name: 'who', help: 'whose it is', default: 'somebody' }]);
-    expect((await asAnalyst(fillIn(report, {}))).rows).toEqual([{ 'Wha"t': 'click', who: 'somebody' }]);
-    expect((await asAnalyst(fillIn(report, { who: 'me' }))).rows).toEqual([{ 'Wha"t': 'click', who: 'me' }]);
+    expect(report.parameters).toEqual([{ name: 'who', type: 'text', help: 'whose it is', default: 'somebody' }]);
+    expect(toObjects(await asAnalyst(report))).toEqual([{ 'Wha"t': 'click', who: 'somebody' }]);
+    expect(toObjects(await asAnalyst(report, { who: 'me' }))).toEqual([{ 'Wha"t': 'click', who: 'me' }]);
     expect(() => fillIn(report, { kind: 'open' })).toThrow(expect.objectContaining({ code: 'bad-input' }));
     if (PSQL === undefined) return;
     const file = join(directory, 'mine.sql');
@@ -199,6 +211,36 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
     });
     const circle = await write('\\ir mine.sql\nSELECT 1;\n');
     await expect(readReport('mine', circle)).rejects.toMatchObject({ code: 'bad-input', message: expect.stringContaining('mine.sql') });
+  });
+
+  test('a parameter has the type that it declares, or that of its name', async () => {
+    const directory = await write(
+      `-- parameter: limit  how many\n-- parameter: sort:up|down  the order\n-- parameter: n:number  a number\n-- parameter: url:text  any text\n-- parameter: timezone  whose clock\n-- parameter: from  when\n-- parameter: to  when\nSELECT :'limit', :'sort', :'n', :'url', :'timezone', :'from', :'to', current_setting('TimeZone');\n`,
+    );
+    const report = await readReport('mine', directory);
+    const values = { limit: '5', sort: 'up', n: '7', url: 'x', timezone: 'asia/kathmandu', from: '2026-11-01', to: '2026-11-01T18:15Z' };
+    const result = await asAnalyst(report, values);
+    expect(result.rows).toEqual([
+      ['5', 'up', '7', 'x', 'Asia/Kathmandu', '2026-10-31T18:15:00.000Z', '2026-11-01T18:15:00Z', 'Asia/Kathmandu'],
+    ]);
+    expect(result.asked).toBe('By the clock of Asia/Kathmandu: from 2026-11-01 00:00 +05:45 until before 2026-11-02 00:00 +05:45.');
+    for (const [name, value, message] of [
+      ['limit', 'abc', "limit cannot be 'abc': write a whole number"],
+      ['limit', '-1', 'whole number'],
+      ['limit', '1e3', 'whole number'],
+      ['sort', 'sideways', "sort cannot be 'sideways': write up or down"],
+      ['n', '', undefined],
+      ['timezone', 'PST', 'America/Los_Angeles'],
+      ['timezone', 'Mars/Base', 'not the name of a time zone'],
+      ['from', '01.11.2026', 'Write the year first'],
+      ['to', '2026-10-30', 'has no length'],
+    ] as const) {
+      const run = asAnalyst(report, { ...values, [name]: value });
+      if (message === undefined) await expect(run).resolves.toBeDefined();
+      else await expect(run).rejects.toMatchObject({ code: 'bad-input', message: expect.stringContaining(message) });
+    }
+    const unknown = await write('-- title: x\n-- parameter: a:sometype  help\nSELECT 1;');
+    await expect(readReport('mine', unknown)).rejects.toThrow(/mine\.sql:2: 'sometype' is not a type of parameter/);
   });
 
   test('an unknown parameter is refused, and those that there are are named', async () => {

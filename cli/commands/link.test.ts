@@ -85,7 +85,7 @@ describe('a link that was sent already', () => {
   test('expires, and never expires again', async () => {
     const id = await linkTo('https://shop.example/expires');
     const { stderr } = await run('link', 'edit', String(id), '--expires', '30d');
-    expect(stderr).toMatch(new RegExp(`^link ${id}: expires at \\d{4}-\\S+Z\n$`));
+    expect(stderr).toMatch(new RegExp(`^link ${id}: expires at \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d(:\\d\\d)? UTC\n$`));
     const expires = (await stateOf(id)).expires_at?.getTime() ?? 0;
     expect(Math.abs(expires - Date.now() - 30 * 86_400_000)).toBeLessThan(60_000);
     expect(await run('link', 'edit', String(id), '--expires', 'never')).toEqual({
@@ -273,7 +273,7 @@ describe('the life of a campaign', () => {
     expect(await run('campaign', 'sent', 'life', '--at', '2026-12-01T09:30+01:00')).toEqual({
       code: 0,
       stdout: '',
-      stderr: "'life': sent at 2026-12-01T08:30:00.000Z\n",
+      stderr: "'life': sent at 2026-12-01 08:30 UTC\n",
     });
     expect((await timesOf('life'))?.sent_at).toEqual(new Date('2026-12-01T08:30Z'));
     const now = await expectJson<{ sent_at: string }>(run('campaign', 'sent', String(id), '--json'));

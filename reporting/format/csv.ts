@@ -6,6 +6,7 @@ import type { ResultStream } from '../run-report.ts';
  */
 export async function* toCsv({ columns, batches }: Pick<ResultStream, 'columns' | 'batches'>): AsyncGenerator<string> {
   yield line(columns.map(({ name }) => name));
+  if (columns.length === 0) return;
   for await (const rows of batches) yield rows.map(line).join('');
 }
 

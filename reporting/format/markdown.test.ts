@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HOSTILE } from '../../test/support/campaigns.ts';
-import { createResult } from '../../test/support/results.ts';
+import { asStream, createResult, textOf } from '../../test/support/results.ts';
 import { escapeMarkdown, toMarkdown } from './markdown.ts';
 
 const REACH = { lastAt: new Date('2030-05-01T12:00:00Z'), holes: 0, missingBytes: 0 };
 
-test('title, question, parameters, a table with numbers to the right, and how far the data reach', () => {
+test('title, question, parameters, what was asked, a table with numbers to the right, and how far the data reach', async () => {
   const result = {
     ...createResult(
       ['campaign', 'human_hits'],
@@ -16,12 +16,15 @@ test('title, question, parameters, a table with numbers to the right, and how fa
       ],
     ),
     values: { campaign: '1', timezone: 'Europe/Berlin' },
+    asked: 'By the clock of Europe/Berlin: from the first hit to the last hit.',
   };
-  expect(toMarkdown(result, REACH)).toBe(`# Mine
+  expect(await textOf(toMarkdown(asStream(result), REACH))).toBe(`# Mine
 
 What is it?
 
 campaign: 1, timezone: Europe/Berlin
+
+By the clock of Europe/Berlin: from the first hit to the last hit.
 
 | campaign | human hits |
 | --- | --: |
@@ -37,10 +40,10 @@ test('nothing in a text is markup', () => {
   expect(escapeMarkdown('a_b*c*[d](e)`f`~~g~~ &amp; $x$\r\n\nh')).toBe('a\\_b\\*c\\*\\[d\\](e)\\`f\\`\\~\\~g\\~\\~ \\&amp; \\$x\\$ h');
 });
 
-test('whatever the texts are, a row has as many cells as there are columns', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom('|', '\\', '\n', '\r', 'a', '`', ' ') }), (text) => {
-      const rows = toMarkdown(createResult(['a', 'b'], [[text, text]]), undefined)
+test('whatever the texts are, a row has as many cells as there are columns', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: fc.constantFrom('|', '\\', '\n', '\r', 'a', '`', ' ') }), async (text) => {
+      const rows = (await textOf(toMarkdown(asStream(createResult(['a', 'b'], [[text, text]])), undefined)))
         .trimEnd()
         .split('\n')
         .slice(6);

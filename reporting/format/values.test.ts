@@ -1,20 +1,36 @@
+import pg from 'pg';
 import { expect, test } from 'vitest';
-import { describeReach, machineText, displayText } from './values.ts';
+import { describeReach, displayText, withThousands } from './values.ts';
+
+const { TIMESTAMPTZ, TIMESTAMP, DATE, TEXT, INT8 } = pg.types.builtins;
 
 test.each([
-  [null, '', ''],
-  [0, '0', '0'],
-  [0.1, '0.1', '0.1'],
-  [true, 'true', 'true'],
-  ['', '', ''],
-  [['a', 'b'], '["a","b"]', '["a","b"]'],
-  [new Date('2030-05-01T08:00:00Z'), '2030-05-01T08:00:00.000Z', '2030-05-01 08:00 UTC'],
-  [new Date('2030-05-01T08:00:09Z'), '2030-05-01T08:00:09.000Z', '2030-05-01 08:00:09 UTC'],
+  [null, INT8, ''],
+  ['0', INT8, '0'],
+  ['9007199254740993', INT8, '9007199254740993'],
+  ['2030-05-01 08:00:00+00', TIMESTAMPTZ, '2030-05-01 08:00 UTC'],
+  ['2030-05-01 08:00:09+00', TIMESTAMPTZ, '2030-05-01 08:00:09 UTC'],
+  ['2030-05-01 08:00:00.123456+00', TIMESTAMPTZ, '2030-05-01 08:00:00.123456 UTC'],
+  ['2030-05-01 08:00:00.1+05:45', TIMESTAMPTZ, '2030-05-01 08:00:00.1 +05:45'],
+  ['2030-05-01 08:00:00-04', TIMESTAMPTZ, '2030-05-01 08:00 -04:00'],
+  ['infinity', TIMESTAMPTZ, 'infinity'],
   // A local time has no time zone, and a date has no time.
-  ['2030-05-01 08:00:00', '2030-05-01 08:00:00', '2030-05-01 08:00'],
-  ['2030-05-01', '2030-05-01', '2030-05-01'],
-])('%j is %j for a machine and %j for a person', (value, forMachines, forPeople) => {
-  expect([machineText(value), displayText(value)]).toEqual([forMachines, forPeople]);
+  ['2030-05-01 08:00:00', TIMESTAMP, '2030-05-01 08:00'],
+  ['2030-05-01', DATE, '2030-05-01'],
+  ['2030-05-01 08:00:00', TEXT, '2030-05-01 08:00:00'],
+])('%j of the type %i is %j for a person', (value, type, forPeople) => {
+  expect(displayText(value, type)).toBe(forPeople);
+});
+
+test.each([
+  ['12345', '12,345'],
+  ['-1234567.1234567', '-1,234,567.1234567'],
+  ['9007199254740993', '9,007,199,254,740,993'],
+  ['123', '123'],
+  ['1e+20', '1e+20'],
+  ['NaN', 'NaN'],
+])('%s with commas is %s', (value, expected) => {
+  expect(withThousands(value)).toBe(expected);
 });
 
 test('how far the data reach is one sentence', () => {

@@ -6,6 +6,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDashboard } from '../../desk/app.ts';
 import { toHtml } from '../../reporting/format/html.ts';
+import { asStream, textOf } from '../support/results.ts';
 import { readReport } from '../../reporting/report-file.ts';
 import { readReach, runReport } from '../../reporting/run-report.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
@@ -47,6 +48,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     pool = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
     const app = createDashboard({
       pool,
+      zone: 'UTC',
       host: '127.0.0.1',
       timeoutSeconds: 30,
       refreshSeconds: REFRESH_SECONDS,
@@ -185,7 +187,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     const down = createPool('postgres://x:y@127.0.0.1:1/x', { max: 1, name: 'test' });
     let isDown = true;
     const flaky = Object.assign(Object.create(pool) as Pool, { connect: () => (isDown ? down : pool).connect() });
-    const app = createDashboard({ pool: flaky, host: '127.0.0.1', timeoutSeconds: 30, refreshSeconds: REFRESH_SECONDS, onError: () => {} });
+    const app = createDashboard({ pool: flaky, host: '127.0.0.1', timeoutSeconds: 30, zone: 'UTC', refreshSeconds: REFRESH_SECONDS, onError: () => {} });
     const { context, page } = await open();
     await page.goto(`${await app.listen({ port: 0, host: '127.0.0.1' })}/campaign/${spring.campaign}`);
     expect(await page.locator('h1').textContent()).toBe('Not available now');
@@ -229,8 +231,9 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
 
   test('a report as a file is shown as it is on the dashboard, and asks nothing of anybody', async () => {
     const report = await readReport('clicks-by-hour');
-    const limits = { timeoutSeconds: 30 };
-    const file = toHtml(await runReport(pool, report, { campaign: String(spring.campaign) }, limits), await readReach(pool, limits));
+    const limits = { timeoutSeconds: 30, zone: 'UTC' };
+    const result = await runReport(pool, report, { campaign: String(spring.campaign) }, limits);
+    const file = await textOf(toHtml(asStream(result), await readReach(pool, limits)));
     for (const width of [1280, 375]) {
       const { context, page, complaints } = await open({ viewport: { width, height: 900 }, offline: true });
       await page.setContent(file);

@@ -165,8 +165,8 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
 
   secrets.set('what was quoted', MARKER);
   const logs = new Map<string, string>();
+  // nginx reaches the directory of the access log by a link.
   for (const path of await readdir(runDir, { recursive: true }))
-    // nginx reaches the directory of the access log by a link.
     if (path.endsWith('.log') && !path.includes('/links/')) logs.set(path, await readFile(join(runDir, path), 'utf8'));
   // Checks that the failures were logged at all.
   const allLogs = [...logs.values()].join('');

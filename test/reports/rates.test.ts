@@ -86,7 +86,7 @@ let app: FastifyInstance;
 beforeAll(async () => {
   databases = await createDatabases(2);
   analyst = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
-  app = createDashboard({ pool: analyst, host: '127.0.0.1', timeoutSeconds: 30, refreshSeconds: 10, onError: () => {} });
+  app = createDashboard({ pool: analyst, host: '127.0.0.1', timeoutSeconds: 30, zone: 'UTC', refreshSeconds: 10, onError: () => {} });
   return async () => {
     await app.close();
     await analyst.end();

@@ -1,0 +1,65 @@
+import { Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import { createLogger } from '../core/log.ts';
+import { parseShards } from '../core/shards.ts';
+import { sleep } from '../core/time.ts';
+import { createAgent } from './agent.ts';
+import { Coverage } from './coverage.ts';
+import type { Generation, Logs } from './follow.ts';
+import { createAgentMetrics } from './metrics.ts';
+
+// The order of turns, without any server: what a turn does is in ship.test.ts.
+
+function generation(id: string, final: boolean): Generation {
+  return { id, final, size: 1, mtimeMs: 0, source: { loggedAtMs: () => Promise.resolve(undefined) } as never, paths: [] };
+}
+
+/** Runs an agent whose turns take `turnMs` each. Returns the ids of the generations in the order of their turns, with their times. */
+async function turnsOf(generations: Generation[], turnMs: number, forMs: number): Promise<{ id: string; at: number }[]> {
+  const turns: { id: string; at: number }[] = [];
+  const logs: Logs = {
+    generations,
+    foreignFiles: [],
+    scan: () => Promise.resolve(),
+    identify: () => Promise.resolve(false),
+    release: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  const agent = createAgent({
+    follower: logs,
+    shipper: {
+      coverage: () => new Coverage(),
+      async shipNext({ id }) {
+        turns.push({ id, at: performance.now() });
+        await sleep(turnMs);
+        return true;
+      },
+      flush: () => Promise.resolve(),
+      forget: () => {},
+    },
+    ledgers: { ask: () => Promise.resolve(undefined) },
+    publisher: { flushed: () => Promise.resolve(), failure: () => undefined, send: () => Promise.resolve() },
+    shards: parseShards('a=00=postgres://127.0.0.1/a'),
+    metrics: createAgentMetrics(new Registry()),
+    log: createLogger('test', 'silent'),
+    stateDir: undefined,
+    pollMs: 20,
+    keepLogsMs: 1e12,
+  });
+  await agent.run(AbortSignal.timeout(forMs));
+  return turns;
+}
+
+test('a new hit does not wait for old logs, however many they are', async () => {
+  const old = Array.from({ length: 100 }, (_, i) => generation(`old ${i}`, true));
+  const turns = await turnsOf([...old, generation('live', false)], 15, 3000);
+  const live = turns.filter(({ id }) => id === 'live').map(({ at }) => at);
+  const waits = live.slice(1).map((at, i) => at - (live[i] as number));
+  expect(live.length).toBeGreaterThan(10);
+  // A round of all old logs takes 1.5 s.
+  expect(Math.max(...waits)).toBeLessThan(700);
+  // And the old ones have most of the turns, each once in a round.
+  const oldTurns = turns.filter(({ id }) => id !== 'live').map(({ id }) => id);
+  expect(oldTurns.length).toBeGreaterThan(live.length);
+  expect(oldTurns.slice(0, 100)).toEqual(old.slice(0, oldTurns.length).map(({ id }) => id));
+});
