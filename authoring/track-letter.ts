@@ -65,7 +65,7 @@ export interface TrackedLetter {
   /** True: a pixel is inserted into the letter. */
   hasPixel: boolean;
   /** Returns the URLs of one recipient (0: shared), in the order of `links`, and the URL of the pixel. */
-  addressesOf(recipient: number): { links: string[]; pixel: string | undefined };
+  addressesOf: (recipient: number) => { links: string[]; pixel: string | undefined };
 }
 
 /** Finds or creates the links of a planned letter in the catalog. `expires` is set on all of them. */

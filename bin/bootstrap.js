@@ -108,6 +108,9 @@ export function run(file, args, { withTools = false, env = environment() } = {})
   if (!isInstalled(withTools)) install(withTools);
   const [command, ...rest] = guarded([findNode(), file, ...args]);
   const child = spawn(command, rest, { stdio: 'inherit', env, detached: true });
+  const signalGroup = (signal) => {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  };
   const passedOn = new Map();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'])
     process.on(signal, () => {
@@ -118,10 +121,10 @@ export function run(file, args, { withTools = false, env = environment() } = {})
     });
   // Ctrl-Z stops this process and the child, and `fg` or `bg` continues both. The terminal would not do so in another session.
   process.on('SIGTSTP', () => {
-    process.kill(-child.pid, 'SIGSTOP');
+    signalGroup('SIGSTOP');
     process.kill(process.pid, 'SIGSTOP');
   });
-  process.on('SIGCONT', () => process.kill(-child.pid, 'SIGCONT'));
+  process.on('SIGCONT', () => signalGroup('SIGCONT'));
   child.on('error', (error) => fail(error.message));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
 }

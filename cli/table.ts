@@ -12,11 +12,7 @@ const GAP = '  ';
  * Yields the lines of a table. Columns of numbers are aligned to the right: those that have only numbers, or those in `numeric`. An empty
  * cell is shown as –. Control characters are shown as escapes, because names and addresses come from outside.
  */
-export function* tableLines(
-  head: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  numeric?: readonly boolean[],
-): Generator<string> {
+export function* tableLines(head: readonly string[], rows: readonly (readonly Cell[])[], numeric?: readonly boolean[]): Generator<string> {
   const texts = rows.map((row) => head.map((_, i) => cellText(row[i])));
   const widths = head.map((title, i) => texts.reduce((width, row) => Math.max(width, widthOf(row[i] as string)), widthOf(title)));
   const areNumbers =

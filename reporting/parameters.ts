@@ -8,18 +8,7 @@ import type { Parameter, Report } from './report-file.ts';
 // The types of parameters: what people may type, and what the report gets instead. `-- parameter: NAME:TYPE HELP` declares a type. A
 // parameter with the name of a type has that type.
 
-export const PARAMETER_TYPES = [
-  'text',
-  'number',
-  'campaign',
-  'campaigns',
-  'url',
-  'recipient',
-  'timezone',
-  'from',
-  'to',
-  'day',
-] as const;
+const PARAMETER_TYPES = ['text', 'number', 'campaign', 'campaigns', 'url', 'recipient', 'timezone', 'from', 'to', 'day'] as const;
 
 const TYPES_BY_NAME: Readonly<Record<string, string>> = {
   campaign: 'campaign',
@@ -82,10 +71,11 @@ export async function resolveParameters(
 
   for (const parameter of report.parameters) {
     const text = given(parameter);
-    if (text !== undefined) variables[parameter.name] = await resolve(client, parameter, text, variables[parameter.name] as string, options);
+    if (text !== undefined)
+      variables[parameter.name] = await resolve(client, parameter, text, variables[parameter.name] as string, options);
   }
   const days = daysWords(report, variables);
-  return { variables, zone, asked: days ?? (zoneParameter && askedWords(zone, from ?? to ? period.words : undefined)) };
+  return { variables, zone, asked: days ?? (zoneParameter && askedWords(zone, (from ?? to) ? period.words : undefined)) };
 }
 
 function askedWords(zone: string, period: string | undefined): string {
@@ -101,13 +91,7 @@ function daysWords({ parameters }: Report, variables: Readonly<Record<string, st
   return `Days by UTC: ${first === undefined ? 'from the first hit' : `from ${first} 00:00 UTC`} ${last === undefined ? 'to the last hit' : `to ${last} 23:59:59 UTC`}.`;
 }
 
-async function resolve(
-  client: PoolClient,
-  parameter: Parameter,
-  text: string,
-  resolved: string,
-  options: ResolveOptions,
-): Promise<string> {
+async function resolve(client: PoolClient, parameter: Parameter, text: string, resolved: string, options: ResolveOptions): Promise<string> {
   const { type } = parameter;
   switch (type) {
     case 'number':

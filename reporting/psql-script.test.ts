@@ -25,7 +25,10 @@ async function write(files: Record<string, string>): Promise<string> {
 }
 
 /** The rows and messages of a file, and its error. */
-async function ours(file: string, values: Record<string, string> = {}): Promise<{ rows: (string | null)[][]; messages: readonly string[] }> {
+async function ours(
+  file: string,
+  values: Record<string, string> = {},
+): Promise<{ rows: (string | null)[][]; messages: readonly string[] }> {
   const pool = createPool(url, { max: 1, name: 'test' });
   try {
     const { rows, messages } = await runReport(pool, await readReport(file), values, options);
@@ -55,9 +58,15 @@ async function expectSame(files: Record<string, string>, values: Record<string, 
 
 const FILES: [what: string, text: string][] = [
   ['a variable in a dollar quote', `\\set z 1\nSELECT $$a:'z'b:z$$, $t$:'z'$t$, :'z', :z;`],
-  ['a variable in quotes and comments', `\\set z 1\nSELECT ':z', ':''z''' , ":z".* -- :z ' $$\n FROM (SELECT /* :z /* ' */ " */ 1) AS ":z";`],
+  [
+    'a variable in quotes and comments',
+    `\\set z 1\nSELECT ':z', ':''z''' , ":z".* -- :z ' $$\n FROM (SELECT /* :z /* ' */ " */ 1) AS ":z";`,
+  ],
   ['quotes with escapes', `\\set z 1\nSELECT E'\\' :z', E'a'' :z', 'a\\', :'z', U&'\\0061', B'1', X'1F', N'x';`],
-  ['casts, slices and assignments', `\\set z 2\nSELECT '1'::int, (ARRAY[1,2,3])[1:2], (ARRAY[1,2,3])[:z:3], make_interval(days := 3), :z::text;`],
+  [
+    'casts, slices and assignments',
+    `\\set z 2\nSELECT '1'::int, (ARRAY[1,2,3])[1:2], (ARRAY[1,2,3])[:z:3], make_interval(days := 3), :z::text;`,
+  ],
   ['nested branches', `\\if true\n\\if false\nSELECT 1;\n\\else\nSELECT 2;\n\\endif\n\\else\nSELECT 3;\n\\endif`],
   ['\\elif', `\\set n 2\n\\if off \nSELECT 1;\n\\elif yes\nSELECT 2;\n\\elif on\nSELECT 3;\n\\else\nSELECT 4;\n\\endif`],
   ['branches within a statement', `SELECT 1 \\if false\n, (2 \\else\n, 3 \\endif\n, (4);`],
@@ -70,7 +79,10 @@ const FILES: [what: string, text: string][] = [
   ['\\unset', `\\set a 1\n\\unset a\nSELECT :{?a}, ':a';`],
   ['\\echo', `\\set a 'x y'\n\\echo E: :a :'a' 'b  c' "d" :{?a} :nope\n\\if no\n\\echo E: never\n\\endif\nSELECT 1;`],
   ['tested variables in a statement', `\\set a 1\nSELECT :{?a}, :{?b};`],
-  ['values that are SQL', `\\set w 'WHERE n > 1 AND ''a'' = ''a'''\n\\set q 'SELECT n FROM generate_series(1, 3) n'\n:q :w ORDER BY n DESC LIMIT 1;`],
+  [
+    'values that are SQL',
+    `\\set w 'WHERE n > 1 AND ''a'' = ''a'''\n\\set q 'SELECT n FROM generate_series(1, 3) n'\n:q :w ORDER BY n DESC LIMIT 1;`,
+  ],
   ['values in values', `\\set z 5\n\\set inner ':z + 1'\n\\set outer '(:inner) * 2'\nSELECT :outer;`],
   ['a value that contains itself', `\\set a '1 -- :a'\nSELECT :a\n;`],
   ['a value with a semicolon', `\\set q 'SELECT 7;'\n:q`],
@@ -122,7 +134,9 @@ describe.skipIf(PSQL === undefined)('a file gives what psql gives', () => {
       fc.constant(`/* :'a' ; ' /* */ */ 'y'`),
       fc.constant(`(ARRAY['1','2'])[1:2]::text`),
     );
-    const select = fc.array(expression, { minLength: 1, maxLength: 4 }).map((list) => `SELECT ${list.map((e) => `to_json((${e})::text)`).join(', ')};\n`);
+    const select = fc
+      .array(expression, { minLength: 1, maxLength: 4 })
+      .map((list) => `SELECT ${list.map((e) => `to_json((${e})::text)`).join(', ')};\n`);
     const set = fc.tuple(name, quotedText).map(([n, t]) => `\\set ${n} ${argument(t)}\n`);
     const simple = fc.oneof(
       select,
@@ -131,7 +145,10 @@ describe.skipIf(PSQL === undefined)('a file gives what psql gives', () => {
       fc.tuple(name, name).map(([n, m]) => `\\set ${n} x:{?${m}}y\n`),
       fc.constant(`SET LOCAL work_mem = '4MB';\n`),
     );
-    const condition = fc.oneof(fc.constantFrom('true', 'off', '1', '0', 'yes', 'fal', 'On'), name.map((n) => `:{?${n}}`));
+    const condition = fc.oneof(
+      fc.constantFrom('true', 'off', '1', '0', 'yes', 'fal', 'On'),
+      name.map((n) => `:{?${n}}`),
+    );
     const { block } = fc.letrec<{ block: string; branch: string }>((tie) => ({
       block: fc.array(fc.oneof({ maxDepth: 3 }, simple, tie('branch')), { maxLength: 4 }).map((parts) => parts.join('')),
       branch: fc
@@ -204,15 +221,22 @@ describe('what is not understood is refused by name, file and line', () => {
     await expect(readReport(file)).rejects.toThrow(message);
   });
 
-  test.each(['BEGIN', 'COMMIT', 'ROLLBACK', 'START TRANSACTION', 'END', 'SAVEPOINT x', 'COPY (SELECT 1) TO STDOUT'])('%s', async (statement) => {
-    await expect(ours(await write({ 'main.sql': `SELECT 1;\n${statement};\nSELECT 2;` }))).rejects.toMatchObject({
-      code: 'bad-input',
-      message: expect.stringMatching(/main\.sql:2: .* is not possible in a report/),
-    });
-  });
+  test.each(['BEGIN', 'COMMIT', 'ROLLBACK', 'START TRANSACTION', 'END', 'SAVEPOINT x', 'COPY (SELECT 1) TO STDOUT'])(
+    '%s',
+    async (statement) => {
+      await expect(ours(await write({ 'main.sql': `SELECT 1;\n${statement};\nSELECT 2;` }))).rejects.toMatchObject({
+        code: 'bad-input',
+        message: expect.stringMatching(/main\.sql:2: .* is not possible in a report/),
+      });
+    },
+  );
 
   test('a report cannot make itself a writer', async () => {
-    for (const text of ['SET transaction_read_only = off; SELECT 1;', 'SET TRANSACTION READ WRITE; SELECT 1;', 'CREATE TABLE x (); SELECT 1;'])
+    for (const text of [
+      'SET transaction_read_only = off; SELECT 1;',
+      'SET TRANSACTION READ WRITE; SELECT 1;',
+      'CREATE TABLE x (); SELECT 1;',
+    ])
       await expect(ours(await write({ 'main.sql': text }))).rejects.toMatchObject({ code: 'bad-input' });
   });
 });
@@ -252,7 +276,9 @@ describe('errors of Postgres have the line, its text and a caret', () => {
   test('a right that is missing is named with its object', async () => {
     const pool = createPool(url, { max: 1, name: 'test' });
     try {
-      await pool.query(`DROP SCHEMA IF EXISTS closed CASCADE; CREATE SCHEMA closed; CREATE TABLE closed.x (); CREATE SCHEMA half; CREATE TABLE half.y ()`);
+      await pool.query(
+        `DROP SCHEMA IF EXISTS closed CASCADE; CREATE SCHEMA closed; CREATE TABLE closed.x (); CREATE SCHEMA half; CREATE TABLE half.y ()`,
+      );
       await pool.query(`DO $$ BEGIN CREATE ROLE nobody_at_all LOGIN PASSWORD 'nobody'; EXCEPTION WHEN duplicate_object THEN END $$`);
       await pool.query('GRANT USAGE ON SCHEMA half TO nobody_at_all');
     } finally {

@@ -82,7 +82,16 @@ describe('every report', async () => {
 
     test('a campaign is given by its number or its name, and one that is not there is an error with similar names', async () => {
       expect(await asAnalyst(report, { campaign: 'two' })).toMatchObject({ rows: (await asAnalyst(report, { campaign: '2' })).rows });
-      for (const value of ['x', '999', '1.5', '99999999999999999999', "1'; DROP VIEW analytics.campaigns; --", "' OR ''='", '1 OR 1=1', '2,1'])
+      for (const value of [
+        'x',
+        '999',
+        '1.5',
+        '99999999999999999999',
+        "1'; DROP VIEW analytics.campaigns; --",
+        "' OR ''='",
+        '1 OR 1=1',
+        '2,1',
+      ])
         await expect(asAnalyst(report, { campaign: value })).rejects.toMatchObject({
           code: 'not-found',
           message: expect.stringContaining(`campaign '${value}' does not exist`),

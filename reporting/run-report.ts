@@ -34,7 +34,7 @@ export interface ResultStream extends ResultHead {
   /** Lists of rows; the values are in the order of `columns`. */
   batches: AsyncIterable<Value[][]>;
   /** Runs the rest of the query and returns the number of rows that were not read. */
-  countRest(): Promise<number>;
+  countRest: () => Promise<number>;
 }
 
 export interface Result extends ResultHead {
@@ -74,13 +74,13 @@ export async function runReport(
   options: RunOptions & { maxRows?: number },
 ): Promise<Result> {
   const { maxRows = Number.POSITIVE_INFINITY } = options;
-  return streamReport(pool, report, values, options, async ({ batches, countRest: _, ...head }) => {
+  return streamReport(pool, report, values, options, async ({ report: ran, values: given, asked, messages, columns, batches }) => {
     const rows: Value[][] = [];
     for await (const batch of batches) {
       rows.push(...batch);
       if (rows.length > maxRows) break;
     }
-    return { ...head, rows: rows.slice(0, maxRows), truncated: rows.length > maxRows };
+    return { report: ran, values: given, asked, messages, columns, rows: rows.slice(0, maxRows), truncated: rows.length > maxRows };
   });
 }
 
@@ -154,7 +154,10 @@ async function runStatement(run: Run, statement: Statement): Promise<void> {
   if (REFUSED.includes(statement.keyword))
     throw new ClickledgerError(
       'bad-input',
-      frameOf(statement.start, `${statement.keyword.toUpperCase()} is not possible in a report: it runs in one transaction that can only read`),
+      frameOf(
+        statement.start,
+        `${statement.keyword.toUpperCase()} is not possible in a report: it runs in one transaction that can only read`,
+      ),
     );
   if (!CURSOR_KEYWORDS.includes(statement.keyword)) {
     await query(run, statement.text, statement);

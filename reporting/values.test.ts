@@ -68,7 +68,9 @@ const expression = fc.oneof(
   fc.constant(`interval '1 year 2 months -3 days'`),
   fc.constant(`time '12:34:56.789012'`),
   fc.array(text, { maxLength: 4 }).map((list) => `ARRAY[${list.map(literal).join(',')}]::text[]`),
-  fc.array(fc.option(number), { maxLength: 4 }).map((list) => `ARRAY[${list.map((n) => (n === null ? 'NULL' : `'${n}'`)).join(',')}]::bigint[]`),
+  fc
+    .array(fc.option(number), { maxLength: 4 })
+    .map((list) => `ARRAY[${list.map((n) => (n === null ? 'NULL' : `'${n}'`)).join(',')}]::bigint[]`),
   fc.constant(`'{{1,2},{3,4}}'::int[]`),
   fc.constant(`'[2:3]={7,8}'::int[]`),
   fc.constant(`ARRAY[true, false, NULL]`),
@@ -76,7 +78,15 @@ const expression = fc.oneof(
   fc.json().map((j) => `${literal(j.replaceAll(/\\u(?:0000|d[89a-f]..)/gi, ''))}::jsonb`),
   fc.uint8Array({ maxLength: 8 }).map((b) => `'\\x${Buffer.from(b).toString('hex')}'::bytea`),
   fc.uuid().map((u) => `'${u}'::uuid`),
-  fc.constantFrom(`'10.0.0.1/8'::inet`, `'(1,2)'::point`, `'[1,5)'::int4range`, `'12.34'::money`, `B'101'`, `ROW(1, 'a,b')`, `'a b'::tsvector`),
+  fc.constantFrom(
+    `'10.0.0.1/8'::inet`,
+    `'(1,2)'::point`,
+    `'[1,5)'::int4range`,
+    `'12.34'::money`,
+    `B'101'`,
+    `ROW(1, 'a,b')`,
+    `'a b'::tsvector`,
+  ),
   fc.constant('NULL::bigint'),
 );
 
@@ -114,7 +124,9 @@ describe('JSON', () => {
         const [parsed] = JSON.parse(json) as [Record<string, unknown>];
         expect(Object.keys(parsed)).toEqual(names);
         const { rows } = await pool.query<string[]>({ text: sql, rowMode: 'array', types: { getTypeParser: () => (t: string) => t } });
-        const kinds = await pool.query<{ kinds: string[] }>(`SELECT ARRAY[${names.map((n) => `pg_typeof(${n})::text`).join(',')}] AS kinds FROM (${sql}) x`);
+        const kinds = await pool.query<{ kinds: string[] }>(
+          `SELECT ARRAY[${names.map((n) => `pg_typeof(${n})::text`).join(',')}] AS kinds FROM (${sql}) x`,
+        );
         for (const [i, name] of names.entries()) {
           const [value, kind] = [rows[0]?.[i], kinds.rows[0]?.kinds[i] as string];
           if (value === null) expect(parsed[name]).toBeNull();
@@ -166,9 +178,17 @@ describe('JSON', () => {
 test('pages and Markdown have all digits', async () => {
   const sql = `SELECT 9007199254740993::bigint AS hits, 9007199254740993::bigint AS visitor_id, 1234567.10::numeric AS n, '2030-05-01 08:00:00.123456+00'::timestamptz AS at, '2030-05-01 08:00+00'::timestamptz AS then`;
   const markdown = await format(sql, (stream) => toMarkdown(stream, undefined));
-  expect(markdown).toContain('| 9007199254740993 | 9007199254740993 | 1234567.10 | 2030-05-01 08:00:00.123456 UTC | 2030-05-01 08:00 UTC |');
+  expect(markdown).toContain(
+    '| 9007199254740993 | 9007199254740993 | 1234567.10 | 2030-05-01 08:00:00.123456 UTC | 2030-05-01 08:00 UTC |',
+  );
   const html = await format(sql, (stream) => toHtml(stream, undefined), { zone: 'Asia/Kathmandu' });
-  for (const cell of ['9,007,199,254,740,993', '>9007199254740993<', '1,234,567.10', '2030-05-01 13:45:00.123456 +05:45', '2030-05-01 13:45 +05:45'])
+  for (const cell of [
+    '9,007,199,254,740,993',
+    '>9007199254740993<',
+    '1,234,567.10',
+    '2030-05-01 13:45:00.123456 +05:45',
+    '2030-05-01 13:45 +05:45',
+  ])
     expect(html).toContain(cell);
   expect(html).toContain('datetime="2030-05-01T13:45:00.123+05:45"');
 });

@@ -30,7 +30,7 @@ export function restartOnChange(system: System, onProblem: (text: string) => voi
     if (signal.aborted) return;
     onProblem(`changed: ${directories.join(', ')}`);
     const members = system.members.filter((member) => directoriesOf(member).some((directory) => directories.includes(directory)));
-    await Promise.all(members.map((member) => member.running?.stop()));
+    await Promise.all(members.map(async (member) => member.running?.stop()));
   }
 
   for (const directory of new Set(Object.values(DIRECTORIES).flat())) {

@@ -67,7 +67,7 @@ function byteOrderMark([first, second, third]: Uint8Array): Encoding | undefined
  * Returns true if the bytes are UTF-8, apart from a few bytes that are damaged. In text of another encoding, sequences that are valid in
  * UTF-8 are rare; in damaged UTF-8 they are the majority.
  */
-export function looksLikeUtf8(bytes: Uint8Array): boolean {
+function looksLikeUtf8(bytes: Uint8Array): boolean {
   if (isUtf8(bytes)) return true;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const invalid = text.split('\ufffd').length - 1;

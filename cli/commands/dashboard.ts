@@ -25,7 +25,14 @@ export function addDashboard(program: Command): void {
       const { createDashboard } = await import('../../desk/app.ts');
       const { stopped } = handleStopSignals(createLogger('dashboard', 'silent'));
       const pool = createPool(config.ANALYST_URL, { max: CONNECTIONS, name: 'dashboard', queryTimeoutMs: timeout * 1000 + GRACE_MS });
-      const app = createDashboard({ pool, host, timeoutSeconds: timeout, zone: config.TIMEZONE || 'UTC', refreshSeconds: 10, onError: (error) => note(String(error)) });
+      const app = createDashboard({
+        pool,
+        host,
+        timeoutSeconds: timeout,
+        zone: config.TIMEZONE || 'UTC',
+        refreshSeconds: 10,
+        onError: (error) => note(String(error)),
+      });
       try {
         const address = await app.listen({ port, host }).catch((error: unknown) => throwExplained(error, host, port));
         process.stdout.write(`${address}\n`);

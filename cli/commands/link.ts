@@ -42,7 +42,8 @@ export function addLink(program: Command): void {
     )
     .action(async (name: string, options: { target?: string; expires?: string }, command: Command) => {
       const { target } = options;
-      const expires = options.expires === undefined ? undefined : options.expires === 'never' ? null : await timeOf(command, options.expires);
+      const expires =
+        options.expires === undefined ? undefined : options.expires === 'never' ? null : await timeOf(command, options.expires);
       if (target === undefined && expires === undefined)
         command.error("error: there is nothing to change. Give '--target <url>' or '--expires <when>'.", { exitCode: 2 });
       await updateLink(command, name, async (pool, id) => {

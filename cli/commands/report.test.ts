@@ -104,8 +104,12 @@ describe('running a report', () => {
 
   test('nothing is written, and the connection is as it was', async () => {
     await asAnalyst(async (pool) => {
-      await expect(runReport(pool, of('CREATE TEMP TABLE x ()'), {}, { timeoutSeconds: 10, zone: 'UTC' })).rejects.toThrow(/x\.sql:1: a report can only read: /);
-      await expect(runReport(pool, of('SELECT pg_sleep(5)'), {}, { timeoutSeconds: 0.05, zone: 'UTC' })).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(runReport(pool, of('CREATE TEMP TABLE x ()'), {}, { timeoutSeconds: 10, zone: 'UTC' })).rejects.toThrow(
+        /x\.sql:1: a report can only read: /,
+      );
+      await expect(runReport(pool, of('SELECT pg_sleep(5)'), {}, { timeoutSeconds: 0.05, zone: 'UTC' })).rejects.toMatchObject({
+        code: 'unavailable',
+      });
       await runReport(pool, of('SELECT 1'), {}, { timeoutSeconds: 1, zone: 'UTC' });
       expect((await pool.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '0' }]);
     });

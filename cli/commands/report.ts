@@ -72,7 +72,12 @@ export function addReport(program: Command): void {
       const report = await readReport(nameOrPath);
       const values = parseParameters(command.args.slice(1));
       const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE']);
-      const run = { report, values, format, options: { timeoutSeconds: options.timeout, zone: config.TIMEZONE || 'UTC', maxPauseSeconds: 3600 } };
+      const run = {
+        report,
+        values,
+        format,
+        options: { timeoutSeconds: options.timeout, zone: config.TIMEZONE || 'UTC', maxPauseSeconds: 3600 },
+      };
       await withPool(config.ANALYST_URL, (pool) => writeReport(pool, run, options.out));
     });
 }

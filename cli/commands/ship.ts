@@ -10,7 +10,9 @@ import { findMissing, prepareShipment, shipAll, SHIPPING_SETTINGS } from '../../
 export function addShip(program: Command): void {
   program
     .command('ship <file...>')
-    .description('publish the hits of old logs, plain or compressed with gzip or zstd; lines that are already counted are not counted again')
+    .description(
+      'publish the hits of old logs, plain or compressed with gzip or zstd; lines that are already counted are not counted again',
+    )
     .option('--dry-run', 'print how many bytes of each log are missing; publish nothing')
     .addHelpText(
       'after',

@@ -43,10 +43,7 @@ test('nothing in a text is markup', () => {
 test('whatever the texts are, a row has as many cells as there are columns', async () => {
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: fc.constantFrom('|', '\\', '\n', '\r', 'a', '`', ' ') }), async (text) => {
-      const rows = (await textOf(toMarkdown(asStream(createResult(['a', 'b'], [[text, text]])), undefined)))
-        .trimEnd()
-        .split('\n')
-        .slice(6);
+      const rows = (await textOf(toMarkdown(asStream(createResult(['a', 'b'], [[text, text]])), undefined))).trimEnd().split('\n').slice(6);
       expect(rows).toHaveLength(1);
       // A pipe ends a cell if an even number of backslashes precedes it.
       expect(Array.from((rows[0] as string).matchAll(/(?<!\\)(?:\\\\)*\|/g))).toHaveLength(3);

@@ -62,5 +62,11 @@ function widthOf({ name, type }: Column, index: number, sample: readonly Value[]
 
 /** The name of a sheet may not have these characters, and at most 31. */
 function sheetName(title: string): string {
-  return title.replace(/[\\/*?:[\]\x00-\x1f]/g, ' ').replace(/^'+|'+$/g, '').trim().slice(0, 28) || 'Report';
+  return (
+    title
+      .replace(/[\\/*?:[\]\x00-\x1f]/g, ' ')
+      .replace(/^'+|'+$/g, '')
+      .trim()
+      .slice(0, 28) || 'Report'
+  );
 }

@@ -187,7 +187,14 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     const down = createPool('postgres://x:y@127.0.0.1:1/x', { max: 1, name: 'test' });
     let isDown = true;
     const flaky = Object.assign(Object.create(pool) as Pool, { connect: () => (isDown ? down : pool).connect() });
-    const app = createDashboard({ pool: flaky, host: '127.0.0.1', timeoutSeconds: 30, zone: 'UTC', refreshSeconds: REFRESH_SECONDS, onError: () => {} });
+    const app = createDashboard({
+      pool: flaky,
+      host: '127.0.0.1',
+      timeoutSeconds: 30,
+      zone: 'UTC',
+      refreshSeconds: REFRESH_SECONDS,
+      onError: () => {},
+    });
     const { context, page } = await open();
     await page.goto(`${await app.listen({ port: 0, host: '127.0.0.1' })}/campaign/${spring.campaign}`);
     expect(await page.locator('h1').textContent()).toBe('Not available now');

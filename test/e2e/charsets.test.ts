@@ -125,8 +125,20 @@ describe('a letter whose links are clicked', () => {
     await prepare('render');
     await prepare('merge=generic');
     await run(
-      ...['prepare', `${charset}.html`, '--campaign', charset, '--to', `${charset}.csv`, '--out', `${charset}-eml`, '--render', '--eml'],
-      ...['--from', 'news@shop.example', '--subject', word],
+      'prepare',
+      `${charset}.html`,
+      '--campaign',
+      charset,
+      '--to',
+      `${charset}.csv`,
+      '--out',
+      `${charset}-eml`,
+      '--render',
+      '--eml',
+      '--from',
+      'news@shop.example',
+      '--subject',
+      word,
     );
 
     const rendered = await readFile(join(directory, `${charset}-render`, '0000001.html'));

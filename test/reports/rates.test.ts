@@ -103,6 +103,8 @@ async function report(name: string, values: Record<string, string>): Promise<Row
 let campaigns = 0;
 let off = 0;
 
+const compareIds = (a: unknown, b: unknown): number => Number(a) - Number(b);
+
 /** Inserts a campaign with its recipients and hits, as authors and workers do. Returns the ids. */
 async function insert({ people, hits, isJudged, sentAfterMs }: Plan): Promise<{ campaign: number; ids: number[] }> {
   const n = ++campaigns;
@@ -246,7 +248,9 @@ test('who clicked has opened: no rate exceeds 100 %, and every report and page h
         expect(rest.map(({ recipient_id }) => recipient_id)).toEqual(prepared.filter((i) => !people.includes(i)).map((i) => ids[i]));
       }
       const engaged = await report('most-engaged', values);
-      expect(engaged.map(({ recipient_id }) => recipient_id).toSorted()).toEqual(opened.human.map((i) => ids[i]).toSorted());
+      expect(engaged.map(({ recipient_id }) => recipient_id).toSorted(compareIds)).toEqual(
+        opened.human.map((i) => ids[i]).toSorted(compareIds),
+      );
 
       const delays = await report('first-click-delay', values);
       expect(delays).toMatchObject(delaysOf(counted, plan.sentAfterMs));

@@ -79,7 +79,8 @@ describe.each(['HTML', 'plain text'] as const)('in %s', (medium) => {
 });
 
 // The same phrase, written in other ways that look the same or nearly the same.
-const everyCharacter = (spell: (character: string) => string) => (phrase: string) => [...phrase].map(spell).join('');
+const everyCharacter = (spell: (character: string) => string) => (phrase: string) =>
+  Array.from(phrase, (character) => spell(character)).join('');
 const SPELLINGS: Readonly<Record<string, Spelling>> = {
   'upper case': (phrase) => (phrase.includes('{{') ? asIs(phrase) : asIs(phrase.toUpperCase())),
   'soft hyphens': (phrase) => asIs(phrase).replace(/(?<=[^&;#\d\s]{3})(?=\p{L}{3})/gu, '&shy;'),
