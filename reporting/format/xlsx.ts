@@ -52,7 +52,9 @@ function cellOf(value: Value, type: number): Cell {
   // A spreadsheet has no time zones: a time is that of the clock. It has milliseconds; a time with more digits is a text.
   const [clock] = isTimeType(type) ? (/^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,3})?)?(?=$|[+-])/.exec(value) ?? []) : [];
   if (clock !== undefined && clock >= FIRST_DAY) return new Date(`${clock.replace(' ', 'T')}${clock.includes(' ') ? 'Z' : ''}`);
-  return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT - 1)}…` : value;
+  const text = value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT - 1)}…` : value;
+  // Spreadsheets read _x0041_ as the character with this number.
+  return text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, '_x005F_');
 }
 
 function widthOf({ name, type }: Column, index: number, sample: readonly Value[][]): number {
