@@ -38,7 +38,7 @@ async function letterOf(html: string | Buffer | undefined, text: string | undefi
 
 const LIST = 'email,name\nann@example.com,"Ann <A> & ""B"""\nbob@example.com,Bob\neve@example.com,Ünï 🎉\n';
 
-/** Returns the people of a list with recipients that are numbered from 1. The person called Bob opted out. */
+/** Writes a list to a file, reads it, and gives each person a recipient id, counting from 1. The person called Bob has opted out. */
 async function listOf(content = LIST, columns: PeopleColumns = {}): Promise<{ people: PeopleFile; addressees: Addressee[] }> {
   const path = join(await temporaryDirectory(), 'people.csv');
   await writeFile(path, content);

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorSettings, BASE, insertCampaign, createDesk, expectJson, readCsv, trackedAddresses } from '../test/support/authors.ts';
 import { clickledger, createDataDirectory } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { runs } from '../test/support/runs.ts';
 import { eventually } from '../test/support/servers.ts';
 import { ClickledgerError, createTracker, type Tracker, type TrackerPerson } from './tracker.ts';
 
@@ -114,6 +116,34 @@ describe('a prepared letter', () => {
     expect(Object.keys(textOnly.shared())).toEqual(['text']);
     expect(textOnly.links.map(({ id }) => id)).toEqual([letter.links[1]?.id]);
     expect(await databases.query('catalog', 'SELECT FROM catalog.mailing WHERE campaign_id = $1', [campaign])).toEqual([]);
+  });
+
+  test('its links are listed in the order of the letter that was prepared last, with those of other letters and of `url` after them', async () => {
+    const page = fc.integer({ min: 1, max: 9 }).map((n) => `https://shop.example/${n}`);
+    const letter = fc.record({ html: fc.uniqueArray(page, { minLength: 1, maxLength: 6 }), text: fc.uniqueArray(page, { maxLength: 6 }) });
+    let campaigns = 0;
+    await fc.assert(
+      fc.asyncProperty(letter, letter, page, async (first, last, posted) => {
+        const campaign = await tracker.campaign(`in order ${++campaigns}`);
+        await tracker.url(posted, { campaign, label: 'posted' });
+        for (const { html, text } of [first, last])
+          await tracker.prepare({
+            campaign,
+            html: html.map((target) => `<a href="${target}">x</a>`).join('\n'),
+            text: text.join('\n') || 'x',
+          });
+        const links = await databases.query<{ link: string; position: number | null }>(
+          'catalog',
+          `SELECT label || ' ' || target AS link, position FROM analytics.links WHERE campaign_id = $1 AND kind = 'url' ORDER BY position, link_id`,
+          [campaign],
+        );
+        const wanted = [...last.html.map((target) => ` ${target}`), ...last.text.map((target) => `text ${target}`)];
+        for (const [i, link] of wanted.entries()) expect(links).toContainEqual({ link, position: i + 1 });
+        expect(links.filter(({ link }) => wanted.includes(link)).map(({ link }) => link)).toEqual(wanted);
+        expect(links.at(-1)).toEqual({ link: `posted ${posted}`, position: null });
+      }),
+      runs(20),
+    );
   });
 
   test('for thousands, in their order; who cannot be written to comes with the reason', async () => {

@@ -25,7 +25,7 @@ export function isPathOf(url: string, name: string): boolean {
   return url.startsWith(name, 3) && (url.length === name.length + 3 || url.charAt(name.length + 3) === '?');
 }
 
-/** The query of a URL without the question mark; '' if it has none. */
+/** The part of a URL after the question mark, or '' if there is none. */
 export function queryOf(url: string): string {
   const start = url.indexOf('?');
   if (start < 0) return '';

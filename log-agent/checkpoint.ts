@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { replaceFile } from '../core/files.ts';
 import type { Ranges } from '../core/ranges.ts';
 
-// The ranges that were published and not confirmed. The tests of a lost or damaged checkpoint are in ship.test.ts. The checkpoint only avoids publishing them again after a restart. Without it, or with
-// an old one, they are published again, and the workers drop what is already committed.
+// The ranges that were published and not confirmed. The checkpoint only avoids publishing them again after a restart. Without it, or with
+// an old one, they are published again, and the workers drop what is already committed. ship.test.ts has the tests of a lost checkpoint.
 
 const range = z.tuple([z.int().min(0), z.int().min(0)]);
 const schema = z.object({ v: z.literal(1), incarnation: z.string(), inFlight: z.record(z.string(), z.record(z.string(), z.array(range))) });

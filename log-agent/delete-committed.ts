@@ -12,7 +12,7 @@ import type { Shipper } from './ship.ts';
 
 /**
  * Deletes the log files of generations that are final, were last changed at least `keepLogsMs` ago, and are completely committed on every
- * shard. Each ledger is asked once more just before. No other code deletes logs.
+ * shard. Just before the deletion, the ledger of every shard is asked again whether it has the whole log. No other code deletes logs.
  */
 export async function deleteCommitted(deps: {
   generations: readonly Generation[];

@@ -127,7 +127,8 @@ keep_rotating() {
   done
 }
 
-# A log that a power loss may have cut short is never appended to: the next line would follow the torn one on the same line.
+# A log with content is renamed, and nginx opens a new one. A power loss may have cut off the last line of the old log, and nginx would write
+# the next line onto the end of it.
 [ ! -s "$log" ] || put_aside
 
 rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}

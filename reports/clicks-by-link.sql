@@ -7,7 +7,8 @@
 --
 -- Links are in the order of the letter. position is the place of the link in it, first those of the HTML part, then those of the text part;
 -- links that are in no letter come last. link is the label of the link, or without one its current target. Links without clicks have a row,
--- too. recipients counts each recipient of the link once, so the rows do not add up to the recipients of the campaign. Clicks on shared links have no recipient.
+-- too. The column recipients has the number of people who clicked the link. A person who clicked several links is in several rows, so the sum
+-- of the rows can be larger than the number of people who clicked. Clicks on shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

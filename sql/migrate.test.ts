@@ -318,7 +318,7 @@ describe('rights', () => {
           `INSERT INTO catalog.campaign (name, fallback_url) VALUES ('d', 'http://x/')`,
           `UPDATE catalog.campaign SET fallback_url = 'http://y/', sent_at = now(), closed_at = now()`,
           `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'http://y/')`,
-          'UPDATE catalog.link SET version = 1, expires_at = now(), disabled_at = now()',
+          'UPDATE catalog.link SET position = 1, version = 1, expires_at = now(), disabled_at = now()',
           `INSERT INTO catalog.link_version (link_id, version, target) VALUES (1, 2, 'http://y/')`,
           `INSERT INTO catalog.alias (name, link_id) VALUES ('a-b', 1)`,
           `INSERT INTO catalog.recipient (email) VALUES ('b@example.com')`,
@@ -544,7 +544,7 @@ describe('analytics over two shards', () => {
     const rows = await asAnalyst(
       `SELECT recipient_id, link_id, kind, human_hits, machine_hits, (last_at - first_at)::text AS span FROM analytics.activity ORDER BY recipient_id, kind`,
     );
-    // The link of an open is the pixel of the campaign.
+    // An open has the link_id of the campaign's pixel: here 2.
     const expected = Array.from({ length: 100 }, (_, i) => [
       { recipient_id: i + 1, link_id: 1, kind: 'click', human_hits: 2, machine_hits: 1, span: '00:20:00' },
       { recipient_id: i + 1, link_id: 2, kind: 'open', human_hits: 1, machine_hits: 0, span: '00:00:00' },

@@ -30,7 +30,7 @@ export interface Landmarks {
   afterHead?: number;
   afterHtmlStart?: number;
   afterDoctype?: number;
-  /** The position of a tag, comment or raw text without an end. Clients show nothing from here on. */
+  /** The position at which an unclosed tag, comment or raw-text element begins. Clients show nothing from here on. */
   unclosed?: number;
   /** `<base href>`, decoded. */
   base?: string;

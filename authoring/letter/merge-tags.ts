@@ -23,7 +23,7 @@ export interface ForeignTag {
   readonly shape: ShapeName;
 }
 
-/** Characters without which a text has no tag. */
+/** Matches every text that may contain a tag. Other texts are not searched. */
 const MAY_HAVE_TAG = /[{}[\]%$#~@*<«!|^]|__|::|&|[=/]-|^-|=\(/;
 
 /**
