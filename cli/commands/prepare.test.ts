@@ -650,10 +650,7 @@ describe('what is refused', () => {
       'full.mbox': 'x',
       'message.html': 'From: a@shop.example\r\nSubject: hello\r\n\r\n<a href="https://shop.example/">x</a>',
       'nameless.csv': 'a,b\n1,2\n',
-      'empty.html': '\n',
       'letter.docx': 'PK\x03\x04[Content_Types].xml',
-      'letter.md': '# News\n\n[the sale](https://shop.example/)\n',
-      'letter.mjml': '<mjml><mj-body></mj-body></mjml>',
     });
     const before = await listFiles(at);
     const merge = ['--to', 'people.csv', '--merge', 'generic'];
@@ -686,10 +683,7 @@ describe('what is refused', () => {
       ['whole message', 'message.html', '--dry-run'],
       ['not a utm parameter', 'letter.html', '--dry-run', '--utm', 'source'],
       ['is not a time', 'letter.html', '--dry-run', '--expires', 'soon'],
-      ['is empty', 'empty.html', '--dry-run'],
       ['a ZIP file', 'letter.docx', '--dry-run'],
-      ['Markdown', 'letter.md', '--dry-run'],
-      ['is MJML', 'letter.mjml', '--dry-run'],
       ["charset 'klingon' is not supported", 'letter.html', '--dry-run', '--charset', 'klingon'],
       [
         "cannot give 'Content-Type'",

@@ -174,9 +174,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mechanism: 'binary data under the name of a log is no log',
-    file: 'log-agent/plain-file.ts',
-    from: '|| this.binary) return;',
-    to: ') return;',
+    file: 'log-agent/file-kind.ts',
+    from: 'return control * 50 > head.length - zeros;',
+    to: 'return control < zeros - head.length;',
     test: 'log-agent/foreign-files.test.ts',
     name: 'that is a file of binary data is reported',
   },
