@@ -699,13 +699,16 @@ function periods(report: Report): Record<string, string>[] {
           [`${day(0)} 00:00+05:45`, undefined],
         ] as [string, string | undefined][])),
   ];
-  return zones.slice(0, has('timezone') ? undefined : 1).flatMap((timezone) =>
-    ranges.slice(0, has('from') ? undefined : 1).map(([from, to]) => ({
-      ...(has('timezone') ? { timezone } : {}),
+  // Each zone with one range, so that every zone and every range is tried.
+  const count = Math.max(has('timezone') ? zones.length : 1, has('from') ? ranges.length : 1);
+  return Array.from({ length: count }, (_, i) => {
+    const [from, to] = ranges[i % ranges.length] as (typeof ranges)[number];
+    return {
+      ...(has('timezone') ? { timezone: zones[i % zones.length] as string } : {}),
       ...(has('from') && from !== undefined ? { from } : {}),
       ...(has('to') && to !== undefined ? { to } : {}),
-    })),
-  );
+    };
+  });
 }
 
 const ALL_REPORTS = (await listReports()).map((report) => [report.name, report] as const);
