@@ -5,30 +5,7 @@ import type { PoolClient } from '../core/postgres.ts';
 import { parseTimeZone } from '../core/time-zone.ts';
 import type { Parameter, Report } from './report-file.ts';
 
-// The types of parameters: what people may type, and what the report gets instead. `-- parameter: NAME:TYPE HELP` declares a type. A
-// parameter with the name of a type has that type.
-
-const PARAMETER_TYPES = ['text', 'number', 'campaign', 'campaigns', 'url', 'recipient', 'timezone', 'from', 'to', 'day'] as const;
-
-const TYPES_BY_NAME: Readonly<Record<string, string>> = {
-  campaign: 'campaign',
-  campaigns: 'campaigns',
-  url: 'url',
-  recipient: 'recipient',
-  timezone: 'timezone',
-  from: 'from',
-  to: 'to',
-  limit: 'number',
-};
-
-/** The type of a parameter that declares none. */
-export function typeByName(name: string): string {
-  return TYPES_BY_NAME[name] ?? 'text';
-}
-
-export function isParameterType(type: string): boolean {
-  return PARAMETER_TYPES.some((known) => known === type) || /^[\w-]+(?:\|[\w-]+)+$/.test(type);
-}
+// Checks the values of parameters, and turns them into what the report needs.
 
 /** The values of a report as it gets them. */
 export interface Resolved {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { ClickledgerError } from '../core/errors.ts';
 import { explainFileError } from '../core/files.ts';
 import { anyOf, nearestNames } from '../core/nearest.ts';
-import { isParameterType, typeByName } from './parameters.ts';
+import { isParameterType, typeByName } from './parameter-types.ts';
 import { readScript, type Script, sourceFile } from './psql-script.ts';
 import { frameOf, type SourceFile } from './source.ts';
 

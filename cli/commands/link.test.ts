@@ -137,7 +137,7 @@ describe('a link that was sent already', () => {
       ["pixel of 'spring'", 'qr', String(pixel?.id)],
       ["pixel of 'spring'", 'edit', String(pixel?.id), '--expires', 'now'],
       ['begins with http', 'edit', String(id), '--target', 'shop.example'],
-      ['is not a time', 'edit', String(id), '--expires', 'whenever'],
+      ['is not a day or a time', 'edit', String(id), '--expires', 'whenever'],
       ['from 1 to 100', 'qr', String(id), '--format', 'png', '--scale', '0'],
     ];
     for (let i = 0; i < refusals.length; i += 4)
@@ -291,7 +291,7 @@ describe('the life of a campaign', () => {
     expect(await expectJson(run('campaign', 'reopen', 'life', '--json'))).toEqual({ id, name: 'life', closed: false });
     expect((await run('url', 'https://shop.example', '--campaign', 'life')).code).toBe(0);
     await Promise.all([
-      expectRefusal(run('campaign', 'sent', 'life', '--at', '2026-02-30'), 'is not a time'),
+      expectRefusal(run('campaign', 'sent', 'life', '--at', '2026-02-30'), 'is not a day or a time'),
       expectRefusal(run('campaign', 'close', 'nope'), "campaign 'nope' does not exist"),
     ]);
   });

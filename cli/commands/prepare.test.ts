@@ -682,7 +682,7 @@ describe('what is refused', () => {
       ['whole message', 'message.html', '--campaign', 'refused', ...merge],
       ['whole message', 'message.html', '--dry-run'],
       ['not a utm parameter', 'letter.html', '--dry-run', '--utm', 'source'],
-      ['is not a time', 'letter.html', '--dry-run', '--expires', 'soon'],
+      ['is not a day or a time', 'letter.html', '--dry-run', '--expires', 'soon'],
       ['a ZIP file', 'letter.docx', '--dry-run'],
       ["charset 'klingon' is not supported", 'letter.html', '--dry-run', '--charset', 'klingon'],
       [
