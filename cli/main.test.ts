@@ -194,7 +194,7 @@ describe('what an author does', () => {
       { kind: 'pixel', target: null },
     ]);
     const table = await expectData(run('link', 'list', '--campaign', 'Spring sale'));
-    expect(table.split('\n')[0]).toMatch(/^id +kind +label +target +version +state +aliases$/);
+    expect(table.split('\n')[0]).toMatch(/^id +position +kind +label +target +version +state +aliases$/);
     expect(table).toContain(target);
     expect(table).not.toContain('\x1b');
     expect(JSON.parse(await expectData(run('campaign', 'list', '--json')))).toMatchObject([

@@ -63,7 +63,7 @@ export interface RunOptions {
   now?: Date;
 }
 
-const BATCH_ROWS = 1000;
+const BATCH_ROWS = 500;
 const RAW_TEXT = { getTypeParser: () => (text: string) => text };
 
 /** Runs a report and returns its first `maxRows` rows, or all. Throws `unavailable` if it takes longer than the timeout. */

@@ -158,7 +158,9 @@ describe('a link is tracked', () => {
     const slashes = fc.array(fc.constantFrom('/', '\\'), { maxLength: 4 }).map((marks) => marks.join(''));
     const rest = fc
       .array(fc.constantFrom('/', '\\', 'a', 'B', '?', '#', '=', '%20', '.', 'ü'), { maxLength: 8 })
-      .map((parts) => parts.join(''));
+      .map((parts) => parts.join(''))
+      // Two of them could be a merge tag, such as #email#.
+      .filter((path) => path.indexOf('#') === path.lastIndexOf('#'));
     const base = fc.constantFrom(undefined, 'https://base.example/de/', 'http://base.example/de/');
     fc.assert(
       fc.property(fc.constantFrom('http:', 'HTTPS:'), slashes, rest, base, (scheme, marks, path, from) => {

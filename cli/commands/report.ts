@@ -40,7 +40,7 @@ const FORMAT_BY_EXTENSION: Readonly<Record<string, Format>> = {
 /** A terminal shows at most this many rows, unless a limit is given. */
 const TERMINAL_ROWS = 100;
 /** The widths of a table are those of this many rows, and anew for the next ones. */
-const TABLE_ROWS = 10_000;
+const TABLE_ROWS = 2_000;
 
 interface Options {
   format?: Format;
@@ -90,7 +90,7 @@ export function addReport(program: Command): void {
  */
 function collectOften(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--heap-growing-percent=50');
+  setFlagsFromString('--heap-growing-percent=20');
 }
 
 function formatOf(command: Command, { format, out }: Options): Format {

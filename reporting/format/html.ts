@@ -18,7 +18,8 @@ export async function* toHtml(stream: Omit<ResultStream, 'countRest'>, reach: Re
   const batches = stream.batches[Symbol.asyncIterator]();
   const rows: Value[][] = [];
   let isComplete = false;
-  while (!isComplete && rows.length < CHART_ROWS) {
+  const needed = report.chart.kind === 'none' ? 1 : CHART_ROWS;
+  while (!isComplete && rows.length < needed) {
     const next = await batches.next();
     if (next.done) isComplete = true;
     else rows.push(...next.value);
@@ -41,6 +42,8 @@ ${footnotes(report, reach)}`,
   const [before = '', after = ''] = whole.split(gap);
   yield before;
   yield rowsText(rows, columns);
+  // They are not needed any more.
+  rows.length = 0;
   while (!isComplete) {
     const next = await batches.next();
     if (next.done) isComplete = true;
