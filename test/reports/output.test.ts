@@ -16,7 +16,7 @@ import { readXlsx } from '../support/xlsx.ts';
 // How reports leave the command: to a terminal, a pipe, a file and a spreadsheet, however long they are and whatever is in them.
 
 const FULL = process.env['PRESSURE'] === 'full';
-const ROWS = 1_000_000;
+const ROWS = FULL ? 1_000_000 : 200_000;
 /** The limit of the peak of the resident memory: 150 MB. */
 const MAX_MIB = 143;
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
@@ -144,9 +144,9 @@ describe('how many rows there are', () => {
 });
 
 describe.skipIf(!existsSync('/proc/self/status'))('a long report needs little memory', () => {
-  const formats = FULL ? ['csv', 'table', 'json', 'markdown', 'html', 'xlsx'] : ['csv', 'json', 'xlsx'];
+  const formats = FULL ? ['csv', 'table', 'json', 'markdown', 'html', 'xlsx'] : ['csv', 'xlsx'];
   test.each(formats)(
-    `a million rows as %s`,
+    `${ROWS.toLocaleString('en')} rows as %s`,
     async (format) => {
       const file = await reportFile(
         `SELECT n AS id, 'reader-' || n || '@example.com' AS recipient, now() - n * interval '1 second' AS at, n % 2 = 0 AS even FROM generate_series(1, ${ROWS}) n;`,
