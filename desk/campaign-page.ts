@@ -1,5 +1,6 @@
 import { explainErrors, type Pool } from '../core/postgres.ts';
-import { chart, table } from '../reporting/format/html.ts';
+import { chart } from '../reporting/format/chart.ts';
+import { table } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { describeReach } from '../reporting/format/values.ts';
 import { listReports, type Report } from '../reporting/report-file.ts';

@@ -1,5 +1,6 @@
 import { explainErrors, type Pool } from '../core/postgres.ts';
-import { askedNote, chart, footnotes, table } from '../reporting/format/html.ts';
+import { chart } from '../reporting/format/chart.ts';
+import { askedNote, footnotes, table } from '../reporting/format/html.ts';
 import { html, type Markup } from '../reporting/format/markup.ts';
 import { fillIn, readReport, type Report } from '../reporting/report-file.ts';
 import { readReach, type RunOptions, runReport } from '../reporting/run-report.ts';

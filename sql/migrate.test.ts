@@ -377,6 +377,7 @@ describe('rights', () => {
           'engagement',
           'openers',
           'first_hits',
+          'hits_by_day',
           'campaign_totals',
           'campaign_rates',
           'completeness',

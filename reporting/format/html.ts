@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { columnTitle, type Data } from '../chart-data.ts';
-import { drawChart } from '../charts.ts';
 import { isNumberType, isRightAligned, isTimeType } from '../column-types.ts';
 import type { Column, Reach, Result, ResultStream, Value } from '../run-report.ts';
 import { html, type Markup, markupText, trusted } from './markup.ts';
 import { page } from './page.ts';
 import { describeReach, displayText, withThousands } from './values.ts';
 
-/** Each chart is drawn in two widths, in pixels: on a phone the letters of the wide one would be too small. */
-const WIDTHS = { wide: 960, narrow: 340 } as const;
 /** A chart is drawn from at most this many rows, because it comes before the table and the rows are not all held in memory. */
 const CHART_ROWS = 10_000;
 
@@ -25,7 +22,8 @@ export async function* toHtml(stream: Omit<ResultStream, 'countRest'>, reach: Re
     else rows.push(...next.value);
   }
   const result = { report, columns, rows };
-  const drawn = chart(result);
+  // The library for charts is large.
+  const drawn = report.chart.kind === 'none' ? undefined : (await import('./chart.ts')).chart(result);
   // The rows are written between the two halves of the page.
   const gap = randomUUID();
   const whole = page({
@@ -71,22 +69,6 @@ export function parameterList(values: Readonly<Record<string, string>>): Markup 
   const entries = Object.entries(values);
   if (entries.length === 0) return undefined;
   return html`<dl class="values">${entries.map(([name, value]) => html`<div><dt>${columnTitle(name)}</dt><dd>${value}</dd></div>`)}</dl>`;
-}
-
-/** Renders the chart in both widths; the style sheet shows one of them. Undefined if there is nothing to draw. */
-export function chart(result: Data): Markup | undefined {
-  const charts = (['wide', 'narrow'] as const).map((name) => ({ name, drawn: drawChart(result, WIDTHS[name]) }));
-  const label = `Chart: ${result.report.title}. The table below the chart has the numbers.`;
-  if (charts.some(({ drawn }) => drawn === undefined)) return undefined;
-  return html`<figure>${charts.map(({ name, drawn }) => html`<div class="${name}">${withLabel(drawn?.svg ?? '', label)}</div>`)}
-${charts[0]?.drawn?.caption && html`<figcaption class="note">${charts[0].drawn.caption}</figcaption>`}</figure>`;
-}
-
-/** Gives an SVG a text for screen readers. */
-function withLabel(svg: string, label: string): Markup {
-  const [, rest = ''] = svg.split(/^<svg/);
-  const begin = rest.indexOf('>');
-  return html`<svg role="img" aria-label="${label}"${trusted(rest.slice(0, begin))}><title>${label}</title>${trusted(rest.slice(begin + 1))}`;
 }
 
 const EMPTY = html`<p>There are no rows yet.</p>`;

@@ -7,6 +7,7 @@ CREATE TABLE fleet.visitors (
 ) PARTITION BY LIST (shard);
 CREATE TABLE fleet.passed_on (shard text, campaign_id bigint, link_id bigint, recipient_id bigint, day date, visitors bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.first_human (shard text, campaign_id bigint, recipient_id bigint, kind text, first_human_at timestamptz) PARTITION BY LIST (shard);
+CREATE TABLE fleet.hits_by_day (shard text, campaign_id bigint, day date, kind text, hits bigint, human_hits bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.first_hits (shard text, campaign_id bigint, first_at timestamptz) PARTITION BY LIST (shard);
 CREATE TABLE fleet.openers (shard text, campaign_id bigint, is_human boolean, recipient_ids bigint[]) PARTITION BY LIST (shard);
 CREATE TABLE fleet.facets (
@@ -50,6 +51,15 @@ COMMENT ON COLUMN analytics.first_human.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.first_human.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.first_human.kind IS 'click or open.';
 COMMENT ON COLUMN analytics.first_human.first_human_at IS 'Time of the first hit judged human.';
+
+CREATE VIEW analytics.hits_by_day AS
+  SELECT campaign_id, day, kind, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits FROM fleet.hits_by_day GROUP BY campaign_id, day, kind;
+COMMENT ON VIEW analytics.hits_by_day IS 'Hits by campaign, day (UTC) and kind. It reads no events, so it is fast however many there are.';
+COMMENT ON COLUMN analytics.hits_by_day.campaign_id IS 'The campaign.';
+COMMENT ON COLUMN analytics.hits_by_day.day IS 'The day, in UTC.';
+COMMENT ON COLUMN analytics.hits_by_day.kind IS 'click or open.';
+COMMENT ON COLUMN analytics.hits_by_day.hits IS 'Number of all hits.';
+COMMENT ON COLUMN analytics.hits_by_day.human_hits IS 'Number of hits judged human.';
 
 CREATE VIEW analytics.first_hits AS SELECT campaign_id, min(first_at) AS first_at FROM fleet.first_hits GROUP BY campaign_id;
 COMMENT ON VIEW analytics.first_hits IS 'Time of the first hit of a recipient in each campaign, by a person or a machine. Without hits a campaign has no row.';
@@ -129,8 +139,8 @@ COMMENT ON COLUMN analytics.campaign_rates.human_click_to_open_percent IS 'human
 COMMENT ON COLUMN analytics.events.verdict IS 'human, or the sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst.';
 COMMENT ON COLUMN analytics.events.signals IS 'All signs that were found, not only the one that decided the verdict. proxied is not a sign of a machine.';
 
-GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.first_hits, analytics.openers,
-  analytics.facets, analytics.mailings, analytics.campaign_rates TO clickledger_analyst;
+GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.hits_by_day, analytics.first_hits,
+  analytics.openers, analytics.facets, analytics.mailings, analytics.campaign_rates TO clickledger_analyst;
 
 CREATE TABLE fleet.human_clicks (shard text, campaign_id bigint, link_id bigint, recipient_id bigint, quarter timestamptz, hits bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.machine_traffic (

@@ -379,6 +379,11 @@ CREATE VIEW shard_analytics.activity_15m AS
         UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, hits FROM shard.counted_mark) AS both_of_them
   GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
 
+CREATE VIEW shard_analytics.hits_by_day AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, (quarter AT TIME ZONE 'UTC')::date AS day, kind, sum(hits)::bigint AS hits,
+         coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
+  FROM shard_analytics.activity_15m GROUP BY campaign_id, day, kind;
+
 -- The waiting clicks by recipient and link. Few marks wait, so summing them and joining the sums to the rollup is cheaper than grouping
 -- both together.
 CREATE VIEW shard.waiting_click AS
@@ -476,5 +481,5 @@ CREATE VIEW shard_analytics.campaign_totals AS
         SELECT campaign_id, kind::text, 0, 0, recipients, human_recipients FROM shard.reach_with_waiting WHERE link_id = 0) AS both_of_them
   GROUP BY campaign_id, kind HAVING sum(hits) <> 0 OR sum(recipients) <> 0;
 
-GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.first_hits, shard_analytics.openers,
+GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.hits_by_day, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.first_hits, shard_analytics.openers,
   shard_analytics.campaign_totals TO clickledger_analyst;
