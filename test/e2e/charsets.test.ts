@@ -34,7 +34,13 @@ const WORDS: Readonly<Record<string, string>> = {
   'iso-2022-jp': '割引表示',
   'utf-8': 'süß-скидка-割引',
 };
+/** The charsets that are tried in all formats. The others are tried as rendered letters, or all with PRESSURE=full. */
+const IN_ALL_FORMATS: ReadonlySet<string> = new Set(
+  process.env['PRESSURE'] === 'full' ? Object.keys(WORDS) : ['windows-1251', 'gb18030', 'iso-2022-jp'],
+);
 const ENCODING_OF: Readonly<Record<string, string>> = { 'iso-8859-1': 'windows-1252', gb2312: 'gbk' };
+
+const CAMPAIGN = 'charsets';
 
 let system: System;
 let directory: string;
@@ -51,6 +57,7 @@ beforeAll(async () => {
     durable: false,
     extra: { LOG_LEVEL: 'warn', RATE_LIMIT: '1000', RATE_BURST: '1000' },
   });
+  await run('campaign', 'create', CAMPAIGN);
   // Without a charset in the header, the browser has to find it in the letter.
   pages = createServer((_, response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end(page));
   await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve));
@@ -109,13 +116,12 @@ describe('a letter whose links are clicked', () => {
       writeFile(join(directory, `${charset}.html`), letter),
       writeFile(join(directory, `${charset}.csv`), `email,name\nann@example.com,${word}\n`),
     ]);
-    await run('campaign', 'create', charset);
     const prepare = (...options: string[]) =>
       run(
         'prepare',
         `${charset}.html`,
         '--campaign',
-        charset,
+        CAMPAIGN,
         '--to',
         `${charset}.csv`,
         '--out',
@@ -123,12 +129,22 @@ describe('a letter whose links are clicked', () => {
         ...options.map((each) => `--${each}`),
       );
     await prepare('render');
+    const rendered = await readFile(join(directory, `${charset}-render`, '0000001.html'));
+    const renderedText = decode(rendered, encoding).text;
+    expect(await follow(linksIn(renderedText))).toEqual(expected);
+    // The original letter again, when the changes are undone.
+    let undone = renderedText.replace(/<img [^>]*>/, '').replace(`${word} ${word}:`, `${word} {{name}}:`);
+    for (const [i, link] of linksIn(renderedText).entries())
+      undone = undone.replace(link, text.match(/(?<=href=["']).*?(?=["'])/g)?.[i] ?? '');
+    expect(encode(undone, encoding)).toEqual(letter);
+
+    if (!IN_ALL_FORMATS.has(charset)) return;
     await prepare('merge=generic');
     await run(
       'prepare',
       `${charset}.html`,
       '--campaign',
-      charset,
+      CAMPAIGN,
       '--to',
       `${charset}.csv`,
       '--out',
@@ -140,15 +156,6 @@ describe('a letter whose links are clicked', () => {
       '--subject',
       word,
     );
-
-    const rendered = await readFile(join(directory, `${charset}-render`, '0000001.html'));
-    const renderedText = decode(rendered, encoding).text;
-    expect(await follow(linksIn(renderedText))).toEqual(expected);
-    // The original letter again, when the changes are undone.
-    let undone = renderedText.replace(/<img [^>]*>/, '').replace(`${word} ${word}:`, `${word} {{name}}:`);
-    for (const [i, link] of linksIn(renderedText).entries())
-      undone = undone.replace(link, text.match(/(?<=href=["']).*?(?=["'])/g)?.[i] ?? '');
-    expect(encode(undone, encoding)).toEqual(letter);
 
     const [header = '', row = ''] = (await readFile(join(directory, `${charset}-merge=generic`, `${charset}.csv`), 'utf8')).split(/\r?\n/);
     const values = row.split(',');
