@@ -124,6 +124,8 @@ async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
       if (roles.rowCount === 0) await client.query(`CREATE ROLE ${name} NOINHERIT`);
       await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(decodeURIComponent(password))}`);
     }
+    // Only then does postgres_fdw send an aggregate to the shards. It does so if the query groups by shard.
+    await client.query('ALTER ROLE clickledger_analyst SET enable_partitionwise_aggregate = on');
   } finally {
     await client.end();
   }

@@ -364,6 +364,7 @@ describe('reports say what a recount says', () => {
         expect(await rowsOf(world, 'recipient-timeline', { recipient: letter.people[person]?.externalId as string })).toEqual(everything);
         for (const recipient of ['', letter.people[world.tester]?.email as string])
           expect(await rowsOf(world, 'recipient-timeline', { recipient })).toEqual([]);
+        await expect(rowsOf(world, 'recipient-timeline', { recipient: 'nobody@example.com' })).rejects.toMatchObject({ code: 'not-found' });
       }),
     );
   });
