@@ -167,6 +167,7 @@ describe('a signal reaches the program once', () => {
     const project = await createProject();
     const program = await start(project, ['node', 'bin/clickledger.js']);
     program.child.kill('SIGKILL');
+    await program.ended;
     await eventually('the program has ended', async () => (await processesWith(project)).length === 0);
     // The kernel may send the signal once for each thread of the killed process.
     expect([...new Set(program.printed())]).toEqual(['SIGTERM', 'ended']);
