@@ -2,7 +2,8 @@ import { mkdir, rename, copyFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { decodeBatch, type LedgerReply, parseLedgerRequest } from '../core/event.ts';
+import { decodeBatch } from '../core/batch.ts';
+import { type LedgerReply, parseLedgerRequest } from '../core/event.ts';
 import { createJetStreamManager, natsOptions } from '../core/nats.ts';
 import { natsUrlWithCredentials, parseNatsUrl } from '../core/nats-url.ts';
 import { covers, NO_RANGES, type Ranges, touches, union } from '../core/ranges.ts';
@@ -141,8 +142,8 @@ function expectEveryEventOnce(payloads: readonly Uint8Array[], offsets: Readonly
   let dead = 0;
   for (const payload of payloads) {
     const batch = decodeBatch(payload);
-    for (const { off } of batch.events) if (offsets.has(off)) seen.add(off);
-    events += batch.events.length;
+    for (const off of batch.events.off) if (offsets.has(Number(off))) seen.add(Number(off));
+    events += batch.events.off.length;
     skipped += batch.skipped['not-served'] ?? 0;
     dead += batch.dead.length;
   }

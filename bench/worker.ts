@@ -7,7 +7,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { decodeBatch } from '../core/event.ts';
+import { decodeBatch } from '../core/batch.ts';
 import { createJetStreamManager, natsOptions } from '../core/nats.ts';
 import { parseNatsUrl } from '../core/nats-url.ts';
 import { createPool } from '../core/postgres.ts';
@@ -20,8 +20,7 @@ import { EVENT_COLUMNS } from '../event-worker/copy-rows.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { createBatch } from '../log-agent/batch.ts';
 import { createEnricher } from '../log-agent/enrich.ts';
-import { splitLines } from '../log-agent/lines.ts';
-import { parseLine } from '../log-agent/parse.ts';
+import { scanLines } from '../log-agent/scan.ts';
 import type { Running } from '../stack/process.ts';
 import { type Bench, expectEqual, type Figure, median } from './figure.ts';
 import { EVENTS } from './fixture.ts';
@@ -82,19 +81,21 @@ async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[
   let offset = 0;
   const openBatch = () => createBatch({ gen: GEN, shard: 'a', shards: fingerprint, from: offset, startedMs: 0 });
   let batch = openBatch();
+  let read = 0;
   let partialLine: Buffer = Buffer.alloc(0);
   const addLines = (bytes: Buffer): void =>
-    splitLines(
+    scanLines(
       bytes,
-      offset,
-      ({ off, text }) => {
-        const parsed = parseLine(text);
-        if ('hit' in parsed) batch.addEvent(enricher.event(parsed.hit, off, 'salt'));
-        offset = off + Buffer.byteLength(text) + 1;
-        batch.extend(offset);
-        if (!batch.full) return;
-        payloads.push(batch.payload());
-        batch = openBatch();
+      read,
+      (off, parsed) => {
+        // The line before this one has ended here.
+        offset = off;
+        batch.extend(off);
+        if (batch.full) {
+          payloads.push(batch.payload());
+          batch = openBatch();
+        }
+        if ('hit' in parsed) batch.addEvent(parsed.hit, off, enricher.enrich(parsed.hit, 'salt'));
       },
       () => {
         throw new Error('the fixture log has a torn line');
@@ -104,8 +105,10 @@ async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[
     const bytes = Buffer.concat([partialLine, chunk as Buffer]);
     const end = bytes.lastIndexOf(10) + 1;
     addLines(bytes.subarray(0, end));
+    read += end;
     partialLine = bytes.subarray(end);
   }
+  batch.extend(read);
   payloads.push(batch.payload());
   return payloads;
 }

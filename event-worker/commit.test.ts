@@ -1,10 +1,13 @@
 import { RULES_VERSION } from '../core/rules.ts';
 import pg from 'pg';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Batch, type DeadReason, decodeBatch, type Event, type SkipReason } from '../core/event.ts';
+import { decodeBatch, encodeBatch } from '../core/batch.ts';
+import { columnsOf, type Event } from '../core/batch-v1.ts';
+import type { Batch, DeadReason, SkipReason } from '../core/event.ts';
 import { createPool } from '../core/postgres.ts';
 import { parseMultirange, type Range, subtract } from '../core/ranges.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../core/slug.ts';
+import { encodeV1 } from '../test/support/events.ts';
 import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.ts';
 import { createDatabases, type Databases, untilWorkersBlocked } from '../test/support/databases.ts';
 import type { Committed, Committer } from './commit.ts';
@@ -89,13 +92,16 @@ describe('the ledger against a model', () => {
   /** The batch that an agent would publish for the lines that start in [from, to). */
   function batchOfLines(log: Log, from: number, to: number): Batch {
     const batch = batchOf(databases, log.gen, from, to);
+    const events: Event[] = [];
     for (const line of log.lines) {
       if (line.off < from || line.off >= to) continue;
-      if ('event' in line) batch.events.push(line.event);
+      if ('event' in line) events.push(line.event);
       else if ('dead' in line) batch.dead.push({ off: line.off, reason: line.dead, length: 1, hash: 'ab' });
       else batch.skipped[line.skip] = (batch.skipped[line.skip] ?? 0) + 1;
     }
-    return batch;
+    // Agents of both versions publish into one stream.
+    const whole = { ...batch, events: columnsOf(events) };
+    return decodeBatch(from % 2 === 0 ? encodeV1(whole) : encodeBatch(whole));
   }
 
   /** Cuts [from, to) into batches at randomly chosen line boundaries. */
@@ -374,10 +380,13 @@ describe('rows', () => {
     expect(new Set(rows.map(({ referrer }) => referrer))).toEqual(new Set(['x.example', null]));
   });
 
-  test('the same through the wire format, as far as it lets them pass', async () => {
+  test.each([
+    ['version 1', encodeV1],
+    ['version 2', encodeBatch],
+  ])('the same through the wire format, %s, as far as it lets them pass', async (_, encode) => {
     const gen = newGen();
     const events = hostile.map((text, i) => clickAt(i, slugs, { ua: text.slice(0, 512), ref: text.slice(0, 512), net: text.slice(0, 64) }));
-    const batch = decodeBatch(Buffer.from(JSON.stringify(batchOf(databases, gen, 0, 100, { events }))));
+    const batch = decodeBatch(encode(batchOf(databases, gen, 0, 100, { events })));
     expect(await ownCommitter(databases).commit([batch])).toMatchObject({ events: events.length, dead: [] });
   });
 

@@ -1,9 +1,9 @@
-import type { Batch, DeadLetter, Event, Skipped } from '../core/event.ts';
-import { RULES_VERSION, type Signal, type Verdict } from '../core/rules.ts';
+import type { Batch, DeadLetter, Kind, Skipped } from '../core/event.ts';
+import { RULES_VERSION, type Verdict } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import type { GenerationRange } from './ledger.ts';
-import { resolveSlug, type SlugTarget } from './resolve-slug.ts';
+import { resolveSlug } from './resolve-slug.ts';
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
 
@@ -36,73 +36,47 @@ export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdi
  */
 export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
-  const targets = events.map((event) => resolveSlug(event, deps.slugs));
+  const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
   if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
-  const campaigns = await deps.catalog.campaignsOf(new Set(targets.flatMap((target) => target?.link ?? [])));
-  const lines: string[] = [];
-  const marks: string[] = [];
+  const links = new Set<number>();
+  for (const target of targets) if (target) links.add(target.link);
+  const campaigns = await deps.catalog.campaignsOf(links);
+
+  // What many events share is worked out once.
+  const agents = events.agents.map(reduceUserAgent);
+  const origins = events.origins.map(({ country, net }) => `${copyText(country)}\t${copyText(net)}`);
+  const referrers = events.referrers.map((referrer) => copyText(hostOf(referrer)));
+
+  let lines = '';
+  let marks = '';
   const offs: number[] = [];
-  const agents = new Set<ReducedAgent>();
-  for (const [i, event] of events.entries()) {
+  const usedAgents = new Set<ReducedAgent>();
+  for (let i = 0; i < targets.length; i++) {
     const target = targets[i];
     if (!target) continue;
-    const agent = reduceUserAgent(event.ua);
-    agents.add(agent);
-    const campaign = campaigns.get(target.link) ?? 0;
-    const signals = signalsOf(event, agent.signals[event.kind]);
+    const { recipient, link, version } = target;
+    const agent = agents[events.agent[i] as number] as ReducedAgent;
+    const campaign = campaigns.get(link) ?? 0;
+    const kind = events.kind[i] as Kind;
+    const origin = events.origin[i] as number;
+    const net = events.origins[origin]?.net ?? null;
+    const purpose = events.purposes[events.purpose[i] as number] as string;
+    const signals = signalsOf({ head: events.head[i] as boolean, purpose, net }, agent.signals[kind]);
     const verdict = verdictOf(signals);
-    const at = timestamp(event.t);
-    lines.push(copyLine(gen, at, event, target, campaign, agent, verdict, signals));
-    marks.push(`${at}\t${target.recipient}\t${target.link}\t${campaign}\t${event.kind}\t${verdict}\n`);
-    offs.push(event.off);
+    const at = timestamp(events.t[i] as number);
+    const off = events.off[i];
+    lines +=
+      `${at}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
+      `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[origin]}\t` +
+      `${referrers[events.referrer[i] as number]}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
+    marks += `${at}\t${recipient}\t${link}\t${campaign}\t${kind}\t${verdict}\n`;
+    offs.push(Number(off));
+    usedAgents.add(agent);
   }
-  const forged = events.length - offs.length;
+  const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  return {
-    gen,
-    from,
-    to,
-    size,
-    events: Buffer.from(lines.join('')),
-    marks: Buffer.from(marks.join('')),
-    offs,
-    agents: [...agents],
-    dead,
-    skipped,
-  };
-}
-
-function copyLine(
-  gen: string,
-  at: string,
-  event: Event,
-  target: SlugTarget,
-  campaign: number,
-  agent: ReducedAgent,
-  verdict: Verdict,
-  signals: readonly Signal[],
-): string {
-  const fields = [
-    at,
-    event.off,
-    gen,
-    event.rid,
-    target.recipient,
-    target.link,
-    campaign,
-    event.visitor ?? '\\N',
-    agent.id,
-    target.version ?? '\\N',
-    RULES_VERSION,
-    event.kind,
-    verdict,
-    copyText(event.country),
-    copyText(event.net),
-    copyText(hostOf(event.ref)),
-    signals.length === 0 ? '\\N' : `{${signals.join(',')}}`,
-  ];
-  return `${fields.join('\t')}\n`;
+  return { gen, from, to, size, events: Buffer.from(lines), marks: Buffer.from(marks), offs, agents: [...usedAgents], dead, skipped };
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.

@@ -3,6 +3,7 @@ import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { encodeBatch } from '../core/batch.ts';
 import { type Batch, type LedgerReply, parseLedgerReply } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
 import { createJetStreamManager } from '../core/nats.ts';
@@ -10,6 +11,7 @@ import { createPool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { batchOf, clickAt, newGen } from '../test/support/batches.ts';
+import { encodeV1 } from '../test/support/events.ts';
 import { createDatabases, type Databases, untilWorkersBlocked } from '../test/support/databases.ts';
 import { eventually, natsConnection, startTestNats } from '../test/support/servers.ts';
 import { createCatalog } from './catalog.ts';
@@ -64,7 +66,8 @@ async function createBench(target: Databases = databases): Promise<Bench> {
     streams,
     nats,
     publishText,
-    publish: (batch) => publishText(JSON.stringify(batch)),
+    // Agents of both versions publish into one stream.
+    publish: (batch) => publishText((batch.from % 20 === 0 ? encodeV1 : encodeBatch)(batch).toString()),
     async waiting() {
       const info = await streams.consumers.info(STREAM, consumerName(shard.name));
       return info.num_pending + info.num_ack_pending;
@@ -165,7 +168,11 @@ describe('a worker of one shard', () => {
     const { gen, batches } = adjacentBatches(2);
     await bench.publish(batches[0] as Batch);
     await bench.publishText('nonsense');
-    await bench.publishText(JSON.stringify({ ...batches[0], v: 7 }));
+    await bench.publishText(
+      encodeBatch(batches[0] as Batch)
+        .toString()
+        .replace('"v":2', '"v":7'),
+    );
     await bench.publish(batches[1] as Batch);
     await untilCommitted(gen, 2);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);

@@ -1,7 +1,8 @@
 import { type ConsumerMessages, jetstream, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { codeOf, messageOf } from '../core/errors.ts';
-import { type Batch, decodeBatch } from '../core/event.ts';
+import { decodeBatch } from '../core/batch.ts';
+import type { Batch } from '../core/event.ts';
 import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool } from '../core/postgres.ts';

@@ -1,10 +1,30 @@
-import { type Batch, type DeadLetter, type Event, MAX_BATCH_BYTES, type SkipReason } from '../core/event.ts';
+import { encodeBatch, MAX_BATCH_BYTES } from '../core/batch.ts';
+import {
+  type Batch,
+  type BatchHead,
+  type DeadLetter,
+  MAX_PURPOSE,
+  MAX_TEXT,
+  noEvents,
+  type Origin,
+  type SkipReason,
+} from '../core/event.ts';
+import { Listed } from '../core/listed.ts';
+import type { Hit } from './parse.ts';
 
 // Collects the events of one shard, from consecutive lines of one generation, into one message.
 
 export const MAX_BATCH_EVENTS = 500;
-// An event as JSON is well below this, even with every character of its texts escaped.
+/** An event has fewer bytes than this, without the texts that are listed. */
+const EVENT_BYTES = 256;
+/** An event adds fewer bytes than this, even if none of its texts is listed yet and every character is escaped. */
 const MAX_EVENT_BYTES = 16 * 1024;
+
+/** What the agent found out about the address of a hit; see enrich.ts. */
+export interface Enrichment {
+  origin: Origin;
+  visitor: string | null;
+}
 
 export interface BatchBuilder {
   /** Byte offset of the first line. */
@@ -15,48 +35,67 @@ export interface BatchBuilder {
   readonly full: boolean;
   /** When the batch was created, in epoch milliseconds. */
   readonly startedMs: number;
-  addEvent(event: Event): void;
+  /** Adds the hit of the line at `off`. Its address and its whole user agent do not become part of the batch. */
+  addEvent(hit: Hit, off: number, enrichment: Enrichment): void;
   addDeadLetter(letter: DeadLetter): void;
   addSkipped(reason: SkipReason): void;
   /** Bytes of the range that belong to lines that are too long. */
   readonly passedOver: number;
   /** Records that every line of the shard before this offset has been added. `passedOver` of the new bytes belong to too long lines. */
   extend(to: number, passedOver?: number): void;
-  /** The batch as the JSON of a message. */
+  /** The batch as the payload of a message. */
   payload(): Buffer;
 }
 
 export function createBatch(head: { gen: string; shard: string; shards: string; from: number; startedMs: number }): BatchBuilder {
-  const events: string[] = [];
-  const batch: Omit<Batch, 'events'> = {
-    v: 1,
-    gen: head.gen,
-    shard: head.shard,
-    shards: head.shards,
-    from: head.from,
-    to: head.from,
-    skipped: {},
-    dead: [],
-  };
+  const { gen, shard, shards, from, startedMs } = head;
+  const events = noEvents();
+  const batch: Batch = { gen, shard, shards, from, to: from, skipped: {}, dead: [], events };
+  const agents = new Listed(events.agents);
+  const referrers = new Listed(events.referrers);
+  const purposes = new Listed(events.purposes);
+  const origins = new Listed(events.origins);
   let bytes = 0;
   let skipped = 0;
   let passedOver = 0;
+
+  /** The index of a text in a list, at most `max` characters of it. */
+  function indexOf(list: Listed<string>, text: string, max: number): number {
+    const short = text.length <= max ? text : text.slice(0, max).toWellFormed();
+    return list.indexOf(short, short);
+  }
+
   return {
-    from: head.from,
-    startedMs: head.startedMs,
+    from,
+    startedMs,
     get to() {
       return batch.to;
     },
     get empty() {
-      return events.length === 0 && batch.dead.length === 0 && skipped === 0;
+      return events.off.length === 0 && batch.dead.length === 0 && skipped === 0;
     },
     get full() {
-      return events.length + batch.dead.length >= MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES - MAX_EVENT_BYTES;
+      return events.off.length + batch.dead.length >= MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES - MAX_EVENT_BYTES;
     },
-    addEvent(event) {
-      const text = JSON.stringify(event);
-      bytes += Buffer.byteLength(text);
-      events.push(text);
+    addEvent(hit, off, { origin, visitor }) {
+      const listed = events.agents.length + events.referrers.length + events.purposes.length;
+      events.off.push(String(off));
+      events.rid.push(hit.rid);
+      events.t.push(hit.t);
+      events.kind.push(hit.kind);
+      events.head.push(hit.head);
+      events.slug.push(hit.slug);
+      events.link.push(hit.link);
+      events.visitor.push(visitor);
+      events.agent.push(indexOf(agents, hit.ua, MAX_TEXT));
+      events.referrer.push(indexOf(referrers, hit.ref, MAX_TEXT));
+      events.purpose.push(indexOf(purposes, hit.purpose, MAX_PURPOSE));
+      events.origin.push(origins.indexOf(origin, origin));
+      bytes += EVENT_BYTES;
+      if (events.agents.length + events.referrers.length + events.purposes.length > listed)
+        bytes += Buffer.byteLength(
+          JSON.stringify([hit.ua.slice(0, MAX_TEXT), hit.ref.slice(0, MAX_TEXT), hit.purpose.slice(0, MAX_PURPOSE)]),
+        );
     },
     addDeadLetter(letter) {
       batch.dead.push(letter);
@@ -73,15 +112,13 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       batch.to = to;
       passedOver += newPassedOver;
     },
-    payload() {
-      return Buffer.from(`${JSON.stringify(batch).slice(0, -1)},"events":[${events.join(',')}]}`);
-    },
+    payload: () => encodeBatch(batch),
   };
 }
 
 /** The message that records the size of a final generation. Its range is empty. */
 export function closingPayload(head: { gen: string; shard: string; shards: string; size: number }): Buffer {
   const { gen, shard, shards, size } = head;
-  const batch: Batch = { v: 1, gen, shard, shards, from: size, to: size, size, skipped: {}, dead: [], events: [] };
-  return Buffer.from(JSON.stringify(batch));
+  const batch: BatchHead = { gen, shard, shards, from: size, to: size, size, skipped: {}, dead: [] };
+  return encodeBatch({ ...batch, events: noEvents() });
 }

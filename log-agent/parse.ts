@@ -21,6 +21,21 @@ export interface Hit {
   purpose: string;
 }
 
+/** The values of a line's fields. They have the names and the order of the fields in the line (nginx/tracking.conf.template). */
+export interface LineFields {
+  rid: string;
+  /** Epoch seconds. */
+  t: number;
+  m: string;
+  u: string;
+  s: number;
+  ip: string;
+  ua: string;
+  ref: string;
+  purpose: string;
+  link: string;
+}
+
 export type Parsed = { hit: Hit } | { skip: SkipReason } | { dead: DeadReason };
 
 const RID = /^[0-9a-f]{32}$/;
@@ -38,16 +53,21 @@ export function parseLine(text: string): Parsed {
     return { dead: 'not-json' };
   }
   const { rid, t, m, u, s, ip, ua, ref, purpose, link } = line;
-  if (typeof rid !== 'string' || !RID.test(rid) || typeof t !== 'number' || t < EARLIEST_S || t >= LATEST_S) return { dead: 'bad-field' };
-  if (typeof m !== 'string' || typeof u !== 'string' || typeof s !== 'number' || typeof ip !== 'string') return { dead: 'bad-field' };
-  if (typeof ua !== 'string' || typeof ref !== 'string' || typeof purpose !== 'string' || typeof link !== 'string')
-    return { dead: 'bad-field' };
+  if (typeof rid !== 'string' || typeof t !== 'number' || typeof m !== 'string' || typeof u !== 'string') return { dead: 'bad-field' };
+  if (typeof s !== 'number' || typeof ip !== 'string' || typeof ua !== 'string') return { dead: 'bad-field' };
+  if (typeof ref !== 'string' || typeof purpose !== 'string' || typeof link !== 'string') return { dead: 'bad-field' };
+  if (!RID.test(rid)) return { dead: 'bad-field' };
+  return classify({ rid, t, m, u, s, ip, ua, ref, purpose, link });
+}
 
+/** Decides what a line is from the values of its fields. `rid` must have 32 hex digits. */
+export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link }: LineFields): Parsed {
+  if (!(t >= EARLIEST_S && t < LATEST_S)) return { dead: 'bad-field' };
   const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;
   if (kind === undefined) return { skip: 'not-tracking' };
   if (s !== (kind === 'click' ? 302 : 200)) return { skip: 'not-served' };
   const slug = kind === 'open' && u.endsWith('.gif') ? u.slice(3, -4) : u.slice(3);
-  const served = LINK.exec(link);
+  const served = link === '' ? null : LINK.exec(link);
   const tag = shardTag(slug, kind, served?.[1]);
   if (tag === undefined) return { skip: 'malformed-slug' };
   return {

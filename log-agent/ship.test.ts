@@ -6,15 +6,9 @@ import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Registry } from 'prom-client';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import {
-  type Batch,
-  type DeadLetter,
-  decodeBatch,
-  type Event,
-  type LedgerReply,
-  MAX_BATCH_BYTES,
-  parseLedgerRequest,
-} from '../core/event.ts';
+import { decodeBatch, MAX_BATCH_BYTES } from '../core/batch.ts';
+import type { Event } from '../core/batch-v1.ts';
+import { type Batch, type DeadLetter, type LedgerReply, parseLedgerRequest } from '../core/event.ts';
 import { createLogger } from '../core/log.ts';
 import { createJetStreamManager } from '../core/nats.ts';
 import { covers, NO_RANGES, type Ranges, subtract, touches, union } from '../core/ranges.ts';
@@ -22,6 +16,7 @@ import { parseShards } from '../core/shards.ts';
 import { tagOf } from '../core/slug.ts';
 import { consumerName, LEDGER_API, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
+import { eventsOf } from '../test/support/events.ts';
 import { logLine } from '../test/support/log-lines.ts';
 import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
 import { type Agent, createAgent } from './agent.ts';
@@ -67,7 +62,7 @@ class Worker {
     const batch = decodeBatch(payload);
     this.batches++;
     this.largestBytes = Math.max(this.largestBytes, payload.length);
-    this.largestEvents = Math.max(this.largestEvents, batch.events.length + batch.dead.length);
+    this.largestEvents = Math.max(this.largestEvents, batch.events.off.length + batch.dead.length);
     expect(batch).toMatchObject({ shard: this.shard, shards: shards.fingerprint });
     if (this.drop(batch)) return;
     const { gen, from, to } = batch;
@@ -76,7 +71,7 @@ class Worker {
       this.repeated++;
       return;
     }
-    for (const event of batch.events) this.events.set(`${gen} ${event.off}`, event);
+    for (const event of eventsOf(batch.events)) this.events.set(`${gen} ${event.off}`, event);
     for (const letter of batch.dead) this.dead.set(`${gen} ${letter.off}`, letter);
     for (const [reason, count] of Object.entries(batch.skipped)) this.skipped[reason] = (this.skipped[reason] ?? 0) + count;
     this.committed.set(gen, union(before, [[from, to]]));
@@ -216,7 +211,7 @@ let contentCount = 0;
 const slug = (tag: string): string => tag + randomBytes(12).toString('hex').slice(0, 17);
 
 /** Creates a log with hits for both shards, and torn lines, junk and skipped lines between them. */
-function makeContent(count: number, ua: string = 'Mozilla/5.0'): Content {
+function makeContent(count: number, uaOf: (line: number) => string = () => 'Mozilla/5.0'): Content {
   const content: Content = { text: '', a: [], b: [], dead: [], skipped: 0 };
   // Each log is newer than the one created before it.
   const t = seconds - 1000 + contentCount++;
@@ -241,11 +236,11 @@ function makeContent(count: number, ua: string = 'Mozilla/5.0'): Content {
     }
     if (i % 5 === 0) {
       alias.push(off);
-      add(logLine({ t, ua, u: '/u/black-friday', link: `${i + 1}.1` }));
+      add(logLine({ t, ua: uaOf(i), u: '/u/black-friday', link: `${i + 1}.1` }));
     } else {
       const [list, tag] = i % 2 === 0 ? [content.a, 'Uz'] : [content.b, 'V0'];
       list.push(off);
-      add(logLine({ t, ua, ref: ua, ...(i % 3 === 0 ? { u: `/r/${slug(tag)}.gif`, s: 200 } : { u: `/u/${slug(tag)}` }) }));
+      add(logLine({ t, ua: uaOf(i), ref: uaOf(i), ...(i % 3 === 0 ? { u: `/r/${slug(tag)}.gif`, s: 200 } : { u: `/u/${slug(tag)}` }) }));
     }
   }
   return content;
@@ -309,9 +304,9 @@ describe('shipping a log', () => {
     const { path, workers } = setting;
     const contents = [
       makeContent(1300),
-      makeContent(50, '\u0001'.repeat(8000)),
-      makeContent(400, '\u0001'.repeat(600)),
-      makeContent(500, '\u20ac'.repeat(600)),
+      makeContent(50, (i) => i + '\u0001'.repeat(8000)),
+      makeContent(400, (i) => i + '\u0001'.repeat(600)),
+      makeContent(500, (i) => i + '\u20ac'.repeat(600)),
     ];
     for (const [i, { text }] of contents.entries()) await writeFile(path(`access.log.${i}`), text);
     // While the clock stands still, no batch is published because of its age.

@@ -4,11 +4,12 @@ import { type BatchBuilder, closingPayload, createBatch } from './batch.ts';
 import { Coverage } from './coverage.ts';
 import type { Enricher } from './enrich.ts';
 import type { Generation } from './follow.ts';
-import { fragment, splitLines, type Fragment } from './lines.ts';
+import { fragment, type Fragment } from './lines.ts';
 import type { AgentMetrics } from './metrics.ts';
-import { type Hit, type Parsed, parseLine } from './parse.ts';
+import type { Hit, Parsed } from './parse.ts';
 import type { Publisher } from './publish.ts';
 import { dayOf, type Salt, type Salts } from './salt.ts';
+import { scanLines } from './scan.ts';
 
 // Publishes the bytes that shards need. They may be new lines of the live log, a hole that a lost message left in an old log, or ranges
 // that a restored shard no longer has: all are treated alike. `shipNext` takes the first needed range of each shard, reads it once for
@@ -90,17 +91,16 @@ export function createShipper(deps: {
     if (chunk.kind === 'more') return true;
     metrics.readBytes.inc(chunk.to - chunk.from);
 
-    // Each line is parsed at once, so that the texts of a whole chunk are never in memory together.
     const lines: { off: number; result: Parsed }[] = [];
     const fragments: Fragment[] = [];
     const passedOver = chunk.kind === 'long' ? chunk.to - chunk.from : 0;
     if (chunk.kind === 'long') fragments.push({ off: chunk.from, reason: 'too-long', length: passedOver, hash: chunk.hash });
     else if (chunk.kind === 'tail') fragments.push(fragment(chunk.bytes, chunk.from, 'unterminated'));
     else
-      splitLines(
+      scanLines(
         chunk.bytes,
         chunk.from,
-        ({ off, text }) => lines.push({ off, result: parseLine(text) }),
+        (off, result) => lines.push({ off, result }),
         (part) => fragments.push(part),
       );
     metrics.lines.inc(lines.length);
@@ -124,7 +124,7 @@ export function createShipper(deps: {
       if (!share) continue;
       // An `await` without need costs as much as parsing the line, so the open batch is tried first.
       const batch = extendOpenBatch(share, off) ?? (await extendedBatch(generation, share, off));
-      if ('hit' in result) batch.addEvent(enricher.event(result.hit, off, saltOf(result.hit)));
+      if ('hit' in result) batch.addEvent(result.hit, off, enricher.enrich(result.hit, saltOf(result.hit)));
       else if ('skip' in result) batch.addSkipped(result.skip);
       else if ('bytes' in chunk) {
         const bytes = chunk.bytes.subarray(off - chunk.from, endOfLine(chunk.bytes, off - chunk.from));

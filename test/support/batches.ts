@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { onTestFinished } from 'vitest';
-import type { Batch, Event } from '../../core/event.ts';
+import { columnsOf, type Event } from '../../core/batch-v1.ts';
+import type { Batch, BatchHead } from '../../core/event.ts';
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, type SlugCodec, type SlugKey } from '../../core/slug.ts';
 import { createCatalog } from '../../event-worker/catalog.ts';
@@ -30,9 +31,16 @@ export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> =
 }
 
 /** A batch for the first shard. */
-export function batchOf(databases: Databases, gen: string, from: number, to: number, rest: Partial<Batch> = {}): Batch {
+export function batchOf(
+  databases: Databases,
+  gen: string,
+  from: number,
+  to: number,
+  rest: Partial<BatchHead> & { events?: Event[] } = {},
+): Batch {
   const { first, fingerprint } = databases.shards;
-  return { v: 1, gen, shard: first.name, shards: fingerprint, from, to, skipped: {}, dead: [], events: [], ...rest };
+  const { events = [], ...head } = rest;
+  return { gen, shard: first.name, shards: fingerprint, from, to, skipped: {}, dead: [], ...head, events: columnsOf(events) };
 }
 
 /** Creates a committer with its own connections, as a worker does. They are closed after the test. */

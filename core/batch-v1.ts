@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import {
+  type Batch,
+  type EventColumns,
+  headFields,
+  id,
+  KINDS,
+  MAX_PURPOSE,
+  MAX_TEXT,
+  noEvents,
+  offset,
+  type Origin,
+  parseMessage,
+} from './event.ts';
+import { Listed } from './listed.ts';
+
+// Version 1 of the format of a batch: one JSON text, with an object for each event. Agents no longer write it, but the stream of a system
+// that was upgraded may still have such messages.
+
+const eventSchema = z.object({
+  off: offset,
+  rid: id,
+  /** The maximum is the largest time of a Date. */
+  t: z.int().min(0).max(8.64e15),
+  kind: z.enum(KINDS),
+  slug: z.string().max(64),
+  link: z
+    .string()
+    .regex(/^[1-9]\d{0,15}\.\d{1,9}$/)
+    .nullable(),
+  head: z.boolean(),
+  ua: z.string().max(MAX_TEXT),
+  ref: z.string().max(MAX_TEXT),
+  purpose: z.string().max(MAX_PURPOSE),
+  country: z.string().length(2).nullable(),
+  net: z.string().max(64).nullable(),
+  visitor: z
+    .string()
+    .regex(/^-?\d{1,19}$/)
+    .nullable(),
+});
+
+const batchSchema = z
+  .object({ v: z.literal(1), ...headFields, events: z.array(eventSchema) })
+  .refine((batch) => batch.from <= batch.to && [...batch.events, ...batch.dead].every(({ off }) => off >= batch.from && off < batch.to), {
+    message: 'an offset is outside the range',
+  })
+  .refine((batch) => batch.from < batch.to || Object.keys(batch.skipped).length === 0, { message: 'an empty range has skipped lines' });
+
+/** One event as an object. */
+export type Event = z.infer<typeof eventSchema>;
+export type BatchV1 = z.input<typeof batchSchema>;
+
+/** Parses the text of a message of version 1. Throws `bad-batch` if it is not a batch. */
+export function decodeBatchV1(text: string): Batch {
+  const { v: _, events, ...head } = parseMessage(batchSchema, text, 'batch');
+  return { ...head, events: columnsOf(events) };
+}
+
+/** The columns of events. */
+export function columnsOf(events: readonly Event[]): EventColumns {
+  const columns = noEvents();
+  const agents = new Listed(columns.agents);
+  const referrers = new Listed(columns.referrers);
+  const purposes = new Listed(columns.purposes);
+  const origins = new Listed<Origin>(columns.origins);
+  for (const { off, rid, t, kind, head, slug, link, visitor, ua, ref, purpose, country, net } of events) {
+    columns.off.push(String(off));
+    columns.rid.push(rid);
+    columns.t.push(t);
+    columns.kind.push(kind);
+    columns.head.push(head);
+    columns.slug.push(slug);
+    columns.link.push(link);
+    columns.visitor.push(visitor);
+    columns.agent.push(agents.indexOf(ua, ua));
+    columns.referrer.push(referrers.indexOf(ref, ref));
+    columns.purpose.push(purposes.indexOf(purpose, purpose));
+    columns.origin.push(origins.indexOf(JSON.stringify([country, net]), { country, net }));
+  }
+  return columns;
+}

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { decodeBatchV1 } from './batch-v1.ts';
+import { ClickledgerError } from './errors.ts';
+import { type Batch, type EventColumns, headFields, type Kind, MAX_PURPOSE, MAX_TEXT, parseMessage } from './event.ts';
+
+// The format of a batch as a message, version 2. The first line is JSON: the head of the batch, the number of events, and the texts that
+// events share. Each further line is one column of the events, with tabs between the values. A batch without events has only the first
+// line. So neither side handles events one by one: the agent joins columns, and the worker checks a column by one regular expression and
+// splits it.
+//
+//   {"v":2,"gen":…,"from":0,"to":812,…,"count":2,"agents":["Mozilla/5.0 …"],"referrers":[""],"purposes":[""],"origins":[["DE",null]]}
+//   0 → 406
+//   5f0c…e1 → 9d31…07
+//   …
+
+/** The columns in the order of the lines, and the values that they may have. `-` stands for null. */
+const COLUMNS = {
+  off: String.raw`\d{1,16}`,
+  rid: '[0-9a-f]{32}',
+  t: String.raw`\d{1,16}`,
+  kind: 'click|open',
+  head: '[01]',
+  slug: '[0-9A-Za-z_-]{1,64}',
+  link: String.raw`[1-9]\d{0,15}\.\d{1,9}|-`,
+  visitor: String.raw`-?\d{1,19}|-`,
+  agent: String.raw`\d{1,6}`,
+  referrer: String.raw`\d{1,6}`,
+  purpose: String.raw`\d{1,6}`,
+  origin: String.raw`\d{1,6}`,
+} as const;
+type Column = keyof typeof COLUMNS;
+const NAMES = Object.keys(COLUMNS) as Column[];
+const PATTERNS = NAMES.map((name) => new RegExp(`^(?:${COLUMNS[name]})(?:\\t(?:${COLUMNS[name]}))*$`));
+
+export const MAX_BATCH_BYTES = 512 * 1024;
+/** The largest time of a Date, in milliseconds. */
+const MAX_TIME = 8.64e15;
+const NEWLINE = 10;
+const V2 = Buffer.from('{"v":2,');
+
+const count = z.int().min(0).max(MAX_BATCH_BYTES);
+const text = z.string().max(MAX_TEXT);
+const schema = z
+  .object({
+    v: z.literal(2),
+    ...headFields,
+    count,
+    agents: z.array(text),
+    referrers: z.array(text),
+    purposes: z.array(z.string().max(MAX_PURPOSE)),
+    origins: z.array(z.tuple([z.string().length(2).nullable(), z.string().max(64).nullable()])),
+  })
+  .refine(({ from, to, dead }) => from <= to && dead.every(({ off }) => off >= from && off < to), {
+    message: 'an offset is outside the range',
+  })
+  // An empty range overlaps no committed range, so the worker commits such a batch at every delivery. Its lines would be counted
+  // repeatedly.
+  .refine(({ from, to, skipped }) => from < to || Object.keys(skipped).length === 0, { message: 'an empty range has skipped lines' });
+
+/** The payload of a message. */
+export function encodeBatch(batch: Batch): Buffer {
+  const { gen, shard, shards, from, to, size, skipped, dead, events } = batch;
+  const { agents, referrers, purposes, origins } = events;
+  const head = JSON.stringify({
+    v: 2,
+    gen,
+    shard,
+    shards,
+    from,
+    to,
+    size,
+    skipped,
+    dead,
+    count: events.off.length,
+    agents,
+    referrers,
+    purposes,
+    origins: origins.map(({ country, net }) => [country, net]),
+  } satisfies z.input<typeof schema>);
+  if (events.off.length === 0) return Buffer.from(head);
+  const lines = NAMES.map((name) => columnText(events, name));
+  return Buffer.from(`${head}\n${lines.join('\n')}`);
+}
+
+function columnText(events: EventColumns, name: Column): string {
+  if (name === 'head') return events.head.map((isHead) => (isHead ? '1' : '0')).join('\t');
+  if (name === 'link' || name === 'visitor') return events[name].map((value) => value ?? '-').join('\t');
+  return events[name].join('\t');
+}
+
+/** Parses the payload of a message, in this version or version 1. Throws `bad-batch` if it is not a batch. Takes about 0.5 µs per event. */
+export function decodeBatch(payload: Uint8Array): Batch {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (!bytes.subarray(0, V2.length).equals(V2)) return decodeBatchV1(bytes.toString('utf8'));
+  const newline = bytes.indexOf(NEWLINE);
+  const head = parseMessage(schema, bytes.toString('utf8', 0, newline < 0 ? bytes.length : newline), 'batch');
+  const { v: _, count, agents, referrers, purposes, origins, ...rest } = head;
+  const lines = newline < 0 ? [] : bytes.toString('latin1', newline + 1).split('\n');
+  if (lines.length !== (count === 0 ? 0 : NAMES.length)) throw refusal('the number of columns is wrong');
+  const column = (name: Column): string[] => {
+    if (count === 0) return [];
+    const line = lines[NAMES.indexOf(name)] as string;
+    const values = line.split('\t');
+    if (values.length !== count || !PATTERNS[NAMES.indexOf(name)]?.test(line)) throw refusal(`${name}: invalid_format`);
+    return values;
+  };
+  const indexes = (name: Column, listed: number): number[] => numbers(column(name), 0, listed, name);
+  const orNull = (value: string): string | null => (value === '-' ? null : value);
+  const off = column('off');
+  numbers(off, rest.from, rest.to, 'off');
+  const events: EventColumns = {
+    off,
+    rid: column('rid'),
+    t: numbers(column('t'), 0, MAX_TIME + 1, 't'),
+    kind: column('kind') as Kind[],
+    head: column('head').map((value) => value === '1'),
+    slug: column('slug'),
+    link: column('link').map(orNull),
+    visitor: column('visitor').map(orNull),
+    agent: indexes('agent', agents.length),
+    referrer: indexes('referrer', referrers.length),
+    purpose: indexes('purpose', purposes.length),
+    origin: indexes('origin', origins.length),
+    agents,
+    referrers,
+    purposes,
+    origins: origins.map(([country, net]) => ({ country, net })),
+  };
+  return { ...rest, events };
+}
+
+/** Parses digits as numbers from `from` to below `to`. */
+function numbers(values: readonly string[], from: number, to: number, name: Column): number[] {
+  return values.map((value) => {
+    const number = Number(value);
+    if (!(number >= from && number < to)) throw refusal(`${name}: a number is outside its range`);
+    return number;
+  });
+}
+
+const refusal = (reason: string): ClickledgerError => new ClickledgerError('bad-batch', `a message is not a batch: ${reason}`);

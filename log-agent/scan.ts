@@ -1,0 +1,58 @@
+import { type Fragment, MAX_LINE_BYTES, splitLines } from './lines.ts';
+import { classify, type LineFields, type Parsed, parseLine } from './parse.ts';
+
+// Reads the lines of a chunk with the same result as splitLines and parseLine, at a fraction of their cost. nginx writes the fields always
+// in the same order, so one regular expression finds them all. It matches only lines whose values are the same before and after JSON.parse.
+// Every other line (escapes, characters beyond ASCII, torn or too long lines) goes to splitLines and parseLine, which define the result.
+
+/** A value without quotes, backslashes, control characters and characters beyond ASCII. */
+const VALUE = '([ !#-\\[\\]-\\x7f]*)';
+const LINE = new RegExp(
+  String.raw`\{"v":1,"rid":"([0-9a-f]{32})","t":([1-9]\d{9}\.\d{3}),"m":"${VALUE}","u":"${VALUE}","s":([1-9]\d\d),"ip":"${VALUE}",` +
+    String.raw`"ua":"${VALUE}","ref":"${VALUE}","purpose":"${VALUE}","link":"${VALUE}"\}` +
+    '\\n',
+  'y',
+);
+
+/**
+ * Reads the lines of `bytes`, which start at offset `base` of the generation and end with a newline. `onLine` gets the byte offset of each
+ * line and what it is, in the order of the file. Each byte belongs to exactly one line or fragment. Takes about 2 µs per line.
+ */
+export function scanLines(
+  bytes: Buffer,
+  base: number,
+  onLine: (off: number, parsed: Parsed) => void,
+  onFragment: (fragment: Fragment) => void,
+): void {
+  // In latin1 each byte is one character, so positions in the text are byte offsets.
+  const text = bytes.toString('latin1');
+  for (let start = 0; start < text.length; ) {
+    LINE.lastIndex = start;
+    const match = LINE.exec(text);
+    let next = LINE.lastIndex;
+    if (match && next - start <= MAX_LINE_BYTES) {
+      onLine(base + start, classify(fieldsOf(match)));
+    } else {
+      next = text.indexOf('\n', start) + 1 || text.length;
+      splitLines(bytes.subarray(start, next), base + start, (line) => onLine(line.off, parseLine(line.text)), onFragment);
+    }
+    start = next;
+  }
+}
+
+/** Indexes are several times as fast here as a destructuring assignment. */
+function fieldsOf(match: RegExpExecArray): LineFields {
+  const value = (group: number): string => match[group] as string;
+  return {
+    rid: value(1),
+    t: Number(value(2)),
+    m: value(3),
+    u: value(4),
+    s: Number(value(5)),
+    ip: value(6),
+    ua: value(7),
+    ref: value(8),
+    purpose: value(9),
+    link: value(10),
+  };
+}
