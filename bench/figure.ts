@@ -41,7 +41,7 @@ function targetText({ target }: Figure): string | undefined {
   return 'atLeast' in target ? number(target.atLeast) : `≤ ${number(target.atMost)}`;
 }
 
-const number = (value: number): string => Math.round(value).toLocaleString('en-US');
+const number = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 1 : 0 });
 
 export function printFigures(figures: readonly Figure[], json: boolean): void {
   const rows = figures.map((figure) => ({ ...figure, ratio: figure.bare && figure.ours / figure.bare.value, met: isMet(figure) }));

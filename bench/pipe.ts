@@ -1,12 +1,14 @@
 import { copyFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cpuSeconds } from './cpu.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { EVENTS, LINES } from './fixture.ts';
 import { recordPeak } from './memory.ts';
+import { hasRsyslog, timeRsyslog } from './rsyslog.ts';
 import { committedBytes, withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
 // Measures everything behind nginx. A log of one million lines is moved into the agent's directory; the clock stops when both shards have
-// committed all of it.
+// committed all of it, and again when the rollups have it, too. Where rsyslog is installed, it then inserts the same log.
 
 const SHARDS = ['a', 'b'];
 
@@ -19,11 +21,15 @@ export const pipeBench: Bench = async ({ directory, fixture, progress }) => {
       const logDir = system.logDirs[0] as string;
       const stagedLog = join(directory, 'access.log.waiting');
       await copyFile(log.path, stagedLog);
+      const cpuBefore = await cpuSeconds(pidsOf(benchSystem));
       const startedMs = performance.now();
       await rename(stagedLog, join(logDir, 'access.log.bench'));
       await waitUntil('both shards have committed the log', async () => (await committedBytes(benchSystem)) === SHARDS.length * log.size);
       const seconds = (performance.now() - startedMs) / 1000;
-      progress(`   ${LINES} lines in ${seconds.toFixed(1)} s`);
+      await waitUntil('the rollups have the log', () => isJudged(benchSystem));
+      const judgedSeconds = (performance.now() - startedMs) / 1000;
+      const cpuAfter = await cpuSeconds(pidsOf(benchSystem));
+      progress(`   ${LINES} lines in ${seconds.toFixed(1)} s, in the rollups after ${judgedSeconds.toFixed(1)} s`);
       for (const [part, name] of [
         ['log agent', 'log-agent-1'],
         ['event worker', 'event-worker-1'],
@@ -32,10 +38,53 @@ export const pipeBench: Bench = async ({ directory, fixture, progress }) => {
         if (running) await recordPeak(part, running.pid);
       }
       await expectAllRows(benchSystem);
-      return [{ what: 'whole pipe: log to committed rows, 2 shards', unit: 'rows/s', ours: EVENTS / seconds, target: { atLeast: 60_000 } }];
+      const rsyslogSeconds = hasRsyslog() ? await timeRsyslog(benchSystem, log.path, join(directory, 'rsyslog')) : undefined;
+      if (rsyslogSeconds === undefined) progress('   rsyslog is not compared: install rsyslog and rsyslog-pgsql');
+      const rsyslog = rsyslogSeconds && { what: 'rsyslog, raw lines into one table', value: LINES / rsyslogSeconds };
+      return [
+        { what: 'whole pipe: log to committed rows, 2 shards', unit: 'rows/s', ours: EVENTS / seconds, target: { atLeast: 60_000 } },
+        {
+          what: 'whole pipe: log to rows and their rollups, 2 shards',
+          unit: 'rows/s',
+          ours: EVENTS / judgedSeconds,
+          ...(rsyslog && { bare: rsyslog, target: { ratio: 3.5 } }),
+        },
+        ...cpuFigures(cpuBefore, cpuAfter),
+      ];
     },
   );
 };
+
+/** The processes of the pipe, by part. */
+function pidsOf({ system }: BenchSystem): Record<string, number> {
+  const parts = { 'log agent': 'log-agent-1', NATS: 'nats', 'event worker': 'event-worker-1', Postgres: 'postgres' };
+  const pids: Record<string, number> = {};
+  for (const [part, member] of Object.entries(parts)) {
+    const { running } = system.member(member);
+    if (running) pids[part] = running.pid;
+  }
+  return pids;
+}
+
+async function isJudged({ query }: BenchSystem): Promise<boolean> {
+  for (const shard of SHARDS) {
+    const [row] = await query<{ done: boolean }>(shard, 'SELECT NOT EXISTS (SELECT FROM shard.mark) AS done');
+    if (row?.done !== true) return false;
+  }
+  return true;
+}
+
+/** The CPU time for each event, of all processes together and by purpose. */
+function cpuFigures(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Figure[] {
+  const perEvent = Array.from(after, ([purpose, seconds]) => [purpose, ((seconds - (before.get(purpose) ?? 0)) / EVENTS) * 1e6] as const);
+  const total = perEvent.reduce((sum, [, micros]) => sum + micros, 0);
+  const shown = perEvent.filter(([, micros]) => micros >= 0.05).toSorted(([, a], [, b]) => b - a);
+  return [['all processes', total] as const, ...shown].map(([purpose, micros]) => ({
+    what: `CPU for an event: ${purpose}`,
+    unit: 'µs',
+    ours: micros,
+  }));
+}
 
 async function expectAllRows(benchSystem: BenchSystem): Promise<void> {
   const sums = { rows: 0, different: 0, skipped: 0, dead: 0 };

@@ -86,11 +86,11 @@ async function createLinks(benchSystem: BenchSystem): Promise<void> {
   );
 }
 
-/** Calls `condition` every 20 ms until it returns true. Throws after two minutes. */
-export async function waitUntil(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 120_000;
+/** Calls `condition` every 20 ms until it returns true. Throws after `seconds`. */
+export async function waitUntil(what: string, condition: () => Promise<boolean> | boolean, seconds = 120): Promise<void> {
+  const deadline = performance.now() + seconds * 1000;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`this did not happen within two minutes: ${what}`);
+    if (performance.now() > deadline) throw new Error(`this did not happen within ${seconds} s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
