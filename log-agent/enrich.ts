@@ -85,7 +85,8 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
       if (salt === null) return { origin, visitor: null };
       let known = visitors.find((one) => one.ua === ua && one.salt === salt);
       if (!known) {
-        const visitor = hash('sha256', `${site}\n${salt}\n${ip}\n${ua}`, 'buffer').readBigInt64BE().toString();
+        const digest = hash('sha256', `${site}\n${salt}\n${ip}\n${ua}`, 'hex');
+        const visitor = BigInt.asIntN(64, BigInt(`0x${digest.slice(0, 16)}`)).toString();
         known = { ua: copyOf(ua), salt, visitor };
         visitors.push(known);
         if (visitors.length > MAX_VISITORS) visitors.shift();
