@@ -42,7 +42,10 @@ const eventSchema = z.object({
   ref: z.string().max(512),
   purpose: z.string().max(64),
   /** ISO 3166-1 alpha-2. */
-  country: z.string().length(2).nullable(),
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/)
+    .nullable(),
   /** Label of a known mail proxy or scanner network. */
   net: z.string().max(64).nullable(),
   /** 64 bits as a signed decimal; null if the salt of the day no longer exists. */

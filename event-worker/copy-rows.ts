@@ -3,6 +3,7 @@ import { RULES_VERSION, type Signal, type Verdict } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import type { GenerationRange } from './ledger.ts';
+import { OTHER, outsideKey, type OutsideKind, type OutsideValue, type OutsideValues } from './outside-values.ts';
 import { resolveSlug, type SlugTarget } from './resolve-slug.ts';
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
@@ -23,7 +24,13 @@ export interface BatchRows extends GenerationRange {
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
   readonly skipped: Skipped;
+  /** How many hits have `(other)` in the place of their own value, by reason. */
+  readonly folded: Readonly<Record<FoldReason, number>>;
 }
+
+/** Why a value is replaced: its list is full, or no client can have had this version at the time of the hit. */
+export const FOLD_REASONS = ['referrer', 'user-agent', 'version'] as const satisfies readonly (OutsideKind | 'version')[];
+export type FoldReason = (typeof FOLD_REASONS)[number];
 
 export const EVENT_COLUMNS =
   'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
@@ -32,14 +39,16 @@ export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdi
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
- * as skipped. Throws if the catalog is needed and does not answer, or if SLUG_KEYS lacks a key.
+ * as skipped. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
  */
-export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows> {
+export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog; outside: OutsideValues }): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
   const targets = events.map((event) => resolveSlug(event, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
   if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
   const campaigns = await deps.catalog.campaignsOf(new Set(targets.flatMap((target) => target?.link ?? [])));
+  const campaignOf = (target: SlugTarget): number => campaigns.get(target.link) ?? 0;
+  const { hosts, agents: reduced, folded } = await withoutRefused(events, targets, campaignOf, deps.outside);
   const lines: string[] = [];
   const marks: string[] = [];
   const offs: number[] = [];
@@ -47,13 +56,13 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
   for (const [i, event] of events.entries()) {
     const target = targets[i];
     if (!target) continue;
-    const agent = reduceUserAgent(event.ua);
+    const agent = reduced[i] as ReducedAgent;
     agents.add(agent);
-    const campaign = campaigns.get(target.link) ?? 0;
+    const campaign = campaignOf(target);
     const signals = signalsOf(event, agent.signals[event.kind]);
     const verdict = verdictOf(signals);
     const at = timestamp(event.t);
-    lines.push(copyLine(gen, at, event, target, campaign, agent, verdict, signals));
+    lines.push(copyLine(gen, at, event, target, campaign, agent, hosts[i] ?? null, verdict, signals));
     marks.push(`${at}\t${target.recipient}\t${target.link}\t${campaign}\t${event.kind}\t${verdict}\n`);
     offs.push(event.off);
   }
@@ -70,7 +79,66 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
     agents: [...agents],
     dead,
     skipped,
+    folded,
   };
+}
+
+/**
+ * Returns the host of the referrer and the reduced user agent of each event that has a target, by its index, with `(other)` for what is not
+ * admitted. The verdict does not depend on it.
+ */
+async function withoutRefused(
+  events: readonly Event[],
+  targets: readonly (SlugTarget | undefined)[],
+  campaignOf: (target: SlugTarget) => number,
+  outside: OutsideValues,
+): Promise<{ hosts: (string | null)[]; agents: ReducedAgent[]; folded: Record<FoldReason, number> }> {
+  const hosts: (string | null)[] = [];
+  const agents: ReducedAgent[] = [];
+  const folded: Record<FoldReason, number> = { referrer: 0, 'user-agent': 0, version: 0 };
+  const referrers = new Map<string, OutsideValue>();
+  const versions = new Map<string, OutsideValue>();
+  for (const [i, event] of events.entries()) {
+    const target = targets[i];
+    if (!target) continue;
+    const host = hostOf(event.ref);
+    hosts[i] = host;
+    if (host !== null) add(referrers, campaignOf(target), host, event);
+    const agent = reduceUserAgent(event.ua);
+    const isPlausible = event.t >= agent.plausibleFromMs;
+    agents[i] = isPlausible ? agent : (agent.family ?? agent);
+    if (!isPlausible) folded.version++;
+    else if (agent.family) add(versions, 0, agent.id, event);
+  }
+  const [refusedReferrers, refusedVersions] = await Promise.all([
+    outside.refused('referrer', referrers),
+    outside.refused('user-agent', versions),
+  ]);
+  if (refusedReferrers.size === 0 && refusedVersions.size === 0) return { hosts, agents, folded };
+  for (const [i, target] of targets.entries()) {
+    const [host, agent] = [hosts[i], agents[i]];
+    if (target && typeof host === 'string' && refusedReferrers.has(outsideKey(campaignOf(target), host))) {
+      hosts[i] = OTHER;
+      folded.referrer++;
+    }
+    if (agent?.family && refusedVersions.has(outsideKey(0, agent.id))) {
+      agents[i] = agent.family;
+      folded['user-agent']++;
+    }
+  }
+  return { hosts, agents, folded };
+}
+
+function add(values: Map<string, OutsideValue>, scope: number, text: string, { t }: Event): void {
+  const key = outsideKey(scope, text);
+  if (!values.has(key)) values.set(key, { scope, text, day: dayOf(t) });
+}
+
+const LAST_DAY = '9999-12-31';
+
+/** The UTC day. The agent accepts no time after 2100, but a message may have any, and the column for the day may not. */
+function dayOf(t: number): string {
+  return t < Date.UTC(9999, 11, 31) ? timestamp(t).slice(0, 10) : LAST_DAY;
 }
 
 function copyLine(
@@ -80,6 +148,7 @@ function copyLine(
   target: SlugTarget,
   campaign: number,
   agent: ReducedAgent,
+  referrer: string | null,
   verdict: Verdict,
   signals: readonly Signal[],
 ): string {
@@ -99,7 +168,7 @@ function copyLine(
     verdict,
     copyText(event.country),
     copyText(event.net),
-    copyText(hostOf(event.ref)),
+    copyText(referrer),
     signals.length === 0 ? '\\N' : `{${signals.join(',')}}`,
   ];
   return `${fields.join('\t')}\n`;
