@@ -44,7 +44,7 @@ export async function resolveRecipients(pool: Pool, people: readonly PersonKey[]
 
 async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: number | undefined): Promise<(Recipient | undefined)[]> {
   return transaction(pool, async (client) => {
-    await client.query('CREATE TEMPORARY TABLE IF NOT EXISTS incoming (n integer, email text, external_id text) ON COMMIT DELETE ROWS');
+    await client.query('CREATE TEMPORARY TABLE incoming (n integer, email text, external_id text) ON COMMIT DROP');
     await client.query('SELECT pg_advisory_xact_lock($1)', [IMPORT_LOCK]);
     await copyIn(client, people);
     // Without ANALYZE the planner has no statistics of the temporary table and may choose a plan that reads all recipients.

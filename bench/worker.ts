@@ -18,6 +18,7 @@ import { createCatalog } from '../event-worker/catalog.ts';
 import { createCommitter } from '../event-worker/commit.ts';
 import { EVENT_COLUMNS } from '../event-worker/copy-rows.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
+import { createOutsideValues } from '../event-worker/outside-values.ts';
 import { createBatch } from '../log-agent/batch.ts';
 import { createEnricher } from '../log-agent/enrich.ts';
 import { scanLines } from '../log-agent/scan.ts';
@@ -173,6 +174,7 @@ async function runCommitter({ system }: BenchSystem, payloads: readonly Buffer[]
       shardsFingerprint: shards.fingerprint,
       slugs: createSlugCodec(keys),
       catalog: createCatalog(catalogPool, keys),
+      outside: createOutsideValues(pool, { referrer: 5000, 'user-agent': 5000 }),
     });
     let milliseconds = 0;
     for (let i = 0; i < payloads.length; i += GROUP_BATCHES) {
@@ -226,7 +228,7 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
 async function emptyTables({ query }: BenchSystem): Promise<void> {
   await query(
     'a',
-    'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent',
+    'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent, shard.outside_value',
   );
   await query('a', 'CHECKPOINT');
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   type Batch,
+  country,
   type EventColumns,
   headFields,
   id,
@@ -32,7 +33,7 @@ const eventSchema = z.object({
   ua: z.string().max(MAX_TEXT),
   ref: z.string().max(MAX_TEXT),
   purpose: z.string().max(MAX_PURPOSE),
-  country: z.string().length(2).nullable(),
+  country: country.nullable(),
   net: z.string().max(64).nullable(),
   visitor: z
     .string()
@@ -64,7 +65,7 @@ export function columnsOf(events: readonly Event[]): EventColumns {
   const referrers = new Listed(columns.referrers);
   const purposes = new Listed(columns.purposes);
   const origins = new Listed<Origin>(columns.origins);
-  for (const { off, rid, t, kind, head, slug, link, visitor, ua, ref, purpose, country, net } of events) {
+  for (const { off, rid, t, kind, head, slug, link, visitor, ua, ref, purpose, country: countryCode, net } of events) {
     columns.off.push(String(off));
     columns.rid.push(rid);
     columns.t.push(t);
@@ -76,7 +77,7 @@ export function columnsOf(events: readonly Event[]): EventColumns {
     columns.agent.push(agents.indexOf(ua, ua));
     columns.referrer.push(referrers.indexOf(ref, ref));
     columns.purpose.push(purposes.indexOf(purpose, purpose));
-    columns.origin.push(origins.indexOf(JSON.stringify([country, net]), { country, net }));
+    columns.origin.push(origins.indexOf(JSON.stringify([countryCode, net]), { country: countryCode, net }));
   }
   return columns;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decodeBatchV1 } from './batch-v1.ts';
 import { ClickledgerError } from './errors.ts';
-import { type Batch, type EventColumns, headFields, type Kind, MAX_PURPOSE, MAX_TEXT, parseMessage } from './event.ts';
+import { type Batch, country, type EventColumns, headFields, type Kind, MAX_PURPOSE, MAX_TEXT, parseMessage } from './event.ts';
 
 // The format of a batch as a message, version 2. The first line is JSON: the head of the batch, the number of events, and the texts that
 // events share. Each further line is one column of the events, with tabs between the values. A batch without events has only the first
@@ -48,7 +48,7 @@ const schema = z
     agents: z.array(text),
     referrers: z.array(text),
     purposes: z.array(z.string().max(MAX_PURPOSE)),
-    origins: z.array(z.tuple([z.string().length(2).nullable(), z.string().max(64).nullable()])),
+    origins: z.array(z.tuple([country.nullable(), z.string().max(64).nullable()])),
   })
   .refine(({ from, to, dead }) => from <= to && dead.every(({ off }) => off >= from && off < to), {
     message: 'an offset is outside the range',
@@ -75,7 +75,7 @@ export function encodeBatch(batch: Batch): Buffer {
     agents,
     referrers,
     purposes,
-    origins: origins.map(({ country, net }) => [country, net]),
+    origins: origins.map((origin) => [origin.country, origin.net]),
   } satisfies z.input<typeof schema>);
   if (events.off.length === 0) return Buffer.from(head);
   const lines = NAMES.map((name) => columnText(events, name));
@@ -124,7 +124,7 @@ export function decodeBatch(payload: Uint8Array): Batch {
     agents,
     referrers,
     purposes,
-    origins: origins.map(([country, net]) => ({ country, net })),
+    origins: origins.map(([code, net]) => ({ country: code, net })),
   };
   return { ...rest, events };
 }

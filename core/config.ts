@@ -118,6 +118,21 @@ export const SETTINGS = {
     'how many whole months of single hits are kept besides the current month; older ones are dropped, their counts stay; 0: all are kept',
     '0',
   ),
+  MAX_REFERRERS: setting(
+    wholeNumber(1, 1_000_000),
+    'how many different referrers a shard keeps of a campaign, and a fifth of that on one day; hits with others are counted as (other)',
+    '5000',
+  ),
+  MAX_USER_AGENTS: setting(
+    wholeNumber(1, 1_000_000),
+    'how many different user agents with a version a shard keeps, and a fifth of that on one day; others are kept without the version',
+    '5000',
+  ),
+  ANALYST_MAX_SECONDS: setting(
+    wholeNumber(0, 31_536_000),
+    'how long a transaction of the analyst may take; a worker ends what takes longer; 0: no limit',
+    '7200',
+  ),
 
   PARTS: setting(parsedBy(parseParts), 'the parts that `status` asks: `name=URL of the admin port`, separated by commas', ''),
 } as const;

@@ -8,6 +8,7 @@ export const ERROR_CODES = [
   'conflict',
   'wrong-database',
   'database-too-new',
+  'needs-administrator',
   'missing-server',
   'already-running',
   'unavailable',

@@ -24,6 +24,8 @@ export const MAX_PURPOSE = 64;
 
 export const offset = z.int().min(0);
 export const id = z.string().regex(/^[0-9a-f]{32}$/);
+/** ISO 3166-1 alpha-2. */
+export const country = z.string().regex(/^[A-Z]{2}$/);
 const deadSchema = z.object({ off: offset, reason: z.enum(DEAD_REASONS), length: offset, hash: z.string().regex(/^[0-9a-f]{0,32}$/) });
 
 /** The fields of a batch that are not about single events. */

@@ -49,9 +49,18 @@ function hideLibpqVariables(environment: Record<string, string | undefined>): ()
 }
 
 /**
- * Creates a connection pool. TCP keepalive detects a server that no longer exists. Postgres closes the connection of a transaction that is
- * idle for 60 seconds, so that an unfinished transaction does not keep its locks. `queryTimeoutMs` limits the time of a query, also if the
- * server hangs.
+ * Limits the idle time of the current transaction: after 60 seconds Postgres closes its connection, so that an unfinished transaction does
+ * not keep its locks. The limit is not a parameter of the connection, because a pooler such as pgbouncer refuses that.
+ */
+export const LIMIT_IDLE = `SET LOCAL idle_in_transaction_session_timeout = '60s'`;
+
+/** Begins a transaction with LIMIT_IDLE, in one round trip. */
+export const BEGIN = `BEGIN; ${LIMIT_IDLE}`;
+
+/**
+ * Creates a connection pool. TCP keepalive detects a server that no longer exists. `queryTimeoutMs` limits the time of a query, also if the
+ * server hangs. Two statements outside a transaction may run in different sessions of Postgres, because a pooler may be in between. So
+ * nothing may stay in a session: no SET, no LISTEN, no named statement, no temporary table, and no advisory lock but those of transactions.
  */
 export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
   assertFilesReadable(url);
@@ -61,7 +70,6 @@ export function createPool(url: string, options: { max: number; name: string; qu
     max: options.max,
     application_name: `clickledger ${options.name}`,
     connectionTimeoutMillis: 5_000,
-    idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
@@ -78,7 +86,7 @@ export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient
   const client = await pool.connect();
   let failure: Error | undefined;
   try {
-    await client.query('BEGIN');
+    await client.query(BEGIN);
     const result = await work(client);
     await client.query('COMMIT');
     return result;
@@ -135,6 +143,13 @@ export function explainDatabaseError(error: unknown): ClickledgerError {
     });
   if (code === '42P01' || code === '3F000' || code === '3D000')
     return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
+  // pgbouncer has only this code, for every reason. Its message is that of Postgres, or its own, e.g. `SASL authentication failed`.
+  if (code === '08P01')
+    return new ClickledgerError(
+      'unavailable',
+      `the pooler in front of the database gives no connection (${messageOf(error)}): check that it has the roles, passwords and databases of the settings, and that Postgres runs`,
+      { cause: error },
+    );
   if (classify(error) === 'retry')
     return new ClickledgerError('unavailable', 'the database does not answer: check that it runs (`clickledger up` starts it)', {
       cause: error,

@@ -141,7 +141,7 @@ function namesAt(offsetMs: number): string {
   const names = Intl.supportedValuesOf('timeZone')
     .map((name) => NEW_NAMES[name] ?? name)
     .filter((name) => name.includes('/') && utcOffsetMs(name, now) === offsetMs);
-  // A few of many: one of each continent, then others.
+  // Many zones have this offset. The message shows four: first one of each continent, then others.
   const first = names.filter((name, i) => names.findIndex((other) => other.split('/')[0] === name.split('/')[0]) === i);
   const shown = [...new Set([...first, ...names])].slice(0, 4);
   return shown.length === 0 ? ', such as Europe/Berlin' : `. At this offset now: ${anyOf(shown)}`;

@@ -285,7 +285,15 @@ describe('ranges and sizes', () => {
   });
 
   test('nothing to commit is nothing committed', async () => {
-    expect(await ownCommitter(databases).commit([])).toEqual({ batches: 0, repeated: 0, events: 0, dead: [], skipped: {}, beyondSize: 0 });
+    expect(await ownCommitter(databases).commit([])).toEqual({
+      batches: 0,
+      repeated: 0,
+      events: 0,
+      dead: [],
+      skipped: {},
+      folded: { referrer: 0, 'user-agent': 0, version: 0 },
+      beyondSize: 0,
+    });
   });
 });
 

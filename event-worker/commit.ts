@@ -6,9 +6,11 @@ import type { Shard } from '../core/shards.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
+import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
 import { addSkipped, copyEvents, copyMarks, countEvents, insertAgents, insertDead } from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
+import type { OutsideValues } from './outside-values.ts';
 import { inTransaction } from './transaction.ts';
 
 // Commits a group of batches in one transaction: their events, marks, dead letters and counts of skipped lines, and their ranges in the
@@ -24,6 +26,8 @@ export interface Committed {
   events: number;
   dead: DeadLetter[];
   skipped: Record<string, number>;
+  /** Hits with `(other)` in the place of their own value; see FOLD_REASONS. */
+  folded: Record<FoldReason, number>;
   /** Batches that end beyond the recorded size of their generation. Something wrote to a log after it was final. */
   beyondSize: number;
 }
@@ -43,8 +47,9 @@ export function createCommitter(deps: {
   shardsFingerprint: string;
   slugs: SlugCodec;
   catalog: Catalog;
+  outside: OutsideValues;
 }): Committer {
-  const { pool, shard, shardsFingerprint, slugs, catalog } = deps;
+  const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
 
   async function commit(batches: Iterable<Batch>): Promise<Committed> {
     const ledger = new Map<string, LedgerEntry>();
@@ -59,7 +64,7 @@ export function createCommitter(deps: {
       assertSameShard(batch);
       if (!ledger.has(batch.gen)) await refresh([batch.gen]);
       // A batch that is already committed needs no rows, and this worker perhaps cannot build them, e.g. if SLUG_KEYS lacks a key.
-      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog }));
+      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside }));
     }
     const done: BatchRows[] = [];
     for (;;) {
@@ -113,11 +118,16 @@ export function createCommitter(deps: {
 
 function summarize(rows: readonly BatchRows[]): Omit<Committed, 'repeated' | 'beyondSize'> {
   const skipped: Record<string, number> = {};
-  for (const row of rows) for (const [reason, lines] of Object.entries(row.skipped)) skipped[reason] = (skipped[reason] ?? 0) + lines;
+  const folded: Record<FoldReason, number> = { referrer: 0, 'user-agent': 0, version: 0 };
+  for (const row of rows) {
+    for (const [reason, lines] of Object.entries(row.skipped)) skipped[reason] = (skipped[reason] ?? 0) + lines;
+    for (const reason of FOLD_REASONS) folded[reason] += row.folded[reason];
+  }
   return {
     batches: rows.length,
     events: countEvents(rows),
     dead: rows.flatMap(({ dead }) => dead),
     skipped,
+    folded,
   };
 }

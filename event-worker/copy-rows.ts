@@ -2,9 +2,11 @@ import type { Batch, DeadLetter, Kind, Skipped } from '../core/event.ts';
 import { RULES_VERSION, type Verdict } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
+import { type FoldReason, foldValues } from './fold-values.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
-import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
+import type { OutsideValues } from './outside-values.ts';
+import type { ReducedAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
@@ -23,6 +25,8 @@ export interface BatchRows extends GenerationRange {
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
   readonly skipped: Skipped;
+  /** How many hits have `(other)` in the place of their own value, by reason. */
+  readonly folded: Readonly<Record<FoldReason, number>>;
 }
 
 export const EVENT_COLUMNS =
@@ -32,32 +36,29 @@ export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdi
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
- * as skipped. Throws if the catalog is needed and does not answer, or if SLUG_KEYS lacks a key.
+ * as skipped. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
  */
-export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog }): Promise<BatchRows> {
+export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog; outside: OutsideValues }): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
   const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
   if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
   const links = new Set<number>();
   for (const target of targets) if (target) links.add(target.link);
-  const campaigns = await deps.catalog.campaignsOf(links);
-
-  // What many events share is worked out once.
-  const agents = events.agents.map(reduceUserAgent);
+  const campaignOf = await deps.catalog.campaignsOf(links);
+  const campaigns = targets.map((target) => target && (campaignOf.get(target.link) ?? 0));
+  const values = await foldValues(events, campaigns, deps.outside);
   const origins = events.origins.map(({ country, net }) => `${copyText(country)}\t${copyText(net)}`);
-  const referrers = events.referrers.map((referrer) => copyText(hostOf(referrer)));
 
   let lines = '';
   let marks = '';
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   for (let i = 0; i < targets.length; i++) {
-    const target = targets[i];
-    if (!target) continue;
+    const [target, campaign] = [targets[i], campaigns[i]];
+    if (!target || campaign === undefined) continue;
     const { recipient, link, version } = target;
-    const agent = agents[events.agent[i] as number] as ReducedAgent;
-    const campaign = campaigns.get(link) ?? 0;
+    const agent = values.agent(i);
     const kind = events.kind[i] as Kind;
     const origin = events.origin[i] as number;
     const net = events.origins[origin]?.net ?? null;
@@ -69,14 +70,15 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
     lines +=
       `${at}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
       `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[origin]}\t` +
-      `${referrers[events.referrer[i] as number]}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
+      `${copyText(values.referrer(i, campaign))}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
     marks += `${at}\t${recipient}\t${link}\t${campaign}\t${kind}\t${verdict}\n`;
     offs.push(Number(off));
     usedAgents.add(agent);
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  return { gen, from, to, size, events: Buffer.from(lines), marks: Buffer.from(marks), offs, agents: [...usedAgents], dead, skipped };
+  const copied = { events: Buffer.from(lines), marks: Buffer.from(marks), offs, agents: [...usedAgents] };
+  return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.
@@ -91,12 +93,6 @@ function timestamp(t: number): string {
     lastSecond = second;
   }
   return `${lastSecondText}${String(t - second * 1000).padStart(3, '0')}Z`;
-}
-
-/** The host name of a referrer in lower case, or null. Nothing else of the referrer is stored, because it may hold personal data. */
-export function hostOf(referrer: string): string | null {
-  const host = /^(?:https?|android-app):\/\/([a-z0-9.-]{1,253})(?::\d{1,5})?(?:[/?#]|$)/i.exec(referrer)?.[1];
-  return host ? host.toLowerCase() : null;
 }
 
 /** Escapes a value for the text format of COPY. NUL characters are dropped, because Postgres does not allow them in a text. */

@@ -9,7 +9,9 @@ import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
 import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, PARALLEL_COMMITS } from './shard-worker.ts';
+import { keepEndingLongQueries } from './watchdog.ts';
 
 // The event worker: commits the batches of the stream into the shard databases.
 //
@@ -25,6 +27,9 @@ const settings = [
   'NATS_CA_FILE',
   'STREAM_MAX_MIB',
   'KEEP_EVENTS_MONTHS',
+  'MAX_REFERRERS',
+  'MAX_USER_AGENTS',
+  'ANALYST_MAX_SECONDS',
 ] as const;
 const part = createPart('worker', settings, process.env);
 const { config, log, registry, signal } = part;
@@ -43,9 +48,10 @@ const connection = await connectNats(natsOptions(config.WORKER_NATS_URL, config.
 const streams = await createJetStreamManager(connection);
 
 const workers = servedShards.map((shard) => {
-  // Besides the commits, one connection each for the requests of agents, for the judge, and for metrics and partitions.
+  // Besides the commits, one connection each for the requests of agents, for the judge, and for metrics, partitions and the watchdog.
   const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: PARALLEL_COMMITS + 3, name: `event-worker ${shard.name}` });
-  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog });
+  const outside = createOutsideValues(pool, { referrer: config.MAX_REFERRERS, 'user-agent': config.MAX_USER_AGENTS });
+  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog, outside });
   const worker = createShardWorker({
     connection,
     pool,
@@ -66,7 +72,16 @@ addWorkerGauges(registry, { shards: workers, streams, isConnected });
 problems = () => workerProblems(workers, isConnected);
 committing = true;
 log.info({ shards: names }, 'committing events');
-await Promise.all(workers.map(({ worker }) => worker.run(signal)));
+await Promise.all([
+  ...workers.map(({ worker }) => worker.run(signal)),
+  keepEndingLongQueries({
+    databases: [{ pool: catalogPool, schema: 'catalog' }, ...workers.map(({ pool }) => ({ pool, schema: 'shard' as const }))],
+    maxSeconds: config.ANALYST_MAX_SECONDS,
+    log,
+    signal,
+    onEnded: (transactions) => metrics.endedQueries.inc(transactions),
+  }),
+]);
 
 admin?.close();
 await connection.drain();

@@ -1,5 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { DEAD_REASONS, SKIP_REASONS } from '../core/event.ts';
+import { FOLD_REASONS } from './fold-values.ts';
 
 export interface WorkerMetrics {
   commits: Counter;
@@ -10,8 +11,10 @@ export interface WorkerMetrics {
   unreadable: Counter;
   deadLetters: Counter;
   skipped: Counter;
+  folded: Counter;
   beyondSize: Counter;
   failures: Counter;
+  endedQueries: Counter;
   commitSeconds: Histogram;
 }
 
@@ -52,6 +55,12 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
       labelNames: ['shard', 'reason'],
       registers,
     }),
+    folded: new Counter({
+      name: 'clickledger_worker_folded_hits_total',
+      help: 'Hits stored with (other) in the place of their own referrer or version, by reason: the list of referrers or of user agents is full, or no client has this version yet',
+      labelNames: ['shard', 'reason'],
+      registers,
+    }),
     beyondSize: new Counter({
       name: 'clickledger_worker_beyond_size_total',
       help: 'Batches beyond the recorded size of a final generation',
@@ -62,6 +71,11 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
       name: 'clickledger_worker_failures_total',
       help: 'Failed attempts to commit, by code',
       labelNames: ['shard', 'code'],
+      registers,
+    }),
+    endedQueries: new Counter({
+      name: 'clickledger_worker_ended_queries_total',
+      help: 'Transactions of the analyst that took longer than ANALYST_MAX_SECONDS and were ended',
       registers,
     }),
     commitSeconds: new Histogram({
@@ -79,6 +93,7 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
     for (const counter of [metrics.repeated, metrics.unreadable, metrics.beyondSize]) counter.inc({ shard }, 0);
     for (const reason of DEAD_REASONS) metrics.deadLetters.inc({ shard, reason }, 0);
     for (const reason of SKIP_REASONS) metrics.skipped.inc({ shard, reason }, 0);
+    for (const reason of FOLD_REASONS) metrics.folded.inc({ shard, reason }, 0);
   }
   return metrics;
 }

@@ -17,6 +17,7 @@ import { eventually, natsConnection, startTestNats } from '../test/support/serve
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, type ShardWorker } from './shard-worker.ts';
 
 const log = createLogger('test', 'silent');
@@ -83,6 +84,7 @@ async function createBench(target: Databases = databases): Promise<Bench> {
         shardsFingerprint,
         slugs: createSlugCodec(target.keys),
         catalog: createCatalog(catalogPool, target.keys),
+        outside: createOutsideValues(pool, { referrer: 5000, 'user-agent': 5000 }),
       });
       const worker = createShardWorker({
         connection: workerConnection,

@@ -114,6 +114,7 @@ export function createShardWorker(deps: {
     metrics.repeated.inc(labels, committed.repeated);
     for (const { reason } of committed.dead) metrics.deadLetters.inc({ ...labels, reason });
     for (const [reason, lines] of Object.entries(committed.skipped)) metrics.skipped.inc({ ...labels, reason }, lines);
+    for (const [reason, hits] of Object.entries(committed.folded)) metrics.folded.inc({ ...labels, reason }, hits);
     if (committed.beyondSize > 0) {
       metrics.beyondSize.inc(labels, committed.beyondSize);
       log.warn({ batches: committed.beyondSize }, 'an access log grew after it was final; the new lines are counted');

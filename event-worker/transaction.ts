@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from '../core/postgres.ts';
+import { BEGIN, type Pool, type PoolClient } from '../core/postgres.ts';
 
 /**
  * Runs `work` in a transaction and returns its result. Commits if `work` returns true; rolls back if it returns false or throws. A
@@ -8,7 +8,7 @@ export async function inTransaction(pool: Pool, work: (client: PoolClient) => Pr
   const client = await pool.connect();
   let failure: Error | undefined;
   try {
-    await client.query('BEGIN');
+    await client.query(BEGIN);
     const shouldCommit = await work(client);
     await client.query(shouldCommit ? 'COMMIT' : 'ROLLBACK');
     return shouldCommit;

@@ -37,7 +37,7 @@ describe('user agents as they come', () => {
       'Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Trident/7.0; Microsoft Outlook 16.0.5000; ms-office; MSOffice 16)',
       { client: 'Outlook', version: '16', system: 'Windows', bot: false },
     ],
-    ['Outlook-iOS/723.4027091.prod.iphone (4.28.0)', { client: 'Outlook', version: '723', system: 'iOS', device: 'mobile', bot: false }],
+    ['Outlook-iOS/723.4027091.prod.iphone (4.28.0)', { client: 'Outlook', version: '4', system: 'iOS', device: 'mobile', bot: false }],
     ['curl/8.14.1', { device: 'bot', bot: true }],
     ['python-requests/2.32.5', { device: 'bot', bot: true }],
     ['', { client: '', version: '', system: '', device: 'bot', bot: true }],
@@ -82,6 +82,10 @@ describe('what is kept of a user agent', () => {
   test('a name that nobody else has is not among it', () => {
     for (const ua of ['Jane Doe personal browser/1.0 x', 'jane@example.com/7 (Linux)', 'x/jane y', 'Mozilla/5.0 (jane) Jane/1 x'])
       expect(JSON.stringify(reduceUserAgent(ua))).not.toMatch(/jane/i);
-    expect(reduceUserAgent('Mozilla/5.0 (X11; Linux x86_64) Firefox/123456789123.0')).toMatchObject({ client: 'Firefox', version: '1234' });
+    expect(reduceUserAgent('Mozilla/5.0 (X11; Linux x86_64) Firefox/123456789123.0')).toMatchObject({
+      client: 'Firefox',
+      version: '123456789',
+      family: { client: 'Firefox', version: '(other)' },
+    });
   });
 });

@@ -11,6 +11,7 @@ import { connect } from '../sql/connect.ts';
 const TABLES = [
   'ledger',
   'user_agent',
+  'outside_value',
   'dead_letter',
   'skipped',
   'recipient',
@@ -65,6 +66,7 @@ export async function copyShard(source: string, target: string, onTable: (table:
       copied[table] = writing.rowCount;
     }
     await to.query('COMMIT');
+    await from.query('COMMIT');
     return copied;
   } finally {
     await from.end();

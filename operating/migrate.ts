@@ -1,5 +1,7 @@
 import type { Config } from '../core/config.ts';
+import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { explainErrors } from '../core/postgres.ts';
+import type { LimitOptions } from '../sql/limit-roles.ts';
 import { migrate as migrateDatabases } from '../sql/migrate.ts';
 
 export const MIGRATION_SETTINGS = ['CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS'] as const;
@@ -12,8 +14,24 @@ export function roleUrlsOf(config: Settings) {
 }
 
 /** Applies the missing migrations to the catalog and to all shards, and returns them. Throws a ClickledgerError. */
-export function migrate(config: Settings): ReturnType<typeof migrateDatabases> {
+export function migrate(config: Settings, limits: LimitOptions = {}): ReturnType<typeof migrateDatabases> {
   return explainErrors(() =>
-    migrateDatabases({ ownerUrl: config.CATALOG_URL, roleUrls: roleUrlsOf(config), shards: config.SHARDS, keys: config.SLUG_KEYS }),
+    migrateDatabases({
+      ownerUrl: config.CATALOG_URL,
+      roleUrls: roleUrlsOf(config),
+      shards: config.SHARDS,
+      keys: config.SLUG_KEYS,
+      ...limits,
+    }).catch(explainOwner),
+  );
+}
+
+/** What the owner lacks otherwise is found before the migrations. So this is a table or a schema that belongs to somebody else. */
+function explainOwner(error: unknown): never {
+  if (codeOf(error) !== '42501') throw error;
+  throw new ClickledgerError(
+    'bad-settings',
+    `the owner in CATALOG_URL does not own everything in the databases (${messageOf(error)}): give the owner who created them in CATALOG_URL`,
+    { cause: error },
   );
 }

@@ -2,6 +2,7 @@ import type { Config } from '../core/config.ts';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
+import type { LimitOptions } from '../sql/limit-roles.ts';
 import { prepareShard } from '../sql/migrate.ts';
 import { copyShard, countShardRows } from './copy-shard.ts';
 import { migrate, type MIGRATION_SETTINGS, roleUrlsOf } from './migrate.ts';
@@ -34,12 +35,17 @@ export function countRows(config: Settings, { name }: ShardMove): ReturnType<typ
 /**
  * Copies the shard in one snapshot while all parts run. Then changes the views of the catalog, so that they read the copy. The copy lacks
  * the events that workers commit to the old database after the snapshot; agents publish them again from the logs. Returns the number of
- * copied rows by table. `onTable` is called before each table.
+ * copied rows by table. `onTable` is called before each table. `limits` is as for `migrate`.
  */
-export async function moveShard(config: Settings, move: ShardMove, onTable: (table: string) => void): ReturnType<typeof copyShard> {
+export async function moveShard(
+  config: Settings,
+  move: ShardMove,
+  onTable: (table: string) => void,
+  limits: LimitOptions = {},
+): ReturnType<typeof copyShard> {
   const shards = parseShards(move.shards);
   const target = shards.named(move.name);
-  await prepareShard(target, shards, config.CATALOG_URL, roleUrlsOf(config));
+  await prepareShard(target, shards, config.CATALOG_URL, roleUrlsOf(config), limits);
   const copied = await copyShard(
     shardUrl(config.SHARDS.named(move.name), config.CATALOG_URL),
     shardUrl(target, config.CATALOG_URL),

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
-import type { Pool, PoolClient } from '../core/postgres.ts';
+import { LIMIT_IDLE, type Pool, type PoolClient } from '../core/postgres.ts';
 import { explainStatementError } from './explain-error.ts';
 import { resolveParameters } from './parameters.ts';
 import type { Statement } from './psql-script.ts';
@@ -31,6 +31,8 @@ interface ResultHead {
 
 /** A result that is read while the database makes it. */
 export interface ResultStream extends ResultHead {
+  /** How far the data reach, if that was asked for. */
+  reach?: Reach;
   /** Lists of rows; the values are in the order of `columns`. */
   batches: AsyncIterable<Value[][]>;
   /** Runs the rest of the query and returns the number of rows that were not read. */
@@ -58,7 +60,7 @@ export interface RunOptions {
   timeoutSeconds: number;
   /** The time zone of reports for which none is given. */
   zone: string;
-  /** How long the reader of the rows may pause, e.g. a person who reads page by page. Default: as long as the pool allows. */
+  /** How long the reader of the rows may pause, e.g. a person who reads page by page. Default: 60 seconds. */
   maxPauseSeconds?: number;
   now?: Date;
 }
@@ -86,18 +88,22 @@ export async function runReport(
 
 /**
  * Runs a report in a read-only transaction, with the role of the pool, and calls `work` with its rows as they come. All statements run; the
- * result is that of the last one that gives rows. Throws `unavailable` if the database works longer than the timeout.
+ * result is that of the last one that gives rows. `work` must not use another connection of the pool: behind a pooler, reports that hold a
+ * session and wait for a second one could wait for each other. So `withReach` reads how far the data reach in the same transaction. Throws
+ * `unavailable` if the database works longer than the timeout.
  */
 export async function streamReport<T>(
   pool: Pool,
   report: Report,
   values: Readonly<Record<string, string>>,
-  options: RunOptions,
+  options: RunOptions & { withReach?: boolean },
   work: (stream: ResultStream) => Promise<T>,
 ): Promise<T> {
   // A mistake in the file or in the name of a parameter is found before the database is asked.
   fillIn(report, values);
   return readOnly(pool, options, async (client) => {
+    // Before the statements of the report, which may change settings.
+    const reach = options.withReach === true ? { reach: await queryReach(client) } : {};
     const { variables, zone, asked } = await resolveParameters(client, report, values, options);
     const script = fillIn(report, variables);
     if (script.statements.length === 0)
@@ -109,7 +115,7 @@ export async function streamReport<T>(
     const shown = script.statements.findLastIndex(givesRows);
     const run = { client, report, options, spentMs: 0 };
     for (const statement of script.statements.slice(0, Math.max(0, shown))) await runStatement(run, statement);
-    const head = { report, values, asked, messages: script.messages };
+    const head = { ...reach, report, values, asked, messages: script.messages };
     const statement = script.statements[shown];
     if (statement === undefined) {
       for (const other of script.statements) await runStatement(run, other);
@@ -199,13 +205,15 @@ async function* fromList(rows: Value[][]): AsyncGenerator<Value[][]> {
 
 /** Reads how far the data reach. Throws `unavailable` if it takes longer than the timeout. */
 export async function readReach(pool: Pool, options: Pick<RunOptions, 'timeoutSeconds'>): Promise<Reach> {
-  return readOnly(pool, options, async (client) => {
-    const { rows } = await client.query<Reach>(`
-      SELECT max(last_at) AS "lastAt", coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
-             coalesce(sum(missing_bytes) FILTER (WHERE settled), 0)::bigint AS "missingBytes"
-      FROM (SELECT *, size IS NOT NULL OR min(first_at) OVER (PARTITION BY gen) < max(first_at) OVER () AS settled FROM analytics.completeness) AS log`);
-    return rows[0] ?? { lastAt: null, holes: 0, missingBytes: 0 };
-  });
+  return readOnly(pool, options, queryReach);
+}
+
+async function queryReach(client: PoolClient): Promise<Reach> {
+  const { rows } = await client.query<Reach>(`
+    SELECT max(last_at) AS "lastAt", coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
+           coalesce(sum(missing_bytes) FILTER (WHERE settled), 0)::bigint AS "missingBytes"
+    FROM (SELECT *, size IS NOT NULL OR min(first_at) OVER (PARTITION BY gen) < max(first_at) OVER () AS settled FROM analytics.completeness) AS log`);
+  return rows[0] ?? { lastAt: null, holes: 0, missingBytes: 0 };
 }
 
 /** Runs `work` in a read-only transaction with a statement timeout. Throws `unavailable` if a statement takes longer. */
@@ -215,10 +223,13 @@ export async function readOnly<T>(
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
+  const startedMs = performance.now();
   let succeeded = false;
   try {
     // After its first query a transaction can no longer be made read-write.
-    await client.query(`BEGIN READ ONLY; SELECT 1; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}`);
+    await client.query(
+      `BEGIN READ ONLY; SELECT 1; ${LIMIT_IDLE}; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}`,
+    );
     const result = await work(client);
     await client.query('ROLLBACK');
     succeeded = true;
@@ -226,6 +237,13 @@ export async function readOnly<T>(
   } catch (error) {
     // query_canceled
     if (codeOf(error) !== '57014') throw error;
+    // Earlier than its own limit, the query was cancelled by the watchdog of a worker or by an administrator.
+    if (performance.now() - startedMs < options.timeoutSeconds * 1000)
+      throw new ClickledgerError(
+        'unavailable',
+        'the database has cancelled this query, because it took longer than the operator allows (ANALYST_MAX_SECONDS). Ask for less, e.g. for one campaign.',
+        { cause: error },
+      );
     return throwTimeout(options, error);
   } finally {
     // After an error the state of the connection is unknown, so it is closed and not reused.

@@ -6,18 +6,21 @@ import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
 import { connect } from './connect.ts';
+import { locked } from './locked.ts';
+import { administratorNeeded, connectToServer, databaseUrl, prepareDatabase } from './owner-rights.ts';
+import { closeOtherDatabases, limitAnalyst, type LimitOptions, revokeFunctions } from './limit-roles.ts';
 import { syncRecipients } from './sync-recipients.ts';
 
 // Brings the catalog and every shard to the version of this code: roles, databases, numbered migrations, and then the rows that depend on
-// the settings. Every step is idempotent. Two runs at the same time wait for each other.
+// the settings. Every step is idempotent, and a transaction that waits for the same step of another run.
 
 export const ROLES = ['backend', 'worker', 'author', 'analyst'] as const;
 export type Role = (typeof ROLES)[number];
 export type RoleUrls = Record<Role, string>;
 
-const LOCK = 4_718_221;
-/** SQLSTATE. */
+// SQLSTATEs.
 const LOCK_NOT_AVAILABLE = '55P03';
+const PROHIBITED_STATEMENT = '2F003';
 
 interface Migration {
   number: number;
@@ -32,30 +35,30 @@ export type Applied = { database: string; name: string }[];
 
 /**
  * Migrates the catalog and all shards. `ownerUrl` is the URL of the catalog as its owner, whose credentials must be valid on the servers of
- * all shards. Throws `wrong-database` or `database-too-new` if a database does not fit, and `bad-settings` for the URL of another role.
+ * all shards. Throws `wrong-database` or `database-too-new` if a database does not fit, `bad-settings` for the URL of another role, and
+ * `needs-administrator`, before it changes a database, if the owner lacks rights.
  */
-export async function migrate(options: {
-  ownerUrl: string;
-  roleUrls: RoleUrls;
-  shards: ShardMap;
-  keys: readonly SlugKey[];
-}): Promise<Applied> {
+export async function migrate(
+  options: { ownerUrl: string; roleUrls: RoleUrls; shards: ShardMap; keys: readonly SlugKey[] } & LimitOptions,
+): Promise<Applied> {
   const { ownerUrl, roleUrls, shards, keys } = options;
   const applied: Applied = [];
-  await prepareServer(ownerUrl, roleUrls);
+  await prepareServers(ownerUrl, shards, shards.list, roleUrls, options);
   const catalog = await connect(ownerUrl);
   try {
-    // The lock is held until the connection ends, so it also covers the shards.
-    await catalog.query('SELECT pg_advisory_lock($1)', [LOCK]);
     applied.push(...(await applyAll(catalog, 'catalog', 'catalog')));
-    await grantConnect(catalog, ROLES);
-    await grantTemporary(catalog);
-    await recordShards(catalog, shards);
-    for (const { fingerprint } of keys)
-      await catalog.query('INSERT INTO catalog.signing_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING', [fingerprint]);
+    await locked(catalog, async () => {
+      await grantConnect(catalog, ROLES);
+      await grantTemporary(catalog);
+      await revokeFunctions(catalog, true, options);
+      await recordShards(catalog, shards);
+      for (const { fingerprint } of keys)
+        await catalog.query('INSERT INTO catalog.signing_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING', [fingerprint]);
+    });
     for (const shard of shards.list) {
-      applied.push(...(await prepareShard(shard, shards, ownerUrl, roleUrls)));
-      await attach(catalog, shard, roleUrls.analyst);
+      applied.push(...(await migrateShard(shard, shards, ownerUrl, options)));
+      await locked(catalog, () => attach(catalog, shard, roleUrls.analyst));
+      await assertPasswordAsked(catalog, shard);
     }
     await syncRecipients(catalog, shards, ownerUrl);
   } finally {
@@ -65,19 +68,29 @@ export async function migrate(options: {
 }
 
 /** Creates and migrates the database of one shard, without the catalog. */
-export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: string, roleUrls: RoleUrls): Promise<Applied> {
-  const url = shardUrl(shard, ownerUrl);
-  await prepareServer(url, roleUrls);
-  const client = await connect(url);
+export async function prepareShard(
+  shard: Shard,
+  shards: ShardMap,
+  ownerUrl: string,
+  roleUrls: RoleUrls,
+  options: LimitOptions = {},
+): Promise<Applied> {
+  await prepareServers(ownerUrl, shards, [shard], roleUrls, options);
+  return migrateShard(shard, shards, ownerUrl, options);
+}
+
+async function migrateShard(shard: Shard, shards: ShardMap, ownerUrl: string, options: LimitOptions): Promise<Applied> {
+  const client = await connect(shardUrl(shard, ownerUrl));
   try {
-    // This is another lock than the catalog's: a shard may be in the database of the catalog, where migrate() holds that lock.
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK + 1]);
     const applied = await applyAll(client, 'shard', `shard ${shard.name}`);
-    await grantConnect(client, ['worker', 'author', 'analyst']);
-    await client.query('INSERT INTO shard.identity (name, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-      shard.name,
-      shards.fingerprint,
-    ]);
+    await locked(client, async () => {
+      await grantConnect(client, ['worker', 'author', 'analyst']);
+      await revokeFunctions(client, false, options);
+      await client.query('INSERT INTO shard.identity (name, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+        shard.name,
+        shards.fingerprint,
+      ]);
+    });
     const identity = await client.query<{ name: string; shards: string }>('SELECT name, shards FROM shard.identity');
     const { name, shards: list } = identity.rows[0] as { name: string; shards: string };
     if (name !== shard.name || list !== shards.fingerprint) {
@@ -99,33 +112,52 @@ export async function prepareShard(shard: Shard, shards: ShardMap, ownerUrl: str
 }
 
 /**
- * Creates the database if it does not exist, and the roles with the passwords of their URLs. Databases and roles belong to the whole
- * server, so this connects to its database `postgres` and takes a lock there.
+ * Creates the databases of the catalog and of the shards `list` if they do not exist, and the roles with the passwords of their URLs. Throws
+ * `needs-administrator`, with all statements that an administrator has to run, if the owner may not do so.
  */
-async function prepareServer(url: string, roleUrls: RoleUrls): Promise<void> {
-  const maintenance = new URL(url);
-  const database = decodeURIComponent(maintenance.pathname.slice(1));
-  maintenance.pathname = '/postgres';
-  const client = await connect(maintenance.toString());
+async function prepareServers(
+  ownerUrl: string,
+  shards: ShardMap,
+  list: readonly Shard[],
+  roleUrls: RoleUrls,
+  options: LimitOptions,
+): Promise<void> {
+  const roles = ROLES.map((role) => {
+    const { username, password } = new URL(roleUrls[role]);
+    const name = `clickledger_${role}`;
+    if (username !== name)
+      throw new ClickledgerError(
+        'bad-settings',
+        `${role.toUpperCase()}_URL must connect as ${name}, not as '${username}': correct the user in the URL`,
+      );
+    return { name, password: decodeURIComponent(password) };
+  });
+  const names = roles.map(({ name }) => name);
+  const tasks = await prepareDatabase(ownerUrl, names, true);
+  // A mistake in SHARDS must not create a database.
+  if (tasks.length === 0) await compareShards(ownerUrl, shards);
+  const urls = list.map((shard) => shardUrl(shard, ownerUrl));
+  for (const url of urls) tasks.push(...(await prepareDatabase(url, names, false)));
+  if (tasks.length > 0) throw administratorNeeded(tasks);
+  const servers = new Map([ownerUrl, ...urls].map((url) => [databaseUrl(url, ''), url]));
+  for (const url of servers.values()) await createRoles(url, roles, options);
+}
+
+/** Creates the roles on a server, or changes their passwords. Roles belong to the whole server, so the lock is in its database `postgres`. */
+async function createRoles(url: string, roles: readonly { name: string; password: string }[], options: LimitOptions): Promise<void> {
+  const client = await connectToServer(url);
   try {
-    // This is another lock than the catalog's: the catalog may be in the database `postgres`, where migrate() holds that lock.
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK + 2]);
-    const databases = await client.query('SELECT FROM pg_database WHERE datname = $1', [database]);
-    if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
-    for (const role of ROLES) {
-      const { username, password } = new URL(roleUrls[role]);
-      const name = `clickledger_${role}`;
-      if (username !== name)
-        throw new ClickledgerError(
-          'bad-settings',
-          `${role.toUpperCase()}_URL must connect as ${name}, not as '${username}': correct the user in the URL`,
-        );
-      const roles = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
-      if (roles.rowCount === 0) await client.query(`CREATE ROLE ${name} NOINHERIT`);
-      await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(decodeURIComponent(password))}`);
-    }
-    // Only then does postgres_fdw send an aggregate to the shards. It does so if the query groups by shard.
-    await client.query('ALTER ROLE clickledger_analyst SET enable_partitionwise_aggregate = on');
+    await locked(client, async () => {
+      for (const { name, password } of roles) {
+        const found = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
+        if (found.rowCount === 0) await client.query(`CREATE ROLE ${name} NOINHERIT`);
+        await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
+      }
+      // Only then does postgres_fdw send an aggregate to the shards. It does so if the query groups by shard.
+      await client.query('ALTER ROLE clickledger_analyst SET enable_partitionwise_aggregate = on');
+      await limitAnalyst(client, options);
+      if (options.dedicated) await closeOtherDatabases(client, options);
+    });
   } finally {
     await client.end();
   }
@@ -149,48 +181,60 @@ async function grantTemporary(catalog: pg.Client): Promise<void> {
 /** Applies the missing migrations of a set, each in a transaction. `database` is its name in messages. */
 async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: string): Promise<Applied> {
   const migrations = await readMigrations(set);
-  await client.query(
-    'CREATE TABLE IF NOT EXISTS public.clickledger_migration (set text, number integer, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (set, number))',
-  );
-  await client.query('ALTER TABLE public.clickledger_migration ADD COLUMN IF NOT EXISTS hash text');
-  const { rows } = await client.query<{ number: number; name: string; hash: string | null }>(
-    'SELECT number, name, hash FROM public.clickledger_migration WHERE set = $1 ORDER BY number',
-    [set],
-  );
+  const known = await locked(client, async () => {
+    await client.query(
+      'CREATE TABLE IF NOT EXISTS public.clickledger_migration (set text, number integer, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (set, number))',
+    );
+    await client.query('ALTER TABLE public.clickledger_migration ADD COLUMN IF NOT EXISTS hash text');
+    const { rows } = await client.query<{ number: number; name: string }>(
+      'SELECT number, name FROM public.clickledger_migration WHERE set = $1 ORDER BY number',
+      [set],
+    );
+    return rows;
+  });
   const newest = migrations.at(-1)?.number ?? 0;
-  const ahead = rows.find(({ number }) => number > newest);
+  const ahead = known.find(({ number }) => number > newest);
   if (ahead)
     throw new ClickledgerError(
       'database-too-new',
       `the ${database} database has migration ${ahead.name}, which this version of clickledger does not have: update clickledger`,
     );
   const applied: Applied = [];
-  for (const { number, name, sql, hash: ownHash } of migrations) {
-    const known = rows.find((row) => row.number === number);
-    // The schema would differ from what this version expects.
-    if (known && known.hash !== ownHash)
-      throw new ClickledgerError(
-        'wrong-database',
-        `the ${database} database was created with another text of migration ${name}, from before the first release: start with a new database`,
-      );
-    if (known) continue;
-    try {
-      await client.query('BEGIN');
-      await client.query(sql);
-      await client.query('INSERT INTO public.clickledger_migration (set, number, name, hash) VALUES ($1, $2, $3, $4)', [
-        set,
-        number,
-        name,
-        ownHash,
-      ]);
-      await client.query('COMMIT');
-    } catch (error) {
-      await client.query('ROLLBACK');
-      throw new ClickledgerError('server-failed', `migration ${set}/${name} failed: ${messageOf(error)}`, { cause: error });
-    }
-    applied.push({ database, name });
-  }
+  for (const migration of migrations)
+    if (await locked(client, () => applyOnce(client, set, migration, database))) applied.push({ database, name: migration.name });
   return applied;
+}
+
+/** Applies a migration unless another run has done so. Returns whether it was applied. */
+async function applyOnce(
+  client: pg.Client,
+  set: string,
+  { number, name, sql, hash: ownHash }: Migration,
+  database: string,
+): Promise<boolean> {
+  const { rows } = await client.query<{ hash: string | null }>(
+    'SELECT hash FROM public.clickledger_migration WHERE set = $1 AND number = $2',
+    [set, number],
+  );
+  // The schema would differ from what this version expects.
+  if (rows[0] && rows[0].hash !== ownHash)
+    throw new ClickledgerError(
+      'wrong-database',
+      `the ${database} database was created with another text of migration ${name}, from before the first release: start with a new database`,
+    );
+  if (rows[0]) return false;
+  try {
+    await client.query(sql);
+  } catch (error) {
+    throw new ClickledgerError('server-failed', `migration ${set}/${name} failed: ${messageOf(error)}`, { cause: error });
+  }
+  await client.query('INSERT INTO public.clickledger_migration (set, number, name, hash) VALUES ($1, $2, $3, $4)', [
+    set,
+    number,
+    name,
+    ownHash,
+  ]);
+  return true;
 }
 
 async function readMigrations(set: string): Promise<Migration[]> {
@@ -204,24 +248,38 @@ async function readMigrations(set: string): Promise<Migration[]> {
   );
 }
 
+/** Compares the shard list with that of the catalog of `url`, if the catalog has one. Throws `wrong-database` if it differs. */
+async function compareShards(url: string, shards: ShardMap): Promise<void> {
+  const client = await connect(url);
+  try {
+    const { rows } = await client.query<{ exists: boolean }>(`SELECT to_regclass('catalog.shard') IS NOT NULL AS exists`);
+    if (rows[0]?.exists === true) await assertSameShards(client, shards);
+  } finally {
+    await client.end();
+  }
+}
+
 /** Records the shard list on the first run, and compares it on every later run. Throws `wrong-database` if it differs. */
 async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void> {
+  if (await assertSameShards(catalog, shards)) return;
+  // One statement, because an incomplete list would never match again.
+  await catalog.query('INSERT INTO catalog.shard (name, from_tag) SELECT * FROM unnest($1::text[], $2::text[])', [
+    shards.list.map(({ name }) => name),
+    shards.list.map(({ from }) => from),
+  ]);
+}
+
+/** Returns whether the catalog has a shard list. Throws `wrong-database` if that list is another one. */
+async function assertSameShards(catalog: pg.Client, shards: ShardMap): Promise<boolean> {
   const known = await catalog.query<{ name: string; from_tag: string }>('SELECT name, from_tag FROM catalog.shard ORDER BY from_tag');
-  if (known.rowCount === 0) {
-    // One statement, because an incomplete list would never match again.
-    await catalog.query('INSERT INTO catalog.shard (name, from_tag) SELECT * FROM unnest($1::text[], $2::text[])', [
-      shards.list.map(({ name }) => name),
-      shards.list.map(({ from }) => from),
-    ]);
-    return;
-  }
+  if (known.rowCount === 0) return false;
   const fixed = known.rows.map((row) => `${row.name}=${row.from_tag}`).join(',');
   const given = shards.list.map((shard) => `${shard.name}=${shard.from}`).join(',');
-  if (fixed !== given)
-    throw new ClickledgerError(
-      'wrong-database',
-      `SHARDS has ${given}, but this system was initialised with ${fixed}. Names and bounds cannot change: correct SHARDS`,
-    );
+  if (fixed === given) return true;
+  throw new ClickledgerError(
+    'wrong-database',
+    `SHARDS has ${given}, but this system was initialised with ${fixed}. Names and bounds cannot change: correct SHARDS`,
+  );
 }
 
 /** Points the foreign tables of a shard at its database. */
@@ -239,4 +297,25 @@ async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Pro
     url.searchParams.get('sslmode'),
     url.searchParams.get('sslrootcert'),
   ]);
+}
+
+/**
+ * Throws `bad-settings` if the server of a shard lets the catalog in without a password. postgres_fdw refuses such a connection unless the
+ * owner is a superuser, because it might be made with rights that only the server has. Other failures are left to the reports, which say
+ * what is wrong.
+ */
+async function assertPasswordAsked(catalog: pg.Client, shard: Shard): Promise<void> {
+  try {
+    // The limit is for a server that does not answer.
+    await catalog.query(`BEGIN; SET LOCAL statement_timeout = '5s'; SELECT FROM fleet.ledger_${shard.name} LIMIT 1`);
+  } catch (error) {
+    if (codeOf(error) !== PROHIBITED_STATEMENT) return;
+    throw new ClickledgerError(
+      'bad-settings',
+      `the server of shard ${shard.name} asks the catalog for no password, and Postgres refuses that to an owner who is no superuser: set the method scram-sha-256 for clickledger_analyst in its pg_hba.conf, or in auth_type of pgbouncer, and run \`clickledger migrate\` again`,
+      { cause: error },
+    );
+  } finally {
+    await catalog.query('ROLLBACK');
+  }
 }

@@ -18,7 +18,7 @@ export async function syncRecipients(catalog: pg.Client, shards: ShardMap, owner
       highest = Math.max(highest, Number(newest.rows[0]?.id ?? 0));
       const forgotten = await client.query<{ id: string }>('SELECT recipient_id AS id FROM shard.recipient WHERE forgotten');
       await catalog.query(
-        `INSERT INTO catalog.recipient (id, forgotten_at) OVERRIDING SYSTEM VALUE SELECT id, now() FROM unnest($1::bigint[]) id
+        `INSERT INTO catalog.recipient (id, forgotten_at) OVERRIDING SYSTEM VALUE SELECT id, now() FROM unnest($1::bigint[]) id ORDER BY id
          ON CONFLICT (id) DO UPDATE SET email = NULL, external_id = NULL, forgotten_at = excluded.forgotten_at WHERE recipient.forgotten_at IS NULL`,
         [forgotten.rows.map(({ id }) => id)],
       );

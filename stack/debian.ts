@@ -23,6 +23,8 @@ const PACKAGES = {
   wrk: ['wrk'],
   'chromium-headless-shell': ['chromium-headless-shell'],
   openssl: ['openssl'],
+  pgbouncer: ['pgbouncer'],
+  postgres: ['postgresql-15', 'postgresql-16', 'postgresql-17'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;
@@ -35,16 +37,21 @@ const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   wrk: ['libluajit-5.1-2'],
   'chromium-headless-shell': 'all',
   openssl: 'all',
+  // Not all, because pgbouncer depends on scripts of the distribution. The names differ between Debian and Ubuntu.
+  pgbouncer: ['libc-ares2', 'libcares2', 'libevent-2.1-7', 'libevent-2.1-7t64', 'libssl3', 'libssl3t64'],
+  postgres: 'all',
 };
 
 /** A file beside an unpacked program with the names of its packages. */
 const PACKAGE_LIST = 'packages.txt';
 
+/** The directories of the servers of Postgres, below the root. The distribution has none of them on the PATH. */
+const POSTGRES_DIRECTORIES = [15, 16, 17].map((version) => `usr/lib/postgresql/${version}/bin`);
 /**
  * The directories of programs in a package. usr/lib/chromium comes first, because the file in usr/bin is a script that works only for an
  * installed Chromium.
  */
-const PROGRAM_DIRECTORIES = ['usr/lib/chromium', 'usr/sbin', 'usr/bin'];
+const PROGRAM_DIRECTORIES = ['usr/lib/chromium', ...POSTGRES_DIRECTORIES, 'usr/sbin', 'usr/bin'];
 /** The directories of libraries in a package, below usr/lib. */
 const LIBRARY_DIRECTORIES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((platform) => [platform, join(platform, 'pulseaudio')]);
 
@@ -63,7 +70,12 @@ export function libraryPath(program: string): string {
 }
 
 function onPath(program: Program): string | undefined {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const directories = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/sbin',
+    '/usr/local/sbin',
+    ...POSTGRES_DIRECTORIES.map((directory) => `/${directory}`),
+  ];
   return directories.map((directory) => join(directory, program)).find(isExecutable);
 }
 

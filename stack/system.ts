@@ -258,6 +258,7 @@ function migrationSettings(env: Readonly<Record<string, string>>): Parameters<ty
     typeof migrate
   >[0]['roleUrls'];
   return {
+    dedicated: true,
     ownerUrl: env['CATALOG_URL'] ?? '',
     roleUrls,
     shards: parseShards(env['SHARDS'] ?? ''),

@@ -1,23 +1,29 @@
 import type { Command } from 'commander';
 import { migrate, MIGRATION_SETTINGS } from '../../operating/migrate.ts';
+import { explainMissing, type MissingLimit } from '../../sql/limit-roles.ts';
 import { configOf, type GlobalOptions } from '../context.ts';
-import { printJson } from '../output.ts';
+import { note, printJson } from '../output.ts';
 
 export function addMigrate(program: Command): void {
   program
     .command('migrate')
     .description('create or update the tables of the catalog and of all shards; you may run it at any time')
+    .option('--dedicated', 'the servers have no databases of others: let the roles connect to no database but those of clickledger')
     .addHelpText(
       'after',
       `
+It also limits what Postgres allows every role: functions that write, connections, temporary files. If the owner is no superuser, it prints the
+SQL for an administrator.
 Run it after an update of clickledger, and after a change of SLUG_KEYS: it also stores the fingerprints of the keys in the catalog.
 
 Example:
   clickledger migrate`,
     )
-    .action(async (_options: object, command: Command) => {
+    .action(async ({ dedicated }: { dedicated?: true }, command: Command) => {
       const config = await configOf(command, MIGRATION_SETTINGS);
-      const applied = await migrate(config);
+      const missing: MissingLimit[] = [];
+      const applied = await migrate(config, { dedicated: dedicated === true, onMissing: (limit) => missing.push(limit) });
+      for (const text of explainMissing(missing)) note(text);
       if (command.optsWithGlobals<GlobalOptions>().json) printJson({ applied });
       else
         process.stdout.write(

@@ -5,7 +5,7 @@ import { createPool } from '../../core/postgres.ts';
 import { addCampaign, addHits, addLog, HOSTILE } from '../../test/support/campaigns.ts';
 import { clickledger, createDataDirectory, type CommandResult } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
-import { temporaryDirectory } from '../../test/support/servers.ts';
+import { eventually, temporaryDirectory } from '../../test/support/servers.ts';
 import { parseReport, type Report } from '../../reporting/report-file.ts';
 import { readReach, runReport } from '../../reporting/run-report.ts';
 
@@ -107,9 +107,21 @@ describe('running a report', () => {
       await expect(runReport(pool, of('CREATE TEMP TABLE x ()'), {}, { timeoutSeconds: 10, zone: 'UTC' })).rejects.toThrow(
         /x\.sql:1: a report can only read: /,
       );
-      await expect(runReport(pool, of('SELECT pg_sleep(5)'), {}, { timeoutSeconds: 0.05, zone: 'UTC' })).rejects.toMatchObject({
+      await expect(
+        runReport(pool, of('SELECT count(*) FROM generate_series(1, 1000000000)'), {}, { timeoutSeconds: 0.05, zone: 'UTC' }),
+      ).rejects.toMatchObject({
         code: 'unavailable',
       });
+      const slow = runReport(pool, of('SELECT count(*) FROM generate_series(1, 100000000000)'), {}, { timeoutSeconds: 600, zone: 'UTC' });
+      const cancelling = eventually('the query runs and is cancelled', async () => {
+        const [row] = await databases.query<{ cancelled: boolean }>(
+          'catalog',
+          `SELECT bool_or(pg_cancel_backend(pid)) AS cancelled FROM pg_stat_activity WHERE datname = current_database() AND usename = 'clickledger_analyst' AND query LIKE 'FETCH%'`,
+        );
+        return row?.cancelled === true;
+      });
+      await expect(slow).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('ANALYST_MAX_SECONDS') });
+      await cancelling;
       await runReport(pool, of('SELECT 1'), {}, { timeoutSeconds: 1, zone: 'UTC' });
       expect((await pool.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '0' }]);
     });

@@ -14,7 +14,7 @@ import { toJson } from '../../reporting/format/json.ts';
 import { toMarkdown } from '../../reporting/format/markdown.ts';
 import { describeReach } from '../../reporting/format/values.ts';
 import { listReports, type Report, readReport } from '../../reporting/report-file.ts';
-import { type Reach, readReach, type ResultStream, type RunOptions, streamReport, type Value } from '../../reporting/run-report.ts';
+import { type Reach, type ResultStream, type RunOptions, streamReport, type Value } from '../../reporting/run-report.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 import { printable } from '../printable.ts';
@@ -121,8 +121,9 @@ interface Run {
 async function writeReport(pool: Pool, { report, values, format, options }: Run, out: string | undefined): Promise<void> {
   // JSON is for programs, which can read analytics.completeness.
   const hasNotes = format !== 'json';
-  const { notes, bytes } = await streamReport(pool, report, values, options, async (stream) => {
-    const reach = hasNotes && report.hasReach ? await readReach(pool, options) : undefined;
+  const withReach = hasNotes && report.hasReach;
+  const { notes, bytes } = await streamReport(pool, report, values, { ...options, withReach }, async (stream) => {
+    const { reach } = stream;
     const written = { notes: [] as string[], bytes: 0 };
     if (format === 'table') note(report.title);
     for (const message of stream.messages) note(message);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { explainErrors } from '../../core/postgres.ts';
 import { MIGRATION_SETTINGS } from '../../operating/migrate.ts';
+import { explainMissing, type MissingLimit } from '../../sql/limit-roles.ts';
 import { countRows, moveShard, planMove, saveShardsSetting } from '../../operating/move-shard.ts';
 import { configOf, dataDirOf, type GlobalOptions } from '../context.ts';
 import { note, printJson } from '../output.ts';
@@ -37,7 +38,11 @@ Examples:
           `would copy ${rows.event} events and ${rows.ledger} ledger rows of shard ${name} from ${move.from} to ${move.to}, and change SHARDS`,
         );
       }
-      const copied = await explainErrors(() => moveShard(config, move, (table) => note(`copying ${table}`)));
+      const missing: MissingLimit[] = [];
+      const copied = await explainErrors(() =>
+        moveShard(config, move, (table) => note(`copying ${table}`), { onMissing: (limit) => missing.push(limit) }),
+      );
+      for (const text of explainMissing(missing)) note(text);
       const dataDir = dataDirOf(command);
       const saved = await saveShardsSetting(dataDir, move);
       if (json) return printJson({ dry_run: false, ...what, rows: copied, SHARDS: move.shards });

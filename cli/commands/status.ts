@@ -23,8 +23,8 @@ Exit code 0: all is well. 3: there are problems; the last lines show them and wh
             log_disk_size_bytes (agents), links, links_age_seconds (backends)
   stream    answers, messages, bytes, limit_bytes
   shards    shard, answers, waiting_messages, waiting_bytes, last_commit, generations, committed_bytes, missing_bytes, holes,
-            dead_letters, dead_letters_last_day, judge_delay_seconds, waiting_marks, database_bytes, database_disk_free_bytes
-            (always null: Postgres does not show it to the analyst)
+            dead_letters, dead_letters_last_day, judge_delay_seconds, waiting_marks, folded_hits, database_bytes,
+            database_disk_free_bytes (always null: Postgres does not show it to the analyst)
   problems  where, code, about, what, mend (what to do)
 With --watch, each line is one such object.
 
@@ -90,7 +90,7 @@ function formatPage(status: Status): string {
       ],
     ),
     table(
-      ['shard', 'database', 'batches waiting', 'last commit', 'logs', 'missing', 'holes', 'dead letters', 'judged', 'size'],
+      ['shard', 'database', 'batches waiting', 'last commit', 'logs', 'missing', 'holes', 'dead letters', 'judged', 'folded', 'size'],
       shards.map((s) => [
         s.shard,
         s.answers ? 'ok' : 'silent',
@@ -101,6 +101,7 @@ function formatPage(status: Status): string {
         s.holes,
         s.dead_letters,
         formatAge(s.judge_delay_seconds),
+        s.folded_hits,
         formatBytes(s.database_bytes),
       ]),
     ),

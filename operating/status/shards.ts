@@ -27,6 +27,8 @@ export interface ShardStatus {
   /** From the metrics of a worker of this shard. */
   judge_delay_seconds: number | null;
   waiting_marks: number | null;
+  /** Hits that the workers of this shard stored with `(other)` in the place of a value since their start. */
+  folded_hits: number | null;
   database_bytes: number | null;
   /** Always null: Postgres shows the free space of its disk to no role but the owner. */
   database_disk_free_bytes: null;
@@ -109,9 +111,15 @@ export function shardStatuses(
       ...summarizeShard(databases[i] as ShardData | ClickledgerError, ends),
       judge_delay_seconds: valuesOf('clickledger_worker_judge_delay_seconds').sort((a, b) => a - b)[0] ?? null,
       waiting_marks: valuesOf('clickledger_worker_waiting_marks')[0] ?? null,
+      folded_hits: sumOf(valuesOf('clickledger_worker_folded_hits_total')),
       database_disk_free_bytes: null,
     };
   });
+}
+
+/** The sum; null if there is no value. */
+function sumOf(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
 }
 
 function summarizeShard(data: ShardData | ClickledgerError, ends: ReadonlyMap<string, number>) {

@@ -69,9 +69,9 @@ COMMENT ON COLUMN analytics.events.recipient_id IS 'The recipient whose link it 
 COMMENT ON COLUMN analytics.events.visitor IS 'The same number means the same network address and browser on the same UTC day. Numbers of different days cannot be compared. Null if it could not be computed.';
 COMMENT ON COLUMN analytics.events.country IS 'Country of the network address, ISO 3166-1 alpha-2; null if unknown.';
 COMMENT ON COLUMN analytics.events.net IS 'Label of a known mail proxy or security scanner network; null otherwise.';
-COMMENT ON COLUMN analytics.events.referrer IS 'Host name of the page with the link; null if the browser did not send it.';
+COMMENT ON COLUMN analytics.events.referrer IS 'Host name of the page with the link; null if the browser did not send it; (other) if clients had sent too many different ones.';
 COMMENT ON COLUMN analytics.events.client IS 'Browser or mail client.';
-COMMENT ON COLUMN analytics.events.client_version IS 'Major version of the client.';
+COMMENT ON COLUMN analytics.events.client_version IS 'Major version of the client; (other) if there is no such version yet, or if clients had sent too many different ones.';
 COMMENT ON COLUMN analytics.events.system IS 'Operating system.';
 COMMENT ON COLUMN analytics.events.device IS 'desktop, mobile, tablet, tv, bot or unknown.';
 COMMENT ON COLUMN analytics.events.verdict IS 'human, or the sign of a machine: head, prefetch, bot-ua.';
@@ -210,3 +210,15 @@ COMMENT ON COLUMN analytics.dead_letters.at IS 'Time at which this row was writt
 
 GRANT USAGE ON SCHEMA analytics TO clickledger_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO clickledger_analyst;
+
+-- Ends what the analyst has run for longer than `longest`, and returns the number of its transactions that were over it. It cancels a query
+-- first. It ends the session of a transaction that is idle, or that goes on 10 seconds after it should have been cancelled, because a query
+-- can catch that. Workers call it again and again: a role may change its own `statement_timeout`, so that is no limit. It sees all databases
+-- of the server.
+CREATE FUNCTION catalog.end_long_queries(longest interval) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT count(CASE WHEN state = 'active' AND xact_start > clock_timestamp() - longest - interval '10 seconds' THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END)
+  FROM pg_stat_activity
+  WHERE usename = 'clickledger_analyst' AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - longest
+$$;
+REVOKE EXECUTE ON FUNCTION catalog.end_long_queries FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION catalog.end_long_queries TO clickledger_worker;

@@ -77,6 +77,49 @@ CREATE TABLE shard.user_agent (
   device  text NOT NULL
 );
 
+-- The values of clients that are admitted: referrers by campaign, and versions of user agents. A client can send any text, so their number is
+-- limited. Hits with other values are stored with '(other)'.
+CREATE TABLE shard.outside_value (
+  kind  text NOT NULL,
+  -- The id of the campaign of a referrer; 0 for user agents.
+  scope bigint NOT NULL,
+  text  text NOT NULL,
+  -- The UTC day of the first hit.
+  day   date NOT NULL,
+  PRIMARY KEY (kind, scope, text)
+);
+
+-- Admits new values, at most `most` for each scope, and at most a fifth of that for each scope and day. So whoever invents values for a day
+-- does not use up the room of later days. Returns those of the values that are admitted, also from earlier. The first ones take precedence.
+CREATE FUNCTION shard.admit(kind text, most integer, scopes bigint[], texts text[], days date[]) RETURNS TABLE (scope bigint, text text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+BEGIN
+  -- Two workers must not fill the same room. The statement after it sees what the other one has added.
+  PERFORM pg_advisory_xact_lock(hashtext('clickledger.admit'));
+  RETURN QUERY
+  WITH wanted AS (
+    SELECT t.scope, t.text, min(t.day) AS day, min(t.n) AS n FROM unnest(scopes, texts, days) WITH ORDINALITY AS t (scope, text, day, n) GROUP BY t.scope, t.text
+  ),
+  new AS (
+    SELECT w.*, row_number() OVER (PARTITION BY w.scope ORDER BY w.n) AS n_in_all, row_number() OVER (PARTITION BY w.scope, w.day ORDER BY w.n) AS n_on_day
+    FROM wanted w WHERE NOT EXISTS (SELECT FROM shard.outside_value v WHERE v.kind = admit.kind AND v.scope = w.scope AND v.text = w.text)
+  ),
+  known AS (
+    SELECT v.scope, v.day, count(*) AS n FROM shard.outside_value v WHERE v.kind = admit.kind AND v.scope IN (SELECT new.scope FROM new) GROUP BY v.scope, v.day
+  ),
+  added AS (
+    INSERT INTO shard.outside_value (kind, scope, text, day)
+    SELECT admit.kind, new.scope, new.text, new.day FROM new
+    WHERE n_in_all <= most - (SELECT coalesce(sum(known.n), 0) FROM known WHERE known.scope = new.scope)
+      AND n_on_day <= ceil(most / 5.0) - coalesce((SELECT known.n FROM known WHERE known.scope = new.scope AND known.day = new.day), 0)
+    RETURNING scope, text
+  )
+  SELECT w.scope, w.text FROM wanted w WHERE NOT EXISTS (SELECT FROM new WHERE new.scope = w.scope AND new.text = w.text)
+  UNION ALL SELECT added.scope, added.text FROM added;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.admit FROM PUBLIC;
+
 -- Lines that could not be parsed. The line itself is in the log, at the offset `off` of the generation `gen`.
 CREATE TABLE shard.dead_letter (
   gen    uuid NOT NULL,
@@ -100,4 +143,4 @@ GRANT SELECT ON shard.identity TO clickledger_worker;
 GRANT INSERT ON shard.event, shard.dead_letter TO clickledger_worker;
 GRANT SELECT, INSERT, UPDATE ON shard.ledger, shard.skipped TO clickledger_worker;
 GRANT SELECT, INSERT ON shard.user_agent TO clickledger_worker;
-GRANT EXECUTE ON FUNCTION shard.ensure_month TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.ensure_month, shard.admit TO clickledger_worker;

@@ -18,3 +18,15 @@ CREATE VIEW shard_analytics.dead_letters AS
 
 GRANT USAGE ON SCHEMA shard_analytics TO clickledger_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA shard_analytics TO clickledger_analyst;
+
+-- Ends what the analyst has run for longer than `longest`, and returns the number of its transactions that were over it. It cancels a query
+-- first. It ends the session of a transaction that is idle, or that goes on 10 seconds after it should have been cancelled, because a query
+-- can catch that. Workers call it again and again: a role may change its own `statement_timeout`, so that is no limit. It sees all databases
+-- of the server.
+CREATE FUNCTION shard.end_long_queries(longest interval) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT count(CASE WHEN state = 'active' AND xact_start > clock_timestamp() - longest - interval '10 seconds' THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END)
+  FROM pg_stat_activity
+  WHERE usename = 'clickledger_analyst' AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - longest
+$$;
+REVOKE EXECUTE ON FUNCTION shard.end_long_queries FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.end_long_queries TO clickledger_worker;

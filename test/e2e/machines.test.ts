@@ -82,7 +82,7 @@ async function copyCheckout(target: string): Promise<void> {
     const path = join(target, file);
     if (!made.has(dirname(path))) await mkdir(dirname(path), { recursive: true });
     made.add(dirname(path));
-    // A file that was deleted is still in git's list.
+    // git also lists files that were deleted but not committed.
     await copyFile(join(ROOT, file), path).catch(() => undefined);
   }
   await symlink(join(ROOT, '.cache'), join(target, '.cache'));

@@ -436,7 +436,18 @@ describe('clickledger status', () => {
     expect(stdout).toMatch(/^ok +0 +0 B +0 %$/m);
     expect(stdout).toMatch(/^a +ok +0 \(0 B\) +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 +0 B +0 +1 /m);
     expect(stdout).toMatch(/\nall is well\n$/);
+    // The worker has started again since it was stopped, so its counters begin anew.
+    const folded = await value('event-worker-1', 'clickledger_worker_folded_hits_total', { reason: 'version' });
+    const invented = { 'User-Agent': BROWSER['User-Agent'].replaceAll('140', '7777') };
+    const path = `/u/${slugs.encode({ link: links.good, recipient: 7 })}`;
+    for (let i = 0; i < 3; i++) await rawRequest(system.ports.edges[0] as number, 'GET', path, invented);
+    await eventually(
+      'the invented versions are counted',
+      async () => (await value('event-worker-1', 'clickledger_worker_folded_hits_total', { reason: 'version' })) === folded + 3,
+    );
+    await eventually('the logs are committed', allShipped);
     const { seen } = await statusJson();
+    expect(seen.shards.reduce((total, { folded_hits }) => total + (folded_hits ?? Number.NaN), 0)).toBe(folded + 3);
     expect(seen).toMatchObject({ ok: true, problems: [], stream: { answers: true, messages: 0, limit_bytes: 1024 ** 3 } });
     expect(Object.keys(seen)).toEqual(['at', 'ok', 'parts', 'stream', 'shards', 'problems']);
     const help = (await status('--help')).stdout;

@@ -6,6 +6,7 @@ import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, type SlugCodec, type SlugKey } from '../../core/slug.ts';
 import { createCatalog } from '../../event-worker/catalog.ts';
 import { type Committer, createCommitter } from '../../event-worker/commit.ts';
+import { createOutsideValues, type OutsideKind } from '../../event-worker/outside-values.ts';
 import type { Databases } from './databases.ts';
 
 export const newGen = (): string => randomBytes(16).toString('hex');
@@ -46,7 +47,7 @@ export function batchOf(
 /** Creates a committer with its own connections, as a worker does. They are closed after the test. */
 export function ownCommitter(
   databases: Databases,
-  changes: { shard?: string; shardsFingerprint?: string; keys?: SlugKey[] } = {},
+  changes: { shard?: string; shardsFingerprint?: string; keys?: SlugKey[]; limits?: Record<OutsideKind, number> } = {},
 ): Committer {
   const { shards } = databases;
   const shard = shards.named(changes.shard ?? shards.first.name);
@@ -62,5 +63,6 @@ export function ownCommitter(
     shardsFingerprint: changes.shardsFingerprint ?? shards.fingerprint,
     slugs: createSlugCodec(keys),
     catalog: createCatalog(catalogPool, keys),
+    outside: createOutsideValues(pool, changes.limits ?? { referrer: 5000, 'user-agent': 5000 }),
   });
 }

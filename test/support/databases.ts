@@ -27,9 +27,8 @@ export interface Databases {
 export const MARK_ALL =
   'INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event';
 
-/** Names and URLs of databases that do not exist yet, for tests of migrations. */
-export function describeDatabases(shardCount = 1): Databases {
-  const cluster = inject('clusterUrl');
+/** Names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server for the owner. */
+export function describeDatabases(shardCount = 1, cluster = inject('clusterUrl')): Databases {
   const name = `t_${randomBytes(6).toString('hex')}`;
   const host = new URL(cluster).host;
   const ownerUrl = `${cluster}/${name}`;

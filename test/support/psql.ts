@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { libraryPath } from '../../stack/debian.ts';
 
 /** The path of psql, or undefined if it is not on the PATH. */
 export const PSQL = (process.env['PATH'] ?? '')
@@ -17,4 +19,13 @@ export async function runPsql(url: string, file: string, variables: Readonly<Rec
   const { stdout } = await promisify(execFile)(PSQL, [...flags, ...variableFlags, '-d', url, '-f', file], { maxBuffer: 64 * 1024 * 1024 });
   const text = stdout.replace(/\n$/, '');
   return text === '' ? [] : text.split('\x1e').map((row) => row.split('\x1f'));
+}
+
+/** Runs a script with the psql of the distribution's Postgres. `postgres` is the path of that server, `url` the database to begin with. */
+export async function runScript(postgres: string, url: string, script: string): Promise<void> {
+  const psql = join(dirname(await realpath(postgres)), 'psql');
+  const env = { PATH: process.env['PATH'], LD_LIBRARY_PATH: libraryPath(postgres) };
+  const running = promisify(execFile)(psql, ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', url], { env });
+  running.child.stdin?.end(script);
+  await running;
 }

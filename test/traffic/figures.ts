@@ -156,8 +156,8 @@ export const PHONE_BROWSERS = { chrome: 0.6915, safari: 0.2032, samsung: 0.0333 
  * Apple's proxy loads the pixel when the recipient's device fetches the mail, on wifi and power («when Apple Mail app launches»,
  * https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events). It loads the pixel of almost every letter
  * (http://rightmarker.com/2021/09/22/how-you-can-establish-non-human-opening-of-apples-electronic-mail-privateness/), and only once,
- * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). The time
- * until then is not published: assumed.
+ * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). How soon it
+ * loads the pixel is not published, so these times are an assumption.
  */
 export const MPP_BY: Timeline = [
   [0, 5 * SECOND],

@@ -1,0 +1,96 @@
+import type pg from 'pg';
+import { isRevoked, revocationSql } from './functions.ts';
+
+// Limits for what Postgres gives to every role: functions that write, connections, temporary files, other databases. Some of the limits need
+// a superuser. If the owner is none, `onMissing` gets the SQL for an administrator, and the migration goes on without them.
+
+export interface LimitOptions {
+  /** Whether the servers have no other databases than those of clickledger. Then its roles may connect to no others, either. */
+  dedicated?: boolean;
+  onMissing?: (limit: MissingLimit) => void;
+}
+
+/** A limit that only a superuser can set. */
+export interface MissingLimit {
+  /** What is possible without the limit. */
+  what: string;
+  /** The database in which the SQL is run, or any of its server. */
+  database: string;
+  sql: string;
+}
+
+/** Texts for the operator: one for each kind of limit, with the databases that lack it. */
+export function explainMissing(limits: readonly MissingLimit[]): string[] {
+  const databases = new Map<string, Set<string>>();
+  for (const { what, sql, database } of limits) {
+    const key = `${what}. A superuser can change that, once, in `;
+    const text = `${key}\n${sql}`;
+    databases.set(text, (databases.get(text) ?? new Set()).add(database));
+  }
+  return Array.from(databases, ([text, names]) => text.replace('\n', () => `${[...names].join(', ')}:\n`));
+}
+
+/** The space for temporary files of one process that works for the analyst, e.g. for sorting. A query that needs more fails. */
+const TEMP_FILE_LIMIT = '10GB';
+
+/**
+ * Sets the limits of the analyst that the role cannot change itself. A limit that an administrator has set stays. The time of a query is
+ * limited by the watchdog of the workers, because every role may change its `statement_timeout`.
+ */
+export async function limitAnalyst(client: pg.Client, { onMissing }: LimitOptions): Promise<void> {
+  interface Limits {
+    connections: number;
+    half: number;
+    hasTemp: boolean;
+    isSuperuser: boolean;
+    mayEndQueries: boolean;
+    mayJoin: boolean;
+    join: string;
+  }
+  const { rows } = await client.query<Limits>(
+    `SELECT analyst.rolconnlimit AS connections, greatest(10, current_setting('max_connections')::int / 2) AS half,
+            EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setrole = analyst.oid AND c LIKE 'temp_file_limit=%') AS "hasTemp",
+            owner.rolsuper AS "isSuperuser", pg_has_role(owner.oid, analyst.oid, 'USAGE') AS "mayEndQueries",
+            CASE WHEN version >= 160000 THEN pg_has_role(owner.oid, analyst.oid, 'MEMBER WITH ADMIN OPTION') ELSE owner.rolcreaterole END AS "mayJoin",
+            'GRANT clickledger_analyst TO ' || quote_ident(owner.rolname) || CASE WHEN version >= 160000 THEN ' WITH INHERIT TRUE' ELSE '' END AS join
+     FROM pg_roles analyst, pg_roles owner, (SELECT current_setting('server_version_num')::int AS version) AS server
+     WHERE analyst.rolname = 'clickledger_analyst' AND owner.rolname = current_user`,
+  );
+  const { connections, half, hasTemp, isSuperuser, mayEndQueries, mayJoin, join } = rows[0] as Limits;
+  // The other half is for the parts: analysts must not keep them from connecting.
+  if (connections === -1) await client.query(`ALTER ROLE clickledger_analyst CONNECTION LIMIT ${half}`);
+  const lacks = (what: string, sql: string): void => onMissing?.({ what, database: placeOf(client), sql: `${sql};` });
+  const limitTemp = `ALTER ROLE clickledger_analyst SET temp_file_limit = '${TEMP_FILE_LIMIT}'`;
+  if (!hasTemp && isSuperuser) await client.query(limitTemp);
+  if (!hasTemp && !isSuperuser) lacks('the analyst may fill the disk of Postgres with temporary files', limitTemp);
+  // Only a member of the analyst sees its queries and may end them, so the functions of the watchdog need it.
+  if (!mayEndQueries && mayJoin) await client.query(join);
+  if (!mayEndQueries && !mayJoin) lacks('the workers cannot end queries of the analyst that take too long', join);
+}
+
+/** Lets nobody but owners, superusers and those with a grant connect to the databases that every server has. */
+export async function closeOtherDatabases(client: pg.Client, { onMissing }: LimitOptions): Promise<void> {
+  const { rows } = await client.query<{ name: string; owned: boolean }>(
+    `SELECT datname AS name, pg_has_role(datdba, 'USAGE') AS owned FROM pg_database
+     WHERE datname IN ('postgres', 'template1') AND has_database_privilege('public', oid, 'CONNECT') ORDER BY datname`,
+  );
+  for (const { name, owned } of rows) {
+    const sql = `REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`;
+    if (owned) await client.query(sql);
+    else onMissing?.({ what: 'every role may connect to databases of others, and write there', database: placeOf(client), sql: `${sql};` });
+  }
+}
+
+/** Revokes the functions of Postgres with which every role could write in this database. */
+export async function revokeFunctions(client: pg.Client, isCatalog: boolean, { onMissing }: LimitOptions): Promise<void> {
+  if (await isRevoked(client)) return;
+  const { rows } = await client.query<{ owner: string; isSuperuser: boolean }>(
+    `SELECT quote_ident(current_user) AS owner, rolsuper AS "isSuperuser" FROM pg_roles WHERE rolname = current_user`,
+  );
+  const { owner = '', isSuperuser = false } = rows[0] ?? {};
+  const sql = revocationSql(owner, isCatalog);
+  if (isSuperuser) await client.query(sql);
+  else onMissing?.({ what: 'every role may write with functions of Postgres such as lo_create', database: placeOf(client), sql });
+}
+
+const placeOf = ({ host, port, database }: pg.Client): string => `${database} (${host}:${port})`;

@@ -1,0 +1,178 @@
+import pg from 'pg';
+import { ClickledgerError, codeOf } from '../core/errors.ts';
+import { connect } from './connect.ts';
+import { locked } from './locked.ts';
+
+// What an owner who is no superuser lacks, and which statements give it. All servers and databases are asked before anything is changed in
+// them, so that an administrator has to run statements only once.
+
+/** A statement for an administrator, and the URL of the database in which it has to run. */
+export interface Task {
+  url: string;
+  statement: string;
+}
+
+interface Owner {
+  /** The name of the role as an identifier in SQL. */
+  name: string;
+  isSuperuser: boolean;
+  mayCreateDatabases: boolean;
+  mayCreateRoles: boolean;
+  version: number;
+}
+
+// SQLSTATEs. When two sessions create a database at once, the second one gets unique_violation.
+const INSUFFICIENT_PRIVILEGE = '42501';
+const EXISTS_ALREADY = ['42P04', '23505'];
+/** pgbouncer has only this code, for every reason. */
+const POOLER_FAILURE = '08P01';
+
+/** Since this version, who may create roles may change only those that they created, or for which they have the admin option. */
+const VERSION_WITH_ADMIN_OPTION = 160_000;
+
+async function readOwner(client: pg.Client): Promise<Owner> {
+  const { rows } = await client.query<Owner>(
+    `SELECT quote_ident(rolname) AS name, rolsuper AS "isSuperuser", rolcreatedb AS "mayCreateDatabases", rolcreaterole AS "mayCreateRoles",
+            current_setting('server_version_num')::int AS version
+     FROM pg_roles WHERE rolname = current_user`,
+  );
+  return rows[0] as Owner;
+}
+
+/**
+ * Creates the database of `url` if it does not exist and the owner may do so. Returns what the owner lacks to work with it and with the
+ * roles of these names. The catalog also needs postgres_fdw, which is created here, too: some managed servers let the owner do it.
+ */
+export async function prepareDatabase(url: string, roles: readonly string[], isCatalog: boolean): Promise<Task[]> {
+  const maintenance = databaseUrl(url, 'postgres');
+  const client = await connectToServer(url).catch((error: unknown) => {
+    if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    return undefined;
+  });
+  if (client === undefined) {
+    const name = pg.escapeIdentifier(decodeURIComponent(new URL(url).username));
+    return [{ url: maintenance, statement: `GRANT CONNECT ON DATABASE postgres TO ${name};` }];
+  }
+  try {
+    const owner = await readOwner(client);
+    const name = databaseName(url);
+    const statements = owner.isSuperuser ? [] : await missingForRoles(client, owner, roles);
+    const found = await client.query<{ owned: boolean }>(
+      `SELECT pg_has_role(datdba, 'USAGE') AS owned FROM pg_database WHERE datname = $1`,
+      [name],
+    );
+    const identifier = pg.escapeIdentifier(name);
+    const isMissing = found.rowCount === 0;
+    if (isMissing && (owner.isSuperuser || owner.mayCreateDatabases)) await createDatabase(client, identifier);
+    else if (isMissing) statements.push(`CREATE DATABASE ${identifier} OWNER ${owner.name} TEMPLATE template0 ENCODING 'UTF8';`);
+    else if (found.rows[0]?.owned === false) statements.push(`ALTER DATABASE ${identifier} OWNER TO ${owner.name};`);
+    if (owner.isSuperuser) return [];
+    const isUnusable = isMissing && !owner.mayCreateDatabases;
+    const inside = isUnusable ? [OWN_SCHEMA, ...(isCatalog ? createWrapper(owner) : [])] : await missingInDatabase(url, owner, isCatalog);
+    return [...statements.map((statement) => ({ url: maintenance, statement })), ...inside.map((statement) => ({ url, statement }))];
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Connects to the database `postgres` on the server of `url`, for what belongs to the whole server. If the owner may not connect to it,
+ * connects to the database of `url`, if it exists.
+ */
+export async function connectToServer(url: string): Promise<pg.Client> {
+  return connect(databaseUrl(url, 'postgres')).catch(async (error: unknown) => {
+    if (![INSUFFICIENT_PRIVILEGE, POOLER_FAILURE].includes(codeOf(error) ?? '')) throw error;
+    return connect(url).catch(() => {
+      throw error;
+    });
+  });
+}
+
+async function createDatabase(client: pg.Client, identifier: string): Promise<void> {
+  try {
+    await client.query(`CREATE DATABASE ${identifier} TEMPLATE template0 ENCODING 'UTF8'`);
+  } catch (error) {
+    // Another run has created it in the meantime. This statement cannot be part of a transaction, so it cannot wait for a lock of one.
+    if (!EXISTS_ALREADY.includes(codeOf(error) ?? '')) throw error;
+  }
+}
+
+async function missingForRoles(client: pg.Client, owner: Owner, roles: readonly string[]): Promise<string[]> {
+  const statements = owner.mayCreateRoles ? [] : [`ALTER ROLE ${owner.name} CREATEROLE;`];
+  if (owner.version < VERSION_WITH_ADMIN_OPTION) return statements;
+  const others = await client.query<{ name: string }>(
+    `SELECT quote_ident(rolname) AS name FROM pg_roles WHERE rolname = ANY ($1) AND NOT pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')`,
+    [roles],
+  );
+  return [...statements, ...others.rows.map(({ name }) => `GRANT ${name} TO ${owner.name} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;`)];
+}
+
+async function missingInDatabase(url: string, owner: Owner, isCatalog: boolean): Promise<string[]> {
+  const client = await connect(url).catch((error: unknown) => {
+    // The database belongs to somebody else, and only others may connect to it.
+    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) return undefined;
+    throw error;
+  });
+  if (client === undefined) return [OWN_SCHEMA, ...(isCatalog ? createWrapper(owner) : [])];
+  try {
+    const schema = await client.query(
+      `SELECT FROM pg_namespace
+       WHERE nspname = 'public' AND nspowner <> (SELECT oid FROM pg_roles WHERE rolname = 'pg_database_owner') AND NOT pg_has_role(nspowner, 'USAGE')`,
+    );
+    return [...(schema.rowCount === 0 ? [] : [OWN_SCHEMA]), ...(isCatalog ? await missingForWrapper(client, owner) : [])];
+  } finally {
+    await client.end();
+  }
+}
+
+async function missingForWrapper(client: pg.Client, owner: Owner): Promise<string[]> {
+  try {
+    await locked(client, () => client.query('CREATE EXTENSION IF NOT EXISTS postgres_fdw'));
+  } catch (error) {
+    if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    return createWrapper(owner);
+  }
+  const { rows } = await client.query<{ usable: boolean }>(`SELECT has_foreign_data_wrapper_privilege('postgres_fdw', 'USAGE') AS usable`);
+  return rows[0]?.usable === true ? [] : [useWrapper(owner)];
+}
+
+/** Then the owner of the database owns the schema. Databases that come from Postgres 14 have another owner there. */
+const OWN_SCHEMA = 'ALTER SCHEMA public OWNER TO pg_database_owner;';
+const useWrapper = (owner: Owner): string => `GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO ${owner.name};`;
+const createWrapper = (owner: Owner): string[] => ['CREATE EXTENSION IF NOT EXISTS postgres_fdw;', useWrapper(owner)];
+
+/** The error that lists the statements as a script for psql. */
+export function administratorNeeded(tasks: readonly Task[]): ClickledgerError {
+  const lines: string[] = [];
+  const seen = new Set<string>();
+  let at: string | undefined;
+  for (const { url, statement } of tasks) {
+    if (seen.has(`${url} ${statement}`)) continue;
+    seen.add(`${url} ${statement}`);
+    if (at !== url) lines.push(connectCommand(url));
+    at = url;
+    lines.push(statement);
+  }
+  return new ClickledgerError(
+    'needs-administrator',
+    `the owner in CATALOG_URL lacks rights that only an administrator of Postgres can give. As an administrator, run this once with psql, and then \`clickledger migrate\` again:\n\n${lines.join('\n')}`,
+  );
+}
+
+/** The command of psql that connects to a database, with the user and the other settings of the connection before. */
+function connectCommand(url: string): string {
+  const { hostname, port } = new URL(url);
+  const values = { dbname: databaseName(url), host: hostname.replace(/^\[|\]$/g, ''), port: port || '5432' };
+  const text = Object.entries(values).map(([name, value]) => `${name}='${value.replace(/['\\]/g, '\\$&')}'`);
+  return `\\connect -reuse-previous=on "${text.join(' ').replaceAll('"', '""')}"`;
+}
+
+/** The name of the database in a URL. */
+const databaseName = (url: string): string => decodeURIComponent(new URL(url).pathname.slice(1));
+
+/** The URL of another database on the same server. */
+export function databaseUrl(url: string, database: string): string {
+  const other = new URL(url);
+  other.pathname = `/${encodeURIComponent(database)}`;
+  return other.toString();
+}
