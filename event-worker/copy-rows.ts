@@ -1,5 +1,5 @@
 import type { Batch, DeadLetter, Kind, Skipped } from '../core/event.ts';
-import { RULES_VERSION, type Verdict } from '../core/rules.ts';
+import { RULES_VERSION } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
