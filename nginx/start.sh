@@ -31,7 +31,23 @@ export LC_ALL=C
 absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
 LOG_DIR=$(absolute "$LOG_DIR")
 NGINX_RUN_DIR=$(absolute "${NGINX_RUN_DIR:-/run/clickledger-nginx}")
-mkdir -p "$NGINX_RUN_DIR/links" "$LOG_DIR"
+NGINX_USER=${NGINX_USER:-www-data}
+is_root() { [ "$(id -u)" = 0 ]; }
+# The workers need the run directory, too. Nothing in it is secret.
+umask 022
+mkdir -p "$NGINX_RUN_DIR/links"
+# Logs have addresses and slugs. Only nginx and the group of their directory, which is that of the agent, may read them.
+umask 027
+if [ ! -d "$LOG_DIR" ]; then
+  mkdir -p "$LOG_DIR"
+  ! is_root || chown "$NGINX_USER" "$LOG_DIR"
+fi
+# The workers of nginx open the log again when it is rotated. If they are neither owner nor in the group, they must still pass the directory.
+others='o=x'
+[ "$(stat -c %U "$LOG_DIR")" != "$NGINX_USER" ] || others='o='
+case " $(id -nG "$NGINX_USER" 2>/dev/null) " in *" $(stat -c %G "$LOG_DIR") "*) others='o=' ;; esac
+# Whoever may not change the directory leaves it as it is: its logs are closed to others all the same.
+chmod "$others" "$LOG_DIR" 2>/dev/null || true
 link() { ln -sfn "$(absolute "$1")" "$NGINX_RUN_DIR/links/$2"; }
 link "$LOG_DIR" logs
 
@@ -72,7 +88,7 @@ export HSTS="${HSTS:-}" TLS_DIRECTIVES="${TLS_DIRECTIVES:-}"
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 NGINX_USER_DIRECTIVE=
-[ "$(id -u)" != 0 ] || NGINX_USER_DIRECTIVE="user ${NGINX_USER:-www-data};"
+! is_root || NGINX_USER_DIRECTIVE="user $NGINX_USER;"
 
 # nginx does not use a backend for a second after it failed. If all had failed, nginx would answer 502 without trying any. So each is
 # listed a second time, as a backup that is always tried.
@@ -130,6 +146,17 @@ keep_rotating() {
 # A log with content is renamed, and nginx opens a new one. A power loss may have cut off the last line of the old log, and nginx would write
 # the next line onto the end of it.
 [ ! -s "$log" ] || put_aside
+
+# The master would create the log in its own group, which may not be that of the agent. Logs of an earlier version are open to all.
+close_to_others() {
+  ! is_root || chown "$1:$(stat -c %g "$LOG_DIR")" "$2" 2>/dev/null || true
+  chmod o= "$2" 2>/dev/null || true
+}
+: >>"$log"
+close_to_others "$NGINX_USER" "$log"
+for old in "$log".*; do
+  if [ -f "$old" ] && [ ! -L "$old" ]; then close_to_others '' "$old"; fi
+done
 
 rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
 # This shell becomes nginx, so its process id will be that of the nginx master.

@@ -38,7 +38,7 @@ describe('start.sh', () => {
     const agent = 'x'.repeat(8_000);
     let sent = 0;
     await eventually('the log is rotated three times', async () => {
-      await Promise.all(Array.from({ length: 16 }, () => rawRequest(port, 'GET', '/r/x.gif', { 'User-Agent': agent })));
+      await Promise.all(Array.from({ length: 16 }, () => rawRequest(port, 'GET', '/r/00abcdefghijklmnopq.gif', { 'User-Agent': agent })));
       sent += 16;
       return (await logs()).length > 3;
     });
@@ -53,7 +53,7 @@ describe('start.sh', () => {
     const names = async () => (await logs()).length;
     let sent = 0;
     const hit = async () => {
-      await rawRequest(port, 'GET', '/r/x.gif');
+      await rawRequest(port, 'GET', '/r/00abcdefghijklmnopq.gif');
       sent++;
     };
     await hit();

@@ -34,7 +34,13 @@ const links = { good: 0, fallback: 0, gone: 0 };
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-seen-'));
-  system = await startSystem({ dataDir, shards: 2, durable: false, natsOperatorPassword: OPERATOR_PASSWORD, extra: { LOG_LEVEL: 'warn' } });
+  system = await startSystem({
+    dataDir,
+    shards: 2,
+    durable: false,
+    natsOperatorPassword: OPERATOR_PASSWORD,
+    extra: { LOG_LEVEL: 'warn', ANALYST_MAX_SECONDS: '3' },
+  });
   parts = parseParts(system.env['PARTS'] ?? '');
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
@@ -245,7 +251,8 @@ describe('metrics', () => {
     await appendFile(join(system.logDirs[0] as string, 'access.log'), 'torn by a full disk\n');
 
     const hits = sent.redirect + sent.fallback + opens;
-    const notServed = sent.gone + sent.unknown + sent.forged;
+    // nginx does not log answers 404, because anybody can cause them.
+    const notServed = sent.gone;
     await eventually('the log is in', async () => {
       after = await allSamples();
       return (
@@ -272,6 +279,21 @@ describe('metrics', () => {
     });
     expect(sum(after, 'clickledger_agent_salts')).toBe(1);
     expect(sum(after, 'clickledger_agent_generations')).toBe(1);
+  });
+
+  test('tell of transactions of the analyst that a worker has ended', async () => {
+    const metric = 'clickledger_worker_ended_queries_total';
+    const known = await value('event-worker-1', metric);
+    const pool = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
+    const endless = pool
+      .query('SET statement_timeout = 0')
+      .then(() => pool.query('SELECT count(*) FROM generate_series(1, 1000000000000)'));
+    await expect(endless).rejects.toMatchObject({ code: '57014' });
+    await pool.end();
+    await eventually('the worker has counted it', async () => (await value('event-worker-1', metric)) > known);
+    const onOwnServer = createPool(system.env['ANALYST_URL']?.replace(/\/clickledger$/, '/postgres') ?? '', { max: 1, name: 'test' });
+    await expect(onOwnServer.query('SELECT 1')).rejects.toMatchObject({ code: '42501' });
+    await onOwnServer.end();
   });
 
   test('tell how much room the logs have', async () => {

@@ -122,7 +122,8 @@ test('forged slugs are answered without a query, become no events, and leave roo
   for (const shard of ['a', 'b'])
     for (const { reason, lines } of await setup.query<{ reason: string; lines: number }>(shard, 'SELECT reason, lines FROM shard.skipped'))
       skipped.set(reason, (skipped.get(reason) ?? 0) + Number(lines));
-  expect(Object.fromEntries(skipped)).toEqual({ 'not-served': requests.length + aliases.length + 1, forged: pixels.length });
+  // nginx does not log answers 404, so a flood of them does not fill the disk.
+  expect(Object.fromEntries(skipped)).toEqual({ forged: pixels.length });
   const backendMib = Math.max(await peakMib(setup, 'backend-1'), await peakMib(setup, 'backend-2'));
   expect(backendMib).toBeLessThan(PART_MAX_MIB);
   printFigures(context, [
