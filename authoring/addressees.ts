@@ -1,12 +1,8 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Pool } from '../core/postgres.ts';
 import type { PeopleFile, Person, Rejected } from './list-file.ts';
 import { type Recipient, resolveRecipients } from './resolve-recipients.ts';
 
 // Reads a list and finds or creates the recipient of each person, chunk by chunk.
-
-/** The most addressees that are yielded at once. */
-const YIELDED = 250;
 
 /** A person of a list together with the recipient in the catalog. */
 export interface Addressee {
@@ -55,11 +51,7 @@ export async function* resolveAddressees(
       ahead = readNext();
       // If the caller stops here, nothing awaits the next chunk. Its error must not become an unhandled rejection.
       ahead.catch(() => {});
-      for (let from = 0; from < current.length; from += YIELDED) {
-        yield current.slice(from, from + YIELDED);
-        // The caller works without a pause. Here the answers of Postgres about the next chunk are handled, or Postgres would wait.
-        await setImmediate();
-      }
+      yield current;
     }
   } finally {
     await chunks.return(undefined);

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import { type Addressee, resolveAddressees } from './addressees.ts';
@@ -34,6 +35,8 @@ export interface FileNames {
   text: string;
   people: string;
 }
+
+const WRITTEN_AT_ONCE = 250;
 
 /** Only the owner may read the files, because they contain people's mail addresses. */
 const OWNER_ONLY = { mode: 0o600 };
@@ -98,10 +101,16 @@ export async function writePersonalLetters(
     onReject: rejects.add,
     ...(wanted === undefined ? { campaign } : { only: (person: Person) => person.email === wanted || person.externalId === wanted }),
   });
-  /** Yields all addressees and counts them. */
+  /**
+   * Yields all addressees, a few at a time, and counts them. Between them the answers of Postgres about the next chunk are handled: otherwise
+   * Postgres would wait while the letters of a whole chunk are written.
+   */
   async function* countedAddressees(): AsyncGenerator<Addressee[]> {
     for await (const chunk of chunks) {
-      yield chunk;
+      for (let from = 0; from < chunk.length; from += WRITTEN_AT_ONCE) {
+        yield chunk.slice(from, from + WRITTEN_AT_ONCE);
+        await setImmediate();
+      }
       counts.prepared += chunk.length;
       counts.opted_out += chunk.filter(({ recipient }) => recipient.optedOut).length;
       counts.tests += chunk.filter(({ recipient }) => recipient.isTest).length;
