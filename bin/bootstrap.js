@@ -5,7 +5,7 @@
 //   node bin/bootstrap.js FILE [ARGUMENTS…]      for the tools of developers: tests, checks, benches
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -92,10 +92,23 @@ function guarded(command) {
   return existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'TERM', '--', ...command] : command;
 }
 
-/** The environment of the program. Requests to this machine do not go through a proxy, also if NODE_USE_ENV_PROXY is set. */
+/**
+ * The environment of the program. Requests to this machine do not go through a proxy, also if NODE_USE_ENV_PROXY is set. In a checkout, Node
+ * keeps the compiled files in `.cache`, so that every later start takes half of the CPU.
+ */
 function environment() {
+  const cache = isWritable(root) ? { NODE_COMPILE_CACHE: join(root, '.cache', 'node') } : {};
   const direct = [process.env.no_proxy || process.env.NO_PROXY, 'localhost', '127.0.0.1', '::1'].filter(Boolean).join(',');
-  return { ...process.env, no_proxy: direct, NO_PROXY: direct };
+  return { ...cache, ...process.env, no_proxy: direct, NO_PROXY: direct };
+}
+
+function isWritable(directory) {
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { ClickledgerError } from './errors.ts';
 import { anyOf, nearestNames } from './nearest.ts';
 
 // Time zones by their IANA names, and the clock of a zone. Postgres also takes abbreviations and offsets, but reads them in ways that people
-// do not expect: PST is the same offset all year, and UTC+5 lies west of Greenwich.
+// do not expect: PST ignores daylight saving time, and UTC+5 is read with the signs of POSIX, as five hours behind UTC.
 
 /** The names of the IANA database that Intl does not list. Most of them are older or newer names of zones that it lists. */
 const MORE_NAMES = `

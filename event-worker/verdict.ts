@@ -9,7 +9,8 @@ import {
   type Verdict,
 } from '../core/rules.ts';
 
-// Decides from a single hit whether a person or a machine made it. Bursts need all clicks of a recipient, so the judge finds them later.
+// Decides from a single hit whether a person or a machine made it. Bursts (core/rules.ts) need all clicks of a
+// recipient, so judge.ts finds them later.
 
 /** The signal of the user agent of a click or an open, if there is one. `bot`: the user agent is empty, or a bot by the package isbot. */
 export function agentSignal(ua: string, kind: Kind, bot: boolean): Signal | undefined {

@@ -14,9 +14,9 @@ export const LOGGED_AT = /"t":(\d+(?:\.\d+)?),/;
 
 /**
  * The greatest length of a line, with its newline. A longer one is passed over, and none of it is parsed. nginx' limits allow 64 KB of path
- * and headers. Quotes take two bytes in the log and control characters six, so a request with ordinary characters stays below 64 KB, one
- * with 16 KB of control characters in a header has 96 KB, and only one with three such headers is too long. This number must never change:
- * the same log must give the same hits after years.
+ * and headers. nginx writes a quote as two bytes and a control character as six. A request with ordinary characters stays below 64 KB.
+ * One with a header of 16 KB of control characters takes 96 KB. Only a request with three such headers is too long. This number must never
+ * change: the same log must give the same hits after years.
  */
 export const MAX_LINE_BYTES = 256 * 1024;
 

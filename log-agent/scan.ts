@@ -15,8 +15,8 @@ const LINE = new RegExp(
 );
 
 /**
- * Reads the lines of `bytes`, which start at offset `base` of the generation and end with a newline. `onLine` gets the byte offset of each
- * line and what it is, in the order of the file. Each byte belongs to exactly one line or fragment. Takes about 2 µs per line.
+ * Reads the lines of `bytes`, which start at offset `base` of the generation and end with a newline. `onLine` is called for
+ * each line in the order of the file, with its byte offset and what the line is. Each byte belongs to exactly one line or fragment. Takes about 2 µs per line.
  */
 export function scanLines(
   bytes: Buffer,

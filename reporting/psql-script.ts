@@ -6,7 +6,7 @@ import { explainFileError } from '../core/files.ts';
 import { frameOf, type SourceFile } from './source.ts';
 
 // Reads a report file as psql does: splits it into statements, replaces variables and follows the backslash commands \set, \unset, \if,
-// \elif, \else, \endif, \ir, \echo and \warn. Other commands are refused by name. docs/analysts.md describes this language for people.
+// \elif, \else, \endif, \ir, \echo and \warn. All other commands are errors. docs/analysts.md describes this language for people.
 //
 // The reader goes through the text once, character by character. The state of the lexer (`mode`) is that of psqlscan.l: within quotes,
 // dollar quotes and comments there are neither variables nor commands. The value of a variable is read in the place of its name, so it can

@@ -6,8 +6,8 @@
 -- chart: stacked-bar x=campaign y=human_hits,machine_hits
 -- reach: yes
 --
--- url is the URL that the links lead to now. A link whose target was changed is also found by its first URL. recipients counts each
--- recipient with a click once, human_recipients those with a click judged human.
+-- url is the URL that the links lead to now. A link whose target was changed is also found by its first URL. The column
+-- recipients counts each recipient who clicked once, and human_recipients those with a click judged human.
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif

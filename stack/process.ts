@@ -62,6 +62,12 @@ export function guardedCommand(spec: Pick<ProcessSpec, 'command' | 'args' | 'sto
   return { command: line[0] as string, args: line.slice(1) };
 }
 
+/** The setting for a process of Node with which it uses the compiled files of this one; see bin/bootstrap.js. */
+export const compileCache = (): { NODE_COMPILE_CACHE?: string } => {
+  const directory = process.env['NODE_COMPILE_CACHE'];
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: directory };
+};
+
 /**
  * Starts a process and resolves once it is ready. If the process exits or is not ready in time, it is killed, and `server-failed` is thrown
  * with the last lines of its output.
@@ -73,7 +79,7 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
   const { command, args } = guardedCommand(spec);
   // The child is in a session of its own, so Ctrl-C on the terminal reaches only this process, which stops all children in order.
   const child = spawn(command, args, {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...spec.env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...compileCache(), ...spec.env },
     stdio: ['ignore', output.fd, output.fd],
     detached: true,
   });

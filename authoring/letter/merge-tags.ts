@@ -85,7 +85,7 @@ function* tagsIn(text: string, isText: boolean): Generator<ForeignTag> {
   }
 }
 
-/** Returns a function that counts the braces open before a position. The positions must ascend, or the count begins again. */
+/** Returns a function that counts the unclosed braces before a position. The positions must ascend, or the count begins again. */
 function bracesOpenAt(text: string): (position: number) => number {
   let at = 0;
   let depth = 0;

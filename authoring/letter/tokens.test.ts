@@ -25,7 +25,7 @@ interface Seen {
   from: number;
   to: number;
   name?: string;
-  /** The first attribute of each name: its value, and the position after the value and its quote (0 for an empty value). */
+  /** For each attribute name the value of its first occurrence, and the position after that value and its closing quote (0 if the value is empty). */
   attributes?: { name: string; value: string; end: number }[];
 }
 

@@ -42,7 +42,7 @@ export interface World {
   owner(database: string, sql: string): Promise<pg.QueryResult<Record<string, unknown>>>;
   databaseOf(shard: string): string;
   withStreams<T>(work: (streams: JetStreamManager, connection: NatsConnection) => Promise<T>): Promise<T>;
-  /** Parts that ended without a fault that ends them. A restart would hide such crashes. */
+  /** Parts that exited although no injected fault stops them. A restart would hide such crashes. */
   readonly crashed: string[];
   /** Adds to `crashed` every part that should be running but is not. */
   recordCrashes(): Promise<void>;

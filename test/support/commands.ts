@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { writeEnvFile } from '../../core/env-file.ts';
+import { compileCache } from '../../stack/process.ts';
 import type { Databases } from './databases.ts';
 import { temporaryDirectory } from './servers.ts';
 
@@ -18,7 +19,7 @@ export function clickledger(
   const file = fileURLToPath(new URL(`../../${options.entry ?? 'cli/main.ts'}`, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], {
     cwd: options.cwd ?? fileURLToPath(new URL('../..', import.meta.url)),
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...compileCache(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended: CommandResult = { code: null, stdout: '', stderr: '' };
