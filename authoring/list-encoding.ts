@@ -182,8 +182,9 @@ async function decodeLines(path: string, charset: Encoding | undefined, hasBom: 
 }
 
 /**
- * Returns the test whether text may be UTF-8 in a list of this encoding: all its characters exist in the encoding. Bytes of an East Asian
- * encoding that are valid UTF-8 by chance are mostly sequences of two bytes, and real text of these languages has longer ones.
+ * Returns the test whether text may be UTF-8 in a list of this encoding: all its characters exist in the encoding. If bytes of an East
+ * Asian encoding happen to be valid UTF-8, they are mostly sequences of two bytes. Real UTF-8 text in these languages has mostly sequences of
+ * three.
  */
 function createPlausibility(encoding: Encoding): (text: string) => boolean {
   const isEastAsian = /^(?:gbk|gb18030|big5|euc-jp|euc-kr|shift_jis)$/.test(encoding);

@@ -227,7 +227,7 @@ export function offsetText(zone: string, atMs: number): string {
   return `${offset < 0 ? '-' : '+'}${two(seconds / 3600)}:${two((seconds / 60) % 60)}${rest}`;
 }
 
-/** Formats a moment by the clock of a zone, to the second and without seconds that are 0: 2026-11-01 08:30 +05:45, or … UTC. */
+/** Formats a moment as local time in a zone, to the second and without seconds that are 0: 2026-11-01 08:30 +05:45, or … UTC. */
 export function formatMoment(atMs: number, zone: string): string {
   const clock = new Date(atMs + utcOffsetMs(zone, atMs)).toISOString().slice(0, 19).replace('T', ' ').replace(/:00$/, '');
   return `${clock} ${zone === 'UTC' ? 'UTC' : offsetText(zone, atMs)}`;

@@ -54,7 +54,7 @@ function rankOf({ name }: Report): number {
   return index === -1 ? FIRST_REPORTS.length : index;
 }
 
-/** Whether the report needs no parameter but the campaign. A parameter is optional if its help names a default. */
+/** Whether the campaign is the only parameter that the report needs. A parameter is optional if its help names a default. */
 function needsOnlyCampaign({ parameters }: Report): boolean {
   return parameters.every(({ name, help }) => name === 'campaign' || help.includes('default:'));
 }

@@ -43,7 +43,7 @@ function row(campaign: CampaignCounts, zone: string): Markup {
 `;
 }
 
-/** Renders a time by the clock of a zone, or a dash for null. */
+/** Renders a time as local time in a zone, or a dash for null. */
 export function time(at: Date | null, zone: string): Markup {
   return at === null ? html`–` : html`<time datetime="${at.toISOString()}">${formatMoment(at.getTime(), zone)}</time>`;
 }

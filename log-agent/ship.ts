@@ -31,7 +31,7 @@ export interface Shipper {
   /** The coverage of a generation on a shard; created on first use. */
   coverage(gen: string, shard: string): Coverage;
   /**
-   * One turn of a generation: reads and batches the start of the next needed range for each shard. It takes some ten milliseconds at most.
+   * One turn of a generation: reads and batches the start of the next needed range for each shard. It takes at most about 10 ms.
    * Returns false if nothing could be read.
    */
   shipNext(generation: Generation, signal: AbortSignal): Promise<boolean>;

@@ -128,6 +128,18 @@ put_aside() {
   mv "$log" "$aside.$n"
 }
 
+# Gives a file to a user, if one is named, and to the group of the directory. No other user may open it.
+close_to_others() {
+  ! is_root || chown -h "$1:$(stat -c %g "$LOG_DIR")" "$2" 2>/dev/null || true
+  chmod o= "$2" 2>/dev/null || true
+}
+
+# Creates the log before nginx opens it. The master of nginx would create it in its own group, which may not be that of the agent.
+create_log() {
+  : >>"$log"
+  close_to_others "$NGINX_USER" "$log"
+}
+
 # Rotates the log where there is no logrotate: renames it, then sends USR1, so that nginx opens a new file. Ends with nginx.
 keep_rotating() {
   since=$(date +%s)
@@ -137,7 +149,11 @@ keep_rotating() {
     # The age counts from the first line. An empty log is not rotated.
     [ "$bytes" -gt 0 ] || since=$now
     if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
-      put_aside && kill -USR1 "$1"
+      if put_aside; then
+        # On a full disk nginx tries to create it, too.
+        create_log || true
+        kill -USR1 "$1"
+      fi
       since=$now
     fi
   done
@@ -147,16 +163,14 @@ keep_rotating() {
 # the next line onto the end of it.
 [ ! -s "$log" ] || put_aside
 
-# The master would create the log in its own group, which may not be that of the agent. Logs of an earlier version are open to all.
-close_to_others() {
-  ! is_root || chown "$1:$(stat -c %g "$LOG_DIR")" "$2" 2>/dev/null || true
-  chmod o= "$2" 2>/dev/null || true
-}
-: >>"$log"
-close_to_others "$NGINX_USER" "$log"
+[ ! -L "$log" ] || fail "$log is a link. Remove it: nginx writes the log to LOG_DIR itself."
+create_log
+# Logs of an earlier version are open to all.
 for old in "$log".*; do
   if [ -f "$old" ] && [ ! -L "$old" ]; then close_to_others '' "$old"; fi
 done
+[ -z "$(find "$LOG_DIR" -maxdepth 1 -type f -name 'access.log*' -perm /o=rwx)" ] ||
+  echo "nginx/start.sh: other users may read logs in $LOG_DIR: run chmod o= on them" >&2
 
 rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
 # This shell becomes nginx, so its process id will be that of the nginx master.

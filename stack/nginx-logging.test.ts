@@ -115,7 +115,7 @@ describe('the log', () => {
     expect(counted).toBeGreaterThan(100);
   });
 
-  test('and the error log do not grow with requests that cannot count', { timeout: 120_000 }, async () => {
+  test('and the error log do not grow with requests that cannot count, or fail, or are broken off', { timeout: 120_000 }, async () => {
     const edge = await startEdge({ RATE_LIMIT: '1', RATE_BURST: '1' });
     const { port, logDir, directory } = edge;
     const sizes = async (): Promise<number[]> =>
@@ -150,15 +150,22 @@ describe('the log', () => {
       'a path out of the root': request('GET /u/../../etc/passwd HTTP/1.1'),
       'a bad escape': request('GET /u/%zz HTTP/1.1'),
     };
-    // The first two clicks are within the limit. They fail, because there is no backend, and failures are logged.
-    for (let i = 0; i < 3; i++) await send(kinds['beyond the limit'] as string);
+    // Clients that do not wait for the answer: nginx would log 499.
+    const breakOff = async (): Promise<void> => {
+      await new Promise<void>((resolve) => {
+        const socket = connect({ host: '127.0.0.1', port }, () =>
+          socket.write(kinds['beyond the limit'] as string, () => {
+            socket.resetAndDestroy();
+            resolve();
+          }),
+        );
+        socket.on('error', () => resolve());
+      });
+    };
     const before = await sizes();
-    for (let round = 0; round < 40; round++) await Promise.all(Object.values(kinds).map(send));
+    for (let round = 0; round < 40; round++) await Promise.all([...Object.values(kinds).map(send), breakOff(), breakOff()]);
     const after = await sizes();
-    // A click a second is within the limit. It fails, or its client is gone, and that is logged.
-    expect((after[0] as number) - (before[0] as number)).toBeLessThan(60 * 400);
-    const lines = (await readFile(join(logDir, 'access.log'), 'utf8')).trimEnd().split('\n');
-    for (const line of lines) expect([499, 502]).toContain((JSON.parse(line) as { s: number }).s);
+    expect(after[0]).toBe(before[0]);
     expect(after[1]).toBe(before[1]);
     await rawRequest(port, 'GET', `/r/${SLUG}.gif`);
     await eventually('a pixel is logged', async () =>
@@ -207,7 +214,7 @@ describe('the rights of logs', () => {
 
   test('let the agent of another user read and delete them, and the workers of nginx open them again', async ({ skip }) => {
     if (process.getuid?.() !== 0) skip('only root can start nginx with workers of another user');
-    const edge = await startEdge({ NGINX_USER: 'games' }, async (logDir) => {
+    const edge = await startEdge({ NGINX_USER: 'games', ROTATE_SECONDS: '1' }, async (logDir) => {
       // The directory belongs to the agent, and the workers of nginx are in its group.
       await mkdir(logDir, { mode: 0o750 });
       await promisify(execFile)('chown', ['nobody:games', logDir]);
@@ -219,7 +226,7 @@ describe('the rights of logs', () => {
     for (const directory of [edge.directory, join(edge.directory, 'run')]) await chmod(directory, 0o755);
     await eventually('a line is in the log, which is then rotated', async () => {
       await rawRequest(edge.port, 'GET', `/r/${SLUG}.gif`);
-      return (await rotateLog(edge.logDir, edge.nginx)) !== undefined;
+      return (await readdir(edge.logDir)).length > 1;
     });
     await eventually('a worker writes to the new log', async () => {
       await rawRequest(edge.port, 'GET', `/r/${SLUG}.gif`);
@@ -228,9 +235,7 @@ describe('the rights of logs', () => {
     expect((await stat(edge.logDir)).uid).toBe(agent);
     for (const name of await readdir(edge.logDir)) {
       const { gid, mode } = await stat(join(edge.logDir, name));
-      // The master makes the new log. Its group is that of the master, so the unit for systemd sets the group of the agent.
-      expect([name, mode & 0o777]).toEqual([name, 0o640]);
-      if (name !== 'access.log') expect(gid).toBe(group);
+      expect([name, mode & 0o777, gid]).toEqual([name, 0o640, group]);
     }
   });
 });

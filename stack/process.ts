@@ -6,7 +6,7 @@ import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { orUndefinedAfter, sleep } from '../core/time.ts';
 
 // Runs a server or a part as a child process that does not remain when this process exits. On Linux the kernel then sends the child its
-// stop signal, however this process exits (setpriv --pdeathsig). Where setpriv is missing, the next start finds the child by its pid file
+// stop signal, no matter how this process exits (setpriv --pdeathsig). Where setpriv is missing, the next start finds the child by its pid file
 // and stops it.
 
 export interface ProcessSpec {

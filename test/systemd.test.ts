@@ -32,6 +32,16 @@ describe('the systemd units', async () => {
     expect(text).toMatch(new RegExp(`^Environment=NODE_OPTIONS="?${heap.join(' ')}"?$`, 'm'));
   });
 
+  test('keep the logs to one user and group', async () => {
+    const texts = new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(UNITS, name), 'utf8')] as const)));
+    for (const name of ['clickledger-nginx.service', 'clickledger-agent.service'])
+      expect(texts.get(name)).toMatch(/^Group=clickledger\nUMask=0027$/m);
+    // start.sh closes logs of earlier versions, which belong to the user of the workers.
+    expect(texts.get('clickledger-nginx.service')).toMatch(/^CapabilityBoundingSet=.*\bCAP_CHOWN\b.*\bCAP_FOWNER\b/m);
+    const logrotate = await readFile(join(UNITS, '..', '..', 'nginx', 'logrotate.conf'), 'utf8');
+    expect(logrotate).toMatch(/^ {2}create 0640 clickledger clickledger$/m);
+  });
+
   test('are such as systemd reads', async ({ skip }) => {
     const found = await promisify(execFile)('systemd-analyze', ['--version']).then(
       () => true,

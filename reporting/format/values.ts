@@ -2,7 +2,7 @@ import { formatMoment } from '../../core/time-zone.ts';
 import { isTimeType } from '../column-types.ts';
 import type { Reach, Value } from '../run-report.ts';
 
-/** Formats a value for people. Nothing of it is lost: times lose only seconds that are 0, and the offset +00 becomes UTC. */
+/** Formats a value for people. No information is lost: seconds are omitted only if they are 0, and the offset +00 is written as UTC. */
 export function displayText(value: Value, type: number): string {
   if (value === null) return '';
   return isTimeType(type) ? displayTime(value) : value;

@@ -118,7 +118,7 @@ describe('by themselves', () => {
     const path = join(await temporaryDirectory(), 'access.log.1.compressed');
     const compress =
       compression === 'gzip' ? gzipSync : (text: string) => zstdCompressSync(text, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
-    // Two members or frames, as of two files that were put together.
+    // Two members (gzip) or frames (zstd), as when two compressed files are concatenated.
     const compressed = Buffer.concat([compress(LINE.repeat(20)), compress(LINE.repeat(30))]);
     const read = async (bytes: Buffer) => {
       await writeFile(path, bytes);
