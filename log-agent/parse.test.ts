@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tagOf } from '../core/slug.ts';
 import { gluedForms } from '../test/support/glue.ts';
-import { logLine, type LineFields } from '../test/support/log-lines.ts';
+import { logLine } from '../test/support/log-lines.ts';
 import { runs } from '../test/support/runs.ts';
-import { type Hit, parseLine } from './parse.ts';
+import { type Hit, type LineFields, parseLine } from './parse.ts';
 
 const parse = (fields: Partial<LineFields>) => parseLine(logLine(fields).trimEnd());
 

@@ -150,7 +150,7 @@ keep_rotating() {
     [ "$bytes" -gt 0 ] || since=$now
     if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
       if put_aside; then
-        # On a full disk nginx tries to create it, too.
+        # If it cannot be created, e.g. on a full disk, nginx tries to create it, too.
         create_log || true
         kill -USR1 "$1"
       fi

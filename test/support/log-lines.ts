@@ -1,18 +1,5 @@
 import { randomBytes } from 'node:crypto';
-
-/** The fields of a log line, as nginx writes them. All have defaults. */
-export interface LineFields {
-  rid: string;
-  t: number;
-  m: string;
-  u: string;
-  s: number;
-  ip: string;
-  ua: string;
-  ref: string;
-  purpose: string;
-  link: string;
-}
+import type { LineFields } from '../../log-agent/parse.ts';
 
 const escapes: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f' };
 
@@ -24,7 +11,7 @@ function escaped(text: string): string {
   );
 }
 
-/** One line in the log format `tracking`, including the newline. */
+/** One line in the log format `tracking`, including the newline. All fields have defaults. */
 export function logLine(fields: Partial<LineFields> = {}): string {
   const { rid = randomBytes(16).toString('hex'), t = 1_790_000_000.123, m = 'GET', u = '/u/00abcdefghijklmnopq', s = 302 } = fields;
   const { ip = '192.0.2.7', ua = 'Mozilla/5.0', ref = '', purpose = '   ', link = '7.1' } = fields;
