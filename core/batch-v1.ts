@@ -5,9 +5,11 @@ import {
   type EventColumns,
   headFields,
   id,
+  isConsistent,
   KINDS,
   MAX_PURPOSE,
   MAX_TEXT,
+  MAX_TIME,
   noEvents,
   offset,
   type Origin,
@@ -21,8 +23,7 @@ import { Listed } from './listed.ts';
 const eventSchema = z.object({
   off: offset,
   rid: id,
-  /** The maximum is the largest time of a Date. */
-  t: z.int().min(0).max(8.64e15),
+  t: z.int().min(0).max(MAX_TIME),
   kind: z.enum(KINDS),
   slug: z.string().max(64),
   link: z
@@ -43,10 +44,7 @@ const eventSchema = z.object({
 
 const batchSchema = z
   .object({ v: z.literal(1), ...headFields, events: z.array(eventSchema) })
-  .refine((batch) => batch.from <= batch.to && [...batch.events, ...batch.dead].every(({ off }) => off >= batch.from && off < batch.to), {
-    message: 'an offset is outside the range',
-  })
-  .refine((batch) => batch.from < batch.to || Object.keys(batch.skipped).length === 0, { message: 'an empty range has skipped lines' });
+  .refine((batch) => isConsistent(batch) && batch.events.every(({ off }) => off >= batch.from && off < batch.to));
 
 /** One event as an object. */
 export type Event = z.infer<typeof eventSchema>;

@@ -1,7 +1,18 @@
 import { z } from 'zod';
 import { decodeBatchV1 } from './batch-v1.ts';
 import { ClickledgerError } from './errors.ts';
-import { type Batch, country, type EventColumns, headFields, type Kind, MAX_PURPOSE, MAX_TEXT, parseMessage } from './event.ts';
+import {
+  type Batch,
+  country,
+  type EventColumns,
+  headFields,
+  isConsistent,
+  type Kind,
+  MAX_PURPOSE,
+  MAX_TEXT,
+  MAX_TIME,
+  parseMessage,
+} from './event.ts';
 
 // The format of a batch as a message, version 2. The first line is JSON: the head of the batch, the number of events, and the texts that
 // events share. Each further line is one column of the events, with tabs between the values. A batch without events has only the first
@@ -33,8 +44,6 @@ const NAMES = Object.keys(COLUMNS) as Column[];
 const PATTERNS = NAMES.map((name) => new RegExp(`^(?:${COLUMNS[name]})(?:\\t(?:${COLUMNS[name]}))*$`));
 
 export const MAX_BATCH_BYTES = 512 * 1024;
-/** The largest time of a Date, in milliseconds. */
-const MAX_TIME = 8.64e15;
 const NEWLINE = 10;
 const V2 = Buffer.from('{"v":2,');
 
@@ -50,12 +59,7 @@ const schema = z
     purposes: z.array(z.string().max(MAX_PURPOSE)),
     origins: z.array(z.tuple([country.nullable(), z.string().max(64).nullable()])),
   })
-  .refine(({ from, to, dead }) => from <= to && dead.every(({ off }) => off >= from && off < to), {
-    message: 'an offset is outside the range',
-  })
-  // An empty range overlaps no committed range, so the worker commits such a batch at every delivery. Its lines would be counted
-  // repeatedly.
-  .refine(({ from, to, skipped }) => from < to || Object.keys(skipped).length === 0, { message: 'an empty range has skipped lines' });
+  .refine(isConsistent);
 
 /** The payload of a message. */
 export function encodeBatch(batch: Batch): Buffer {
@@ -99,9 +103,10 @@ export function decodeBatch(payload: Uint8Array): Batch {
   if (lines.length !== (count === 0 ? 0 : NAMES.length)) throw refusal('the number of columns is wrong');
   const column = (name: Column): string[] => {
     if (count === 0) return [];
-    const line = lines[NAMES.indexOf(name)] as string;
+    const at = NAMES.indexOf(name);
+    const line = lines[at] as string;
     const values = line.split('\t');
-    if (values.length !== count || !PATTERNS[NAMES.indexOf(name)]?.test(line)) throw refusal(`${name}: invalid_format`);
+    if (values.length !== count || !PATTERNS[at]?.test(line)) throw refusal(`${name}: invalid_format`);
     return values;
   };
   const indexes = (name: Column, listed: number): number[] => numbers(column(name), 0, listed, name);

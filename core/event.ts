@@ -42,6 +42,17 @@ export const headFields = {
   dead: z.array(deadSchema),
 };
 
+/** The largest time of a Date, in epoch milliseconds. */
+export const MAX_TIME = 8.64e15;
+
+/** Whether the range and the offsets of a head fit together. */
+export function isConsistent({ from, to, dead, skipped }: BatchHead): boolean {
+  const isInRange = from <= to && dead.every(({ off }) => off >= from && off < to);
+  // An empty range overlaps no committed range, so the worker commits such a batch at every delivery. Its lines would be counted
+  // repeatedly.
+  return isInRange && (from < to || Object.keys(skipped).length === 0);
+}
+
 /** Where a request came from: ISO 3166-1 alpha-2 of the country, and the label of a known mail proxy or scanner network. */
 export interface Origin {
   readonly country: string | null;

@@ -7,6 +7,10 @@ export class Listed<T> {
     this.#values = values;
   }
 
+  get length(): number {
+    return this.#values.length;
+  }
+
   /** The index of the value with this key, which is appended if it is new. */
   indexOf(key: unknown, value: T): number {
     const known = this.#indexes.get(key);

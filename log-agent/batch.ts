@@ -59,10 +59,14 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
   let skipped = 0;
   let passedOver = 0;
 
-  /** The index of a text in a list, at most `max` characters of it. */
+  /** Returns the index of a text in a list, at most `max` characters of it. A text that is new in the list adds to `bytes`. */
   function indexOf(list: Listed<string>, text: string, max: number): number {
     const short = text.length <= max ? text : text.slice(0, max).toWellFormed();
-    return list.indexOf(short, short);
+    const { length } = list;
+    const index = list.indexOf(short, short);
+    // With the comma behind it.
+    if (index === length) bytes += Buffer.byteLength(JSON.stringify(short)) + 1;
+    return index;
   }
 
   return {
@@ -78,7 +82,6 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       return events.off.length + batch.dead.length >= MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES - MAX_EVENT_BYTES;
     },
     addEvent(hit, off, { origin, visitor }) {
-      const listed = events.agents.length + events.referrers.length + events.purposes.length;
       events.off.push(String(off));
       events.rid.push(hit.rid);
       events.t.push(hit.t);
@@ -92,10 +95,6 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       events.purpose.push(indexOf(purposes, hit.purpose, MAX_PURPOSE));
       events.origin.push(origins.indexOf(origin, origin));
       bytes += EVENT_BYTES;
-      if (events.agents.length + events.referrers.length + events.purposes.length > listed)
-        bytes += Buffer.byteLength(
-          JSON.stringify([hit.ua.slice(0, MAX_TEXT), hit.ref.slice(0, MAX_TEXT), hit.purpose.slice(0, MAX_PURPOSE)]),
-        );
     },
     addDeadLetter(letter) {
       batch.dead.push(letter);

@@ -1,7 +1,7 @@
 import { type Fragment, MAX_LINE_BYTES, splitLines } from './lines.ts';
 import { classify, type LineFields, type Parsed, parseLine } from './parse.ts';
 
-// Reads the lines of a chunk with the same result as splitLines and parseLine, at a fraction of their cost. nginx writes the fields always
+// Reads the lines of a chunk with the same result as splitLines and parseLine, at a fraction of their cost. nginx always writes the fields
 // in the same order, so one regular expression finds them all. It matches only lines whose values are the same before and after JSON.parse.
 // Every other line (escapes, characters beyond ASCII, torn or too long lines) goes to splitLines and parseLine, which define the result.
 

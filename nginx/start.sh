@@ -36,7 +36,7 @@ is_root() { [ "$(id -u)" = 0 ]; }
 # The workers need the run directory, too. Nothing in it is secret.
 umask 022
 mkdir -p "$NGINX_RUN_DIR/links"
-# Logs have addresses and slugs. Only nginx and the group of their directory, which is that of the agent, may read them.
+# Logs contain addresses and slugs. Only nginx and the group of the log directory (the group of the agent) may read them.
 umask 027
 if [ ! -d "$LOG_DIR" ]; then
   mkdir -p "$LOG_DIR"
@@ -46,7 +46,7 @@ fi
 others='o=x'
 [ "$(stat -c %U "$LOG_DIR")" != "$NGINX_USER" ] || others='o='
 case " $(id -nG "$NGINX_USER" 2>/dev/null) " in *" $(stat -c %G "$LOG_DIR") "*) others='o=' ;; esac
-# Whoever may not change the directory leaves it as it is: its logs are closed to others all the same.
+# If the user of this script may not change the directory, it stays as it is. Its logs are closed to others in any case.
 chmod "$others" "$LOG_DIR" 2>/dev/null || true
 link() { ln -sfn "$(absolute "$1")" "$NGINX_RUN_DIR/links/$2"; }
 link "$LOG_DIR" logs
@@ -150,7 +150,7 @@ keep_rotating() {
     [ "$bytes" -gt 0 ] || since=$now
     if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
       if put_aside; then
-        # If it cannot be created, e.g. on a full disk, nginx tries to create it, too.
+        # Without a new log, e.g. on a full disk, nginx gets the signal, too: it tries to create the log itself.
         create_log || true
         kill -USR1 "$1"
       fi

@@ -199,7 +199,7 @@ test('on the Postgres of the distribution, too, each volatile function is in a l
   }
 }, 180_000);
 
-test('an owner who is no superuser gets the SQL for an administrator, and nothing more once it was run', async () => {
+test('an owner who is not a superuser gets the SQL for an administrator, and nothing more once it was run', async () => {
   const admin = await connect(OWNER, 'ledger');
   await admin.query(`CREATE ROLE "plain ""owner"" 'x'" LOGIN CREATEROLE PASSWORD 'plain'`);
   await admin.query(`CREATE DATABASE plain OWNER "plain ""owner"" 'x'"`);

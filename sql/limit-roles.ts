@@ -21,13 +21,12 @@ export interface MissingLimit {
 
 /** Texts for the operator: one for each kind of limit, with the databases that lack it. */
 export function explainMissing(limits: readonly MissingLimit[]): string[] {
-  const databases = new Map<string, Set<string>>();
-  for (const { what, sql, database } of limits) {
-    const key = `${what}. A superuser can change that, once, in `;
-    const text = `${key}\n${sql}`;
-    databases.set(text, (databases.get(text) ?? new Set()).add(database));
-  }
-  return Array.from(databases, ([text, names]) => text.replace('\n', () => `${[...names].join(', ')}:\n`));
+  const kinds = Map.groupBy(limits, ({ what, sql }) => `${what}\n${sql}`);
+  return Array.from(kinds.values(), (same) => {
+    const { what, sql } = same[0] as MissingLimit;
+    const databases = new Set(same.map(({ database }) => database));
+    return `${what}. A superuser can change that, once, in ${[...databases].join(', ')}:\n${sql}`;
+  });
 }
 
 /** The space for temporary files of one process that works for the analyst, e.g. for sorting. A query that needs more fails. */

@@ -312,7 +312,7 @@ async function assertPasswordAsked(catalog: pg.Client, shard: Shard): Promise<vo
     if (codeOf(error) !== PROHIBITED_STATEMENT) return;
     throw new ClickledgerError(
       'bad-settings',
-      `the server of shard ${shard.name} asks the catalog for no password, and Postgres refuses that to an owner who is no superuser: set the method scram-sha-256 for clickledger_analyst in its pg_hba.conf, or in auth_type of pgbouncer, and run \`clickledger migrate\` again`,
+      `the server of shard ${shard.name} asks the catalog for no password, and Postgres refuses that to an owner who is not a superuser: set the method scram-sha-256 for clickledger_analyst in its pg_hba.conf, or in auth_type of pgbouncer, and run \`clickledger migrate\` again`,
       { cause: error },
     );
   } finally {

@@ -3,8 +3,8 @@ import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { connect } from './connect.ts';
 import { locked } from './locked.ts';
 
-// What an owner who is no superuser lacks, and which statements give it. All servers and databases are asked before anything is changed in
-// them, so that an administrator has to run statements only once.
+// Finds out which rights an owner who is not a superuser lacks, and the statements that grant them. All servers and databases are checked
+// before any table is created, so that an administrator has to run the statements only once.
 
 /** A statement for an administrator, and the URL of the database in which it has to run. */
 export interface Task {
@@ -41,7 +41,7 @@ async function readOwner(client: pg.Client): Promise<Owner> {
 
 /**
  * Creates the database of `url` if it does not exist and the owner may do so. Returns what the owner lacks to work with it and with the
- * roles of these names. The catalog also needs postgres_fdw, which is created here, too: some managed servers let the owner do it.
+ * roles of these names. In the catalog, also tries to create the extension postgres_fdw: some managed servers let an owner do that.
  */
 export async function prepareDatabase(url: string, roles: readonly string[], isCatalog: boolean): Promise<Task[]> {
   const maintenance = databaseUrl(url, 'postgres');

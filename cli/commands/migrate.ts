@@ -12,8 +12,8 @@ export function addMigrate(program: Command): void {
     .addHelpText(
       'after',
       `
-It also limits what Postgres allows every role: functions that write, connections, temporary files. If the owner is no superuser, it prints the
-SQL for an administrator.
+It also limits what Postgres allows every role: functions that write, connections, temporary files. If the owner is not a superuser, it
+prints the SQL that an administrator has to run.
 Run it after an update of clickledger, and after a change of SLUG_KEYS: it also stores the fingerprints of the keys in the catalog.
 
 Example:

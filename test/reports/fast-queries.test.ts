@@ -57,7 +57,7 @@ beforeAll(async () => {
       name,
       `INSERT INTO shard.user_agent VALUES (0, 'Firefox', '140', 'Linux', 'desktop'), (1, 'Safari', '18', 'iOS', 'mobile')`,
     );
-    // Everything about a hit follows from its number. The last twenty recipients have few hits of people, and the last ones none.
+    // The number of a hit determines all its values. The last twenty recipients have few hits judged human, and the very last ones have none.
     await databases.query(
       name,
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, country)

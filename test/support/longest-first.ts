@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-// Starts the longest test files first. Otherwise one of them may start last, and one worker has nothing to do while it runs.
+// Starts the longest test files first. If one of them started last, the other worker would be idle while it runs.
 
 /** The beginnings of the paths of long test files, the longest first. */
 const LONG = ['test/chaos/', 'test/e2e/', 'cli/', 'test/', 'stack/', 'sql/', 'log-agent/', 'event-worker/'];
