@@ -1,14 +1,27 @@
 import { expect } from 'vitest';
 
+// Linux may count CPU time in ticks of 4 or 10 ms, so a short run can measure 0. The sums of many runs are compared instead.
+const LEAST_MICROSECONDS = 20_000;
+const MOST_MICROSECONDS = 1_000_000;
+
 /**
- * Expects that `work` takes linear time: four times the size takes about four times as long, and not sixteen times. Only the CPU time of
- * this thread is measured. The minimum of three runs counts, so that other load on the machine does not matter.
+ * Expects that `work` takes linear time: one input of four times the size takes about as long as four inputs of the size. With quadratic
+ * work it takes four times as long, however often both are repeated. Only the CPU time of this thread is measured, and both kinds of runs
+ * alternate, so that other load on the machine and collections of garbage affect both.
  */
 export function expectLinear<T>(size: number, make: (size: number) => T, work: (input: T) => void): void {
   const [once, fourTimes] = [make(size), make(4 * size)];
-  const times = [1, 2, 3].map(() => [cpuTime(() => work(once)), cpuTime(() => work(fourTimes))] as const);
-  const minimum = (of: 0 | 1): number => Math.min(...times.map((pair) => pair[of]));
-  expect(minimum(1)).toBeLessThan(9 * minimum(0) + 20_000);
+  // The first runs are compiled, and therefore slower.
+  work(fourTimes);
+  let [short, long] = [0, 0];
+  while (long < MOST_MICROSECONDS) {
+    short += cpuTime(() => {
+      for (let i = 0; i < 4; i++) work(once);
+    });
+    long += cpuTime(() => work(fourTimes));
+    if (short >= LEAST_MICROSECONDS && long < 2.5 * short) return;
+  }
+  expect(long, 'the CPU time for four times the size').toBeLessThan(2.5 * short);
 }
 
 /** The CPU time in microseconds. */
