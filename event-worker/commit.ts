@@ -7,7 +7,7 @@ import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
-import { addSkipped, copyEvents, copyMarks, countEvents, insertAgents, insertDead } from './insert-rows.ts';
+import { addHits, addSkipped, copyEvents, countEvents, insertAgents, insertDead } from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
@@ -91,10 +91,10 @@ export function createCommitter(deps: {
     try {
       const committed = await inTransaction(pool, async (client) => {
         await copyEvents(client, rows);
-        await copyMarks(client, rows);
         await insertAgents(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);
+        await addHits(client, rows);
         return markCommitted(client, rows);
       });
       if (committed) done.push(...rows);

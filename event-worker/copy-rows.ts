@@ -1,4 +1,4 @@
-import type { Batch, DeadLetter, Kind, Skipped } from '../core/event.ts';
+import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
 import { RULES_VERSION } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
@@ -6,20 +6,20 @@ import { type FoldReason, foldValues } from './fold-values.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
+import { type Hits, noHits } from './sets.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
 /**
- * The rows of one batch. They do not refer to the events of the batch: otherwise the events would stay in memory until Postgres has
- * committed.
+ * The rows of one batch. They do not refer to the columns of the batch: otherwise these would stay in memory until Postgres has committed.
  */
 export interface BatchRows extends GenerationRange {
   /** COPY lines of the events, with the columns EVENT_COLUMNS. */
   readonly events: Buffer;
-  /** COPY lines of the marks of the same events, with the columns MARK_COLUMNS. */
-  readonly marks: Buffer;
+  /** What the counts and sets need of the same events, in the order of the lines. */
+  readonly hits: Hits;
   /** The offsets of the events, in the order of the lines. */
   readonly offs: readonly number[];
   readonly agents: readonly ReducedAgent[];
@@ -31,8 +31,6 @@ export interface BatchRows extends GenerationRange {
 
 export const EVENT_COLUMNS =
   'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
-
-export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdict';
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
@@ -51,7 +49,7 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
   const origins = events.origins.map(({ country, net }) => `${copyText(country)}\t${copyText(net)}`);
 
   let lines = '';
-  let marks = '';
+  const hits = noHits();
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   for (let i = 0; i < targets.length; i++) {
@@ -60,24 +58,33 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
     const { recipient, link, version } = target;
     const agent = values.agent(i);
     const kind = events.kind[i] as Kind;
-    const origin = events.origin[i] as number;
-    const net = events.origins[origin]?.net ?? null;
+    const originIndex = events.origin[i] as number;
+    const origin = events.origins[originIndex] as Origin;
     const purpose = events.purposes[events.purpose[i] as number] as string;
-    const signals = signalsOf({ head: events.head[i] as boolean, purpose, net }, agent.signals[kind]);
+    const signals = signalsOf({ head: events.head[i] as boolean, purpose, net: origin.net }, agent.signals[kind]);
     const verdict = verdictOf(signals);
-    const at = timestamp(events.t[i] as number);
+    const t = events.t[i] as number;
     const off = events.off[i];
+    const referrer = values.referrer(i, campaign);
     lines +=
-      `${at}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
-      `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[origin]}\t` +
-      `${copyText(values.referrer(i, campaign))}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
-    marks += `${at}\t${recipient}\t${link}\t${campaign}\t${kind}\t${verdict}\n`;
+      `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
+      `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[originIndex]}\t` +
+      `${copyText(referrer)}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
+    hits.t.push(t);
+    hits.recipient.push(recipient);
+    hits.link.push(link);
+    hits.campaign.push(campaign);
+    hits.kind.push(kind);
+    hits.verdict.push(verdict);
+    hits.agent.push(agent);
+    hits.origin.push(origin);
+    hits.referrer.push(referrer);
     offs.push(Number(off));
     usedAgents.add(agent);
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  const copied = { events: Buffer.from(lines), marks: Buffer.from(marks), offs, agents: [...usedAgents] };
+  const copied = { events: Buffer.from(lines), hits, offs, agents: [...usedAgents] };
   return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
 }
 

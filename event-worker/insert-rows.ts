@@ -3,7 +3,8 @@ import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PoolClient } from '../core/postgres.ts';
-import { type BatchRows, EVENT_COLUMNS, MARK_COLUMNS } from './copy-rows.ts';
+import { type BatchRows, EVENT_COLUMNS } from './copy-rows.ts';
+import { countHits } from './sets.ts';
 
 // The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
 // workers that insert the same keys lock them in the same order and cannot deadlock.
@@ -19,18 +20,23 @@ export async function copyEventLines(client: PoolClient, lines: readonly Buffer[
   await copyLines(client, `shard.event (${EVENT_COLUMNS})`, lines, expected);
 }
 
-/** COPYs one mark for each event: the judge processes the marks. */
-export async function copyMarks(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
-  const lines = rows.map(({ marks }) => marks);
-  await copyLines(client, `shard.mark (${MARK_COLUMNS})`, lines, countEvents(rows));
-}
-
 async function copyLines(client: PoolClient, table: string, lines: readonly Buffer[], expected: number): Promise<void> {
   if (expected === 0) return;
   const copy = client.query(copyFrom(`COPY ${table} FROM STDIN`));
   await pipeline(Readable.from(lines), copy);
   // A line that ends the COPY early, such as `\.`, would drop the following lines, and the COPY would still succeed.
   if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY stored ${copy.rowCount} of ${expected} rows`);
+}
+
+/** Adds the hits to the counts and sets of recipients. */
+export async function addHits(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  if (countEvents(rows) === 0) return;
+  const { rows: begun } = await client.query<{ tests: string[] }>('SELECT shard.begin_adding() AS tests');
+  const { people, activity, undecided } = countHits(rows, new Set(begun[0]?.tests.map(Number)));
+  await client.query('SELECT shard.add_activity($1, $2, $3, $4, $5, $6)', activity);
+  await client.query('SELECT shard.add_people($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', people);
+  if (undecided[0].length > 0)
+    await client.query('INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times) VALUES (cardinality($1::bigint[]), $1, $2, $3)', undecided);
 }
 
 /** Inserts the user agents that the database does not have yet. */

@@ -1,0 +1,227 @@
+-- Hits whose verdict changes. The judge looks again at clicks whose verdict depends on other clicks; `clickledger reclassify` applies other
+-- rules to a whole campaign. Test recipients are handled likewise: their hits are taken out of the counts and sets, or put back.
+
+-- The hits that one transaction takes out of the counts and sets (sign -1) or puts in (sign 1). shard.apply_changes deletes them.
+CREATE TABLE shard.hit_change (
+  sign         smallint NOT NULL,
+  at           timestamptz NOT NULL,
+  recipient_id bigint NOT NULL,
+  link_id      bigint NOT NULL,
+  campaign_id  bigint NOT NULL,
+  kind         shard.kind NOT NULL,
+  verdict      shard.verdict NOT NULL,
+  country      text,
+  net          text,
+  referrer     text,
+  agent_id     bigint NOT NULL
+);
+
+-- Campaigns that have lost events with the months that were dropped. The dropped events may be why a recipient is in a set.
+CREATE TABLE shard.thinned_campaign (campaign_id bigint PRIMARY KEY);
+
+-- The facts about each changed hit.
+CREATE VIEW shard.changed_fact AS
+  SELECT h.sign, h.campaign_id, h.recipient_id, f.facet, f.value, f.link AS link_id, h.kind, (h.recipient_id / 15000)::integer AS chunk, h.verdict = 'human' AS is_human
+  FROM shard.hit_change h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
+  CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f;
+
+-- Moves the counts and sets with the changed hits. The caller has changed the events and the test recipients before, and holds the lock of
+-- shard.change_alone. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so.
+CREATE FUNCTION shard.apply_changes() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog SET work_mem = '32MB' SET jit = off AS $$
+BEGIN
+  INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
+  SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(sign) FROM shard.hit_change GROUP BY 1, 2, 3, 4, 5 HAVING sum(sign) <> 0
+  ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits;
+
+  UPDATE shard.people p SET
+    few = shard.without_few(p.few, gone.people), bits = shard.set_bits(p.bits, gone.people, 0),
+    human_few = shard.without_few(p.human_few, gone.people), human_bits = shard.set_bits(p.human_bits, gone.people, 0)
+  FROM (SELECT campaign_id, facet, value, link_id, kind, chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people
+        FROM shard.changed_fact WHERE sign = -1 AND recipient_id <> 0 AND campaign_id NOT IN (SELECT campaign_id FROM shard.thinned_campaign)
+        GROUP BY campaign_id, facet, value, link_id, kind, chunk) AS gone
+  WHERE (p.campaign_id, p.facet, p.value, p.link_id, p.kind, p.chunk) = (gone.campaign_id, gone.facet, gone.value, gone.link_id, gone.kind, gone.chunk);
+
+  WITH changed AS MATERIALIZED (SELECT * FROM shard.changed_fact),
+  delta AS (
+    SELECT campaign_id, facet, value, link_id, kind, chunk, sum(sign) AS hits, coalesce(sum(sign) FILTER (WHERE is_human), 0) AS human_hits
+    FROM changed GROUP BY campaign_id, facet, value, link_id, kind, chunk
+  ),
+  -- The remaining facts of everyone who was taken out.
+  remaining AS (
+    SELECT e.campaign_id, f.facet, f.value, f.link AS link_id, e.kind, e.recipient_id, e.verdict = 'human' AS is_human
+    FROM (SELECT DISTINCT campaign_id, recipient_id FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0) AS person
+    JOIN shard.event e ON e.recipient_id = person.recipient_id AND e.campaign_id = person.campaign_id
+    LEFT JOIN shard.user_agent a ON a.id = e.agent_id
+    CROSS JOIN LATERAL shard.facts(e.at, e.link_id, e.kind, e.verdict, e.country, e.net, e.referrer, a.client, a.system, a.device) f
+    WHERE e.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+  ),
+  added AS (
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM remaining
+    WHERE (campaign_id, facet, value, link_id, kind, recipient_id) IN (SELECT campaign_id, facet, value, link_id, kind, recipient_id FROM changed WHERE sign = -1)
+    UNION ALL
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM changed WHERE sign = 1 AND recipient_id <> 0
+  ),
+  people AS (
+    SELECT campaign_id, facet, value, link_id, kind, (recipient_id / 15000)::integer AS chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people,
+           coalesce(array_agg(DISTINCT (recipient_id % 15000)::integer) FILTER (WHERE is_human), '{}') AS humans
+    FROM added GROUP BY campaign_id, facet, value, link_id, kind, chunk
+  )
+  INSERT INTO shard.people AS p (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, bits, human_few, human_bits)
+  SELECT campaign_id, facet, value, link_id, kind, chunk, hits, human_hits,
+         shard.union_few('{}', NULL, coalesce(people, '{}'), NULL), shard.union_bits('{}', NULL, coalesce(people, '{}'), NULL),
+         shard.union_few('{}', NULL, coalesce(humans, '{}'), NULL), shard.union_bits('{}', NULL, coalesce(humans, '{}'), NULL)
+  FROM delta LEFT JOIN people USING (campaign_id, facet, value, link_id, kind, chunk)
+  ON CONFLICT (campaign_id, facet, value, link_id, kind, chunk) DO UPDATE SET
+    hits = p.hits + excluded.hits, human_hits = p.human_hits + excluded.human_hits,
+    few = shard.union_few(p.few, p.bits, excluded.few, excluded.bits), bits = shard.union_bits(p.few, p.bits, excluded.few, excluded.bits),
+    human_few = shard.union_few(p.human_few, p.human_bits, excluded.human_few, excluded.human_bits),
+    human_bits = shard.union_bits(p.human_few, p.human_bits, excluded.human_few, excluded.human_bits);
+
+  DELETE FROM shard.hit_change;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.apply_changes FROM PUBLIC;
+
+CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
+DECLARE
+  link_numbers integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  clicks_in_window integer[] := array_fill(0, ARRAY[cardinality(link_ids)]);
+  in_bursts boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
+  links_in_window integer := 0;
+  newest integer := 0;
+  marked_to integer := 0;
+BEGIN
+  FOR oldest IN 1 .. cardinality(times) LOOP
+    WHILE newest < cardinality(times) AND times[newest + 1] <= times[oldest] + span LOOP
+      newest := newest + 1;
+      IF clicks_in_window[link_numbers[newest]] = 0 THEN links_in_window := links_in_window + 1; END IF;
+      clicks_in_window[link_numbers[newest]] := clicks_in_window[link_numbers[newest]] + 1;
+    END LOOP;
+    IF links_in_window >= links THEN
+      FOR i IN greatest(oldest, marked_to + 1) .. newest LOOP in_bursts[i] := true; END LOOP;
+      marked_to := newest;
+    END IF;
+    clicks_in_window[link_numbers[oldest]] := clicks_in_window[link_numbers[oldest]] - 1;
+    IF clicks_in_window[link_numbers[oldest]] = 0 THEN links_in_window := links_in_window - 1; END IF;
+  END LOOP;
+  RETURN in_bursts;
+END $$;
+
+-- The judge. It looks again at about `most` clicks of shard.undecided and returns their number; null if another judge is running. A click is part
+-- of a burst if its recipient clicked `links` different links of the campaign within `span`. It looks for bursts without a lock, and then waits
+-- for the commits that add hits only if verdicts change. The planner's statistics may be out of date, so the settings force index lookups.
+CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  judged bigint;
+  found_parts oid[];
+  found_places tid[];
+  first_at timestamptz;
+  last_at timestamptz;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN NULL; END IF;
+  WITH taken AS (
+    DELETE FROM shard.undecided WHERE id IN (
+      SELECT id FROM (SELECT id, sum(clicks) OVER (ORDER BY id) - clicks AS clicks_before FROM (SELECT id, clicks FROM shard.undecided ORDER BY id LIMIT 1000) AS oldest) AS each
+      WHERE clicks_before < most
+    ) RETURNING clicks, campaign_ids, recipient_ids, times
+  ),
+  person AS (
+    SELECT campaign_id, recipient_id, min(at) AS first_at, max(at) AS last_at
+    FROM taken CROSS JOIN LATERAL unnest(campaign_ids, recipient_ids, times) AS click (campaign_id, recipient_id, at)
+    GROUP BY campaign_id, recipient_id
+  ),
+  -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
+  -- within 2 * `span`.
+  clicks AS (
+    SELECT array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
+           array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
+    FROM person CROSS JOIN LATERAL (
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human, count(*) OVER () AS n FROM shard.event e
+      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
+        AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
+    ) e
+    WHERE e.n >= judge.links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= judge.links
+  ),
+  burst_click AS (
+    SELECT part, place, at FROM clicks CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, judge.links)) AS c (part, place, at, is_human, in_burst)
+    WHERE is_human AND in_burst
+  )
+  SELECT (SELECT coalesce(sum(clicks), 0) FROM taken), array_agg(part), array_agg(place), min(at), max(at) INTO judged, found_parts, found_places, first_at, last_at FROM burst_click;
+  IF found_parts IS NULL THEN RETURN judged; END IF;
+
+  PERFORM shard.change_alone();
+  WITH changed AS (
+    UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
+    WHERE e.ctid = ANY (found_places) AND e.at BETWEEN first_at AND last_at
+      AND (e.tableoid, e.ctid) IN (SELECT part, place FROM unnest(found_parts, found_places) AS found (part, place))
+    RETURNING e.*
+  )
+  INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+  SELECT v.sign, at, recipient_id, link_id, campaign_id, kind, v.verdict, country, net, referrer, agent_id
+  FROM changed CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
+  WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
+  PERFORM shard.apply_changes();
+  RETURN judged;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
+
+-- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
+-- agent is not kept. `machine_signals` are all signs of a machine in their order of priority. Returns the number of hits by old and new
+-- verdict. With `dry_run` it changes nothing. Commits that add hits wait until it has ended.
+CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
+RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
+  IF NOT dry_run THEN PERFORM shard.change_alone(); END IF;
+  RETURN QUERY
+  WITH hit AS MATERIALIZED (
+    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.kind, e.verdict, e.rules, coalesce(e.signals, '{}') AS signals, e.net, e.country, e.referrer, e.agent_id
+    FROM shard.event e WHERE e.campaign_id = campaign
+  ),
+  clicks AS (
+    SELECT array_agg(part ORDER BY at, place) AS parts, array_agg(place ORDER BY at, place) AS places, array_agg(at ORDER BY at, place) AS times,
+           array_agg(link_id ORDER BY at, place) AS link_ids
+    FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(DISTINCT link_id) >= links
+  ),
+  burst AS (
+    SELECT part, place FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, span, links)) AS c (part, place, in_burst) WHERE in_burst
+  ),
+  without_burst AS (
+    SELECT hit.*, ARRAY(SELECT sign FROM unnest(machine_signals || '{proxied}') WITH ORDINALITY AS known (sign, n)
+                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
+    FROM hit
+  ),
+  with_burst AS (
+    SELECT without_burst.*, CASE WHEN burst.part IS NOT NULL AND NOT other_signals && machine_signals THEN other_signals || '{burst}' ELSE other_signals END AS new_signals
+    FROM without_burst LEFT JOIN burst USING (part, place)
+  ),
+  judged AS MATERIALIZED (
+    SELECT with_burst.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (new_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS new_verdict
+    FROM with_burst
+  ),
+  updated AS (
+    UPDATE shard.event e SET verdict = j.new_verdict, signals = nullif(j.new_signals, '{}'), rules = rules_version
+    FROM judged j WHERE NOT dry_run AND e.tableoid = j.part AND e.ctid = j.place AND (e.rules <> rules_version OR j.new_signals <> j.signals)
+  ),
+  changes AS (
+    INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT v.sign, j.at, j.recipient_id, j.link_id, campaign, j.kind, v.verdict, j.country, j.net, j.referrer, j.agent_id
+    FROM judged j CROSS JOIN LATERAL (VALUES (j.verdict, -1), (j.new_verdict, 1)) AS v (verdict, sign)
+    WHERE NOT dry_run AND j.new_verdict <> j.verdict AND j.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+  )
+  SELECT j.kind::text, j.verdict::text, j.new_verdict::text, count(*), count(*) FILTER (WHERE j.rules < rules_version)
+  FROM judged j GROUP BY j.kind, j.verdict, j.new_verdict ORDER BY 1, 2, 3;
+  PERFORM shard.apply_changes();
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.reclassify FROM PUBLIC;
+
+-- Returns the number of clicks that wait for the judge.
+CREATE FUNCTION shard.undecided_clicks() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
+$$ SELECT coalesce(sum(clicks), 0)::bigint FROM shard.undecided $$;
+REVOKE EXECUTE ON FUNCTION shard.undecided_clicks FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION shard.judge, shard.reclassify, shard.undecided_clicks TO clickledger_worker;
