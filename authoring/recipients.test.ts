@@ -3,7 +3,7 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { evenShards, parseShards } from '../core/shards.ts';
 import { migrate } from '../sql/migrate.ts';
 import { freePort } from '../stack/ports.ts';
-import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
+import { createDatabases, type Databases, COUNT_ALL } from '../test/support/databases.ts';
 import { ensureCampaign } from './campaigns.ts';
 import { resolveRecipients } from './resolve-recipients.ts';
 import { ensureRecipient, findRecipient, forget, normaliseEmail, setOptedOut, setTest, copyFlagsToShards } from './recipients.ts';
@@ -235,7 +235,7 @@ describe('on the shards', () => {
          VALUES ('2026-03-01T12:00:00Z', 9999, gen_random_uuid(), gen_random_uuid(), 0, 2, $1, 7, 1, 1, 'click', 'human')`,
         [campaign],
       );
-      await databases.query(shard, MARK_ALL);
+      await databases.query(shard, COUNT_ALL);
     }
   });
 

@@ -42,14 +42,14 @@ export function addWorkerGauges(
     oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
   );
 
-  const marks = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countMarks(pool)) }));
+  const undecided = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countUndecided(pool)) }));
   addShardGauge(
     registry,
-    'clickledger_worker_waiting_marks',
-    'Events that the judge has not processed yet, counted up to one million',
+    'clickledger_worker_undecided_clicks',
+    'Clicks that the judge has not looked at yet',
     async () => {
       const counted = await Promise.all(
-        marks.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
+        undecided.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
       );
       return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
     },
@@ -92,7 +92,7 @@ async function readStreamState(streams: JetStreamManager, shards: readonly Obser
   return { messages: state.messages, bytes: state.bytes, limitBytes: config.max_bytes, backlogs };
 }
 
-async function countMarks(pool: Pool): Promise<number | undefined> {
-  const { rows } = await pool.query<{ marks: number }>('SELECT shard.waiting_marks() AS marks');
-  return rows[0]?.marks;
+async function countUndecided(pool: Pool): Promise<number | undefined> {
+  const { rows } = await pool.query<{ clicks: number }>('SELECT shard.undecided_clicks() AS clicks');
+  return rows[0]?.clicks;
 }

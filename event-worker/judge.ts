@@ -3,34 +3,34 @@ import { classify, type Pool } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
 
-// The judge moves the marks of committed events into the rollups and finds bursts (sql/shard/0006-rollups.sql). Every worker of a shard
-// runs a judge, but only one judge at a time works on a shard. The next one continues with the marks that are left.
+// The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
+// judge at a time works on a shard. The next one continues with the clicks that are left.
 
-// Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. Events
-// that still have a mark are in all counts; only bursts are found later.
+// Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
+// are counted before the judge looks at them; only bursts are found later.
 const POLL_MS = 250;
 const QUIET_MS = 500;
 const MAX_DELAY_MS = 10_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
-const MAX_MARKS = 50_000;
+const MAX_CLICKS = 50_000;
 
 /**
- * Runs one step of the judge, with at most `maxMarks` marks. Returns the number of marks that it processed, or undefined if another judge
- * works on the shard.
+ * Runs one step of the judge, with the clicks of whole commits until there are `mostClicks` or more. Returns the number of clicks that it looked
+ * at, or undefined if another judge works on the shard.
  */
-export async function judgeOnce(pool: Pool, maxMarks = MAX_MARKS): Promise<number | undefined> {
-  const { rows } = await pool.query<{ marks: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS marks', [
-    maxMarks,
+export async function judgeOnce(pool: Pool, mostClicks = MAX_CLICKS): Promise<number | undefined> {
+  const { rows } = await pool.query<{ clicks: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS clicks', [
+    mostClicks,
     RULES_VERSION,
     BURST.spanMs / 1000,
     BURST.differentLinks,
   ]);
-  return rows[0]?.marks ?? undefined;
+  return rows[0]?.clicks ?? undefined;
 }
 
 /**
  * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,
- * `onJudged` gets the number of marks that the step processed, and whether no mark is left. `onFailure` gets the error of a step that
+ * `onJudged` gets the number of clicks that the step looked at, and whether none is left. `onFailure` gets the error of a step that
  * failed.
  */
 export async function keepJudging(deps: {
@@ -38,7 +38,7 @@ export async function keepJudging(deps: {
   log: Logger;
   signal: AbortSignal;
   lastCommitMs: () => number;
-  onJudged: (marks: number, noneLeft: boolean) => void;
+  onJudged: (clicks: number, noneLeft: boolean) => void;
   onFailure: (error: unknown) => void;
 }): Promise<void> {
   const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
@@ -50,16 +50,16 @@ export async function keepJudging(deps: {
       await sleep(POLL_MS, signal);
       continue;
     }
-    let marks: number | undefined;
+    let clicks: number | undefined;
     try {
-      marks = await judgeOnce(pool);
-      onJudged(marks ?? 0, marks !== undefined && marks < MAX_MARKS);
+      clicks = await judgeOnce(pool);
+      onJudged(clicks ?? 0, clicks !== undefined && clicks < MAX_CLICKS);
     } catch (error) {
       onFailure(error);
       if (classify(error) !== 'retry') log.error({ err: error }, 'the judge failed; retrying');
     }
-    // A full step means that more marks are left: continue without a pause.
-    if (marks === MAX_MARKS) continue;
+    // After a full step more clicks may be left: continue without a pause.
+    if (clicks !== undefined && clicks >= MAX_CLICKS) continue;
     judgedMs = performance.now();
     await sleep(2 * QUIET_MS, signal);
   }

@@ -1,6 +1,5 @@
 import type { Kind, Origin } from '../core/event.ts';
 import type { Verdict } from '../core/rules.ts';
-import type { BatchRows } from './copy-rows.ts';
 import type { ReducedAgent } from './user-agent.ts';
 
 // Turns the hits of a commit into rows for the counts and sets of recipients; sql/shard/0008-sets.sql explains them. The function shard.facts
@@ -175,10 +174,10 @@ class Counts {
 }
 
 /** Counts the hits of all batches, without those of the test recipients `tests`. */
-export function countHits(batches: readonly Pick<BatchRows, 'hits'>[], tests: ReadonlySet<number>): CountRows {
+export function countHits(batches: readonly Hits[], tests: ReadonlySet<number>): CountRows {
   const counts = new Map<string, Counts>();
   const undecided: CountRows['undecided'] = [[], [], []];
-  for (const { hits } of batches) {
+  for (const hits of batches) {
     let last: Counts | undefined;
     for (const [i, campaign] of hits.campaign.entries()) {
       const kind = hits.kind[i] as Kind;

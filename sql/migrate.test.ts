@@ -7,7 +7,7 @@ import { evenShards, parseShards, shardUrl } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { freePort } from '../stack/ports.ts';
 import { OWNER, startPostgres } from '../stack/postgres.ts';
-import { createDatabases, type Databases, describeDatabases, MARK_ALL } from '../test/support/databases.ts';
+import { createDatabases, type Databases, describeDatabases, COUNT_ALL } from '../test/support/databases.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 
@@ -152,7 +152,7 @@ describe('migrate', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
        VALUES (now(), 0, gen_random_uuid(), gen_random_uuid(), 1, 1, 1, 1, 1, 'click', 'human')`,
     );
-    await databases.query('catalog', MARK_ALL);
+    await databases.query('catalog', COUNT_ALL);
     const analyst = await connectTo(databases.roleUrls.analyst);
     expect((await analyst.query("SELECT hits FROM analytics.campaign_totals WHERE kind = 'click'")).rows).toEqual([{ hits: 1 }]);
     for (const role of ['backend', 'author', 'analyst'] as const)
@@ -510,7 +510,7 @@ describe('analytics over two shards', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, link_version, rules, kind, verdict)
        SELECT '2026-03-01T12:00:00Z', 5000 + n, '${gens.g}', gen_random_uuid(), 0, 1, n % 2 + 1, 8, 1, 1, 'click', 'human' FROM generate_series(1, 10) n`,
     );
-    for (const shard of ['a', 'b']) await databases.query(shard, MARK_ALL);
+    for (const shard of ['a', 'b']) await databases.query(shard, COUNT_ALL);
     await databases.query('a', `INSERT INTO shard.user_agent VALUES (7, 'Firefox', '140', 'Linux', 'desktop')`);
     await databases.query(
       'a',

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createDatabases, type Databases, MARK_ALL } from '../support/databases.ts';
+import { createDatabases, type Databases, COUNT_ALL } from '../support/databases.ts';
 
 // The queries of docs/analysts.md give what the same question gives when it is asked of the events without any care, and the shards do the
 // work.
@@ -67,7 +67,7 @@ beforeAll(async () => {
        FROM (SELECT n, CASE WHEN n % 13 = 0 THEN 0 ELSE 1 + n * 7 % $1::int END AS who FROM generate_series(1, $2::int) n) AS hit WHERE who % 3 = $3`,
       [PEOPLE, HITS, i],
     );
-    await databases.query(name, MARK_ALL);
+    await databases.query(name, COUNT_ALL);
     await databases.query(name, `SELECT shard.judge(200, 2, '1 millisecond', 100)`);
   }
   analyst = new pg.Client({ connectionString: databases.roleUrls.analyst });

@@ -23,9 +23,14 @@ export interface Databases {
   begin(database: string, ...statements: string[]): Promise<pg.Client>;
 }
 
-/** Inserts the marks of all events, as a worker does. For tests that insert events themselves. */
-export const MARK_ALL =
-  'INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event';
+/** Adds all events to the counts and sets of recipients, as a worker does. For tests that insert events themselves. */
+export const COUNT_ALL = `
+  INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+  SELECT 1, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id FROM shard.event
+  WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
+  SELECT shard.apply_changes();
+  INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times)
+  SELECT count(*), array_agg(campaign_id), array_agg(recipient_id), array_agg(at) FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 HAVING count(*) > 0;`;
 
 /** Names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server for the owner. */
 export function describeDatabases(shardCount = 1, cluster = inject('clusterUrl')): Databases {
