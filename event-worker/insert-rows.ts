@@ -31,14 +31,14 @@ async function copyLines(client: PoolClient, table: string, lines: readonly Buff
 /** Adds the hits of all batches to the counts and sets of recipients, in the transaction that stores their events. */
 export async function countRows(client: PoolClient, batches: readonly Hits[]): Promise<void> {
   const { rows: begun } = await client.query<{ tests: string[] }>('SELECT shard.begin_adding() AS tests');
-  const { people, activity, undecided } = countHits(batches, new Set(begun[0]?.tests.map(Number)));
+  const { people, activity, undecided, undecidedClicks } = countHits(batches, new Set(begun[0]?.tests.map(Number)));
   await client.query('SELECT shard.add_activity($1, $2, $3, $4, $5, $6)', activity);
   await client.query('SELECT shard.add_people($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', people);
-  if (undecided[0].length > 0)
-    await client.query(
-      'INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times) VALUES (cardinality($1::bigint[]), $1, $2, $3)',
-      undecided,
-    );
+  if (undecidedClicks > 0)
+    await client.query('INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times) VALUES ($4, $1, $2, $3)', [
+      ...undecided,
+      undecidedClicks,
+    ]);
 }
 
 /** Inserts the user agents that the database does not have yet. */

@@ -1,5 +1,5 @@
 import type { Kind, Origin } from '../core/event.ts';
-import type { Verdict } from '../core/rules.ts';
+import { MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
 import type { ReducedAgent } from './user-agent.ts';
 
 // Turns the hits of a commit into rows for the counts and sets of recipients; sql/shard/0008-sets.sql explains them. The function shard.facts
@@ -28,21 +28,28 @@ export function keepHits(hits: Hits, isKept: (i: number) => boolean): Hits {
 }
 
 /** The number of successive recipient ids in one row of shard.people. */
-export const CHUNK = 15_000;
+const CHUNK = 15_000;
 // A shorter list is cheaper to send and to add than bits.
 const MOST_LISTED = 64;
-const QUARTER_SECONDS = 900;
+const QUARTER_MS = 900_000;
+const VERDICTS: readonly Verdict[] = ['human', ...MACHINE_SIGNALS];
 
-/** Rows by column, in the order of the parameters of shard.add_people and shard.add_activity, and sorted by primary key. */
+/** Arrays as literals of Postgres, in the order of the parameters of a statement. */
+type Parameters = string[];
+
 export interface CountRows {
-  people: unknown[][];
-  activity: unknown[][];
-  /** The campaigns, recipients and times of the clicks whose verdict may change. */
-  undecided: [number[], number[], Date[]];
+  /** The parameters of shard.add_people. */
+  readonly people: Parameters;
+  /** The parameters of shard.add_activity. */
+  readonly activity: Parameters;
+  /** The campaigns, recipients and times of the clicks whose verdict may change, and their number. */
+  readonly undecided: Parameters;
+  readonly undecidedClicks: number;
 }
 
-/** Recipients of one value of a facet in one chunk, by position; a position may occur several times. */
+/** The hits and recipients of one value of a facet in one chunk. Recipients are positions in the chunk, which may occur several times. */
 interface Part {
+  readonly chunk: number;
   hits: number;
   humanHits: number;
   readonly people: number[];
@@ -54,39 +61,60 @@ class Value {
   readonly facet: string;
   readonly value: string;
   readonly link: number;
-  readonly parts = new Map<number, Part>();
+  readonly parts: Part[] = [];
+  #last: Part | undefined;
 
-  constructor(facet: string, value: string | null, link = 0) {
+  constructor(facet: string, value: string, link = 0) {
     this.facet = facet;
-    this.value = (value ?? '').replaceAll('\0', '');
+    this.value = value;
     this.link = link;
   }
 
-  /** Adds a hit. Recipient 0 stands for a shared link: the hit is counted without a recipient. */
-  add(recipient: number, isHuman: boolean): void {
-    const chunk = Math.floor(recipient / CHUNK);
-    let part = this.parts.get(chunk);
-    if (!part) {
-      part = { hits: 0, humanHits: 0, people: [], humans: [] };
-      this.parts.set(chunk, part);
+  /** Adds a hit of the recipient at a position. Recipient 0 stands for a shared link: the hit is counted without a recipient. */
+  add(chunk: number, position: number, isHuman: boolean): void {
+    let part = this.#last;
+    if (part?.chunk !== chunk) {
+      part = this.parts.find((known) => known.chunk === chunk);
+      if (!part) {
+        part = { chunk, hits: 0, humanHits: 0, people: [], humans: [] };
+        this.parts.push(part);
+      }
+      this.#last = part;
     }
     part.hits++;
     if (isHuman) part.humanHits++;
-    if (recipient === 0) return;
-    const position = recipient - chunk * CHUNK;
+    if (chunk === 0 && position === 0) return;
     part.people.push(position);
     if (isHuman) part.humans.push(position);
   }
 }
 
-/** The values of all facets for the hits of one kind in one campaign. */
+/** Creates the entry of a map when it is needed first. */
+function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = create(key);
+    map.set(key, value);
+  }
+  return value;
+}
+
+/** The clicks of a link in a quarter of an hour, or the opens of a pixel. */
+interface Activity {
+  /** The number of hits by index in VERDICTS. */
+  readonly hits: number[];
+  readonly people: Value;
+}
+
+/** The counts of the hits of one kind in one campaign. */
 class Counts {
   readonly campaign: number;
   readonly kind: Kind;
-  readonly hits = new Map<string, { quarter: number; link: number; verdict: Verdict; hits: number }>();
+  /** By start in epoch seconds, and by link. */
+  readonly quarters = new Map<number, Map<number, Activity>>();
   readonly #values = new Map<string, Value>();
-  readonly #all = this.#valueOf('all', '');
-  // What hits have in common is looked up once, by the object that they share.
+  readonly #all: Value;
+  // What hits have in common is looked up by the object that they share, or by the text.
   readonly #agents = new Map<ReducedAgent, readonly Value[]>();
   readonly #origins = new Map<Origin, readonly Value[]>();
   readonly #referrers = new Map<string | null, Value>();
@@ -95,159 +123,159 @@ class Counts {
   constructor(campaign: number, kind: Kind) {
     this.campaign = campaign;
     this.kind = kind;
+    this.#all = this.#valueOf('all', '');
   }
 
-  get values(): Iterable<Value> {
-    return this.#values.values();
+  *values(): Iterable<Value> {
+    yield* this.#values.values();
+    yield* this.#links.values();
+    if (this.kind === 'click') for (const links of this.quarters.values()) for (const { people } of links.values()) yield people;
   }
 
-  add(hits: Hits, i: number, isTest: boolean): void {
-    if (isTest) return;
+  add(hits: Hits, i: number): void {
     const recipient = hits.recipient[i] as number;
+    const chunk = Math.floor(recipient / CHUNK);
+    const position = recipient - chunk * CHUNK;
     const link = hits.link[i] as number;
     const verdict = hits.verdict[i] as Verdict;
-    const origin = hits.origin[i] as Origin;
     const isHuman = verdict === 'human';
-    const quarter = Math.floor((hits.t[i] as number) / 1000 / QUARTER_SECONDS) * QUARTER_SECONDS;
-    const key = `${quarter} ${link} ${verdict}`;
-    const known = this.hits.get(key);
-    if (known) known.hits++;
-    else this.hits.set(key, { quarter, link, verdict, hits: 1 });
-    this.#all.add(recipient, isHuman);
-    for (const value of this.#ofAgent(hits.agent[i] as ReducedAgent)) value.add(recipient, isHuman);
-    for (const value of this.#ofOrigin(origin)) value.add(recipient, isHuman);
-    this.#ofReferrer(hits.referrer[i] ?? null).add(recipient, isHuman);
+    const origin = hits.origin[i] as Origin;
+    this.#all.add(chunk, position, isHuman);
+    for (const value of entryOf(this.#agents, hits.agent[i] as ReducedAgent, (agent) => this.#ofAgent(agent))) value.add(chunk, position, isHuman);
+    for (const value of entryOf(this.#origins, origin, (key) => this.#ofOrigin(key))) value.add(chunk, position, isHuman);
+    entryOf(this.#referrers, hits.referrer[i] ?? null, (host) => this.#valueOf('referrer', host)).add(chunk, position, isHuman);
+    const quarter = (Math.floor((hits.t[i] as number) / QUARTER_MS) * QUARTER_MS) / 1000;
+    const activity = entryOf(
+      entryOf(this.quarters, quarter, () => new Map<number, Activity>()),
+      link,
+      () => ({ hits: VERDICTS.map(() => 0), people: new Value('quarter', String(quarter), link) }),
+    );
+    const index = VERDICTS.indexOf(verdict);
+    activity.hits[index] = (activity.hits[index] as number) + 1;
     if (this.kind === 'click') {
-      this.#ofLink(link).add(recipient, isHuman);
-      this.#valueOf('quarter', String(quarter), link).add(recipient, isHuman);
+      activity.people.add(chunk, position, isHuman);
+      entryOf(this.#links, link, () => new Value('link', '', link)).add(chunk, position, isHuman);
     }
     if (isHuman) return;
-    this.#valueOf('verdict', verdict).add(recipient, false);
-    this.#valueOf('machine', `${verdict} ${origin.net ?? ''}`).add(recipient, false);
+    this.#valueOf('verdict', verdict).add(chunk, position, false);
+    this.#valueOf('machine', `${verdict} ${origin.net ?? ''}`).add(chunk, position, false);
   }
 
-  #valueOf(facet: string, text: string | null, link = 0): Value {
-    const key = `${facet}\n${link}\n${text ?? ''}`;
-    let value = this.#values.get(key);
-    if (!value) {
-      value = new Value(facet, text, link);
-      this.#values.set(key, value);
-    }
-    return value;
+  #valueOf(facet: string, text: string | null): Value {
+    // Postgres allows no NUL in a text.
+    const value = (text ?? '').replaceAll('\0', '');
+    return entryOf(this.#values, `${facet} ${value}`, () => new Value(facet, value));
   }
 
-  #ofAgent(agent: ReducedAgent): readonly Value[] {
-    let values = this.#agents.get(agent);
-    if (!values) {
-      values = [this.#valueOf('client', agent.client), this.#valueOf('system', agent.system), this.#valueOf('device', agent.device)];
-      this.#agents.set(agent, values);
-    }
-    return values;
+  #ofAgent({ client, system, device }: ReducedAgent): readonly Value[] {
+    return [this.#valueOf('client', client), this.#valueOf('system', system), this.#valueOf('device', device)];
   }
 
-  #ofOrigin(origin: Origin): readonly Value[] {
-    let values = this.#origins.get(origin);
-    if (!values) {
-      values = [this.#valueOf('country', origin.country), this.#valueOf('network', origin.net)];
-      this.#origins.set(origin, values);
-    }
-    return values;
-  }
-
-  #ofReferrer(referrer: string | null): Value {
-    let value = this.#referrers.get(referrer);
-    if (!value) {
-      value = this.#valueOf('referrer', referrer);
-      this.#referrers.set(referrer, value);
-    }
-    return value;
-  }
-
-  #ofLink(link: number): Value {
-    let value = this.#links.get(link);
-    if (!value) {
-      value = this.#valueOf('link', '', link);
-      this.#links.set(link, value);
-    }
-    return value;
+  #ofOrigin({ country, net }: Origin): readonly Value[] {
+    return [this.#valueOf('country', country), this.#valueOf('network', net)];
   }
 }
 
-/** Counts the hits of all batches, without those of the test recipients `tests`. */
+/** Counts the hits of all batches, without those of the test recipients `tests`. The rows are in the order of their primary keys. */
 export function countHits(batches: readonly Hits[], tests: ReadonlySet<number>): CountRows {
   const counts = new Map<string, Counts>();
-  const undecided: CountRows['undecided'] = [[], [], []];
+  const undecided: { campaign: number; recipient: number; t: number }[] = [];
   for (const hits of batches) {
-    let last: Counts | undefined;
+    const last: Record<Kind, Counts | undefined> = { click: undefined, open: undefined };
     for (const [i, campaign] of hits.campaign.entries()) {
       const kind = hits.kind[i] as Kind;
-      if (last?.campaign !== campaign || last.kind !== kind) {
-        const key = `${campaign} ${kind}`;
-        last = counts.get(key) ?? new Counts(campaign, kind);
-        counts.set(key, last);
-      }
       const recipient = hits.recipient[i] as number;
-      last.add(hits, i, tests.has(recipient));
-      if (kind !== 'click' || recipient === 0) continue;
-      undecided[0].push(campaign);
-      undecided[1].push(recipient);
-      undecided[2].push(new Date(hits.t[i] as number));
+      if (kind === 'click' && recipient !== 0) undecided.push({ campaign, recipient, t: hits.t[i] as number });
+      if (tests.has(recipient)) continue;
+      let current = last[kind];
+      if (current?.campaign !== campaign) {
+        current = entryOf(counts, `${campaign} ${kind}`, () => new Counts(campaign, kind));
+        last[kind] = current;
+      }
+      current.add(hits, i);
     }
   }
-  return { people: peopleRows([...counts.values()]), activity: activityRows([...counts.values()]), undecided };
+  const all = [...counts.values()];
+  return {
+    people: peopleOf(all),
+    activity: activityOf(all),
+    undecided: [
+      literal(undecided, ({ campaign }) => campaign),
+      literal(undecided, ({ recipient }) => recipient),
+      literal(undecided, ({ t }) => t),
+    ],
+    undecidedClicks: undecided.length,
+  };
 }
 
-function activityRows(counts: readonly Counts[]): unknown[][] {
-  const rows = counts.flatMap(({ campaign, kind, hits }) => Array.from(hits.values(), (row) => ({ campaign, kind, ...row })));
+function activityOf(counts: readonly Counts[]): Parameters {
+  const rows: { campaign: number; quarter: number; link: number; kind: Kind; verdict: Verdict; hits: number }[] = [];
+  for (const { campaign, kind, quarters } of counts)
+    for (const [quarter, links] of quarters)
+      for (const [link, { hits }] of links)
+        for (const [index, n] of hits.entries())
+          if (n > 0) rows.push({ campaign, quarter, link, kind, verdict: VERDICTS[index] as Verdict, hits: n });
   rows.sort(
     (a, b) =>
       a.campaign - b.campaign || a.quarter - b.quarter || a.link - b.link || compare(a.kind, b.kind) || compare(a.verdict, b.verdict),
   );
   return [
-    rows.map(({ campaign }) => campaign),
-    rows.map(({ quarter }) => quarter),
-    rows.map(({ link }) => link),
-    rows.map(({ kind }) => kind),
-    rows.map(({ verdict }) => verdict),
-    rows.map(({ hits }) => hits),
+    literal(rows, ({ campaign }) => campaign),
+    literal(rows, ({ quarter }) => quarter),
+    literal(rows, ({ link }) => link),
+    literal(rows, ({ kind }) => kind),
+    literal(rows, ({ verdict }) => verdict),
+    literal(rows, ({ hits }) => hits),
   ];
 }
 
-function peopleRows(counts: readonly Counts[]): unknown[][] {
-  const rows = counts.flatMap(({ campaign, kind, values }) =>
-    Array.from(values, ({ facet, value, link, parts }) =>
-      Array.from(parts, ([chunk, part]) => ({ campaign, facet, value, link, kind, chunk, part })),
-    ).flat(),
-  );
+function peopleOf(counts: readonly Counts[]): Parameters {
+  const rows: { campaign: number; kind: Kind; value: Value; part: Part }[] = [];
+  for (const each of counts)
+    for (const value of each.values()) for (const part of value.parts) rows.push({ campaign: each.campaign, kind: each.kind, value, part });
   rows.sort(
     (a, b) =>
       a.campaign - b.campaign ||
-      compare(a.facet, b.facet) ||
-      compare(a.value, b.value) ||
-      a.link - b.link ||
+      compare(a.value.facet, b.value.facet) ||
+      compare(a.value.value, b.value.value) ||
+      a.value.link - b.value.link ||
       compare(a.kind, b.kind) ||
-      a.chunk - b.chunk,
+      a.part.chunk - b.part.chunk,
   );
+  const sets = rows.map(({ part: { people, humans } }) => {
+    const everyone = setText(people);
+    return [everyone, humans.length === people.length ? everyone : setText(humans)] as const;
+  });
   return [
-    rows.map(({ campaign }) => campaign),
-    rows.map(({ facet }) => facet),
-    rows.map(({ value }) => value),
-    rows.map(({ link }) => link),
-    rows.map(({ kind }) => kind),
-    rows.map(({ chunk }) => chunk),
-    rows.map(({ part }) => part.hits),
-    rows.map(({ part }) => part.humanHits),
-    rows.map(({ part }) => setText(part.people)),
-    rows.map(({ part }) => setText(part.humans)),
+    literal(rows, ({ campaign }) => campaign),
+    literal(rows, ({ value }) => value.facet),
+    literal(rows, ({ value }) => quoted(value.value)),
+    literal(rows, ({ value }) => value.link),
+    literal(rows, ({ kind }) => kind),
+    literal(rows, ({ part }) => part.chunk),
+    literal(rows, ({ part }) => part.hits),
+    literal(rows, ({ part }) => part.humanHits),
+    literal(sets, ([everyone]) => everyone),
+    literal(sets, ([, humans]) => humans),
   ];
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** The set as shard.add_people takes it: a list of different positions, or bits in hexadecimal. */
+/** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
 function setText(positions: readonly number[]): string {
-  if (positions.length <= MOST_LISTED) return `{${positions.length < 2 ? positions : [...new Set(positions)]}}`;
+  if (positions.length <= MOST_LISTED) return `"{${positions.join(',')}}"`;
   const bits = Buffer.alloc(CHUNK / 8);
   for (const position of positions) bits[position >> 3] = (bits[position >> 3] as number) | (128 >> (position & 7));
   return `x${bits.toString('hex')}`;
 }
+
+/** An array as a literal of Postgres. The client would quote every element, which takes longer than to count the hits. */
+function literal<T>(rows: readonly T[], elementOf: (row: T) => string | number): string {
+  let text = '{';
+  for (const [i, row] of rows.entries()) text += i === 0 ? elementOf(row) : `,${elementOf(row)}`;
+  return `${text}}`;
+}
+
+/** A text as an element of such a literal. */
+const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;

@@ -32,7 +32,7 @@ CREATE TABLE shard.people (
   campaign_id bigint NOT NULL,
   facet       shard.facet NOT NULL,
   -- Empty if it is unknown.
-  value       text NOT NULL,
+  value       text COLLATE "C" NOT NULL,
   -- 0 for facets of the whole campaign.
   link_id     bigint NOT NULL,
   kind        shard.kind NOT NULL,
@@ -140,7 +140,8 @@ CREATE TABLE shard.undecided (
   clicks        integer NOT NULL,
   campaign_ids  bigint[] NOT NULL,
   recipient_ids bigint[] NOT NULL,
-  times         timestamptz[] NOT NULL
+  -- Epoch milliseconds.
+  times         bigint[] NOT NULL
 );
 ALTER TABLE shard.undecided ALTER campaign_ids SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER times SET STORAGE EXTERNAL;
 

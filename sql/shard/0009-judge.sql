@@ -128,8 +128,8 @@ BEGIN
     ) RETURNING clicks, campaign_ids, recipient_ids, times
   ),
   person AS (
-    SELECT campaign_id, recipient_id, min(at) AS first_at, max(at) AS last_at
-    FROM taken CROSS JOIN LATERAL unnest(campaign_ids, recipient_ids, times) AS click (campaign_id, recipient_id, at)
+    SELECT campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
+    FROM taken CROSS JOIN LATERAL unnest(campaign_ids, recipient_ids, times) AS click (campaign_id, recipient_id, t)
     GROUP BY campaign_id, recipient_id
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks

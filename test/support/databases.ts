@@ -30,7 +30,7 @@ export const COUNT_ALL = `
   WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
   SELECT shard.apply_changes();
   INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times)
-  SELECT count(*), array_agg(campaign_id), array_agg(recipient_id), array_agg(at) FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 HAVING count(*) > 0;`;
+  SELECT count(*), array_agg(campaign_id), array_agg(recipient_id), array_agg((extract(epoch FROM at) * 1000)::bigint) FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 HAVING count(*) > 0;`;
 
 /** Names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server for the owner. */
 export function describeDatabases(shardCount = 1, cluster = inject('clusterUrl')): Databases {
