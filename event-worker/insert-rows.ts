@@ -4,7 +4,8 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import { type BatchRows, EVENT_COLUMNS } from './copy-rows.ts';
-import { countHits, type Hits } from './sets.ts';
+import { DELTA_COLUMNS, deltaLines } from './delta.ts';
+import { type Hits, undecidedClicks } from './sets.ts';
 
 // The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
 // workers that insert the same keys lock them in the same order and cannot deadlock.
@@ -28,17 +29,13 @@ async function copyLines(client: PoolClient, table: string, lines: readonly Buff
   if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY stored ${copy.rowCount} of ${expected} rows`);
 }
 
-/** Adds the hits of all batches to the counts and sets of recipients, in the transaction that stores their events. */
-export async function countRows(client: PoolClient, batches: readonly Hits[]): Promise<void> {
-  const { rows: begun } = await client.query<{ tests: string[] }>('SELECT shard.begin_adding() AS tests');
-  const { people, activity, undecided, undecidedClicks } = countHits(batches, new Set(begun[0]?.tests.map(Number)));
-  await client.query('SELECT shard.add_activity($1, $2, $3, $4, $5, $6)', activity);
-  await client.query('SELECT shard.add_people($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', people);
-  if (undecidedClicks > 0)
-    await client.query('INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times) VALUES ($4, $1, $2, $3)', [
-      ...undecided,
-      undecidedClicks,
-    ]);
+/** Appends the hits of all batches to the deltas, and their clicks to those that the judge looks at. */
+export async function copyDeltas(client: PoolClient, batches: readonly Hits[]): Promise<void> {
+  const lines = deltaLines(batches);
+  await copyLines(client, `shard.delta (${DELTA_COLUMNS})`, lines, lines.length);
+  const { clicks, columns } = undecidedClicks(batches);
+  if (clicks === 0) return;
+  await client.query('INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times) VALUES ($1, $2, $3, $4)', [clicks, ...columns]);
 }
 
 /** Inserts the user agents that the database does not have yet. */

@@ -4,8 +4,9 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
 import { COUNT_ALL, createDatabases, type Databases } from '../test/support/databases.ts';
 import { runs } from '../test/support/runs.ts';
-import { countRows } from './insert-rows.ts';
-import { judgeOnce } from './judge.ts';
+import { copyDeltas } from './insert-rows.ts';
+import { judgeOnce, judgeStep } from './judge.ts';
+import type { MergeLimits } from './merge.ts';
 import { noHits } from './sets.ts';
 import { inTransaction } from './transaction.ts';
 import { reduceUserAgent } from './user-agent.ts';
@@ -14,7 +15,7 @@ import { reduceUserAgent } from './user-agent.ts';
 // changes of test recipients. After each step all counts and sets, and the views on them, must equal a recount of the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.undecided, shard.recipient, shard.thinned_campaign';
+const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.delta, shard.undecided, shard.recipient, shard.thinned_campaign';
 
 interface Hit {
   afterMs: number;
@@ -30,7 +31,7 @@ interface Hit {
 
 type Step =
   | { commit: Hit[][]; abort: boolean }
-  | { judge: number; abort: boolean }
+  | { judge: number; merge: number; abort: boolean }
   | { test: number; is: boolean }
   | { reclassify: number; links: number };
 
@@ -62,7 +63,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       abort: fc.nat(9).map((n) => n === 0),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ judge: fc.constantFrom(1, 3, 1000), abort: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ judge: fc.constantFrom(1, 3, 1000), merge: fc.constantFrom(1, 8, 1000), abort: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ reclassify: fc.integer({ min: 1, max: 2 }), links: fc.integer({ min: 2, max: 4 }) }) },
   { weight: 1, arbitrary: fc.record({ test: fc.constantFrom(...RECIPIENTS.slice(1)), is: fc.boolean() }) },
 );
@@ -82,7 +83,7 @@ const clickOf = (link: number, afterMs: number): Hit => ({
 /** A burst whose first two clicks were judged as human before the last one was committed. */
 const IN_THREE_COMMITS: Step[] = [1, 3, 5].flatMap((link) => [
   { commit: [[clickOf(link, link * 200)]], abort: false },
-  { judge: 1000, abort: false },
+  { judge: 1000, merge: 1, abort: false },
 ]);
 
 let databases: Databases;
@@ -140,19 +141,20 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
          AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent)`,
       columns,
     );
-    await countRows(client, [hits]);
+    await copyDeltas(client, [hits]);
     return !abort;
   });
 }
 
 /** Runs a step of the judge and rolls it back. */
-async function abortedJudge(mostClicks: number): Promise<void> {
-  const client = await pool.connect();
-  await client.query('BEGIN');
-  await client.query(`SELECT shard.judge($1, 2, '1 second', 3)`, [mostClicks]);
-  await client.query('ROLLBACK');
-  client.release();
-}
+const abortedJudge = (step: { judge: number; merge: number }): Promise<boolean> =>
+  inTransaction(pool, async (client) => {
+    await judgeStep(client, step.judge, mergeAt(step.merge));
+    return false;
+  });
+
+/** The limits of a judge that merges campaigns with `hits` hits. */
+const mergeAt = (hits: number): MergeLimits => ({ hits, seconds: 3600, most: 20 });
 
 async function reclassify(campaign: number, links: number): Promise<void> {
   await pool.query(`SELECT * FROM shard.reclassify($1, 2, $2, '{}', '1 second', $3, false)`, [campaign, MACHINE_SIGNALS, links]);
@@ -163,9 +165,9 @@ async function run(step: Step): Promise<void> {
   if ('commit' in step) await Promise.all(step.commit.map((events, i) => commit(events, step.abort && i === 0)));
   else if ('test' in step) await owner.query('SELECT shard.tell($1, $2, $3)', [[step.test], [step.is], [false]]);
   else if ('reclassify' in step) await reclassify(step.reclassify, step.links);
-  else if (step.abort) await abortedJudge(step.judge);
+  else if (step.abort) await abortedJudge(step);
   // Two judges at the same time: one of them does the work. It may also fail because of a judge that has just finished.
-  else await Promise.allSettled([judgeOnce(pool, step.judge), judgeOnce(pool, step.judge)]);
+  else await Promise.allSettled([judgeOnce(pool, step.judge, mergeAt(step.merge)), judgeOnce(pool, step.judge, mergeAt(step.merge))]);
 }
 
 const rowsOf = async (sql: string): Promise<unknown[]> => (await owner.query(sql)).rows;
@@ -226,11 +228,11 @@ async function storedCounts(): Promise<Record<string, Counted>> {
     `SELECT campaign_id || ' ' || kind || ' ' || facet || ' ' || link_id || ' ' || value AS key, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS "humanHits",
             sum(shard.size(few, bits))::bigint AS size, sum(shard.size(human_few, human_bits))::bigint AS human_size,
             array_agg(everyone.id ORDER BY everyone.id) FILTER (WHERE everyone.id IS NOT NULL) AS recipients
-     FROM shard.people, LATERAL (SELECT NULL::bigint AS id) everyone GROUP BY 1 HAVING sum(hits) <> 0`,
+     FROM shard.people_now, LATERAL (SELECT NULL::bigint AS id) everyone GROUP BY 1 HAVING sum(hits) <> 0`,
   );
   const members = await owner.query<{ key: string; recipient: number; human: boolean }>(
     `SELECT campaign_id || ' ' || kind || ' ' || facet || ' ' || link_id || ' ' || value AS key, member.recipient, member.human
-     FROM shard.people CROSS JOIN LATERAL (
+     FROM shard.people_now CROSS JOIN LATERAL (
        SELECT recipient, false AS human FROM shard.members(chunk, few, bits) AS recipient
        UNION ALL SELECT recipient, true FROM shard.members(chunk, human_few, human_bits) AS recipient) AS member ORDER BY member.recipient`,
   );

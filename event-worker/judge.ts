@@ -1,7 +1,9 @@
 import type { Logger } from '../core/log.ts';
-import { classify, type Pool } from '../core/postgres.ts';
+import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
+import { type MergeLimits, mergeDeltas } from './merge.ts';
+import { inTransaction } from './transaction.ts';
 
 // The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
 // judge at a time works on a shard. The next one continues with the clicks that are left.
@@ -15,17 +17,29 @@ const MAX_DELAY_MS = 10_000;
 const MAX_CLICKS = 50_000;
 
 /**
- * Runs one step of the judge, with the clicks of whole commits until there are `mostClicks` or more. Returns the number of clicks that it looked
- * at, or undefined if another judge works on the shard.
+ * Runs one step of the judge: looks at the clicks of whole commits until there are `mostClicks` or more, merges deltas, and changes verdicts.
+ * Returns the number of clicks that it looked at, or undefined if another judge works on the shard.
  */
-export async function judgeOnce(pool: Pool, mostClicks = MAX_CLICKS): Promise<number | undefined> {
-  const { rows } = await pool.query<{ clicks: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS clicks', [
-    mostClicks,
-    RULES_VERSION,
-    BURST.spanMs / 1000,
-    BURST.differentLinks,
-  ]);
-  return rows[0]?.clicks ?? undefined;
+export async function judgeOnce(pool: Pool, mostClicks = MAX_CLICKS, limits?: MergeLimits): Promise<number | undefined> {
+  let judged: number | undefined;
+  await inTransaction(pool, async (client) => {
+    judged = await judgeStep(client, mostClicks, limits);
+    return judged !== undefined;
+  });
+  return judged;
+}
+
+/** The same in the transaction of the caller. */
+export async function judgeStep(client: PoolClient, mostClicks: number, limits?: MergeLimits): Promise<number | undefined> {
+  const { rows } = await client.query<{ clicks: number | null; campaigns: string[] }>(
+    'SELECT clicks, campaigns FROM shard.find_bursts($1, make_interval(secs => $2), $3)',
+    [mostClicks, BURST.spanMs / 1000, BURST.differentLinks],
+  );
+  const { clicks, campaigns } = rows[0] as { clicks: number | null; campaigns: string[] };
+  if (clicks === null) return undefined;
+  await mergeDeltas(client, campaigns.map(Number), limits);
+  if (campaigns.length > 0) await client.query('SELECT shard.mark_bursts($1)', [RULES_VERSION]);
+  return clicks;
 }
 
 /**

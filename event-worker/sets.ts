@@ -1,11 +1,15 @@
 import type { Kind, Origin } from '../core/event.ts';
 import { MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
+import { literal, literalText } from './literal.ts';
 import type { ReducedAgent } from './user-agent.ts';
 
-// Turns the hits of a commit into rows for the counts and sets of recipients; sql/shard/0008-sets.sql explains them. The function shard.facts
-// has the same facets for single events.
+// Turns hits into rows for the counts and sets of recipients; sql/shard/0008-sets.sql explains them. The function shard.facts has the same facets
+// for single events.
 
-/** The hits of a batch by column, as the counts and sets need them. The values at one index are one hit. */
+/** What is counted of a user agent. */
+export type CountedAgent = Pick<ReducedAgent, 'id' | 'client' | 'system' | 'device'>;
+
+/** Hits by column, as the counts and sets need them. The values at one index are one hit. */
 export interface Hits {
   /** Epoch milliseconds. */
   readonly t: number[];
@@ -14,7 +18,7 @@ export interface Hits {
   readonly campaign: number[];
   readonly kind: Kind[];
   readonly verdict: Verdict[];
-  readonly agent: ReducedAgent[];
+  readonly agent: CountedAgent[];
   readonly origin: Origin[];
   readonly referrer: (string | null)[];
 }
@@ -42,9 +46,6 @@ export interface CountRows {
   readonly people: Parameters;
   /** The parameters of shard.add_activity. */
   readonly activity: Parameters;
-  /** The campaigns, recipients and times of the clicks whose verdict may change, and their number. */
-  readonly undecided: Parameters;
-  readonly undecidedClicks: number;
 }
 
 /** The hits and recipients of one value of a facet in one chunk. Recipients are positions in the chunk, which may occur several times. */
@@ -115,7 +116,7 @@ class Counts {
   readonly #values = new Map<string, Value>();
   readonly #all: Value;
   // What hits have in common is looked up by the object that they share, or by the text.
-  readonly #agents = new Map<ReducedAgent, readonly Value[]>();
+  readonly #agents = new Map<CountedAgent, readonly Value[]>();
   readonly #origins = new Map<Origin, readonly Value[]>();
   readonly #referrers = new Map<string | null, Value>();
   readonly #links = new Map<number, Value>();
@@ -141,7 +142,7 @@ class Counts {
     const isHuman = verdict === 'human';
     const origin = hits.origin[i] as Origin;
     this.#all.add(chunk, position, isHuman);
-    for (const value of entryOf(this.#agents, hits.agent[i] as ReducedAgent, (agent) => this.#ofAgent(agent))) value.add(chunk, position, isHuman);
+    for (const value of entryOf(this.#agents, hits.agent[i] as CountedAgent, (agent) => this.#ofAgent(agent))) value.add(chunk, position, isHuman);
     for (const value of entryOf(this.#origins, origin, (key) => this.#ofOrigin(key))) value.add(chunk, position, isHuman);
     entryOf(this.#referrers, hits.referrer[i] ?? null, (host) => this.#valueOf('referrer', host)).add(chunk, position, isHuman);
     const quarter = (Math.floor((hits.t[i] as number) / QUARTER_MS) * QUARTER_MS) / 1000;
@@ -167,7 +168,7 @@ class Counts {
     return entryOf(this.#values, `${facet} ${value}`, () => new Value(facet, value));
   }
 
-  #ofAgent({ client, system, device }: ReducedAgent): readonly Value[] {
+  #ofAgent({ client, system, device }: CountedAgent): readonly Value[] {
     return [this.#valueOf('client', client), this.#valueOf('system', system), this.#valueOf('device', device)];
   }
 
@@ -176,17 +177,14 @@ class Counts {
   }
 }
 
-/** Counts the hits of all batches, without those of the test recipients `tests`. The rows are in the order of their primary keys. */
+/** Counts hits, without those of the test recipients `tests`. */
 export function countHits(batches: readonly Hits[], tests: ReadonlySet<number>): CountRows {
   const counts = new Map<string, Counts>();
-  const undecided: { campaign: number; recipient: number; t: number }[] = [];
   for (const hits of batches) {
     const last: Record<Kind, Counts | undefined> = { click: undefined, open: undefined };
     for (const [i, campaign] of hits.campaign.entries()) {
       const kind = hits.kind[i] as Kind;
-      const recipient = hits.recipient[i] as number;
-      if (kind === 'click' && recipient !== 0) undecided.push({ campaign, recipient, t: hits.t[i] as number });
-      if (tests.has(recipient)) continue;
+      if (tests.has(hits.recipient[i] as number)) continue;
       let current = last[kind];
       if (current?.campaign !== campaign) {
         current = entryOf(counts, `${campaign} ${kind}`, () => new Counts(campaign, kind));
@@ -196,16 +194,21 @@ export function countHits(batches: readonly Hits[], tests: ReadonlySet<number>):
     }
   }
   const all = [...counts.values()];
-  return {
-    people: peopleOf(all),
-    activity: activityOf(all),
-    undecided: [
-      literal(undecided, ({ campaign }) => campaign),
-      literal(undecided, ({ recipient }) => recipient),
-      literal(undecided, ({ t }) => t),
-    ],
-    undecidedClicks: undecided.length,
-  };
+  return { people: peopleOf(all), activity: activityOf(all) };
+}
+
+/** The campaigns, recipients and times of the clicks whose verdict may change, as columns of shard.undecided, and their number. */
+export function undecidedClicks(batches: readonly Hits[]): { clicks: number; columns: Parameters } {
+  const clicks: { campaign: number; recipient: number; t: number }[] = [];
+  for (const { campaign, recipient, t, kind } of batches)
+    for (const [i, of] of recipient.entries())
+      if (kind[i] === 'click' && of !== 0) clicks.push({ campaign: campaign[i] as number, recipient: of, t: t[i] as number });
+  const columns = [
+    literal(clicks, ({ campaign }) => campaign),
+    literal(clicks, ({ recipient }) => recipient),
+    literal(clicks, ({ t }) => t),
+  ];
+  return { clicks: clicks.length, columns };
 }
 
 function activityOf(counts: readonly Counts[]): Parameters {
@@ -215,10 +218,6 @@ function activityOf(counts: readonly Counts[]): Parameters {
       for (const [link, { hits }] of links)
         for (const [index, n] of hits.entries())
           if (n > 0) rows.push({ campaign, quarter, link, kind, verdict: VERDICTS[index] as Verdict, hits: n });
-  rows.sort(
-    (a, b) =>
-      a.campaign - b.campaign || a.quarter - b.quarter || a.link - b.link || compare(a.kind, b.kind) || compare(a.verdict, b.verdict),
-  );
   return [
     literal(rows, ({ campaign }) => campaign),
     literal(rows, ({ quarter }) => quarter),
@@ -233,15 +232,6 @@ function peopleOf(counts: readonly Counts[]): Parameters {
   const rows: { campaign: number; kind: Kind; value: Value; part: Part }[] = [];
   for (const each of counts)
     for (const value of each.values()) for (const part of value.parts) rows.push({ campaign: each.campaign, kind: each.kind, value, part });
-  rows.sort(
-    (a, b) =>
-      a.campaign - b.campaign ||
-      compare(a.value.facet, b.value.facet) ||
-      compare(a.value.value, b.value.value) ||
-      a.value.link - b.value.link ||
-      compare(a.kind, b.kind) ||
-      a.part.chunk - b.part.chunk,
-  );
   const sets = rows.map(({ part: { people, humans } }) => {
     const everyone = setText(people);
     return [everyone, humans.length === people.length ? everyone : setText(humans)] as const;
@@ -249,7 +239,7 @@ function peopleOf(counts: readonly Counts[]): Parameters {
   return [
     literal(rows, ({ campaign }) => campaign),
     literal(rows, ({ value }) => value.facet),
-    literal(rows, ({ value }) => quoted(value.value)),
+    literal(rows, ({ value }) => literalText(value.value)),
     literal(rows, ({ value }) => value.link),
     literal(rows, ({ kind }) => kind),
     literal(rows, ({ part }) => part.chunk),
@@ -260,8 +250,6 @@ function peopleOf(counts: readonly Counts[]): Parameters {
   ];
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
 /** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
 function setText(positions: readonly number[]): string {
   if (positions.length <= MOST_LISTED) return `"{${positions.join(',')}}"`;
@@ -269,13 +257,3 @@ function setText(positions: readonly number[]): string {
   for (const position of positions) bits[position >> 3] = (bits[position >> 3] as number) | (128 >> (position & 7));
   return `x${bits.toString('hex')}`;
 }
-
-/** An array as a literal of Postgres. The client would quote every element, which takes longer than to count the hits. */
-function literal<T>(rows: readonly T[], elementOf: (row: T) => string | number): string {
-  let text = '{';
-  for (const [i, row] of rows.entries()) text += i === 0 ? elementOf(row) : `,${elementOf(row)}`;
-  return `${text}}`;
-}
-
-/** A text as an element of such a literal. */
-const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;

@@ -1,5 +1,6 @@
--- Counts and sets of recipients, so that reports do not read events. The transaction that commits events adds them here, too. So at any time
--- they equal a recount of the events.
+-- Counts and sets of recipients, so that reports do not read events. A commit appends its hits to shard.delta. The judge merges deltas into the
+-- tables shard.people and shard.activity_15m; many hits at once cost much less than each hit by itself. The views shard.people_now and
+-- shard.activity_now are these tables with the deltas, so at any time they equal a recount of the events.
 
 -- Versions before this one kept other tables for the same purpose.
 DROP VIEW IF EXISTS shard_analytics.activity_15m, shard_analytics.hits_by_day, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.first_hits,
@@ -93,8 +94,7 @@ CREATE FUNCTION shard.members(chunk integer, few integer[], bits bit varying) RE
   SELECT chunk * 15000::bigint + position FROM generate_series(0, length(bits) - 1) AS position WHERE get_bit(bits, position) = 1
 $$;
 
--- Adds hits and recipients to shard.people. The arrays have one element for each row, in the order of the primary key: all transactions lock
--- rows in this order, so they cannot deadlock. A set is the text of a list, such as {3,14}, or of bits in hexadecimal, such as x0F.
+-- Adds hits and recipients to shard.people. The arrays have one element for each row. A set is the text of a list, such as {3,14}, or of bits in hexadecimal, such as x0F.
 CREATE FUNCTION shard.add_people(campaign_ids bigint[], facets shard.facet[], vals text[], link_ids bigint[], kinds shard.kind[], chunks integer[],
                                  hits bigint[], human_hits bigint[], people text[], humans text[])
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -112,7 +112,7 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION shard.add_people FROM PUBLIC;
 
--- Adds hits to shard.activity_15m. The arrays are in the order of its primary key. A quarter is its start in epoch seconds.
+-- Adds hits to shard.activity_15m. A quarter is its start in epoch seconds.
 CREATE FUNCTION shard.add_activity(campaign_ids bigint[], quarters bigint[], link_ids bigint[], kinds shard.kind[], verdicts shard.verdict[], hits bigint[])
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   INSERT INTO shard.activity_15m AS known (campaign_id, quarter, link_id, kind, verdict, hits)
@@ -145,18 +145,76 @@ CREATE TABLE shard.undecided (
 );
 ALTER TABLE shard.undecided ALTER campaign_ids SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER times SET STORAGE EXTERNAL;
 
--- Begins to add hits in this transaction, and returns the test recipients, whose hits must not be added. Many transactions may add hits at the
--- same time. Whoever changes verdicts or test recipients waits for all of them, and they wait for it; see shard.change_alone.
-CREATE FUNCTION shard.begin_adding() RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-  PERFORM pg_advisory_xact_lock_shared(hashtext('clickledger.sets'));
-  -- This statement sees what was committed before the lock was granted.
-  RETURN ARRAY(SELECT recipient_id FROM shard.recipient WHERE is_test);
-END $$;
-REVOKE EXECUTE ON FUNCTION shard.begin_adding FROM PUBLIC;
+-- The hits of one commit in one campaign that are not merged yet, by column. The elements at one place are one hit.
+CREATE TABLE shard.delta (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  added_at      timestamptz NOT NULL DEFAULT now(),
+  campaign_id   bigint NOT NULL,
+  hits          integer NOT NULL,
+  -- Epoch milliseconds.
+  times         bigint[] NOT NULL,
+  recipient_ids bigint[] NOT NULL,
+  link_ids      bigint[] NOT NULL,
+  kinds         shard.kind[] NOT NULL,
+  verdicts      shard.verdict[] NOT NULL,
+  countries     text[] NOT NULL,
+  nets          text[] NOT NULL,
+  referrers     text[] NOT NULL,
+  agent_ids     bigint[] NOT NULL
+);
+CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
+-- Compression would take longer than writing.
+ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER kinds SET STORAGE EXTERNAL,
+  ALTER verdicts SET STORAGE EXTERNAL, ALTER countries SET STORAGE EXTERNAL, ALTER nets SET STORAGE EXTERNAL, ALTER referrers SET STORAGE EXTERNAL, ALTER agent_ids SET STORAGE EXTERNAL;
 
-CREATE FUNCTION shard.change_alone() RETURNS void LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT pg_advisory_xact_lock(hashtext('clickledger.sets')) $$;
-REVOKE EXECUTE ON FUNCTION shard.change_alone FROM PUBLIC;
+-- The hits of all deltas, without those of test recipients.
+CREATE VIEW shard.delta_hit AS
+  SELECT to_timestamp(t / 1000.0) AS at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id
+  FROM shard.delta CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, kinds, verdicts, countries, nets, referrers, agent_ids)
+    AS hit (t, recipient_id, link_id, kind, verdict, country, net, referrer, agent_id)
+  WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
-GRANT INSERT ON shard.undecided TO clickledger_worker;
-GRANT EXECUTE ON FUNCTION shard.begin_adding, shard.add_people, shard.add_activity TO clickledger_worker;
+CREATE VIEW shard.activity_now AS
+  SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits)::bigint AS hits
+  FROM (SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard.activity_15m
+        UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.delta_hit) AS both_of_them
+  GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
+
+CREATE VIEW shard.people_now AS
+  SELECT campaign_id, facet, value, link_id, kind, chunk, coalesce(p.hits, 0) + coalesce(d.hits, 0) AS hits, coalesce(p.human_hits, 0) + coalesce(d.human_hits, 0) AS human_hits,
+         shard.union_few(p.few, p.bits, d.few, NULL) AS few, shard.union_bits(p.few, p.bits, d.few, NULL) AS bits,
+         shard.union_few(p.human_few, p.human_bits, d.human_few, NULL) AS human_few, shard.union_bits(p.human_few, p.human_bits, d.human_few, NULL) AS human_bits
+  FROM shard.people p FULL JOIN (
+    SELECT h.campaign_id, f.facet, f.value, f.link AS link_id, h.kind, (h.recipient_id / 15000)::integer AS chunk, count(*) AS hits, count(*) FILTER (WHERE h.verdict = 'human') AS human_hits,
+           array_agg((h.recipient_id % 15000)::integer) FILTER (WHERE h.recipient_id <> 0) AS few,
+           array_agg((h.recipient_id % 15000)::integer) FILTER (WHERE h.recipient_id <> 0 AND h.verdict = 'human') AS human_few
+    FROM shard.delta_hit h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
+    CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f
+    GROUP BY 1, 2, 3, 4, 5, 6
+  ) d USING (campaign_id, facet, value, link_id, kind, chunk);
+
+-- Removes deltas and returns their columns as JSON arrays. The caller adds their hits to the counts and sets in the same transaction, except those
+-- of the test recipients `tests`. Removed are all deltas of `campaigns`, and those of other campaigns that have at least `size` hits in deltas or one
+-- that is older than `age`, as far as there is room in `most` hits. The caller holds the lock of the judge.
+CREATE FUNCTION shard.take_deltas(campaigns bigint[], size integer, age interval, most integer)
+RETURNS TABLE (campaign_id bigint, times text, recipient_ids text, link_ids text, kinds text, verdicts text, countries text, nets text, referrers text, agent_ids text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  WITH waiting AS (SELECT campaign_id, sum(hits) AS hits, min(added_at) AS oldest FROM shard.delta GROUP BY campaign_id),
+  due AS (
+    SELECT campaign_id FROM (
+      SELECT campaign_id, hits, sum(hits) OVER (ORDER BY oldest, campaign_id) - hits AS hits_before FROM waiting WHERE hits >= size OR oldest <= now() - age
+    ) AS each WHERE hits_before < most
+  )
+  DELETE FROM shard.delta WHERE campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due)
+  RETURNING campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(kinds)::text, to_json(verdicts)::text,
+            to_json(countries)::text, to_json(nets)::text, to_json(referrers)::text, to_json(agent_ids)::text
+$$;
+REVOKE EXECUTE ON FUNCTION shard.take_deltas FROM PUBLIC;
+
+-- Returns the test recipients, whose hits are not counted.
+CREATE FUNCTION shard.test_recipients() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
+$$ SELECT recipient_id FROM shard.recipient WHERE is_test $$;
+REVOKE EXECUTE ON FUNCTION shard.test_recipients FROM PUBLIC;
+
+GRANT INSERT ON shard.undecided, shard.delta TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.take_deltas, shard.test_recipients, shard.add_people, shard.add_activity TO clickledger_worker;

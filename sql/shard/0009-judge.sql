@@ -25,8 +25,9 @@ CREATE VIEW shard.changed_fact AS
   FROM shard.hit_change h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
   CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f;
 
--- Moves the counts and sets with the changed hits. The caller has changed the events and the test recipients before, and holds the lock of
--- shard.change_alone. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so.
+-- Moves the counts and sets with the changed hits. The caller has changed the events and the test recipients before, and holds the lock of the
+-- judge. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so. These may have hits
+-- that are still in a delta; to merge them later changes no set.
 CREATE FUNCTION shard.apply_changes() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog SET work_mem = '32MB' SET jit = off AS $$
 BEGIN
@@ -43,24 +44,25 @@ BEGIN
   WHERE (p.campaign_id, p.facet, p.value, p.link_id, p.kind, p.chunk) = (gone.campaign_id, gone.facet, gone.value, gone.link_id, gone.kind, gone.chunk);
 
   WITH changed AS MATERIALIZED (SELECT * FROM shard.changed_fact),
-  delta AS (
+  difference AS (
     SELECT campaign_id, facet, value, link_id, kind, chunk, sum(sign) AS hits, coalesce(sum(sign) FILTER (WHERE is_human), 0) AS human_hits
     FROM changed GROUP BY campaign_id, facet, value, link_id, kind, chunk
   ),
+  person AS MATERIALIZED (SELECT DISTINCT campaign_id, recipient_id FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0),
   -- The remaining facts of everyone who was taken out.
   remaining AS (
     SELECT e.campaign_id, f.facet, f.value, f.link AS link_id, e.kind, e.recipient_id, e.verdict = 'human' AS is_human
-    FROM (SELECT DISTINCT campaign_id, recipient_id FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0) AS person
-    JOIN shard.event e ON e.recipient_id = person.recipient_id AND e.campaign_id = person.campaign_id
+    FROM person JOIN shard.event e ON e.recipient_id = person.recipient_id AND e.campaign_id = person.campaign_id
     LEFT JOIN shard.user_agent a ON a.id = e.agent_id
     CROSS JOIN LATERAL shard.facts(e.at, e.link_id, e.kind, e.verdict, e.country, e.net, e.referrer, a.client, a.system, a.device) f
     WHERE e.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   ),
   added AS (
     SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM remaining
-    WHERE (campaign_id, facet, value, link_id, kind, recipient_id) IN (SELECT campaign_id, facet, value, link_id, kind, recipient_id FROM changed WHERE sign = -1)
+    WHERE (campaign_id, facet, value, link_id, kind, recipient_id) IN (SELECT campaign_id, facet, value, link_id, kind, recipient_id FROM changed)
     UNION ALL
-    SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM changed WHERE sign = 1 AND recipient_id <> 0
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM changed
+    WHERE recipient_id <> 0 AND (campaign_id, recipient_id) NOT IN (SELECT campaign_id, recipient_id FROM person)
   ),
   people AS (
     SELECT campaign_id, facet, value, link_id, kind, (recipient_id / 15000)::integer AS chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people,
@@ -71,7 +73,7 @@ BEGIN
   SELECT campaign_id, facet, value, link_id, kind, chunk, hits, human_hits,
          shard.union_few('{}', NULL, coalesce(people, '{}'), NULL), shard.union_bits('{}', NULL, coalesce(people, '{}'), NULL),
          shard.union_few('{}', NULL, coalesce(humans, '{}'), NULL), shard.union_bits('{}', NULL, coalesce(humans, '{}'), NULL)
-  FROM delta LEFT JOIN people USING (campaign_id, facet, value, link_id, kind, chunk)
+  FROM difference LEFT JOIN people USING (campaign_id, facet, value, link_id, kind, chunk)
   ON CONFLICT (campaign_id, facet, value, link_id, kind, chunk) DO UPDATE SET
     hits = p.hits + excluded.hits, human_hits = p.human_hits + excluded.human_hits,
     few = shard.union_few(p.few, p.bits, excluded.few, excluded.bits), bits = shard.union_bits(p.few, p.bits, excluded.few, excluded.bits),
@@ -108,24 +110,30 @@ BEGIN
   RETURN in_bursts;
 END $$;
 
--- The judge. It looks again at about `most` clicks of shard.undecided and returns their number; null if another judge is running. A click is part
--- of a burst if its recipient clicked `links` different links of the campaign within `span`. It looks for bursts without a lock, and then waits
--- for the commits that add hits only if verdicts change. The planner's statistics may be out of date, so the settings force index lookups.
-CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer) RETURNS bigint
+-- The clicks that the judge found to be part of a burst. Its transaction deletes them.
+CREATE TABLE shard.burst_click (
+  part        oid NOT NULL,
+  place       tid NOT NULL,
+  at          timestamptz NOT NULL,
+  campaign_id bigint NOT NULL
+);
+
+-- A step of the judge is one transaction: it calls find_bursts, merges deltas, among them all of the campaigns with bursts, and calls
+-- mark_bursts. So a click is in no delta when its verdict changes.
+--
+-- find_bursts looks again at about `most` clicks of shard.undecided. It returns their number, and the campaigns with bursts; the number is null
+-- if another judge is running. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The
+-- planner's statistics may be out of date, so the settings force index lookups.
+CREATE FUNCTION shard.find_bursts(most integer, span interval, links integer, OUT clicks bigint, OUT campaigns bigint[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
-DECLARE
-  judged bigint;
-  found_parts oid[];
-  found_places tid[];
-  first_at timestamptz;
-  last_at timestamptz;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN NULL; END IF;
+  IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   WITH taken AS (
-    DELETE FROM shard.undecided WHERE id IN (
-      SELECT id FROM (SELECT id, sum(clicks) OVER (ORDER BY id) - clicks AS clicks_before FROM (SELECT id, clicks FROM shard.undecided ORDER BY id LIMIT 1000) AS oldest) AS each
+    DELETE FROM shard.undecided u WHERE u.id IN (
+      SELECT id FROM (SELECT id, sum(oldest.clicks) OVER (ORDER BY id) - oldest.clicks AS clicks_before
+                      FROM (SELECT o.id, o.clicks FROM shard.undecided o ORDER BY o.id LIMIT 1000) AS oldest) AS each
       WHERE clicks_before < most
-    ) RETURNING clicks, campaign_ids, recipient_ids, times
+    ) RETURNING u.clicks, u.campaign_ids, u.recipient_ids, u.times
   ),
   person AS (
     SELECT campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
@@ -134,49 +142,54 @@ BEGIN
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
   -- within 2 * `span`.
-  clicks AS (
-    SELECT array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
+  clicks_of_person AS (
+    SELECT person.campaign_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
            array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
     FROM person CROSS JOIN LATERAL (
       SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human, count(*) OVER () AS n FROM shard.event e
       WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
         AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
     ) e
-    WHERE e.n >= judge.links
-    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= judge.links
+    WHERE e.n >= find_bursts.links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= find_bursts.links
   ),
-  burst_click AS (
-    SELECT part, place, at FROM clicks CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, judge.links)) AS c (part, place, at, is_human, in_burst)
-    WHERE is_human AND in_burst
+  found AS (
+    INSERT INTO shard.burst_click (part, place, at, campaign_id)
+    SELECT part, place, at, campaign_id
+    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, find_bursts.links)) AS c (part, place, at, is_human, in_burst)
+    WHERE is_human AND in_burst RETURNING campaign_id
   )
-  SELECT (SELECT coalesce(sum(clicks), 0) FROM taken), array_agg(part), array_agg(place), min(at), max(at) INTO judged, found_parts, found_places, first_at, last_at FROM burst_click;
-  IF found_parts IS NULL THEN RETURN judged; END IF;
+  SELECT (SELECT coalesce(sum(taken.clicks), 0) FROM taken), (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM found) INTO clicks, campaigns;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.find_bursts FROM PUBLIC;
 
-  PERFORM shard.change_alone();
+-- Gives the found clicks the verdict burst.
+CREATE FUNCTION shard.mark_bursts(rules_version integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
   WITH changed AS (
     UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
-    WHERE e.ctid = ANY (found_places) AND e.at BETWEEN first_at AND last_at
-      AND (e.tableoid, e.ctid) IN (SELECT part, place FROM unnest(found_parts, found_places) AS found (part, place))
+    WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.burst_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.burst_click) AND (SELECT max(at) FROM shard.burst_click)
+      AND (e.tableoid, e.ctid) IN (SELECT part, place FROM shard.burst_click)
     RETURNING e.*
   )
   INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
   SELECT v.sign, at, recipient_id, link_id, campaign_id, kind, v.verdict, country, net, referrer, agent_id
   FROM changed CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
   WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
+  DELETE FROM shard.burst_click;
   PERFORM shard.apply_changes();
-  RETURN judged;
 END $$;
-REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION shard.mark_bursts FROM PUBLIC;
 
 -- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
 -- agent is not kept. `machine_signals` are all signs of a machine in their order of priority. Returns the number of hits by old and new
--- verdict. With `dry_run` it changes nothing. Commits that add hits wait until it has ended.
+-- verdict. With `dry_run` it changes nothing.
 CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
 RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
-  IF NOT dry_run THEN PERFORM shard.change_alone(); END IF;
   RETURN QUERY
   WITH hit AS MATERIALIZED (
     SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.kind, e.verdict, e.rules, coalesce(e.signals, '{}') AS signals, e.net, e.country, e.referrer, e.agent_id
@@ -203,6 +216,15 @@ BEGIN
     SELECT with_burst.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (new_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS new_verdict
     FROM with_burst
   ),
+  -- The statement sees the deltas and the events of the same commits, so no changed hit is in a delta afterwards.
+  taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign RETURNING d.*),
+  merged AS (
+    INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT 1, to_timestamp(t / 1000.0), h.recipient_id, h.link_id, campaign, h.kind, h.verdict, h.country, h.net, h.referrer, h.agent_id
+    FROM taken CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, kinds, verdicts, countries, nets, referrers, agent_ids)
+      AS h (t, recipient_id, link_id, kind, verdict, country, net, referrer, agent_id)
+    WHERE h.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+  ),
   updated AS (
     UPDATE shard.event e SET verdict = j.new_verdict, signals = nullif(j.new_signals, '{}'), rules = rules_version
     FROM judged j WHERE NOT dry_run AND e.tableoid = j.part AND e.ctid = j.place AND (e.rules <> rules_version OR j.new_signals <> j.signals)
@@ -224,4 +246,4 @@ CREATE FUNCTION shard.undecided_clicks() RETURNS bigint LANGUAGE sql STABLE SECU
 $$ SELECT coalesce(sum(clicks), 0)::bigint FROM shard.undecided $$;
 REVOKE EXECUTE ON FUNCTION shard.undecided_clicks FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION shard.judge, shard.reclassify, shard.undecided_clicks TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.find_bursts, shard.mark_bursts, shard.reclassify, shard.undecided_clicks TO clickledger_worker;

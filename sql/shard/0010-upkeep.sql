@@ -31,13 +31,20 @@ CREATE FUNCTION shard.tell(ids bigint[], tests boolean[], tombstones boolean[]) 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
-  PERFORM shard.change_alone();
+  -- The hits that are merged: those of all events without those in deltas.
   INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+  WITH turned AS (
+    SELECT input.recipient_id, CASE WHEN input.is_test THEN -1 ELSE 1 END AS sign
+    FROM unnest(ids, tests) AS input (recipient_id, is_test) LEFT JOIN shard.recipient known USING (recipient_id)
+    WHERE input.is_test <> coalesce(known.is_test, false)
+  )
   SELECT turned.sign, e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind, e.verdict, e.country, e.net, e.referrer, e.agent_id
-  FROM (SELECT input.recipient_id, CASE WHEN input.is_test THEN -1 ELSE 1 END AS sign
-        FROM unnest(ids, tests) AS input (recipient_id, is_test) LEFT JOIN shard.recipient known USING (recipient_id)
-        WHERE input.is_test <> coalesce(known.is_test, false)) AS turned
-  JOIN shard.event e USING (recipient_id);
+  FROM turned JOIN shard.event e USING (recipient_id)
+  UNION ALL
+  SELECT -turned.sign, to_timestamp(t / 1000.0), h.recipient_id, h.link_id, campaign_id, h.kind, h.verdict, h.country, h.net, h.referrer, h.agent_id
+  FROM shard.delta CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, kinds, verdicts, countries, nets, referrers, agent_ids)
+    AS h (t, recipient_id, link_id, kind, verdict, country, net, referrer, agent_id)
+  JOIN turned USING (recipient_id);
   INSERT INTO shard.recipient AS known (recipient_id, is_test, forgotten) SELECT * FROM unnest(ids, tests, tombstones)
   ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = known.forgotten OR excluded.forgotten;
   PERFORM shard.apply_changes();

@@ -3,7 +3,7 @@
 
 CREATE VIEW shard_analytics.activity_15m AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, quarter, kind::text AS kind, verdict::text AS verdict, hits
-  FROM shard.activity_15m WHERE hits <> 0;
+  FROM shard.activity_now;
 
 CREATE VIEW shard_analytics.hits_by_day AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, (quarter AT TIME ZONE 'UTC')::date AS day, kind, sum(hits)::bigint AS hits,
@@ -13,7 +13,7 @@ CREATE VIEW shard_analytics.hits_by_day AS
 CREATE VIEW shard_analytics.link_totals AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
          sum(shard.size(few, bits))::bigint AS recipients, sum(shard.size(human_few, human_bits))::bigint AS human_recipients
-  FROM shard.people WHERE facet = 'link' GROUP BY campaign_id, link_id HAVING sum(hits) <> 0;
+  FROM shard.people_now WHERE facet = 'link' GROUP BY campaign_id, link_id HAVING sum(hits) <> 0;
 
 -- The recipients with any hit: a recipient who clicked has opened, because nobody can click in a closed letter, even if the mail client shows no
 -- images. This is the one definition of an opened letter.
@@ -21,8 +21,8 @@ CREATE VIEW shard.opened AS
   SELECT campaign_id, chunk, shard.union_few(o.few, o.bits, c.few, c.bits) AS few, shard.union_bits(o.few, o.bits, c.few, c.bits) AS bits,
          shard.union_few(o.human_few, o.human_bits, c.human_few, c.human_bits) AS human_few,
          shard.union_bits(o.human_few, o.human_bits, c.human_few, c.human_bits) AS human_bits
-  FROM (SELECT * FROM shard.people WHERE facet = 'all' AND kind = 'open') o
-  FULL JOIN (SELECT * FROM shard.people WHERE facet = 'all' AND kind = 'click') c USING (campaign_id, chunk);
+  FROM (SELECT * FROM shard.people_now WHERE facet = 'all' AND kind = 'open') o
+  FULL JOIN (SELECT * FROM shard.people_now WHERE facet = 'all' AND kind = 'click') c USING (campaign_id, chunk);
 
 -- Opens are hits of that kind, but their recipients are all who opened.
 CREATE VIEW shard_analytics.campaign_totals AS
@@ -30,7 +30,7 @@ CREATE VIEW shard_analytics.campaign_totals AS
          sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
   FROM (SELECT campaign_id, kind, hits, human_hits, CASE kind WHEN 'click' THEN shard.size(few, bits) ELSE 0 END AS recipients,
                CASE kind WHEN 'click' THEN shard.size(human_few, human_bits) ELSE 0 END AS human_recipients
-        FROM shard.people WHERE facet = 'all'
+        FROM shard.people_now WHERE facet = 'all'
         UNION ALL
         SELECT campaign_id, 'open', 0, 0, shard.size(few, bits), shard.size(human_few, human_bits) FROM shard.opened) AS both_of_them
   GROUP BY campaign_id, kind HAVING sum(hits) <> 0 OR sum(recipients) <> 0;
@@ -50,16 +50,16 @@ CREATE VIEW shard_analytics.facets AS
   FROM (SELECT campaign_id, kind, f.facet, nullif(value, '') AS value, hits, human_hits, shard.size(few, bits) AS recipients, shard.size(human_few, human_bits) AS human_recipients
         FROM (VALUES ('country', 'country'::shard.facet), ('referrer', 'referrer'), ('network', 'network'), ('client', 'client'), ('system', 'system'), ('device', 'device'),
                      ('verdict', 'verdict')) AS f (facet, stored)
-        JOIN shard.people ON people.facet = f.stored
+        JOIN shard.people_now ON people_now.facet = f.stored
         UNION ALL
         SELECT campaign_id, kind, 'verdict', 'human', human_hits, human_hits, shard.size(human_few, human_bits), shard.size(human_few, human_bits)
-        FROM shard.people WHERE facet = 'all') AS each
+        FROM shard.people_now WHERE facet = 'all') AS each
   GROUP BY campaign_id, kind, facet, value HAVING sum(hits) <> 0;
 
 CREATE VIEW shard_analytics.machine_traffic AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, split_part(value, ' ', 1) AS verdict,
          nullif(substr(value, strpos(value, ' ') + 1), '') AS network, sum(hits)::bigint AS hits, sum(shard.size(few, bits))::bigint AS recipients
-  FROM shard.people WHERE facet = 'machine' GROUP BY campaign_id, kind, value HAVING sum(hits) <> 0;
+  FROM shard.people_now WHERE facet = 'machine' GROUP BY campaign_id, kind, value HAVING sum(hits) <> 0;
 
 -- Views of single events. They go back only as far as the kept months.
 
