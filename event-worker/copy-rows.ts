@@ -1,12 +1,12 @@
-import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
-import { RULES_VERSION } from '../core/rules.ts';
+import { type Batch, type DeadLetter, type Kind, KINDS, type Origin, type Skipped } from '../core/event.ts';
+import { RULES_VERSION, type Verdict, VERDICTS } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
+import { collectHits, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
-import { type Hits, noHits } from './sets.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
 
@@ -48,8 +48,16 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
   const values = await foldValues(events, campaigns, deps.outside);
   const origins = events.origins.map(({ country, net }) => `${copyText(country)}\t${copyText(net)}`);
 
+  // Numbers the combinations of what makes a profile. It is called for each hit, so it compares indexes instead of texts.
+  const agentNumbers = new Map<ReducedAgent, number>();
+  const referrerNumbers = new Map<string | null, number>();
+  const profileKeyOf = (i: number, agent: ReducedAgent, referrer: string | null, kind: Kind, verdict: Verdict): number =>
+    ((numberOf(agentNumbers, agent) * targets.length + numberOf(referrerNumbers, referrer)) * events.origins.length + (events.origin[i] as number)) * 32 +
+    VERDICTS.indexOf(verdict) * 2 +
+    KINDS.indexOf(kind);
+
   let lines = '';
-  const hits = noHits();
+  const collector = collectHits(targets.length);
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   for (let i = 0; i < targets.length; i++) {
@@ -70,22 +78,31 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
       `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
       `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[originIndex]}\t` +
       `${copyText(referrer)}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
-    hits.t.push(t);
-    hits.recipient.push(recipient);
-    hits.link.push(link);
-    hits.campaign.push(campaign);
-    hits.kind.push(kind);
-    hits.verdict.push(verdict);
-    hits.agent.push(agent);
-    hits.origin.push(origin);
-    hits.referrer.push(referrer);
+    collector.add({ campaign, t, recipient, link }, profileKeyOf(i, agent, referrer, kind, verdict), () => ({
+      kind,
+      verdict,
+      agent,
+      country: origin.country,
+      net: origin.net,
+      referrer,
+    }));
     offs.push(Number(off));
     usedAgents.add(agent);
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  const copied = { events: Buffer.from(lines), hits, offs, agents: [...usedAgents] };
+  const copied = { events: Buffer.from(lines), hits: collector.hits(), offs, agents: [...usedAgents] };
   return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
+}
+
+/** The number of a key, from 0 in the order of their first use. */
+function numberOf<K>(numbers: Map<K, number>, key: K): number {
+  let number = numbers.get(key);
+  if (number === undefined) {
+    number = numbers.size;
+    numbers.set(key, number);
+  }
+  return number;
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.

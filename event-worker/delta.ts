@@ -1,41 +1,77 @@
-import type { Kind, Origin } from '../core/event.ts';
-import type { Verdict } from '../core/rules.ts';
 import { copyText } from './copy-rows.ts';
+import { type Hits, type Profile, profileKey } from './hits.ts';
 import { literal, literalText } from './literal.ts';
-import { type Hits, noHits } from './sets.ts';
 
-// A delta has the hits of one commit in one campaign by column, until the judge merges them into the counts and sets (shard.delta).
+// A delta has the hits of one commit in one campaign by column, until the judge merges them into the counts and sets (shard.delta). A commit also
+// lists its clicks whose verdict may change (shard.undecided).
 
-export const DELTA_COLUMNS = 'campaign_id, hits, times, recipient_ids, link_ids, kinds, verdicts, countries, nets, referrers, agent_ids';
+export const DELTA_COLUMNS =
+  'campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids';
+export const UNDECIDED_COLUMNS = 'clicks, campaign_ids, recipient_ids, times';
+
+interface Delta {
+  t: number[];
+  recipient: number[];
+  link: number[];
+  /** Places in `profiles`, from 1 as in Postgres. */
+  profile: number[];
+  profiles: Profile[];
+  places: Map<string, number>;
+}
 
 /** The COPY lines of the deltas of a commit, one for each campaign. */
 export function deltaLines(batches: readonly Hits[]): Buffer[] {
-  const campaigns = new Map<number, Hits>();
-  for (const hits of batches) {
-    for (const [i, campaign] of hits.campaign.entries()) {
-      let delta = campaigns.get(campaign);
+  const deltas = new Map<number, Delta>();
+  for (const { campaign, t, recipient, link, profile, profiles } of batches) {
+    const keys = profiles.map(profileKey);
+    for (let i = 0; i < campaign.length; i++) {
+      const id = campaign[i] as number;
+      let delta = deltas.get(id);
       if (!delta) {
-        delta = noHits();
-        campaigns.set(campaign, delta);
+        delta = { t: [], recipient: [], link: [], profile: [], profiles: [], places: new Map() };
+        deltas.set(id, delta);
       }
-      delta.t.push(hits.t[i] as number);
-      delta.recipient.push(hits.recipient[i] as number);
-      delta.link.push(hits.link[i] as number);
-      delta.kind.push(hits.kind[i] as Kind);
-      delta.verdict.push(hits.verdict[i] as Verdict);
-      delta.origin.push(hits.origin[i] as Origin);
-      delta.referrer.push(hits.referrer[i] ?? null);
-      delta.agent.push(hits.agent[i] as Hits['agent'][number]);
+      const key = keys[profile[i] as number] as string;
+      let place = delta.places.get(key);
+      if (place === undefined) {
+        place = delta.profiles.push(profiles[profile[i] as number] as Profile);
+        delta.places.set(key, place);
+      }
+      delta.t.push(t[i] as number);
+      delta.recipient.push(recipient[i] as number);
+      delta.link.push(link[i] as number);
+      delta.profile.push(place);
     }
   }
-  return Array.from(campaigns, ([campaign, { t, recipient, link, kind, verdict, origin, referrer, agent }]) => {
-    const numbers = [t, recipient, link, kind, verdict].map((column) => literal(column as (string | number)[], (value) => value));
-    const texts = [
-      literal(origin, ({ country }) => literalText(country)),
-      literal(origin, ({ net }) => literalText(net)),
-      literal(referrer, literalText),
-      literal(agent, ({ id }) => id),
-    ].map(copyText);
-    return Buffer.from(`${campaign}\t${t.length}\t${[...numbers, ...texts].join('\t')}\n`);
+  return Array.from(deltas, ([campaign, { t, recipient, link, profile, profiles }]) => {
+    const columns = [
+      `{${t.join(',')}}`,
+      `{${recipient.join(',')}}`,
+      `{${link.join(',')}}`,
+      `{${profile.join(',')}}`,
+      literal(profiles, ({ kind }) => kind),
+      literal(profiles, ({ verdict }) => verdict),
+      copyText(literal(profiles, ({ country }) => literalText(country))),
+      copyText(literal(profiles, ({ net }) => literalText(net))),
+      copyText(literal(profiles, ({ referrer }) => literalText(referrer))),
+      literal(profiles, ({ agent }) => agent.id),
+    ];
+    return Buffer.from(`${campaign}\t${t.length}\t${columns.join('\t')}\n`);
   });
+}
+
+/** The COPY line of the clicks of recipients, whose verdict may change; none if there are no clicks. */
+export function undecidedLines(batches: readonly Hits[]): Buffer[] {
+  const [campaigns, recipients, times]: [number[], number[], number[]] = [[], [], []];
+  for (const { campaign, t, recipient, profile, profiles } of batches) {
+    const isClick = profiles.map(({ kind }) => kind === 'click');
+    for (let i = 0; i < campaign.length; i++) {
+      if (!isClick[profile[i] as number] || recipient[i] === 0) continue;
+      campaigns.push(campaign[i] as number);
+      recipients.push(recipient[i] as number);
+      times.push(t[i] as number);
+    }
+  }
+  if (times.length === 0) return [];
+  return [Buffer.from(`${times.length}\t{${campaigns.join(',')}}\t{${recipients.join(',')}}\t{${times.join(',')}}\n`)];
 }

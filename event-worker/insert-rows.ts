@@ -4,8 +4,8 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import { type BatchRows, EVENT_COLUMNS } from './copy-rows.ts';
-import { DELTA_COLUMNS, deltaLines } from './delta.ts';
-import { type Hits, undecidedClicks } from './sets.ts';
+import { DELTA_COLUMNS, deltaLines, UNDECIDED_COLUMNS, undecidedLines } from './delta.ts';
+import type { Hits } from './hits.ts';
 
 // The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
 // workers that insert the same keys lock them in the same order and cannot deadlock.
@@ -33,9 +33,8 @@ async function copyLines(client: PoolClient, table: string, lines: readonly Buff
 export async function copyDeltas(client: PoolClient, batches: readonly Hits[]): Promise<void> {
   const lines = deltaLines(batches);
   await copyLines(client, `shard.delta (${DELTA_COLUMNS})`, lines, lines.length);
-  const { clicks, columns } = undecidedClicks(batches);
-  if (clicks === 0) return;
-  await client.query('INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times) VALUES ($1, $2, $3, $4)', [clicks, ...columns]);
+  const clicks = undecidedLines(batches);
+  await copyLines(client, `shard.undecided (${UNDECIDED_COLUMNS})`, clicks, clicks.length);
 }
 
 /** Inserts the user agents that the database does not have yet. */

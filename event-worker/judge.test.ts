@@ -4,10 +4,10 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
 import { COUNT_ALL, createDatabases, type Databases } from '../test/support/databases.ts';
 import { runs } from '../test/support/runs.ts';
+import { collectHits } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
 import type { MergeLimits } from './merge.ts';
-import { noHits } from './sets.ts';
 import { inTransaction } from './transaction.ts';
 import { reduceUserAgent } from './user-agent.ts';
 
@@ -120,17 +120,12 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     events.map(({ referrer }) => referrer),
     events.map(({ agent }) => AGENTS[agent]?.id),
   ];
-  const hits = noHits();
-  for (const event of events) {
-    hits.t.push(START + event.afterMs);
-    hits.recipient.push(event.recipient);
-    hits.link.push(event.link);
-    hits.campaign.push(campaignOf(event));
-    hits.kind.push(event.kind);
-    hits.verdict.push(event.verdict);
-    hits.agent.push(AGENTS[event.agent] as (typeof AGENTS)[number]);
-    hits.origin.push({ country: event.country, net: event.net });
-    hits.referrer.push(event.referrer);
+  const collector = collectHits(events.length);
+  for (const [i, event] of events.entries()) {
+    const { afterMs, recipient, link, kind, verdict, country, net, referrer } = event;
+    const agent = AGENTS[event.agent] as (typeof AGENTS)[number];
+    const profile = { kind, verdict, agent, country, net, referrer };
+    collector.add({ campaign: campaignOf(event), t: START + afterMs, recipient, link }, i, () => profile);
   }
   await inTransaction(owner, async (client) => {
     await client.query(
@@ -141,7 +136,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
          AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent)`,
       columns,
     );
-    await copyDeltas(client, [hits]);
+    await copyDeltas(client, [collector.hits()]);
     return !abort;
   });
 }

@@ -1,7 +1,8 @@
-import type { Kind, Origin } from '../core/event.ts';
+import type { Kind } from '../core/event.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import type { Verdict } from '../core/rules.ts';
-import { countHits, type Hits } from './sets.ts';
+import type { CountedAgent, Profile } from './hits.ts';
+import { type CampaignHits, countHits } from './sets.ts';
 
 // Merges deltas into the counts and sets of recipients. The larger a merge is, the less each hit costs. So a campaign is merged when it has many
 // hits in deltas, or when its hits have waited for a while.
@@ -14,12 +15,22 @@ export interface MergeLimits {
 }
 
 // A report adds the hits in deltas to the stored counts: for 10,000 hits that takes some milliseconds.
-const LIMITS: MergeLimits = { hits: 10_000, seconds: 60, most: 100_000 };
+const LIMITS: MergeLimits = { hits: 10_000, seconds: 60, most: 50_000 };
 
-type DeltaRow = Record<
-  'times' | 'recipient_ids' | 'link_ids' | 'kinds' | 'verdicts' | 'countries' | 'nets' | 'referrers' | 'agent_ids',
-  string
-> & { campaign_id: number };
+interface DeltaRow {
+  campaign_id: number;
+  /** JSON arrays of numbers. */
+  times: string;
+  recipient_ids: string;
+  link_ids: string;
+  profiles: string;
+  kinds: Kind[];
+  verdicts: Verdict[];
+  countries: (string | null)[];
+  nets: (string | null)[];
+  referrers: (string | null)[];
+  agent_ids: string[];
+}
 
 /**
  * Merges the deltas that are due, and all those of `campaigns`. Returns the number of merged hits. The caller holds the lock of the judge; the
@@ -34,33 +45,25 @@ export async function mergeDeltas(client: PoolClient, campaigns: readonly number
   ]);
   if (rows.length === 0) return 0;
   const tests = await client.query<{ id: number }>('SELECT shard.test_recipients() AS id');
-  const agentIds = new Set(rows.flatMap((row) => row.agent_ids.slice(1, -1).split(',')));
-  const agents = await client.query<Hits['agent'][number]>('SELECT id::text, client, system, device FROM shard.user_agent WHERE id = ANY ($1)', [
-    [...agentIds],
+  const agents = await client.query<CountedAgent>('SELECT id::text, client, system, device FROM shard.user_agent WHERE id = ANY ($1)', [
+    [...new Set(rows.flatMap(({ agent_ids }) => agent_ids))],
   ]);
   const agentOf = new Map(agents.rows.map((agent) => [agent.id, agent]));
-  const origins = new Map<string, Origin>();
-  const deltas = rows.map((row): Hits => {
-    const read = <T>(text: string): T[] => JSON.parse(text) as T[];
-    const t = read<number>(row.times);
-    const nets = read<string | null>(row.nets);
+  const deltas = rows.map((row): CampaignHits => {
+    const numbers = (json: string): number[] => JSON.parse(json) as number[];
+    const profiles = row.kinds.map((kind, i): Profile => {
+      const id = row.agent_ids[i] as string;
+      const agent = agentOf.get(id) ?? { id, client: '', system: '', device: '' };
+      const { countries, nets, referrers, verdicts } = row;
+      return { kind, verdict: verdicts[i] as Verdict, agent, country: countries[i] ?? null, net: nets[i] ?? null, referrer: referrers[i] ?? null };
+    });
     return {
-      t,
-      recipient: read(row.recipient_ids),
-      link: read(row.link_ids),
-      campaign: t.map(() => row.campaign_id),
-      kind: read<Kind>(row.kinds),
-      verdict: read<Verdict>(row.verdicts),
-      agent: row.agent_ids.slice(1, -1).split(',').map((id) => agentOf.get(id) ?? { id, client: '', system: '', device: '' }),
-      origin: read<string | null>(row.countries).map((country, i) => {
-        const net = nets[i] ?? null;
-        // Hits that share the object are counted faster.
-        const key = `${country}\n${net}`;
-        const known = origins.get(key) ?? { country, net };
-        origins.set(key, known);
-        return known;
-      }),
-      referrer: read(row.referrers),
+      campaign: row.campaign_id,
+      t: numbers(row.times),
+      recipient: numbers(row.recipient_ids),
+      link: numbers(row.link_ids),
+      profile: numbers(row.profiles).map((place) => place - 1),
+      profiles,
     };
   });
   const { people, activity } = countHits(deltas, new Set(tests.rows.map(({ id }) => id)));

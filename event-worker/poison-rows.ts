@@ -3,7 +3,7 @@ import type { DeadLetter } from '../core/event.ts';
 import { classify, type Pool } from '../core/postgres.ts';
 import type { BatchRows } from './copy-rows.ts';
 import { copyEventLines } from './insert-rows.ts';
-import { keepHits } from './sets.ts';
+import { keepHits } from './hits.ts';
 import { inTransaction } from './transaction.ts';
 
 // If Postgres refuses one row, the whole COPY fails. This file finds such rows in a batch.

@@ -1,34 +1,19 @@
-import type { Kind, Origin } from '../core/event.ts';
-import { MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
+import type { Kind } from '../core/event.ts';
+import { type Verdict, VERDICTS } from '../core/rules.ts';
+import type { Profile } from './hits.ts';
 import { literal, literalText } from './literal.ts';
-import type { ReducedAgent } from './user-agent.ts';
 
 // Turns hits into rows for the counts and sets of recipients; sql/shard/0008-sets.sql explains them. The function shard.facts has the same facets
 // for single events.
 
-/** What is counted of a user agent. */
-export type CountedAgent = Pick<ReducedAgent, 'id' | 'client' | 'system' | 'device'>;
-
-/** Hits by column, as the counts and sets need them. The values at one index are one hit. */
-export interface Hits {
-  /** Epoch milliseconds. */
-  readonly t: number[];
-  readonly recipient: number[];
-  readonly link: number[];
-  readonly campaign: number[];
-  readonly kind: Kind[];
-  readonly verdict: Verdict[];
-  readonly agent: CountedAgent[];
-  readonly origin: Origin[];
-  readonly referrer: (string | null)[];
-}
-
-export const noHits = (): Hits => ({ t: [], recipient: [], link: [], campaign: [], kind: [], verdict: [], agent: [], origin: [], referrer: [] });
-
-/** The hits whose index `isKept` accepts. */
-export function keepHits(hits: Hits, isKept: (i: number) => boolean): Hits {
-  const columns = Object.entries(hits).map(([name, column]) => [name, (column as unknown[]).filter((_, i) => isKept(i))]);
-  return Object.fromEntries(columns) as Hits;
+/** Hits of one campaign by column; see Hits. */
+export interface CampaignHits {
+  readonly campaign: number;
+  readonly t: ArrayLike<number>;
+  readonly recipient: ArrayLike<number>;
+  readonly link: ArrayLike<number>;
+  readonly profile: ArrayLike<number>;
+  readonly profiles: readonly Profile[];
 }
 
 /** The number of successive recipient ids in one row of shard.people. */
@@ -36,7 +21,6 @@ const CHUNK = 15_000;
 // A shorter list is cheaper to send and to add than bits.
 const MOST_LISTED = 64;
 const QUARTER_MS = 900_000;
-const VERDICTS: readonly Verdict[] = ['human', ...MACHINE_SIGNALS];
 
 /** Arrays as literals of Postgres, in the order of the parameters of a statement. */
 type Parameters = string[];
@@ -114,17 +98,11 @@ class Counts {
   /** By start in epoch seconds, and by link. */
   readonly quarters = new Map<number, Map<number, Activity>>();
   readonly #values = new Map<string, Value>();
-  readonly #all: Value;
-  // What hits have in common is looked up by the object that they share, or by the text.
-  readonly #agents = new Map<CountedAgent, readonly Value[]>();
-  readonly #origins = new Map<Origin, readonly Value[]>();
-  readonly #referrers = new Map<string | null, Value>();
   readonly #links = new Map<number, Value>();
 
   constructor(campaign: number, kind: Kind) {
     this.campaign = campaign;
     this.kind = kind;
-    this.#all = this.#valueOf('all', '');
   }
 
   *values(): Iterable<Value> {
@@ -133,82 +111,53 @@ class Counts {
     if (this.kind === 'click') for (const links of this.quarters.values()) for (const { people } of links.values()) yield people;
   }
 
-  add(hits: Hits, i: number): void {
-    const recipient = hits.recipient[i] as number;
+  /** The values of all hits with a profile. */
+  valuesOf({ verdict, agent, country, net, referrer }: Profile): Value[] {
+    const facts: [facet: string, value: string | null][] = [
+      ['all', ''],
+      ['country', country],
+      ['referrer', referrer],
+      ['network', net],
+      ['client', agent.client],
+      ['system', agent.system],
+      ['device', agent.device],
+    ];
+    if (verdict !== 'human') facts.push(['verdict', verdict], ['machine', `${verdict} ${net ?? ''}`]);
+    return facts.map(([facet, value]) => entryOf(this.#values, `${facet} ${value ?? ''}`, () => new Value(facet, value ?? '')));
+  }
+
+  add(t: number, recipient: number, link: number, values: readonly Value[], verdictIndex: number): void {
     const chunk = Math.floor(recipient / CHUNK);
     const position = recipient - chunk * CHUNK;
-    const link = hits.link[i] as number;
-    const verdict = hits.verdict[i] as Verdict;
-    const isHuman = verdict === 'human';
-    const origin = hits.origin[i] as Origin;
-    this.#all.add(chunk, position, isHuman);
-    for (const value of entryOf(this.#agents, hits.agent[i] as CountedAgent, (agent) => this.#ofAgent(agent))) value.add(chunk, position, isHuman);
-    for (const value of entryOf(this.#origins, origin, (key) => this.#ofOrigin(key))) value.add(chunk, position, isHuman);
-    entryOf(this.#referrers, hits.referrer[i] ?? null, (host) => this.#valueOf('referrer', host)).add(chunk, position, isHuman);
-    const quarter = (Math.floor((hits.t[i] as number) / QUARTER_MS) * QUARTER_MS) / 1000;
-    const activity = entryOf(
-      entryOf(this.quarters, quarter, () => new Map<number, Activity>()),
-      link,
-      () => ({ hits: VERDICTS.map(() => 0), people: new Value('quarter', String(quarter), link) }),
-    );
-    const index = VERDICTS.indexOf(verdict);
-    activity.hits[index] = (activity.hits[index] as number) + 1;
-    if (this.kind === 'click') {
-      activity.people.add(chunk, position, isHuman);
-      entryOf(this.#links, link, () => new Value('link', '', link)).add(chunk, position, isHuman);
-    }
-    if (isHuman) return;
-    this.#valueOf('verdict', verdict).add(chunk, position, false);
-    this.#valueOf('machine', `${verdict} ${origin.net ?? ''}`).add(chunk, position, false);
-  }
-
-  #valueOf(facet: string, text: string | null): Value {
-    // Postgres allows no NUL in a text.
-    const value = (text ?? '').replaceAll('\0', '');
-    return entryOf(this.#values, `${facet} ${value}`, () => new Value(facet, value));
-  }
-
-  #ofAgent({ client, system, device }: CountedAgent): readonly Value[] {
-    return [this.#valueOf('client', client), this.#valueOf('system', system), this.#valueOf('device', device)];
-  }
-
-  #ofOrigin({ country, net }: Origin): readonly Value[] {
-    return [this.#valueOf('country', country), this.#valueOf('network', net)];
+    const isHuman = verdictIndex === 0;
+    for (const value of values) value.add(chunk, position, isHuman);
+    const quarter = (Math.floor(t / QUARTER_MS) * QUARTER_MS) / 1000;
+    const links = entryOf(this.quarters, quarter, () => new Map<number, Activity>());
+    const activity = entryOf(links, link, () => ({ hits: VERDICTS.map(() => 0), people: new Value('quarter', String(quarter), link) }));
+    activity.hits[verdictIndex] = (activity.hits[verdictIndex] as number) + 1;
+    if (this.kind !== 'click') return;
+    activity.people.add(chunk, position, isHuman);
+    entryOf(this.#links, link, () => new Value('link', '', link)).add(chunk, position, isHuman);
   }
 }
 
 /** Counts hits, without those of the test recipients `tests`. */
-export function countHits(batches: readonly Hits[], tests: ReadonlySet<number>): CountRows {
+export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<number>): CountRows {
   const counts = new Map<string, Counts>();
-  for (const hits of batches) {
-    const last: Record<Kind, Counts | undefined> = { click: undefined, open: undefined };
-    for (const [i, campaign] of hits.campaign.entries()) {
-      const kind = hits.kind[i] as Kind;
-      if (tests.has(hits.recipient[i] as number)) continue;
-      let current = last[kind];
-      if (current?.campaign !== campaign) {
-        current = entryOf(counts, `${campaign} ${kind}`, () => new Counts(campaign, kind));
-        last[kind] = current;
-      }
-      current.add(hits, i);
+  for (const { campaign, t, recipient, link, profile, profiles } of all) {
+    const resolved = profiles.map((each) => {
+      const of = entryOf(counts, `${campaign} ${each.kind}`, () => new Counts(campaign, each.kind));
+      return { of, values: of.valuesOf(each), verdictIndex: VERDICTS.indexOf(each.verdict) };
+    });
+    for (let i = 0; i < t.length; i++) {
+      const id = recipient[i] as number;
+      if (tests.has(id)) continue;
+      const { of, values, verdictIndex } = resolved[profile[i] as number] as (typeof resolved)[number];
+      of.add(t[i] as number, id, link[i] as number, values, verdictIndex);
     }
   }
-  const all = [...counts.values()];
-  return { people: peopleOf(all), activity: activityOf(all) };
-}
-
-/** The campaigns, recipients and times of the clicks whose verdict may change, as columns of shard.undecided, and their number. */
-export function undecidedClicks(batches: readonly Hits[]): { clicks: number; columns: Parameters } {
-  const clicks: { campaign: number; recipient: number; t: number }[] = [];
-  for (const { campaign, recipient, t, kind } of batches)
-    for (const [i, of] of recipient.entries())
-      if (kind[i] === 'click' && of !== 0) clicks.push({ campaign: campaign[i] as number, recipient: of, t: t[i] as number });
-  const columns = [
-    literal(clicks, ({ campaign }) => campaign),
-    literal(clicks, ({ recipient }) => recipient),
-    literal(clicks, ({ t }) => t),
-  ];
-  return { clicks: clicks.length, columns };
+  const counted = [...counts.values()];
+  return { people: peopleOf(counted), activity: activityOf(counted) };
 }
 
 function activityOf(counts: readonly Counts[]): Parameters {

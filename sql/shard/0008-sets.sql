@@ -145,7 +145,8 @@ CREATE TABLE shard.undecided (
 );
 ALTER TABLE shard.undecided ALTER campaign_ids SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER times SET STORAGE EXTERNAL;
 
--- The hits of one commit in one campaign that are not merged yet, by column. The elements at one place are one hit.
+-- The hits of one commit in one campaign that are not merged yet, by column. The elements at one place of the first four arrays are one hit. What
+-- many hits have in common is a profile: the elements at one place of the other arrays.
 CREATE TABLE shard.delta (
   id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   added_at      timestamptz NOT NULL DEFAULT now(),
@@ -155,6 +156,7 @@ CREATE TABLE shard.delta (
   times         bigint[] NOT NULL,
   recipient_ids bigint[] NOT NULL,
   link_ids      bigint[] NOT NULL,
+  profiles      integer[] NOT NULL,
   kinds         shard.kind[] NOT NULL,
   verdicts      shard.verdict[] NOT NULL,
   countries     text[] NOT NULL,
@@ -164,14 +166,13 @@ CREATE TABLE shard.delta (
 );
 CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
 -- Compression would take longer than writing.
-ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER kinds SET STORAGE EXTERNAL,
-  ALTER verdicts SET STORAGE EXTERNAL, ALTER countries SET STORAGE EXTERNAL, ALTER nets SET STORAGE EXTERNAL, ALTER referrers SET STORAGE EXTERNAL, ALTER agent_ids SET STORAGE EXTERNAL;
+ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER profiles SET STORAGE EXTERNAL;
 
 -- The hits of all deltas, without those of test recipients.
 CREATE VIEW shard.delta_hit AS
-  SELECT to_timestamp(t / 1000.0) AS at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id
-  FROM shard.delta CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, kinds, verdicts, countries, nets, referrers, agent_ids)
-    AS hit (t, recipient_id, link_id, kind, verdict, country, net, referrer, agent_id)
+  SELECT to_timestamp(t / 1000.0) AS at, recipient_id, link_id, campaign_id, kinds[profile] AS kind, verdicts[profile] AS verdict, countries[profile] AS country,
+         nets[profile] AS net, referrers[profile] AS referrer, agent_ids[profile] AS agent_id
+  FROM shard.delta CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, profiles) AS hit (t, recipient_id, link_id, profile)
   WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
 CREATE VIEW shard.activity_now AS
@@ -193,11 +194,11 @@ CREATE VIEW shard.people_now AS
     GROUP BY 1, 2, 3, 4, 5, 6
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
--- Removes deltas and returns their columns as JSON arrays. The caller adds their hits to the counts and sets in the same transaction, except those
+-- Removes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller adds their hits to the counts and sets in the same transaction, except those
 -- of the test recipients `tests`. Removed are all deltas of `campaigns`, and those of other campaigns that have at least `size` hits in deltas or one
 -- that is older than `age`, as far as there is room in `most` hits. The caller holds the lock of the judge.
 CREATE FUNCTION shard.take_deltas(campaigns bigint[], size integer, age interval, most integer)
-RETURNS TABLE (campaign_id bigint, times text, recipient_ids text, link_ids text, kinds text, verdicts text, countries text, nets text, referrers text, agent_ids text)
+RETURNS TABLE (campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids bigint[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   WITH waiting AS (SELECT campaign_id, sum(hits) AS hits, min(added_at) AS oldest FROM shard.delta GROUP BY campaign_id),
   due AS (
@@ -206,8 +207,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
     ) AS each WHERE hits_before < most
   )
   DELETE FROM shard.delta WHERE campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due)
-  RETURNING campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(kinds)::text, to_json(verdicts)::text,
-            to_json(countries)::text, to_json(nets)::text, to_json(referrers)::text, to_json(agent_ids)::text
+  RETURNING campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries, nets,
+            referrers, agent_ids
 $$;
 REVOKE EXECUTE ON FUNCTION shard.take_deltas FROM PUBLIC;
 

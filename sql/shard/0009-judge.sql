@@ -220,9 +220,8 @@ BEGIN
   taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign RETURNING d.*),
   merged AS (
     INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
-    SELECT 1, to_timestamp(t / 1000.0), h.recipient_id, h.link_id, campaign, h.kind, h.verdict, h.country, h.net, h.referrer, h.agent_id
-    FROM taken CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, kinds, verdicts, countries, nets, referrers, agent_ids)
-      AS h (t, recipient_id, link_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT 1, to_timestamp(t / 1000.0), h.recipient_id, h.link_id, campaign, kinds[profile], verdicts[profile], countries[profile], nets[profile], referrers[profile], agent_ids[profile]
+    FROM taken CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, taken.profiles) AS h (t, recipient_id, link_id, profile)
     WHERE h.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   ),
   updated AS (
