@@ -78,14 +78,10 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
       `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
       `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[originIndex]}\t` +
       `${copyText(referrer)}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
-    collector.add({ campaign, t, recipient, link }, profileKeyOf(i, agent, referrer, kind, verdict), () => ({
-      kind,
-      verdict,
-      agent,
-      country: origin.country,
-      net: origin.net,
-      referrer,
-    }));
+    const key = profileKeyOf(i, agent, referrer, kind, verdict);
+    const profile =
+      collector.profile(key) ?? collector.addProfile(key, { kind, verdict, agent, country: origin.country, net: origin.net, referrer });
+    collector.add(campaign, t, recipient, link, profile);
     offs.push(Number(off));
     usedAgents.add(agent);
   }

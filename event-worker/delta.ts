@@ -2,12 +2,10 @@ import { copyText } from './copy-rows.ts';
 import { type Hits, type Profile, profileKey } from './hits.ts';
 import { literal, literalText } from './literal.ts';
 
-// A delta has the hits of one commit in one campaign by column, until the judge merges them into the counts and sets (shard.delta). A commit also
-// lists its clicks whose verdict may change (shard.undecided).
+// A delta has the hits of one commit in one campaign by column, until the judge merges them into the counts and sets (shard.delta).
 
 export const DELTA_COLUMNS =
   'campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids';
-export const UNDECIDED_COLUMNS = 'clicks, campaign_ids, recipient_ids, times';
 
 interface Delta {
   t: number[];
@@ -58,20 +56,4 @@ export function deltaLines(batches: readonly Hits[]): Buffer[] {
     ];
     return Buffer.from(`${campaign}\t${t.length}\t${columns.join('\t')}\n`);
   });
-}
-
-/** The COPY line of the clicks of recipients, whose verdict may change; none if there are no clicks. */
-export function undecidedLines(batches: readonly Hits[]): Buffer[] {
-  const [campaigns, recipients, times]: [number[], number[], number[]] = [[], [], []];
-  for (const { campaign, t, recipient, profile, profiles } of batches) {
-    const isClick = profiles.map(({ kind }) => kind === 'click');
-    for (let i = 0; i < campaign.length; i++) {
-      if (!isClick[profile[i] as number] || recipient[i] === 0) continue;
-      campaigns.push(campaign[i] as number);
-      recipients.push(recipient[i] as number);
-      times.push(t[i] as number);
-    }
-  }
-  if (times.length === 0) return [];
-  return [Buffer.from(`${times.length}\t{${campaigns.join(',')}}\t{${recipients.join(',')}}\t{${times.join(',')}}\n`)];
 }

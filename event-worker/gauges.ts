@@ -42,14 +42,14 @@ export function addWorkerGauges(
     oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
   );
 
-  const undecided = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countUndecided(pool)) }));
+  const unjudged = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countUnjudged(pool)) }));
   addShardGauge(
     registry,
-    'clickledger_worker_undecided_clicks',
-    'Clicks that the judge has not looked at yet',
+    'clickledger_worker_unjudged_hits',
+    'Hits that the judge has not looked at yet',
     async () => {
       const counted = await Promise.all(
-        undecided.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
+        unjudged.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
       );
       return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
     },
@@ -92,7 +92,7 @@ async function readStreamState(streams: JetStreamManager, shards: readonly Obser
   return { messages: state.messages, bytes: state.bytes, limitBytes: config.max_bytes, backlogs };
 }
 
-async function countUndecided(pool: Pool): Promise<number | undefined> {
-  const { rows } = await pool.query<{ clicks: number }>('SELECT shard.undecided_clicks() AS clicks');
-  return rows[0]?.clicks;
+async function countUnjudged(pool: Pool): Promise<number | undefined> {
+  const { rows } = await pool.query<{ hits: number }>('SELECT shard.unjudged_hits() AS hits');
+  return rows[0]?.hits;
 }

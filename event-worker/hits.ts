@@ -29,8 +29,10 @@ export interface Hits {
 }
 
 export interface HitCollector {
-  /** Adds a hit. Hits with the same `key` have the same profile; `create` returns it for the first of them. */
-  add(hit: { campaign: number; t: number; recipient: number; link: number }, key: number, create: () => Profile): void;
+  /** Returns the number of the profile with a key; undefined if it is not added yet. */
+  profile(key: number): number | undefined;
+  addProfile(key: number, profile: Profile): number;
+  add(campaign: number, t: number, recipient: number, link: number, profile: number): void;
   hits(): Hits;
 }
 
@@ -40,20 +42,21 @@ export function collectHits(capacity: number): HitCollector {
   const [campaign, t, recipient, link] = [0, 1, 2, 3].map(() => new Float64Array(capacity)) as [Float64Array, Float64Array, Float64Array, Float64Array];
   const profile = new Uint32Array(capacity);
   const profiles: Profile[] = [];
-  const indexes = new Map<number, number>();
+  const numbers = new Map<number, number>();
   let n = 0;
   return {
-    add(hit, key, create) {
-      campaign[n] = hit.campaign;
-      t[n] = hit.t;
-      recipient[n] = hit.recipient;
-      link[n] = hit.link;
-      let index = indexes.get(key);
-      if (index === undefined) {
-        index = profiles.push(create()) - 1;
-        indexes.set(key, index);
-      }
-      profile[n++] = index;
+    profile: (key) => numbers.get(key),
+    addProfile(key, its) {
+      const number = profiles.push(its) - 1;
+      numbers.set(key, number);
+      return number;
+    },
+    add(itsCampaign, itsTime, itsRecipient, itsLink, itsProfile) {
+      campaign[n] = itsCampaign;
+      t[n] = itsTime;
+      recipient[n] = itsRecipient;
+      link[n] = itsLink;
+      profile[n++] = itsProfile;
     },
     hits() {
       const [c, time, r, l] = [campaign, t, recipient, link].map((column) => column.subarray(0, n)) as [Float64Array, Float64Array, Float64Array, Float64Array];

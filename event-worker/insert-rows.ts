@@ -4,7 +4,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import { type BatchRows, EVENT_COLUMNS } from './copy-rows.ts';
-import { DELTA_COLUMNS, deltaLines, UNDECIDED_COLUMNS, undecidedLines } from './delta.ts';
+import { DELTA_COLUMNS, deltaLines } from './delta.ts';
 import type { Hits } from './hits.ts';
 
 // The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
@@ -29,12 +29,10 @@ async function copyLines(client: PoolClient, table: string, lines: readonly Buff
   if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY stored ${copy.rowCount} of ${expected} rows`);
 }
 
-/** Appends the hits of all batches to the deltas, and their clicks to those that the judge looks at. */
+/** Appends the hits of all batches to the deltas. */
 export async function copyDeltas(client: PoolClient, batches: readonly Hits[]): Promise<void> {
   const lines = deltaLines(batches);
   await copyLines(client, `shard.delta (${DELTA_COLUMNS})`, lines, lines.length);
-  const clicks = undecidedLines(batches);
-  await copyLines(client, `shard.undecided (${UNDECIDED_COLUMNS})`, clicks, clicks.length);
 }
 
 /** Inserts the user agents that the database does not have yet. */

@@ -15,7 +15,7 @@ import { reduceUserAgent } from './user-agent.ts';
 // changes of test recipients. After each step all counts and sets, and the views on them, must equal a recount of the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.delta, shard.undecided, shard.recipient, shard.thinned_campaign';
+const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign';
 
 interface Hit {
   afterMs: number;
@@ -125,7 +125,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     const { afterMs, recipient, link, kind, verdict, country, net, referrer } = event;
     const agent = AGENTS[event.agent] as (typeof AGENTS)[number];
     const profile = { kind, verdict, agent, country, net, referrer };
-    collector.add({ campaign: campaignOf(event), t: START + afterMs, recipient, link }, i, () => profile);
+    collector.add(campaignOf(event), START + afterMs, recipient, link, collector.addProfile(i, profile));
   }
   await inTransaction(owner, async (client) => {
     await client.query(
@@ -332,7 +332,7 @@ describe('the judge', () => {
         await expectCountsRight();
         while (((await judgeOnce(pool)) ?? 1) > 0);
         await expectCountsRight();
-        expect(await rowsOf('SELECT FROM shard.undecided UNION ALL SELECT FROM shard.hit_change')).toEqual([]);
+        expect(await rowsOf('SELECT FROM shard.delta WHERE NOT is_judged UNION ALL SELECT FROM shard.hit_change')).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
       }),
       { ...runs(60), examples: [[IN_THREE_COMMITS]] },
@@ -342,7 +342,7 @@ describe('the judge', () => {
 
 test('much at once is judged in time that grows with it, also where the statistics know of nothing', async () => {
   await owner.query(`TRUNCATE ${TABLES}`);
-  await owner.query('ANALYZE shard.undecided, shard.people, shard.event');
+  await owner.query('ANALYZE shard.delta, shard.people, shard.event');
   // One third of 40,000 recipients clicks like a scanner. An implementation that compares all clicks with each other would take minutes.
   await owner.query(
     `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)

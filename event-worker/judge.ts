@@ -14,37 +14,37 @@ const POLL_MS = 250;
 const QUIET_MS = 500;
 const MAX_DELAY_MS = 10_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
-const MAX_CLICKS = 50_000;
+const MAX_HITS = 50_000;
 
 /**
- * Runs one step of the judge: looks at the clicks of whole commits until there are `mostClicks` or more, merges deltas, and changes verdicts.
- * Returns the number of clicks that it looked at, or undefined if another judge works on the shard.
+ * Runs one step of the judge: judges deltas until they have `mostHits` hits or more, merges deltas, and changes verdicts.
+ * Returns the number of hits that it judged, or undefined if another judge works on the shard.
  */
-export async function judgeOnce(pool: Pool, mostClicks = MAX_CLICKS, limits?: MergeLimits): Promise<number | undefined> {
+export async function judgeOnce(pool: Pool, mostHits = MAX_HITS, limits?: MergeLimits): Promise<number | undefined> {
   let judged: number | undefined;
   await inTransaction(pool, async (client) => {
-    judged = await judgeStep(client, mostClicks, limits);
+    judged = await judgeStep(client, mostHits, limits);
     return judged !== undefined;
   });
   return judged;
 }
 
 /** The same in the transaction of the caller. */
-export async function judgeStep(client: PoolClient, mostClicks: number, limits?: MergeLimits): Promise<number | undefined> {
-  const { rows } = await client.query<{ clicks: number | null; campaigns: string[] }>(
-    'SELECT clicks, campaigns FROM shard.find_bursts($1, make_interval(secs => $2), $3)',
-    [mostClicks, BURST.spanMs / 1000, BURST.differentLinks],
+export async function judgeStep(client: PoolClient, mostHits: number, limits?: MergeLimits): Promise<number | undefined> {
+  const { rows } = await client.query<{ judged: number | null; campaigns: string[] }>(
+    'SELECT judged, campaigns FROM shard.find_bursts($1, make_interval(secs => $2), $3)',
+    [mostHits, BURST.spanMs / 1000, BURST.differentLinks],
   );
-  const { clicks, campaigns } = rows[0] as { clicks: number | null; campaigns: string[] };
-  if (clicks === null) return undefined;
+  const { judged, campaigns } = rows[0] as { judged: number | null; campaigns: string[] };
+  if (judged === null) return undefined;
   await mergeDeltas(client, campaigns.map(Number), limits);
   if (campaigns.length > 0) await client.query('SELECT shard.mark_bursts($1)', [RULES_VERSION]);
-  return clicks;
+  return judged;
 }
 
 /**
  * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,
- * `onJudged` gets the number of clicks that the step looked at, and whether none is left. `onFailure` gets the error of a step that
+ * `onJudged` gets the number of hits that the step judged, and whether none is left. `onFailure` gets the error of a step that
  * failed.
  */
 export async function keepJudging(deps: {
@@ -52,7 +52,7 @@ export async function keepJudging(deps: {
   log: Logger;
   signal: AbortSignal;
   lastCommitMs: () => number;
-  onJudged: (clicks: number, noneLeft: boolean) => void;
+  onJudged: (hits: number, noneLeft: boolean) => void;
   onFailure: (error: unknown) => void;
 }): Promise<void> {
   const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
@@ -64,16 +64,16 @@ export async function keepJudging(deps: {
       await sleep(POLL_MS, signal);
       continue;
     }
-    let clicks: number | undefined;
+    let hits: number | undefined;
     try {
-      clicks = await judgeOnce(pool);
-      onJudged(clicks ?? 0, clicks !== undefined && clicks < MAX_CLICKS);
+      hits = await judgeOnce(pool);
+      onJudged(hits ?? 0, hits !== undefined && hits < MAX_HITS);
     } catch (error) {
       onFailure(error);
       if (classify(error) !== 'retry') log.error({ err: error }, 'the judge failed; retrying');
     }
-    // After a full step more clicks may be left: continue without a pause.
-    if (clicks !== undefined && clicks >= MAX_CLICKS) continue;
+    // After a full step more hits may be left: continue without a pause.
+    if (hits !== undefined && hits >= MAX_HITS) continue;
     judgedMs = performance.now();
     await sleep(2 * QUIET_MS, signal);
   }

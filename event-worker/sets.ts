@@ -1,6 +1,6 @@
 import type { Kind } from '../core/event.ts';
 import { type Verdict, VERDICTS } from '../core/rules.ts';
-import type { Profile } from './hits.ts';
+import { type Profile, profileKey } from './hits.ts';
 import { literal, literalText } from './literal.ts';
 
 // Turns hits into rows for the counts and sets of recipients; sql/shard/0008-sets.sql explains them. The function shard.facts has the same facets
@@ -32,48 +32,6 @@ export interface CountRows {
   readonly activity: Parameters;
 }
 
-/** The hits and recipients of one value of a facet in one chunk. Recipients are positions in the chunk, which may occur several times. */
-interface Part {
-  readonly chunk: number;
-  hits: number;
-  humanHits: number;
-  readonly people: number[];
-  readonly humans: number[];
-}
-
-/** One value of a facet. */
-class Value {
-  readonly facet: string;
-  readonly value: string;
-  readonly link: number;
-  readonly parts: Part[] = [];
-  #last: Part | undefined;
-
-  constructor(facet: string, value: string, link = 0) {
-    this.facet = facet;
-    this.value = value;
-    this.link = link;
-  }
-
-  /** Adds a hit of the recipient at a position. Recipient 0 stands for a shared link: the hit is counted without a recipient. */
-  add(chunk: number, position: number, isHuman: boolean): void {
-    let part = this.#last;
-    if (part?.chunk !== chunk) {
-      part = this.parts.find((known) => known.chunk === chunk);
-      if (!part) {
-        part = { chunk, hits: 0, humanHits: 0, people: [], humans: [] };
-        this.parts.push(part);
-      }
-      this.#last = part;
-    }
-    part.hits++;
-    if (isHuman) part.humanHits++;
-    if (chunk === 0 && position === 0) return;
-    part.people.push(position);
-    if (isHuman) part.humans.push(position);
-  }
-}
-
 /** Creates the entry of a map when it is needed first. */
 function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V {
   let value = map.get(key);
@@ -84,61 +42,28 @@ function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V {
   return value;
 }
 
-/** The clicks of a link in a quarter of an hour, or the opens of a pixel. */
-interface Activity {
-  /** The number of hits by index in VERDICTS. */
-  readonly hits: number[];
-  readonly people: Value;
+/** The ids of recipients, one for each hit; 0 for a hit of a shared link. */
+interface Recipients {
+  readonly isHuman: boolean;
+  readonly ids: number[];
 }
 
-/** The counts of the hits of one kind in one campaign. */
-class Counts {
+/** The hits of one link in one quarter of an hour. */
+interface LinkActivity {
+  /** The number of hits by index in VERDICTS. */
+  readonly hits: number[];
+  readonly humans: Recipients;
+  readonly machines: Recipients;
+}
+
+/** The hits of one kind in one campaign. */
+interface Counts {
   readonly campaign: number;
   readonly kind: Kind;
-  /** By start in epoch seconds, and by link. */
-  readonly quarters = new Map<number, Map<number, Activity>>();
-  readonly #values = new Map<string, Value>();
-  readonly #links = new Map<number, Value>();
-
-  constructor(campaign: number, kind: Kind) {
-    this.campaign = campaign;
-    this.kind = kind;
-  }
-
-  *values(): Iterable<Value> {
-    yield* this.#values.values();
-    yield* this.#links.values();
-    if (this.kind === 'click') for (const links of this.quarters.values()) for (const { people } of links.values()) yield people;
-  }
-
-  /** The values of all hits with a profile. */
-  valuesOf({ verdict, agent, country, net, referrer }: Profile): Value[] {
-    const facts: [facet: string, value: string | null][] = [
-      ['all', ''],
-      ['country', country],
-      ['referrer', referrer],
-      ['network', net],
-      ['client', agent.client],
-      ['system', agent.system],
-      ['device', agent.device],
-    ];
-    if (verdict !== 'human') facts.push(['verdict', verdict], ['machine', `${verdict} ${net ?? ''}`]);
-    return facts.map(([facet, value]) => entryOf(this.#values, `${facet} ${value ?? ''}`, () => new Value(facet, value ?? '')));
-  }
-
-  add(t: number, recipient: number, link: number, values: readonly Value[], verdictIndex: number): void {
-    const chunk = Math.floor(recipient / CHUNK);
-    const position = recipient - chunk * CHUNK;
-    const isHuman = verdictIndex === 0;
-    for (const value of values) value.add(chunk, position, isHuman);
-    const quarter = (Math.floor(t / QUARTER_MS) * QUARTER_MS) / 1000;
-    const links = entryOf(this.quarters, quarter, () => new Map<number, Activity>());
-    const activity = entryOf(links, link, () => ({ hits: VERDICTS.map(() => 0), people: new Value('quarter', String(quarter), link) }));
-    activity.hits[verdictIndex] = (activity.hits[verdictIndex] as number) + 1;
-    if (this.kind !== 'click') return;
-    activity.people.add(chunk, position, isHuman);
-    entryOf(this.#links, link, () => new Value('link', '', link)).add(chunk, position, isHuman);
-  }
+  /** By the text of the profile. */
+  readonly byProfile: Map<string, { readonly profile: Profile; readonly recipients: Recipients; readonly verdictIndex: number }>;
+  /** By start in epoch milliseconds, and by link. */
+  readonly quarters: Map<number, Map<number, LinkActivity>>;
 }
 
 /** Counts hits, without those of the test recipients `tests`. */
@@ -146,30 +71,48 @@ export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<numbe
   const counts = new Map<string, Counts>();
   for (const { campaign, t, recipient, link, profile, profiles } of all) {
     const resolved = profiles.map((each) => {
-      const of = entryOf(counts, `${campaign} ${each.kind}`, () => new Counts(campaign, each.kind));
-      return { of, values: of.valuesOf(each), verdictIndex: VERDICTS.indexOf(each.verdict) };
+      const { kind, verdict } = each;
+      const of = entryOf(counts, `${campaign} ${kind}`, () => ({ campaign, kind, byProfile: new Map(), quarters: new Map() }));
+      const bucket = entryOf(of.byProfile, profileKey(each), () => ({
+        profile: each,
+        recipients: { isHuman: verdict === 'human', ids: [] },
+        verdictIndex: VERDICTS.indexOf(verdict),
+      }));
+      return { ...bucket, quarters: of.quarters };
     });
     for (let i = 0; i < t.length; i++) {
       const id = recipient[i] as number;
       if (tests.has(id)) continue;
-      const { of, values, verdictIndex } = resolved[profile[i] as number] as (typeof resolved)[number];
-      of.add(t[i] as number, id, link[i] as number, values, verdictIndex);
+      // Each facet takes the recipients of its profiles below. That is much cheaper than to add each hit to each facet.
+      const { recipients, verdictIndex, quarters } = resolved[profile[i] as number] as (typeof resolved)[number];
+      recipients.ids.push(id);
+      const links = entryOf(quarters, Math.floor((t[i] as number) / QUARTER_MS) * QUARTER_MS, newLinks);
+      const activity = entryOf(links, link[i] as number, newActivity);
+      activity.hits[verdictIndex] = (activity.hits[verdictIndex] as number) + 1;
+      (recipients.isHuman ? activity.humans : activity.machines).ids.push(id);
     }
   }
   const counted = [...counts.values()];
   return { people: peopleOf(counted), activity: activityOf(counted) };
 }
 
+const newLinks = (): Map<number, LinkActivity> => new Map();
+const newActivity = (): LinkActivity => ({
+  hits: VERDICTS.map(() => 0),
+  humans: { isHuman: true, ids: [] },
+  machines: { isHuman: false, ids: [] },
+});
+
 function activityOf(counts: readonly Counts[]): Parameters {
-  const rows: { campaign: number; quarter: number; link: number; kind: Kind; verdict: Verdict; hits: number }[] = [];
+  const rows: { campaign: number; quarterMs: number; link: number; kind: Kind; verdict: Verdict; hits: number }[] = [];
   for (const { campaign, kind, quarters } of counts)
-    for (const [quarter, links] of quarters)
+    for (const [quarterMs, links] of quarters)
       for (const [link, { hits }] of links)
         for (const [index, n] of hits.entries())
-          if (n > 0) rows.push({ campaign, quarter, link, kind, verdict: VERDICTS[index] as Verdict, hits: n });
+          if (n > 0) rows.push({ campaign, quarterMs, link, kind, verdict: VERDICTS[index] as Verdict, hits: n });
   return [
     literal(rows, ({ campaign }) => campaign),
-    literal(rows, ({ quarter }) => quarter),
+    literal(rows, ({ quarterMs }) => quarterMs / 1000),
     literal(rows, ({ link }) => link),
     literal(rows, ({ kind }) => kind),
     literal(rows, ({ verdict }) => verdict),
@@ -177,27 +120,83 @@ function activityOf(counts: readonly Counts[]): Parameters {
   ];
 }
 
-function peopleOf(counts: readonly Counts[]): Parameters {
-  const rows: { campaign: number; kind: Kind; value: Value; part: Part }[] = [];
-  for (const each of counts)
-    for (const value of each.values()) for (const part of value.parts) rows.push({ campaign: each.campaign, kind: each.kind, value, part });
-  const sets = rows.map(({ part: { people, humans } }) => {
-    const everyone = setText(people);
-    return [everyone, humans.length === people.length ? everyone : setText(humans)] as const;
-  });
-  return [
-    literal(rows, ({ campaign }) => campaign),
-    literal(rows, ({ value }) => value.facet),
-    literal(rows, ({ value }) => literalText(value.value)),
-    literal(rows, ({ value }) => value.link),
-    literal(rows, ({ kind }) => kind),
-    literal(rows, ({ part }) => part.chunk),
-    literal(rows, ({ part }) => part.hits),
-    literal(rows, ({ part }) => part.humanHits),
-    literal(sets, ([everyone]) => everyone),
-    literal(sets, ([, humans]) => humans),
+/** The facets that a hit has by its profile, and their values. */
+function factsOf({ verdict, agent, country, net, referrer }: Profile): [facet: string, value: string][] {
+  const facts: [string, string][] = [
+    ['all', ''],
+    ['country', country ?? ''],
+    ['referrer', referrer ?? ''],
+    ['network', net ?? ''],
+    ['client', agent.client],
+    ['system', agent.system],
+    ['device', agent.device],
   ];
+  if (verdict !== 'human') facts.push(['verdict', verdict], ['machine', `${verdict} ${net ?? ''}`]);
+  return facts;
 }
+
+function peopleOf(counts: readonly Counts[]): Parameters {
+  const columns = new PeopleColumns();
+  for (const { campaign, kind, byProfile, quarters } of counts) {
+    const values = new Map<string, { facet: string; value: string; recipients: Recipients[] }>();
+    for (const { profile, recipients } of byProfile.values())
+      for (const [facet, value] of factsOf(profile))
+        entryOf(values, `${facet} ${value}`, () => ({ facet, value, recipients: [] })).recipients.push(recipients);
+    for (const { facet, value, recipients } of values.values()) columns.add({ campaign, facet, value, link: 0, kind }, recipients);
+    if (kind !== 'click') continue;
+    const byLink = new Map<number, Recipients[]>();
+    for (const [quarterMs, links] of quarters) {
+      for (const [link, { humans, machines }] of links) {
+        columns.add({ campaign, facet: 'quarter', value: String(quarterMs / 1000), link, kind }, [humans, machines]);
+        entryOf(byLink, link, () => []).push(humans, machines);
+      }
+    }
+    for (const [link, recipients] of byLink) columns.add({ campaign, facet: 'link', value: '', link, kind }, recipients);
+  }
+  return columns.literals();
+}
+
+/** The rows of one value in one chunk, before they become text. Recipients are positions in the chunk, which may occur several times. */
+interface Part {
+  hits: number;
+  humanHits: number;
+  readonly people: number[];
+  readonly humans: number[];
+}
+
+/** The parameters of shard.add_people, column by column. */
+class PeopleColumns {
+  readonly #columns: string[][] = Array.from({ length: 10 }, () => []);
+
+  /** Adds the recipients of one value of a facet: a row for each of their chunks. */
+  add(key: { campaign: number; facet: string; value: string; link: number; kind: Kind }, recipients: readonly Recipients[]): void {
+    const parts = new Map<number, Part>();
+    for (const { isHuman, ids } of recipients) {
+      for (const id of ids) {
+        const chunk = Math.floor(id / CHUNK);
+        const part = entryOf(parts, chunk, newPart);
+        part.hits++;
+        if (isHuman) part.humanHits++;
+        if (id === 0) continue;
+        part.people.push(id - chunk * CHUNK);
+        if (isHuman) part.humans.push(id - chunk * CHUNK);
+      }
+    }
+    const value = literalText(key.value);
+    for (const [chunk, { hits, humanHits, people, humans }] of parts) {
+      const everyone = setText(people);
+      const humansText = humans.length === people.length ? everyone : setText(humans);
+      const row = [key.campaign, key.facet, value, key.link, key.kind, chunk, hits, humanHits, everyone, humansText];
+      for (const [i, element] of row.entries()) this.#columns[i]?.push(String(element));
+    }
+  }
+
+  literals(): Parameters {
+    return this.#columns.map((column) => `{${column.join(',')}}`);
+  }
+}
+
+const newPart = (): Part => ({ hits: 0, humanHits: 0, people: [], humans: [] });
 
 /** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
 function setText(positions: readonly number[]): string {

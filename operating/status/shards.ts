@@ -26,7 +26,7 @@ export interface ShardStatus {
   dead_letters_last_day: number | null;
   /** From the metrics of a worker of this shard. */
   judge_delay_seconds: number | null;
-  undecided_clicks: number | null;
+  unjudged_hits: number | null;
   /** Hits that the workers of this shard stored with `(other)` in the place of a value since their start. */
   folded_hits: number | null;
   database_bytes: number | null;
@@ -110,7 +110,7 @@ export function shardStatuses(
       waiting_bytes: messages === null ? null : Math.round(messages * meanBytes),
       ...summarizeShard(databases[i] as ShardData | ClickledgerError, ends),
       judge_delay_seconds: valuesOf('clickledger_worker_judge_delay_seconds').sort((a, b) => a - b)[0] ?? null,
-      undecided_clicks: valuesOf('clickledger_worker_undecided_clicks')[0] ?? null,
+      unjudged_hits: valuesOf('clickledger_worker_unjudged_hits')[0] ?? null,
       folded_hits: sumOf(valuesOf('clickledger_worker_folded_hits_total')),
       database_disk_free_bytes: null,
     };

@@ -134,17 +134,6 @@ RETURNS TABLE (facet shard.facet, value text, link bigint) LANGUAGE sql STABLE P
   WHERE CASE f.facet WHEN 'link' THEN kind = 'click' WHEN 'quarter' THEN kind = 'click' WHEN 'verdict' THEN verdict <> 'human' WHEN 'machine' THEN verdict <> 'human' ELSE true END
 $$;
 
--- Clicks of recipients whose verdict may change, because of other clicks. A commit adds one row for all its clicks, and the judge removes it.
-CREATE TABLE shard.undecided (
-  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  clicks        integer NOT NULL,
-  campaign_ids  bigint[] NOT NULL,
-  recipient_ids bigint[] NOT NULL,
-  -- Epoch milliseconds.
-  times         bigint[] NOT NULL
-);
-ALTER TABLE shard.undecided ALTER campaign_ids SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER times SET STORAGE EXTERNAL;
-
 -- The hits of one commit in one campaign that are not merged yet, by column. The elements at one place of the first four arrays are one hit. What
 -- many hits have in common is a profile: the elements at one place of the other arrays.
 CREATE TABLE shard.delta (
@@ -152,6 +141,8 @@ CREATE TABLE shard.delta (
   added_at      timestamptz NOT NULL DEFAULT now(),
   campaign_id   bigint NOT NULL,
   hits          integer NOT NULL,
+  -- Whether the judge has looked for bursts with its clicks. Only then is it merged.
+  is_judged     boolean NOT NULL DEFAULT false,
   -- Epoch milliseconds.
   times         bigint[] NOT NULL,
   recipient_ids bigint[] NOT NULL,
@@ -165,6 +156,7 @@ CREATE TABLE shard.delta (
   agent_ids     bigint[] NOT NULL
 );
 CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
+CREATE INDEX delta_unjudged ON shard.delta (id) WHERE NOT is_judged;
 -- Compression would take longer than writing.
 ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER profiles SET STORAGE EXTERNAL;
 
@@ -195,18 +187,18 @@ CREATE VIEW shard.people_now AS
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
 -- Removes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller adds their hits to the counts and sets in the same transaction, except those
--- of the test recipients `tests`. Removed are all deltas of `campaigns`, and those of other campaigns that have at least `size` hits in deltas or one
+-- of the test recipients `tests`. It removes all judged deltas of `campaigns`, and those of other campaigns that have at least `size` hits in deltas or one
 -- that is older than `age`, as far as there is room in `most` hits. The caller holds the lock of the judge.
 CREATE FUNCTION shard.take_deltas(campaigns bigint[], size integer, age interval, most integer)
 RETURNS TABLE (campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids bigint[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-  WITH waiting AS (SELECT campaign_id, sum(hits) AS hits, min(added_at) AS oldest FROM shard.delta GROUP BY campaign_id),
+  WITH waiting AS (SELECT campaign_id, sum(hits) AS hits, min(added_at) AS oldest FROM shard.delta WHERE is_judged GROUP BY campaign_id),
   due AS (
     SELECT campaign_id FROM (
       SELECT campaign_id, hits, sum(hits) OVER (ORDER BY oldest, campaign_id) - hits AS hits_before FROM waiting WHERE hits >= size OR oldest <= now() - age
     ) AS each WHERE hits_before < most
   )
-  DELETE FROM shard.delta WHERE campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due)
+  DELETE FROM shard.delta WHERE is_judged AND (campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due))
   RETURNING campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries, nets,
             referrers, agent_ids
 $$;
@@ -217,5 +209,5 @@ CREATE FUNCTION shard.test_recipients() RETURNS SETOF bigint LANGUAGE sql STABLE
 $$ SELECT recipient_id FROM shard.recipient WHERE is_test $$;
 REVOKE EXECUTE ON FUNCTION shard.test_recipients FROM PUBLIC;
 
-GRANT INSERT ON shard.undecided, shard.delta TO clickledger_worker;
+GRANT INSERT ON shard.delta TO clickledger_worker;
 GRANT EXECUTE ON FUNCTION shard.take_deltas, shard.test_recipients, shard.add_people, shard.add_activity TO clickledger_worker;

@@ -121,24 +121,24 @@ CREATE TABLE shard.burst_click (
 -- A step of the judge is one transaction: it calls find_bursts, merges deltas, among them all of the campaigns with bursts, and calls
 -- mark_bursts. So a click is in no delta when its verdict changes.
 --
--- find_bursts looks again at about `most` clicks of shard.undecided. It returns their number, and the campaigns with bursts; the number is null
--- if another judge is running. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The
+-- find_bursts looks again at the clicks of deltas that are not judged yet, until they have about `most` hits. It returns the number of hits, and the
+-- campaigns with bursts; the number is null if another judge is running. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The
 -- planner's statistics may be out of date, so the settings force index lookups.
-CREATE FUNCTION shard.find_bursts(most integer, span interval, links integer, OUT clicks bigint, OUT campaigns bigint[])
+CREATE FUNCTION shard.find_bursts(most integer, span interval, links integer, OUT judged bigint, OUT campaigns bigint[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   WITH taken AS (
-    DELETE FROM shard.undecided u WHERE u.id IN (
-      SELECT id FROM (SELECT id, sum(oldest.clicks) OVER (ORDER BY id) - oldest.clicks AS clicks_before
-                      FROM (SELECT o.id, o.clicks FROM shard.undecided o ORDER BY o.id LIMIT 1000) AS oldest) AS each
-      WHERE clicks_before < most
-    ) RETURNING u.clicks, u.campaign_ids, u.recipient_ids, u.times
+    UPDATE shard.delta d SET is_judged = true WHERE d.id IN (
+      SELECT id FROM (SELECT id, sum(hits) OVER (ORDER BY id) - hits AS hits_before
+                      FROM (SELECT o.id, o.hits FROM shard.delta o WHERE NOT o.is_judged ORDER BY o.id LIMIT 10000) AS oldest) AS each
+      WHERE hits_before < most
+    ) RETURNING d.campaign_id, d.hits, d.times, d.recipient_ids, d.profiles, d.kinds
   ),
   person AS (
     SELECT campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
-    FROM taken CROSS JOIN LATERAL unnest(campaign_ids, recipient_ids, times) AS click (campaign_id, recipient_id, t)
-    GROUP BY campaign_id, recipient_id
+    FROM taken CROSS JOIN LATERAL unnest(times, recipient_ids, profiles) AS hit (t, recipient_id, profile)
+    WHERE kinds[profile] = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
   -- within 2 * `span`.
@@ -159,7 +159,7 @@ BEGIN
     FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, find_bursts.links)) AS c (part, place, at, is_human, in_burst)
     WHERE is_human AND in_burst RETURNING campaign_id
   )
-  SELECT (SELECT coalesce(sum(taken.clicks), 0) FROM taken), (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM found) INTO clicks, campaigns;
+  SELECT (SELECT coalesce(sum(taken.hits), 0) FROM taken), (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM found) INTO judged, campaigns;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.find_bursts FROM PUBLIC;
 
@@ -240,9 +240,9 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.reclassify FROM PUBLIC;
 
--- Returns the number of clicks that wait for the judge.
-CREATE FUNCTION shard.undecided_clicks() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
-$$ SELECT coalesce(sum(clicks), 0)::bigint FROM shard.undecided $$;
-REVOKE EXECUTE ON FUNCTION shard.undecided_clicks FROM PUBLIC;
+-- Returns the number of hits that wait for the judge.
+CREATE FUNCTION shard.unjudged_hits() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
+$$ SELECT coalesce(sum(hits), 0)::bigint FROM shard.delta WHERE NOT is_judged $$;
+REVOKE EXECUTE ON FUNCTION shard.unjudged_hits FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION shard.find_bursts, shard.mark_bursts, shard.reclassify, shard.undecided_clicks TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.find_bursts, shard.mark_bursts, shard.reclassify, shard.unjudged_hits TO clickledger_worker;

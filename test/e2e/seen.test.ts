@@ -275,7 +275,7 @@ describe('metrics', () => {
     expect(increase('clickledger_worker_batches_total')).toBeGreaterThan(0);
     await eventually('everything is judged', async () => {
       after = await allSamples();
-      return increase('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_undecided_clicks') === 0;
+      return increase('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_unjudged_hits') === 0;
     });
     expect(sum(after, 'clickledger_agent_salts')).toBe(1);
     expect(sum(after, 'clickledger_agent_generations')).toBe(1);

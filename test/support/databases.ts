@@ -23,14 +23,12 @@ export interface Databases {
   begin(database: string, ...statements: string[]): Promise<pg.Client>;
 }
 
-/** Adds all events to the counts and sets of recipients, as a worker does. For tests that insert events themselves. */
+/** Appends all events to the deltas, as commits do. For tests that insert events themselves. */
 export const COUNT_ALL = `
-  INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
-  SELECT 1, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id FROM shard.event
-  WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
-  SELECT shard.apply_changes();
-  INSERT INTO shard.undecided (clicks, campaign_ids, recipient_ids, times)
-  SELECT count(*), array_agg(campaign_id), array_agg(recipient_id), array_agg((extract(epoch FROM at) * 1000)::bigint) FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 HAVING count(*) > 0;`;
+  INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
+  SELECT campaign_id, count(*), array_agg((extract(epoch FROM at) * 1000)::bigint), array_agg(recipient_id), array_agg(link_id), array_agg(n),
+         array_agg(kind), array_agg(verdict), array_agg(country), array_agg(net), array_agg(referrer), array_agg(agent_id)
+  FROM (SELECT *, row_number() OVER (PARTITION BY campaign_id) AS n FROM shard.event) AS each GROUP BY campaign_id`;
 
 /** Names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server for the owner. */
 export function describeDatabases(shardCount = 1, cluster = inject('clusterUrl')): Databases {
