@@ -217,7 +217,7 @@ describe('on the shards', () => {
     for (const shard of ['a', 'b']) {
       await databases.query(
         shard,
-        'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach',
+        'TRUNCATE shard.event, shard.delta, shard.people, shard.activity_15m',
       );
       await databases.query(shard, 'TRUNCATE shard.recipient');
       await databases.query(

@@ -16,10 +16,9 @@ const TABLES = [
   'skipped',
   'recipient',
   'activity_15m',
-  'clicked_link',
-  'engagement',
-  'reach',
-  'mark',
+  'people',
+  'delta',
+  'thinned_campaign',
   'event',
 ] as const;
 

@@ -22,9 +22,9 @@ test('no number of a campaign, link or recipient that was seen anywhere is given
   };
   expect(await next()).toEqual({ campaign: 1, link: 1, recipient: 1 });
   // Hits with numbers that were created after the backup. The judge has processed some of them; one is still a mark.
-  await databases.query('b', `INSERT INTO shard.mark VALUES (now(), 900, 57, 3, 'click', 'human')`);
+  await databases.query('b', "INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids) VALUES (3, 1, '{1}', '{900}', '{57}', '{1}', '{click}', '{human}', '{NULL}', '{NULL}', '{NULL}', '{1}')");
   await databases.query('a', `INSERT INTO shard.activity_15m VALUES (7, 40, now(), 'click', 'human', 1)`);
-  await databases.query('a', `INSERT INTO shard.engagement VALUES (7, 800, 1, 0, 1, 1, now(), 0, 0)`);
+  await databases.query('a', `INSERT INTO shard.people VALUES (7, 'all', '', 0, 'click', 0, 1, 1, '{800}', NULL, '{800}', NULL)`);
 
   const data = await createDataDirectory(databases);
   const run = (...args: string[]) => clickledger(['--data', data, 'restored', ...args]);

@@ -50,7 +50,7 @@ BEGIN
   ),
   person AS MATERIALIZED (SELECT DISTINCT campaign_id, recipient_id FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0),
   -- The remaining facts of everyone who was taken out.
-  remaining AS (
+  remaining AS MATERIALIZED (
     SELECT e.campaign_id, f.facet, f.value, f.link AS link_id, e.kind, e.recipient_id, e.verdict = 'human' AS is_human
     FROM person JOIN shard.event e ON e.recipient_id = person.recipient_id AND e.campaign_id = person.campaign_id
     LEFT JOIN shard.user_agent a ON a.id = e.agent_id
@@ -133,12 +133,11 @@ BEGIN
       SELECT id FROM (SELECT id, sum(hits) OVER (ORDER BY id) - hits AS hits_before
                       FROM (SELECT o.id, o.hits FROM shard.delta o WHERE NOT o.is_judged ORDER BY o.id LIMIT 10000) AS oldest) AS each
       WHERE hits_before < most
-    ) RETURNING d.campaign_id, d.hits, d.times, d.recipient_ids, d.profiles, d.kinds
+    ) RETURNING d.id, d.hits
   ),
   person AS (
-    SELECT campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
-    FROM taken CROSS JOIN LATERAL unnest(times, recipient_ids, profiles) AS hit (t, recipient_id, profile)
-    WHERE kinds[profile] = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id
+    SELECT campaign_id, recipient_id, min(at) AS first_at, max(at) AS last_at
+    FROM shard.any_delta_hit WHERE id = ANY (ARRAY(SELECT id FROM taken)) AND kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
   -- within 2 * `span`.
@@ -217,12 +216,11 @@ BEGIN
     FROM with_burst
   ),
   -- The statement sees the deltas and the events of the same commits, so no changed hit is in a delta afterwards.
-  taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign RETURNING d.*),
+  taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign),
   merged AS (
     INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
-    SELECT 1, to_timestamp(t / 1000.0), h.recipient_id, h.link_id, campaign, kinds[profile], verdicts[profile], countries[profile], nets[profile], referrers[profile], agent_ids[profile]
-    FROM taken CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, taken.profiles) AS h (t, recipient_id, link_id, profile)
-    WHERE h.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+    SELECT 1, h.at, h.recipient_id, h.link_id, h.campaign_id, h.kind, h.verdict, h.country, h.net, h.referrer, h.agent_id
+    FROM shard.delta_hit h WHERE NOT dry_run AND h.campaign_id = campaign
   ),
   updated AS (
     UPDATE shard.event e SET verdict = j.new_verdict, signals = nullif(j.new_signals, '{}'), rules = rules_version

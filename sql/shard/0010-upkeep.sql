@@ -41,9 +41,8 @@ BEGIN
   SELECT turned.sign, e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind, e.verdict, e.country, e.net, e.referrer, e.agent_id
   FROM turned JOIN shard.event e USING (recipient_id)
   UNION ALL
-  SELECT -turned.sign, to_timestamp(t / 1000.0), recipient_id, h.link_id, campaign_id, kinds[profile], verdicts[profile], countries[profile], nets[profile], referrers[profile], agent_ids[profile]
-  FROM shard.delta CROSS JOIN LATERAL unnest(times, recipient_ids, link_ids, profiles) AS h (t, recipient_id, link_id, profile)
-  JOIN turned USING (recipient_id);
+  SELECT -turned.sign, h.at, recipient_id, h.link_id, h.campaign_id, h.kind, h.verdict, h.country, h.net, h.referrer, h.agent_id
+  FROM turned JOIN shard.any_delta_hit h USING (recipient_id);
   INSERT INTO shard.recipient AS known (recipient_id, is_test, forgotten) SELECT * FROM unnest(ids, tests, tombstones)
   ON CONFLICT (recipient_id) DO UPDATE SET is_test = excluded.is_test, forgotten = known.forgotten OR excluded.forgotten;
   PERFORM shard.apply_changes();

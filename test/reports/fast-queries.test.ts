@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createDatabases, type Databases, COUNT_ALL } from '../support/databases.ts';
+import { mergeAll } from '../support/merge.ts';
 
 // The queries of docs/analysts.md give what the same question gives when it is asked of the events without any care, and the shards do the
 // work.
@@ -68,7 +69,7 @@ beforeAll(async () => {
       [PEOPLE, HITS, i],
     );
     await databases.query(name, COUNT_ALL);
-    await databases.query(name, `SELECT shard.judge(200, 2, '1 millisecond', 100)`);
+    await mergeAll(databases.shardUrlAs(name, 'worker'));
   }
   analyst = new pg.Client({ connectionString: databases.roleUrls.analyst });
   await analyst.connect();
