@@ -141,8 +141,9 @@ CREATE TABLE shard.delta (
   added_at      timestamptz NOT NULL DEFAULT now(),
   campaign_id   bigint NOT NULL,
   hits          integer NOT NULL,
-  -- Whether the judge has looked for bursts with its clicks. Only then is it merged.
+  -- Whether the judge has looked for bursts with its clicks. It is deleted once it is judged and merged.
   is_judged     boolean NOT NULL DEFAULT false,
+  is_merged     boolean NOT NULL DEFAULT false,
   -- Epoch milliseconds.
   times         bigint[] NOT NULL,
   recipient_ids bigint[] NOT NULL,
@@ -160,13 +161,14 @@ CREATE INDEX delta_unjudged ON shard.delta (id) WHERE NOT is_judged;
 -- Compression would take longer than writing.
 ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER profiles SET STORAGE EXTERNAL;
 
--- The hits of all deltas. A join finds the profile of a hit, because an index into a long array reads the whole array.
+-- The hits of all deltas that are not merged. A join finds the profile of a hit, because an index into a long array reads the whole array.
 CREATE VIEW shard.any_delta_hit AS
   SELECT id, to_timestamp(t / 1000.0) AS at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id
   FROM shard.delta CROSS JOIN LATERAL (
     SELECT * FROM unnest(times, recipient_ids, link_ids, profiles) AS hit (t, recipient_id, link_id, place)
     JOIN unnest(kinds, verdicts, countries, nets, referrers, agent_ids) WITH ORDINALITY AS profile (kind, verdict, country, net, referrer, agent_id, place) USING (place)
-  ) AS hit;
+  ) AS hit
+  WHERE NOT is_merged;
 
 -- Those that are counted.
 CREATE VIEW shard.delta_hit AS
@@ -191,9 +193,9 @@ CREATE VIEW shard.people_now AS
     GROUP BY 1, 2, 3, 4, 5, 6
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
--- Removes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller adds their hits to the counts and sets in the same transaction, except those
--- of the test recipients `tests`. It removes all judged deltas of `campaigns`, and those of other campaigns that have at least `size` hits in deltas or one
--- that is older than `age`, as far as there is room in `most` hits. The caller holds the lock of the judge.
+-- Takes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller adds their hits to the counts
+-- and sets in the same transaction, except those of test recipients. It takes all deltas of `campaigns`, and the judged ones of other campaigns that
+-- have at least `size` hits in deltas or one that is older than `age`, as far as there is room in `most` hits. The caller holds the lock of the judge.
 CREATE FUNCTION shard.take_deltas(campaigns bigint[], size integer, age interval, most integer)
 RETURNS TABLE (campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids bigint[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -202,10 +204,16 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT campaign_id FROM (
       SELECT campaign_id, hits, sum(hits) OVER (ORDER BY oldest, campaign_id) - hits AS hits_before FROM waiting WHERE hits >= size OR oldest <= now() - age
     ) AS each WHERE hits_before < most
+  ),
+  judged AS (
+    DELETE FROM shard.delta WHERE is_judged AND (campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due)) RETURNING *
+  ),
+  unjudged AS (
+    UPDATE shard.delta SET is_merged = true WHERE NOT is_judged AND NOT is_merged AND campaign_id = ANY (campaigns) RETURNING *
   )
-  DELETE FROM shard.delta WHERE is_judged AND (campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due))
-  RETURNING campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries, nets,
-            referrers, agent_ids
+  SELECT campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries, nets,
+         referrers, agent_ids
+  FROM (SELECT * FROM judged UNION ALL SELECT * FROM unjudged) AS taken
 $$;
 REVOKE EXECUTE ON FUNCTION shard.take_deltas FROM PUBLIC;
 

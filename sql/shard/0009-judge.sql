@@ -119,7 +119,7 @@ CREATE TABLE shard.burst_click (
 );
 
 -- A step of the judge is one transaction: it calls find_bursts, merges deltas, among them all of the campaigns with bursts, and calls
--- mark_bursts. So a click is in no delta when its verdict changes.
+-- mark_bursts. So a click is in no delta that is merged later when its verdict changes.
 --
 -- find_bursts looks again at the clicks of deltas that are not judged yet, until they have about `most` hits. It returns the number of hits, and the
 -- campaigns with bursts; the number is null if another judge is running. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The
@@ -128,16 +128,20 @@ CREATE FUNCTION shard.find_bursts(most integer, span interval, links integer, OU
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
-  WITH taken AS (
-    UPDATE shard.delta d SET is_judged = true WHERE d.id IN (
-      SELECT id FROM (SELECT id, sum(hits) OVER (ORDER BY id) - hits AS hits_before
-                      FROM (SELECT o.id, o.hits FROM shard.delta o WHERE NOT o.is_judged ORDER BY o.id LIMIT 10000) AS oldest) AS each
-      WHERE hits_before < most
-    ) RETURNING d.id, d.hits
+  WITH oldest AS (
+    SELECT id, is_merged, hits FROM (
+      SELECT id, is_merged, hits, sum(hits) OVER (ORDER BY id) - hits AS hits_before
+      FROM (SELECT o.id, o.is_merged, o.hits FROM shard.delta o WHERE NOT o.is_judged ORDER BY o.id LIMIT 10000) AS unjudged
+    ) AS each WHERE hits_before < most
   ),
+  waiting AS (UPDATE shard.delta d SET is_judged = true WHERE d.id = ANY (ARRAY(SELECT id FROM oldest WHERE NOT is_merged))),
+  merged AS (DELETE FROM shard.delta d WHERE d.id = ANY (ARRAY(SELECT id FROM oldest WHERE is_merged))),
   person AS (
-    SELECT campaign_id, recipient_id, min(at) AS first_at, max(at) AS last_at
-    FROM shard.any_delta_hit WHERE id = ANY (ARRAY(SELECT id FROM taken)) AND kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, recipient_id
+    SELECT d.campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
+    FROM shard.delta d CROSS JOIN LATERAL (
+      SELECT * FROM unnest(d.times, d.recipient_ids, d.profiles) AS hit (t, recipient_id, place) JOIN unnest(d.kinds) WITH ORDINALITY AS profile (kind, place) USING (place)
+    ) AS hit
+    WHERE d.id = ANY (ARRAY(SELECT id FROM oldest)) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
   -- within 2 * `span`.
@@ -158,7 +162,7 @@ BEGIN
     FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, find_bursts.links)) AS c (part, place, at, is_human, in_burst)
     WHERE is_human AND in_burst RETURNING campaign_id
   )
-  SELECT (SELECT coalesce(sum(taken.hits), 0) FROM taken), (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM found) INTO judged, campaigns;
+  SELECT (SELECT coalesce(sum(oldest.hits), 0) FROM oldest), (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM found) INTO judged, campaigns;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.find_bursts FROM PUBLIC;
 
