@@ -23,7 +23,7 @@ const databaseUrl = nonEmpty.refine(
   'must be a postgres:// URL',
 );
 
-/** Makes a schema of a parser that throws a ClickledgerError for wrong input. */
+/** Returns a Zod schema that uses a parser. The parser must throw a ClickledgerError for wrong input. */
 function parsedBy<T>(parse: (value: string) => T) {
   return z.string().transform((value, context): T => {
     try {
