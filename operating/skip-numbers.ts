@@ -3,7 +3,7 @@ import { connect } from '../sql/connect.ts';
 
 const TABLES = ['campaign', 'link', 'recipient'] as const;
 
-/** The next number of a table of the catalog, before and after numbers were skipped. */
+/** The next number of a table of the catalog, before and after the skip. */
 export interface Skipped {
   table: (typeof TABLES)[number];
   next_before: number;
@@ -11,16 +11,17 @@ export interface Skipped {
 }
 
 /**
- * Skips `by` numbers of campaigns, links and recipients, beyond the highest number in the catalog and in all shards. Run it after the
- * catalog was restored from a backup. The backup lacks what was created after it, but letters with those numbers were sent. A number must
- * not be used twice. `ownerUrl` is the URL of the catalog for its owner.
+ * Skips `by` numbers of campaigns, links and recipients. The skip starts after the highest number in the catalog and in all shards. Run it
+ * after the catalog was restored from a backup. The backup lacks the campaigns, links and recipients that were created later, but letters
+ * with their numbers were sent. A number must not be used twice. `ownerUrl` is the URL of the catalog for its owner.
  */
 export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number): Promise<Skipped[]> {
   const seen: Record<(typeof TABLES)[number], number> = { campaign: 0, link: 0, recipient: 0 };
   for (const shard of shards.list) {
     const client = await connect(shardUrl(shard, ownerUrl));
     try {
-      // Rollups are kept longer than events. They lack the hits that are not judged yet; those are in shard.mark.
+      // Rollups are read, because they are kept longer than events. Rollups lack the hits that are not judged yet. These hits are in
+      // shard.mark.
       const { rows } = await client.query<Record<keyof typeof seen, string | null>>(
         `SELECT greatest((SELECT max(campaign_id) FROM shard.activity_15m), (SELECT max(campaign_id) FROM shard.engagement), (SELECT max(campaign_id) FROM shard.mark)) AS campaign,
                 greatest((SELECT max(link_id) FROM shard.activity_15m), (SELECT max(link_id) FROM shard.clicked_link), (SELECT max(link_id) FROM shard.mark)) AS link,

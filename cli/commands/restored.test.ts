@@ -21,7 +21,7 @@ test('no number of a campaign, link or recipient that was seen anywhere is given
     return { campaign: campaign?.id ?? 0, link: link?.id ?? 0, recipient: recipient?.id ?? 0 };
   };
   expect(await next()).toEqual({ campaign: 1, link: 1, recipient: 1 });
-  // Hits with numbers that were created after the backup. The judge has processed some of them; one is still a mark.
+  // These hits have numbers that were created after the backup. The judge has already counted some of the hits. One hit is still a mark.
   await databases.query('b', `INSERT INTO shard.mark VALUES (now(), 900, 57, 3, 'click', 'human')`);
   await databases.query('a', `INSERT INTO shard.activity_15m VALUES (7, 40, now(), 'click', 'human', 1)`);
   await databases.query('a', `INSERT INTO shard.engagement VALUES (7, 800, 1, 0, 1, 1, now(), 0, 0)`);
