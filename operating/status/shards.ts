@@ -19,7 +19,9 @@ export interface ShardStatus {
   last_commit: Date | null;
   generations: number | null;
   committed_bytes: number | null;
-  /** The number of missing bytes and of holes. All logs count that are in the ledger of at least one shard. */
+  /**
+   * The number of bytes that this shard has not committed, and the number of holes. Every log counts that is in the ledger of some shard.
+   */
   missing_bytes: number | null;
   holes: number | null;
   dead_letters: number | null;

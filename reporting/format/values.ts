@@ -2,13 +2,13 @@ import { formatMoment } from '../../core/time-zone.ts';
 import { isTimeType } from '../column-types.ts';
 import type { Reach, Value } from '../run-report.ts';
 
-/** Formats a value for people. No information is lost: seconds are omitted only if they are 0, and the offset +00 is written as UTC. */
+/** Formats a value for users. No information is lost. Seconds are omitted only if they are 0, and the offset +00 is written as UTC. */
 export function displayText(value: Value, type: number): string {
   if (value === null) return '';
   return isTimeType(type) ? displayTime(value) : value;
 }
 
-/** Puts commas between the thousands of a number, and leaves its other digits as they are. */
+/** Inserts commas between the thousands of a number and does not change its digits. */
 export function withThousands(text: string): string {
   const [, sign = '', whole, rest = ''] = /^(-?)(\d+)(\.\d+)?$/.exec(text) ?? [];
   return whole === undefined ? text : `${sign}${whole.replace(/\B(?=(?:\d{3})+$)/g, ',')}${rest}`;
