@@ -8,14 +8,14 @@ import { eventually } from '../support/servers.ts';
 import { addressOf, flood, latency, startClicking } from './clients.ts';
 import { clicksOf, createSetup, FULL, type PressureSetup, PART_MAX_MIB, peakMib, printFigures } from './setup.ts';
 
-// Floods of requests: some have forged slugs, others have valid slugs but come from one client.
+// Tests floods of requests. Some requests have forged slugs. Others have valid slugs but come from one client.
 
 /** The number of requests of each kind of forgery. */
 const FORGED = FULL ? 50_000 : 4_000;
 const FORGED_PIXELS = FULL ? 20_000 : 2_000;
 const FORGED_ALIASES = 500;
 const TOO_MANY = FULL ? 50_000 : 3_000;
-/** The defaults of nginx/start.sh. */
+/** The default limits of nginx/start.sh. */
 const RATE_LIMIT = 30;
 const RATE_BURST = 200;
 
@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(() => setup?.stop());
 
-/** Every statement that the backends have sent so far. */
+/** Returns every statement that the backends have sent so far. */
 async function readStatements(): Promise<string[]> {
   const log = await readFile(join(setup.dataDir, 'run', 'postgres.log'), 'utf8');
   return Array.from(log.matchAll(/ LOG: {2}(?:statement|execute [^:]+): ([^]*?)(?=\n\d{4}-\d\d-\d\d )/g), ([, text]) =>
