@@ -108,7 +108,7 @@ test('forged slugs are answered without a query, become no events, and leave roo
   expect([...opened]).toEqual([[200, pixels.length]]);
   expect([...named]).toEqual([[404, aliases.length]]);
   expect(failed).toEqual([]);
-  // The backends send only the statements that they send once a second anyway, so no request of the flood caused a query.
+  // The backends sent only the statements that they send every second, so no request of the flood caused a query.
   expect(queries.filter((text) => !idleStatements.has(text))).toEqual([]);
 
   // Proves that the check works: a signed slug of an unknown link causes one query, and the query is visible.
@@ -122,7 +122,7 @@ test('forged slugs are answered without a query, become no events, and leave roo
   for (const shard of ['a', 'b'])
     for (const { reason, lines } of await setup.query<{ reason: string; lines: number }>(shard, 'SELECT reason, lines FROM shard.skipped'))
       skipped.set(reason, (skipped.get(reason) ?? 0) + Number(lines));
-  // nginx does not log answers 404, so a flood of them does not fill the disk.
+  // nginx does not log requests that it answers with 404, so a flood of such requests does not fill the disk.
   expect(Object.fromEntries(skipped)).toEqual({ forged: pixels.length });
   const backendMib = Math.max(await peakMib(setup, 'backend-1'), await peakMib(setup, 'backend-2'));
   expect(backendMib).toBeLessThan(PART_MAX_MIB);
@@ -165,7 +165,7 @@ test('one client beyond its rate is answered 429, which counts as nothing, and t
     greedy.map(({ recipient }) => recipient),
   );
   expect([...counted.values()]).toEqual(Array.from({ length: redirected }, () => 1));
-  // One error line for each request, with address and slug, would fill the disk as fast as the flood arrives.
+  // An error line with address and slug for each request of the flood would fill the disk.
   expect(await readFile(errorLog, 'utf8')).toBe(errorsBefore);
   printFigures(context, [
     {

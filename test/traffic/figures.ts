@@ -1,4 +1,4 @@
-// Every number that shapes the traffic, with its source. A number without a published source is marked as assumed.
+// All numbers that determine the generated traffic, with their sources. A number without a published source is marked as assumed.
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -19,7 +19,10 @@ export type Timeline = readonly (readonly [share: number, ms: number])[];
  */
 export const OPEN_RATE = 0.268;
 
-/** The mean number of opens by a person who opens. Assumed: pages define total and unique opens, but none was found that measures them. */
+/**
+ * The mean number of opens by a person who opens. Assumed: some pages define total and unique opens, but no page with measured numbers was
+ * found.
+ */
 export const OPENS_PER_OPENER = 1.3;
 
 /**
@@ -101,7 +104,7 @@ export const CLICKS_BY: Timeline = [
 /**
  * The time from an open to the first click equals the time for which people look at a letter. Litmus 2022: 30 % under 2 s, 41 % 2 to 8 s,
  * 29 % longer; https://www.digitalinformationworld.com/2023/01/people-spend-33-less-time-reading.html. A clicker looks for at least 2 s.
- * How much longer than 8 s readers stay is assumed: half a minute on average.
+ * The time that readers stay beyond 8 s is assumed: half a minute on average.
  */
 export const SKIM_SHARE = 0.41 / (0.41 + 0.29);
 export const SKIM: readonly [min: number, max: number] = [2 * SECOND, 8 * SECOND];
@@ -156,8 +159,8 @@ export const PHONE_BROWSERS = { chrome: 0.6915, safari: 0.2032, samsung: 0.0333 
  * Apple's proxy loads the pixel when the recipient's device fetches the mail, on wifi and power («when Apple Mail app launches»,
  * https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events). It loads the pixel of almost every letter
  * (http://rightmarker.com/2021/09/22/how-you-can-establish-non-human-opening-of-apples-electronic-mail-privateness/), and only once,
- * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). How soon it
- * loads the pixel is not published, so these times are an assumption.
+ * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). The time
+ * until it loads the pixel is not published, so these times are assumed.
  */
 export const MPP_BY: Timeline = [
   [0, 5 * SECOND],
@@ -216,7 +219,7 @@ export const LONG_SWEEPS = 1 / 7;
 export const SECOND_SWEEPS = 0.1;
 
 /**
- * Scanned recipients by the kind of scanner. HEAD is «a significant portion of all click-tracking traffic»:
+ * Scanned recipients by the kind of scanner. HEAD requests are «a significant portion of all click-tracking traffic»:
  * https://github.com/civicrm/civicrm-core/pull/35328, https://github.com/jdavidbakr/mail-tracker/pull/200. Some scanners name themselves:
  * https://github.com/JayBizzle/Crawler-Detect/issues/552, «Python Requests» in craft-campaign#546. The shares are assumed.
  */
@@ -240,8 +243,8 @@ export const SCANNER_NETWORKS = {
 /**
  * Hard set: share of recipients whose scanner follows one link. In MillionSend #22 «the rest … single-link hits from the same fleet» come
  * beside the bursts; another scanner comes from an ordinary network with another system 12 s after the person:
- * https://github.com/resend/resend-node/issues/901. The share is assumed. They come at the times when people come, which is the hardest
- * case.
+ * https://github.com/resend/resend-node/issues/901. The share is assumed. These scanners come at the same times as people, which is the
+ * hardest case.
  */
 export const SINGLE_LINK_SCANNED = 0.01;
 
