@@ -172,7 +172,7 @@ describe('the encoding of a letter', () => {
     });
     expect(detect(`<!-- ${meta} --><meta charset="Shift-JIS">`)).toEqual({ encoding: 'shift_jis', source: 'meta' });
     expect(detect(`${' '.repeat(1024)}${meta}`)).toEqual({ encoding: 'utf-8', source: 'bytes' });
-    // A letter in UTF-16 could not declare its encoding in this way.
+    // This declaration is written in ASCII, so the letter cannot be UTF-16.
     expect(detect('<meta charset=utf-16le>')).toEqual({ encoding: 'utf-8', source: 'meta' });
     expect(detect('\xe4')).toEqual({ encoding: 'windows-1252', source: 'fallback' });
     expect(detect('\xe4', { fallback: 'koi8-r' })).toEqual({ encoding: 'koi8-r', source: 'fallback' });
