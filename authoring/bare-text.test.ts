@@ -98,7 +98,7 @@ describe('a mail address', () => {
     for (const it of ["o'neil@example.com", 'Ann.Lee@Example.COM', '$x!y@example.com', '-a-@example.com']) expect(bareAddress(it)).toBe(it);
   });
 
-  // A wrong address is worse than a rejected line.
+  // A text with two addresses is rejected, because a wrong address is worse than a rejected line.
   test('is none if two could be meant', () => {
     fc.assert(
       fc.property(address, address, fc.constantFrom(', ', '; ', ' ', ' / ', '\n', '\r\n', ' ::: ', '><', ' or '), (one, other, by) => {

@@ -261,7 +261,7 @@ describe('several links', () => {
       ['http://x/z', 1],
       ['http://x/a', 2],
       ['http://x/m', 3],
-      // Links are created by address, and these two are in no letter.
+      // The pixel and this link are in no letter.
       [null, null],
       ['http://x/posted', null],
     ]);

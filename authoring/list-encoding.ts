@@ -17,7 +17,7 @@ interface OtherLines {
   readonly count: number;
   /** The numbers of the first ten lines. */
   readonly first: readonly number[];
-  /** From the first of these lines, the first field that is not only ASCII, decoded. */
+  /** The number of the first of these lines, and the decoded text of its first field that is not only ASCII. */
   readonly example: { readonly line: number; readonly text: string };
 }
 

@@ -13,8 +13,8 @@ import type { PersonKey } from './resolve-recipients.ts';
 import { normaliseEmail } from './recipients.ts';
 
 // Reads a list of people from a CSV file that a spreadsheet program or a mail service has exported. The delimiter may be a comma, a
-// semicolon, a tab or a bar. The file may have a first line `sep=;`, quoted fields, any line end and any encoding, and a header or none. A
-// line that cannot be used is reported and does not affect other lines. Guesses about the file are reported, too.
+// semicolon, a tab or a bar. The file may have a first line `sep=;`, a header and quoted fields. It may have any line ends and any
+// encoding. A line that cannot be used is reported and does not affect other lines. Guesses about the file are reported, too.
 
 export interface Person extends PersonKey {
   /** The line of the file on which this person's record begins. The first line is 1. */

@@ -29,7 +29,7 @@ describe('addresses', () => {
     expect(normaliseEmail(text)).toEqual(stored);
   });
 
-  // These addresses have the Cyrillic top-level domain of Russia, and others.
+  // These top-level domains are in other scripts, e.g. the Cyrillic domain of Russia.
   test.each([
     ['ann@почта.рф', 'ann@xn--80a1acny.xn--p1ai'],
     ['ann@xn--80a1acny.xn--p1ai', 'ann@xn--80a1acny.xn--p1ai'],

@@ -4,7 +4,7 @@ import type { Database } from './campaigns.ts';
 
 // Builds the public URLs of links and pixels.
 
-/** Builds the public URLs. Recipient 0 means a shared link. */
+/** Recipient 0 means a shared link. */
 export interface Urls {
   /** Returns the URL that redirects to the target of a link. */
   click(link: number, recipient: number): string;

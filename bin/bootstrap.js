@@ -13,16 +13,14 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const SETPRIV = '/usr/bin/setpriv';
 /**
- * The oldest version of Node that can run the project. A checkout has TypeScript files and needs 24; the package has JavaScript files and
+ * The oldest version of Node that can run the project. A checkout has TypeScript files and needs 24. The package has JavaScript files and
  * needs 22.
  */
 const OLDEST_NODE = existsSync(join(root, 'package-lock.json')) ? 24 : 22;
-/**
- * If the same signal arrives twice within this time, it was sent once and reached this process by two ways. The second arrival is ignored.
- */
+/** A signal that was sent once can reach this process twice. If the same signal arrives again within this time, it is ignored. */
 const SAME_SIGNAL_MS = 1_000;
 
-/** Reports an error as the commands do, and ends this process. */
+/** Reports an error in the same form as the commands, and ends this process. */
 function fail(message) {
   process.stderr.write(`clickledger: ${message}\n`);
   process.exit(1);

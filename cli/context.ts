@@ -8,7 +8,7 @@ import { createPool, explainDatabaseError, type Pool } from '../core/postgres.ts
 import { formatMoment, machineTimeZone } from '../core/time-zone.ts';
 import { parseTime } from '../authoring/parse-time.ts';
 
-// What all commands share: the global options, the settings and the database connection.
+// The global options, the settings and the database connection, which all commands share.
 
 /** The options of the program itself, which every command accepts. */
 export interface GlobalOptions {
@@ -28,8 +28,8 @@ export async function environmentOf(command: Command): Promise<Record<string, st
 }
 
 /**
- * Parses the settings `names`. Throws `bad-settings` if one is missing or invalid. If none of them is set, the message says how to get
- * settings.
+ * Parses the settings `names`. Throws `bad-settings` if a setting is missing or invalid. If none of them is set, the message says how to
+ * get settings.
  */
 export async function configOf<N extends SettingName>(command: Command, names: readonly N[]): Promise<Config<N>> {
   const environment = await environmentOf(command);

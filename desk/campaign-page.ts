@@ -87,7 +87,7 @@ ${length > TABLE_ROWS && html`<p class="note">The first ${TABLE_ROWS} of ${total
   }
 }
 
-/** Removes columns. The page is about one campaign, so the columns of the campaign are redundant. */
+/** Removes the columns `names` from a result. The page is about one campaign, so it does not need the columns of the campaign. */
 function withoutColumns(result: Result, names: readonly string[]): Result {
   const kept = result.columns
     .keys()

@@ -197,7 +197,8 @@ test('a bucket of salts is no way to the events: it cannot be made a mirror of t
   const mirror = config({ name: 'KV_salts', mirror: { name: STREAM }, allow_direct: true, mirror_direct: true });
   await agent.request('$JS.salts.API.STREAM.CREATE.KV_salts', mirror);
   await (await connectAs(nats.url)).request('$JS.API.STREAM.CREATE.COPY', config({ name: 'COPY', mirror: { name: STREAM } }));
-  // A mirror in the account of the stream works. When it has the event, the mirror in the account of the salts would have the event, too.
+  // For comparison, this mirror is in the account of the stream. When it has the event, the bucket would also have it if the bucket were a
+  // mirror.
   await eventually(
     'the mirror in the account of the events has the event',
     async () => (await operator.streams.info('COPY')).state.messages === 1,

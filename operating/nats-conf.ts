@@ -1,7 +1,8 @@
 import { eventsSubject, LEDGER_API, ledgerSubject, SALT_BUCKET, SALTS_API, STREAM } from '../core/subjects.ts';
 
 // Generates the configuration of nats-server: its address, its storage limit, and the permissions of each user. `clickledger up` and the
-// tests start servers with this text; `clickledger init` writes it for the server of an operator. All options exist in nats-server 2.9.
+// tests start servers with this text. `clickledger init` writes it to a file for the operator's own server. All options exist in
+// nats-server 2.9.
 //
 // Permissions on subjects are not enough. A client that sends a request also chooses the reply subject, and JetStream publishes the reply
 // with its own permissions. An agent could publish with the reply subject $JS.API.STREAM.PURGE.EVENTS, and the reply would purge the
@@ -73,7 +74,7 @@ export interface NatsConf {
   port: number;
   /** The directory in which JetStream stores its streams. */
   storeDir: string;
-  /** The limit of all streams together, in MiB. Keep it well below the size of the disk: a full disk blocks the server. */
+  /** The limit of all streams together, in MiB. Keep it well below the size of the disk, because a full disk blocks the server. */
   maxStoreMib?: number;
   passwords: Readonly<Record<NatsRole, string>>;
   /** The password of the user `operator`, who has all permissions. If undefined, there is no such user. */

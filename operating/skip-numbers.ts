@@ -11,9 +11,9 @@ export interface Skipped {
 }
 
 /**
- * Skips `by` numbers of campaigns, links and recipients. The skip starts after the highest number in the catalog and in all shards. Run it
- * after the catalog was restored from a backup. The backup lacks the campaigns, links and recipients that were created later, but letters
- * with their numbers were sent. A number must not be used twice. `ownerUrl` is the URL of the catalog for its owner.
+ * Skips `by` numbers of campaigns, links and recipients. The skip starts after the highest number in the catalog and in all shards. Run
+ * this after the catalog was restored from a backup. The backup lacks the campaigns, links and recipients that were created later, but
+ * letters with their numbers were sent. A number must not be used twice. `ownerUrl` is the URL of the catalog for its owner.
  */
 export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number): Promise<Skipped[]> {
   const seen: Record<(typeof TABLES)[number], number> = { campaign: 0, link: 0, recipient: 0 };

@@ -54,8 +54,8 @@ export function colourOf({ name }: Series, index: number, all: readonly Series[]
 /**
  * Replaces the placeholder colours of an SVG with CSS variables. Removes style sheets and replaces `style` attributes with other
  * attributes, because a strict Content-Security-Policy refuses both. Removes the attributes that only echarts uses. echarts numbers the ids
- * per process. They get the prefix `id` instead, so that the same chart always has the same text, and two charts on a page do not share
- * ids. Quotes in the texts of an SVG are escaped, so these texts cannot be mistaken for attributes.
+ * over all charts of a process. They get the prefix `id` instead, so that the same chart always has the same text, and two charts on a page
+ * do not share ids. Quotes in the texts of an SVG are escaped, so these texts cannot be mistaken for attributes.
  */
 export function withCssVariables(svg: string, id: string): string {
   return svg

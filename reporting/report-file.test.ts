@@ -126,7 +126,7 @@ describe('every report', async () => {
         hits: '0',
         human_hits: '0',
         machine_hits: '0',
-        // A recipient who clicked counts as one who opened, too.
+        // A recipient who clicked also counts as a recipient who opened.
         recipients: '8',
         human_recipients: '8',
         machine_only_recipients: '0',

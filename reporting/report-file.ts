@@ -41,7 +41,8 @@ export interface Report {
   /** The description of the columns, from the comment of the file. */
   remarks: string;
   /**
-   * True if the output says below the rows how far the data reach. `-- reach: no` turns this off, for a report whose rows already show it.
+   * True if the output says below the rows up to which time hits are counted. `-- reach: no` turns this off, for a report whose rows
+   * already show this time.
    */
   hasReach: boolean;
   file: SourceFile;

@@ -32,7 +32,7 @@ interface ResultHead {
 
 /** A result that is read while the database produces it. */
 export interface ResultStream extends ResultHead {
-  /** How far the data reach. Undefined if `withReach` was not set. */
+  /** The time up to which hits are counted, and the missing parts. Undefined if `withReach` was not set. */
   reach?: Reach;
   /** Lists of rows. The values of a row are in the order of `columns`. */
   batches: AsyncIterable<Value[][]>;
@@ -47,8 +47,8 @@ export interface Result extends ResultHead {
 }
 
 /**
- * How far the data reach, and which parts of the logs are not counted. The missing bytes of the newest log do not count while it is still
- * growing, because its last lines will be committed soon.
+ * The time up to which hits are counted, and the parts of the logs that are not counted. The missing bytes of the newest log do not count
+ * while it is still growing, because its last lines will be committed soon.
  */
 export interface Reach {
   /** The time of the last commit; null if nothing has been committed. */
@@ -94,7 +94,7 @@ export async function runReport(
  * Runs a report in a read-only transaction, with the role of the pool, and calls `work` with its rows while they arrive. All statements
  * run. The result comes from the last statement that returns rows. `work` must not use another connection of the pool. Behind a connection
  * pooler, each report would hold one session and wait for a second one, and such reports could block each other. For this reason,
- * `withReach` reads how far the data reach in the same transaction. Throws `unavailable` if the database works longer than the timeout.
+ * `withReach` reads the reach in the same transaction. Throws `unavailable` if the database works longer than the timeout.
  */
 export async function streamReport<T>(
   pool: Pool,
@@ -207,7 +207,7 @@ async function* fromList(rows: Value[][]): AsyncGenerator<Value[][]> {
   if (rows.length > 0) yield rows;
 }
 
-/** Reads how far the data reach. Throws `unavailable` if it takes longer than the timeout. */
+/** Reads up to which time hits are counted, and which parts are missing. Throws `unavailable` if it takes longer than the timeout. */
 export async function readReach(pool: Pool, options: Pick<RunOptions, 'timeoutSeconds'>): Promise<Reach> {
   return readOnly(pool, options, queryReach);
 }

@@ -39,7 +39,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
 };
 const MULTI_BYTE = ['utf-8', 'gbk', 'gb18030', 'big5', 'euc-kr', 'euc-jp', 'shift_jis', 'utf-16le', 'utf-16be'];
 
-/** Cuts a text at these positions, and returns the bytes of the pieces, joined. */
+/** Cuts a text at these positions, and returns the joined bytes of the pieces. */
 function cutAndJoin(decoded: DecodedText, cuts: readonly number[]): Buffer {
   const places = [0, ...cuts.map((cut) => cut % (decoded.text.length + 1)).toSorted((a, b) => a - b), decoded.text.length];
   return Buffer.concat(places.slice(1).map((to, i) => decoded.slice(places[i] as number, to)));

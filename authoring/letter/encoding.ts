@@ -15,7 +15,7 @@ export type Encoding = string;
 
 /**
  * The way in which the encoding was found: by a byte order mark, by the charset that the user gives, by the <meta> of an HTML letter, or by
- * the bytes, which are UTF-8. `fallback` means that the encoding was not found.
+ * the bytes, if they are UTF-8. `fallback` means that the encoding was not found.
  */
 type EncodingSource = 'bom' | 'charset' | 'meta' | 'bytes' | 'fallback';
 

@@ -370,7 +370,7 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
   { sender: 'Maileon', source: 'https://support.xqueue.de/', shape: '[[]]', examples: ['[[CONTACT|EMAIL]]'], inside: /^[A-Z]+\|/ },
   { sender: 'GetResponse', source: 'https://www.getresponse.com/help', shape: '[[]]', examples: ['[[email]]', '[[remove]]'] },
 
-  // ${…}, #{…}, %{…} and the like
+  // ${…}, #{…}, %{…} and similar tags
   {
     sender: 'Oracle Responsys',
     source: 'https://docs.oracle.com/en/cloud/saas/marketing/responsys-develop/API/GetStarted/Tips/tip-passing-optional-data.htm',

@@ -6,7 +6,8 @@ import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
 import { isMailMessage } from './recognise-file.ts';
 import { scanText } from './text-links.ts';
 
-// Plans the changes to one part of a letter without changing it: which links are tracked, which are kept and why, and where the pixel goes.
+// Plans the changes to one part of a letter without changing it: which links are tracked, which links are kept and for which reason, and
+// where the pixel is inserted.
 
 export type PixelPlace = 'top' | 'bottom' | 'none';
 

@@ -12,7 +12,8 @@ export const ROLES = [
   /** Words that alone mean unsubscribing: "unsubscribe". */
   'leave',
   /**
-   * Words for unsubscribing that also have other meanings, such as "Abmelden" from a race. A text with unknown words also needs a `letter`.
+   * Words for unsubscribing that also have other meanings, such as the German "Abmelden", which is also said of a race. A text with unknown
+   * words also needs a `letter`.
    */
   'quit',
   /** Words that mean unsubscribing only together with a `letter`: "cancel", "remove me". */

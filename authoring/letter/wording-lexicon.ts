@@ -53,8 +53,8 @@ const words = new Node();
 const insides = new Node();
 
 /**
- * Replacements for letters that Unicode does not decompose, and for Arabic letters that are often exchanged. The last character is removed,
- * because it only makes a word look longer.
+ * Replacements for letters that Unicode does not decompose, and for Arabic letters that writers use interchangeably. The last character is
+ * removed, because it only makes a word look longer.
  */
 const REPLACEMENTS = new Map(
   'ıi ßss łl øo đd æae œoe ħh ŧt ŋn ðd þth ŀl ςσ أا إا آا ٱا ىي یي ئي ؤو ةه کك ـ'.split(' ').map((pair) => [pair.charAt(0), pair.slice(1)]),

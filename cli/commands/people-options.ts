@@ -42,7 +42,7 @@ const REASON_TEXTS: Readonly<Record<RejectReason, string>> = {
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
-/** Prints what was guessed about a list, because a guess may be wrong. Prints nothing if nothing was guessed. */
+/** Prints the findings about a list that may be wrong, so that the author can check them. Prints nothing if there are none. */
 export function noteFindings({ encoding, hasHeader, emailColumn, otherEmailColumns, renamedColumns }: ListFindings): void {
   for (const text of encodingNotes(encoding)) note(text);
   if (!hasHeader)

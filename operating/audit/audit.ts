@@ -30,8 +30,8 @@ export interface Audit {
 
 /** Audits all shards. `logs` is a directory; if it is given, the shards are compared with its logs line by line. */
 export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, logs?: string): Promise<Audit> {
-  // The logs are read before the shards. A shard may then have lines that were not in the log yet, which is not reported. In the other
-  // order, new lines of a log would be reported as a hole.
+  // The logs are read before the shards. A shard may then have newer lines than the log that was read, and this is not reported. In the
+  // other order, new lines of a log would be reported as a hole.
   const directory = logs === undefined ? undefined : await readLogDirectory(logs, config.SHARDS);
   try {
     const shards: ShardAudit[] = [];

@@ -8,7 +8,7 @@ export interface LogAudit {
   generation: Generation;
   /** The offset of the end of the last whole line. */
   end: number;
-  /** The number of hits by shard. It includes hits with forged slugs, because a forged slug can be recognised only with a key. */
+  /** The number of hits of each shard. It includes hits with forged slugs, because a forged slug can be recognised only with a key. */
   hits: Map<string, number>;
   /** The number of skipped lines by reason. */
   skipped: Map<string, number>;

@@ -20,7 +20,8 @@ export interface ShardStatus {
   generations: number | null;
   committed_bytes: number | null;
   /**
-   * The number of bytes that this shard has not committed, and the number of holes. Every log counts that is in the ledger of some shard.
+   * The number of bytes that this shard has not committed, and the number of holes. Both count all logs that are in the ledger of at least
+   * one shard.
    */
   missing_bytes: number | null;
   holes: number | null;

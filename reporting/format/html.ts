@@ -55,7 +55,7 @@ export function askedNote(asked: string | undefined): Markup | undefined {
   return asked === undefined ? undefined : html`<p class="note">${asked}</p>`;
 }
 
-/** Renders the notes below a table: the description of the columns, and how far the data reach. */
+/** Renders the notes below a table: the description of the columns, and the time up to which hits are counted. */
 export function footnotes(report: Result['report'], reach: Reach | undefined): Markup {
   return html`${report.remarks !== '' && html`<p class="note">${report.remarks}</p>`}${
     reach &&

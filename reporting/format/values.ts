@@ -20,7 +20,7 @@ function displayTime(text: string): string {
   return `${clock.replace(/:00$/, '')}${offset === '' ? '' : ` ${offset === '+00' ? 'UTC' : offset.padEnd(6, ':00')}`}`;
 }
 
-/** Returns the sentence below a report that says how far the data reach and whether anything is missing. */
+/** Returns the sentence below a report that says up to which time hits are counted, and whether anything is missing. */
 export function describeReach({ lastAt, holes, missingBytes }: Reach): string {
   const until = lastAt === null ? 'Nothing has been counted yet' : `Counted until ${formatMoment(lastAt.getTime(), 'UTC')}`;
   if (holes === 0 && missingBytes === 0) return `${until}; no holes.`;

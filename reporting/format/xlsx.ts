@@ -55,7 +55,7 @@ function cellOf(value: Value, type: number): Cell {
   const [clock] = isTimeType(type) ? (/^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,3})?)?(?=$|[+-])/.exec(value) ?? []) : [];
   if (clock !== undefined && clock >= FIRST_DAY) return new Date(`${clock.replace(' ', 'T')}${clock.includes(' ') ? 'Z' : ''}`);
   const text = value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT - 1)}…` : value;
-  // Spreadsheet programs read a text such as _x0041_ as the character with this number, so the first underscore is escaped.
+  // Spreadsheet programs read the text _x0041_ as the character with the number 0x41, so the first underscore is escaped.
   return text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, '_x005F_');
 }
 
