@@ -17,8 +17,8 @@ const ROUTE_COLUMNS = `
   (extract(epoch FROM l.expires_at) * 1000)::float8 AS "expiresAt",
   (extract(epoch FROM l.disabled_at) * 1000)::float8 AS "disabledAt",
   c.fallback_url AS fallback, c.pass_query AS "passQuery"`;
-// The join drops pixels, which have no version. It also drops a link whose version is not committed yet: a route that was cached without
-// its version would not be read again.
+// The join drops pixels, which have no version. It also drops a link whose version is not committed yet, because a route that was cached
+// without its version would not be read again.
 const ROUTE_TABLES = `
   catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id
   JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version`;

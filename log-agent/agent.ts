@@ -84,7 +84,7 @@ export function createAgent(deps: {
     const turn = async (generation: Generation): Promise<void> => {
       if (!signal.aborted && (await shipper.shipNext(generation, signal))) progressed = true;
     };
-    /** Looks for new lines every `pollMs`, and ships those of the logs that nginx still writes every FRESH_EVERY_MS. */
+    /** Looks for new lines every `pollMs`. Every FRESH_EVERY_MS, ships the new lines of the logs that nginx still writes. */
     const serveFresh = async (): Promise<void> => {
       if (performance.now() - scannedAt >= pollMs) {
         await scan();

@@ -8,11 +8,11 @@ import type { Source } from './log-source.ts';
 
 // Finds the generations in the log directory, whatever the names of their files are, and decides which generations are final.
 //
-// A file is opened when its name first appears, and stays open. A later mv, gzip or rm of the name does not affect what is read. The
-// content of a file decides which generation it is.
+// A file is opened when its name first appears, and stays open. A later mv, gzip or rm of the name does not affect reading. The content of
+// a file decides which generation it is.
 //
-// A generation is final when two newer ones exist. For a moment after a rotation, nginx workers write to both files, but no worker is
-// normally two rotations late. If a frozen worker is two rotations late and the file grows, the file is followed again. Time alone never
+// A generation is final when two newer generations exist. For a moment after a rotation, nginx workers write to both files, but no worker
+// is normally two rotations late. If a frozen worker is two rotations late and the file grows, the file is followed again. Time alone never
 // makes a file final. The quiet time only prevents that a line is cut in two when two rotations follow each other quickly.
 //
 // A file is a log if its name begins with access.log and its content is plain, gzip or zstd. All other files in the directory are reported,

@@ -60,7 +60,7 @@ export function parseLine(text: string): Parsed {
   return classify({ rid, t, m, u, s, ip, ua, ref, purpose, link });
 }
 
-/** Decides what a line is from the values of its fields. `rid` must have 32 hex digits. */
+/** Classifies a line by the values of its fields. `rid` must have 32 hex digits. */
 export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link }: LineFields): Parsed {
   if (!(t >= EARLIEST_S && t < LATEST_S)) return { dead: 'bad-field' };
   const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;

@@ -36,7 +36,7 @@ const log = createLogger('test', 'silent');
 const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 'test' });
 const STREAM_MAX_BYTES = 512 * 1024 * 1024;
 
-/** Does in memory what a worker and its database do for one shard. */
+/** Simulates in memory a worker and its database for one shard. */
 class Worker {
   readonly shard: string;
   readonly committed = new Map<string, Ranges>();

@@ -150,7 +150,7 @@ keep_rotating() {
   while sleep 1 && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
     bytes=$(stat -c %s "$log" 2>/dev/null) || continue
-    # The age counts from the first line. An empty log is not rotated.
+    # The age of a log is counted from its first line. An empty log is not rotated.
     [ "$bytes" -gt 0 ] || since=$now
     if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
       if put_aside; then
