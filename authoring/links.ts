@@ -49,7 +49,7 @@ async function updateLinks(
   expires: Date | null,
 ): Promise<void> {
   const columns = [links.map(({ id }) => id), links.map(({ position }) => position)];
-  // The rows are locked in the order of their ids first. An UPDATE of several rows locks them in any order, so two such statements could
+  // First, the rows are locked in the order of their ids. An UPDATE of several rows locks them in any order, so two such statements could
   // deadlock.
   const { rows } = await client.query<{ id: number }>(
     `SELECT l.id FROM unnest($1::bigint[], $2::integer[]) AS wanted (id, position) JOIN catalog.link l USING (id)

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 
-// Recognises files that are not CSV by their first bytes.
+// Recognises by its first bytes that a file is not CSV.
 
 const EXCEL = 'In Excel, choose File > Save As and the type "CSV UTF-8 (Comma delimited)".';
 const LIBRE_OFFICE = 'In LibreOffice, choose File > Save As and the type "Text CSV" with the character set UTF-8.';

@@ -11,7 +11,7 @@ const NOT_IN_QUERY = /[^\x21-\x7e]|["#<>\\^`{|}]|%(?![0-9A-Fa-f]{2})/g;
 /**
  * Returns `target` with those parameters of `query` that `target` does not have yet. They are added before the fragment. Parameters are
  * compared by their decoded names. Only the end of the query of the target changes. `query` contains the bytes of the request, decoded as
- * Latin-1. Bytes outside visible ASCII are percent-encoded. Returns the target unchanged if the result would be longer than
+ * Latin-1. Bytes that a query must not contain are percent-encoded. Returns the target unchanged if the result would be longer than
  * MAX_TARGET_BYTES.
  */
 export function withQuery(target: string, query: string): string {

@@ -148,7 +148,7 @@ export function codesOf(part: PartKind): ProblemCode[] {
   return (Object.keys(KINDS) as ProblemCode[]).filter((code) => (KINDS[code].of as readonly string[]).includes(part));
 }
 
-/** A problem as one line for a person. */
+/** A problem as one line of text for people to read: `about: what`. */
 export function sentence({ about, what }: Problem): string {
   return about === null ? what : `${about}: ${what}`;
 }

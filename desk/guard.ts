@@ -36,7 +36,7 @@ export function setHeaders(reply: FastifyReply): void {
 
 /**
  * Returns whether a Host header names loopback or the address that the dashboard listens on. If the dashboard listens on all addresses,
- * every IP address is accepted, but no other host name.
+ * every IP address is accepted, and `localhost` is the only host name that is accepted.
  */
 export function isOwnHost(header: string, host: string): boolean {
   const name = header.toLowerCase().replace(/:\d*$/, '');

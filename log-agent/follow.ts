@@ -68,7 +68,7 @@ export interface Logs {
 export const FOLLOW_EVENTS = ['truncated', 'grew-after-final', 'deleted-unread', 'unreadable'] as const;
 export type FollowEvent = (typeof FOLLOW_EVENTS)[number];
 
-/** The result of reading a compressed file. With `fault`, the file is not a log. */
+/** The result of reading a compressed file. If it has a `fault`, the file is not a log. */
 type Compressed = { compression: Compression; mtimeMs: number } & ({ log: CompressedLog } | { fault: CompressedFault });
 
 /** A compressed file that is being read to its end. */

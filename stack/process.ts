@@ -140,7 +140,7 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
     exit = text;
   });
   const deadline = performance.now() + (spec.readyTimeoutMs ?? 60_000);
-  // A call may hang, e.g. if the server does not complete a connection.
+  // A call of `spec.ready` may hang, e.g. if the server does not complete a connection.
   while ((await orUndefinedAfter(spec.ready(running.pid), ATTEMPT_MS).catch(() => false)) !== true) {
     if (exit === undefined && performance.now() < deadline) {
       await sleep(25);

@@ -92,7 +92,7 @@ async function addressesInBrowser(letter: Buffer): Promise<string[]> {
   }
 }
 
-/** Returns the addresses to which tracked links lead, as a browser would request them. */
+/** Requests tracked links, and returns their destinations in the form in which a browser would request these. */
 async function follow(addresses: readonly string[]): Promise<string[]> {
   return Promise.all(
     addresses.map(async (address) => {

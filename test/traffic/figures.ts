@@ -127,7 +127,8 @@ export const FORWARD_CLICKS = 0.5;
 export const PASTED_PER_FORWARD = 0.5;
 
 /**
- * Links that the author posts, per recipient, and the number of people who follow each. Assumed: figures on newsletters do not cover this.
+ * How many times the author publishes a shared link (e.g. on a social network), divided by the number of recipients. CLICKS_PER_POST has the
+ * number of people who click each published link. Both are assumed, because figures on newsletters do not cover them.
  */
 export const POSTS_PER_RECIPIENT = 1 / 1000;
 export const CLICKS_PER_POST: readonly [min: number, max: number] = [0, 12];
