@@ -60,7 +60,7 @@ function isTimed(content: Buffer): boolean {
 /** Like `idOf`, but a final file without a request id is identified by all its bytes. */
 const finalIdOf = (content: Buffer): string => idOf(content) ?? createHash('sha256').update(content).digest('hex').slice(0, 32);
 
-/** The bytes that were written to one file between its creation or a truncation and the next truncation. */
+/** One log file with the bytes that were written to it. After the file is truncated, the bytes that follow belong to a new WrittenFile. */
 interface WrittenFile {
   content: Buffer;
   path: string | undefined;

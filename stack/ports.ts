@@ -47,10 +47,11 @@ export async function acceptsConnections(port: number): Promise<boolean> {
   }
 }
 
-// Claims a port for this process. A server binds its port only seconds after the port was chosen, and the port is free again while the
-// server restarts. The check whether a port is free also binds the port for a moment. So each process first claims the port with a name
-// that only one process can hold: an abstract socket (unix(7)). Like a port, an abstract socket belongs to a network namespace. It
-// disappears when the process exits. Only Linux has abstract sockets. On other systems every claim succeeds.
+// Claims a port for this process. A server does not bind its port until some seconds after the port was chosen, and the port is free again
+// while the server restarts. In these times another process could choose the same port. The check whether a port is free also binds the
+// port for a moment. So before the check, each process claims the port with a name that only one process can hold: an abstract socket
+// (unix(7)). Like a port, an abstract socket belongs to a network namespace. It disappears when the process exits. Only Linux has abstract
+// sockets. On other systems every claim succeeds.
 async function claim(port: number): Promise<boolean> {
   if (process.platform !== 'linux') {
     claims.set(port, undefined);

@@ -85,8 +85,8 @@ function purposeOfSentence(text: string, isSender: (word: string) => boolean, po
   const plain = text.replace(READER, ' ');
   const all = read(plain, isSender);
   const isArticle = all.length > 0 && all.every(({ roles }) => roles.has('article'));
-  // A language counts if the link itself points, or if the sentence has a word that points, as in "To unsubscribe, click here". Without
-  // such a word, the sentence may be a title.
+  // The words of a language are used only in two cases: if the link text points, or if the sentence has a pointing word of this language,
+  // as in "To unsubscribe, click here". Without a pointing word, the sentence may be a title.
   const pointing = new Set(all.filter(({ roles }) => points || roles.has('point')).map(({ language }) => language));
   const found = [...all, ...plain.split(CLAUSE_END).flatMap((clause) => read(clause, isSender))];
   return (

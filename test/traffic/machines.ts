@@ -86,11 +86,11 @@ export function scanOne(random: Random, recipient: number, sentAt: number, links
 }
 
 /**
- * Values that browsers send when they prefetch, as the log joins them from four headers. Chromium: `prefetch`, `prefetch;prerender`,
- * `prefetch;anonymous-client-ip` in Sec-Purpose
- * (https://chromium.googlesource.com/chromium/src/+/9e001703a2/chrome/browser/prefetch/prefetch_headers.cc), with or without the older
- * `Purpose: prefetch`, or that header alone; Firefox formerly `X-moz: prefetch`
- * (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Purpose and its table of browsers).
+ * Values of the field `purpose` of the log for a browser that prefetches. nginx joins the headers Sec-Purpose, Purpose, X-Purpose and X-Moz
+ * with spaces in this field. Chromium sends `prefetch`, `prefetch;prerender` or `prefetch;anonymous-client-ip` in the header Sec-Purpose
+ * (https://chromium.googlesource.com/chromium/src/+/9e001703a2/chrome/browser/prefetch/prefetch_headers.cc). It may also send the older
+ * header `Purpose: prefetch`, or only this older header. Earlier versions of Firefox sent the header `X-moz: prefetch`
+ * (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Purpose, and its table of browsers).
  */
 const PURPOSES = ['prefetch', 'prefetch;prerender', 'prefetch;anonymous-client-ip', 'prefetch;prerender prefetch', 'prefetch prefetch'];
 
