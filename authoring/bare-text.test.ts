@@ -17,7 +17,7 @@ const local = fc
 const address = fc
   .tuple(local, word, fc.constantFrom('example', 'com', 'co.uk', 'рф', 'museum'))
   .map(([name, domain, top]) => `${name}@x${domain}.${top}`);
-/** What stands around an address in exports and in what people type. */
+/** Text that exports and people put around an address. */
 const WRAPPERS: readonly ((address: string) => string)[] = [
   (it) => `<${it}>`,
   (it) => `mailto:${it}`,
@@ -66,7 +66,7 @@ describe('a mail address', () => {
           const plain = normaliseEmail(it);
           expect(plain).toBeDefined();
           expect([wrap(it), normaliseEmail(wrap(it))]).toEqual([wrap(it), plain]);
-          // Quotes and spaces may stand around everything else.
+          // Quotes and spaces may stand around all of these forms.
           expect(normaliseEmail(` "${wrapAgain(it)}" `)).toBe(plain);
         },
       ),
@@ -98,7 +98,7 @@ describe('a mail address', () => {
     for (const it of ["o'neil@example.com", 'Ann.Lee@Example.COM', '$x!y@example.com', '-a-@example.com']) expect(bareAddress(it)).toBe(it);
   });
 
-  // A wrong address is worse than a line that is reported.
+  // A text with two addresses is rejected, because a wrong address is worse than a rejected line.
   test('is none if two could be meant', () => {
     fc.assert(
       fc.property(address, address, fc.constantFrom(', ', '; ', ' ', ' / ', '\n', '\r\n', ' ::: ', '><', ' or '), (one, other, by) => {

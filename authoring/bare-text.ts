@@ -1,9 +1,9 @@
-// Removes what programs and people put around a mail address or the name of a column: invisible characters, quotes, a display name.
+// Removes text that programs and people put around a mail address or the name of a column: invisible characters, quotes, a display name.
 
 const PLAIN_ASCII = /^[\x20-\x7e]*$/;
 /** Characters that are never displayed: zero-width characters, bidirectional marks, soft hyphens, byte order marks, variation selectors. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
-/** A letter of a script whose spelling has joiners. */
+/** A letter of a script that uses joiners in its spelling. */
 const JOINING =
   /^[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}]$/u;
 
@@ -30,17 +30,18 @@ const PLAIN_ADDRESS = /^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]*[A-Za-z0-9]$/;
 /** Quotes and unpaired angle brackets, and the punctuation that separates addresses. A full stop is only removed at the end. */
 const LEADING = /^[\s"'`´‘’‚‛“”„‟«»‹›<>,;:，；、]+/u;
 const TRAILING = /[\s"'`´‘’‚‛“”„‟«»‹›<>,;:.，；、。]+$/u;
-/** The address after a display name, e.g. "Lee, Ann" <ann@shop.example>. */
+/** Matches an address after a display name, e.g. "Lee, Ann" <ann@shop.example>. */
 const WITH_DISPLAY_NAME = /^([^<>]*)<([^<>]*)>[\s"'`,;.]*$/;
-/** The address before a comment, e.g. ann@shop.example (Ann Lee). */
+/** Matches an address before a comment, e.g. ann@shop.example (Ann Lee). */
 const WITH_COMMENT = /^(\S+@\S+)\s*\([^()@]*\)$/;
 const IN_BRACKETS = /^\(([^()]*)\)$|^\[([^[\]]*)\]$|^\{([^{}]*)\}$/;
 const SCHEME = /^(mailto|smtp|e-?mail)\s*:\s*/i;
 
 /**
- * Returns the mail address in a field without what surrounds it: `"Ann Lee <ann@shop.example>"`, `mailto:ann@shop.example`, quotes,
- * brackets, trailing punctuation, invisible characters. Full-width characters become ASCII. The case stays. A text from which no single
- * address can be taken is returned as it is, apart from its ends: it may not be an address.
+ * Returns the mail address in a field without the text around it. This text may be a display name (`"Ann Lee <ann@shop.example>"`), a
+ * scheme (`mailto:ann@shop.example`), quotes, brackets, punctuation at the end, and invisible characters. Full-width characters become
+ * ASCII. Upper and lower case do not change. If no single address can be taken from the text, only the ends of the text are cleaned,
+ * because the text may not be an address.
  */
 export function bareAddress(text: string): string {
   if (PLAIN_ADDRESS.test(text)) return text;
@@ -52,7 +53,7 @@ export function bareAddress(text: string): string {
     const named = WITH_DISPLAY_NAME.exec(address);
     if (named) {
       const [, name = '', inside = ''] = named;
-      // A display name with another address: nobody can say which of the two is meant.
+      // The display name has another address, so it is unknown which of the two is meant.
       if (name.includes('@') && bareAddress(name).toLowerCase() !== bareAddress(inside).toLowerCase()) return address;
       address = inside;
     }

@@ -12,14 +12,14 @@ export interface Campaign {
   created_at: Date;
   sent_at: Date | null;
   closed_at: Date | null;
-  /** Whether the query of a tracked URL is added to where it leads. */
+  /** True if the query of a tracked URL is added to its destination. */
   pass_query: boolean;
   links: number;
 }
 
 /**
- * Finds a campaign by name, or creates it. `fallbackUrl` and `passQuery` are set if they are given, also on an existing campaign. Throws
- * `bad-input` for an empty name or an invalid URL.
+ * Finds a campaign by name, or creates it. `fallbackUrl` and `passQuery` are set if they are given, even if the campaign already exists.
+ * Throws `bad-input` for an empty name or an invalid URL.
  */
 export async function ensureCampaign(
   db: Database,
@@ -41,8 +41,9 @@ export async function ensureCampaign(
 }
 
 /**
- * Changes where the expired and disabled links of a campaign lead (`fallbackUrl`; null: nowhere), and whether the query of a tracked URL is
- * added to where it leads (`passQuery`). What is not given stays. Throws `bad-input` for an invalid URL.
+ * Changes settings of a campaign. `fallbackUrl` is the destination of its expired and disabled links; null means that they have none.
+ * `passQuery` says whether the query of a tracked URL is added to its destination. A setting that is not given does not change. Throws
+ * `bad-input` for an invalid URL.
  */
 export async function editCampaign(
   db: Database,
@@ -89,7 +90,7 @@ export async function findOpenCampaign(db: Database, nameOrId: string | number):
   return { id, name };
 }
 
-/** Sets the time at which the mail of a campaign was sent; null: not sent. */
+/** Sets the time at which the mail of a campaign was sent. Null means that it was not sent. */
 export async function markSent(db: Database, campaign: number, at: Date | null): Promise<void> {
   await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1', [campaign, at]);
 }

@@ -49,7 +49,7 @@ const versionsOf = async (link: number): Promise<[number, string][]> =>
     )
   ).map(({ version, target }) => [version, target]);
 
-/** Returns the transaction id in the column `changed`. Backends read the links whose `changed` is new. */
+/** Returns the transaction id in the column `changed`. Backends read the links that have a new id in this column. */
 const changedOf = async (link: number): Promise<string> =>
   (await databases.query<{ changed: string }>('catalog', 'SELECT changed::text FROM catalog.link WHERE id = $1', [link]))[0]?.changed ?? '';
 
@@ -261,7 +261,7 @@ describe('several links', () => {
       ['http://x/z', 1],
       ['http://x/a', 2],
       ['http://x/m', 3],
-      // Links are created by address, and these two are in no letter.
+      // The pixel and this link are in no letter.
       [null, null],
       ['http://x/posted', null],
     ]);
@@ -276,7 +276,7 @@ describe('several links', () => {
       ['http://x/z', 3],
       [null, null],
     ]);
-    // Backends do not read it again.
+    // Backends do not read this link again.
     expect(await changedOf(link as number)).toBe(changed);
   });
 
@@ -291,7 +291,7 @@ describe('several links', () => {
       code: 'bad-input',
     });
     expect(await listLinks(pool, campaign)).toEqual([]);
-    // A constraint of the catalog refuses the link that is created last: links are created in the order of label and target.
+    // A constraint of the catalog refuses the last of these links. Links are created in the order of label and target.
     await databases.query(
       'catalog',
       `ALTER TABLE catalog.link_version ADD CONSTRAINT broken CHECK (target <> 'http://x/broken') NOT VALID`,

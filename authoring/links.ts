@@ -7,8 +7,8 @@ import { parseTarget } from './target.ts';
 // Creates, finds and changes the links of a campaign, their pixel and their aliases in the catalog.
 
 /**
- * A link to find or to create. Links to the same target with different labels are different links. `position` is its place in a letter, from
- * 1.
+ * A link to find or to create. Links to the same target with different labels are different links. `position` is the place of the link in a
+ * letter, counted from 1.
  */
 export type LinkSpec = { kind: 'url'; target: string; label?: string; position?: number } | { kind: 'pixel' };
 
@@ -20,7 +20,7 @@ export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, e
 
 /**
  * Finds or creates several links in one transaction. Returns their ids in the order of `links`. `expires` and the positions are set on all
- * links of kind url, also on existing ones. Throws `bad-input` for an invalid target.
+ * links of kind url, even on existing links. Throws `bad-input` for an invalid target.
  */
 export async function ensureLinks(pool: Pool, campaign: number, links: readonly LinkSpec[], expires?: Date): Promise<number[]> {
   const rows = links.map((link, index) => ({
@@ -42,14 +42,15 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
   return ids;
 }
 
-/** Sets the positions of links, and when they expire; null: that stays as it is. */
+/** Sets the positions and the expiry of links. A value that is null does not change. */
 async function updateLinks(
   client: PoolClient,
   links: readonly { id: number; position: number | null }[],
   expires: Date | null,
 ): Promise<void> {
   const columns = [links.map(({ id }) => id), links.map(({ position }) => position)];
-  // The rows are locked in the order of their ids first. An UPDATE of several rows locks them in any order, so two of them could deadlock.
+  // First, the rows are locked in the order of their ids. An UPDATE of several rows locks them in any order, so two such statements could
+  // deadlock.
   const { rows } = await client.query<{ id: number }>(
     `SELECT l.id FROM unnest($1::bigint[], $2::integer[]) AS wanted (id, position) JOIN catalog.link l USING (id)
      WHERE coalesce(wanted.position, l.position) IS DISTINCT FROM l.position OR coalesce($3, l.expires_at) IS DISTINCT FROM l.expires_at
@@ -134,7 +135,7 @@ export async function retarget(pool: Pool, link: number, target: string): Promis
   });
 }
 
-/** Sets the time from which a link leads to the fallback of its campaign; null: the link does not expire. */
+/** Sets the time from which a link leads to the fallback of its campaign. Null means that the link does not expire. */
 export async function setExpiry(db: Database, link: number, at: Date | null): Promise<void> {
   await db.query('UPDATE catalog.link SET expires_at = $2 WHERE id = $1 AND expires_at IS DISTINCT FROM $2', [link, at]);
 }
@@ -148,8 +149,8 @@ export async function setDisabled(db: Database, link: number, disabled: boolean)
 }
 
 /**
- * Gives a link an alias. Does nothing if the link already has it. Throws `bad-input` for an invalid alias and `conflict` if another link
- * has it.
+ * Gives a link an alias. Does nothing if the link already has this alias. Throws `bad-input` for an invalid alias and `conflict` if another
+ * link has this alias.
  */
 export async function ensureAlias(db: Database, name: string, link: number): Promise<void> {
   if (!isAlias(name))
@@ -169,7 +170,7 @@ export async function ensureAlias(db: Database, name: string, link: number): Pro
 export interface LinkRow {
   id: number;
   kind: string;
-  /** The place in the letter that was prepared last with this link, from 1; null if it is in none. */
+  /** The place of the link, counted from 1, in the letter that was prepared last with it. Null if the link is in no letter. */
   position: number | null;
   label: string;
   /** Null for a pixel. */

@@ -27,7 +27,7 @@ const quoted = (field: string) => `"${field.replaceAll('"', '""')}"`;
 const csv = (rows: readonly (readonly string[])[], delimiter = ',') => rows.map((row) => `${row.map(quoted).join(delimiter)}\n`).join('');
 
 const NAMES = [...Object.values(EXPORT_ADDRESS_COLUMNS), ...Object.values(LOCAL_ADDRESS_COLUMNS)].flat();
-/** Names of columns with something else about mail, or with something else that may be an address. */
+/** Names of columns that do not have mail addresses, although the names are similar. */
 const OTHER_NAMES = [
   'Emails sent,Email opt-in,Email Type,E-mail 1 - Type,E-mail 1 - Label,Email Status,Email verified,Email hash,Email domain',
   'has email,Email count,Email Marketing Consent,Email permission status,Email subscriber status,Unsubscribed from all email',

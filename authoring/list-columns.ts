@@ -1,9 +1,11 @@
 import { normaliseEmail } from './recipients.ts';
 
-// Finds the column with the mail addresses and the column with ids by their names, as programs and mail services call them when they export
-// a list.
+// Finds the column with the mail addresses and the column with ids by their names. The names are those that programs and mail services use
+// when they export a list.
 
-/** A name without case, accents, spaces and punctuation: `E-Mail_Address` and `e-mail address` are the same. */
+/**
+ * Returns a name in lower case and without accents, spaces and punctuation. So `E-Mail_Address` and `e-mail address` give the same result.
+ */
 export function foldName(name: string): string {
   return name
     .normalize('NFKD')
@@ -11,7 +13,7 @@ export function foldName(name: string): string {
     .replace(/[^\p{L}\p{N}]/gu, '');
 }
 
-/** The names of the address column in exports, by service. Any combination that `isEnglishAddressName` accepts need not be here. */
+/** The names of the address column in exports, by service. Names that `isEnglishAddressName` accepts need not be in this list. */
 export const EXPORT_ADDRESS_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   ActiveCampaign: ['Email'],
   Airtable: ['Email'],
@@ -212,7 +214,7 @@ export const LOCAL_ADDRESS_COLUMNS: Readonly<Record<string, readonly string[]>> 
   Welsh: ['E-bost', 'Cyfeiriad e-bost'],
 };
 
-/** Names that are also used for other things. They count only if most of their values are addresses. */
+/** Names that are also used for other data. A column with such a name counts only if at least half of its values are addresses. */
 const DOUBTFUL_NAMES: ReadonlySet<string> = new Set(
   [
     'Subscriber',
@@ -238,7 +240,7 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set(
   [...Object.values(EXPORT_ADDRESS_COLUMNS), ...Object.values(LOCAL_ADDRESS_COLUMNS)].flat().map(foldName),
 );
 
-/** Words that may stand beside "email" in the English name of an address column. Others change the meaning, e.g. "email opt-in". */
+/** Words that may stand beside "email" in the English name of an address column. Other words change the meaning, e.g. "email opt-in". */
 const HARMLESS_WORDS = new RegExp(
   `^(?:${[
     'address addr adr adresse value id the your my our of user users contact contacts subscriber subscribers customer customers client clients',
@@ -251,7 +253,7 @@ const HARMLESS_WORDS = new RegExp(
     .split(' ')
     .join('|')})$`,
 );
-/** Of several columns with equally many addresses, those without these words are better. */
+/** If several columns have the same number of addresses, a column without these words is preferred. */
 const SECOND_CHOICE = /second|other|altern|recovery|[2-9]|invoice|billing|parent|from|internal|owner|vendor|admin|host/;
 
 function isEnglishAddressName(name: string): boolean {
@@ -289,13 +291,14 @@ export function findIdColumn(header: readonly string[]): number | undefined {
 
 export interface AddressColumn {
   index: number;
-  /** The indexes of other columns that could have been meant. */
+  /** The indexes of the other columns that also have mail addresses. */
   others: number[];
 }
 
 /**
- * Finds the column with the mail addresses: of the columns with a usual name the one with the most addresses in `sample`, which has the first
- * records of the list. Of equally good ones, the first is taken, and one without words such as "secondary" before the others.
+ * Finds the column with the mail addresses. Of the columns with a usual name, this is the column with the most addresses in `sample`, which
+ * has the first records of the list. If several columns have the same number of addresses, a column without words such as "secondary" is
+ * preferred. If there are still several, the first is taken.
  */
 export function findAddressColumn(header: readonly string[], sample: readonly (readonly string[])[]): AddressColumn | undefined {
   const candidates = header.flatMap((name, index) => {

@@ -31,7 +31,7 @@ const listOf = (rows: readonly { name: string; encoding: string }[], end = '\n')
   ]);
 
 const WESTERN = ['Jürgen', 'Renée', 'Núñez', 'Søren', 'Åsa', 'Müller-Lüdenscheidt', 'François', 'Ærø', '€uro', '“Zoë”'];
-/** Names by encoding. A list of such names is nonsense in windows-1252. */
+/** Names for each encoding. If a list of these names is read as windows-1252, the result makes no sense. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   'windows-1250': ['Łukasz', 'Dvořák', 'Čapek', 'Kőszegi', 'Żółć', 'Świątek', 'Ionuţ', 'Đorđe'],
   'windows-1251': ['Иван', 'Алексей', 'Ольга', 'Юрий', 'Ліна', 'Їжак', 'Київ', 'Стоян'],

@@ -5,9 +5,10 @@ import { TextDecoder } from '@exodus/bytes/encoding.js';
 import { ClickledgerError } from '../core/errors.ts';
 import { type Encoding, encode } from './letter/encoding.ts';
 
-// Decodes a list line by line. Lists are often put together from several sources, so one line may be in another encoding than the others. A
-// line that is valid UTF-8 is UTF-8: text in another encoding is hardly ever valid UTF-8 by chance. Every other line is in the encoding that
-// the author gives, or in windows-1252. The file is read twice: once to see which lines are in which encoding, and once to decode it.
+// Decodes a list line by line. Lists are often combined from several sources, so different lines may have different encodings. A line that
+// is valid UTF-8 is read as UTF-8, because text in another encoding is hardly ever valid UTF-8 by chance. Every other line is in the
+// encoding that the author gives, or in windows-1252. The file is read twice. The first time, the encodings of the lines are found, and the
+// second time, the lines are decoded.
 
 /** Lines that are not in the encoding of the list. */
 interface OtherLines {
@@ -16,18 +17,21 @@ interface OtherLines {
   readonly count: number;
   /** The numbers of the first ten lines. */
   readonly first: readonly number[];
-  /** The first field with other characters than ASCII of the first line, decoded. */
+  /** The number of the first of these lines, and the decoded text of its first field that is not only ASCII. */
   readonly example: { readonly line: number; readonly text: string };
 }
 
-/** How a list is decoded. */
+/** Describes how a list is decoded. */
 export interface ListEncoding {
-  /** The encoding of the list, apart from `other` lines. */
+  /** The encoding of the list, except for the lines in `other`. */
   readonly encoding: Encoding;
-  /** How it was found: by a byte order mark, by the user, or by the bytes. `fallback`: it is a guess, because the bytes are not UTF-8. */
+  /**
+   * The way in which the encoding was found: by a byte order mark, by the charset that the user gives, or by the bytes. `fallback` means
+   * that the encoding is a guess, because the bytes are not UTF-8.
+   */
   readonly source: 'bom' | 'charset' | 'bytes' | 'fallback';
   readonly other: OtherLines | undefined;
-  /** A line whose characters are not ASCII, decoded. It is only given for a guess. */
+  /** A decoded example of a line that is not only ASCII. It is given only if the encoding is a guess. */
   readonly example: OtherLines['example'] | undefined;
   /** The number of lines with bytes that the encoding does not have. */
   readonly damaged: number;
@@ -42,7 +46,7 @@ export interface ListDecoder {
 const FALLBACK: Encoding = 'windows-1252';
 const MAX_LISTED = 10;
 const MAX_EXAMPLE_LENGTH = 60;
-/** With fewer characters beyond ASCII, a list may be valid UTF-8 by chance. */
+/** A list with fewer characters that are not ASCII may be valid UTF-8 by chance. */
 const MIN_UTF8_CHARACTERS = 4;
 /** No real line is this long. A file without line ends must not be collected in memory. */
 const MAX_LINE_BYTES = 1_000_000;
@@ -68,7 +72,7 @@ export async function readFirstBytes(path: string): Promise<Buffer> {
 export async function openListText(path: string, beginning: Buffer, charset: Encoding | undefined): Promise<ListDecoder> {
   const utf16 = detectUtf16(beginning);
   if (utf16) return decodeWhole(path, utf16.encoding, utf16.source);
-  // The text of these encodings has no bytes above 0x7f, or has line ends of two bytes. Line by line would be wrong.
+  // Text in these encodings has only bytes up to 0x7f, or its line ends have two bytes. So it cannot be decoded line by line.
   if (charset !== undefined && /^(?:utf-16..|iso-2022-jp)$/.test(charset)) return decodeWhole(path, charset, 'charset');
   return decodeLines(path, charset, beginning.subarray(0, 3).equals(Buffer.from('\ufeff')));
 }
@@ -101,7 +105,7 @@ function decodeWhole(path: string, encoding: Encoding, source: ListEncoding['sou
   };
 }
 
-/** Counts lines of one kind and keeps the first. */
+/** Counts lines of one kind. Keeps the numbers of the first lines, and the bytes of the first line as an example. */
 function createTally(): { count: number; first: number[]; example: Buffer | undefined; add(line: number, bytes: Buffer): void } {
   return {
     count: 0,
@@ -125,7 +129,7 @@ async function decodeLines(path: string, charset: Encoding | undefined, hasBom: 
   let characters = 0;
   let damaged = 0;
   for await (const { block, firstLine } of blocksOf(path)) {
-    // Without a charset, the number of lines that are UTF-8 does not matter, only whether there is one.
+    // Without a charset, it is only important whether there is a line in UTF-8. The number of such lines is not needed.
     if (isAscii(block)) continue;
     if (charset === undefined && isUtf8(block)) tallies.plausible.count++;
     else
@@ -142,7 +146,8 @@ async function decodeLines(path: string, charset: Encoding | undefined, hasBom: 
       }
   }
   const { invalid, plausible, implausible } = tallies;
-  // In a list of another encoding, a few short lines may be valid UTF-8 by chance. Their characters then hardly exist in that encoding.
+  // In a list in another encoding, a few short lines may be valid UTF-8 by chance. If they are decoded as UTF-8, hardly any of the
+  // characters exist in the other encoding.
   const isMostlyUtf8 = plausible.count + implausible.count > invalid.count && characters >= MIN_UTF8_CHARACTERS;
   const isUtf8List = hasBom || charset === undefined || charset === 'utf-8' || isMostlyUtf8;
   const decodeLine = (line: Buffer): string => {
@@ -182,9 +187,9 @@ async function decodeLines(path: string, charset: Encoding | undefined, hasBom: 
 }
 
 /**
- * Returns the test whether text may be UTF-8 in a list of this encoding: all its characters exist in the encoding. If bytes of an East
- * Asian encoding happen to be valid UTF-8, they are mostly sequences of two bytes. Real UTF-8 text in these languages has mostly sequences of
- * three.
+ * Returns a function that tests whether text that was decoded as UTF-8 is plausible in a list with this encoding. All characters of
+ * plausible text exist in the encoding. In an East Asian encoding, bytes that are valid UTF-8 by chance are mostly sequences of two bytes.
+ * Real UTF-8 text in these languages has mostly sequences of three bytes.
  */
 function createPlausibility(encoding: Encoding): (text: string) => boolean {
   const isEastAsian = /^(?:gbk|gb18030|big5|euc-jp|euc-kr|shift_jis)$/.test(encoding);
@@ -200,14 +205,14 @@ function createPlausibility(encoding: Encoding): (text: string) => boolean {
   };
 }
 
-/** Returns the first field of a line that has other characters than ASCII. */
+/** Returns the first field of a line that is not only ASCII. */
 function exampleOf(text: string): string {
   const field = text.split(/[,;\t|"]/).find((part) => /[^\x00-\x7f]/.test(part)) ?? text;
   const trimmed = field.trim();
   return trimmed.length > MAX_EXAMPLE_LENGTH ? `${trimmed.slice(0, MAX_EXAMPLE_LENGTH - 1)}…` : trimmed;
 }
 
-/** Yields the bytes of a file in blocks of complete lines, with the number of the first line of each block. Lines end with LF, CR or CRLF. */
+/** Yields the bytes of a file in blocks of complete lines. Each block has the number of its first line. Lines end with LF, CR or CRLF. */
 async function* blocksOf(path: string, onBytes: (bytes: number) => void = () => {}): AsyncGenerator<{ block: Buffer; firstLine: number }> {
   let bytes = 0;
   let firstLine = 1;

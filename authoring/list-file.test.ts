@@ -99,7 +99,7 @@ describe('formats', () => {
     expect(result.rejected.map(({ line }) => line)).toEqual([5, 7]);
   });
 
-  // Such a file is a concatenation of two lists, one of them from Windows.
+  // A file with mixed line ends is usually a combination of two lists, of which one comes from Windows.
   test.each([
     ['CRLF, then LF', 'email,n\r\nann@example.com,1\r\nbob@example.com,2\neve@example.com,3\n'],
     ['CRLF only in the header', 'email,n\r\nann@example.com,1\nbob@example.com,2\neve@example.com,3\n'],
@@ -386,7 +386,8 @@ describe('any table', () => {
     latin1: fc.boolean(),
     lastEnd: fc.boolean(),
   });
-  // Every character is one byte in windows-1252, where the euro sign is 0x80. Line breaks are written as the line ends of the file.
+  // Every character is one byte in windows-1252, where the euro sign is 0x80. A line break in a value is written as the line end of the
+  // file.
   const value = fc
     .array(fc.oneof(fc.constantFrom('a', 'b', ' ', ',', ';', '\t', '"', '\n'), fc.constantFrom('é', 'ß', '€', '""', '\n\n', ' "', 'x')), {
       maxLength: 8,
@@ -416,7 +417,7 @@ describe('any table', () => {
         const expected: { line: number; values: string[] }[] = [];
         for (const { person, values, quoted, emptyLinesBefore } of rows) {
           const all = [person, ...values];
-          // A record with one empty field is an empty line, also if the field is quoted.
+          // A record with one empty field is an empty line, even if the field is quoted.
           const isEmpty = all.length === 1 && person === '';
           text += how.end.repeat(emptyLinesBefore + 1);
           line += emptyLinesBefore + 1;

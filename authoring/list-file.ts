@@ -12,23 +12,24 @@ import { createStatusCheck, type StatusCheck } from './list-status.ts';
 import type { PersonKey } from './resolve-recipients.ts';
 import { normaliseEmail } from './recipients.ts';
 
-// Reads a list of people from a CSV file, as spreadsheets and mail services export it: with comma, semicolon, tab or bar as delimiter, a
-// first line `sep=;`, quoted fields, any line end, in any encoding, with or without a header. A line that cannot be used is reported and does
-// not affect other lines. What had to be guessed is reported, too.
+// Reads a list of people from a CSV file that a spreadsheet program or a mail service has exported. The delimiter may be a comma, a
+// semicolon, a tab or a bar. The file may have a first line `sep=;`, a header and quoted fields. It may have any line ends and any
+// encoding. A line that cannot be used is reported and does not affect other lines. Guesses about the file are reported, too.
 
 export interface Person extends PersonKey {
   /** The line of the file on which this person's record begins. The first line is 1. */
   line: number;
   /**
-   * All fields of the record, in the order of the header. A short record has fewer fields than the header, a long record has more. A mail
-   * address that stood among other text, e.g. `Ann <ann@shop.example>`, is alone in its field.
+   * All fields of the record, in the order of the header. A short record has fewer fields than the header, a long record has more. If there
+   * was other text around a mail address, e.g. `Ann <ann@shop.example>`, the field has only the address.
    */
   values: string[];
 }
 
 /**
- * Why a line is left out: it has no mail address or an invalid one, it has no id or one that is too long, the person is in the list
- * already, address and id belong to two different people, or a status column says that the person must not be written to.
+ * The reasons for leaving out a line. The line has no mail address or an invalid address, it has no id or an id that is too long, the
+ * person is already in the list, the address and the id belong to two different people, or a status column says that the person must not be
+ * written to.
  */
 export const REJECT_REASONS = ['no-address', 'bad-address', 'no-id', 'bad-id', 'duplicate', 'conflict', 'not-subscribed'] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
@@ -38,25 +39,25 @@ export interface Rejected {
   line: number;
   reason: RejectReason;
   value: string;
-  /** With `not-subscribed`: the column and its value, e.g. "status: unsubscribed". */
+  /** Only for the reason `not-subscribed`: the column and its value, e.g. "status: unsubscribed". */
   status?: string;
 }
 
-/** What was found out about a list, for the author to check. */
+/** The findings about a list, which the author can check. */
 export interface ListFindings {
   readonly encoding: ListEncoding;
-  /** False: the first record is a person already, so the columns are named by their positions. */
+  /** False if the first record is already a person. Then the columns are named by their positions. */
   readonly hasHeader: boolean;
   /** The column with the mail addresses, or undefined if the list is used without addresses. */
   readonly emailColumn: string | undefined;
-  /** Other columns whose names and values are those of mail addresses. They are empty if the author names the column. */
+  /** Other columns that also have mail addresses. The list is empty if the author names the column. */
   readonly otherEmailColumns: readonly string[];
   readonly idColumn: string | undefined;
   /** The columns that say whether people may be written to. */
   readonly statusColumns: readonly string[];
-  /** The new names of columns whose names were there already. */
+  /** The columns that got a new name because an earlier column had the same name. */
   readonly renamedColumns: readonly { from: string; to: string }[];
-  /** The fields from which something was removed to get the mail address: their number so far, and the first. */
+  /** The fields in which text around the mail address was removed: their number so far, and the first of them. */
   readonly cleaned: { count: number; example: { line: number; from: string; to: string } | undefined };
 }
 
@@ -74,15 +75,18 @@ export interface PeopleFile {
 }
 
 export interface PeopleColumns {
-  /** The name of the column with the mail addresses; default: a column with a usual name. */
+  /** The name of the column with the mail addresses. The default is a column with a usual name. */
   emailColumn?: string;
-  /** The name of the column with the author's own ids. The default is no column, or `id` and the like if `emails` is false. */
+  /**
+   * The name of the column with the author's own ids. The default is no column. If `emails` is false, the default is a column with a usual
+   * name such as `id`.
+   */
   idColumn?: string;
-  /** False: mail addresses are not used, even if the list has them. */
+  /** If false, mail addresses are not used, even if the list has them. */
   emails?: boolean;
-  /** The encoding of lines that are not UTF-8; default: windows-1252. */
+  /** The encoding of lines that are not UTF-8. The default is windows-1252. */
   listCharset?: string;
-  /** True: people are taken even if a status column says that they must not be written to. */
+  /** If true, people are accepted even if a status column says that they must not be written to. */
   ignoreStatus?: boolean;
 }
 
@@ -90,7 +94,7 @@ const CHUNK_SIZE = 5000;
 const LINE_END = /\r\n|\r|\n/;
 const UNCLOSED_QUOTE_CODES: ReadonlySet<string> = new Set(['CSV_QUOTE_NOT_CLOSED', 'CSV_MAX_RECORD_SIZE']);
 const MAX_ID_LENGTH = 255;
-/** No real record is this long. With this limit, a quote that is never closed is found soon and not at the end of the file. */
+/** No real record is this long. With this limit, a quote that is never closed is found early and not only at the end of the file. */
 const MAX_RECORD_BYTES = 1_000_000;
 const DELIMITERS = [',', ';', '\t', '|'];
 /** Spreadsheet programs write and read the delimiter in a first line of this form. */
@@ -104,7 +108,7 @@ const CSV_OPTIONS = {
   max_record_size: MAX_RECORD_BYTES,
 };
 
-/** The rows of a list: how to read them, and the columns. */
+/** Describes how the rows of a list are read, and which columns they have. */
 interface Layout {
   header: string[];
   delimiter: string;
@@ -115,8 +119,8 @@ interface Layout {
 }
 
 /**
- * Opens a list, finds out how it is written and reads its header. Throws `not-found` if the file does not exist, and `bad-input` if the file
- * is empty or not CSV, or if the columns cannot be found.
+ * Opens a list, detects its format and reads its header. Throws `not-found` if the file does not exist, and `bad-input` if the file is
+ * empty or not CSV, or if the columns cannot be found.
  */
 export async function openPeople(path: string, columns: PeopleColumns): Promise<PeopleFile> {
   const charset = columns.listCharset === undefined ? undefined : parseCharset(columns.listCharset);
@@ -182,7 +186,10 @@ function readPerson(line: number, values: string[], { emailAt, idAt }: Layout, s
   return { line, values, email, externalId };
 }
 
-/** Leaves only the mail address in its field. The case stays, and so do ordinary spaces around a field that has nothing else. */
+/**
+ * Removes the text around a mail address in its field. Upper and lower case do not change. If only ordinary spaces are around the address,
+ * the field does not change.
+ */
 function separateAddress({ line, values }: Person, emailAt: number, cleaned: ListFindings['cleaned']): void {
   const field = values[emailAt] ?? '';
   const bare = bareAddress(field);
@@ -215,7 +222,7 @@ async function readLayout(
     const found = hasHeader ? findAddressColumn(names, sample) : mostAddresses(names, sample);
     emailAt = found?.index;
     otherEmailColumns = found?.others.map((index) => names[index] as string) ?? [];
-    // The letter and the mail service can then use {{email}}.
+    // With this name, the letter and the mail service can use {{email}}.
     if (!hasHeader && emailAt !== undefined) names[emailAt] = 'email';
   }
   let idAt = columns.idColumn === undefined ? undefined : columnIndex(names, columns.idColumn);
@@ -252,8 +259,8 @@ function columnIndex(header: readonly string[], name: string): number {
 }
 
 /**
- * A record with a mail address is a person, not a header, unless it has the name of a column, too. Without a header, the first line would be
- * lost.
+ * Returns true if the first record is a header. A record with a mail address is a person and not a header, unless it also has the name of a
+ * column. If the first person were taken for a header, this person would be lost.
  */
 function isHeader(record: readonly string[], { emailColumn, idColumn }: PeopleColumns): boolean {
   const names = record.map(bareName);
@@ -273,7 +280,7 @@ function mostAddresses(names: readonly string[], sample: readonly string[][]): {
   return best && { index: best.index, others: others.map(({ index }) => index) };
 }
 
-/** Numbers names that are there already: name, name_2, name_3. Empty names stay. */
+/** Adds numbers to names that occur more than once: name, name_2, name_3. Empty names do not change. */
 function numberDuplicates(names: string[]): { names: string[]; renamedColumns: { from: string; to: string }[] } {
   const used = new Set<string>();
   const renamedColumns: { from: string; to: string }[] = [];
@@ -303,8 +310,8 @@ async function beginningOf(decoder: ListDecoder): Promise<string> {
 }
 
 /**
- * Returns the delimiter that occurs most often in the first record, outside of quotes. A delimiter that gives the record a field with a mail
- * address, or with the name of a column that is looked for, is better than one that does not.
+ * Returns the delimiter that occurs most often in the first record, outside of quotes. A delimiter is preferred if it gives the record a
+ * field with a mail address or with the name of a wanted column.
  */
 function delimiterOf(text: string, columns: PeopleColumns): string {
   const withoutQuotes = text.replace(/"(?:[^"]|"")*"/g, '').replace(/^[\r\n]+/, '');

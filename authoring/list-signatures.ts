@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 
-// Recognises files that are not CSV by their first bytes.
+// Recognises by its first bytes that a file is not CSV.
 
 const EXCEL = 'In Excel, choose File > Save As and the type "CSV UTF-8 (Comma delimited)".';
 const LIBRE_OFFICE = 'In LibreOffice, choose File > Save As and the type "Text CSV" with the character set UTF-8.';
@@ -8,9 +8,9 @@ const NUMBERS = 'In Numbers, choose File > Export To > CSV, and the encoding Uni
 const FROM_SOURCE = 'Export the list from its source as CSV.';
 
 interface Signature {
-  /** The bytes at the beginning of the file, one character for each. */
+  /** Matches the bytes at the beginning of the file. Each byte is one character. */
   readonly begins: RegExp;
-  /** Text within the first 64 KiB. The names of the files in a ZIP archive are there. */
+  /** Matches text within the first 64 KiB, for example the name of a file in a ZIP archive. */
   readonly contains?: RegExp;
   readonly kind: string;
   readonly advice: string;
@@ -18,7 +18,7 @@ interface Signature {
 
 const ZIP = /^PK(?:\x03\x04|\x05\x06|\x07\x08)/;
 
-/** The first entry that matches is taken. */
+/** The first entry that matches is used. */
 const SIGNATURES: readonly Signature[] = [
   { begins: ZIP, contains: /mimetypeapplication\/vnd\.oasis\.opendocument/, kind: 'an OpenDocument file (.ods)', advice: LIBRE_OFFICE },
   { begins: ZIP, contains: /Index\/(?:Document|Tables\/|CalculationEngine)|Index\.zip|\.iwa/, kind: 'a Numbers file', advice: NUMBERS },
@@ -50,7 +50,10 @@ const SIGNATURES: readonly Signature[] = [
   },
 ];
 
-/** Returns why a file cannot be read as CSV and what to do, or undefined. `beginning` is the first 64 KiB of the file. */
+/**
+ * If a file is not CSV, returns a message that says what the file is and what to do. Otherwise returns undefined. `beginning` is the first
+ * 64 KiB of the file.
+ */
 export function findForeignFormat(path: string, beginning: Buffer): string | undefined {
   const text = beginning.toString('latin1');
   const found = SIGNATURES.find(({ begins, contains }) => begins.test(text) && (contains === undefined || contains.test(text)));

@@ -10,7 +10,9 @@ import { createStatusCheck, STATUS_COLUMNS } from './list-status.ts';
 const isExcluded = (column: string, value: string): boolean =>
   createStatusCheck(['email', column]).check(['a@example.com', value]) !== undefined;
 
-/** Exports of services: a column, values of people who must not be written to, and values of people who may. */
+/**
+ * Exports of services. Each entry has a column, values for people who must not be written to, and values for people who may be written to.
+ */
 const EXPORTS: readonly [service: string, column: string, excluded: string[], kept: string[]][] = [
   ['listmonk', 'status', ['blocklisted', 'disabled'], ['enabled']],
   ['listmonk', 'subscription_status', ['unsubscribed', 'unconfirmed'], ['confirmed']],
@@ -58,7 +60,7 @@ describe('people who must not be written to', () => {
     for (const { source, names } of STATUS_COLUMNS) expect([names.length > 0, source]).toEqual([true, expect.stringMatching(/./)]);
   });
 
-  // Words of other meanings; the second line would exclude people in a column that is about the subscription.
+  // Words with other meanings. In a column that is about the subscription, some words of the second line would exclude people.
   const harmless = [
     'active,Active,vip,VIP,married,single,gold,customer,lead,New,open,won,lost,CA,NO,Texas,Bayern,B2B,shipped,paid,enabled,subscribed',
     'pending,cancelled,inactive,archived,1,0,2,yes,no,true,false,,-,n/a',

@@ -1,26 +1,26 @@
 import { foldName } from './list-columns.ts';
 
-// Finds people who must not be written to, by the columns in which mail services export this: a status, a flag, or the time when somebody
-// unsubscribed. Only values that are listed here exclude a person, so a column `status` with other values does no harm.
+// Finds people who must not be written to. Mail services export this in columns with a status, a flag, or the time at which a person
+// unsubscribed. Only values that are listed here exclude a person, so a column `status` with other values excludes nobody.
 
 type Kind = 'word' | 'subscription' | 'flag' | 'consent' | 'time' | 'any';
 
 interface StatusColumns {
   readonly kind: Kind;
   readonly names: readonly string[];
-  /** The services that export these columns, and where this is documented. */
+  /** The services that export these columns, and the place where this is documented. */
   readonly source: string;
 }
 
 /**
- * The columns, by kind:
+ * The columns of each kind:
  *
- * - `word`: a column of any meaning. Only words that are unmistakable exclude.
- * - `subscription`: a column that is about the subscription. Words such as "inactive" exclude, too.
+ * - `word`: a column that may be about something else. Only words with a clear meaning exclude a person.
+ * - `subscription`: a column that is about the subscription. Words such as "inactive" exclude a person, too.
  * - `flag`: a column that is true for people who must not be written to.
  * - `consent`: a column that is false for people who must not be written to.
  * - `time`: a column that has a time for people who must not be written to.
- * - `any`: a column in which every value excludes.
+ * - `any`: a column in which every value excludes the person.
  */
 export const STATUS_COLUMNS: readonly StatusColumns[] = [
   {
@@ -271,7 +271,7 @@ export const STATUS_COLUMNS: readonly StatusColumns[] = [
 
 const fold = (words: string): readonly string[] => words.split(',').map(foldName);
 
-/** Words that mean that this person must not be written to, whatever the column is called. */
+/** Words that exclude a person in a column of any kind. */
 const EXCLUDING_WORDS: ReadonlySet<string> = new Set([
   ...fold('unsubscribed,unsubscribe,unsub,opted out,opted-out,optout,opt-out,globally unsubscribed,has unsubscribed,user unsubscribed'),
   ...fold('cleaned,bounced,bounce,hard bounced,hard bounce,hardbounce,bounced hard,hard_bounce,soft bounced,undeliverable,non-deliverable'),
@@ -290,7 +290,9 @@ const EXCLUDING_WORDS: ReadonlySet<string> = new Set([
   ...fold('已退订,退订,已取消订阅,未订阅,已取消訂閱,退訂,配信停止,購読解除,解除済み,수신거부,구독취소'),
 ]);
 
-/** Words that exclude only in a column that is about the subscription. A customer or an order may be `inactive` or `pending`, too. */
+/**
+ * Words that exclude a person only in a column that is about the subscription. A customer or an order may be `inactive` or `pending`, too.
+ */
 const SUBSCRIPTION_WORDS: ReadonlySet<string> = new Set(
   fold(
     'inactive,pending,archived,cancelled,canceled,invalid,held,on hold,paused,expired,no,none,false,0,no permission set,no permission,ended,transactional,baja,cancelado,cancelada,cancellato,gekündigt,inaktiv,inactif,inactivo,inattivo,unknown address',
@@ -308,7 +310,7 @@ const NO: ReadonlySet<string> = new Set(
   ),
 );
 const EMPTY: ReadonlySet<string> = new Set(['', ...fold('null,nil,none,undefined,nan,n/a,na,never,not set,unknown')]);
-/** A time that is not zero: a date in any order, or seconds since 1970. */
+/** Matches a time that is not zero: a date in any order, or seconds since 1970. */
 const TIME = /(?=.*[1-9])(?:^\d{9,13}$|\d[-/. ]\d|\d{4}|\d{1,2}[ -]?\p{L}{3,}|\p{L}{3,} \d{1,2}|[年月])/u;
 const NUMBER_ABOVE_ZERO = /^0*[1-9]\d*$/;
 
@@ -339,8 +341,8 @@ export interface StatusCheck {
   /** The names of the columns that are checked. */
   readonly columns: readonly string[];
   /**
-   * Returns why the person of a record must not be written to, e.g. "status: unsubscribed" or "UNSUB_TIME", or undefined. There are few
-   * different reasons in a list, so they can be counted.
+   * Returns the reason if the person of a record must not be written to, e.g. "status: unsubscribed" or "UNSUB_TIME". Otherwise returns
+   * undefined. A list has only a few different reasons, so they can be counted.
    */
   check(values: readonly string[]): string | undefined;
 }
@@ -348,7 +350,7 @@ export interface StatusCheck {
 /** Finds the status columns of a list. */
 export function createStatusCheck(header: readonly string[]): StatusCheck {
   const columns = header.flatMap((name, index) => {
-    // A second column of the same name has been numbered.
+    // A second column with the same name has a number at the end of its name, which is removed here.
     const kind = KINDS.get(foldName(name)) ?? KINDS.get(foldName(name.replace(/_\d+$/, '')));
     return kind === undefined ? [] : [{ name, index, kind }];
   });
@@ -358,7 +360,7 @@ export function createStatusCheck(header: readonly string[]): StatusCheck {
       for (const { name, index, kind } of columns) {
         const value = values[index] ?? '';
         if (value === '' || !excludes(kind, value)) continue;
-        // Times and numbers differ from person to person.
+        // Times and numbers differ from person to person, so they are not part of the reason.
         return kind === 'time' || kind === 'any' || /[2-9]|\d\d/.test(value) ? name : `${name}: ${value.trim()}`;
       }
       return undefined;

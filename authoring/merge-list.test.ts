@@ -70,7 +70,7 @@ const escaped: Readonly<Record<string, string>> = {
   '=': '&#x3D;',
 };
 /**
- * Fills in the merge tags as the sender does for one row. Handlebars escapes values in two braces; the other senders insert values
+ * Fills in the merge tags as the sender does for one row. Handlebars escapes values in two braces. The other senders insert values
  * unchanged.
  */
 function mergeAsSender(sender: Sender, letter: string, row: Record<string, string>): string {
@@ -293,7 +293,7 @@ describe('columns', () => {
     }
   });
 
-  // An audience of Mailchimp has 30 fields, with the largest plan 80.
+  // An audience of Mailchimp can have 30 fields. With the largest plan, it can have 80 fields.
   test('more columns than a sender takes are warned of, and no fewer', async () => {
     for (const [own, links] of [
       [27, 2],

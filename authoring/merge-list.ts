@@ -7,7 +7,7 @@ import type { PeopleFile, Person } from './list-file.ts';
 import type { Recipient } from './resolve-recipients.ts';
 import type { TrackedLetter } from './track-letter.ts';
 
-// Writes a letter for a mail service that fills in merge tags itself: the letter has a merge tag in place of each URL, and the list has a
+// Writes a letter for a mail service that fills in merge tags itself. The letter has a merge tag in place of each URL, and the list has a
 // column for each tag.
 
 export interface Merge {
@@ -21,7 +21,7 @@ export interface Merge {
   row(person: Person, recipient: Recipient): string;
   /** Returns the number of values so far that are longer than the sender's limit. */
   tooLongCount(): number;
-  /** What the sender will not accept about the columns of the list. */
+  /** Warnings about columns of the list that the sender will not accept. */
   warnings: string[];
 }
 

@@ -44,7 +44,7 @@ export async function openOutputFile(path: string): Promise<OutputFile> {
  */
 export async function withOutputDirectory<T>(directory: string, work: () => Promise<T>): Promise<T> {
   const created = await mkdir(directory, { recursive: true, mode: 0o700 });
-  // The author would send letters of an earlier run together with the new ones.
+  // Otherwise the author might send letters of an earlier run together with the new letters.
   if ((await readdir(directory)).length > 0)
     throw new ClickledgerError('conflict', `${directory} is not empty. Give another directory with --out, or remove this one.`);
   return removeOnFailure(

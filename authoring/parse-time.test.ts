@@ -2,7 +2,7 @@ import { env } from 'node:process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseTime } from './parse-time.ts';
 
-// The forms of dates are tested in core/parse-date.test.ts. Here: whose clock a time without an offset is by.
+// core/parse-date.test.ts tests the forms of dates. These tests check the time zone of a time without an offset.
 
 const now = new Date('2026-03-01T12:00:00Z');
 const ofMachine = (text: string): Date => parseTime(text, '', now);
@@ -38,7 +38,7 @@ test.each(['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacifi
         0,
       ]);
     }
-    // In Chile summer time begins at this midnight, so the day begins at 01:00.
+    // In Chile, summer time begins at this midnight, so the day begins at 01:00.
     expect(ofMachine('2026-09-06').getDate()).toBe(6);
     expect(() => ofMachine('2026-02-30')).toThrow(expect.objectContaining({ code: 'bad-input' }));
   },

@@ -21,7 +21,7 @@ describe('addresses', () => {
     ['ann@XN--MNCHEN-3YA.example', 'ann@xn--mnchen-3ya.example'],
     ['ann@straße.example', 'ann@xn--strae-oqa.example'],
     ['ann@例え.example', 'ann@xn--r8jz45g.example'],
-    // The East Asian full stop.
+    // This domain has the East Asian full stop.
     ['ann@例え。example', 'ann@xn--r8jz45g.example'],
     [`${'a'.repeat(64)}@example.com`, `${'a'.repeat(64)}@example.com`],
     [`a@${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.${'e'.repeat(60)}.${'f'.repeat(4)}.com`, expect.stringMatching(/^.{254}$/)],
@@ -29,7 +29,7 @@ describe('addresses', () => {
     expect(normaliseEmail(text)).toEqual(stored);
   });
 
-  // The top-level domain of Russia in Cyrillic, and others.
+  // These top-level domains are in other scripts, e.g. the Cyrillic domain of Russia.
   test.each([
     ['ann@почта.рф', 'ann@xn--80a1acny.xn--p1ai'],
     ['ann@xn--80a1acny.xn--p1ai', 'ann@xn--80a1acny.xn--p1ai'],
@@ -202,8 +202,8 @@ describe('on the shards', () => {
   afterAll(() => pool.end());
 
   let groups = 0;
-  // Each test has four people of its own. On shard a, each person has a human click, a machine click and an open; on shard b, a human
-  // click.
+  // Each test has its own four people. On shard a, each person has a human click, a machine click and an open. On shard b, each person has
+  // a human click.
   beforeEach(async () => {
     groups++;
     const emails = ['a', 'b', 'c', 'd'].map((name) => `${name}@group${groups}.example`);
@@ -285,7 +285,7 @@ describe('on the shards', () => {
       hits: [ids.length + 1],
       totals: [
         ['click', ids.length + 1, ids.length + 1, ids.length, ids.length],
-        // Who clicked has opened.
+        // A recipient who clicked also counts as a recipient who opened.
         ['open', 0, 0, ids.length, ids.length],
       ],
     },
@@ -413,9 +413,9 @@ describe('on the shards', () => {
     ]);
   });
 
-  // The backup of a catalog also contains the sequence as it was at that time.
+  // The backup of a catalog also contains the sequence of numbers as it was at the time of the backup.
   test.each(['one by one', 'as a list'])('whose numbers come next in such a catalog are made all the same, %s', async (way) => {
-    // Later tests must get unused ids, also if this test fails.
+    // Later tests must get unused ids, even if this test fails.
     onTestFinished(async () => {
       await databases.query('catalog', `SELECT setval('catalog.recipient_id_seq', 1000 * $1)`, [groups]);
     });

@@ -9,8 +9,8 @@ import type { Database } from './campaigns.ts';
 // Finds, creates and changes single recipients in the catalog, and copies their flags to the shards.
 
 /**
- * Returns a mail address in the form in which addresses are stored and compared: in lower case, with the domain in ASCII, without a display
- * name and the like (`bareAddress`). Returns undefined if the text is not a mail address.
+ * Returns a mail address in the form in which addresses are stored and compared: in lower case, with the domain in ASCII, and without a
+ * display name or other text around it (`bareAddress`). Returns undefined if the text is not a mail address.
  */
 export function normaliseEmail(text: string): string | undefined {
   const email = bareAddress(text).toLowerCase();
@@ -87,14 +87,15 @@ export async function forget(db: Database, recipient: number): Promise<void> {
   );
 }
 
-/** Marks recipients as test recipients, which are left out of all counts, or removes this flag. */
+/** Sets or removes the flag of test recipients. Test recipients are left out of all counts. */
 export async function setTest(db: Database, recipients: readonly number[], test: boolean): Promise<void> {
   await db.query('UPDATE catalog.recipient SET is_test = $2 WHERE id = ANY ($1::bigint[]) AND is_test <> $2', [recipients, test]);
 }
 
 /**
  * Copies two flags of these recipients from the catalog to all shards: test recipient and forgotten. The call is idempotent. `clickledger
- * migrate` copies the flags of all recipients. Throws if a shard fails; the catalog and the shards before it are then up to date.
+ * migrate` copies the flags of all recipients. Throws if a shard fails. In this case, the catalog and the shards before the failed shard
+ * are up to date.
  */
 export async function copyFlagsToShards(db: Database, shards: ShardMap, authorUrl: string, recipients: readonly number[]): Promise<void> {
   const { rows } = await db.query<{ id: number; is_test: boolean; forgotten: boolean }>(

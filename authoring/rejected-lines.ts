@@ -20,7 +20,10 @@ export interface Rejects {
   end(): Promise<void>;
 }
 
-/** Creates the collection. With `path`, all rejected lines are also written to a CSV file, which is created with the first line. */
+/**
+ * Creates an empty collection. With `path`, all rejected lines are also written to a CSV file. The file is created when the first line is
+ * rejected.
+ */
 export function createRejects(path: string | undefined): Rejects {
   const rejected: Rejected[] = [];
   let total = 0;

@@ -22,8 +22,8 @@ export interface Rendered {
 export type Renderer = (recipient: { id: number; optedOut: boolean }, column: ColumnValues) => Rendered;
 
 /**
- * Creates a renderer, which inserts a recipient's tracked URLs. With `columns`, it also replaces `{{column}}` with its value. Throws
- * `bad-input` at once if `columns` does not have a name that the letter uses. 'any' allows all names.
+ * Creates a renderer. It inserts the tracked URLs of a recipient into the letter. With `columns`, it also replaces `{{column}}` with its
+ * value. Throws `bad-input` at once if the letter uses a name that is not in `columns`. The value 'any' allows all names.
  */
 export function createRenderer(letter: TrackedLetter, columns?: readonly string[] | 'any'): Renderer {
   const { html, text } = letter.plans;
@@ -50,7 +50,7 @@ export interface LetterWriter {
   abandon(): Promise<void>;
 }
 
-/** Writes files to `directory`, numbered in the order of the list, and `index.csv` with the person of each file. */
+/** Writes the letters as files to `directory`. The files are numbered in the order of the list. `index.csv` has the person of each file. */
 export async function createFilesWriter(directory: string, people: PeopleFile, letter: TrackedLetter): Promise<LetterWriter> {
   return createNumberedWriter(directory, people, letter.plans.html ? 'html' : 'txt', async (name, _addressee, { html, text }) => {
     if (html) await writeFile(join(directory, `${name}.html`), html, { mode: 0o600 });
@@ -59,7 +59,8 @@ export async function createFilesWriter(directory: string, people: PeopleFile, l
 }
 
 /**
- * Writes whole messages as `.eml` files to `directory`, numbered in the order of the list, and `index.csv` with the person of each file.
+ * Writes whole messages as `.eml` files to `directory`. The files are numbered in the order of the list. `index.csv` has the person of each
+ * file.
  */
 export async function createEmlWriter(
   directory: string,

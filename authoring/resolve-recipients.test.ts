@@ -47,7 +47,7 @@ function namespace() {
   };
 }
 
-/** Returns the highest recipient id that the sequence has given. */
+/** Returns the highest recipient id that the sequence has produced. */
 async function lastNumber(): Promise<number> {
   return (
     (
@@ -192,8 +192,8 @@ describe('lists of any people', () => {
   );
 
   /**
-   * Returns true if a person cannot be resolved, because address and id belong to two different people of the catalog or of the list so
-   * far.
+   * Returns true if a person cannot be resolved, because the address and the id belong to two different people. Both may be in the catalog,
+   * or in the part of the list before this person.
    */
   function contradiction(people: readonly PersonKey[], n: number, before: readonly Row[]): boolean {
     const { email, externalId } = people[n] as PersonKey;

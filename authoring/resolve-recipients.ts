@@ -5,7 +5,7 @@ import { codeOf } from '../core/errors.ts';
 import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
 
 // Finds or creates many recipients at once. COPY writes a chunk of people into a temporary table. The statements below then update known
-// recipients, insert new ones and read the ids of all.
+// recipients, insert new recipients and read the ids of all people.
 
 /**
  * Identifies a person by a mail address as `normaliseEmail` returns it, by the author's own id, or by both. With both, the id identifies
@@ -28,15 +28,15 @@ const MAX_ATTEMPTS = 5;
 
 /**
  * Returns the recipients of people, in the order of `people`. The result is undefined for a person whose address and id belong to two
- * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients. Calls with some
- * thousand people are fastest.
+ * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients. Calls with several
+ * thousand people are the fastest.
  */
 export async function resolveRecipients(pool: Pool, people: readonly PersonKey[], campaign?: number): Promise<(Recipient | undefined)[]> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await resolveOnce(pool, people, campaign);
     } catch (error) {
-      // 23505 is unique_violation: a process that does not import has created the same recipient at the same time.
+      // 23505 means unique_violation. A process that is not an import has created the same recipient at the same time.
       if (codeOf(error) !== '23505' || attempt === MAX_ATTEMPTS) throw error;
     }
   }

@@ -5,15 +5,15 @@ import { isPrepared, type LetterPlan, planLetter, type PixelPlace } from './lett
 import { ensureLinks, type LinkSpec } from './links.ts';
 import type { Urls } from './urls.ts';
 
-// Turns a letter into a tracked letter: plans both parts, finds or creates their links in the catalog, and then returns the URLs of each
+// Makes a tracked letter from a letter. Plans both parts, finds or creates their links in the catalog, and returns the URLs of each
 // recipient. A link that occurs several times in one part is one link. The HTML part and the text part have separate links.
 
 export interface PrepareOptions {
   /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
-  /** Track unsubscribe, preference and view-in-browser links, too. */
+  /** True if unsubscribe, preference and view-in-browser links are tracked, too. */
   trackUnsubscribe: boolean;
-  /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
+  /** The `utm_…` parameters that are added. Their names are without the prefix `utm_`. */
   utm: Readonly<Record<string, string>>;
   pixel: PixelPlace;
   /** The encoding of both parts. By default it is detected. */
@@ -38,7 +38,7 @@ export interface LetterLink {
   label: string;
   /** The URL as it is spelled at its first occurrence. */
   spelled: string;
-  /** The URL as clients read that spelling. */
+  /** The URL as clients read it. */
   address: string;
 }
 
@@ -46,7 +46,7 @@ export interface LetterLink {
 export function planParts(parts: LetterParts, options: PrepareOptions & { baseUrl: string }): LetterPlans {
   if (!parts.html && !parts.text) throw new ClickledgerError('bad-input', 'the letter has no part. Give its HTML, its text, or both.');
   const html = parts.html && planLetter(parts.html, 'html', options);
-  // A text part that declares nothing is probably in the encoding of the HTML part.
+  // A text part that declares no encoding is probably in the encoding of the HTML part.
   const fallback = html?.isDeclared ? html.encoding : undefined;
   return { html, text: parts.text && planLetter(parts.text, 'text', { ...options, fallback }) };
 }
@@ -60,15 +60,15 @@ export function arePrepared({ html, text }: LetterPlans): boolean {
 export interface TrackedLetter {
   plans: LetterPlans;
   links: readonly (LetterLink & { id: number })[];
-  /** For each tracked place of a part, in the order of the part: its index in `links`. */
+  /** For each tracked place of a part, in the order of the part, the index of its link in `links`. */
   places: { html: readonly number[]; text: readonly number[] };
-  /** True: a pixel is inserted into the letter. */
+  /** True if a pixel is inserted into the letter. */
   hasPixel: boolean;
-  /** Returns the URLs of one recipient (0: shared), in the order of `links`, and the URL of the pixel. */
+  /** Returns the URLs of one recipient, in the order of `links`, and the URL of the pixel. For recipient 0, returns the shared URLs. */
   addressesOf: (recipient: number) => { links: string[]; pixel: string | undefined };
 }
 
-/** Finds or creates the links of a planned letter in the catalog. `expires` is set on all of them. */
+/** Finds or creates the links of a planned letter in the catalog. `expires` is set on all these links. */
 export async function trackLetter(
   deps: { pool: Pool; urls: Urls },
   campaign: number,

@@ -45,15 +45,18 @@ export interface TrackerPrepareOptions {
   text?: string;
   /** Links to these domains and their subdomains are not tracked. */
   exclude?: readonly string[];
-  /** Track unsubscribe, preference and view-in-browser links, too. */
+  /** True if unsubscribe, preference and view-in-browser links are tracked, too. */
   trackUnsubscribe?: boolean;
-  /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
+  /** The `utm_…` parameters that are added. Their names are without the prefix `utm_`. */
   utm?: Readonly<Record<string, string>>;
-  /** The place of the pixel; default: 'bottom'. */
+  /** The place of the pixel. The default is 'bottom'. */
   pixel?: PixelPlace;
   /** The time from which the letter's links lead to the fallback of the campaign. */
   expires?: Date;
-  /** Replace `{{name}}` with the person's column of this name. A missing column is an error. Without `fill`, `{{name}}` stays as it is. */
+  /**
+   * If true, `{{name}}` is replaced with the person's column of this name, and a missing column is an error. Otherwise `{{name}}` stays in
+   * the letter.
+   */
   fill?: boolean;
 }
 
@@ -66,7 +69,7 @@ export interface PersonalLetter {
 export interface PreparedLetter {
   /** The distinct links that are tracked. */
   readonly links: readonly { id: number; part: 'html' | 'text'; target: string; label: string }[];
-  /** The links that are not tracked, and why. */
+  /** The links that are not tracked, with the reason. */
   readonly kept: readonly { part: 'html' | 'text'; address: string; reason: KeepReason }[];
   /** Returns the letter of one person. Rejects with `bad-input` or `conflict` if the person cannot be a recipient. */
   for(person: TrackerPerson): Promise<PersonalLetter>;
@@ -83,15 +86,18 @@ export interface PreparedLetter {
 
 export interface Tracker {
   /**
-   * Returns the id of the campaign with this name. Creates the campaign if it does not exist. The options that are given are set, also on an
-   * existing campaign.
+   * Returns the id of the campaign with this name. Creates the campaign if it does not exist. The given options are set, even if the
+   * campaign already exists.
    */
   campaign(name: string, options?: { fallback?: string; passQuery?: boolean }): Promise<number>;
-  /** Returns the tracked URL of a target: for one person (`to`, a mail address), or shared by all. `alias` is only for a shared URL. */
+  /**
+   * Returns the tracked URL of a target. The URL is for one person if `to` has a mail address. Otherwise it is shared by all. `alias` is
+   * only for a shared URL.
+   */
   url(target: string, options: { campaign: string | number; to?: string; label?: string; alias?: string; expires?: Date }): Promise<string>;
-  /** Returns the URL of a campaign's pixel: for one person (`to`, a mail address), or shared by all. */
+  /** Returns the URL of a campaign's pixel. The URL is for one person if `to` has a mail address. Otherwise it is shared by all. */
   pixel(options: { campaign: string | number; to?: string }): Promise<string>;
-  /** Tracks the links of a letter. The result returns the letter of each person. */
+  /** Tracks the links of a letter. The functions of the result return the letter of each person. */
   prepare(options: TrackerPrepareOptions): Promise<PreparedLetter>;
   /** Closes the connections to the database. */
   close(): Promise<void>;
@@ -149,7 +155,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             trackUnsubscribe: letter.trackUnsubscribe ?? false,
             utm: letter.utm ?? {},
             pixel: letter.pixel ?? 'bottom',
-            // The letter is a string, whatever charset its <meta> declares.
+            // The letter is a string and is encoded as UTF-8 here, so the charset in its <meta> does not apply.
             charset: 'utf-8',
           },
         );
@@ -213,7 +219,7 @@ function renderFor(render: Renderer, recipient: Recipient, { columns = {} }: Tra
   return { ...(html ? { html: html.toString('utf8') } : {}), ...(text ? { text: text.toString('utf8') } : {}) };
 }
 
-/** Returns the normalised key of a person, or why the person cannot be a recipient. */
+/** Returns the normalised key of a person, or the reason why the person cannot be a recipient. */
 function keyOf({ email, id: originalId }: TrackerPerson): PersonKey | RejectReason {
   const id = originalId?.trim();
   const normalised = email === undefined ? undefined : normaliseEmail(email);

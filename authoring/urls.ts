@@ -4,7 +4,7 @@ import type { Database } from './campaigns.ts';
 
 // Builds the public URLs of links and pixels.
 
-/** The public URLs. A recipient of 0 is a shared link. */
+/** Recipient 0 means a shared link. */
 export interface Urls {
   /** Returns the URL that redirects to the target of a link. */
   click(link: number, recipient: number): string;
@@ -23,8 +23,8 @@ export function createUrls(baseUrl: string, slugs: SlugCodec): Urls {
 }
 
 /**
- * Throws `bad-settings` unless the signing key is listed in the catalog. A key must be listed before it signs slugs: a worker
- * only checks that it has all listed keys, and it treats a slug that is not signed with one of its keys as forged.
+ * Throws `bad-settings` unless the signing key is listed in the catalog. A key must be listed before it signs slugs, because a worker only
+ * checks that it has all listed keys. The worker treats a slug as forged if the slug is not signed with one of the worker's keys.
  */
 export async function assertKeyListed(db: Database, key: SlugKey | undefined): Promise<void> {
   const listed = await db.query('SELECT FROM catalog.signing_key WHERE fingerprint = $1', [key?.fingerprint]);

@@ -23,7 +23,7 @@ export interface WriteOptions {
   merge?: Sender;
   eml?: boolean;
   mbox?: boolean;
-  /** Required for messages. */
+  /** The envelope is required for messages. */
   envelope?: Envelope;
   out?: string;
   only?: string;
@@ -45,7 +45,10 @@ const OWNER_ONLY = { mode: 0o600 };
 export interface WriteResult {
   /** The absolute path of the output. */
   out: string;
-  /** The number of people for whom a letter was written. `opted_out` and `tests` count some of the same people. */
+  /**
+   * The number of people for whom a letter was written. `opted_out` and `tests` are the numbers of these people who opted out or are test
+   * recipients.
+   */
   prepared: number;
   opted_out: number;
   tests: number;
@@ -56,7 +59,7 @@ export interface WriteResult {
 
 /** Functions that are called while letters are written. */
 export interface WriteCallbacks {
-  /** Gets the number of people so far, the number of bytes read from their list, and the size of the list in bytes. */
+  /** Receives the number of people so far, the number of bytes read from their list, and the size of the list in bytes. */
   onProgress: (people: number, bytesRead: number, bytes: number) => void;
   onWarning: (text: string) => void;
 }
@@ -102,8 +105,8 @@ export async function writePersonalLetters(
     ...(wanted === undefined ? { campaign } : { only: (person: Person) => person.email === wanted || person.externalId === wanted }),
   });
   /**
-   * Yields all addressees, a few at a time, and counts them. Between them the answers of Postgres about the next chunk are handled: otherwise
-   * Postgres would wait while the letters of a whole chunk are written.
+   * Yields all addressees in small groups, and counts them. Between two groups, this process handles replies of Postgres about the next
+   * chunk. Otherwise Postgres would wait until the letters of the whole chunk are written.
    */
   async function* countedAddressees(): AsyncGenerator<Addressee[]> {
     for await (const chunk of chunks) {

@@ -49,7 +49,7 @@ beforeEach(async () => {
 
 const slugOf = (link: number, recipient = 5) => backend.slugs.encode({ link, recipient });
 
-/** Sends a request over a socket; header values are the bytes on the wire. */
+/** Sends a request over a socket. The header values in the result are the bytes that were sent on the wire. */
 async function requestRaw(path: string): Promise<RawAnswer> {
   if (!backend.app.server.listening) await backend.app.listen({ host: '127.0.0.1', port: 0 });
   return rawRequest((backend.app.server.address() as AddressInfo).port, 'GET', path);

@@ -16,7 +16,9 @@ interface Found {
   link: number;
 }
 
-/** The HTTP server for `GET|HEAD /u/<slug or alias>`. `onOutcome` gets the outcome of each click and its duration in milliseconds. */
+/**
+ * Creates the HTTP server for `GET|HEAD /u/<slug or alias>`. `onOutcome` gets the outcome of each click and its duration in milliseconds.
+ */
 export function createApp(deps: {
   slugs: SlugCodec;
   links: LinkStore;
@@ -25,7 +27,8 @@ export function createApp(deps: {
 }): FastifyInstance {
   const { slugs, links, now, onOutcome } = deps;
   const app = Fastify({
-    // nginx keeps idle connections for 60 s. The backend has to keep them longer, or nginx would send a request into a closing one.
+    // nginx keeps idle connections for 60 s. The backend must keep them longer. Otherwise nginx could send a request on a connection that
+    // the backend is closing.
     keepAliveTimeout: 75_000,
     requestTimeout: 10_000,
     bodyLimit: 1024,
@@ -35,7 +38,10 @@ export function createApp(deps: {
     rewriteUrl: ({ url = '' }) => cutAfterName(url),
   });
 
-  /** Finds the slug or alias that `name` is or begins with, without a query. Undefined if it is neither a signed slug nor in memory. */
+  /**
+   * Finds a slug or alias that is equal to `name` or to its beginning, without a query. Returns undefined if there is neither a signed slug
+   * nor an alias in memory.
+   */
   function findKnown(name: string): Found | undefined {
     const end = name.search(/[^0-9A-Za-z]/);
     const slug = end < 0 ? name : name.slice(0, end);
@@ -45,13 +51,13 @@ export function createApp(deps: {
     }
     const checked = slugs.verify(slug);
     if (checked.ok) return { name: slug, link: checked.ids.link };
-    // What a mail client added to an alias may end in characters of an alias.
+    // A mail client may have added `-` or `_` to the end of an alias. These characters are also allowed in an alias.
     const alias = name.replace(/[-_]+$/, '');
     const link = isAlias(alias) ? links.cachedAlias(alias) : undefined;
     return link === undefined ? undefined : { name: alias, link };
   }
 
-  /** Finds an alias that may be new: waits for the next poll. */
+  /** Finds an alias that may be new. Waits for the next poll of the catalog. */
   async function findNew(name: string): Promise<Found | undefined> {
     const link = await links.findAlias(name);
     return link === undefined ? findKnown(name) : { name, link };
@@ -73,7 +79,7 @@ export function createApp(deps: {
     const startedMs = performance.now();
     const url = request.originalUrl;
     const { outcome, found } = await decide(request.params.name, url).catch((): Awaited<ReturnType<typeof decide>> => ({ outcome: LATER }));
-    // nginx logs this name in place of the path, so that the log agent reads the slug alone.
+    // nginx logs this name instead of the path, so that the log contains only the slug or alias.
     if (found && !isPathOf(url, found.name)) reply.header('x-slug', found.name);
     send(reply, outcome);
     onOutcome(outcome.kind, performance.now() - startedMs);
@@ -88,8 +94,8 @@ export function createApp(deps: {
 const CLOSE_IDLE_EVERY_MS = 50;
 
 /**
- * Stops accepting requests and finishes the running ones. Idle connections are closed repeatedly: one that was busy the first time would
- * stay open until nginx closes it, a minute later.
+ * Stops accepting requests and finishes the running requests. Idle connections are closed repeatedly, because a connection that was busy
+ * the first time would stay open until nginx closes it a minute later.
  */
 export async function closeApp(app: FastifyInstance): Promise<void> {
   const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
@@ -116,7 +122,10 @@ function send(reply: FastifyReply, outcome: Outcome): FastifyReply {
   }
 }
 
-/** Encodes a URL for a header. Node writes header values as Latin-1; with this, the bytes on the wire are the UTF-8 of the author's URL. */
+/**
+ * Encodes a URL for a header. Node writes header values as Latin-1, so this function returns the UTF-8 bytes of the URL as Latin-1
+ * characters. The client then receives the UTF-8 bytes of the author's URL.
+ */
 function headerValue(location: string): string {
   return /^[\x20-\x7e]*$/.test(location) ? location : Buffer.from(location, 'utf8').toString('latin1');
 }

@@ -1,7 +1,7 @@
 import { type Health, type Problem, problem } from '../core/health.ts';
 import type { LinkStore } from './links.ts';
 
-/** The health of a backend. Stale links do not make it unready: it serves the links that it has, however old they are. */
+/** Returns the health of a backend. A backend with outdated links is still ready, because it serves the links that it has in memory. */
 export function backendHealth(links: LinkStore, ready: boolean): Health {
   if (!ready) return { ready, degraded: [] };
   const degraded: Problem[] = [];

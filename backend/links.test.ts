@@ -129,7 +129,7 @@ describe('changes of the catalog', () => {
     await eventually('some polls', () => found.length > 3);
     expect(new Set(found)).toEqual(new Set([1]));
     await older.query('COMMIT');
-    // Transactions of other tests on the same cluster can hold the horizon back, so this is awaited.
+    // While transactions of other tests run on the same cluster, polls read the same rows again. So the test waits.
     await eventually('polls read no more rows', () => found.length > 3 && found.slice(-3).every((rows) => rows === 0));
   });
 });
@@ -159,7 +159,7 @@ describe('what requests cost', () => {
   test('an alias made just now is found by the request that waited for the look', async () => {
     const link = await addLink('http://x/1');
     const backend = await startTestBackend(databases, { pollMs: 300 });
-    // The lock makes a poll that starts earlier wait until the alias is committed.
+    // The lock makes a poll that starts before the commit wait until the alias is committed.
     const creating = await databases.begin('catalog', 'LOCK TABLE catalog.alias IN ACCESS EXCLUSIVE MODE');
     const answer = backend.get('/u/just-now');
     await creating.query(`INSERT INTO catalog.alias (name, link_id) VALUES ('just-now', $1)`, [link]);

@@ -11,21 +11,25 @@ import { readSnapshot, writeSnapshot } from './snapshot.ts';
 //   loading ──first poll──► fresh ──a poll fails──► stale (serves the routes in memory) ──a poll succeeds──► fresh
 //      └──no database, but a snapshot──► stale
 //
-// A poll reads the changes since the previous poll, every `pollMs`. A verified slug of an unknown link is queried at once, with at most
-// one query per link at a time. Anybody can make up an alias, so an unknown alias costs no query: the request waits for the next poll.
+// A poll reads the changes since the previous poll, every `pollMs`. For a verified slug of an unknown link, the backend queries the link at
+// once, with at most one query per link at a time. Anybody can invent an alias, so an unknown alias causes no query. Such a request waits
+// for the next poll.
 
 export interface LinkStore {
   /** Loads all routes from the database, or from the snapshot if the database does not answer. Rejects if neither can be read. */
   load(): Promise<void>;
-  /** Polls until aborted. */
+  /** Polls the catalog until `signal` aborts. */
   keepFresh(signal: AbortSignal): Promise<void>;
   cachedRoute(link: number): Route | undefined;
   cachedAlias(name: string): number | undefined;
-  /** Queries the link of a verified slug that is not in memory: it may be new. Rejects if Postgres does not answer. */
+  /** Queries the link of a verified slug that is not in memory, because the link may be new. Rejects if Postgres does not answer. */
   findRoute(link: number): Promise<Route | undefined>;
-  /** The link of an alias that is not in memory, after the next poll. Undefined at once if the links are stale or too many requests wait. */
+  /**
+   * Waits for the next poll and returns the link of an alias that was not in memory. Returns undefined at once if the links are stale or
+   * too many requests wait.
+   */
   findAlias(name: string): Promise<number | undefined>;
-  /** Milliseconds since the start of the last successful poll. Before the first one: since the snapshot was written. */
+  /** Milliseconds since the start of the last successful poll. Before the first poll, milliseconds since the snapshot was written. */
   ageMs(): number;
   /** Whether the last poll succeeded and is recent. The age is checked too, because a poll may hang. */
   fresh(): boolean;
@@ -34,13 +38,14 @@ export interface LinkStore {
   size(): { links: number; aliases: number };
 }
 
-// With this many requests waiting for one poll, further unknown aliases are answered as unknown at once.
+// The maximum number of requests that wait for one poll. Further requests for unknown aliases are answered with 404 at once.
 const MAX_WAITING_REQUESTS = 1000;
 const MISS_CACHE_MS = 1000;
-// Shorter than nginx' proxy_read_timeout, so that a request that a frozen Postgres delays still gets an answer.
+// The maximum time that a request waits for Postgres. It is shorter than proxy_read_timeout in nginx, so that a request still gets an
+// answer when Postgres is frozen.
 const MAX_WAIT_MS = 1500;
 const STALE_AFTER_MS = 10_000;
-/** Pause before a failed snapshot is written again. Writing takes long with many links. */
+/** The pause after a snapshot could not be written. Writing takes long if there are many links. */
 const SNAPSHOT_RETRY_MS = 60_000;
 
 export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logger; pollMs?: number }): LinkStore {
@@ -59,8 +64,8 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   async function poll(): Promise<void> {
     const startedMs = performance.now();
     let changes = await readChanges(pool, since);
-    // If the transaction ids went backwards, this is another cluster, e.g. one restored from a dump. The routes in memory may be newer
-    // than its rows.
+    // If the transaction ids went backwards, this is another database cluster, e.g. one that was restored from a dump. The routes in memory
+    // may be newer than the rows of this cluster, so they are dropped.
     if (changes.nextSince < since) {
       changes = await readChanges(pool, 0n);
       routes = emptyRoutes();
@@ -91,7 +96,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   async function queryRoute(link: number): Promise<Route | undefined> {
     try {
       const route = await withTimeout(readRoute(pool, link), MAX_WAIT_MS);
-      // A poll may have read a later version in the meantime. If this version is outdated, the next poll corrects it.
+      // A poll may have read a later version in the meantime. If the queried version is outdated, the next poll corrects it.
       if (route && !routes.links.has(link)) {
         routes.links.set(link, route);
         snapshotOutdated = true;
@@ -122,7 +127,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
           );
         }
         routes = snapshot.routes;
-        // This is an upper bound: the snapshot is written again only after a change.
+        // This age is an upper bound, because the snapshot is written again only after a change.
         polledMs = performance.now() - (Date.now() - snapshot.writtenMs);
         log.warn({ err: error, links: routes.links.size }, 'Postgres does not answer; starting with the snapshot of the links');
       }

@@ -9,7 +9,8 @@ import { createBackendMetrics, addLinkGauges } from './metrics.ts';
 
 // The backend: answers clicks with redirects.
 //
-// slug ──► verify ──► route in memory ──► 302. Postgres is polled in the background; a click queries it only for a new link.
+// slug ──► verify ──► route in memory ──► 302. The backend polls Postgres in the background. A click causes a query only if its link is
+// new.
 
 const part = createPart('backend', ['HOST', 'PORT', 'BACKEND_URL', 'SLUG_KEYS', 'STATE_DIR'], process.env);
 const { config, log, registry, stopped, signal } = part;

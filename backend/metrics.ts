@@ -3,7 +3,7 @@ import { addGauge } from '../core/metrics.ts';
 import type { LinkStore } from './links.ts';
 import { type Outcome, OUTCOMES } from './routes.ts';
 
-/** Creates the metrics of the clicks. `recordOutcome` runs for every click, so the labelled counters are looked up beforehand. */
+/** Creates the metrics of the clicks. `recordOutcome` runs for every click, so the labelled counters are looked up only once, here. */
 export function createBackendMetrics(registry: Registry): { recordOutcome: (kind: Outcome['kind'], ms: number) => void } {
   const registers = [registry];
   const redirects = new Counter({
@@ -31,7 +31,7 @@ export function createBackendMetrics(registry: Registry): { recordOutcome: (kind
   };
 }
 
-/** Adds the gauges that are read from the link store on request. */
+/** Adds the gauges whose values are read from the link store when Prometheus asks for them. */
 export function addLinkGauges(registry: Registry, links: LinkStore): void {
   addGauge(registry, 'clickledger_backend_links', 'Links held in memory', () => links.size().links);
   addGauge(registry, 'clickledger_backend_aliases', 'Aliases held in memory', () => links.size().aliases);

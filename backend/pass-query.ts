@@ -3,13 +3,16 @@ import { MAX_TARGET_BYTES } from '../core/target.ts';
 // Adds the query of a tracked URL to a destination, for campaigns with --pass-query. Senders and link wrappers add parameters to the URLs of a
 // letter, e.g. utm_source or fbclid.
 
-/** What a query may not contain as it is: everything but visible ASCII, and the ASCII characters that RFC 3986 excludes. */
+/**
+ * The characters that a query must not contain without encoding: all except visible ASCII, and the ASCII characters that RFC 3986 excludes.
+ */
 const NOT_IN_QUERY = /[^\x21-\x7e]|["#<>\\^`{|}]|%(?![0-9A-Fa-f]{2})/g;
 
 /**
- * Returns `target` with the parameters of `query` that it does not have yet, before its fragment. Parameters are compared by their decoded
- * names. Only the query of the target changes, and only at its end. `query` has the bytes of the request, decoded as Latin-1; bytes outside
- * visible ASCII are percent-encoded. Returns the target unchanged if the result would be longer than MAX_TARGET_BYTES.
+ * Returns `target` with those parameters of `query` that `target` does not have yet. They are added before the fragment. Parameters are
+ * compared by their decoded names. Only the end of the query of the target changes. `query` contains the bytes of the request, decoded as
+ * Latin-1. Bytes that a query must not contain are percent-encoded. Returns the target unchanged if the result would be longer than
+ * MAX_TARGET_BYTES.
  */
 export function withQuery(target: string, query: string): string {
   if (query === '') return target;
@@ -27,13 +30,13 @@ export function withQuery(target: string, query: string): string {
   return Buffer.byteLength(result) > MAX_TARGET_BYTES ? target : result;
 }
 
-/** The decoded name of a parameter. */
+/** Returns the decoded name of a parameter. */
 function nameOf(parameter: string): string {
   const [name = ''] = parametersOf(parameter).keys();
   return name;
 }
 
-/** Parses a query. URLSearchParams would drop a question mark at the start, which here belongs to the first name. */
+/** Parses a query. The `&` is added because URLSearchParams drops a question mark at the start, but here it belongs to the first name. */
 function parametersOf(query: string): URLSearchParams {
   return new URLSearchParams(`&${query}`);
 }

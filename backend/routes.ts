@@ -1,4 +1,4 @@
-// The catalog as a backend holds it in memory: every link and every alias.
+// The part of the catalog that a backend holds in memory: every link and every alias.
 
 /** The fields of a link that a redirect needs. Times are epoch milliseconds. */
 export interface Route {
@@ -9,12 +9,12 @@ export interface Route {
   readonly disabledAt: number | null;
   /** The fallback URL of the campaign. */
   readonly fallback: string | null;
-  /** Whether the query of a request is added to where the link leads, also to the fallback. A setting of the campaign. */
+  /** Whether the query of a request is added to the target of the link and to the fallback URL. This is a setting of the campaign. */
   readonly passQuery: boolean;
 }
 
 /**
- * The outcomes of a click.
+ * The outcomes of a click:
  *   redirect  to the target of the link
  *   fallback  to the fallback URL of the campaign, because the link is expired or disabled
  *   gone      the link is expired or disabled, and the campaign has no fallback URL
@@ -24,7 +24,10 @@ export interface Route {
  */
 export const OUTCOMES = ['redirect', 'fallback', 'gone', 'unknown', 'forged', 'later'] as const;
 
-/** The outcome of one click. nginx logs `link`, so that the event has the version that was served (0: the fallback). */
+/**
+ * The outcome of one click. nginx logs `link`, so that the event contains the version of the link that was served. Version 0 means the
+ * fallback URL.
+ */
 export type Outcome =
   | { kind: 'redirect' | 'fallback'; location: string; link: string }
   | { kind: Exclude<(typeof OUTCOMES)[number], 'redirect' | 'fallback'> };
@@ -38,7 +41,7 @@ export function emptyRoutes(): Routes {
   return { links: new Map(), aliases: new Map() };
 }
 
-/** The outcome of a click on a route at a time (epoch milliseconds); undefined is an unknown link. */
+/** Returns the outcome of a click on a route at a time in epoch milliseconds. The route of an unknown link is undefined. */
 export function outcomeOf(route: Route | undefined, nowMs: number): Outcome {
   if (!route) return { kind: 'unknown' };
   const live = (route.disabledAt === null || nowMs < route.disabledAt) && (route.expiresAt === null || nowMs < route.expiresAt);

@@ -5,14 +5,17 @@ import { codeOf } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
 import { emptyRoutes, type Routes } from './routes.ts';
 
-// The routes on disk, so that a backend can start while Postgres is down. Links are stored as tuples, not as objects: a million links
-// are read in a second.
+// Stores the routes on disk, so that a backend can start while Postgres is down. Links are stored as tuples and not as objects, so that a
+// million links can be read in a second.
 
 const schema = z.object({
   v: z.literal(1),
   links: z.array(z.tuple([z.int(), z.int(), z.string(), z.number().nullable(), z.number().nullable(), z.string().nullable()])),
   aliases: z.array(z.tuple([z.string(), z.int()])),
-  /** The links of campaigns with --pass-query. Apart from the tuples, so that older and newer versions read the files of each other. */
+  /**
+   * The links of campaigns with --pass-query. They are not in the tuples, so that older and newer versions of the program can read each
+   * other's files.
+   */
   passQuery: z.array(z.int()).default([]),
 });
 
@@ -25,7 +28,10 @@ export async function writeSnapshot(directory: string, routes: Routes): Promise<
   await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery }));
 }
 
-/** The last snapshot and the time it was written (epoch milliseconds). Undefined if there is no file or its content is not valid. */
+/**
+ * Reads the last snapshot and the time at which it was written, in epoch milliseconds. Resolves with undefined if there is no file or its
+ * content is not valid.
+ */
 export async function readSnapshot(directory: string): Promise<{ routes: Routes; writtenMs: number } | undefined> {
   let text: string;
   let writtenMs: number;

@@ -5,7 +5,7 @@ import { gluedForms } from '../test/support/glue.ts';
 import { cutAfterName, isPathOf, queryOf } from './tracked-path.ts';
 
 const slugs = createSlugCodec(parseSlugKeys('ab'.repeat(32)));
-/** One recipient for each length of a slug, with padding and without. */
+/** Recipients whose slugs have all possible lengths, with padding and without. */
 const RECIPIENTS = [0, ...Array.from({ length: 16 }, (_, i) => 10 ** i + 1), Number.MAX_SAFE_INTEGER];
 
 describe('the name in a path', () => {
@@ -15,7 +15,7 @@ describe('the name in a path', () => {
     for (const name of names) {
       for (const glue of gluedForms()) {
         const cut = cutAfterName(`/u/${name}${glue}`);
-        // An alias may contain - and _, so they are not an end of a name.
+        // An alias may contain - and _, so these characters do not end a name.
         expect(cut.replace(/[-_]+$/, ''), glue).toBe(`/u/${name}`);
       }
     }

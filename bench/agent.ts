@@ -18,9 +18,9 @@ import { EVENTS, LINES } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { NODE_OPTIONS, waitUntil } from './system.ts';
 
-// Measures how fast the agent publishes a log. A log of one million lines is moved into the directory of a running agent; the clock stops
-// when JetStream has received the last byte. A small responder in this process replaces the workers: it takes the batches, acks them and
-// answers ledger requests from memory.
+// Measures how fast the agent publishes a log. A log of one million lines is moved into the directory of a running agent. The measured time
+// ends when JetStream has received the last byte. A small responder in this process replaces the workers: it receives the batches, acks
+// them and answers ledger requests from memory.
 
 const ROUNDS = 2;
 
@@ -121,7 +121,7 @@ async function simulateWorkers(connection: NatsConnection, streams: JetStreamMan
         generation = match[1];
         const range = [Number(match[2]), Number(match[3])] as const;
         const committed = ledgers.get(name) ?? NO_RANGES;
-        // Like a worker, treats a batch that overlaps a committed range as a repetition.
+        // Like a worker, the responder treats a batch that overlaps a committed range as a repetition.
         if (touches(committed, ...range)) received.repeated++;
         else {
           ledgers.set(name, union(committed, [range]));

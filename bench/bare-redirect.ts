@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 
-// The baseline of the redirects bench, run as its own process: Fastify with the same response headers and one fixed address.
+// The baseline of the redirects bench. It runs in a separate process: Fastify with the same response headers and one fixed target.
 
 const app = Fastify({ keepAliveTimeout: 75_000, logger: false });
 app.get('/u/:name', (_request, reply) =>

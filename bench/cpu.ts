@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-// The CPU time of the processes of a system, from /proc. Unlike rates, it hardly depends on what else the machine does.
+// Reads the CPU time of the processes of a system from /proc. Unlike rates, CPU time hardly depends on other programs on the machine.
 
 const TICKS_PER_SECOND = 100;
 
@@ -9,12 +9,12 @@ interface Process {
   parent: number;
   /** The command line. A process of Postgres writes its purpose there. */
   title: string;
-  /** User and system time in seconds, and that of children that have ended. */
+  /** User and system time of the process in seconds. The field `endedChildren` has the time of its child processes that have ended. */
   seconds: number;
   endedChildren: number;
 }
 
-/** The CPU seconds of each purpose since the start of the processes. `roots` has the process id of each part, by its name. */
+/** Returns the CPU seconds of each purpose since the start of the processes. `roots` maps the name of each part to its process id. */
 export async function cpuSeconds(roots: Readonly<Record<string, number>>): Promise<Map<string, number>> {
   const all = await processes();
   const seconds = new Map<string, number>();
@@ -46,7 +46,10 @@ async function processes(): Promise<Process[]> {
   return found.filter((process) => process !== undefined);
 }
 
-/** The fields of /proc/PID/stat are those of proc(5), from the third on: the second, the name, may have spaces and brackets. */
+/**
+ * Describes a process. proc(5) documents the fields of /proc/PID/stat. The parsing starts at the third field, because the second field, the
+ * name, may contain spaces and brackets.
+ */
 async function describeProcess(pid: number): Promise<Process> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

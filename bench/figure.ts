@@ -1,7 +1,8 @@
 import { table } from '../cli/output.ts';
 import type { Fixture } from './fixture.ts';
 
-// A bench returns figures. Each figure has the value of clickledger, the value of a baseline from the same run, and the target.
+// The result of a bench is a list of figures. Each figure has the value of clickledger, the value of a baseline from the same run, and the
+// target.
 
 export interface Figure {
   what: string;
@@ -15,14 +16,14 @@ export interface Figure {
 
 export type Bench = (context: { directory: string; fixture: Fixture; progress: (text: string) => void }) => Promise<Figure[]>;
 
-/** The median of the rates of all rounds of one side. */
+/** Returns the median of the rates of all rounds of one side: clickledger or the baseline. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** Throws if the two numbers differ. Every bench checks its results, because the speed of a run that lost a line means nothing. */
+/** Throws if the two numbers differ. Every bench checks its results, because the speed of a run has no meaning if the run lost a line. */
 export function expectEqual(what: string, actual: number, expected: number): void {
   if (actual !== expected) throw new Error(`${what}: ${actual} instead of ${expected}`);
 }

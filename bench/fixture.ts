@@ -5,18 +5,18 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 
-// One million hits of a newsletter: 100,000 recipients with ten links each, chosen from one thousand links. A fixed seed produces them, so
-// every run reads the same bytes, except for the times.
+// One million hits of a newsletter: 100,000 recipients with ten links each, chosen from one thousand links. A random generator with a fixed
+// seed creates the hits, so every run reads the same bytes, except for the times.
 
 export const LINES = 1_000_000;
 export const LINKS = 1_000;
 const RECIPIENTS = 100_000;
-/** One line in this many is a click on a link that was never sent. nginx logged it as 404, so it is not counted. */
+/** One of this number of lines is a click on a link that was never sent. The line has status 404, so it is not counted. */
 const SKIP_EVERY = 200;
 /** The number of hits that count among `lines` lines; `lines` must be a multiple of 200. */
 export const countEvents = (lines: number): number => lines - lines / SKIP_EVERY;
 export const EVENTS = countEvents(LINES);
-/** The key that signs all slugs of a run. It is public, because it protects nothing. */
+/** The key that signs all slugs of a run. The key is public, because it protects nothing. */
 export const SLUG_KEYS = '0123456789abcdef'.repeat(4);
 
 export interface Fixture {
@@ -68,7 +68,7 @@ export function createFixture(directory: string, progress: (text: string) => voi
   return { slugs, log };
 }
 
-/** The ids of the first `count` slugs in random order. All one million give each recipient ten links. */
+/** Returns the ids of the first `count` slugs in random order. With one million slugs, each recipient has ten links. */
 export function slugIds(count: number): { link: number; recipient: number }[] {
   const random = mulberry32(4711);
   const list = Array.from({ length: count }, (_, i) => {
@@ -83,7 +83,7 @@ export function slugIds(count: number): { link: number; recipient: number }[] {
 }
 
 /**
- * Writes one hit for each slug and returns the number of bytes written. Another seed gives other request ids, and therefore another
+ * Writes one hit for each slug and returns the number of bytes written. Another seed gives other request ids, so the log is another
  * generation.
  */
 export async function writeLog(path: string, slugs: readonly string[], ids: ReturnType<typeof slugIds>, seed: number): Promise<number> {

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { libraryPath, locate } from '../stack/debian.ts';
 
-// Runs wrk with a script that requests the slugs of a file, one after the other.
+// Runs the load generator wrk with a script that requests the slugs of a file, one after the other.
 
 const CONNECTIONS = 64;
-// More than wrk can request, so that a round requests no slug twice.
+// The number of slugs that are prepared for each second. wrk is slower than this, so a round requests no slug twice.
 const SLUGS_PER_SECOND = 150_000;
 
-// The script builds all requests before the clock starts. During the run it only returns the next one.
+// The script builds all requests before the measured time starts. During the run it only returns the next request.
 const SCRIPT = `
 local requests, at = {}, 0
 function init(args)
@@ -35,7 +35,7 @@ export interface Load {
 }
 
 export interface LoadGenerator {
-  /** Runs one round. It throws unless every request is answered 2xx or 3xx. `after` is appended to the slug, e.g. `.gif`. */
+  /** Runs one round. Throws unless every answer has status 2xx or 3xx. `after` is appended to the slug, e.g. `.gif`. */
   run(round: { port: number; path: string; after: string; first: number; seconds: number }): Promise<Load>;
 }
 
@@ -79,8 +79,8 @@ export async function countLogged(path: string, status: number): Promise<number>
 }
 
 /**
- * Throws unless every answered request was logged. Each round may add the requests that were in flight when it ended, at most one for each
- * connection.
+ * Throws unless every answered request was logged. The log may have more lines than answers: at the end of each round, at most one request
+ * per connection was in flight.
  */
 export function expectLogged(logged: number, requests: number, rounds: number): void {
   if (logged < requests || logged > requests + rounds * CONNECTIONS) throw new Error(`${logged} lines were logged for ${requests} answers`);

@@ -37,7 +37,7 @@ if (unknown.length > 0) {
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'clickledger-bench-'));
-// The servers end with this process. The directory is removed last, because they write to it until then.
+// The servers end when this process ends. A server that still runs may write to the directory while it is removed, so the removal is retried.
 process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 

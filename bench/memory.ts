@@ -6,7 +6,7 @@ import type { Figure } from './figure.ts';
 const PART_TARGET_MIB = 250;
 const peaksMib = new Map<string, number>();
 
-/** Must be called while the process is running. */
+/** Records the peak memory of a process. Must be called while the process is running. */
 export async function recordPeak(part: string, pid: number): Promise<void> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const kib = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];

@@ -7,8 +7,9 @@ import { recordPeak } from './memory.ts';
 import { hasRsyslog, timeRsyslog } from './rsyslog.ts';
 import { committedBytes, withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
-// Measures everything behind nginx. A log of one million lines is moved into the agent's directory; the clock stops when both shards have
-// committed all of it, and again when the rollups have it, too. Where rsyslog is installed, it then inserts the same log.
+// Measures all parts that process the log. A log of one million lines is moved into the directory of the agent. The first measured time
+// ends when both shards have committed the whole log. The second one ends when the rollups also contain all events. If rsyslog is
+// installed, it then inserts the same log as a baseline.
 
 const SHARDS = ['a', 'b'];
 
@@ -55,7 +56,7 @@ export const pipeBench: Bench = async ({ directory, fixture, progress }) => {
   );
 };
 
-/** The processes of the pipe, by part. */
+/** Returns the process ids of the measured parts, by part. */
 function pidsOf({ system }: BenchSystem): Record<string, number> {
   const parts = { 'log agent': 'log-agent-1', NATS: 'nats', 'event worker': 'event-worker-1', Postgres: 'postgres' };
   const pids: Record<string, number> = {};
@@ -74,7 +75,7 @@ async function isJudged({ query }: BenchSystem): Promise<boolean> {
   return true;
 }
 
-/** The CPU time for each event, of all processes together and by purpose. */
+/** Returns the CPU time per event, for all processes together and for each purpose. */
 function cpuFigures(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Figure[] {
   const perEvent = Array.from(after, ([purpose, seconds]) => [purpose, ((seconds - (before.get(purpose) ?? 0)) / EVENTS) * 1e6] as const);
   const total = perEvent.reduce((sum, [, micros]) => sum + micros, 0);

@@ -11,12 +11,12 @@ import { SLUG_KEYS } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { withBenchSystem } from './system.ts';
 
-// Runs `clickledger prepare` for one million people and ten links: first with people who are not in the catalog, then with the same people
-// again. The baseline encodes the same number of slugs in a loop and does nothing else.
+// Runs `clickledger prepare` for one million people and ten links. In the first run the people are not in the catalog yet. The second run
+// has the same people. The baseline encodes the same number of slugs in a loop and does nothing else.
 
 const PEOPLE = 1_000_000;
 const LINKS = 10;
-/** The links and the pixel, which is the last column. */
+/** The number of columns in the list: one for each link, and one for the pixel, which is the last column. */
 const COLUMNS = LINKS + 1;
 
 export const prepareBench: Bench = async ({ directory, progress }) =>
@@ -63,7 +63,7 @@ async function writePeople(path: string): Promise<void> {
   await finished(file);
 }
 
-/** Runs the command in its own process, as users do. */
+/** Runs the command in a separate process, as users do. */
 async function runCommand(dataDir: string, args: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [new URL('../cli/main.ts', import.meta.url).pathname, '--data', dataDir, ...args], {
     env: { PATH: process.env['PATH'] },
@@ -89,7 +89,7 @@ async function expectCompleteList(path: string): Promise<void> {
   if (urls < PEOPLE * COLUMNS * 0.999) throw new Error(`URLs in the list: ${urls} instead of ${PEOPLE * COLUMNS}`);
 }
 
-/** Encodes the same URLs without storing them, and returns the seconds that it took. */
+/** Encodes the same URLs without storing them. Returns the time in seconds. */
 function timeEncoding(): number {
   const urls = createUrls('http://127.0.0.1:8080', createSlugCodec(parseSlugKeys(SLUG_KEYS)));
   let length = 0;

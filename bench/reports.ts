@@ -11,7 +11,7 @@ const EVENTS = 10_000_000;
 const PEOPLE = 500_000;
 const STEP = 1_000_000;
 const ROUNDS = 3;
-/** Reports that read one of these views count single events instead of rollups. */
+/** The views that read single events. A report that reads one of these views counts single events instead of rollups. */
 const SINGLE_EVENT_VIEWS = /analytics\.(?:events|visitors|passed_on|first_human|facets|human_clicks|machine_traffic)/;
 
 export const reportsBench: Bench = async ({ directory, progress }) =>
@@ -31,7 +31,7 @@ export const reportsBench: Bench = async ({ directory, progress }) =>
           await runReport(analyst, report, parameterValues, { timeoutSeconds: 600, zone: 'UTC' });
           durationsMs.push(performance.now() - startedMs);
         }
-        // The slowest round counts, because that is the longest that a user waits.
+        // The slowest round counts, because it is the longest time that a user waits.
         const slowestMs = Math.max(...durationsMs);
         progress(`   ${report.name}: ${Math.round(slowestMs)} ms`);
         const readsEvents = fillIn(report, parameterValues).statements.some(({ text }) => SINGLE_EVENT_VIEWS.test(text));
@@ -48,7 +48,9 @@ export const reportsBench: Bench = async ({ directory, progress }) =>
     }
   });
 
-/** Inserts events and marks as workers commit them, and runs the judge on them. The database generates them, one million at a time. */
+/**
+ * Inserts events and marks as workers commit them, and runs the judge on them. The database generates the events, one million at a time.
+ */
 async function insertEvents({ query }: BenchSystem, progress: (text: string) => void): Promise<void> {
   await query(
     'catalog',
@@ -71,7 +73,7 @@ async function insertEvents({ query }: BenchSystem, progress: (text: string) => 
               (ARRAY['DE', 'FR', 'US', 'GB', 'IN', NULL])[1 + who % 6], CASE WHEN n % 3 = 0 THEN 'mail.example.org' END, CASE WHEN n % 7 = 0 THEN '{bot-ua}'::text[] END
        FROM (SELECT n, CASE WHEN n % 100 = 0 THEN 0 ELSE 1 + floor(random() * ${PEOPLE})::bigint END AS who FROM generate_series(${from}, ${from + STEP - 1}) n) hit`,
     );
-    // Offsets from `from` on belong to this step only.
+    // Only the events of this step have offsets of at least `from`.
     await query(
       'a',
       `INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event WHERE off >= ${from}`,

@@ -8,13 +8,13 @@ import { expectEqual } from './figure.ts';
 import { LINES } from './fixture.ts';
 import { type BenchSystem, waitUntil } from './system.ts';
 
-// rsyslog as a baseline: it follows the same log and inserts each line as text into one table of the same Postgres. It parses nothing,
-// counts nothing and keeps no rollups.
+// rsyslog as a baseline. It follows the same log and inserts each line as text into one table of the same Postgres. It does not parse or
+// count anything, and it keeps no rollups.
 
 const DAEMON = '/usr/sbin/rsyslogd';
 const MODULES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((platform) => `/usr/lib/${platform}/rsyslog/ompgsql.so`);
 
-/** Whether rsyslog and its module for Postgres are installed (Debian: rsyslog and rsyslog-pgsql). */
+/** Returns whether rsyslog and its module for Postgres are installed (Debian packages rsyslog and rsyslog-pgsql). */
 export const hasRsyslog = (): boolean => existsSync(DAEMON) && MODULES.some((path) => existsSync(path));
 
 /** Returns the seconds that rsyslog needs for all lines of a log. */
@@ -51,7 +51,7 @@ input(type="imfile" file=${quoted(log)} tag="access" ruleset="store" escapeLF="o
   const daemon = spawn(DAEMON, ['-n', '-f', configPath, '-i', join(directory, 'rsyslog.pid')], { stdio: ['ignore', 'ignore', 'inherit'] });
   const exited = once(daemon, 'exit');
   try {
-    // Wait until it follows the directory.
+    // Waits until rsyslog follows the directory.
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const startedMs = performance.now();
     await rename(stagedLog, log);

@@ -3,7 +3,7 @@ import { parseShards, shardUrl } from '../core/shards.ts';
 import { startSystem, type System, type SystemOptions } from '../stack/system.ts';
 import { LINKS, SLUG_KEYS } from './fixture.ts';
 
-// The system that a bench measures. Only the members that the bench needs keep running.
+// The system that a bench measures. Only the members that the bench needs continue to run.
 
 export interface BenchSystem {
   system: System;
@@ -16,7 +16,10 @@ export interface BenchSystem {
 /** Node options for every part, e.g. `--cpu-prof --cpu-prof-dir=/tmp/profiles`. */
 export const NODE_OPTIONS = process.env['BENCH_NODE_OPTIONS'] ?? '';
 
-/** Starts a whole system, stops all members but `members`, creates the links of the fixture's slugs, runs `work`, and stops the rest. */
+/**
+ * Starts a whole system, stops all members except `members`, creates the links of the fixture's slugs, runs `work`, and stops the remaining
+ * members.
+ */
 export async function withBenchSystem<T>(
   options: { directory: string; shards?: number; members: readonly string[]; extra?: Record<string, string> },
   work: (benchSystem: BenchSystem) => Promise<T>,

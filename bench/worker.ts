@@ -28,8 +28,8 @@ import { EVENTS } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
-// One million events wait in JetStream when the worker starts. The baseline is a bare client that copies the same rows into the same table,
-// with its indexes, in one statement. Postgres flushes every commit to disk.
+// Measures the worker. One million events wait in JetStream when the worker starts. The baseline is a simple client that copies the same
+// rows into the same table, with its indexes, in one COPY statement. Postgres flushes every commit to disk.
 
 const ROUNDS = 2;
 const GROUP_BATCHES = 100;
@@ -89,7 +89,7 @@ async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[
       bytes,
       read,
       (off, parsed) => {
-        // The line before this one has ended here.
+        // The previous line ends at this offset.
         offset = off;
         batch.extend(off);
         if (batch.full) {
@@ -115,8 +115,8 @@ async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[
 }
 
 /**
- * Runs the real worker and returns the seconds from its start until every event is committed. `onJudged` receives the seconds until the
- * judge has processed every event, too.
+ * Runs the real worker and returns the seconds from its start until every event is committed. `onJudged` receives the number of seconds
+ * until the judge has also processed every event.
  */
 async function runWorker(
   { system, query }: BenchSystem,
@@ -160,7 +160,7 @@ async function runWorker(
   return seconds;
 }
 
-/** Runs the committer in this process. The clock is stopped while the next batches are decoded. */
+/** Runs the committer in this process. The time for decoding the next batches is not measured. */
 async function runCommitter({ system }: BenchSystem, payloads: readonly Buffer[]): Promise<number> {
   const shards = parseShards(system.env['SHARDS'] ?? '');
   const workerUrl = system.env['WORKER_URL'] ?? '';
@@ -224,7 +224,7 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   }
 }
 
-/** Both sides start with empty tables and without dirty pages. */
+/** Empties the tables and writes a checkpoint, so that the worker and the baseline start with empty tables and without dirty pages. */
 async function emptyTables({ query }: BenchSystem): Promise<void> {
   await query(
     'a',

@@ -1,4 +1,4 @@
-// `npm run check`: checks format, lint rules, types and dead code. Runs all four checks, also if one of them fails.
+// `npm run check`: checks format, lint rules, types and dead code. Runs all four checks, even if one of them fails.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,8 +1,9 @@
 import { codeOf } from '../core/errors.ts';
 
 /**
- * Ends the command quietly when the reader of stdout closes the pipe, as `head` does. A command that handles signals stops in order. When
- * the reader of stderr is gone, the command goes on without notes, because its work is not for that reader.
+ * Ends the command without an error when the reader of stdout closes the pipe, as `head` does. A command that handles SIGTERM gets this
+ * signal, so that it can stop its work in the right order. When the reader of stderr closes the pipe, the command continues without its
+ * notes, because its result does not go to stderr.
  */
 export function endOnClosedPipe({ stdout, stderr } = process): void {
   stdout.on('error', (error) => {

@@ -8,7 +8,7 @@ import { createPool, explainDatabaseError, type Pool } from '../core/postgres.ts
 import { formatMoment, machineTimeZone } from '../core/time-zone.ts';
 import { parseTime } from '../authoring/parse-time.ts';
 
-// What all commands share: the global options, the settings and the database connection.
+// The global options, the settings and the database connection, which all commands share.
 
 /** The options of the program itself, which every command accepts. */
 export interface GlobalOptions {
@@ -27,7 +27,10 @@ export async function environmentOf(command: Command): Promise<Record<string, st
   return { ...(await readEnvFile(dataDirOf(command))), ...process.env };
 }
 
-/** Parses the settings `names`. Throws `bad-settings`; if none of them is set, the message says how to get settings. */
+/**
+ * Parses the settings `names`. Throws `bad-settings` if a setting is missing or invalid. If none of them is set, the message says how to
+ * get settings.
+ */
 export async function configOf<N extends SettingName>(command: Command, names: readonly N[]): Promise<Config<N>> {
   const environment = await environmentOf(command);
   if (names.length > 0 && names.every((name) => environment[name] === undefined)) {
@@ -39,7 +42,10 @@ export async function configOf<N extends SettingName>(command: Command, names: r
   return parseConfig(names, environment);
 }
 
-/** Parses a time that a person typed (`parseTime`), by the setting TIMEZONE. `words` is the time with its zone. */
+/**
+ * Parses a time that a user typed, in the time zone of the setting TIMEZONE or else of the machine. `words` is the time as text, with its
+ * zone.
+ */
 export async function timeOf(command: Command, text: string): Promise<{ at: Date; words: string }> {
   const { TIMEZONE } = parseConfig(['TIMEZONE'], await environmentOf(command));
   const zone = TIMEZONE || machineTimeZone();

@@ -5,7 +5,10 @@ import { endOnClosedPipe } from './closed-pipe.ts';
 import { note } from './output.ts';
 import { printable } from './printable.ts';
 
-/** The commands, in the order of the help. Only the one that runs is loaded: all of them together need more time and memory than most do. */
+/**
+ * The commands, in the order of the help. Only the command that runs is loaded. Loading all commands takes more time and memory than most
+ * commands need.
+ */
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   up: async () => (await import('./commands/up.ts')).addUp,
   init: async () => (await import('./commands/init.ts')).addInit,
@@ -56,7 +59,7 @@ try {
   }
 }
 
-/** The name of the command; undefined for the help and for wrong usage, which need all commands. */
+/** Returns the name of the command. Returns undefined for the help and for wrong usage, because both need all commands. */
 function commandOf(args: readonly string[]): string | undefined {
   const first = args.findIndex((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--data');
   const isHelp = args.slice(0, first).some((arg) => arg === '--help' || arg === '-h');

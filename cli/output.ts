@@ -8,7 +8,7 @@ export function note(text: string, style: (text: string) => string = (plain) => 
   process.stderr.write(`${style(text.split('\n').map(printable).join('\n'))}\n`);
 }
 
-/** Formats a time for a table: UTC, to the minute. Undefined for null. */
+/** Formats a time for a table: UTC, to the minute. Returns undefined for null. */
 export function shortTime(at: Date | null): string | undefined {
   return at?.toISOString().slice(0, 16).replace('T', ' ');
 }

@@ -1,6 +1,6 @@
 /**
- * Replaces characters that could change what a terminal shows: control characters, escape sequences, line breaks, and characters that change
- * the direction of text. They become escapes such as \x1b. Use it for all text from outside, such as names of campaigns.
+ * Replaces characters that could change what a terminal shows: control characters, escape sequences, line breaks, and characters that
+ * change the direction of text. They become escapes such as \x1b. Use this function for all text from outside, such as names of campaigns.
  */
 export function printable(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {

@@ -4,7 +4,10 @@ const WIDTH = 30;
 const INTERVAL_MS = 200;
 
 export interface Progress {
-  /** Shows the share `done` of `total`, in any unit, and `text` beside it. Most calls write nothing: the bar changes every 200 ms. */
+  /**
+   * Shows how much of `total` is done, in any unit, and `text` beside the bar. The bar changes at most every 200 ms, so most calls write
+   * nothing.
+   */
   show(done: number, total: number, text: string): void;
   /** Removes the bar. */
   end(): void;

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-// Bold and dim text. Only a terminal gets it.
+// Makes text bold or dim, but only if stdout is a terminal.
 
 export function bold(text: string): string {
   return styleText('bold', text, { stream: process.stdout });

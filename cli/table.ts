@@ -9,8 +9,9 @@ export type Cell = string | number | null | undefined;
 const GAP = '  ';
 
 /**
- * Yields the lines of a table. Columns of numbers are aligned to the right: those that have only numbers, or those in `numeric`. An empty
- * cell is shown as –. Control characters are shown as escapes, because names and addresses come from outside.
+ * Yields the lines of a table. Columns of numbers are aligned to the right. `numeric` says for each column whether it has numbers. Without
+ * `numeric`, a column has numbers if all its cells are numbers or empty. An empty cell is shown as –. Control characters are shown as
+ * escapes, because names and addresses come from outside.
  */
 export function* tableLines(head: readonly string[], rows: readonly (readonly Cell[])[], numeric?: readonly boolean[]): Generator<string> {
   const texts = rows.map((row) => head.map((_, i) => cellText(row[i])));
@@ -35,5 +36,5 @@ export function* tableLines(head: readonly string[], rows: readonly (readonly Ce
 
 const isEmpty = (cell: Cell): boolean => cell === null || cell === undefined;
 const cellText = (cell: Cell): string => (isEmpty(cell) ? '–' : printable(String(cell)));
-/** The number of terminal columns. The library is slow, and most cells are ASCII. */
+/** Returns the number of terminal columns that a text needs. The library is slow, so it is not used for ASCII text. */
 const widthOf = (text: string): number => (/^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text));

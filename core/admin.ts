@@ -10,15 +10,15 @@ import { VERSION } from './version.ts';
 export interface HealthResponse extends Health {
   part: PartKind;
   version: string;
-  /** Process id. The port may be used by another process than the expected one, so a caller can compare the id. */
+  /** Process id. A caller can compare it with the expected id, because another process may use the port. */
   pid: number;
   live: true;
 }
 
 /**
  * Serves `/healthz` and `/metrics`. `/healthz` responds with 200 when the part is ready and with 503 otherwise; a part that is ready but
- * degraded responds with 200. Adds the metrics that all parts have to `registry`. Resolves with the server once it listens. Port 0 means
- * that there is no admin server: then it resolves with undefined.
+ * degraded responds with 200. Adds the metrics that all parts have to `registry`. Resolves with the server once the server listens. With
+ * port 0 there is no admin server, and the function resolves with undefined.
  */
 export async function serveAdmin(options: {
   part: PartKind;

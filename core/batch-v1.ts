@@ -17,8 +17,8 @@ import {
 } from './event.ts';
 import { Listed } from './listed.ts';
 
-// Version 1 of the format of a batch: one JSON text, with an object for each event. Agents no longer write it, but the stream of a system
-// that was upgraded may still have such messages.
+// Version 1 of the format of a batch: one JSON text, with an object for each event. Agents no longer write this version, but the stream of
+// a system that was upgraded may still contain such messages.
 
 const eventSchema = z.object({
   off: offset,

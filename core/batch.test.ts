@@ -136,7 +136,7 @@ describe.each([
   });
 });
 
-/** Whatever is accepted keeps what the worker relies on. */
+/** Checks that a payload is either refused with `bad-batch` or decoded to a batch that has all properties on which the worker relies. */
 function expectBatchOrRefusal(payload: Buffer): void {
   let batch: Batch;
   try {

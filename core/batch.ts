@@ -16,8 +16,8 @@ import {
 
 // The format of a batch as a message, version 2. The first line is JSON: the head of the batch, the number of events, and the texts that
 // events share. Each further line is one column of the events, with tabs between the values. A batch without events has only the first
-// line. So neither side handles events one by one: the agent joins columns, and the worker checks a column by one regular expression and
-// splits it.
+// line. With this format, neither side handles single events: the agent joins the values of a column, and the worker checks a column with
+// one regular expression and splits it.
 //
 //   {"v":2,"gen":…,"from":0,"to":812,…,"count":2,"agents":["Mozilla/5.0 …"],"referrers":[""],"purposes":[""],"origins":[["DE",null]]}
 //   0 → 406
@@ -92,7 +92,7 @@ function columnText(events: EventColumns, name: Column): string {
   return events[name].join('\t');
 }
 
-/** Parses the payload of a message, in this version or version 1. Throws `bad-batch` if it is not a batch. Takes about 0.5 µs per event. */
+/** Parses the payload of a message of version 1 or 2. Throws `bad-batch` if it is not a batch. Takes about 0.5 µs per event. */
 export function decodeBatch(payload: Uint8Array): Batch {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   if (!bytes.subarray(0, V2.length).equals(V2)) return decodeBatchV1(bytes.toString('utf8'));
@@ -134,7 +134,7 @@ export function decodeBatch(payload: Uint8Array): Batch {
   return { ...rest, events };
 }
 
-/** Parses digits as numbers from `from` to below `to`. */
+/** Parses texts of digits. Throws `bad-batch` if a number is less than `from` or not less than `to`. */
 function numbers(values: readonly string[], from: number, to: number, name: Column): number[] {
   return values.map((value) => {
     const number = Number(value);

@@ -23,7 +23,7 @@ const databaseUrl = nonEmpty.refine(
   'must be a postgres:// URL',
 );
 
-/** Makes a schema of a parser that throws a ClickledgerError for wrong input. */
+/** Returns a Zod schema that uses a parser. The parser must throw a ClickledgerError for wrong input. */
 function parsedBy<T>(parse: (value: string) => T) {
   return z.string().transform((value, context): T => {
     try {
@@ -167,7 +167,7 @@ export function parseConfig<N extends SettingName>(names: readonly N[], env: Rea
   return Object.freeze(values) as Config<N>;
 }
 
-/** One line about a setting. Some parsers already put the name of the setting at the beginning of their message. */
+/** Returns the message about a mistake in a setting, with the name of the setting at its beginning. Some parsers already put it there. */
 function mistakeIn(name: string, message: string): string {
   return message.startsWith(name) ? message : `${name}: ${message}`;
 }

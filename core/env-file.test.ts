@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { runs } from '../test/support/runs.ts';
 import { envText, parseEnv } from './env-file.ts';
 
-/** How systemd reads the value of a line in an EnvironmentFile (parse_env_file in its sources). */
+/** Reads the value of a line in an EnvironmentFile as systemd does (parse_env_file in the sources of systemd). */
 function asSystemd(line: string): string {
   let value = '';
   let state: 'before' | 'plain' | "'" | '"' = 'before';

@@ -8,7 +8,7 @@ import { replaceFile } from './files.ts';
 
 const envPath = (dataDir: string): string => join(dataDir, 'env');
 
-/** The characters that have a backslash before them between double quotes. */
+/** Characters that get a backslash before them inside double quotes. */
 const ESCAPED = /["\\`$]/g;
 
 /** Formats the text of a settings file. Throws `bad-input` if a value has a line break, which the format cannot represent. */
@@ -21,7 +21,10 @@ export function envText(values: Readonly<Record<string, string>>): string {
     .join('');
 }
 
-/** Whether a value would be read differently without quotes: it begins like a quoted one, has a backslash, or a space at an end. */
+/**
+ * Returns whether systemd would read a value differently without quotes. This is true if the value begins with a quote, contains a
+ * backslash, or begins or ends with white space.
+ */
 function needsQuotes(value: string): boolean {
   return /^["']|\\|^\s|\s$/.test(value);
 }
@@ -52,7 +55,7 @@ export function parseEnv(text: string): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-/** The value without its quotes. A value that does not end with the quote with which it begins has none. */
+/** Returns the value without its quotes. A value counts as quoted only if it begins and ends with the same quote character. */
 function unquoted(value: string): string {
   if (/^'[^']*'$/.test(value)) return value.slice(1, -1);
   if (/^"(?:[^"\\]|\\.)*"$/s.test(value)) return value.slice(1, -1).replace(/\\(["\\`$])/g, '$1');

@@ -1,24 +1,25 @@
 import { z } from 'zod';
 import { ClickledgerError } from './errors.ts';
 
-// What log agent and event worker exchange. One message on the stream is one batch: the events of one shard in one byte range of one
-// generation. batch.ts has its format. Agent and worker also exchange a request and a reply about the ledger of a shard.
+// The data that the log agent and the event worker exchange. One message on the stream is one batch: the events of one shard in one byte
+// range of one generation. batch.ts defines the format of a batch. The agent and the worker also exchange a request and a reply about the
+// ledger of a shard.
 
 export const KINDS = ['click', 'open'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /**
- * Why a line can never become an event. The worker stores such a line as a dead letter: its offset, length and hash. The text of the line
- * is only in the log.
+ * The reasons why a line can never become an event. The worker stores such a line as a dead letter: its offset, length and hash. The text
+ * of the line is only in the log.
  */
 export const DEAD_REASONS = ['torn', 'not-json', 'bad-field', 'unknown-version', 'too-long', 'unterminated', 'rejected'] as const;
 export type DeadReason = (typeof DEAD_REASONS)[number];
 
-/** Why a well-formed line is not counted. The worker sets `forged`; the agent sets the other reasons. */
+/** The reasons why a well-formed line is not counted. The worker sets `forged`; the agent sets the other reasons. */
 export const SKIP_REASONS = ['not-tracking', 'not-served', 'malformed-slug', 'forged'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
-/** The most characters of the texts of an event. */
+/** The maximum number of characters in a text of an event. */
 export const MAX_TEXT = 512;
 export const MAX_PURPOSE = 64;
 
@@ -45,23 +46,27 @@ export const headFields = {
 /** The largest time of a Date, in epoch milliseconds. */
 export const MAX_TIME = 8.64e15;
 
-/** Whether the range and the offsets of a head fit together. */
+/** Returns whether the fields of a batch head are consistent with each other. */
 export function isConsistent({ from, to, dead, skipped }: BatchHead): boolean {
   const isInRange = from <= to && dead.every(({ off }) => off >= from && off < to);
-  // An empty range overlaps no committed range, so the worker commits such a batch at every delivery. Its lines would be counted
-  // repeatedly.
+  // A batch with an empty range must not have skipped lines. An empty range overlaps no committed range, so the worker commits such a batch
+  // at every delivery and would count its skipped lines each time.
   return isInRange && (from < to || Object.keys(skipped).length === 0);
 }
 
-/** Where a request came from: ISO 3166-1 alpha-2 of the country, and the label of a known mail proxy or scanner network. */
+/**
+ * The origin of a request: the ISO 3166-1 alpha-2 code of the country, and the label of the network if it is that of a known mail proxy or
+ * scanner.
+ */
 export interface Origin {
   readonly country: string | null;
   readonly net: string | null;
 }
 
 /**
- * The events of a batch by column: the values at one index are one event, a hit that is counted. Texts that many events share are listed
- * once, in `agents`, `referrers`, `purposes` and `origins`; the columns `agent`, `referrer`, `purpose` and `origin` have indexes of these.
+ * The events of a batch, stored by column. The values at the same index of all columns are one event, which is a hit that is counted.
+ * Values that many events share are stored once, in the lists `agents`, `referrers`, `purposes` and `origins`. The columns `agent`,
+ * `referrer`, `purpose` and `origin` contain indexes into these lists.
  */
 export interface EventColumns {
   /** Byte offset of the line in its generation, in decimal. */
@@ -73,11 +78,14 @@ export interface EventColumns {
   kind: Kind[];
   /** Whether the request was a HEAD. */
   head: boolean[];
-  /** The slug or alias in the URL. For an alias `link` is never null. */
+  /** The slug or alias in the URL. For an alias, the column `link` is never null. */
   slug: string[];
-  /** `<link id>.<version>` from the response of the backend; version 0 is the fallback of the campaign. Null if nginx asked no backend. */
+  /**
+   * `<link id>.<version>` from the response of the backend. Version 0 means the fallback address of the campaign. Null if nginx asked no
+   * backend.
+   */
   link: (string | null)[];
-  /** 64 bits as a signed decimal; null if the salt of the day no longer exists. */
+  /** The visitor number: 64 bits as a signed decimal. Null if the salt of the day no longer exists. */
   visitor: (string | null)[];
   agent: number[];
   referrer: number[];
@@ -94,7 +102,7 @@ export type Skipped = Partial<Record<SkipReason, number>>;
 export type BatchHead = z.infer<z.ZodObject<typeof headFields>>;
 export type Batch = BatchHead & { events: EventColumns };
 
-/** Columns without any event. */
+/** Returns columns without any event. */
 export function noEvents(): EventColumns {
   return {
     off: [],
@@ -117,7 +125,8 @@ export function noEvents(): EventColumns {
 }
 
 /**
- * Parses a message; throws `bad-batch`. The error shows nothing of the text, because an invalid message may contain anything, also secrets.
+ * Parses a message. Throws `bad-batch` if it is invalid. The error contains no part of the text, because an invalid message may contain
+ * secrets.
  */
 export function parseMessage<T>(schema: z.ZodType<T>, text: string, type: string): T {
   let json: unknown;
@@ -129,7 +138,7 @@ export function parseMessage<T>(schema: z.ZodType<T>, text: string, type: string
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  // Only the first name of the path: it is a field of the schema. Names further down may be keys from the message.
+  // The error shows only the first name of the path, because that name is a field of the schema. Later names may be keys from the message.
   throw new ClickledgerError('bad-batch', `a message is not a ${type}: ${String(issue?.path[0] ?? 'all of it')}: ${issue?.code}`);
 }
 
@@ -142,7 +151,7 @@ const ledgerReplySchema = z.object({
 /** The ledger of a shard, by generation: the committed ranges, and the length of the generation in bytes once it is final. */
 export type LedgerReply = z.infer<typeof ledgerReplySchema>;
 
-/** Parses the request of an agent: the generations that it asks for, at most 1000. Throws `bad-batch`. */
+/** Parses the request of an agent. It lists the ids of at most 1000 generations. Throws `bad-batch`. */
 export const parseLedgerRequest = (text: string): { gens: string[] } => parseMessage(ledgerRequestSchema, text, 'ledger request');
 
 /** Parses the reply of a worker. Throws `bad-batch`. */

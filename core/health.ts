@@ -1,11 +1,12 @@
-// The problems that a part may have while it goes on, and what a person does about each. The code is for programs and never changes its
-// meaning; the sentences are for people. `clickledger status` finds some of the problems itself, by looking at the parts from outside.
+// The problems that a part may have while it continues to work, and the action that a person should take for each. The code of a problem is
+// for programs, and its meaning never changes. The sentences are for people. `clickledger status` finds some of the problems itself, by
+// checking the parts from outside.
 
 export const PART_KINDS = ['backend', 'agent', 'worker'] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 interface Kind {
-  /** What may report it. */
+  /** The parts that may report the problem. `status` is the command `clickledger status`. */
   of: readonly (PartKind | 'status')[];
   what: string;
   mend: string;
@@ -122,7 +123,7 @@ const KINDS = {
 
 export type ProblemCode = keyof typeof KINDS;
 
-/** One problem. `about` is the shard, the part or whatever else it concerns, where there are several; otherwise null. */
+/** One problem. `about` names the shard, part or other thing that has the problem, if there are several of them. Otherwise it is null. */
 export interface Problem {
   code: ProblemCode;
   about: string | null;
@@ -130,7 +131,7 @@ export interface Problem {
   mend: string;
 }
 
-/** The state that a part reports: whether it is ready to work, and its problems while it goes on. */
+/** The state that a part reports: whether it is ready to work, and the problems that it has while it works. */
 export interface Health {
   ready: boolean;
   degraded: Problem[];
@@ -147,7 +148,7 @@ export function codesOf(part: PartKind): ProblemCode[] {
   return (Object.keys(KINDS) as ProblemCode[]).filter((code) => (KINDS[code].of as readonly string[]).includes(part));
 }
 
-/** A problem as one line for a person. */
+/** A problem as one line of text for people to read: `about: what`. */
 export function sentence({ about, what }: Problem): string {
   return about === null ? what : `${about}: ${what}`;
 }

@@ -3,8 +3,8 @@ import { type Logger, pino } from 'pino';
 export type { Logger };
 
 /**
- * Creates the logger of a part, which writes JSON lines to standard error. Log counts, ids of generations and codes. Never log settings,
- * which hold secrets, or events, which hold slugs and addresses.
+ * Creates the logger of a part, which writes JSON lines to standard error. A part may log counts, ids of generations and codes. It must
+ * never log settings, which contain secrets, or events, which contain slugs and addresses.
  */
 export function createLogger(part: string, level: string): Logger {
   return pino(

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 
-// Gauges whose values are read when Prometheus scrapes them. A value that cannot be read at that time is left out of the response: the
-// previous value would look like a current one.
+// Gauges whose values are read when Prometheus scrapes them. A value that cannot be read at that time is left out of the response, because
+// the previous value would look like a current value.
 
 type Maybe<T> = T | undefined | Promise<T | undefined>;
 

@@ -10,19 +10,20 @@ import { sleep } from './time.ts';
 // Connections to NATS and JetStream, for the parts and the commands.
 
 /**
- * The options for `connect`. They carry the credentials because the client does not take credentials from URLs. With TLS the certificate of
- * the server must be signed by an authority that Node trusts, or by the one in `caFile`. Throws `bad-settings` if `caFile` cannot be read.
+ * Returns the options for `connect`. They contain the credentials because the client does not read credentials from URLs. With TLS, the
+ * certificate of the server must be signed by an authority that Node trusts, or by the authority in `caFile`. Throws `bad-settings` if
+ * `caFile` cannot be read.
  */
 export function natsOptions({ servers, user, password, tls }: NatsServers, caFile = ''): NodeConnectionOptions {
   return {
     servers: [...servers],
     ...(user === undefined ? {} : { user, pass: password }),
-    // TLS is then mandatory: the client sends no password to a server that offers no TLS.
+    // With this option TLS is mandatory: the client sends no password to a server that offers no TLS.
     ...(tls ? { tls: tlsOptions(servers, caFile) } : {}),
   };
 }
 
-// The client passes these options on to Node, but its types do not list them.
+// The NATS client passes these options to Node, but the types of the client do not list them.
 interface TlsOptions {
   ca?: string;
   checkServerIdentity: typeof checkServerIdentity;
@@ -49,8 +50,8 @@ function readCertificate(path: string): string {
 }
 
 /**
- * Connects, and retries without limit until `signal` aborts; then it throws the reason of the abort. An outage of NATS loses nothing,
- * because hits stay in the access log. Once connected, the client reconnects by itself.
+ * Connects to NATS. Retries without limit until `signal` aborts, and then throws the reason of the abort. No hit is lost while NATS is
+ * down, because hits stay in the access log. Once connected, the client reconnects by itself.
  */
 export async function connectNats(options: NodeConnectionOptions, name: string, log: Logger, signal: AbortSignal): Promise<NatsConnection> {
   for (;;) {
@@ -91,7 +92,7 @@ export function createJetStreamManager(connection: NatsConnection, apiPrefix?: s
   return jetstreamManager(connection, { checkAPI: false, timeout: 5_000, ...(apiPrefix === undefined ? {} : { apiPrefix }) });
 }
 
-/** Returns a function that reports whether the connection, which reconnects without limit, is connected at the moment. */
+/** Returns a function that reports whether the connection is up at the moment. The connection reconnects without limit. */
 export function trackConnected(connection: NatsConnection): () => boolean {
   let connected = true;
   void (async () => {

@@ -5,7 +5,8 @@ export function nearestNames(text: string, names: Iterable<string>, count = 3): 
   const found: { name: string; distance: number }[] = [];
   for (const name of names) {
     const candidate = name.toLowerCase();
-    // A word of the name, such as `Berlin` of Europe/Berlin, is nearer than a name with a letter less.
+    // A text that equals one word of a name, such as `Berlin` in Europe/Berlin, is nearer than a text that differs from a whole name by one
+    // letter.
     const words = candidate.split(/[/\s]+/);
     const distance = Math.min(
       editDistance(wanted, candidate, maxDistance),
@@ -20,7 +21,10 @@ export function nearestNames(text: string, names: Iterable<string>, count = 3): 
     .map(({ name }) => name);
 }
 
-/** The number of characters to insert, delete, replace or swap with their neighbour. Infinity if it is more than `max`. */
+/**
+ * Returns the number of edits that turn `a` into `b`. An edit inserts, deletes or replaces one character, or swaps two neighbours. Returns
+ * Infinity if more than `max` edits are needed.
+ */
 function editDistance(a: string, b: string, max: number): number {
   if (Math.abs(a.length - b.length) > max) return Number.POSITIVE_INFINITY;
   let beforeLast: number[] = [];

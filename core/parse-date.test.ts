@@ -87,7 +87,7 @@ describe('days', () => {
         const { isDay, begin, end } = read(text, zone);
         const dateAt = (ms: number) => new Date(ms + utcOffsetMs(zone, ms)).toISOString().slice(0, 10);
         expect(isDay).toBe(true);
-        // Samoa left 30 December 2011 out.
+        // Samoa skipped the day 30 December 2011.
         if (dateAt(begin.getTime()) !== text) expect([zone, text]).toEqual(['Pacific/Apia', '2011-12-30']);
         else expect([dateAt(begin.getTime() - 1000) < text, dateAt(end.getTime() - 1000)]).toEqual([true, text]);
       }),
@@ -96,7 +96,7 @@ describe('days', () => {
   });
 
   test('where midnight is skipped or comes twice', () => {
-    // Summer time begins at midnight in Chile, and ends at one o'clock in Cuba.
+    // Chile skips midnight when summer time begins. Cuba has midnight twice when summer time ends.
     expect(formatMoment(read('2026-09-06', 'America/Santiago').begin.getTime(), 'America/Santiago')).toBe('2026-09-06 01:00 -03:00');
     expect(formatMoment(read('2026-11-01', 'America/Havana').begin.getTime(), 'America/Havana')).toBe('2026-11-01 00:00 -04:00');
   });

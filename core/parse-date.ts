@@ -1,15 +1,15 @@
 import { ClickledgerError } from './errors.ts';
 import { atClock, formatMoment, offsetText, startOfDay, utcMs, utcOffsetMs } from './time-zone.ts';
 
-// All dates and times that people type, in commands, reports and the dashboard.
+// Parses all dates and times that people type in commands, reports and the dashboard.
 
-/** What was typed: a day, or a moment. Both begin at `begin`, and a day ends before `end`. */
+/** A date that a person typed: a day or a moment. Both begin at `begin`. A day ends before `end`. */
 export interface TypedDate {
   isDay: boolean;
   begin: Date;
-  /** The first moment after it. The same as `begin` for a moment. */
+  /** The first moment after the day. For a moment, it is the same as `begin`. */
   end: Date;
-  /** `begin` for Postgres, with all digits that were typed, in UTC. */
+  /** The text of `begin` for Postgres, in UTC. It keeps all digits of a second that were typed. */
   sql: string;
 }
 
@@ -26,8 +26,8 @@ const UNITS: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_00
 
 /**
  * Parses a day or a moment. Days: `2026-11-01`, `today`, `yesterday`, `tomorrow`, `7 days ago`. Moments: `2026-11-01T18:00`, also with
- * seconds or an offset, `now`, `12 hours ago`, and with `allowsSpans` `30d` and `12h`, counted from now. A time without an offset is by the
- * clock of the zone (`atClock`). Throws `bad-input` for anything else.
+ * seconds or an offset, `now` and `12 hours ago`. With `allowsSpans`, also `30d` and `12h`, which mean 30 days and 12 hours after now. A
+ * time without an offset is local time in the zone (see `atClock`). Throws `bad-input` for anything else.
  */
 export function parseDate(text: string, options: DateOptions): TypedDate {
   const { zone, now = new Date(), allowsSpans = false } = options;
@@ -72,7 +72,7 @@ function parseIso(text: string, zone: string): TypedDate | undefined {
   return moment(atMs, fraction);
 }
 
-/** `fraction` is the digits after the seconds. */
+/** `fraction` contains the typed digits after the decimal point of the seconds. */
 function moment(atMs: number, fraction?: string): TypedDate {
   const at = new Date(atMs + (fraction === undefined ? 0 : Number(fraction.padEnd(3, '0').slice(0, 3))));
   const seconds = at.toISOString().slice(0, 19);
@@ -95,16 +95,19 @@ function refuse(text: string, span: RegExpExecArray | undefined, allowsSpans: bo
   throw new ClickledgerError('bad-input', `'${text}' is not a day or a time. ${advice}`);
 }
 
-/** A period that was asked for: from `begins` until before `ends`. */
+/** A period that a person asked for. It includes `begins` and excludes `ends`. */
 export interface Period {
-  /** For Postgres, in UTC. Undefined: from the beginning, until the end. */
+  /** `begins` and `ends` are texts for Postgres, in UTC. Undefined means that the period has no limit on this side. */
   begins: string | undefined;
   ends: string | undefined;
   /** The first and the last moment in words. */
   words: string;
 }
 
-/** Parses the beginning and the end of a period. A day as `to` is included. Throws `bad-input` if the period has no length. */
+/**
+ * Parses the beginning and the end of a period. If `to` is a day, the period includes this day. Throws `bad-input` if the beginning is not
+ * before the end.
+ */
 export function parsePeriod(from: string | undefined, to: string | undefined, options: DateOptions): Period {
   const [first, last] = [from, to].map((text) => (text === undefined || text === '' ? undefined : parseDate(text, options)));
   if (first && last && first.begin >= last.end)

@@ -16,7 +16,7 @@ export interface Part<N extends SettingName> {
   registry: Registry;
   /** Resolves at the first SIGTERM or SIGINT. */
   stopped: Promise<void>;
-  /** Aborts at the same time. */
+  /** Aborts when `stopped` resolves. */
   signal: AbortSignal;
   /**
    * Serves /healthz and /metrics; resolves with undefined if ADMIN_PORT is 0. After the stop signal the part is reported as not ready,

@@ -1,6 +1,6 @@
 import { ClickledgerError } from './errors.ts';
 
-/** The name of a part, and the base URL of its /healthz and /metrics. `status` uses it. */
+/** The name of a part, and the base URL of its /healthz and /metrics. The command `clickledger status` uses this URL. */
 export interface PartAddress {
   readonly name: string;
   readonly url: string;

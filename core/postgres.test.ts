@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inject, expect, test } from 'vitest';
 
-// The variables of libpq that a person has for other databases, in a process of its own.
+// Tests that this project ignores the environment variables of libpq, which a person may have set for other databases. The test starts a
+// separate process that has these variables.
 
 const VARIABLES = {
   PGHOST: 'db.invalid',

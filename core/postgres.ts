@@ -11,8 +11,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 export type { Pool, PoolClient } from 'pg';
 
 /**
- * Throws `bad-settings` if a certificate file in the URL cannot be read. pg reads these files again for each new
- * connection; a file that is missing at the start is a mistake in the settings, so it is reported as one.
+ * Throws `bad-settings` if a certificate file in the URL cannot be read. pg reads these files again for each new connection; a file that is
+ * missing at the start is a mistake in the settings, so this function reports it as a mistake in the settings.
  */
 function assertFilesReadable(url: string): void {
   for (const [name, path] of new URL(url).searchParams) {
@@ -25,7 +25,7 @@ function assertFilesReadable(url: string): void {
   }
 }
 
-/** A connection for which the variables of libpq count for nothing. They are those of a person's other databases. */
+/** A connection that ignores the environment variables of libpq. A person may have set these variables for other databases. */
 export class Client extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     const restore = hideLibpqVariables(env);
@@ -38,9 +38,9 @@ export class Client extends pg.Client {
 }
 
 /**
- * Removes the variables of libpq (PGSSLMODE, PGOPTIONS …) from an environment until the returned function is called. pg reads them when a
- * client is made, for all that its configuration leaves open, and has no option against it. They are only hidden, because the functions of
- * the package run in a person's program, which may need them itself.
+ * Removes the variables of libpq (PGSSLMODE, PGOPTIONS …) from an environment until the returned function is called. When a client is
+ * created, pg reads these variables for every option that the configuration does not set, and pg has no option that prevents this. The
+ * variables are restored afterwards, because the functions of this package may run inside a program that needs them.
  */
 function hideLibpqVariables(environment: Record<string, string | undefined>): () => void {
   const hidden = Object.entries(environment).filter(([name]) => /^PG[A-Z]/.test(name));
@@ -49,8 +49,9 @@ function hideLibpqVariables(environment: Record<string, string | undefined>): ()
 }
 
 /**
- * Limits the idle time of the current transaction: after 60 seconds Postgres closes its connection, so that an unfinished transaction does
- * not keep its locks. The limit is not a parameter of the connection, because a pooler such as pgbouncer refuses that.
+ * Limits the idle time of the current transaction. After 60 idle seconds Postgres closes the connection, so that an unfinished transaction
+ * does not keep its locks. The limit is not set as a parameter of the connection, because a pooler such as pgbouncer refuses such a
+ * parameter.
  */
 export const LIMIT_IDLE = `SET LOCAL idle_in_transaction_session_timeout = '60s'`;
 
@@ -58,9 +59,10 @@ export const LIMIT_IDLE = `SET LOCAL idle_in_transaction_session_timeout = '60s'
 export const BEGIN = `BEGIN; ${LIMIT_IDLE}`;
 
 /**
- * Creates a connection pool. TCP keepalive detects a server that no longer exists. `queryTimeoutMs` limits the time of a query, also if the
- * server hangs. Two statements outside a transaction may run in different sessions of Postgres, because a pooler may be in between. So
- * nothing may stay in a session: no SET, no LISTEN, no named statement, no temporary table, and no advisory lock but those of transactions.
+ * Creates a connection pool. TCP keepalive detects a server that no longer exists. `queryTimeoutMs` limits the time of a query, even if the
+ * server hangs. Two statements outside a transaction may run in different sessions of Postgres, because a pooler may be between this
+ * program and Postgres. So callers must not use anything that stays in a session: SET, LISTEN, named statements, temporary tables, or
+ * advisory locks that outlive a transaction.
  */
 export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
   assertFilesReadable(url);
@@ -107,8 +109,9 @@ export type Failure = 'retry' | 'poison' | 'fatal';
 
 /**
  * Classifies the error of a statement. `retry`: the same statement may succeed later. `poison`: one of the rows is invalid. `fatal`: the
- * set-up is wrong, e.g. a table or a privilege is missing. pg reports a connection that broke, or that was not established in time, without
- * a code: that is `retry`. 23514 without the name of a constraint means that no partition exists for a row: that is `fatal`.
+ * set-up is wrong, e.g. a table or a privilege is missing. pg reports an error without a code if a connection broke or was not established
+ * in time; this counts as `retry`. Code 23514 (check violation) without the name of a constraint means that no partition exists for a row;
+ * this counts as `fatal`.
  */
 export function classify(error: unknown): Failure {
   const code = codeOf(error);
@@ -119,7 +122,7 @@ export function classify(error: unknown): Failure {
   return 'fatal';
 }
 
-/** Runs `work`. An error that is not a ClickledgerError is taken for an error of the database and explained by explainDatabaseError. */
+/** Runs `work`. Treats an error that is not a ClickledgerError as an error of the database and explains it with explainDatabaseError. */
 export async function explainErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -143,7 +146,8 @@ export function explainDatabaseError(error: unknown): ClickledgerError {
     });
   if (code === '42P01' || code === '3F000' || code === '3D000')
     return new ClickledgerError('wrong-database', 'the database has not been set up: run `clickledger migrate`', { cause: error });
-  // pgbouncer has only this code, for every reason. Its message is that of Postgres, or its own, e.g. `SASL authentication failed`.
+  // pgbouncer uses this code for all its errors. The message comes from Postgres or from pgbouncer itself, e.g. `SASL authentication
+  // failed`.
   if (code === '08P01')
     return new ClickledgerError(
       'unavailable',

@@ -1,13 +1,11 @@
-// The rules that decide whether a person or a machine made a hit, as data, each with its source. The rules never change the response to a
-// recipient. Each event is stored with all signals that were found, so `clickledger reclassify` can compute its verdict again by other
-// rules.
+// The rules that decide whether a person or a machine made a hit. Each rule is data and names its source. The rules never change the
+// response to a recipient. Each event is stored with all signals that were found, so `clickledger reclassify` can compute its verdict again
+// with changed rules.
 
 /** The version of the rules. It is stored with each event. Increase it with every change of the rules. */
 export const RULES_VERSION = 3;
 
-/**
- * Signals of a machine, in the order of their weight. All signals of an event are stored; the first of them in this order is the verdict.
- */
+/** Signals of a machine, the most important first. All signals of an event are stored. The first of them in this order is the verdict. */
 export const MACHINE_SIGNALS = ['head', 'prefetch', 'privacy-proxy', 'scanner-net', 'bot-ua', 'burst'] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
 /** All signals. `proxied` is not a signal of a machine: a proxy fetched an image because a person opened the letter. */
@@ -27,7 +25,7 @@ interface Rule {
 
 interface AgentRule extends Rule {
   readonly userAgent: RegExp;
-  /** The mail client of the reader. Set for proxies that hide the user agent of the reader. */
+  /** The mail client of the reader. Only rules for proxies have it, because a proxy hides the user agent of the reader. */
   readonly client?: string;
 }
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { ClickledgerError } from './errors.ts';
 import { TAG_ALPHABET } from './slug.ts';
 
-// The setting SHARDS: the list of shards, and which shard stores the events of which tag.
+// Parses the setting SHARDS: the list of shards, with the range of tags whose events each shard stores.
 
 /** One shard. It stores the events of the slugs whose tag is at or above `from` and below `from` of the next shard. */
 export interface Shard {

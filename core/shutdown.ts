@@ -2,8 +2,9 @@ import { ClickledgerError } from './errors.ts';
 import type { Logger } from './log.ts';
 
 /**
- * A signal that arrives twice within this time was sent once: to all processes of a service, of which one passes it on to another, or by the
- * kernel at the death of a parent, once for each of its threads.
+ * Two signals of the same kind within this time count as one. One stop can cause two signals: a service manager signals all processes of a
+ * service, and one of these processes passes its signal on to another; or a parent dies, and the kernel sends the signal once for each
+ * thread of the parent.
  */
 const SAME_SIGNAL_MS = 1_000;
 

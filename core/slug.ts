@@ -17,7 +17,7 @@ export interface SlugIds {
 /** The result of a verification. */
 export type SlugCheck = { ok: true; ids: SlugIds } | { ok: false };
 
-/** A signing key, and its fingerprint, by which the catalog lists it. */
+/** A signing key and its fingerprint. The catalog lists keys by their fingerprints. */
 export interface SlugKey {
   readonly bytes: Uint8Array;
   readonly fingerprint: string;
@@ -65,7 +65,7 @@ function checkOf(key: SlugKey, ids: SlugIds, message: Buffer): number {
   message.set(key.bytes, 0);
   writeUInt64(message, ids.link, 32);
   writeUInt64(message, ids.recipient, 40);
-  // Node returns the digest as hex twice as fast as in a buffer.
+  // In Node, returning a digest as hex text is twice as fast as returning it in a buffer.
   return Number.parseInt(hash('sha256', message, 'hex').slice(0, 10), 16);
 }
 

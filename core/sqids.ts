@@ -68,7 +68,10 @@ function buildAlphabet(alphabet: string): Alphabet {
 }
 
 const SHUFFLED = shuffle(SQIDS_ALPHABET);
-/** For each offset, the alphabets of the three numbers, and the padding: an alphabet that is appended to an id that is too short. */
+/**
+ * For each offset: the alphabets of the three numbers, and the padding. The padding is an alphabet that is appended to an id that is too
+ * short.
+ */
 const ALPHABETS = Array.from({ length: BASE }, (_, offset) => {
   const chain = [(SHUFFLED.slice(offset) + SHUFFLED.slice(0, offset)).split('').reverse().join('')];
   for (let i = 0; i < 3; i++) chain.push(shuffle(chain[i] as string));

@@ -5,7 +5,7 @@ export const STREAM_SUBJECTS = 'events.>';
 export const SALT_BUCKET = 'salts';
 
 /**
- * The API prefixes of JetStream. Agents and analysts have accounts of their own. They use these prefixes to reach the JetStream API of the
+ * The API prefixes of JetStream. Agents and analysts have separate NATS accounts. They use these prefixes to reach the JetStream API of the
  * accounts that own the stream and the salts. See operating/nats-conf.ts.
  */
 export const LEDGER_API = '$JS.ledger.API';

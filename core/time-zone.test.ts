@@ -93,7 +93,7 @@ test('Postgres knows every name', async () => {
 
 test('a time without an offset is what it is to Postgres', async () => {
   const zones = ['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'America/Santiago', 'Antarctica/Troll'];
-  // Around the changes of the clocks, where the reading is a choice, and anywhere.
+  // Every hour of a year. At the clock changes, a local time has two possible meanings or none.
   const times = zones.flatMap((zone) => Array.from({ length: 24 * 366 }, (_, hour) => [zone, Date.UTC(2027, 0, 1, hour, 30)] as const));
   const rows = await ask<{ ms: string }>(
     `SELECT (extract(epoch FROM t::timestamp AT TIME ZONE z) * 1000)::bigint AS ms FROM unnest($1::text[], $2::text[]) AS x (z, t)`,

@@ -1,10 +1,13 @@
 import { ClickledgerError } from './errors.ts';
 import { anyOf, nearestNames } from './nearest.ts';
 
-// Time zones by their IANA names, and the clock of a zone. Postgres also takes abbreviations and offsets, but reads them in ways that people
-// do not expect: PST ignores daylight saving time, and UTC+5 is read with the signs of POSIX, as five hours behind UTC.
+// Time zones by their IANA names, and the local time of a zone. Postgres also accepts abbreviations and offsets, but reads them in ways
+// that people do not expect: PST ignores daylight saving time, and UTC+5 means five hours behind UTC, because POSIX reverses the signs.
 
-/** The names of the IANA database that Intl does not list. Most of them are older or newer names of zones that it lists. */
+/**
+ * The names of the IANA database that Intl does not list. Most of them are older or newer names of zones that Intl lists under another
+ * name.
+ */
 const MORE_NAMES = `
   Africa/Asmara Africa/Timbuktu America/Argentina/Buenos_Aires America/Argentina/Catamarca America/Argentina/ComodRivadavia
   America/Argentina/Cordoba America/Argentina/Jujuy America/Argentina/Mendoza America/Atikokan America/Atka America/Ensenada
@@ -26,7 +29,7 @@ const MORE_NAMES = `
   US/Mountain US/Pacific US/Samoa W-SU
 `;
 
-/** Which zones an abbreviation could mean. */
+/** The zones that each abbreviation could mean. */
 const ABBREVIATIONS: Readonly<Record<string, string>> = {
   PST: 'America/Los_Angeles Asia/Manila Pacific/Pitcairn',
   PDT: 'America/Los_Angeles',
@@ -113,7 +116,7 @@ export function parseTimeZone(text: string): string {
   const name = NAMES.get(text.trim().toLowerCase());
   if (name !== undefined) return name;
   const word = text.trim().toUpperCase();
-  // EST5EDT is the abbreviation EST with an offset.
+  // For example, EST5EDT is the abbreviation EST with an offset.
   const meant = ABBREVIATIONS[word] ?? ABBREVIATIONS[/^([A-Z]{3,4})\d+[A-Z]{0,4}$/.exec(word)?.[1] ?? ''];
   if (meant !== undefined && Object.hasOwn(ABBREVIATIONS, /^[A-Z]+/.exec(word)?.[0] ?? ''))
     throw new ClickledgerError(
@@ -193,7 +196,7 @@ export function utcOffsetMs(zone: string, atMs: number): number {
   );
 }
 
-/** Date.UTC for all years. It reads the years 0 to 99 as 1900 to 1999. */
+/** Like Date.UTC, but correct for all years: Date.UTC reads the years 0 to 99 as 1900 to 1999. */
 export function utcMs(year: number, month: number, day: number, hour = 0, minute = 0, second = 0): number {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
@@ -202,8 +205,9 @@ export function utcMs(year: number, month: number, day: number, hour = 0, minute
 }
 
 /**
- * Returns the moment at which the clock of a zone shows a time. `clockMs` is that time as if it were UTC, in milliseconds. As in Postgres, a
- * time that the clock skips is as much later, and of a time that the clock shows twice the second is meant.
+ * Returns the moment at which the clock of a zone shows a time. `clockMs` is that time as if it were UTC, in milliseconds. It does the same
+ * as Postgres: a time that the clock skips is moved later by the length of the skipped period, and a time that the clock shows twice means
+ * the second moment.
  */
 export function atClock(zone: string, clockMs: number): number {
   const day = 86_400_000;
@@ -214,7 +218,8 @@ export function atClock(zone: string, clockMs: number): number {
 
 /** Returns the first moment of a day in a zone. `dayMs` is midnight as if it were UTC, in milliseconds. */
 export function startOfDay(zone: string, dayMs: number): number {
-  // A second before midnight is rarely skipped or repeated, but midnight is in some zones.
+  // In some zones the clock skips or repeats midnight. It rarely skips or repeats the second before midnight, so the calculation starts
+  // there.
   return atClock(zone, dayMs - 1000) + 1000;
 }
 
@@ -227,7 +232,7 @@ export function offsetText(zone: string, atMs: number): string {
   return `${offset < 0 ? '-' : '+'}${two(seconds / 3600)}:${two((seconds / 60) % 60)}${rest}`;
 }
 
-/** Formats a moment as local time in a zone, to the second and without seconds that are 0: 2026-11-01 08:30 +05:45, or … UTC. */
+/** Formats a moment as local time in a zone, e.g. 2026-11-01 08:30 +05:45. In UTC, it ends with `UTC`. Omits the seconds if they are 0. */
 export function formatMoment(atMs: number, zone: string): string {
   const clock = new Date(atMs + utcOffsetMs(zone, atMs)).toISOString().slice(0, 19).replace('T', ' ').replace(/:00$/, '');
   return `${clock} ${zone === 'UTC' ? 'UTC' : offsetText(zone, atMs)}`;

@@ -41,8 +41,8 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Returns a function that runs `work`, but never twice at the same time: a call during a run returns the promise of that run. So a server
- * that hangs has one pending request, not many.
+ * Returns a function that runs `work`, but never twice at the same time: a call during a run returns the promise of that run. So only one
+ * request is pending while a server hangs.
  */
 export function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;

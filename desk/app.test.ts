@@ -106,7 +106,7 @@ describe('pages', () => {
     const html = await page(`/report/clicks-by-hour?campaign=${spring.campaign}&timezone=Asia%2FKolkata&from=`);
     expect(html).toContain(`<option value="${spring.campaign}" selected>Spring sale</option>`);
     expect(html).toContain('name="timezone" value="Asia/Kolkata"');
-    // 09:20 UTC
+    // The hit was at 09:20 UTC, which is 14:50 in this time zone.
     expect(html).toContain('2030-05-01 14:00');
     expect(html).toContain('href="/report/clicks-by-hour.csv?campaign=1&amp;timezone=Asia%2FKolkata"');
   });

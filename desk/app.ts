@@ -20,10 +20,10 @@ type Values = Readonly<Record<string, string>>;
 /** The options of the dashboard. */
 export interface Dashboard {
   pool: Pool;
-  /** The host name or address to listen on. Only requests for it or for loopback are answered. */
+  /** The host name or address to listen on. The dashboard answers only requests for this host and for loopback. */
   host: string;
   timeoutSeconds: number;
-  /** The time zone of times on pages, and of reports for which none is given. */
+  /** The time zone of the times on pages, and of reports that are run without a time zone. */
   zone: string;
   refreshSeconds: number;
   /** Called with every unexpected error. */
@@ -31,8 +31,8 @@ export interface Dashboard {
 }
 
 /**
- * Creates the dashboard: pages about campaigns and reports, read with the role of the pool. It answers only GET, sets no cookies and loads
- * nothing from other hosts.
+ * Creates the dashboard, which has pages about campaigns and reports. It reads the data with the database role of `pool`. It answers only
+ * GET requests, sets no cookies and loads nothing from other hosts.
  */
 export function createDashboard(dashboard: Dashboard): FastifyInstance {
   const { pool, timeoutSeconds, zone, refreshSeconds, onError } = dashboard;
@@ -43,7 +43,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
     exposeHeadRoutes: false,
     // Browsers keep their connections open. The shutdown must not wait for them.
     forceCloseConnections: true,
-    // A malformed URL: Fastify runs no hooks for it, so the headers are set here.
+    // Fastify runs no hooks for a request with a malformed URL, so the headers are set here.
     frameworkErrors: (error, _request, reply) => {
       setHeaders(reply);
       fail(reply, error);
@@ -88,7 +88,10 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
     return send(reply, status, content);
   });
 
-  /** Sends all rows as a file while the database makes them. An error before the first row is a page; a later one breaks off the file. */
+  /**
+   * Sends all rows as a file while the database produces them. An error before the first row is shown as a page. A later error closes the
+   * connection, and the file is incomplete.
+   */
   async function sendFile(reply: FastifyReply, name: string, ending: keyof typeof FILES, values: Values): Promise<FastifyReply> {
     const report = await readReport(name);
     const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
@@ -102,7 +105,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
       await explainErrors(() => streamReport(pool, report, values, limits, send));
     } catch (error) {
       if (!reply.sent) throw error;
-      // Fastify has closed the connection. A browser that cancels a download is no error.
+      // Fastify has already closed the connection. It is not an error if a browser cancels a download.
       if (codeOf((error as Error).cause ?? error) !== 'ERR_STREAM_PREMATURE_CLOSE' && expectedError(error) === undefined) onError(error);
     }
     return reply;
@@ -115,7 +118,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
   return app;
 }
 
-/** The files that a report can be downloaded as. */
+/** The file formats in which a report can be downloaded. */
 const FILES = {
   csv: { type: 'text/csv; charset=utf-8', write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toCsv(stream) },
   xlsx: {
@@ -126,7 +129,10 @@ const FILES = {
 
 const TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 'Not found', 503: 'Not available now' };
 
-/** Returns the parameters of the URL. An empty field of the form counts as not given. Throws `bad-input` for a repeated parameter. */
+/**
+ * Returns the parameters of the URL. Leaves out empty values, because the form also sends its empty fields. Throws `bad-input` if a
+ * parameter is repeated.
+ */
 function valuesOf(request: FastifyRequest): Values {
   const entries = Object.entries(request.query as Record<string, string | string[]>).filter(([, value]) => value !== '');
   for (const [name, value] of entries)

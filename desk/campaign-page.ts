@@ -21,7 +21,10 @@ const CONCURRENCY = 2;
 /** The most important reports come first, in this order. The others follow by name. */
 const FIRST_REPORTS = ['campaign-summary', 'clicks-by-link', 'clicks-by-hour', 'opens-by-hour', 'machine-traffic'];
 
-/** The page of a campaign with all its reports. A report that needs more parameters than the campaign is only a link. */
+/**
+ * Builds the page of a campaign with all its reports. If a report needs other parameters than the campaign, the page shows only a link to
+ * it.
+ */
 export async function campaignPage(pool: Pool, numberOrName: string, limits: RunOptions): Promise<Content> {
   const [campaign, reports] = await Promise.all([readCampaign(pool, numberOrName, limits), listReports()]);
   const id = String(campaign.campaign_id);
@@ -84,7 +87,7 @@ ${length > TABLE_ROWS && html`<p class="note">The first ${TABLE_ROWS} of ${total
   }
 }
 
-/** Removes columns. The page is about one campaign, so the columns of the campaign are redundant. */
+/** Removes the columns `names` from a result. The page is about one campaign, so it does not need the columns of the campaign. */
 function withoutColumns(result: Result, names: readonly string[]): Result {
   const kept = result.columns
     .keys()

@@ -2,7 +2,7 @@ import { explainErrors, type Pool } from '../core/postgres.ts';
 import { findCampaign } from '../reporting/parameters.ts';
 import { readOnly, type RunOptions } from '../reporting/run-report.ts';
 
-/** The lists show at most this many campaigns, the latest ones. Older campaigns still have their pages. */
+/** The lists show at most this many campaigns and leave out the oldest. A campaign that is not listed still has its page. */
 const MAX_CAMPAIGNS = 500;
 
 export interface Campaign {

@@ -3,16 +3,16 @@ import { html, type Markup, trusted } from '../reporting/format/markup.ts';
 import { page } from '../reporting/format/page.ts';
 import { REFRESH_SCRIPT } from './refresh.ts';
 
-/** The parts in which the pages of the dashboard differ. */
+/** The parts of a page that are different on each page of the dashboard. */
 export interface Content {
   title: string;
-  /** The links from the overview to this page. */
+  /** The links that lead from the overview to this page. */
   breadcrumbs: { href: string; text: string }[];
-  /** The part that a refresh does not replace: a form that somebody may be filling in. */
+  /** The part that a refresh does not replace. It contains a form that a user may be filling in. */
   fixed?: Markup;
   /** The part that every refresh replaces. */
   live: Markup;
-  /** The page never changes, so it is not refreshed. */
+  /** True if the page never changes. Such a page is not refreshed. */
   isFinal?: boolean;
 }
 
@@ -23,7 +23,7 @@ export function frame({ title, breadcrumbs, fixed, live, isFinal }: Content, opt
   return page({
     title: `${title} – clickledger`,
     nonce,
-    // Without JavaScript the browser reloads the whole page, but not if that would empty a form.
+    // Without JavaScript, the browser reloads the whole page. A page with a form is not reloaded, because a reload would empty the form.
     ...(fixed || isFinal ? {} : { head: html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>` }),
     header: html`<nav aria-label="Where you are">${trail.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
 <span id="status"></span>`,
@@ -42,12 +42,12 @@ export function errorContent(title: string, error: ClickledgerError): Content {
     live: html`<h1>${title}</h1>
 <p class="error">${sentence(error.message)}</p>
 <p><a href="/">All campaigns</a></p>`,
-    // A database that does not answer may answer soon, so the page is refreshed.
+    // If the database does not answer now, it may answer soon, so the page is refreshed.
     isFinal: error.code !== 'unavailable',
   };
 }
 
-/** Renders an error in the place of the part that failed. */
+/** Renders an error. It is shown instead of the part of the page that failed. */
 export function errorNote(error: ClickledgerError): Markup {
   return html`<p class="error">${sentence(error.message)}</p>`;
 }

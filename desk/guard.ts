@@ -5,9 +5,9 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const EVERYWHERE = ['0.0.0.0', '::', '[::]'];
 
 /**
- * Creates a hook that accepts only GET requests whose Host header names the dashboard. This prevents DNS rebinding: a foreign site can make
- * its own name resolve to 127.0.0.1, and its scripts can then read the dashboard as the same site. The browser sends the name of that site
- * in the Host header, which no script can change.
+ * Creates a hook that accepts only GET requests whose Host header names the dashboard. This prevents DNS rebinding. In this attack, a
+ * foreign site makes its own host name resolve to 127.0.0.1, and the browser then allows the scripts of the foreign site to read the
+ * dashboard. The Host header of such a request has the name of the foreign site, and a script cannot change this header.
  */
 export function guard(host: string): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
   return async (request, reply) => {
@@ -35,8 +35,8 @@ export function setHeaders(reply: FastifyReply): void {
 }
 
 /**
- * Whether a Host header names loopback or the address that the dashboard listens on. If it listens on all addresses, every IP address is
- * accepted, but no other name.
+ * Returns whether a Host header names loopback or the address that the dashboard listens on. If the dashboard listens on all addresses,
+ * every IP address is accepted, and `localhost` is the only host name that is accepted.
  */
 export function isOwnHost(header: string, host: string): boolean {
   const name = header.toLowerCase().replace(/:\d*$/, '');

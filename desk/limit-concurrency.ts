@@ -1,6 +1,6 @@
 /**
- * Runs `work` for every item, for at most `limit` items at a time. Returns the results in the order of the items. `work` should not throw:
- * one error rejects the whole call.
+ * Runs `work` for every item, for at most `limit` items at a time. Returns the results in the order of the items. `work` should not throw,
+ * because one error rejects the whole call.
  */
 export async function mapConcurrently<T, R>(limit: number, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];

@@ -8,7 +8,7 @@ import { readReach, type RunOptions } from '../reporting/run-report.ts';
 import { type CampaignCounts, listCampaigns } from './campaigns.ts';
 import type { Content } from './frame.ts';
 
-/** The overview: all campaigns with their counts, and all reports. */
+/** Builds the overview page, which lists the campaigns with their counts, and all reports. */
 export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Content> {
   const [campaigns, reach, reports] = await Promise.all([
     listCampaigns(pool, limits),

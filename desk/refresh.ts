@@ -1,6 +1,6 @@
 /**
  * The script of every page. It fetches the page again every few seconds and replaces the live part if it has changed, so nothing flickers.
- * Focus and the scroll positions of tables are kept. A hidden tab, or one with selected text, is not refreshed.
+ * The focus and the scroll positions of tables are kept. The script does not refresh a hidden tab or a page with selected text.
  */
 export const REFRESH_SCRIPT = `
 (() => {

@@ -14,7 +14,10 @@ const MAX_ROWS = 1000;
 type Values = Readonly<Record<string, string>>;
 type CampaignName = Pick<Campaign, 'campaign_id' | 'name'>;
 
-/** The page of a report with a form for its parameters. If a value is invalid, the page has the error and the form to correct it. */
+/**
+ * Builds the page of a report, with a form for its parameters. If a value is invalid, the page shows the error and the form, so that the
+ * user can correct the value.
+ */
 export async function reportPage(
   pool: Pool,
   name: string,
@@ -22,7 +25,7 @@ export async function reportPage(
   limits: RunOptions,
 ): Promise<{ status: number; content: Content }> {
   const report = await readReport(name);
-  // Throws if the URL has an unknown parameter. The form cannot correct that, so it is an error page.
+  // Throws if the URL has an unknown parameter. The user cannot correct this in the form, so an error page is shown.
   fillIn(report, values);
   const campaigns = await listCampaignNames(pool, limits);
   const { status, live } = await body(pool, report, values, limits);
@@ -68,7 +71,7 @@ function address({ name }: Report, values: Values, ending = ''): string {
   return `/report/${name}${ending}${query === '' ? '' : `?${query}`}`;
 }
 
-/** The campaign with a number or, if there is none, with a name. */
+/** Finds the campaign whose number is `text`. If there is none, finds the campaign whose name is `text`. */
 function campaignOf(campaigns: readonly CampaignName[], text: string | undefined): CampaignName | undefined {
   return campaigns.find(({ campaign_id }) => String(campaign_id) === text) ?? campaigns.find(({ name }) => name === text);
 }

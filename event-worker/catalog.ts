@@ -3,18 +3,18 @@ import type { Pool } from '../core/postgres.ts';
 import type { SlugKey } from '../core/slug.ts';
 
 /**
- * The functions with which a worker reads the catalog. Both functions throw if they need the catalog and it does not answer; then the
- * worker holds the batches and retries.
+ * The functions with which a worker reads the catalog. Both functions throw if they have to query the catalog and the catalog does not
+ * answer. Then the worker keeps the batches and retries.
  */
 export interface Catalog {
   /**
-   * Returns a map from link id to campaign id. It contains all of `links` except those that are not in the catalog. The campaign of a link
-   * never changes, so it is read once and cached.
+   * Returns a map from link id to campaign id. The map contains all ids in `links` that the catalog has. The campaign of a link never
+   * changes, so it is read once and then cached.
    */
   campaignsOf(links: ReadonlySet<number>): Promise<ReadonlyMap<number, number>>;
   /**
-   * Throws `bad-settings` if SLUG_KEYS lacks a key that the catalog lists. A slug that was signed with the missing key would look forged,
-   * so no slug may be counted as forged then.
+   * Throws `bad-settings` if SLUG_KEYS lacks a key that the catalog lists. A slug that was signed with the missing key would look forged.
+   * So no slug may be counted as forged while a key is missing.
    */
   assertAllKeys(): Promise<void>;
 }

@@ -89,7 +89,7 @@ describe('the ledger against a model', () => {
     return { gen: newGen(), lines, size: off };
   }
 
-  /** The batch that an agent would publish for the lines that start in [from, to). */
+  /** Returns the batch that an agent would publish for the lines that start in [from, to). */
   function batchOfLines(log: Log, from: number, to: number): Batch {
     const batch = batchOf(databases, log.gen, from, to);
     const events: Event[] = [];
@@ -99,7 +99,7 @@ describe('the ledger against a model', () => {
       else if ('dead' in line) batch.dead.push({ off: line.off, reason: line.dead, length: 1, hash: 'ab' });
       else batch.skipped[line.skip] = (batch.skipped[line.skip] ?? 0) + 1;
     }
-    // Agents of both versions publish into one stream.
+    // Some of the batches are encoded in version 1 of the format, because agents of both versions may publish to one stream.
     const whole = { ...batch, events: columnsOf(events) };
     return decodeBatch(from % 2 === 0 ? encodeV1(whole) : encodeBatch(whole));
   }
@@ -151,7 +151,8 @@ describe('the ledger against a model', () => {
       const delivered = shuffle([...cuts, ...cuts.filter(() => pick(2) === 0)], pick).filter(() => pick(5) > 0);
       done.push(...(await deliver(committers, delivered, pick)));
 
-      // Publishes the missing ranges, as an agent does, until there are none. Each batch may again be delivered twice or not at all.
+      // Publishes the missing ranges again, as an agent does, until no range is missing. Each of these batches may also be delivered twice
+      // or not at all.
       for (let round = 0; round < 20; round++) {
         const missing: Batch[] = [];
         for (const log of logs) {
@@ -460,7 +461,7 @@ describe('rows that the database refuses', () => {
     let other: Promise<Committed> | undefined;
     function* group(): Generator<Batch> {
       yield poisoned;
-      // The committer has read the ledger by now.
+      // The committer reads the ledger before it asks for the next batch, so it has read the ledger at this time.
       other = ownCommitter(own).commit([contested]);
       yield contested;
     }
@@ -536,7 +537,7 @@ describe('whose database and whose slugs', () => {
     const held = batchOf(own, newGen(), 0, 10, { events: [clickAt(0, codec), byNewKey] });
     await expect(committer.commit([held])).rejects.toMatchObject({ code: 'bad-settings' });
     expect(await own.query('a', 'SELECT FROM shard.ledger')).toEqual([]);
-    // The missing key does not matter for slugs that a known key signed, nor for slugs that a backend has verified.
+    // The missing key is not needed for a slug that a known key signed, or for a slug that a backend has verified.
     expect(await committer.commit([batchOf(own, newGen(), 0, 10, { events: [clickAt(0, codec)] })])).toMatchObject({ events: 1 });
     const verifiedByBackend = { ...byNewKey, link: '1.1' };
     expect(await committer.commit([batchOf(own, newGen(), 0, 10, { events: [verifiedByBackend] })])).toMatchObject({

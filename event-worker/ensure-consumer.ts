@@ -1,15 +1,15 @@
 import { AckPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { consumerName, eventsSubject, STREAM, STREAM_SUBJECTS } from '../core/subjects.ts';
 
-// The time after which JetStream redelivers the messages of a worker that was killed. If a commit takes longer, its batches are delivered
-// twice, and the second delivery is dropped.
+// The time after which JetStream delivers a message again if it was not acked, for example because the worker was killed. If a commit takes
+// longer than this, its batches are delivered twice, and the second delivery is dropped.
 const ACK_WAIT_NS = 10_000_000_000;
 const MAX_ACK_PENDING = 512;
 const NOT_FOUND = [404];
 
 /**
- * Creates the stream and the consumer of a shard if they do not exist: at the first start, and after they or the store of NATS were
- * deleted. The agents then publish the lost batches again from the logs.
+ * Creates the stream and the consumer of a shard if they do not exist. They do not exist at the first start, or after they or all data of
+ * NATS were deleted. After such a loss, the agents publish the lost batches again from the logs.
  */
 export async function ensureConsumer(manager: JetStreamManager, shard: string, streamMaxBytes: number): Promise<void> {
   if (!(await exists(() => manager.streams.info(STREAM)))) {

@@ -2,22 +2,26 @@ import type { EventColumns } from '../core/event.ts';
 import { OTHER, outsideKey, type OutsideKind, type OutsideValue, type OutsideValues } from './outside-values.ts';
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
 
-// Replaces the values of a batch that are not admitted (outside-values.ts) before its rows are built. The verdicts do not depend on it.
+// Replaces the values of a batch that are not admitted (outside-values.ts). This happens before the rows of the batch are built. It does
+// not change the verdicts.
 
-/** Why a value is replaced: its list is full, or no client can have had this version at the time of the hit. */
+/**
+ * The reasons why a value is replaced. `referrer` and `user-agent`: the list of admitted values is full. `version`: no client can have had
+ * this version at the time of the hit.
+ */
 export const FOLD_REASONS = ['referrer', 'user-agent', 'version'] as const satisfies readonly (OutsideKind | 'version')[];
 export type FoldReason = (typeof FOLD_REASONS)[number];
 
 export interface FoldedValues {
   /** The reduced user agent of event `i`. */
   agent(i: number): ReducedAgent;
-  /** The host of the referrer of event `i`, a hit of the campaign; null if it has none. */
+  /** The host of the referrer of event `i`; null if the event has no referrer. `campaign` is the campaign of the event. */
   referrer(i: number, campaign: number): string | null;
-  /** How many values were replaced so far, by reason. */
+  /** The number of values that were replaced so far, by reason. */
   readonly folded: Record<FoldReason, number>;
 }
 
-/** `campaigns` has the campaign of each event; undefined for events that do not count. Throws if the database does not answer. */
+/** `campaigns` has the campaign of each event. It is undefined for an event that does not count. Throws if the database does not answer. */
 export async function foldValues(
   events: EventColumns,
   campaigns: readonly (number | undefined)[],
@@ -33,7 +37,8 @@ export async function foldValues(
   const versions = new Map<string, OutsideValue>();
   const referrers = new Map<string, OutsideValue>();
   const listedAgents = new Set<ReducedAgent>();
-  // The events of a batch are mostly of one campaign, so its last referrers need no look-up by text.
+  // Consecutive events of a batch usually belong to one campaign. So the referrers of the last campaign are remembered by their index,
+  // which is faster than a look-up by text.
   let lastCampaign: number | undefined;
   const listedReferrers = new Set<number>();
   for (const [i, campaign] of campaigns.entries()) {
@@ -80,7 +85,10 @@ export async function foldValues(
   };
 }
 
-/** The host name of a referrer in lower case, or null. Nothing else of the referrer is stored, because it may hold personal data. */
+/**
+ * The host name of a referrer in lower case, or null. No other part of the referrer is stored, because a referrer may contain personal
+ * data.
+ */
 export function hostOf(referrer: string): string | null {
   const host = /^(?:https?|android-app):\/\/([a-z0-9.-]{1,253})(?::\d{1,5})?(?:[/?#]|$)/i.exec(referrer)?.[1];
   return host ? host.toLowerCase() : null;
@@ -88,7 +96,10 @@ export function hostOf(referrer: string): string | null {
 
 const LAST_DAY = Date.UTC(9999, 11, 31);
 
-/** The UTC day. The agent accepts no time after 2100, but a message may have any, and the column for the day may not. */
+/**
+ * Returns the UTC day of a time. Agents accept no time after 2100, but a message may contain any time. The result is at most 9999-12-31, so
+ * that the column for the day can store it.
+ */
 function dayOf(t: number): string {
   return new Date(Math.min(t, LAST_DAY)).toISOString().slice(0, 10);
 }

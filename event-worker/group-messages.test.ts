@@ -52,7 +52,7 @@ describe('groups of messages', () => {
     while (grouped.length < sizes.length) {
       const group: Group = (await groups.next()).value ?? [];
       const lengths = group.map(({ data }) => data.length);
-      // A group takes no more messages once it has reached the maximum, so without its last message it is below the maximum.
+      // A group takes no more messages when it has reached the maximum. So without its last message, a group is smaller than the maximum.
       expect(lengths.slice(0, -1).reduce((a, b) => a + b, 0)).toBeLessThan(MAX_GROUP_BYTES);
       grouped.push(...lengths);
       largestGroup = Math.max(largestGroup, lengths.length);

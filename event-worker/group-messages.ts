@@ -1,10 +1,11 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
 import { orUndefinedAfter } from '../core/time.ts';
 
-/** Messages whose batches are committed in one transaction. */
+/** The messages whose batches are committed in one transaction. */
 export type Group = readonly JsMsg[];
 
-// About 5,000 events. Their rows take the same size again, and a few groups are in memory at the same time.
+// A group of this size has about 5,000 events. Their rows need about the same amount of memory again, and a few groups are in memory at the
+// same time.
 export const MAX_GROUP_BYTES = 2 * 1024 * 1024;
 const MAX_WAIT_MS = 250;
 

@@ -7,11 +7,11 @@ import { ledgerSubject } from '../core/subjects.ts';
 import { readLedger } from './ledger.ts';
 
 /**
- * Replies to requests of agents for the ledger of a shard, until stopped. If the ledger cannot be read, no reply is sent, and the agent
- * draws no conclusion.
+ * Replies to the requests of agents for the ledger of a shard, until `stop` is called. If the ledger cannot be read, no reply is sent, and
+ * the agent draws no conclusion.
  */
 export function serveLedger(deps: { connection: NatsConnection; pool: Pool; shard: Shard; shardsFingerprint: string; log: Logger }): {
-  /** Accepts no more requests. Resolves when the accepted ones are replied to, so that no agent waits for a reply until its timeout. */
+  /** Stops accepting requests. Resolves when all accepted requests have a reply, so that no agent waits until its timeout. */
   stop: () => Promise<void>;
 } {
   const { connection, pool, shard, shardsFingerprint, log } = deps;

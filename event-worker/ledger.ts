@@ -3,9 +3,12 @@ import type { Pool, PoolClient } from '../core/postgres.ts';
 import { formatMultirange, NO_RANGES, parseMultirange, type Ranges, touches, union } from '../core/ranges.ts';
 import type { Shard } from '../core/shards.ts';
 
-// The ledger of a shard records which bytes of which generation are committed. It is the reason why every hit is counted exactly once.
+// The ledger of a shard records which bytes of which generation are committed. Because of the ledger, every hit is counted exactly once.
 
-/** The ledger of one generation: the committed ranges, and its length in bytes; null until the generation is final. */
+/**
+ * The ledger of one generation: the committed ranges, and the length of the generation in bytes. The length is null until the generation is
+ * final.
+ */
 export interface LedgerEntry {
   committed: Ranges;
   size: number | null;
@@ -16,8 +19,8 @@ const READ_LEDGER = `
   FROM shard.identity i LEFT JOIN shard.ledger l ON l.gen = ANY($1::uuid[])`;
 
 /**
- * Reads the ledger of generations. A generation of which nothing is committed is not in the result. Throws `wrong-database` if the database
- * does not belong to this shard of this shard list.
+ * Reads the ledger of these generations. The result does not contain a generation of which the shard has committed nothing. Throws
+ * `wrong-database` if the database does not belong to this shard of this shard list.
  */
 export async function readLedger(
   database: Pool | PoolClient,
@@ -50,8 +53,8 @@ export interface GenerationRange {
 }
 
 /**
- * Selects the ranges that contain no committed byte and that overlap no range selected before. `beyondSize` is the number of selected
- * ranges that end beyond the recorded size of their generation.
+ * Selects the ranges that contain no committed byte and do not overlap a range that was selected before. `beyondSize` is the number of
+ * selected ranges that end after the recorded size of their generation.
  */
 export function selectNew<T extends GenerationRange>(
   candidates: readonly T[],
@@ -72,7 +75,8 @@ export function selectNew<T extends GenerationRange>(
   return { selected, beyondSize };
 }
 
-// This statement guarantees that no byte is committed twice: it changes a row only if none of the new ranges was committed in the meantime.
+// This statement guarantees that no byte is committed twice. It changes the row of a generation only if no byte of the new ranges was
+// committed in the meantime.
 const ADD_RANGES = `
   INSERT INTO shard.ledger AS l (gen, committed, size)
   SELECT gen, committed, size FROM unnest($1::uuid[], $2::int8multirange[], $3::bigint[]) AS new (gen, committed, size) ORDER BY gen
@@ -81,8 +85,9 @@ const ADD_RANGES = `
     WHERE NOT l.committed && excluded.committed`;
 
 /**
- * Records ranges as committed. It must be the last statement of the transaction, because it takes locks. Returns false if another worker
- * has committed some of the ranges in the meantime. Then the transaction must be rolled back, and the ledger read again.
+ * Records ranges as committed. This must be the last statement of the transaction, because it locks the rows of the ledger until the end of
+ * the transaction. Returns false if another worker has committed some of the ranges in the meantime. Then the caller must roll back the
+ * transaction and read the ledger again.
  */
 export async function markCommitted(client: PoolClient, added: readonly GenerationRange[]): Promise<boolean> {
   const gens = new Map<string, { ranges: Ranges; size: number | null }>();

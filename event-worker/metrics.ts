@@ -86,8 +86,8 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
       registers,
     }),
   };
-  // Start all counters at 0. If a counter appeared with its first increment, Prometheus would compute no rate of it, and an alert would
-  // miss it.
+  // All counters start at 0. If a counter first appeared with the value 1, Prometheus would not see an increase, and an alert would miss
+  // the event.
   for (const shard of shards) {
     for (const counter of [metrics.commits, metrics.events, metrics.batches, metrics.judged]) counter.inc({ shard }, 0);
     for (const counter of [metrics.repeated, metrics.unreadable, metrics.beyondSize]) counter.inc({ shard }, 0);

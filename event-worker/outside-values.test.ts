@@ -26,7 +26,7 @@ const SYSTEMS = [
   'made up; 7',
 ];
 
-/** User agents that one person can invent: any client, system and number. */
+/** User agents that one person can invent, with any client, system and version number. */
 const inventedAgent = fc
   .record({
     system: fc.constantFrom(...SYSTEMS),
@@ -219,7 +219,7 @@ describe('what clients invent', () => {
     const stored: number[] = [];
     for (let day = 0; day < 7; day++) stored.push(await storedOn(day));
     expect(stored).toEqual([10, 10, 10, 10, 10, 0, 0]);
-    // The other campaigns have their own room, and what was admitted stays so.
+    // Other campaigns have their own limits, and an admitted value stays admitted.
     await commitAll(committer, batchesOf([{ ...(invent(9)[0] as Hit), link: 2 }, invent(0)[0] as Hit, invent(6)[0] as Hit]));
     const latest = await databases.query<{ referrer: string }>(
       'a',

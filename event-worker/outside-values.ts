@@ -1,44 +1,47 @@
 import { LRUCache } from 'lru-cache';
 import type { Pool } from '../core/postgres.ts';
 
-// Bounds what clients can make grow. A client may send any referrer and any user agent, so a reader of one letter could add a new value with
-// every request. The database of the shard therefore keeps a list of the values that are admitted, up to a limit. A hit with another value
-// is stored with `(other)` in its place. The decision is made once, before the rows are built, so all that is computed from the rows agrees.
-// An admitted value stays admitted.
+// Limits how many different values clients can add to the database. A client may send any referrer and any user agent, so one reader could
+// send a new value with every request. So the database of the shard has a list of admitted values, whose length is limited. A hit with
+// another value is stored with `(other)` instead. This is decided once, before the rows are built, so all counts that are computed from the
+// rows agree. An admitted value stays admitted.
 
-/** The value of a hit whose own value is not admitted. No host name and no version has parentheses. */
+/** The value that replaces a value that is not admitted. It differs from all host names and versions, because they have no parentheses. */
 export const OTHER = '(other)';
 
 export const OUTSIDE_KINDS = ['referrer', 'user-agent'] as const;
 export type OutsideKind = (typeof OUTSIDE_KINDS)[number];
 
 export interface OutsideValue {
-  /** What the limit is for: the id of the campaign of a referrer; 0 for user agents, which have one limit for the shard. */
+  /**
+   * Values with the same scope share a limit. The scope of a referrer is the id of its campaign. The scope of a user agent is 0, because
+   * user agents have one limit for the whole shard.
+   */
   scope: number;
   text: string;
-  /** The UTC day of the hit, e.g. 2026-11-28. On one day only a fifth of the limit is admitted anew. */
+  /** The UTC day of the hit, e.g. 2026-11-28. On one day, at most a fifth of the limit is admitted as new values. */
   day: string;
 }
 
 export interface OutsideValues {
   /**
-   * Admits values while there is room, and returns the keys of those that are not admitted. The keys of `values` are made by outsideKey. Earlier
-   * values of the map take precedence. Throws if the database does not answer.
+   * Admits values while the limit allows it, and returns the keys of the values that are not admitted. The keys of `values` are made by
+   * outsideKey. If not all values can be admitted, the first values in the map are admitted. Throws if the database does not answer.
    */
   refused(kind: OutsideKind, values: ReadonlyMap<string, OutsideValue>): Promise<ReadonlySet<string>>;
 }
 
 export const outsideKey = (scope: number, text: string): string => `${scope} ${text}`;
 
-/** How many decisions are remembered. Beyond it the database is asked again. */
+/** The maximum number of decisions in each cache. For other values the database is asked again. */
 const REMEMBERED = 50_000;
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** `limits`: how many values are admitted in all; see OutsideValue. */
+/** `limits` has the maximum number of admitted values for each scope (see OutsideValue), by kind. */
 export function createOutsideValues(pool: Pool, limits: Readonly<Record<OutsideKind, number>>): OutsideValues {
   const admitted = new LRUCache<string, true>({ max: REMEMBERED });
-  // Another day has room for others, so these keys have the day.
+  // A value that was refused on one day may be admitted on another day, so these keys contain the day.
   const refusedOnDay = new LRUCache<string, true>({ max: REMEMBERED });
   return {
     async refused(kind, values) {

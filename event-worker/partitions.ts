@@ -7,9 +7,9 @@ const RETRY_MS = 10_000;
 const MONTHS_AHEAD = 3;
 
 /**
- * Creates the monthly partitions of the current and the next three months, and drops those older than `keepEventsMonths` (0: drops none).
- * Repeats every hour until `signal` aborts. Events of a month without a partition go to the default partition, so a failure here delays
- * nothing.
+ * Creates the partitions of the current month and the next three months, and drops the partitions that are older than `keepEventsMonths`
+ * (0: drops none). Repeats this every hour until `signal` aborts. Events of a month without a partition are stored in the default
+ * partition, so a failure here does not delay commits.
  */
 export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: number; log: Logger; signal: AbortSignal }): Promise<void> {
   const { pool, keepEventsMonths, log, signal } = deps;

@@ -1,7 +1,7 @@
-// Which major versions a client can have had at a given time. Anybody can send `Chrome/7777`. Without a bound, invented numbers would fill the
-// list of user agents.
+// Decides which major versions a client can have had at a given time. Anybody can send `Chrome/7777`. Without such a bound, invented
+// version numbers would fill the list of user agents.
 
-/** A client that had not more than version `major` at the start of 2026, and gets at most `perYear` new ones a year. */
+/** Upper bounds for a client: its major version at the start of 2026, and the number of its new versions per year. */
 interface Pace {
   major: number;
   perYear: number;
@@ -10,9 +10,12 @@ interface Pace {
 const START_MS = Date.UTC(2026, 0);
 const YEAR_MS = 365.25 * 24 * 3600_000;
 
-/** Browsers of the engines of Chrome and Firefox: a version every two to four weeks, and previews that are a few versions ahead. */
+/**
+ * Browsers with the engine of Chrome or Firefox. They have a new version every two to four weeks, and previews that are a few versions
+ * ahead.
+ */
 const FAST: Pace = { major: 155, perYear: 26 };
-/** Browsers with a few versions a year, or with the number of the year. */
+/** All other clients. They have a few versions per year, or use the year as the version. */
 const SLOW: Pace = { major: 40, perYear: 3 };
 const PACES: Readonly<Record<string, Pace>> = {
   'Amazon Silk': FAST,
@@ -30,7 +33,10 @@ const PACES: Readonly<Record<string, Pace>> = {
   Thunderbird: FAST,
 };
 
-/** The time in epoch milliseconds from which a version of a client is plausible. A higher version is an invented one, or one of the future. */
+/**
+ * Returns the time in epoch milliseconds from which a version of a client is plausible. A hit before this time cannot come from a real
+ * client with this version.
+ */
 export function plausibleFromMs(client: string, major: number): number {
   const pace = PACES[client] ?? SLOW;
   return major <= pace.major ? Number.NEGATIVE_INFINITY : START_MS + ((major - pace.major) / pace.perYear) * YEAR_MS;

@@ -36,7 +36,7 @@ interface Bench {
   publish: (batch: Batch) => Promise<void>;
   publishText: (text: string) => Promise<void>;
   startWorker: () => Promise<{ worker: ShardWorker; stop: () => Promise<void>; metric: (name: string) => Promise<number> }>;
-  /** Batches that are published and not acked. */
+  /** Returns the number of batches that are published and not acked. */
   waiting: () => Promise<number>;
 }
 
@@ -50,8 +50,8 @@ async function createBench(target: Databases = databases): Promise<Bench> {
   onTestFinished(() => connection.close());
   onTestFinished(() => operator.close());
   const publishText = async (text: string) => {
-    // The worker may still have to create the stream. A retry after a timeout may publish a stored message again; the same `msgID` makes
-    // the stream store it only once.
+    // The worker may not have created the stream yet, so publishing is retried. A retry after a timeout may repeat a message that is
+    // already stored. All attempts have the same `msgID`, so the stream stores the message only once.
     const msgID = randomUUID();
     await eventually('the stream stores the message', () =>
       jetstream(connection)
@@ -67,7 +67,7 @@ async function createBench(target: Databases = databases): Promise<Bench> {
     streams,
     nats,
     publishText,
-    // Agents of both versions publish into one stream.
+    // Some of the batches are encoded in version 1 of the format, because agents of both versions may publish to one stream.
     publish: (batch) => publishText((batch.from % 20 === 0 ? encodeV1 : encodeBatch)(batch).toString()),
     async waiting() {
       const info = await streams.consumers.info(STREAM, consumerName(shard.name));
@@ -118,7 +118,7 @@ async function createBench(target: Databases = databases): Promise<Bench> {
   };
 }
 
-/** Creates `count` adjacent batches of 10 bytes and one event each, from the beginning of a new generation. */
+/** Creates `count` adjacent batches from the beginning of a new generation. Each has 10 bytes and one event. */
 function adjacentBatches(count: number, target: Databases = databases): { gen: string; batches: Batch[] } {
   const gen = newGen();
   const slugs = createSlugCodec(target.keys);
@@ -260,7 +260,7 @@ describe('a shard whose database is out of reach', () => {
     await untilCommitted(gen, 20, own);
     await eventually('everything is acked', async () => (await bench.waiting()) === 0);
     expect(await offsOf(gen, own)).toEqual(offsets(20));
-    // The judge reports its own failure, which is cleared at its next step.
+    // The failure of the judge is a separate problem. It is cleared by the next step of the judge.
     await eventually('the worker reports no problem', () => worker.problems().length === 0);
   });
 });
@@ -315,7 +315,7 @@ describe('questions to the ledger', () => {
     const reply = bench.connection.request(ledgerSubject('a'), request, { timeout: 10_000 });
     await untilWorkersBlocked(databases, 'a', 1);
     const stopping = stop();
-    // Enough time for a stop that does not wait for the reply.
+    // In this time, a stop that does not wait for the reply would be complete.
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await lock.query('COMMIT');
     expect(parseLedgerReply((await reply).string()).gens).toEqual({});

@@ -1,8 +1,8 @@
 import { BEGIN, type Pool, type PoolClient } from '../core/postgres.ts';
 
 /**
- * Runs `work` in a transaction and returns its result. Commits if `work` returns true; rolls back if it returns false or throws. A
- * connection that failed is closed, not reused.
+ * Runs `work` in a transaction and returns the result of `work`. Commits if `work` returns true. Rolls back if `work` returns false or
+ * throws. After an error, the connection is closed and not reused.
  */
 export async function inTransaction(pool: Pool, work: (client: PoolClient) => Promise<boolean>): Promise<boolean> {
   const client = await pool.connect();

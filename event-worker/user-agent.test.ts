@@ -13,7 +13,7 @@ describe('user agents as they come', () => {
       'Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1',
       { client: 'Safari', version: '18', system: 'iOS', device: 'mobile', bot: false },
     ],
-    // The user agent of Apple Mail contains no name of the client. It is the same with and without the proxy of Apple.
+    // The user agent of Apple Mail without the mail proxy of Apple. It does not contain the name of the client.
     [
       'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)',
       { system: 'macOS', device: 'desktop', bot: false },

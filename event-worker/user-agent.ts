@@ -7,45 +7,48 @@ import { OTHER } from './outside-values.ts';
 import { plausibleFromMs } from './plausible-version.ts';
 import { agentSignal } from './verdict.ts';
 
-// Reduces user agents to a few common values, so that no stored value identifies a person.
+// Reduces a user agent to a few values that many people share, so that no stored value identifies a person.
 
 /**
- * The stored part of a user agent. The id is a hash of client, version, system and device, so it is the same in every database. Client, system
- * and device come from closed lists. Only the version is whatever number the client sent.
+ * The stored part of a user agent. The id is a hash of client, version, system and device, so it is the same in every database. Client,
+ * system and device are always from closed lists. The version can be any number that the client sent.
  */
 export interface ReducedAgent {
-  /** 64 bits, signed decimal. */
+  /** A signed 64-bit number in decimal digits. */
   readonly id: string;
   readonly client: string;
-  /** The major version; empty if there is none. */
+  /** The major version; empty if the user agent has none. */
   readonly version: string;
   readonly system: string;
   readonly device: string;
   readonly bot: boolean;
-  /** The signal of the user agent in a click and in an open; see agentSignal. */
+  /** The signal that the user agent gives a click, and the signal that it gives an open; see agentSignal. */
   readonly signals: Readonly<Record<'click' | 'open', Signal | undefined>>;
   /** The time in epoch milliseconds from which the version is plausible. */
   readonly plausibleFromMs: number;
-  /** The same with the version `(other)`, which is stored if the version is not admitted; undefined if there is no version. */
+  /**
+   * The same user agent with the version `(other)`. It is stored if the version is not admitted. Undefined if the user agent has no
+   * version.
+   */
   readonly family: ReducedAgent | undefined;
 }
 
-// Bowser returns the name of an unknown browser as it is in the user agent. A rare or invented name could identify its
-// user, so only these names are stored.
+// For an unknown browser, Bowser returns the name that is written in the user agent. A rare or invented name could identify a person, so
+// only the names in this list are stored.
 const BROWSERS: ReadonlySet<string> = new Set([...Object.values(Bowser.BROWSER_MAP), 'Miui', 'Opera Touch']);
 const SYSTEMS: ReadonlySet<string> = new Set(Object.values(Bowser.OS_MAP));
 const DEVICES: ReadonlySet<string> = new Set(Object.values(Bowser.PLATFORMS_MAP));
 const ALWAYS = Number.NEGATIVE_INFINITY;
 const MAIL_CLIENTS = [
   { name: 'Thunderbird', pattern: /\bThunderbird\/(\d+)/ },
-  // The app begins with the number of its build. Its version is in parentheses.
+  // The user agent of this app begins with the build number. The version is in parentheses.
   { name: 'Outlook', pattern: /\bOutlook-(?:iOS|Android)\/\S{1,80} \((\d+)\./ },
   { name: 'Outlook', pattern: /\b(?:Microsoft Outlook |Outlook-(?:iOS|Android)\/)(\d+)/ },
 ] as const;
 
 const cache = new LRUCache<string, ReducedAgent>({ max: 20_000 });
 
-/** Reduces a user agent. Takes about 30 µs for a new user agent, and one look-up in a cache for a recent one. */
+/** Reduces a user agent. This takes about 30 µs for a new user agent. For a recent user agent, it takes only a look-up in a cache. */
 export function reduceUserAgent(ua: string): ReducedAgent {
   const cached = cache.get(ua);
   if (cached) return cached;
@@ -86,12 +89,12 @@ function clientOf(ua: string, browser: Bowser.Parser.Details | undefined): { cli
   return { client, version: client === '' ? '' : majorOf(/^\d+/.exec(browser?.version ?? '')?.[0] ?? '') };
 }
 
-/** A number without leading zeros, so that one version has one spelling. */
+/** Returns the number without leading zeros, so that each version has only one spelling. */
 function majorOf(digits: string): string {
   return digits === '' ? '' : String(Number(digits.slice(0, 9)));
 }
 
-/** The name if it is in the list, otherwise an empty text. */
+/** Returns the name if it is in the list, otherwise an empty text. */
 function listed(name: string | undefined, list: ReadonlySet<string>): string {
   return name !== undefined && list.has(name) ? name : '';
 }

@@ -28,12 +28,12 @@ describe('person or machine', () => {
     [{ ...click, net: 'barracuda' }, true, ['scanner-net', 'bot-ua'], 'scanner-net'],
     [{ ...click, net: 'gmail-image-proxy' }, false, [], 'human'],
     [{ ...click, net: 'proofpoint' }, false, [], 'human'],
-    // Proxies that fetch an image when the reader opens the letter. The list of bots contains them, but the open is human.
+    // These proxies fetch an image when the reader opens the letter. The list of bots contains their user agents, but the open is human.
     [{ ...open, ua: GMAIL, net: 'gmail-image-proxy' }, true, ['proxied'], 'human'],
     [{ ...open, ua: YAHOO }, true, ['proxied'], 'human'],
     [{ ...open, ua: GMAIL, head: true }, true, ['head', 'proxied'], 'head'],
     [{ ...click, ua: YAHOO }, true, ['bot-ua'], 'bot-ua'],
-    // The proxy of Apple, which fetches images whether or not the letter is opened.
+    // The proxy of Apple fetches images whether or not the letter is opened.
     [{ ...open, ua: 'Mozilla/5.0' }, true, ['privacy-proxy'], 'privacy-proxy'],
     [{ ...click, ua: 'Mozilla/5.0' }, true, ['bot-ua'], 'bot-ua'],
     [{ ...open, ua: '' }, true, ['bot-ua'], 'bot-ua'],

@@ -9,16 +9,19 @@ import {
   type Verdict,
 } from '../core/rules.ts';
 
-// Decides from a single hit whether a person or a machine made it. Bursts (core/rules.ts) need all clicks of a
-// recipient, so judge.ts finds them later.
+// Decides whether a person or a machine made a hit, from this hit alone. A burst (core/rules.ts) can be found only with the other clicks of
+// the recipient, so judge.ts finds bursts later.
 
-/** The signal of the user agent of a click or an open, if there is one. `bot`: the user agent is empty, or a bot by the package isbot. */
+/**
+ * Returns the signal of the user agent of a click or an open, if there is one. `bot` is true if the user agent is empty, or if the package
+ * isbot recognises it as a bot.
+ */
 export function agentSignal(ua: string, kind: Kind, bot: boolean): Signal | undefined {
   const matching = AGENT_RULES.find((rule) => rule.kind === kind && rule.userAgent.test(ua));
   return matching?.signal ?? (bot ? 'bot-ua' : undefined);
 }
 
-/** All signals of one hit, in the order of their weight. `byAgent` is the result of agentSignal. */
+/** Returns all signals of one hit, the most important first. `byAgent` is the result of agentSignal. */
 export function signalsOf(
   { head, purpose, net }: { head: boolean; purpose: string; net: string | null },
   byAgent: Signal | undefined,
@@ -32,7 +35,7 @@ export function signalsOf(
   return [...MACHINE_SIGNALS, 'proxied' as const].filter((signal) => found.includes(signal));
 }
 
-/** The verdict: the first signal of a machine, or `human` if there is none. */
+/** Returns the verdict: the first signal of a machine, or `human` if there is no signal of a machine. */
 export function verdictOf(signals: readonly Signal[]): Verdict {
   return signals.find((signal): signal is MachineSignal => signal !== 'proxied') ?? 'human';
 }

@@ -4,16 +4,16 @@ import { sleep } from '../core/time.ts';
 
 const INTERVAL_MS = 10_000;
 
-/** A database that the watchdog watches, and the schema with its function. */
+/** A database that the watchdog checks. `schema` is the schema of the function `end_long_queries` in this database. */
 export interface WatchedDatabase {
   pool: Pool;
   schema: 'catalog' | 'shard';
 }
 
 /**
- * Ends transactions of the analyst that take longer than `maxSeconds` (0: none), until `signal` aborts. `onEnded` gets the number that a
- * check found to be over the limit. Every database is asked, because each may be on another server; one that does not answer is asked again
- * later. It is not a problem of the worker, because the commits report it.
+ * Ends transactions of the analyst that take longer than `maxSeconds` (0: ends none), until `signal` aborts. `onEnded` gets the number of
+ * transactions that a check ended. Every database is checked, because each may be on another server. A database that does not answer is
+ * checked again later. This is not reported as a problem of the worker, because the commits report that a database does not answer.
  */
 export async function keepEndingLongQueries(deps: {
   databases: readonly WatchedDatabase[];

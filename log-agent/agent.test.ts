@@ -8,7 +8,7 @@ import { Coverage } from './coverage.ts';
 import type { Generation, Logs } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
 
-// The order of turns, without any server: what a turn does is in ship.test.ts.
+// Tests the order of turns without any server. ship.test.ts tests the work of a turn.
 
 function generation(id: string, final: boolean): Generation {
   return { id, final, size: 1, mtimeMs: 0, source: { loggedAtMs: () => Promise.resolve(undefined) } as never, paths: [] };
@@ -56,9 +56,9 @@ test('a new hit does not wait for old logs, however many they are', async () => 
   const live = turns.filter(({ id }) => id === 'live').map(({ at }) => at);
   const waits = live.slice(1).map((at, i) => at - (live[i] as number));
   expect(live.length).toBeGreaterThan(10);
-  // A round of all old logs takes 1.5 s.
+  // One turn of each old log takes 1.5 s in total.
   expect(Math.max(...waits)).toBeLessThan(700);
-  // And the old ones have most of the turns, each once in a round.
+  // The old logs still get most of the turns, one after the other.
   const oldTurns = turns.filter(({ id }) => id !== 'live').map(({ id }) => id);
   expect(oldTurns.length).toBeGreaterThan(live.length);
   expect(oldTurns.slice(0, 100)).toEqual(old.slice(0, oldTurns.length).map(({ id }) => id));

@@ -18,12 +18,12 @@ import type { Shipper } from './ship.ts';
 //   confirm  ask the ledgers, update the coverage, write the checkpoint, delete old committed logs
 
 const CONFIRM_EVERY_MS = 250;
-/** Settled generations are asked about less often. A restored shard may lack ranges of them. */
+/** The agent asks less often about generations that are completely committed. A restored shard may lack ranges of them. */
 const ASK_ALL_EVERY_MS = 10_000;
 const DELETE_EVERY_MS = 60_000;
-/** How often logs that nginx still writes have a turn, while older ones are read. */
+/** While older logs are read, the logs that nginx still writes get a turn after each such time. */
 const FRESH_EVERY_MS = 100;
-/** How many foreign files are reported one by one. */
+/** The maximum number of foreign files that are reported one by one. */
 const MAX_FOREIGN_PROBLEMS = 10;
 
 export interface Agent {
@@ -31,11 +31,11 @@ export interface Agent {
   run(signal: AbortSignal): Promise<void>;
   /** The problems of an agent that still works. */
   degraded(): Problem[];
-  /** The lag of each shard. Shards whose ledger has not answered since the start are left out: their lag is not known. */
+  /** The lag of each shard. Shards whose ledger has not answered since the start are left out, because their lag is not known. */
   lag(): Promise<Lag[]>;
   /**
-   * Uncommitted bytes over all generations and shards; undefined until every ledger has answered. A generation whose size a ledger has not
-   * recorded counts one byte more, so 0 means that all are committed and recorded.
+   * Uncommitted bytes over all generations and shards; undefined until every ledger has answered. A generation whose size is not yet
+   * recorded in a ledger counts as one more byte. So 0 means that all bytes are committed and all sizes are recorded.
    */
   uncommittedBytes(): number | undefined;
 }
@@ -48,7 +48,7 @@ export function createAgent(deps: {
   shards: ShardMap;
   metrics: AgentMetrics;
   log: Logger;
-  /** Directory of the checkpoint. Undefined: no checkpoint is kept. */
+  /** Directory of the checkpoint. Undefined means that no checkpoint is written. */
   stateDir: string | undefined;
   pollMs: number;
   keepLogsMs: number;
@@ -84,7 +84,7 @@ export function createAgent(deps: {
     const turn = async (generation: Generation): Promise<void> => {
       if (!signal.aborted && (await shipper.shipNext(generation, signal))) progressed = true;
     };
-    /** Looks for new lines, and ships those of the logs that nginx still writes, if it is time to. */
+    /** Looks for new lines every `pollMs`. Every FRESH_EVERY_MS, ships the new lines of the logs that nginx still writes. */
     const serveFresh = async (): Promise<void> => {
       if (performance.now() - scannedAt >= pollMs) {
         await scan();
@@ -100,7 +100,7 @@ export function createAgent(deps: {
       progressed = false;
       try {
         await serveFresh();
-        // However many logs there are to read, and however much of one is passed over, new hits are not delayed.
+        // New hits are served after each turn. So they do not wait, even if there are many old logs or a very long damaged line.
         for (const generation of follower.generations) {
           await turn(generation);
           await serveFresh();
@@ -169,7 +169,10 @@ export function createAgent(deps: {
     return shardNames.some((shard) => !covers(shipper.coverage(gen, shard).committed, 0, size));
   }
 
-  /** Restores the in-flight ranges of the previous run, once. Their messages may have any sequence up to `last`, the end of the stream. */
+  /**
+   * Restores the in-flight ranges of the previous run, once. The messages with these ranges may have any sequence number up to `last`, the
+   * end of the stream.
+   */
   function resumeOnce(gen: string, shard: string, last: number): void {
     const key = `${gen} ${shard}`;
     if (resumed.has(key)) return;
@@ -207,7 +210,7 @@ export function createAgent(deps: {
       const coverage = shipper.coverage(id, shard);
       lag.unconfirmedBytes += coverage.unconfirmedBytes;
       lag.unshippedBytes += sizeOf(subtract([[0, size]], coverage.committed));
-      // Generations are sorted oldest first, so the first one with a gap has the oldest uncommitted hit.
+      // Generations are sorted, the oldest first. So the first generation with a gap has the oldest uncommitted hit.
       const gap = lag.oldestMs === undefined ? firstGap(coverage.committed, 0, size) : undefined;
       if (gap) lag.oldestMs = await source.loggedAtMs(gap[0]);
     }
@@ -256,7 +259,10 @@ function foreignProblems(files: readonly ForeignFile[]): Problem[] {
   return problems;
 }
 
-/** A file's name for people: without control characters, which could change a terminal, and not too long. */
+/**
+ * Returns the name of a file as it is shown to people. Control characters, which could change the state of a terminal, are replaced, and a
+ * long name is cut.
+ */
 function printable(name: string): string {
   const text = name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;

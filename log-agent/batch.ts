@@ -12,15 +12,15 @@ import {
 import { Listed } from '../core/listed.ts';
 import type { Hit } from './parse.ts';
 
-// Collects the events of one shard, from consecutive lines of one generation, into one message.
+// Collects the events that consecutive lines of one generation have for one shard. The result is one message.
 
 export const MAX_BATCH_EVENTS = 500;
-/** An event has fewer bytes than this, without the texts that are listed. */
+/** The size of an event is smaller than this number of bytes, without the shared texts, which the batch lists separately. */
 const EVENT_BYTES = 256;
-/** An event adds fewer bytes than this, even if none of its texts is listed yet and every character is escaped. */
+/** An event adds fewer bytes than this, even if the batch lists none of its texts yet and every character is escaped. */
 const MAX_EVENT_BYTES = 16 * 1024;
 
-/** What the agent found out about the address of a hit; see enrich.ts. */
+/** The data that the agent derives from the address of a hit. See enrich.ts. */
 export interface Enrichment {
   origin: Origin;
   visitor: string | null;
@@ -33,15 +33,18 @@ export interface BatchBuilder {
   readonly to: number;
   readonly empty: boolean;
   readonly full: boolean;
-  /** When the batch was created, in epoch milliseconds. */
+  /** The time at which the batch was created, in epoch milliseconds. */
   readonly startedMs: number;
-  /** Adds the hit of the line at `off`. Its address and its whole user agent do not become part of the batch. */
+  /** Adds the hit of the line at `off`. The address and the whole user agent of the hit do not become part of the batch. */
   addEvent(hit: Hit, off: number, enrichment: Enrichment): void;
   addDeadLetter(letter: DeadLetter): void;
   addSkipped(reason: SkipReason): void;
   /** Bytes of the range that belong to lines that are too long. */
   readonly passedOver: number;
-  /** Records that every line of the shard before this offset has been added. `passedOver` of the new bytes belong to too long lines. */
+  /**
+   * Records that every line of the shard before this offset has been added. `passedOver` is the number of new bytes that belong to lines
+   * that are too long.
+   */
   extend(to: number, passedOver?: number): void;
   /** The batch as the payload of a message. */
   payload(): Buffer;
@@ -59,12 +62,15 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
   let skipped = 0;
   let passedOver = 0;
 
-  /** Returns the index of a text in a list, at most `max` characters of it. A text that is new in the list adds to `bytes`. */
+  /**
+   * Cuts a text to `max` characters and returns its index in the list. A text that is new in the list is added to it, and its size to
+   * `bytes`.
+   */
   function indexOf(list: Listed<string>, text: string, max: number): number {
     const short = text.length <= max ? text : text.slice(0, max).toWellFormed();
     const { length } = list;
     const index = list.indexOf(short, short);
-    // With the comma behind it.
+    // The size includes the comma that follows the text.
     if (index === length) bytes += Buffer.byteLength(JSON.stringify(short)) + 1;
     return index;
   }

@@ -4,8 +4,9 @@ import { z } from 'zod';
 import { replaceFile } from '../core/files.ts';
 import type { Ranges } from '../core/ranges.ts';
 
-// The ranges that were published and not confirmed. The checkpoint only avoids publishing them again after a restart. Without it, or with
-// an old one, they are published again, and the workers drop what is already committed. ship.test.ts has the tests of a lost checkpoint.
+// The checkpoint contains the ranges that were published and are not confirmed. It only avoids publishing them again after a restart. If
+// the checkpoint is missing or old, the agent publishes ranges again, and the workers drop those that are already committed. ship.test.ts
+// has the tests of a lost checkpoint.
 
 const range = z.tuple([z.int().min(0), z.int().min(0)]);
 const schema = z.object({ v: z.literal(1), incarnation: z.string(), inFlight: z.record(z.string(), z.record(z.string(), z.array(range))) });
@@ -18,7 +19,7 @@ export interface Checkpoint {
 
 const fileIn = (directory: string): string => join(directory, 'checkpoint.json');
 
-/** The last checkpoint, or undefined if it is missing, unreadable or invalid: the agent can start without it. */
+/** Reads the last checkpoint. Returns undefined if the checkpoint is missing, unreadable or invalid. The agent can start without it. */
 export async function readCheckpoint(directory: string): Promise<Checkpoint | undefined> {
   try {
     const parsed = schema.safeParse(JSON.parse(await readFile(fileIn(directory), 'utf8')));

@@ -15,7 +15,10 @@ export interface CompressedLog {
   size: number;
 }
 
-/** Why a compressed file is no log. `damaged`: it is not complete, or has other bytes than were written. `other` says what it contains. */
+/**
+ * The reason why a compressed file is not a log. `damaged` means that the file is incomplete, or that its bytes were changed. `other`
+ * describes the content of the file.
+ */
 export type CompressedFault = 'damaged' | 'empty' | { other: string };
 
 export type ScanResult = { log: CompressedLog } | { fault: CompressedFault };
@@ -31,7 +34,9 @@ export class CompressedScan {
     this.#pieces = decompress(path, compression);
   }
 
-  /** Decompresses about `maxBytes`. Returns the result when the file has ended. A file that cannot be read counts as damaged. */
+  /**
+   * Decompresses about `maxBytes`. Returns the result when the end of the file is reached. A file that cannot be read counts as damaged.
+   */
   async step(maxBytes: number): Promise<ScanResult | undefined> {
     const until = this.#size + maxBytes;
     while (this.#size < until) {
@@ -52,7 +57,7 @@ export class CompressedScan {
     await this.#pieces.return(undefined);
   }
 
-  /** For example a tar archive that was compressed. */
+  /** Returns a fault if the decompressed content is not a log, e.g. if it is a tar archive. */
   #contentFault(): CompressedFault | undefined {
     const kind = kindOf(this.#identifier.head.subarray(0, KIND_BYTES));
     if (kind === 'plain') return undefined;
@@ -77,7 +82,10 @@ export async function scanCompressed(path: string, compression: Compression): Pr
   }
 }
 
-/** A complete compressed log, which is always final. Reading in order is cheap; reading backwards decompresses from the start again. */
+/**
+ * A complete compressed log. It is always final. Reading in order is cheap, but reading backwards decompresses the file from the start
+ * again.
+ */
 export class CompressedFile implements Source {
   readonly final = true;
   readonly sequential = true;
@@ -120,7 +128,7 @@ export class CompressedFile implements Source {
     return this.#passOver(line, end, budget);
   }
 
-  /** The time of the first line, not of the requested one: seeking would restart the decompression for the reader. */
+  /** Returns the time of the first line instead of the requested line. Going back to the requested line would restart the decompression. */
   loggedAtMs(): Promise<number> {
     return Promise.resolve(this.identity.startedAt * 1000 || this.mtimeMs);
   }
@@ -132,7 +140,7 @@ export class CompressedFile implements Source {
     await pieces?.return(undefined);
   }
 
-  /** Searches on for the end of a line that is too long. #buffered begins at `line.scannedTo`. */
+  /** Continues the search for the end of a line that is too long. #buffered begins at `line.scannedTo`. */
   async #passOver(line: LongLine, end: number, budget: { bytes: number }): Promise<Chunk> {
     while (line.scannedTo < end) {
       if (this.#buffered.length === 0) {
@@ -144,7 +152,7 @@ export class CompressedFile implements Source {
       this.#drop(line.scannedTo - before);
       if (!chunk) continue;
       this.#longLines.finish(chunk);
-      // The next line may start within the last bytes, which were dropped.
+      // The next line may start within the last bytes. They were dropped, so they are put back.
       const last = line.lastBytes;
       this.#buffered = Buffer.concat([last, this.#buffered]);
       this.#position -= last.length;
@@ -166,7 +174,9 @@ export class CompressedFile implements Source {
     }
   }
 
-  /** Starts decompression again. Returns false if the path is another file now: numbered logs are renamed at each rotation. */
+  /**
+   * Starts decompression again. Returns false if the path now leads to another file, because numbered logs are renamed at each rotation.
+   */
   async #restart(path: string): Promise<boolean> {
     await this.close();
     this.#pieces = decompress(path, this.#compression);
@@ -183,7 +193,7 @@ export class CompressedFile implements Source {
     this.#buffered = this.#buffered.subarray(length);
   }
 
-  /** Decompresses the next piece to the end of #buffered. Returns false if there is none. */
+  /** Decompresses the next piece and appends it to #buffered. Returns false if there is no next piece. */
   async #fetch(budget?: { bytes: number }): Promise<boolean> {
     const pieces = this.#pieces;
     const piece = pieces && (await next(pieces));
@@ -194,7 +204,7 @@ export class CompressedFile implements Source {
   }
 }
 
-/** The next piece; undefined at the end. Also `damaged` if the file cannot be opened or read. */
+/** Returns the next piece, undefined at the end of the file, or `damaged` if the file cannot be opened or read. */
 async function next(pieces: AsyncGenerator<Buffer>): Promise<Buffer | 'damaged' | undefined> {
   try {
     const step = await pieces.next();
@@ -204,7 +214,10 @@ async function next(pieces: AsyncGenerator<Buffer>): Promise<Buffer | 'damaged' 
   }
 }
 
-/** The content in pieces of at most PIECE_BYTES. Throws if the file is not complete. The file is open until the end or `return`. */
+/**
+ * Yields the content in pieces of at most PIECE_BYTES. Throws if the file is not complete. The file stays open until all pieces were read
+ * or `return` is called.
+ */
 async function* decompress(path: string, compression: Compression): AsyncGenerator<Buffer> {
   const file = await open(path, 'r');
   try {
@@ -215,7 +228,10 @@ async function* decompress(path: string, compression: Compression): AsyncGenerat
   }
 }
 
-/** A zstd file is a sequence of frames. Node's stream ends after the first one of each write, so the rest is given to another stream. */
+/**
+ * A zstd file is a sequence of frames. A zstd stream of Node ends after the first frame of each write, so the remaining bytes are passed to
+ * another stream.
+ */
 async function* decompressFrames(file: FileHandle): AsyncGenerator<Buffer> {
   const { size } = await file.stat();
   for (let from = 0; from < size; ) {
@@ -226,7 +242,7 @@ async function* decompressFrames(file: FileHandle): AsyncGenerator<Buffer> {
   }
 }
 
-/** Decompresses from byte `start` of the file. Afterwards, `output.bytesWritten` is the number of bytes that belonged to it. */
+/** Decompresses from byte `start` of the file. Afterwards, `output.bytesWritten` is the number of compressed bytes that were used. */
 async function* decompressFrom(
   file: FileHandle,
   start: number,
@@ -250,7 +266,7 @@ async function* decompressFrom(
   } finally {
     input.destroy();
     output.destroy();
-    // The caller closes the file, and another file may get its descriptor.
+    // The caller closes the file afterwards. A read that is still running could then read another file that got the same descriptor.
     await reading;
   }
 }

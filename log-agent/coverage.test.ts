@@ -149,7 +149,7 @@ describe('what the agent knows of a generation on a shard', () => {
     coverage.startFlight([[0, 2_000_000_000]], { passedOver: 1_999_999_900 }).stored(1);
     coverage.startFlight([[2_000_000_000, 2_000_000_050]]).stored(2);
     expect([coverage.windowBytes, coverage.unconfirmedBytes]).toEqual([150, 2_000_000_050]);
-    // Also while only a part is committed.
+    // The same holds while only a part of the range is committed.
     coverage.confirm([[0, 1_999_999_000]], null, { floor: 0, last: 2 });
     expect([coverage.windowBytes, coverage.unconfirmedBytes]).toEqual([50, 1050]);
   });

@@ -6,19 +6,22 @@ import { covers, firstGap, NO_RANGES, type Range, type Ranges, sizeOf, subtract,
 //   in flight   published, and neither committed nor known to be lost
 //   needed      the rest, up to the end of the file: holes and new lines
 //
-// A range moves needed ──publish──► in flight ──ledger──► committed. A range in flight becomes needed again when publishing fails, when the
-// ledger lacks it although the consumer's ack floor has passed its message, and when the stream was created again. A committed range
-// becomes needed again when the ledger no longer has it, because the shard was restored.
+// A range moves needed ──publish──► in flight ──ledger──► committed. A range in flight becomes needed again in three cases: publishing
+// fails; the ledger lacks the range although the ack floor of the consumer has passed its message; or the stream was created again. A
+// committed range becomes needed again when the ledger no longer has it, because the shard was restored.
 
 interface Flight {
   ranges: Ranges;
-  /** Whether this is the closing message of a final generation, which has no bytes and records the size. */
+  /** Whether the message is the closing message of a final generation. A closing message has no bytes and records the size. */
   closes: boolean;
   /** Bytes of the ranges that belong to lines that are too long. */
   passedOver: number;
-  /** The message's sequence in the stream; undefined until JetStream has stored it. */
+  /** The sequence number of the message in the stream. Undefined until JetStream has stored the message. */
   sequence: number | undefined;
-  /** Whether it was stored before the current query started. Only then must the stream of that query contain it. */
+  /**
+   * Whether the message was stored before the current query started. Only in this case must the stream contain the message at the time of
+   * the query.
+   */
   storedBeforeQuery: boolean;
 }
 
@@ -30,10 +33,10 @@ export interface Progress {
 
 /** Coverage of one generation on one shard. Offsets and sizes are in bytes. */
 export class Coverage {
-  /** False until the first reply of the ledger. Publishing before it would mostly repeat committed lines. */
+  /** False until the first reply of the ledger. Publishing before this reply would mostly repeat committed lines. */
   known = false;
   committed: Ranges = NO_RANGES;
-  /** The size of the final generation as the ledger has recorded it; null until then. */
+  /** The size of the final generation in the ledger. Null until the ledger has recorded it. */
   recordedSize: number | null = null;
   #flights: Flight[] = [];
   #committedOrInFlight: Ranges | undefined;
@@ -52,7 +55,7 @@ export class Coverage {
     return this.#flights.reduce((sum, flight) => sum + sizeOf(flight.ranges), 0);
   }
 
-  /** The unconfirmed bytes that count for the window: all but passed-over ones. */
+  /** The unconfirmed bytes that count for the window: all except the passed-over bytes. */
   get windowBytes(): number {
     return this.#flights.reduce((sum, { ranges, passedOver }) => sum + Math.max(0, sizeOf(ranges) - passedOver), 0);
   }
@@ -66,7 +69,7 @@ export class Coverage {
     return firstGap(building.length === 0 ? this.committedOrInFlight : union(this.committedOrInFlight, building), 0, size);
   }
 
-  /** Whether a final generation of this size is committed and its size recorded, so that nothing is left to do. */
+  /** Whether nothing is left to do for a final generation of this size: all its bytes are committed, and its size is recorded. */
   settled(size: number): boolean {
     return this.known && this.recordedSize === size && covers(this.committed, 0, size);
   }
@@ -90,21 +93,21 @@ export class Coverage {
     };
   }
 
-  /** Adds ranges that the agent published before a restart, in messages up to this sequence. */
+  /** Adds ranges that the agent published before a restart. Their messages have sequence numbers up to `sequence`. */
   resume(ranges: Ranges, sequence: number): void {
     if (ranges.length === 0) return;
     this.#flights.push({ ranges, closes: false, passedOver: 0, sequence, storedBeforeQuery: true });
     this.#committedOrInFlight = undefined;
   }
 
-  /** To be called before the ledger and the stream are queried. */
+  /** The caller must call this before it queries the ledger and the stream. */
   startQuery(): void {
     for (const flight of this.#flights) flight.storedBeforeQuery = flight.sequence !== undefined;
   }
 
   /**
-   * Applies a reply of the ledger. `progress` must have been read before the ledger was, or a message that was committed in between would
-   * look lost.
+   * Applies a reply of the ledger. The caller must read `progress` before it reads the ledger. Otherwise a message that was committed in
+   * between would look lost.
    */
   confirm(committed: Ranges, recordedSize: number | null, progress: Progress): void {
     this.known = true;
@@ -119,7 +122,7 @@ export class Coverage {
     this.#committedOrInFlight = undefined;
   }
 
-  /** To be called when the stream was created again: it contains no earlier message. */
+  /** The caller must call this when the stream was created again, because a new stream contains no earlier message. */
   forgetFlights(): void {
     this.#flights = this.#flights.filter((flight) => flight.sequence === undefined);
     this.#committedOrInFlight = undefined;

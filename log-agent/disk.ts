@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 
-/** The file system that a path is on. */
+/** The space of one file system. */
 export interface Disk {
   /** Bytes that this process may still write. File systems reserve a few per cent for root. */
   freeBytes: number;

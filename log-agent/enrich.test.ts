@@ -32,7 +32,7 @@ async function enricher(networks: unknown[] = [], site = 't.example.org') {
   return createEnricher({ mmdbPath: '', networks: await readNetworks(path), site });
 }
 
-/** The event of a hit after it was published and received. */
+/** Returns the event that a worker receives for a hit. */
 function published(enricher: Enricher, hit: Hit): Event {
   const batch = createBatch({ gen: '0'.repeat(32), shard: 'a', shards: 'f', from: 0, startedMs: 0 });
   batch.addEvent(hit, 5, enricher.enrich(hit, SALT));

@@ -13,22 +13,27 @@ import type { Enrichment } from './batch.ts';
 import type { Hit } from './parse.ts';
 import type { Salt } from './salt.ts';
 
-// Finds out about the address of a hit what the event tells: the country, the label of a listed network, and a visitor number, which is
-// comparable only within one UTC day. IP addresses are not passed on beyond this file.
+// Derives the fields of an event from the IP address of a hit: the country, the label of a listed network, and a visitor number. Visitor
+// numbers are comparable only within one UTC day. IP addresses are not passed on beyond this file.
 
 export interface Enricher {
-  /** The origin and the visitor number of a hit. With a null salt (the day's has expired) there is no visitor number. */
+  /**
+   * The origin and the visitor number of a hit. A null salt means that the salt of the day has expired; then there is no visitor number.
+   */
   enrich(hit: Pick<Hit, 'ip' | 'ua'>, salt: Salt | null): Enrichment;
 }
 
-/** An address in the cache: its origin, and the visitor numbers of its last user agents. */
+/** An address in the cache. It has an origin and the visitor numbers of its last user agents. */
 interface Address {
   readonly origin: Origin;
   readonly visitors: { ua: string; salt: Salt; visitor: string }[];
 }
 
 const MAX_ADDRESSES = 100_000;
-/** More browsers behind one address are rare. Their visitor numbers are computed again, in about 2 µs. */
+/**
+ * The maximum number of visitor numbers that the cache keeps for one address. More browsers behind one address are rare. A number that is
+ * not kept is computed again in about 2 µs.
+ */
 const MAX_VISITORS = 4;
 
 const networksSchema = z.object({
@@ -50,7 +55,10 @@ export async function readNetworks(path = fileURLToPath(new URL('networks.json',
   return parsed.data.networks.flatMap(({ label, ranges }) => ranges.map((cidr) => ({ label, range: ipaddr.parseCIDR(cidr) })));
 }
 
-/** Opens the country database at `mmdbPath`; if empty, the one of the package @ip-location-db/geo-whois-asn-country-mmdb (CC0). */
+/**
+ * Opens the country database at `mmdbPath`. If `mmdbPath` is empty, opens the database of the package
+ * @ip-location-db/geo-whois-asn-country-mmdb (CC0).
+ */
 export async function createEnricher(options: { mmdbPath: string; networks: Network[]; site: string }): Promise<Enricher> {
   const { networks, site } = options;
   const path =
@@ -67,7 +75,10 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
     return address;
   }
 
-  /** Equal origins are one object, so that a batch lists them by identity. There are as many as countries times networks at most. */
+  /**
+   * Equal origins are one object, so that a batch can list them by identity. Their number is at most the number of countries times the
+   * number of networks.
+   */
   function lookUpOrigin(ip: string): Origin {
     // `process` turns an IPv4-mapped IPv6 address into IPv4.
     const address = isIP(ip) === 0 ? undefined : ipaddr.process(ip);
@@ -96,12 +107,15 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
   };
 }
 
-/** A copy of a text. The text of a hit may be a part of the text of a chunk, and a cache would keep the whole chunk in memory with it. */
+/**
+ * Copies a text. The text of a hit may be a part of the text of a chunk. If the cache stored this part, the whole chunk would stay in
+ * memory.
+ */
 function copyOf(text: string): string {
   return Buffer.from(text).toString();
 }
 
-/** MaxMind's databases and the CC0 ones have different names for the field. */
+/** Returns the country code of a record. The databases of MaxMind and the CC0 databases use different names for this field. */
 function countryCodeOf(record: unknown): string | null {
   if (typeof record !== 'object' || record === null) return null;
   const { country, country_code: flat } = record as { country?: { iso_code?: unknown }; country_code?: unknown };

@@ -1,11 +1,12 @@
-// Decides by its first bytes what a file is. The agent reads plain logs, gzip and zstd. It leaves everything else alone, and reports it.
+// Finds out the kind of a file from its first bytes. The agent reads plain logs, gzip and zstd. It does not read or delete other files, but
+// reports them.
 
-/** As many first bytes as `kindOf` needs. */
+/** The number of first bytes that `kindOf` needs. */
 export const KIND_BYTES = 512;
 
 export type Compression = 'gzip' | 'zstd';
 
-/** `other` says what it is, for people, e.g. `compressed with xz`. */
+/** `other` describes the file for people, e.g. `compressed with xz`. */
 export type FileKind = 'plain' | Compression | { other: string };
 
 interface Magic {
@@ -23,7 +24,7 @@ const magic = (kind: FileKind, bytes: string | number[], at?: number): Magic => 
 const COMPRESSED: readonly Magic[] = [
   magic('gzip', [0x1f, 0x8b]),
   magic('zstd', [0x28, 0xb5, 0x2f, 0xfd]),
-  // Frames that a zstd file may begin with, and that have no content.
+  // Skippable frames. A zstd file may begin with such a frame, which has no content.
   ...Array.from({ length: 16 }, (_, i) => magic('zstd', [0x50 + i, 0x2a, 0x4d, 0x18])),
 ];
 
@@ -47,9 +48,9 @@ const OTHERS: readonly Magic[] = [
   magic({ other: 'a swap file of an editor' }, 'b0VIM'),
 ];
 
-/** What a file is that begins with these bytes. Give KIND_BYTES, or all bytes of a shorter file. */
+/** Returns the kind of a file that begins with the bytes `head`. The caller passes KIND_BYTES bytes, or all bytes of a shorter file. */
 export function kindOf(head: Buffer): FileKind {
-  // A file that is being written may have only a part of its first bytes yet.
+  // A file that is still being written may contain only a part of the first bytes.
   const begins = ({ bytes }: Magic): boolean => head.length > 0 && head.subarray(0, bytes.length).equals(bytes.subarray(0, head.length));
   const compressed = COMPRESSED.find(begins);
   if (compressed) return compressed.kind;
@@ -57,8 +58,9 @@ export function kindOf(head: Buffer): FileKind {
 }
 
 /**
- * Whether a file that has no request id is no log either. nginx escapes control characters, and what it cannot have written of a log are
- * zeros (after a power failure) and bytes from 0x80 on (which it logs unchanged). Control characters are more than a tenth of random bytes.
+ * Returns whether a file without a request id contains binary data and is not a log. A log has almost no control characters, because nginx
+ * escapes them. It may have zeros (after a power failure) and bytes from 0x80 on (which nginx logs unchanged), so these do not count. In
+ * random bytes, more than a tenth are control characters.
  */
 export function looksBinary(head: Buffer): boolean {
   let control = 0;

@@ -9,7 +9,7 @@ import type { Source } from './log-source.ts';
 
 /**
  * Opens old logs, plain or compressed with gzip or zstd, as final generations. `clickledger ship` gives them to an agent in place of a log
- * directory. Throws if a file does not exist, is no complete log of these kinds, or was changed within the last `quietMs`.
+ * directory. Throws if a file does not exist, is not a complete log of one of these kinds, or was changed within the last `quietMs`.
  */
 export async function openFinishedLogs(paths: readonly string[], quietMs = 10_000): Promise<Logs> {
   const sources: Source[] = [];
@@ -27,7 +27,7 @@ export async function openFinishedLogs(paths: readonly string[], quietMs = 10_00
     if (typeof kind === 'object') throw notALog(path, kind.other);
     sources.push(kind === 'plain' ? await openFinishedPlain(path) : await openFinishedCompressed(path, kind, status.mtimeMs));
   }
-  // A log that was given twice, under two names or plain and gzipped, is one generation.
+  // A log may be given twice, e.g. under two names, or plain and compressed. It is one generation.
   const generations = new Map<string, Generation>();
   for (const source of sources) {
     if (!source.identity) continue;

@@ -39,7 +39,7 @@ class Reader {
   }
 }
 
-/** The expected generation id of a content; undefined if it has no line with a request id. */
+/** Returns the expected generation id of a content. Undefined if no line of the content has a request id. */
 function idOf(content: Buffer): string | undefined {
   for (let end = content.indexOf(10); end >= 0; end = content.indexOf(10, end + 1)) {
     const head = content.subarray(0, end + 1);
@@ -48,7 +48,7 @@ function idOf(content: Buffer): string | undefined {
   return undefined;
 }
 
-/** Whether the line with the request id also has a time. If not, files are ordered by modification time. */
+/** Returns whether the line with the request id also has a time. If it has none, the follower orders files by modification time. */
 function isTimed(content: Buffer): boolean {
   const line = content
     .toString('latin1')
@@ -60,11 +60,11 @@ function isTimed(content: Buffer): boolean {
 /** Like `idOf`, but a final file without a request id is identified by all its bytes. */
 const finalIdOf = (content: Buffer): string => idOf(content) ?? createHash('sha256').update(content).digest('hex').slice(0, 32);
 
-/** What was written to one file from its creation or truncation to the next truncation. */
+/** One log file with the bytes that were written to it. After the file is truncated, the bytes that follow belong to a new WrittenFile. */
 interface WrittenFile {
   content: Buffer;
   path: string | undefined;
-  /** The descriptor of nginx' workers; closed when no worker can write to the file any more. */
+  /** The file descriptor of the nginx workers. It is closed when no worker can write to the file any more. */
   writer: FileHandle | undefined;
   /** Time of the last write, in epoch seconds. */
   t: number;
@@ -75,7 +75,7 @@ interface WrittenFile {
   copied: number;
   gzipped: 'no' | 'half' | 'whole';
   gzip: Buffer;
-  /** The number of bytes that must have been read in the end; undefined: all. */
+  /** The number of bytes that must have been read at the end of the test. Undefined means all bytes. */
   required: number | undefined;
 }
 
@@ -120,7 +120,8 @@ class Simulation {
     if (!file.writer || bytes.length === 0) return;
     await file.writer.write(bytes);
     file.content = Buffer.concat([file.content, bytes]);
-    // Files without a time in their first line are ordered by modification time. The real one has too coarse steps, so it is set here.
+    // The follower orders files without a time in their first line by modification time. The steps of the real modification time are too
+    // coarse, so the test sets it.
     this.t += 0.001;
     await file.writer.utimes(this.t, this.t);
     file.t = this.t;
@@ -131,7 +132,7 @@ class Simulation {
     if (this.live?.path === join(this.directory, 'access.log')) return;
     const path = join(this.directory, 'access.log');
     this.live = this.begin(path, await open(path, 'a'));
-    // A worker can be one rotation late, but not two.
+    // An nginx worker can be one rotation late, but not two.
     await this.endWriters(this.all.slice(0, -2));
   }
 
@@ -241,7 +242,7 @@ class Simulation {
         if (!file?.path) return;
         await unlink(file.path);
         file.path = undefined;
-        // A file without an id is not a generation, so nothing of it has to be read.
+        // A file without an id is not a generation, so none of its bytes has to be read.
         if (!file.held || idOf(file.content) === undefined) this.lose(file);
         return;
       }
@@ -286,7 +287,8 @@ class Simulation {
       const middle = file.content.length >> 2;
       const frames = [zstdCompressSync(file.content.subarray(0, middle)), zstdCompressSync(file.content.subarray(middle))];
       file.gzip = compressed.endsWith('.gz') ? gzipSync(file.content) : Buffer.concat(frames);
-      // Not between two frames, where a file is complete as far as anyone can tell. Real ones are read once nothing writes to them.
+      // The file must not end between two frames, because it would look complete there. Real files are read only after they have not
+      // changed for some time.
       if (file.gzip.length >> 1 === frames[0]?.length) file.gzip = gzipSync(file.content);
       await writeFile(compressed, file.gzip.subarray(0, file.gzip.length / 2));
       return;
@@ -299,7 +301,7 @@ class Simulation {
   }
 
   async scan(): Promise<void> {
-    // Forces a full scan: otherwise the clock of the file system decides how soon a change is noticed.
+    // Forces a full scan. Otherwise the time steps of the file system would decide how soon a change is noticed.
     this.clock += 1000;
     await this.follower.scan();
     for (const file of this.all) if (file.path !== undefined) file.held = true;
@@ -393,7 +395,7 @@ async function setUp(
 ): Promise<{ directory: string; path: (name: string) => string; follower: Follower; events: FollowEvent[] }> {
   const directory = await temporaryDirectory();
   const events: FollowEvent[] = [];
-  // The clock is ahead, so that every scan is a full one and every file counts as quiet.
+  // The clock of the follower is ahead, so that every scan is a full scan and every file counts as unchanged for long enough.
   let clock = Date.now() + 60_000;
   const follower = new Follower({ directory, now: () => (clock += 2000), quietMs, onEvent: (event) => events.push(event) });
   return { directory, path: (name) => join(directory, name), follower, events };
@@ -529,7 +531,7 @@ describe('following logs', () => {
       return chunks.map(({ kind, to }) => `${kind} ${to}`);
     };
     const plain = await read('access.log.9', content);
-    // The line behind the y is glued to them, and is read all the same.
+    // The line after the letters `y` follows them without a newline. It is still read as a line.
     expect(plain.map((chunk) => chunk.split(' ')[0])).toEqual(['lines', 'long', 'lines', 'long', 'lines', 'long']);
     expect(await read('access.log.9.gz', gzipSync(content))).toEqual(plain);
     expect(await read('access.log.9.zst', zstdCompressSync(content))).toEqual(plain);

@@ -6,58 +6,59 @@ import { type Compression, type FileKind, kindOf } from './file-kind.ts';
 import { openPlainFile, PlainFile, readHead } from './plain-file.ts';
 import type { Source } from './log-source.ts';
 
-// Finds the generations in the log directory, under whatever names, and decides which of them are final.
+// Finds the generations in the log directory, whatever the names of their files are, and decides which generations are final.
 //
-// A file is opened when its name first appears, and stays open. A later mv, gzip or rm of the name does not affect what is read. The
-// content of a file decides which generation it is.
+// A file is opened when its name first appears, and stays open. A later mv, gzip or rm of the name does not affect reading. The content of
+// a file decides which generation it is.
 //
-// A generation is final when two newer ones exist. For a moment after a rotation, nginx' workers write to both files, but no worker is two
-// rotations late. If one is (it was frozen), the file is followed again. Time alone never makes a file final. The quiet time only prevents
-// that two rotations in a row cut a line in two.
+// A generation is final when two newer generations exist. For a moment after a rotation, nginx workers write to both files, but no worker
+// is normally two rotations late. If a frozen worker is two rotations late and the file grows, the file is followed again. Time alone never
+// makes a file final. The quiet time only prevents that a line is cut in two when two rotations follow each other quickly.
 //
-// A file is a log if its name begins with access.log and its content is plain, gzip or zstd. All else in the directory is left alone, and
-// reported. A file whose first lines are no lines has to be read to the first one that is. That happens in turns, between those of others.
+// A file is a log if its name begins with access.log and its content is plain, gzip or zstd. All other files in the directory are reported,
+// and neither read nor deleted. If a file begins with damage, it must be read up to its first valid line before its generation is known.
+// This is done in small steps, so that other files are read in between.
 
 const LIVE_NAME = 'access.log';
 const LOG_NAME = /^access\.log(?:[.-][^/]*)?$/;
-/** Copies in progress, and files of editors. */
+/** Names of copies in progress and of files that editors create. */
 const TEMPORARY_NAME = /^\.|~$|\.(?:tmp|temp|part|partial|filepart|crdownload|sw[a-p])$/i;
-/** nginx' own messages, and what file systems put into every directory. */
+/** Names of the error logs of nginx, and of files that file systems create in a directory. */
 const EXPECTED_NAME = /^(?:error\.log.*|lost\+found|\.nfs.*)$/;
 const FULL_SCAN_EVERY_MS = 1000;
-/** How much of files without an identity one scan reads, and one call of `identify`. */
+/** The number of bytes that one call of `identify` reads from all files without an identity together. */
 const IDENTIFY_BYTES = 8 * 1024 * 1024;
 const IDENTIFY_FILE_BYTES = 256 * 1024;
-/** A compressed file that is not complete and was not changed for so long is not being written any more. */
+/** An incomplete compressed file that was not changed for this time counts as damaged, because nobody writes to it any more. */
 const DAMAGED_AFTER_MS = 60_000;
 
 /** One generation and the best source to read it from. */
 export interface Generation {
   readonly id: string;
-  /** Bytes, as of the last scan. */
+  /** Size in bytes at the time of the last scan. */
   readonly size: number;
   readonly final: boolean;
   readonly mtimeMs: number;
   readonly source: Source;
-  /** All files of the directory that have this content. */
+  /** All files in the directory that have the content of this generation. */
   readonly paths: readonly string[];
 }
 
-/** A file that is left alone. `what` says for a person what it is, or why it cannot be read. */
+/** A file that is neither read nor deleted. `what` describes for a person what the file is, or why it cannot be read. */
 export interface ForeignFile {
   name: string;
   what: string;
-  /** Whether it is a compressed log that is incomplete or damaged. */
+  /** Whether the file is a compressed log that is incomplete or damaged. */
   damaged: boolean;
 }
 
-/** The logs that an agent ships: those of a log directory (Follower), or some old logs (openFinishedLogs). */
+/** The logs that an agent ships: the logs of a log directory (Follower), or some old logs (openFinishedLogs). */
 export interface Logs {
   readonly generations: readonly Generation[];
-  /** What the directory has beside its logs, as of the last scan. */
+  /** The files in the directory that are not logs, as of the last scan. */
   readonly foreignFiles: readonly ForeignFile[];
   scan(): Promise<void>;
-  /** Reads on in the files that belong to no generation yet. Returns false if there are none. */
+  /** Continues to read the files whose generation is not known yet. Returns false if there are no such files. */
   identify(): Promise<boolean>;
   release(needed: (gen: string) => boolean): Promise<void>;
   close(): Promise<void>;
@@ -67,7 +68,7 @@ export interface Logs {
 export const FOLLOW_EVENTS = ['truncated', 'grew-after-final', 'deleted-unread', 'unreadable'] as const;
 export type FollowEvent = (typeof FOLLOW_EVENTS)[number];
 
-/** What is known of a compressed file. `fault`: it is no log. */
+/** The result of reading a compressed file. If it has a `fault`, the file is not a log. */
 type Compressed = { compression: Compression; mtimeMs: number } & ({ log: CompressedLog } | { fault: CompressedFault });
 
 /** A compressed file that is being read to its end. */
@@ -81,7 +82,10 @@ interface Scan {
 export interface FollowerOptions {
   directory: string;
   now?: () => number;
-  /** How long a file must be unchanged: one that is two rotations old before it is final, and a compressed one before it is read. */
+  /**
+   * The time for which a file must be unchanged. This applies to a plain file that is two rotations old before it becomes final, and to a
+   * compressed file before it is read.
+   */
   quietMs?: number;
   onEvent?: (event: FollowEvent, path: string | undefined) => void;
 }
@@ -93,7 +97,7 @@ export class Follower implements Logs {
   readonly #onEvent: (event: FollowEvent, path: string | undefined) => void;
   readonly #unreadable = new Set<string>();
   readonly #plain = new Map<string, PlainFile>();
-  // These three are by device, inode, size and modification time.
+  // The keys of these three maps consist of device, inode, size and modification time.
   readonly #compressed = new Map<string, CompressedFile>();
   readonly #compressedFacts = new Map<string, Compressed>();
   readonly #scans = new Map<string, Scan>();
@@ -135,7 +139,7 @@ export class Follower implements Logs {
     const plain = [...this.#plain.values()].filter(({ searched }) => !searched);
     const scans = [...this.#scans];
     if (plain.length + scans.length === 0) return false;
-    // All in equal steps, so that a file of gigabytes does not delay the others.
+    // All files are read in equal steps, so that a file of gigabytes does not delay the others.
     const step = Math.max(IDENTIFY_FILE_BYTES, IDENTIFY_BYTES / (plain.length + scans.length));
     for (const file of plain) await file.identify(step);
     for (const [key, { path, compression, mtimeMs, reader }] of scans) {
@@ -151,8 +155,8 @@ export class Follower implements Logs {
   }
 
   /**
-   * Closes deleted files that are no longer needed, so that their disk space is freed. They must be final, because nginx may still write to
-   * a deleted file. `needed` returns whether a generation is not yet committed on every shard.
+   * Closes deleted files that are no longer needed, so that their disk space is freed. Such a file must be final, because nginx may still
+   * write to a deleted file. `needed` returns whether a generation is not yet committed on every shard.
    */
   async release(needed: (gen: string) => boolean): Promise<void> {
     for (const [key, file] of this.#plain) {
@@ -172,7 +176,10 @@ export class Follower implements Logs {
     this.#generations = [];
   }
 
-  /** False only if the directory's mtime has not changed, and is old enough that a later change would have changed it. */
+  /**
+   * Returns false only if the modification time of the directory has not changed and is so old that a later change would have a different
+   * time.
+   */
   async #namesMayHaveChanged(): Promise<boolean> {
     const { mtimeMs } = await stat(this.#directory);
     if (mtimeMs === this.#directoryMtimeMs) return false;
@@ -206,7 +213,7 @@ export class Follower implements Logs {
     this.#foreignFiles = foreign.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The file of this name; undefined if there is nothing to follow or to report. */
+  /** Returns the file with this name, or undefined if there is nothing to follow or to report. */
   async #fileAt(name: string): Promise<Source | Scan | ForeignFile | undefined> {
     const foreign = (what: string, damaged = false): ForeignFile => ({ name, what, damaged });
     const path = join(this.#directory, name);
@@ -235,7 +242,10 @@ export class Follower implements Logs {
     return typeof kind === 'string' ? this.#compressedAt({ path, key, kind, status }, foreign) : foreign(kind.other);
   }
 
-  /** A link within the directory is another name for a file that is followed anyway. */
+  /**
+   * Returns whether a symbolic link leads out of the directory. A link within the directory is another name for a file that is followed
+   * anyway.
+   */
   async #leadsOutside(path: string): Promise<boolean> {
     try {
       return dirname(await realpath(path)) !== (await realpath(this.#directory));
@@ -284,7 +294,7 @@ export class Follower implements Logs {
     if (open) return open;
     const known = this.#compressedFacts.get(key);
     if (!known) {
-      // What is being written may end with a frame for a moment, and would look complete.
+      // A file that is still being written may end exactly after a frame and would then look complete.
       const age = this.#now() - mtimeMs;
       if (age >= 0 && age < this.#quietMs) return undefined;
       const scan = { path, compression: kind, mtimeMs, reader: new CompressedScan(path, kind) };
@@ -311,9 +321,12 @@ export class Follower implements Logs {
     }
   }
 
-  /** The live file counts as the newest. The others are ordered by the time of their first line. Copies do not count as generations. */
+  /**
+   * Marks plain files as final. The live file counts as the newest. The other files are ordered by the time of their first line. Copies do
+   * not count as generations.
+   */
   #updateFinal(): void {
-    // A file that is still searched may turn out to be no log, so it makes no other one final.
+    // A file that was not searched completely may turn out not to be a log, so it does not make any other file final.
     const plain = [...this.#plain.values()].filter((file) => this.#isLive(file) || (file.searched && !file.binary));
     const sources = [...plain, ...this.#compressed.values()];
     const live = sources.find((source) => this.#isLive(source));
@@ -342,7 +355,8 @@ export class Follower implements Logs {
       byId.set(gen, [...(byId.get(gen) ?? []), source]);
     }
     this.#generations = Array.from(byId, ([id, sources]) => {
-      // The longest source wins, be it a copy or compressed. Of equal ones the first wins: plain files come first and are cheaper to read.
+      // The longest source is used, even if it is a copy or compressed. Of sources with equal length, the first is used. Plain files come
+      // first, because they are cheaper to read.
       const source = sources.reduce((best, other) => (other.size > best.size ? other : best));
       const final = sources.some((other) => other.final && other.size === source.size) && !sources.some((other) => this.#isLive(other));
       const paths = sources.flatMap((other) => (other.path === undefined ? [] : [other.path]));

@@ -13,13 +13,14 @@ import { kindOf } from './file-kind.ts';
 import { openFinishedLogs } from './finished-logs.ts';
 import { Follower } from './follow.ts';
 
-// What is in a log directory beside logs, or under the name of a log: it is left alone and reported. A damaged log is a log all the same.
+// Tests files in a log directory that are not logs, although some have the name of a log. The agent reports them, and neither reads nor
+// deletes them. A damaged log still counts as a log.
 
 const log = (count: number): Buffer => Buffer.from(Array.from({ length: count }, () => logLine()).join(''));
 
 async function setUp(): Promise<{ directory: string; path: (name: string) => string; follower: Follower; scan: () => Promise<void> }> {
   const directory = await temporaryDirectory();
-  // The clock is ahead, so that every scan is a full one and no file counts as being written.
+  // The clock of the follower is ahead, so that every scan is a full scan and no file counts as being written.
   let clock = Date.now() + 120_000;
   const follower = new Follower({ directory, now: () => (clock += 2000), quietMs: 0 });
   onTestFinished(() => follower.close());
@@ -31,7 +32,7 @@ async function setUp(): Promise<{ directory: string; path: (name: string) => str
   return { directory, path: (name) => join(directory, name), follower, scan };
 }
 
-/** Compresses with a program, if the machine has it. */
+/** Compresses with a program. Returns undefined if this machine does not have the program. */
 function packed(program: string, args: string[], input: Buffer): Buffer | undefined {
   try {
     return execFileSync(program, args, { input, stdio: ['pipe', 'pipe', 'ignore'] });
@@ -40,7 +41,7 @@ function packed(program: string, args: string[], input: Buffer): Buffer | undefi
   }
 }
 
-/** A tar archive of one file, as far as its name and mark go. */
+/** Returns a tar archive of one file. Its header has only the fields that are needed to recognise it. */
 function tarOf(content: Buffer): Buffer {
   const header = Buffer.alloc(512);
   header.write('access.log');
@@ -73,7 +74,7 @@ const CONTENTS: [what: string, bytes: Buffer | undefined][] = [
 describe('a file under the name of a log', () => {
   test.each(CONTENTS)('that is %s is reported, and is no log', async (what, bytes) => {
     const { path, follower, scan } = await setUp();
-    // By its content, whatever its name says, and beside real logs, which make it old enough to be final.
+    // The content decides, whatever the name says. The directory also has newer real logs, so the file is old enough to be final.
     const names = ['access.log.3', 'access.log.4.gz', 'access.log-20261122.xz', 'access.log.5.zst'];
     for (const name of names) {
       await writeFile(path(name), bytes as Buffer);
@@ -127,14 +128,14 @@ describe('a file under the name of a log', () => {
     await writeFile(elsewhere, log(3));
     await writeFile(path('access.log.1'), log(2));
     await mkdir(path('access.log.d'));
-    // Opening this one would block.
+    // Opening a pipe would block.
     execFileSync('mkfifo', [path('access.log.pipe')]);
     const server = createServer().listen(path('access.log.socket'));
     onTestFinished(() => void server.close());
     await new Promise((resolve) => server.once('listening', resolve));
     await symlink(elsewhere, path('access.log.link'));
     await symlink(join(directory, 'nothing'), path('access.log.dangling'));
-    // Another name for a log that is followed anyway.
+    // This link is another name for a log that is followed anyway.
     await symlink('access.log.1', path('access.log.newest'));
     await scan();
     expect(follower.foreignFiles).toEqual([
@@ -182,7 +183,7 @@ describe('a damaged log is a log', () => {
     );
     await fc.assert(
       fc.asyncProperty(damage, fc.boolean(), async (bytes, glued) => {
-        // What looks like another kind of file is one.
+        // Skips random bytes that look like another kind of file, because such a file does not count as a log.
         fc.pre(kindOf(bytes) === 'plain');
         const damaged = Buffer.concat([bytes, Buffer.from(glued ? '' : '\n'), log(3)]);
         await writeFile(path('access.log.1'), damaged);

@@ -7,7 +7,7 @@ import type { Logs } from './follow.ts';
 import { ageSeconds, type Lag } from './lag.ts';
 import type { Salts } from './salt.ts';
 
-/** Adds the gauges that are read from the agent on request. */
+/** Adds the gauges whose values are read from the agent when Prometheus asks for them. */
 export function addAgentGauges(registry: Registry, deps: { agent: Agent; follower: Logs; salts: Salts; logDir: string }): void {
   const { agent, follower, salts, logDir } = deps;
   const lag = singleFlight(() => agent.lag());

@@ -27,7 +27,7 @@ describe('what an agent says of itself', () => {
   test.each([
     [0.9 * GIB, 100 * GIB, true],
     [1.1 * GIB, 100 * GIB, false],
-    // On a small disk, the limit is a twentieth.
+    // On a small disk, the limit is a twentieth of its size.
     [0.04 * GIB, GIB, true],
     [0.06 * GIB, GIB, false],
     [0, GIB, true],

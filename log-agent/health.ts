@@ -2,9 +2,9 @@ import { type Problem, problem } from '../core/health.ts';
 import type { Disk } from './disk.ts';
 import { ageSeconds, type Lag } from './lag.ts';
 
-/** A rotation, a restart or a load peak delays hits by less than this. */
+/** A rotation, a restart or a load peak delays hits by less than this number of seconds. */
 const BEHIND_SECONDS = 60;
-/** Space for some millions of hits. On a small disk, the share applies. */
+/** Space for several million hits. On a small disk, LOW_DISK_SHARE applies instead. */
 const LOW_DISK_BYTES = 1024 ** 3;
 const LOW_DISK_SHARE = 0.05;
 
@@ -13,13 +13,13 @@ export interface AgentState {
   degraded: Problem[];
   publishFailure: 'stream-full' | 'publish-failing' | undefined;
   lag: readonly Lag[];
-  /** Undefined if it cannot be read. */
+  /** Undefined if the state of the disk cannot be read. */
   disk: Disk | undefined;
   /** Whether the connection to NATS is up. */
   natsConnected: boolean;
 }
 
-/** The problems of an agent. While NATS is not connected, problems that follow from that are left out. */
+/** Returns the problems of an agent. While NATS is not connected, the problems that the missing connection causes are left out. */
 export function agentProblems({ degraded, publishFailure, lag, disk, natsConnected }: AgentState): Problem[] {
   const problems = natsConnected
     ? [...degraded]

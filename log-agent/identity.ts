@@ -13,7 +13,7 @@ export interface Identity {
   gen: string;
   /** The first bytes, to check later whether the content is still the same. */
   head: Buffer;
-  /** Time of the line with the request id, in epoch seconds; 0 if there is none. */
+  /** Time of the line with the request id, in epoch seconds. 0 if this line has no time. */
   startedAt: number;
 }
 
@@ -21,7 +21,7 @@ export interface Identity {
 export interface Identifier {
   /** Takes the next bytes. Returns the identity as soon as a line with a request id is complete. */
   push(bytes: Buffer): Identity | undefined;
-  /** The identity of a final file without such a line: the hash of all its bytes. */
+  /** Returns the identity of a final file that has no such line. The id is the hash of all its bytes. */
   end(): Identity;
   /** The number of bytes pushed so far. */
   readonly bytesTaken: number;
@@ -48,7 +48,8 @@ export function createIdentifier(): Identifier {
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
         const part = bytes.subarray(start, end + 1);
         digest.update(part);
-        // A request id in a longer line is ignored, or the identity would depend on the chunk boundaries. Its bytes are hashed anyway.
+        // A request id in a longer line is ignored, because otherwise the identity would depend on the chunk boundaries. The bytes of such
+        // a line are still hashed.
         if (lineBytes + part.length <= MAX_SEARCHED_LINE_BYTES) {
           const text = (line.length > 0 ? Buffer.concat([line, part]) : part).toString('latin1');
           if (REQUEST_ID.test(text)) return identity(Number(LOGGED_AT.exec(text)?.[1] ?? 0));

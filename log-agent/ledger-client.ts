@@ -7,11 +7,12 @@ import type { ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import type { Progress } from './coverage.ts';
 
-// Asks the ledger of each shard what is committed, and JetStream which messages are processed. Together they show which messages are lost.
+// Asks the ledger of each shard which ranges are committed, and asks JetStream which messages are processed. Both answers together show
+// which messages are lost.
 
 const GENERATIONS_PER_REQUEST = 200;
 
-/** The state of a shard at one time. `incarnation` is the creation time of the stream; it changes when the stream is created again. */
+/** The state of a shard at one time. `incarnation` is the creation time of the stream. It changes when the stream is created again. */
 export interface ShardState {
   incarnation: string;
   progress: Progress;
@@ -21,7 +22,7 @@ export interface ShardState {
 export interface LedgerClient {
   /**
    * Reads the ranges of some generations and the progress of the consumer. Undefined if NATS, the stream, the consumer or all workers of
-   * the shard do not answer, or if the workers have another shard list. The caller must then conclude nothing.
+   * the shard do not answer, or if the workers have another shard list. In this case the caller must not draw any conclusion.
    */
   ask(shard: string, gens: readonly string[]): Promise<ShardState | undefined>;
 }
@@ -36,7 +37,7 @@ export function createLedgerClient(deps: {
   const silentShards = new Set<string>();
 
   async function queryShard(shard: string, gens: readonly string[]): Promise<ShardState | undefined> {
-    // The progress is read before the ledger. A message that is acked by then was committed before, so the ledger must have it.
+    // The progress is read before the ledger. A message that is acked at this time was committed before, so the ledger must contain it.
     const stream = await manager.streams.info(STREAM);
     const consumer = await manager.consumers.info(STREAM, consumerName(shard));
     const idle = consumer.num_pending === 0 && consumer.num_ack_pending === 0;

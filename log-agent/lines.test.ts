@@ -27,7 +27,7 @@ function split(bytes: Buffer, base = 0): Report[] {
 
 const offOf = (report: Report): number => ('line' in report ? report.line.off : report.fragment.off);
 
-/** The byte range of each report: up to the next one, or to the end. */
+/** Returns the byte range of each report. It ends at the next report or at `end`. */
 function stretches(reports: Report[], end: number): { report: Report; from: number; to: number }[] {
   return reports.map((report, i) => {
     const next = reports[i + 1];
@@ -53,7 +53,9 @@ const piece = fc.oneof(
   { weight: 1, arbitrary: torn },
 );
 
-/** What is longer than a line can be: zeros of a power failure, letters, other binary data, a line that does not end. */
+/**
+ * Content that is longer than the longest allowed line: zeros after a power failure, letters, other binary data, or a line without an end.
+ */
 const long = fc
   .record({
     over: fc.oneof(fc.integer({ min: -700, max: 2 }), fc.nat(400_000)),
@@ -68,7 +70,7 @@ const mixedPiece = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(whole, long, torn, whole).map((parts) => Buffer.concat(parts)) },
 );
 
-/** What a log is read as, written again as simply as possible, a line at a time. */
+/** The model: returns the expected reports of a log. It reads one line at a time and is as simple as possible. */
 function model(bytes: Buffer): Report[] {
   const reports: Report[] = [];
   for (let from = 0; from < bytes.length; ) {
@@ -125,7 +127,7 @@ describe('reading a log with lines of any length', () => {
         await plain.refresh();
         await plain.identify(Number.POSITIVE_INFINITY);
         plain.markFinal();
-        // A second time, since what was found is remembered.
+        // Reads the file twice, because the file object remembers the long lines that it found.
         for (let i = 0; i < 2; i++) expect(await readSource(plain)).toEqual(expected);
         await plain.close();
         const at = cut % bytes.length;
@@ -135,7 +137,7 @@ describe('reading a log with lines of any length', () => {
         ] as const) {
           await writeFile(path, Buffer.concat([compress(bytes.subarray(0, at)), compress(bytes.subarray(at))]));
           const result = await scanCompressed(path, compression);
-          // A file that does not look like a log is left alone, compressed or not.
+          // A file that does not look like a log is not read, whether it is compressed or not.
           if (plain.binary || kindOf(bytes.subarray(0, KIND_BYTES)) !== 'plain') {
             expect(result).toMatchObject({ fault: { other: expect.any(String) as string } });
             continue;

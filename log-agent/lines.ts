@@ -9,14 +9,17 @@ export const LINE_START = '{"v":1,"rid":"';
 const LINE_START_BYTES = Buffer.from(LINE_START);
 const NEWLINE = 10;
 
-/** The time of a line, in epoch seconds. The comma makes sure that the number is whole: a torn line may end within its time. */
+/**
+ * The time of a line, in epoch seconds. The comma makes sure that the number is complete, because a torn line may end in the middle of the
+ * time.
+ */
 export const LOGGED_AT = /"t":(\d+(?:\.\d+)?),/;
 
 /**
- * The greatest length of a line, with its newline. A longer one is passed over, and none of it is parsed. nginx' limits allow 64 KB of path
- * and headers. nginx writes a quote as two bytes and a control character as six. A request with ordinary characters stays below 64 KB.
- * One with a header of 16 KB of control characters takes 96 KB. Only a request with three such headers is too long. This number must never
- * change: the same log must give the same hits after years.
+ * The maximum length of a line with its newline. A longer line is passed over and not parsed. The limits of nginx allow 64 KB of path and
+ * headers. nginx writes a quote as two bytes and a control character as six. A request with ordinary characters stays below 64 KB. A
+ * request with a header of 16 KB of control characters takes 96 KB. Only a request with three such headers is too long. This number must
+ * never change, because the same log must give the same hits even years later.
  */
 export const MAX_LINE_BYTES = 256 * 1024;
 
@@ -35,8 +38,8 @@ export interface Fragment {
 }
 
 /**
- * The first 16 hex digits of the SHA-256 of the first MAX_LINE_BYTES bytes: enough to find them in the log. A longer fragment is never in
- * memory as a whole.
+ * Returns the first 16 hex digits of the SHA-256 of the first MAX_LINE_BYTES bytes. This is enough to find the fragment in the log. A
+ * longer fragment is never completely in memory.
  */
 export function hashOf(bytes: Uint8Array): string {
   return hash('sha256', bytes.subarray(0, MAX_LINE_BYTES), 'hex').slice(0, 16);
@@ -56,7 +59,7 @@ export function splitLines(bytes: Buffer, base: number, onLine: (line: Line) => 
       splitTooLong(bytes.subarray(start, next), base + start, onLine, onFragment);
     } else {
       const text = bytes.toString('utf8', start, end);
-      // A whole line has the constant at its start and nowhere else, so another one is searched from the second character.
+      // A whole line has the constant only at its start. The search for another line start begins at the second character.
       const again = text.indexOf(LINE_START, 1);
       if (again < 0 && text.startsWith(LINE_START)) onLine({ off: base + start, text });
       else if (again < 0) onFragment(fragment(bytes.subarray(start, next), base + start, fragmentReason(text)));
@@ -74,8 +77,9 @@ function splitTooLong(bytes: Buffer, off: number, onLine: (line: Line) => void, 
 }
 
 /**
- * Where a whole line starts at the end of a line that is too long; undefined if none does. After a power failure a log may end with zeros,
- * and nginx writes the next line directly after them. `bytes` are the line, or at least its last MAX_LINE_BYTES bytes, with the newline.
+ * Returns the position at which a whole line starts within the last bytes of a line that is too long, or undefined if there is none. After
+ * a power failure a log may end with zeros, and nginx writes the next line directly after them. `bytes` contains the long line, or at least
+ * its last MAX_LINE_BYTES bytes, with the newline.
  */
 export function gluedLineAt(bytes: Buffer): number | undefined {
   const at = bytes.lastIndexOf(LINE_START_BYTES);

@@ -1,10 +1,10 @@
 import { gluedLineAt, hashOf, MAX_LINE_BYTES } from './lines.ts';
 import { type Chunk, NEWLINE } from './log-source.ts';
 
-// A line that is longer than allowed may have gigabytes, for example zeros after a power failure. It is searched for its end piece by
-// piece, in as many turns as that takes, so that other logs are read in between. Only its beginning and its end are kept in memory.
+// A line that is longer than allowed may have gigabytes, for example zeros after a power failure. The search for its end reads one piece
+// per turn, so that other logs are read in between. Only its beginning and its end are kept in memory.
 
-/** More than one, because shards may need different ranges of one log. */
+/** The number of long lines that are remembered. It is more than one, because shards may need different ranges of one log. */
 const MAX_KEPT = 4;
 
 type LongChunk = Extract<Chunk, { kind: 'long' }>;
@@ -37,12 +37,12 @@ export class LongLine {
     return this.#chunk(at === undefined ? this.scannedTo : this.scannedTo - this.#last.length + at);
   }
 
-  /** The passed-over bytes, where nothing follows what was pushed. */
+  /** Returns the passed-over bytes when no byte follows the pushed bytes. */
   end(): LongChunk {
     return this.#chunk(this.scannedTo);
   }
 
-  /** The last bytes that were pushed: MAX_LINE_BYTES, if there were as many. */
+  /** The last bytes that were pushed, at most MAX_LINE_BYTES. */
   get lastBytes(): Buffer {
     return this.#last;
   }
@@ -52,18 +52,18 @@ export class LongLine {
   }
 }
 
-/** The lines of one log that are too long: those whose end is searched, and the last ones whose end was found. */
+/** The lines of one log that are too long: the lines whose end is still searched, and the last lines whose end was found. */
 export class LongLines {
   readonly #searched = new Map<number, LongLine>();
   readonly #found = new Map<number, LongChunk>();
 
-  /** The line at `from` that was found before, if it ends within `end`. */
+  /** Returns the long line at `from` if its end was found before and is not after `end`. */
   found(from: number, end: number): LongChunk | undefined {
     const chunk = this.#found.get(from);
     return chunk && chunk.to <= end ? chunk : undefined;
   }
 
-  /** The line at `from` whose end is not found yet, if no byte from `end` on was read for it. */
+  /** Returns the long line at `from` if its end is not found yet and no byte at or after `end` was read for it. */
   searched(from: number, end: number): LongLine | undefined {
     const line = this.#searched.get(from);
     return line && line.scannedTo <= end ? line : undefined;
@@ -75,7 +75,7 @@ export class LongLines {
     return line;
   }
 
-  /** Remembers the end of a line, which a newline has fixed. */
+  /** Remembers a long line whose newline was found. Its end cannot change any more. */
   finish(chunk: LongChunk): void {
     this.#searched.delete(chunk.from);
     keep(this.#found, chunk.from, chunk);

@@ -46,7 +46,8 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
       registers,
     }),
   };
-  // Without this, a counter would first appear with its first event. Its rate would then be missing, and alarms would miss the event.
+  // Without this, a counter would appear only with its first event. Prometheus could not compute a rate for this event, and an alarm would
+  // miss it.
   for (const event of FOLLOW_EVENTS) metrics.logEvents.inc({ event }, 0);
   return metrics;
 }

@@ -14,7 +14,7 @@ function hit(fields: Partial<LineFields>): Hit {
   return parsed.hit;
 }
 
-/** As nginx decodes a path. */
+/** Decodes a path as nginx does. */
 function decodeURIComponentOrNot(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,8 +1,8 @@
 import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
 import { isAlias, tagOf } from '../core/slug.ts';
 
-// Parses one line of "v":1. The classification must never change: a generation that is shipped again after years must give the same hits,
-// skipped lines and dead letters.
+// Parses one line of "v":1. The classification must never change, because a generation that is shipped again after years must give the same
+// hits, skipped lines and dead letters.
 
 /** A click or an open, before enrichment. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {
@@ -60,7 +60,7 @@ export function parseLine(text: string): Parsed {
   return classify({ rid, t, m, u, s, ip, ua, ref, purpose, link });
 }
 
-/** Decides what a line is from the values of its fields. `rid` must have 32 hex digits. */
+/** Classifies a line by the values of its fields. `rid` must have 32 hex digits. */
 export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link }: LineFields): Parsed {
   if (!(t >= EARLIEST_S && t < LATEST_S)) return { dead: 'bad-field' };
   const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;
@@ -87,7 +87,7 @@ export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link }: LineFi
   };
 }
 
-/** The shard tag of a slug or alias. An alias belongs to the shard of its link, which only the line of a served click contains. */
+/** The shard tag of a slug or alias. An alias belongs to the shard of its link. Only the line of a served click contains the link. */
 function shardTag(slug: string, kind: Kind, servedLink: string | undefined): string | undefined {
   if (SLUG.test(slug)) return slug.slice(0, 2);
   if (kind === 'click' && servedLink !== undefined && isAlias(slug)) return tagOf({ link: Number(servedLink), recipient: 0 });

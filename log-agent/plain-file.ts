@@ -7,11 +7,14 @@ import { LOGGED_AT, MAX_LINE_BYTES } from './lines.ts';
 import { type Chunk, cutAtNewline, READ_BYTES, type Source, TURN_BYTES } from './log-source.ts';
 import { type LongLine, LongLines } from './long-line.ts';
 
-/** Nearly every line is shorter. */
+/** The number of bytes that are read to find the time of a line. Nearly every line is shorter. */
 const PEEK_BYTES = 16 * 1024;
-/** Passing over a plain file is as much faster than decompressing. */
+/**
+ * Passing over the bytes of a plain file is this many times as fast as decompressing, so one turn passes over this many times as many
+ * bytes.
+ */
 const PASSED_PER_TURN = 4;
-/** How many bytes one refresh searches for the first request id. The first line of a log has one. */
+/** The maximum number of bytes that one refresh searches for the first request id. Normally the first line of a log has a request id. */
 const REFRESH_BYTES = 1024 * 1024;
 
 /**
@@ -37,18 +40,21 @@ export class PlainFile implements Source {
     this.path = path;
   }
 
-  /** Whether all bytes were searched for a request id, or one was found. Until then, `identify` has to be called. */
+  /** Whether a request id was found, or all bytes were searched for one. Until then, the caller must call `identify`. */
   get searched(): boolean {
     return this.identity !== undefined || this.#identifier.bytesTaken >= this.size;
   }
 
-  /** Whether this is no log: no line of it has a request id, and it begins with bytes that neither nginx nor a power failure writes. */
+  /**
+   * Whether the file is not a log: no line of it has a request id, and it begins with bytes that neither nginx nor a power failure writes.
+   */
   get binary(): boolean {
     return this.identity === undefined && this.searched && looksBinary(this.#identifier.head);
   }
 
   /**
-   * Updates the size, and the identity if it is near the start. Returns false if the content was replaced since the last refresh.
+   * Updates the size, and the identity if the first request id is near the start. Returns false if the content was replaced since the last
+   * refresh.
    */
   async refresh(): Promise<boolean> {
     const status = await this.#file.stat();
@@ -72,7 +78,7 @@ export class PlainFile implements Source {
     }
   }
 
-  /** Marks the file as final. A file without any request id is then identified by all its bytes. */
+  /** Marks the file as final. A final file without any request id is identified by all its bytes. */
   markFinal(): void {
     this.final = true;
     if (this.identity || this.size === 0 || this.#identifier.bytesTaken !== this.size || this.binary) return;
@@ -80,7 +86,7 @@ export class PlainFile implements Source {
     this.#identifiedByAllBytes = true;
   }
 
-  /** Reverts `markFinal`, because the file grew. An identity derived from all bytes is then wrong, too. */
+  /** Reverts `markFinal`, because the file grew. If the identity was derived from all bytes, it is wrong now and is deleted. */
   markNotFinal(): void {
     if (this.#identifiedByAllBytes) this.#resetIdentity();
     this.final = false;
@@ -128,7 +134,7 @@ export class PlainFile implements Source {
     return this.#passOver(line, end, complete);
   }
 
-  /** Searches on for the end of a line that is too long. `complete`: nothing will be appended at `end`. */
+  /** Continues the search for the end of a line that is too long. `complete` means that nothing will be appended at `end`. */
   async #passOver(line: LongLine, end: number, complete: boolean): Promise<Chunk> {
     const until = line.scannedTo + PASSED_PER_TURN * TURN_BYTES;
     const buffer = Buffer.allocUnsafe(TURN_BYTES);
@@ -166,7 +172,10 @@ export class PlainFile implements Source {
   }
 }
 
-/** Opens a plain log by its path. Undefined if it does not exist or is no file. `key` identifies the file by device and inode. */
+/**
+ * Opens a plain log by its path. Resolves with undefined if the path does not exist or is not a regular file. `key` identifies the file by
+ * device and inode.
+ */
 export async function openPlainFile(path: string): Promise<{ file: FileHandle; key: string } | undefined> {
   let file: FileHandle;
   try {
@@ -182,7 +191,7 @@ export async function openPlainFile(path: string): Promise<{ file: FileHandle; k
   return undefined;
 }
 
-/** The first bytes of a file, for `kindOf`. Undefined if it does not exist or is no file. */
+/** Reads the first bytes of a file, for `kindOf`. Resolves with undefined if the path does not exist or is not a regular file. */
 export async function readHead(path: string): Promise<Buffer | undefined> {
   const opened = await openPlainFile(path);
   if (!opened) return undefined;

@@ -5,8 +5,8 @@ import { eventsSubject } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-// Publishes batches to JetStream, several at once. An ack of JetStream only controls the pace. Whether a batch is committed is read from
-// the ledger.
+// Publishes batches to JetStream, several at the same time. An ack of JetStream only controls the pace. Only the ledger shows whether a
+// batch is committed.
 
 /** Called with the result of publishing one message. */
 export interface DeliveryCallbacks {
@@ -15,11 +15,14 @@ export interface DeliveryCallbacks {
 }
 
 export interface Publisher {
-  /** Resolves when the next message may be sent, not when this one is stored. `batch` names it in the log. Never rejects. */
+  /**
+   * Resolves when the next message may be sent, not when this message is stored. `batch` is the name of the batch in the log. Never
+   * rejects.
+   */
   send(shard: string, payload: Buffer, delivery: DeliveryCallbacks, batch: string): Promise<void>;
   /** Resolves when every message sent so far is stored or has failed. */
   flushed(): Promise<void>;
-  /** Why the last batch was not stored; undefined if it was. */
+  /** Returns the reason why the last batch was not stored, or undefined if it was stored. */
   failure(): 'stream-full' | 'publish-failing' | undefined;
 }
 

@@ -7,8 +7,8 @@ import { sleep } from '../core/time.ts';
 import { SALT_BUCKET, SALTS_API } from '../core/subjects.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-// The salt of a day. The first agent that needs it creates it at random, and all agents use the same one. They agree through a NATS KV
-// bucket, where creating a key succeeds only once. The salt is deleted after 48 hours; then no visitor number can be recomputed.
+// The salt of a day. The first agent that needs the salt creates a random value, and all agents use the same value. They agree through a
+// NATS KV bucket, in which a key can be created only once. The salt is deleted after 48 hours; then no visitor number can be recomputed.
 
 export type Salt = string;
 

@@ -6,7 +6,7 @@ import { type Fragment, LINE_START, MAX_LINE_BYTES, splitLines } from './lines.t
 import { type Parsed, parseLine } from './parse.ts';
 import { scanLines } from './scan.ts';
 
-// The scanner reads every log as splitLines and parseLine read it. They are the model.
+// Compares the scanner with splitLines and parseLine. The scanner must give the same result for every log.
 
 type Read = { off: number; parsed: Parsed } | { fragment: Fragment };
 
@@ -64,7 +64,7 @@ const written = fc
   })
   .map(logLine);
 
-/** A line after one edit: whatever the scanner accepts must be what JSON.parse accepts. */
+/** A line after one edit. If the scanner accepts such a line, JSON.parse must accept it, too. */
 const edited = fc
   .tuple(
     written,

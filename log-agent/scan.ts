@@ -15,8 +15,9 @@ const LINE = new RegExp(
 );
 
 /**
- * Reads the lines of `bytes`, which start at offset `base` of the generation and end with a newline. `onLine` is called for
- * each line in the order of the file, with its byte offset and what the line is. Each byte belongs to exactly one line or fragment. Takes about 2 µs per line.
+ * Reads the lines of `bytes`, which start at offset `base` of the generation and end with a newline. `onLine` is called for each line in
+ * the order of the file, with its byte offset and the parsed line. Each byte belongs to exactly one line or fragment. Takes about 2 µs per
+ * line.
  */
 export function scanLines(
   bytes: Buffer,
@@ -40,7 +41,7 @@ export function scanLines(
   }
 }
 
-/** Indexes are several times as fast here as a destructuring assignment. */
+/** Returns the fields of a match. Reading them by index is several times as fast as a destructuring assignment. */
 function fieldsOf(match: RegExpExecArray): LineFields {
   const value = (group: number): string => match[group] as string;
   return {

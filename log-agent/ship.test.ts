@@ -36,12 +36,12 @@ const log = createLogger('test', 'silent');
 const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 'test' });
 const STREAM_MAX_BYTES = 512 * 1024 * 1024;
 
-/** Does in memory what a worker and its database do for one shard. */
+/** Simulates in memory a worker and its database for one shard. */
 class Worker {
   readonly shard: string;
   readonly committed = new Map<string, Ranges>();
   readonly sizes = new Map<string, number>();
-  /** By generation and offset. */
+  /** The events, by generation and offset. */
   events = new Map<string, Event>();
   dead = new Map<string, DeadLetter>();
   skipped: Record<string, number> = {};
@@ -126,7 +126,7 @@ interface Setting {
   directory: string;
   stateDir: string;
   workers: { a: Worker; b: Worker };
-  /** The agent's connection, and its view of JetStream. `js` has all permissions. */
+  /** The connection of the agent, and a JetStream manager with the permissions of the agent. `js` has all permissions. */
   connection: NatsConnection;
   agentJs: JetStreamManager;
   js: JetStreamManager;
@@ -196,7 +196,7 @@ function startAgent(
 
 const codes = (run: AgentRun): string[] => run.agent.degraded().map(({ code }) => code);
 
-/** A log and what the shards must have of it. */
+/** A log, and the hits and other lines of it that the shards must have. */
 interface Content {
   text: string;
   /** Offsets of hits by shard. */
@@ -290,7 +290,7 @@ describe('shipping a log', () => {
     expect(workers.b.skipped).toEqual({});
     expect([workers.a.repeated, workers.b.repeated]).toEqual([0, 0]);
 
-    // Only the two oldest are final. Both shards have recorded their sizes, and no others.
+    // Only the two oldest logs are final. Both shards have recorded the sizes of these two logs and no other sizes.
     const final = new Map(contents.slice(0, 2).map(({ text }) => [genOf(run, text.length), text.length]));
     for (const worker of [workers.a, workers.b]) {
       await eventually('sizes are recorded', () => worker.sizes.size === 2);
@@ -309,7 +309,7 @@ describe('shipping a log', () => {
       makeContent(500, (i) => i + '\u20ac'.repeat(600)),
     ];
     for (const [i, { text }] of contents.entries()) await writeFile(path(`access.log.${i}`), text);
-    // While the clock stands still, no batch is published because of its age.
+    // While the clock of the agent does not advance, no batch is published because of its age.
     let still = true;
     const run = startAgent(setting, { now: () => (still ? 0 : Date.now()) });
     for (const worker of [workers.a, workers.b])
@@ -333,7 +333,7 @@ describe('shipping a log', () => {
     workers.a.held = false;
     const content = makeContent(8_000);
     const size = Buffer.byteLength(content.text);
-    // The largest read. The window is checked before a read, so it can be exceeded by one read.
+    // The size of the largest read. The window is checked before a read, so one read can exceed it.
     const chunk = 512 * 1024;
     const windowBytes = 64 * 1024;
     expect(size).toBeGreaterThan(2 * chunk);
@@ -397,9 +397,9 @@ describe('shipping a log', () => {
       clearInterval(sampler);
       const gen = genOf(run, size) as string;
       expect(delaysMs.length).toBeGreaterThan(0);
-      // Both shards have the hit or know that it is not theirs, which alone may take a second.
+      // Each shard has committed the range of the hit. For the shard without the hit, an empty batch may wait for up to a second.
       expect(Math.max(...delaysMs)).toBeLessThan(4000);
-      // The test itself has copies of the log, and the agent alone has less than 100 MB.
+      // The test itself keeps copies of the log in memory. The agent alone uses less than 100 MB.
       expect((rss - rssBefore) / 1024 ** 2).toBeLessThan(230);
       const dead = [...workers.a.dead].filter(([key]) => key.startsWith(gen)).map(([, letter]) => letter);
       expect(dead).toContainEqual({ off: start, reason: 'too-long', length, hash: hashOf(zeros) });
@@ -534,7 +534,7 @@ describe('shipping a log', () => {
       await eventually('the second run has everything in flight', published(size));
       const messages = async () => (await js.streams.info(STREAM)).state.messages;
       if (which === 'its') expect(await messages()).toBe(before);
-      // What the agent does not know to be in flight is published again; the workers drop it.
+      // The agent publishes again all ranges that it does not know to be in flight. The workers drop the repeated batches.
       else await eventually('some is published again', async () => (await messages()) > before);
       workers.a.held = workers.b.held = false;
       await untilCommitted(run, workers, [all]);
@@ -645,7 +645,7 @@ describe('deleting logs', () => {
   test('does not happen while a shard has a hole, whatever was known before', async () => {
     const { deleteAt, files, run, workers } = await released();
     const [oldest] = run.follower.generations;
-    // The agent is stopped, so its coverage is out of date. deleteCommitted asks the ledgers again.
+    // The agent is stopped, so its coverage does not show the next change of the ledgers. deleteCommitted must ask the ledgers again.
     await run.stop();
     const { id, size } = oldest as { id: string; size: number };
     workers.b.held = true;

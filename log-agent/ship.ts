@@ -11,11 +11,11 @@ import type { Publisher } from './publish.ts';
 import { dayOf, type Salt, type Salts } from './salt.ts';
 import { scanLines } from './scan.ts';
 
-// Publishes the bytes that shards need. They may be new lines of the live log, a hole that a lost message left in an old log, or ranges
-// that a restored shard no longer has: all are treated alike. `shipNext` takes the first needed range of each shard, reads it once for
-// all shards that need it, and adds every line to the batch of its shard.
+// Publishes the bytes that shards need. Such bytes may be new lines of the live log, a hole that a lost message left in an old log, or
+// ranges that a restored shard no longer has. All are treated in the same way. `shipNext` takes the first needed range of each shard, reads
+// this range once for all shards that need it, and adds every line to the batch of its shard.
 
-/** How long a batch may wait for more lines, and how long an empty batch may. */
+/** The time for which a batch waits for more lines. EMPTY_LINGER_MS applies to a batch without events. */
 const LINGER_MS = 50;
 const EMPTY_LINGER_MS = 1000;
 const DAY_MS = 86_400_000;
@@ -28,14 +28,14 @@ interface Share {
 }
 
 export interface Shipper {
-  /** The coverage of a generation on a shard; created on first use. */
+  /** Returns the coverage of a generation on a shard. It is created on first use. */
   coverage(gen: string, shard: string): Coverage;
   /**
    * One turn of a generation: reads and batches the start of the next needed range for each shard. It takes at most about 10 ms.
    * Returns false if nothing could be read.
    */
   shipNext(generation: Generation, signal: AbortSignal): Promise<boolean>;
-  /** Publishes the batches that are full or have waited long enough; with `all`, every batch. */
+  /** Publishes the batches that are full or have waited long enough. With `all`, publishes every batch. */
   flush(all: boolean): Promise<void>;
   /** Drops the state of generations that no longer exist. */
   forget(isDeleted: (gen: string) => boolean): void;
@@ -62,7 +62,9 @@ export function createShipper(deps: {
     return found;
   }
 
-  /** Unconfirmed bytes of a shard over all generations, without passed-over ones: these take no room in the stream. */
+  /**
+   * Returns the unconfirmed bytes of a shard over all generations. Passed-over bytes do not count, because they take no room in the stream.
+   */
   function unconfirmed(shard: string): number {
     let sum = 0;
     for (const byShard of sharesByGeneration.values()) sum += byShard.get(shard)?.coverage.windowBytes ?? 0;
@@ -77,7 +79,7 @@ export function createShipper(deps: {
     await publisher.send(share.shard, batch.payload(), flight, `${gen} ${batch.from}`);
   }
 
-  /** The batch for the line at `off`: the open one if it ends there and is not full, else a new one. */
+  /** Returns the batch for the line at `off`: the open batch if it ends at `off` and is not full, otherwise a new batch. */
   async function batchAt(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
     if (share.batch && (share.batch.full || share.batch.to !== off)) await publish(generation.id, share);
     share.batch ??= createBatch({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, from: off, startedMs: now() });
@@ -122,7 +124,7 @@ export function createShipper(deps: {
       if (nextFragment < fragments.length) await addFragmentsBefore(off);
       const share = 'hit' in result ? byName.get(shards.of(result.hit.tag).name) : firstShard;
       if (!share) continue;
-      // An `await` without need costs as much as parsing the line, so the open batch is tried first.
+      // An unnecessary `await` costs as much as parsing the line, so the open batch is tried first without `await`.
       const batch = extendOpenBatch(share, off) ?? (await extendedBatch(generation, share, off));
       if ('hit' in result) batch.addEvent(result.hit, off, enricher.enrich(result.hit, saltOf(result.hit)));
       else if ('skip' in result) batch.addSkipped(result.skip);
@@ -136,14 +138,14 @@ export function createShipper(deps: {
     return true;
   }
 
-  /** The open batch, extended to `off`; undefined if there is none or it is full. */
+  /** Extends the open batch to `off` and returns it. Returns undefined if there is no open batch or it is full. */
   function extendOpenBatch(share: Share, off: number): BatchBuilder | undefined {
     if (!share.batch || share.batch.full) return undefined;
     share.batch.extend(off);
     return share.batch;
   }
 
-  /** The batch for the line at `off`, after the open batch was extended to it. */
+  /** Extends the open batch to `off` and returns the batch for the line at `off`. */
   async function extendedBatch(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
     share.batch?.extend(off);
     return batchAt(generation, share, off);
@@ -177,7 +179,8 @@ export function createShipper(deps: {
         }
       }
       let progressed = false;
-      // A source that is read in order is read only at the first of these ranges, or each turn would begin at its start again.
+      // Of a source that must be read in order, one turn reads only the first of these ranges. Otherwise each turn would read the source
+      // from its start again.
       const readOnce = generation.source.sequential;
       while (needs.length > 0 && !(readOnce && progressed)) {
         const from = Math.min(...needs.map(({ range }) => range[0]));

@@ -7,7 +7,8 @@ import { eventually, temporaryDirectory } from '../test/support/servers.ts';
 import { Follower } from './follow.ts';
 import { splitLines } from './lines.ts';
 
-// Shows why the agent does not follow logs with npm's tail-file, which is good enough for watching a log. Both follow the same rotation.
+// Shows why the agent does not use the npm package tail-file, which is good enough for watching a log. Both programs follow the same log
+// during the same rotation.
 
 const ridOf = (line: string): string => /"rid":"([0-9a-f]{32})"/.exec(line)?.[1] ?? '';
 
@@ -54,7 +55,7 @@ async function startTail(path: string, seen: string[]): Promise<Tail> {
   return tail;
 }
 
-/** Follows like the shipper: reads whole lines of every generation, from the offset where it stopped. */
+/** Follows like the shipper: reads whole lines of every generation, starting at the offset where the last call stopped. */
 async function followOn(follower: Follower, offsets: Map<string, number>, seen: string[]): Promise<void> {
   await follower.scan();
   for (const { id, size, source } of follower.generations) {
@@ -92,7 +93,7 @@ describe('an ordinary rotation', () => {
     const late = [await log.write(undefined, old), await log.write(undefined, old)];
     await old.close();
     const last = await log.write();
-    // tail-file reads in order, so it has emitted all lines of the old file that it will ever emit.
+    // tail-file reads in order, so it will emit no further lines of the old file.
     await eventually('tail-file has the last line', () => tailed.some((line) => line.includes(last)));
     await followOn(follower, offsets, followed);
 

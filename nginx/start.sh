@@ -1,39 +1,40 @@
 #!/bin/sh
-# Starts nginx for clickledger in the foreground: renames the last log, writes the configuration, then becomes nginx.
+# Starts nginx for clickledger in the foreground. Renames the last log, writes the configuration, and then replaces itself with nginx.
 #
 #   LOG_DIR          directory of access.log (required; nothing but nginx and the log agent may write to it)
 #   BACKENDS         host:port of every backend, separated by commas (required)
 #   LISTEN           address to listen on             (127.0.0.1:8080)
 #   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then accepts TLS only (none)
-#   HTTP_LISTEN      with TLS: address on which plain HTTP is redirected to BASE_URL (none)
+#   HTTP_LISTEN      with TLS: address of a second port that redirects plain HTTP to BASE_URL (none)
 #   BASE_URL         needed for HTTP_LISTEN only: https://…, as in the settings
 #   RATE_LIMIT       clicks per second and client     (30)
-#   RATE_BURST       clicks above the limit accepted at once (200)
+#   RATE_BURST       clicks above the limit that are accepted at once (200)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is used, separated by commas (none)
-#   ROTATE_MIB       rotate the log when it has so many MiB             (0: not by size)
-#   ROTATE_SECONDS   rotate the log when its first line is so old       (0: not by age)
-#   NGINX_RUN_DIR    directory of configuration, pid file, error log and temporary files (/run/clickledger-nginx)
+#   ROTATE_MIB       rotate the log when it has this many MiB                    (0: not by size)
+#   ROTATE_SECONDS   rotate the log when its first line is this many seconds old (0: not by age)
+#   NGINX_RUN_DIR    directory for the configuration, the pid file, the error log and temporary files (/run/clickledger-nginx)
 #   ERROR_LOG        a path, or `stderr` (error.log in NGINX_RUN_DIR)
 #   NGINX_USER       user of the nginx workers, if root starts this script (www-data)
 #   NGINX_WORKERS    number of nginx workers (auto)
 #   NGINX_BIN        the nginx program       (nginx)
 #
-# The configuration has no paths, only names in NGINX_RUN_DIR, so that a path may have any characters. Whatever is elsewhere has a link in
-# NGINX_RUN_DIR/links. Quotes would not be enough: in access_log and ssl_certificate a $ begins a variable, quoted or not.
+# The configuration contains no absolute paths, only names in NGINX_RUN_DIR, so that a path may have any characters. NGINX_RUN_DIR/links has
+# symbolic links to the files and directories that are elsewhere. Quotes would not be enough, because in access_log and ssl_certificate a $
+# begins a variable even in quotes.
 set -eu
 
 fail() { echo "nginx/start.sh: $1" >&2; exit 1; }
 [ -n "${LOG_DIR:-}" ] || fail 'LOG_DIR is not set: where should access.log go?'
 [ -n "${BACKENDS:-}" ] || fail 'BACKENDS is not set: host:port of every backend, separated by commas'
 
-# Names with characters of other alphabets are bytes to awk and nginx.
+# awk and nginx treat names with non-ASCII characters as bytes.
 export LC_ALL=C
 absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
 LOG_DIR=$(absolute "$LOG_DIR")
 NGINX_RUN_DIR=$(absolute "${NGINX_RUN_DIR:-/run/clickledger-nginx}")
 NGINX_USER=${NGINX_USER:-www-data}
 is_root() { [ "$(id -u)" = 0 ]; }
-# The workers need the run directory, too. Nothing in it is secret.
+# The workers must be able to read the run directory. It contains nothing secret.
 umask 022
 mkdir -p "$NGINX_RUN_DIR/links"
 # Logs contain addresses and slugs. Only nginx and the group of the log directory (the group of the agent) may read them.
@@ -42,11 +43,13 @@ if [ ! -d "$LOG_DIR" ]; then
   mkdir -p "$LOG_DIR"
   ! is_root || chown "$NGINX_USER" "$LOG_DIR"
 fi
-# The workers of nginx open the log again when it is rotated. If they are neither owner nor in the group, they must still pass the directory.
+# The workers of nginx open the log again when it is rotated. If their user is neither the owner nor in the group of the directory, they
+# still need the right to enter the directory (x).
 others='o=x'
 [ "$(stat -c %U "$LOG_DIR")" != "$NGINX_USER" ] || others='o='
 case " $(id -nG "$NGINX_USER" 2>/dev/null) " in *" $(stat -c %G "$LOG_DIR") "*) others='o=' ;; esac
-# If the user of this script may not change the directory, it stays as it is. Its logs are closed to others in any case.
+# If the user of this script may not change the mode of the directory, the mode stays as it is. The log files themselves are always closed
+# to other users.
 chmod "$others" "$LOG_DIR" 2>/dev/null || true
 link() { ln -sfn "$(absolute "$1")" "$NGINX_RUN_DIR/links/$2"; }
 link "$LOG_DIR" logs
@@ -65,10 +68,10 @@ if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
   link "$TLS_CERTIFICATE" certificate.pem
   link "$TLS_KEY" key.pem
   LISTEN="$LISTEN ssl"
-  # Without includeSubDomains, because the other hosts of the domain may not have TLS.
+  # The header has no includeSubDomains, because other hosts of the domain may not have TLS.
   HSTS='add_header Strict-Transport-Security max-age=63072000 always;'
-  # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. No HTTP/2: a click
-  # is one request, and nginx 1.22 and 1.25 have different directives for it.
+  # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. HTTP/2 is off, because
+  # a click is only one request, and nginx 1.22 and 1.25 have different directives for HTTP/2.
   TLS_DIRECTIVES="ssl_certificate links/certificate.pem;
   ssl_certificate_key links/key.pem;
   ssl_protocols TLSv1.2 TLSv1.3;
@@ -90,8 +93,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 NGINX_USER_DIRECTIVE=
 ! is_root || NGINX_USER_DIRECTIVE="user $NGINX_USER;"
 
-# nginx does not use a backend for a second after it failed. If all had failed, nginx would answer 502 without trying any. So each is
-# listed a second time, as a backup that is always tried.
+# nginx does not use a backend for a second after the backend failed. If all backends had failed, nginx would answer 502 without trying any.
+# So each backend is listed a second time as a backup that nginx always tries.
 BACKEND_SERVERS=$(echo "$BACKENDS" | tr ',' '\n' | sed 's/.*/server & max_fails=1 fail_timeout=1s; server & backup max_fails=0;/')
 
 REAL_IP_DIRECTIVES=
@@ -121,36 +124,37 @@ fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
 
 log=$LOG_DIR/access.log
 
-# Renames the log to a name that no other file has, because a rename onto another log would destroy that log.
+# Renames the log to a name that no other file has, because renaming it to the name of another log would destroy that log.
 put_aside() {
   aside=$log.$(date -u +%Y%m%dT%H%M%SZ) n=0
   while [ -e "$aside.$n" ]; do n=$((n + 1)); done
   mv "$log" "$aside.$n"
 }
 
-# Gives a file to a user, if one is named, and to the group of the directory. No other user may open it.
+# Sets the owner of a file, if $1 is not empty, and its group to the group of the log directory. Other users cannot open the file.
 close_to_others() {
   ! is_root || chown -h "$1:$(stat -c %g "$LOG_DIR")" "$2" 2>/dev/null || true
   chmod o= "$2" 2>/dev/null || true
 }
 
-# Creates the log before nginx opens it. The master of nginx would create it in its own group, which may not be that of the agent.
+# Creates the log before nginx opens it. The master process of nginx would create the log with its own group, which may differ from the
+# group of the agent.
 create_log() {
   : >>"$log"
   close_to_others "$NGINX_USER" "$log"
 }
 
-# Rotates the log where there is no logrotate: renames it, then sends USR1, so that nginx opens a new file. Ends with nginx.
+# Rotates the log if there is no logrotate: renames the log, then sends USR1, so that nginx opens a new file. Ends when nginx ends.
 keep_rotating() {
   since=$(date +%s)
   while sleep 1 && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
     bytes=$(stat -c %s "$log" 2>/dev/null) || continue
-    # The age counts from the first line. An empty log is not rotated.
+    # The age of a log is counted from its first line. An empty log is not rotated.
     [ "$bytes" -gt 0 ] || since=$now
     if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
       if put_aside; then
-        # Without a new log, e.g. on a full disk, nginx gets the signal, too: it tries to create the log itself.
+        # If the new log cannot be created, e.g. on a full disk, nginx still gets the signal and tries to create the log itself.
         create_log || true
         kill -USR1 "$1"
       fi
@@ -159,13 +163,13 @@ keep_rotating() {
   done
 }
 
-# A log with content is renamed, and nginx opens a new one. A power loss may have cut off the last line of the old log, and nginx would write
-# the next line onto the end of it.
+# A log with content is renamed, and nginx opens a new log. A power loss may have cut off the last line of the old log, and nginx would
+# append the next line to the cut line.
 [ ! -s "$log" ] || put_aside
 
 [ ! -L "$log" ] || fail "$log is a link. Remove it: nginx writes the log to LOG_DIR itself."
 create_log
-# Logs of an earlier version are open to all.
+# Logs of an earlier version of this script can be read by all users.
 for old in "$log".*; do
   if [ -f "$old" ] && [ ! -L "$old" ]; then close_to_others '' "$old"; fi
 done
@@ -173,7 +177,7 @@ done
   echo "nginx/start.sh: other users may read logs in $LOG_DIR: run chmod o= on them" >&2
 
 rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
-# This shell becomes nginx, so its process id will be that of the nginx master.
+# nginx replaces this shell, so the process id of this shell will be that of the nginx master.
 [ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
 
 exec "${NGINX_BIN:-nginx}" -p "$NGINX_RUN_DIR" -e "$ERROR_LOG" -c nginx.conf -g 'daemon off;'

@@ -25,7 +25,7 @@ const TABLES = [
 /** The number of rows by table. */
 export type RowCounts = Record<(typeof TABLES)[number], number>;
 
-/** Counts the rows that copyShard would copy. `url` is that of the owner of the shard database. */
+/** Counts the rows that copyShard would copy. `url` is the URL of the shard database for its owner. */
 export async function countShardRows(url: string): Promise<RowCounts> {
   const client = await connect(url);
   try {
@@ -39,8 +39,9 @@ export async function countShardRows(url: string): Promise<RowCounts> {
 }
 
 /**
- * Copies all rows from `source` to `target`, in one transaction, and returns the number of copied rows. Both URLs are those of the owner.
- * `target` must be a migrated shard database; throws `conflict` if it has events already. `onTable` is called before each table.
+ * Copies all rows from `source` to `target`, in one transaction, and returns the number of copied rows. Both URLs are for the owner of the
+ * database. `target` must be a shard database with all migrations. Throws `conflict` if `target` already has events. `onTable` is called
+ * before each table.
  */
 export async function copyShard(source: string, target: string, onTable: (table: string) => void): Promise<RowCounts> {
   const from = await connect(source);

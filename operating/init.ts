@@ -28,8 +28,9 @@ export interface InitOptions {
 }
 
 /**
- * Writes `env` and `nats.conf` into `dataDir`. With `perPart` it also writes a directory for each part below `perPart`. If settings exist,
- * they are kept with `perPart`; without it, `conflict` is thrown. Throws `bad-input` or `bad-settings` for a mistake in the options.
+ * Writes `env` and `nats.conf` into `dataDir`. With `perPart`, it also writes a directory for each part below `perPart`, and existing
+ * settings are kept. Without `perPart`, throws `conflict` if settings exist. Throws `bad-input` or `bad-settings` for a mistake in the
+ * options.
  */
 export async function init(dataDir: string, options: InitOptions): Promise<void> {
   const existing = await readEnvFile(dataDir);
@@ -39,7 +40,7 @@ export async function init(dataDir: string, options: InitOptions): Promise<void>
       `${dataDir}/env exists and was not changed, because its keys and passwords may be in use: edit this file, or give another directory with --data`,
     );
   const values = { ...newSettings(options), ...existing };
-  // Reports mistakes now, not only when the first part starts.
+  // Reports invalid settings now, not only when the first part starts.
   const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_ROLES.map(natsSetting)], values);
   const conf = natsConfOf(options, {
     agent: config.AGENT_NATS_URL.password,
@@ -59,7 +60,7 @@ function newSettings(options: InitOptions): Record<string, string> {
   // Reports a mistake in --nats once, not once for each role.
   parseNatsUrl(options.nats);
   const catalog = new URL(options.catalog);
-  // The Postgres container is created with this password: writePartSettings gives it to the container.
+  // The Postgres container is created with this password. writePartSettings writes the password to a file for the container.
   if (options.perPart !== undefined && catalog.password === '') catalog.password = newPassword();
   const urlOfRole = (role: string): string =>
     Object.assign(new URL(catalog), { username: `clickledger_${role}`, password: newPassword() }).toString();

@@ -8,12 +8,12 @@ export const MIGRATION_SETTINGS = ['CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', '
 
 type Settings = Config<(typeof MIGRATION_SETTINGS)[number]>;
 
-/** The database URLs by role. Migrations create the roles with the names and passwords of these URLs. */
+/** Returns the database URL of each role. Migrations create the roles with the names and passwords of these URLs. */
 export function roleUrlsOf(config: Settings) {
   return { backend: config.BACKEND_URL, worker: config.WORKER_URL, author: config.AUTHOR_URL, analyst: config.ANALYST_URL };
 }
 
-/** Applies the missing migrations to the catalog and to all shards, and returns them. Throws a ClickledgerError. */
+/** Applies the missing migrations to the catalog and to all shards, and returns the applied migrations. Throws a ClickledgerError. */
 export function migrate(config: Settings, limits: LimitOptions = {}): ReturnType<typeof migrateDatabases> {
   return explainErrors(() =>
     migrateDatabases({
@@ -26,7 +26,9 @@ export function migrate(config: Settings, limits: LimitOptions = {}): ReturnType
   );
 }
 
-/** What the owner lacks otherwise is found before the migrations. So this is a table or a schema that belongs to somebody else. */
+/**
+ * Other missing rights of the owner are found before the migrations. So this error means that a table or a schema belongs to another role.
+ */
 function explainOwner(error: unknown): never {
   if (codeOf(error) !== '42501') throw error;
   throw new ClickledgerError(

@@ -9,7 +9,7 @@ import { migrate, type MIGRATION_SETTINGS, roleUrlsOf } from './migrate.ts';
 
 type Settings = Config<(typeof MIGRATION_SETTINGS)[number]>;
 
-/** The move of a shard from one database to another. Both URLs are without credentials. */
+/** The move of a shard from one database to another. `from` and `to` are database URLs without credentials. */
 export interface ShardMove {
   name: string;
   from: string;
@@ -18,7 +18,10 @@ export interface ShardMove {
   shards: string;
 }
 
-/** Plans a move. Throws `bad-input` if the shard is already in `to`, and `bad-settings` if the shard does not exist or `to` is invalid. */
+/**
+ * Plans a move. Throws `bad-input` if the shard is already in the database `to`, and `bad-settings` if the shard does not exist or `to` is
+ * invalid.
+ */
 export function planMove(config: Settings, name: string, to: string): ShardMove {
   const { url: from } = config.SHARDS.named(name);
   if (to === from) throw new ClickledgerError('bad-input', `shard ${name} is already in this database: give another one with --to`);
@@ -34,8 +37,8 @@ export function countRows(config: Settings, { name }: ShardMove): ReturnType<typ
 
 /**
  * Copies the shard in one snapshot while all parts run. Then changes the views of the catalog, so that they read the copy. The copy lacks
- * the events that workers commit to the old database after the snapshot; agents publish them again from the logs. Returns the number of
- * copied rows by table. `onTable` is called before each table. `limits` is as for `migrate`.
+ * the events that workers commit to the old database after the snapshot. Agents publish these events again from the logs. Returns the
+ * number of copied rows by table. `onTable` is called before each table. `limits` has the same meaning as for `migrate`.
  */
 export async function moveShard(
   config: Settings,
@@ -51,7 +54,7 @@ export async function moveShard(
     shardUrl(target, config.CATALOG_URL),
     onTable,
   );
-  // Changes the views of the catalog: from now on reports read the new database.
+  // Changes the views of the catalog. From now on, reports read the new database.
   await migrate({ ...config, SHARDS: shards });
   return copied;
 }

@@ -8,9 +8,9 @@ import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
 import { NATS_ROLES, type NatsRole } from './nats-conf.ts';
 
-// Tries every permission, and what each user must not do, on a real server.
+// Tries on a real server the actions that each user must be able to do, and actions that the server must refuse.
 
-/** A request to a subject. Without a payload: a subscription. */
+/** A request to a subject. An action without a payload is a subscription to the subject. */
 type Action = readonly [subject: string, payload: string] | readonly [subject: string];
 
 const config = (more: object): string =>
@@ -131,7 +131,7 @@ beforeEach(async () => {
 });
 
 describe('each user of NATS', () => {
-  /** `done`, `refused`, or the error. */
+  /** Returns `done`, `refused`, or the text of the error. */
   async function outcome(connection: NatsConnection, [subject, payload]: Action): Promise<string> {
     try {
       if (payload !== undefined) {
@@ -161,8 +161,8 @@ describe('each user of NATS', () => {
 });
 
 describe('answers', () => {
-  // JetStream sends replies with permissions of its own. With one account for all users, the reply to the message `two` would purge the
-  // stream, and the reply to the request after it would be stored in the stream.
+  // JetStream sends replies with its own permissions. If all users shared one account, the reply to the message `two` would purge the
+  // stream, and the reply to the next request would be stored in the stream.
   test('cannot be sent where they would do something', async () => {
     const agent = await connectAs(nats.urlOf('agent'));
     const analyst = await connectAs(nats.urlOf('analyst'));
@@ -172,7 +172,7 @@ describe('answers', () => {
     analyst.publish('$JS.ledger.API.STREAM.INFO.EVENTS', '', { reply: '$JS.API.STREAM.DELETE.EVENTS' });
     agent.publish('ledger.a', '{}', { reply: '$JS.API.STREAM.PURGE.EVENTS' });
     await Promise.all([agent.flush(), analyst.flush()]);
-    // When these are answered, all earlier requests are answered, too.
+    // When these two requests are answered, all earlier requests are answered, too.
     await jetstream(agent).publish('events.a', 'three');
     await analyst.request('$JS.ledger.API.STREAM.INFO.EVENTS');
     expect(await storedMessages()).toBe(3);
@@ -197,7 +197,8 @@ test('a bucket of salts is no way to the events: it cannot be made a mirror of t
   const mirror = config({ name: 'KV_salts', mirror: { name: STREAM }, allow_direct: true, mirror_direct: true });
   await agent.request('$JS.salts.API.STREAM.CREATE.KV_salts', mirror);
   await (await connectAs(nats.url)).request('$JS.API.STREAM.CREATE.COPY', config({ name: 'COPY', mirror: { name: STREAM } }));
-  // A mirror in the account of the events has the event within the same time.
+  // For comparison, this mirror is in the account of the stream. When it has the event, the bucket would also have it if the bucket were a
+  // mirror.
   await eventually(
     'the mirror in the account of the events has the event',
     async () => (await operator.streams.info('COPY')).state.messages === 1,

@@ -1,12 +1,13 @@
 import { eventsSubject, LEDGER_API, ledgerSubject, SALT_BUCKET, SALTS_API, STREAM } from '../core/subjects.ts';
 
 // Generates the configuration of nats-server: its address, its storage limit, and the permissions of each user. `clickledger up` and the
-// tests start servers with this text; `clickledger init` writes it for the server of an operator. All options exist in nats-server 2.9.
+// tests start servers with this text. `clickledger init` writes it to a file for the operator's own server. All options exist in
+// nats-server 2.9.
 //
 // Permissions on subjects are not enough. A client that sends a request also chooses the reply subject, and JetStream publishes the reply
-// with permissions of its own. An agent could publish with the reply subject $JS.API.STREAM.PURGE.EVENTS, and the reply would purge the
-// stream. Therefore agents and analysts have accounts of their own. An account shares only the services that it imports, and a reply
-// arrives in the account that sent the request.
+// with its own permissions. An agent could publish with the reply subject $JS.API.STREAM.PURGE.EVENTS, and the reply would purge the
+// stream. Therefore agents and analysts have separate accounts. An account can use only the services that it imports, and a reply arrives
+// in the account that sent the request.
 //
 //   agent ──events.*, ledger.*, progress of the workers──► ledger: stream EVENTS, workers ◄──progress of the workers── analyst
 //     └────salt of the day──► salts: the bucket
@@ -28,8 +29,8 @@ const API = '$JS.API';
 const PROGRESS_REQUESTS = [`STREAM.INFO.${STREAM}`, `CONSUMER.INFO.${CONSUMER}`];
 
 /**
- * A subject of another account, which is imported under the name `to`. The JetStream API is imported under another prefix, because every
- * account has a $JS.API of its own, which reaches only the streams of that account.
+ * A subject of another account. It is imported under the name `to`. The JetStream API is imported under another prefix, because every
+ * account has its own $JS.API, which reaches only the streams of the same account.
  */
 interface Service {
   account: 'ledger' | 'salts';
@@ -45,7 +46,7 @@ const SERVICES: Readonly<Record<'agent' | 'analyst', readonly Service[]>> = {
     ledgerService(eventsSubject(SHARD)),
     ledgerService(ledgerSubject(SHARD)),
     ...PROGRESS_REQUESTS.map(ledgerApi),
-    // The salts have an account of their own: a client that may create a stream can create it as a mirror of any stream of the account.
+    // The salts have a separate account, because a client that may create a stream can make it a mirror of any stream in the same account.
     saltsApi(`STREAM.INFO.${SALTS}`),
     saltsApi(`STREAM.CREATE.${SALTS}`),
     saltsApi(`DIRECT.GET.${SALTS}.${SALT_KEY}`),
@@ -62,7 +63,7 @@ const WORKER = {
     `${API}.CONSUMER.CREATE.${CONSUMER}.${eventsSubject(SHARD)}`,
     `${API}.CONSUMER.MSG.NEXT.${CONSUMER}`,
     `$JS.ACK.${STREAM}.>`,
-    // Replies to requests from other accounts.
+    // The subject of replies to requests from other accounts.
     '_R_.>',
   ],
   subscribe: ['_INBOX.>', `${ledgerSubject(SHARD)} workers`],
@@ -73,10 +74,10 @@ export interface NatsConf {
   port: number;
   /** The directory in which JetStream stores its streams. */
   storeDir: string;
-  /** The limit of all streams together, in MiB. Keep it well below the size of the disk: a full disk blocks the server. */
+  /** The limit of all streams together, in MiB. Keep it well below the size of the disk, because a full disk blocks the server. */
   maxStoreMib?: number;
   passwords: Readonly<Record<NatsRole, string>>;
-  /** The password of the user `operator`, who has all permissions. Undefined: there is no such user. */
+  /** The password of the user `operator`, who has all permissions. If undefined, there is no such user. */
   operatorPassword?: string | undefined;
   /** Paths of the certificate and its key. If given, clients must use TLS. */
   tls?: { certificate: string; key: string } | undefined;
@@ -89,7 +90,8 @@ export function natsConf(options: NatsConf): string {
     `{ user: ${role}, password: ${quoted(passwords[role])}, permissions: { publish: ${list(publish.map(quoted))}, subscribe: ${list(subscribe.map(quoted))} } }`;
   const importingAccount = (role: keyof typeof SERVICES): string => {
     const services = SERVICES[role];
-    // These permissions repeat the imports. With them the server rejects any other subject with an error, and logs the attempt.
+    // These permissions repeat the imports. With them, the server answers a request to any other subject with an error and logs the
+    // request.
     const onlyUser = user(role, { publish: services.map(({ to }) => to), subscribe: ['_INBOX.>'] });
     const imports = services.map(
       ({ account, subject, to }) => `{ service: { account: ${account}, subject: ${quoted(subject)} }, to: ${quoted(to)} }`,
@@ -117,14 +119,14 @@ function exportsOf(exporter: Service['account']): string {
   return list([...new Set(subjects)].map((subject) => `{ service: ${quoted(subject)} }`));
 }
 
-/** An array of nats-server's configuration language, with one item per line. */
+/** Formats an array in the configuration language of nats-server, with one item per line. */
 function list(items: readonly string[]): string {
   return `[\n${items.map((item) => `    ${item}\n`).join('')}  ]`;
 }
 
 /**
- * A string of nats-server's configuration language. Without quotes, a `$` would begin a variable. Not as in JSON: nats-server refuses \b, \f
- * and \u.
+ * Formats a string in the configuration language of nats-server. Without quotes, a `$` would begin a variable. JSON.stringify cannot be
+ * used, because nats-server refuses the escapes \b, \f and \u.
  */
 function quoted(text: string): string {
   const escaped = text

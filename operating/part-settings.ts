@@ -4,7 +4,8 @@ import type { SettingName } from '../core/config.ts';
 import { envText } from '../core/env-file.ts';
 import { replaceFile } from '../core/files.ts';
 
-// Writes a directory with settings for each part, for containers, which do not share files. A part gets only the secrets that it needs.
+// Writes a directory with settings for each part. Containers need this, because they do not share files. A part gets only the secrets that
+// it needs.
 
 const SETTINGS_BY_PART = {
   backend: ['BACKEND_URL', 'SLUG_KEYS'],
@@ -15,12 +16,12 @@ const SETTINGS_BY_PART = {
 } as const satisfies Record<string, readonly SettingName[]>;
 
 const GROUP_READABLE = 0o640;
-/** For a file that the mode of its directory protects. */
+/** The mode of a file that is protected by the mode of its directory. */
 const WORLD_READABLE = 0o644;
 
 /**
- * Writes `<directory>/<part>/env` for every part, `nats/nats.conf`, and `postgres/password` with the password of the owner. Directories
- * that exist keep their mode.
+ * Writes `<directory>/<part>/env` for every part, `nats/nats.conf`, and `postgres/password` with the password of the owner. Existing
+ * directories keep their mode.
  */
 export async function writePartSettings(directory: string, values: Readonly<Record<string, string>>, natsConf: string): Promise<void> {
   const write = async (part: string, file: string, text: string, mode: number): Promise<void> => {
@@ -32,6 +33,6 @@ export async function writePartSettings(directory: string, values: Readonly<Reco
     await write(part, 'env', envText(Object.fromEntries(own)), GROUP_READABLE);
   }
   await write('nats', 'nats.conf', natsConf, GROUP_READABLE);
-  // In the official image Postgres runs as a user of its own, which is in no group of ours.
+  // In the official image, Postgres runs as its own user. This user is not in the group of the file, so the file must be readable for all.
   await write('postgres', 'password', decodeURIComponent(new URL(values['CATALOG_URL'] ?? '').password), WORLD_READABLE);
 }

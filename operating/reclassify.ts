@@ -6,8 +6,8 @@ import { shardUrl } from '../core/shards.ts';
 export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
 
 /**
- * The number of hits of one kind whose verdict was `was` and is now `becomes`, which may be the same. `older_rules` is the number of those
- * that were first judged by an older version of the rules.
+ * The number of hits of one kind whose old verdict is `was` and whose new verdict is `becomes`. Both verdicts may be the same.
+ * `older_rules` is the number of these hits that were first judged by an older version of the rules.
  */
 export interface Reclassified {
   kind: string;

@@ -19,7 +19,7 @@ import type { Logs } from '../log-agent/follow.ts';
 
 export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE', 'WINDOW_MIB', 'MMDB_PATH'] as const;
 
-/** After this time without progress, shipping fails. */
+/** Shipping fails after this time without progress. */
 const STALLED_MS = 60_000;
 /** The time within which a ledger must answer the first request. */
 const FIRST_REPLY_MS = 15_000;
@@ -32,7 +32,9 @@ export interface Shipment {
   close(): Promise<void>;
 }
 
-/** Opens the logs and connects to NATS; waits for NATS until `signal` aborts. Throws a ClickledgerError if a file cannot be shipped. */
+/**
+ * Opens the logs and connects to NATS. Waits until NATS answers or `signal` aborts. Throws a ClickledgerError if a file cannot be shipped.
+ */
 export async function prepareShipment(
   config: Config<(typeof SHIPPING_SETTINGS)[number]>,
   files: readonly string[],
@@ -79,7 +81,7 @@ export async function prepareShipment(
   return { logs, agent, ledgers, close: () => connection.close() };
 }
 
-/** The number of bytes of one log that one shard lacks, and in how many holes. */
+/** The bytes of one log that one shard lacks: the number of bytes and the number of holes. */
 export interface MissingBytes {
   gen: string;
   shard: string;
@@ -89,8 +91,8 @@ export interface MissingBytes {
 }
 
 /**
- * Asks the ledger of each shard which bytes of the logs it lacks. A log whose length is not in the ledger is listed too, with 0 missing
- * bytes if all are committed. Throws `unavailable` if a ledger does not answer.
+ * Asks the ledger of each shard which bytes of the logs it lacks. A log whose size is not in the ledger is listed, too. It has 0 missing
+ * bytes if all its bytes are committed. Throws `unavailable` if a ledger does not answer.
  */
 export async function findMissing({ logs, ledgers }: Shipment, shards: readonly string[]): Promise<MissingBytes[]> {
   const missing: MissingBytes[] = [];
@@ -116,7 +118,10 @@ export async function findMissing({ logs, ledgers }: Shipment, shards: readonly 
   return missing;
 }
 
-/** Retries, because a worker that is restarting, or that has just lost its database, answers a moment later. */
+/**
+ * Asks again until there is an answer or the time is over. A worker that is restarting or has just lost its database answers a moment
+ * later.
+ */
 async function retryUntilAnswered<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
   const deadline = performance.now() + FIRST_REPLY_MS;
   for (;;) {
@@ -128,7 +133,7 @@ async function retryUntilAnswered<T>(ask: () => Promise<T | undefined>): Promise
 
 /**
  * Ships until every shard has committed all bytes, or until `signal` aborts. Returns whether all bytes are committed. `onProgress` gets the
- * number of bytes that are not committed, or undefined while it is unknown. Throws `unavailable` after a minute without progress.
+ * number of bytes that are not committed, or undefined while this number is unknown. Throws `unavailable` after a minute without progress.
  */
 export async function shipAll(
   { agent }: Shipment,

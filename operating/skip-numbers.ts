@@ -3,7 +3,7 @@ import { connect } from '../sql/connect.ts';
 
 const TABLES = ['campaign', 'link', 'recipient'] as const;
 
-/** The next number of a table of the catalog, before and after numbers were skipped. */
+/** The next number of a table of the catalog, before and after the skip. */
 export interface Skipped {
   table: (typeof TABLES)[number];
   next_before: number;
@@ -11,9 +11,9 @@ export interface Skipped {
 }
 
 /**
- * Skips `by` numbers of campaigns, links and recipients, beyond the highest number in the catalog and in all shards. Run it after the
- * catalog was restored from a backup. The backup lacks what was created after it, but letters with those numbers were sent. A number must
- * not be used twice. `ownerUrl` is the URL of the catalog for its owner.
+ * Skips `by` numbers of campaigns, links and recipients. The skip starts after the highest number in the catalog and in all shards. Run
+ * this after the catalog was restored from a backup. The backup lacks the campaigns, links and recipients that were created later, but
+ * letters with their numbers were sent. A number must not be used twice. `ownerUrl` is the URL of the catalog for its owner.
  */
 export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number): Promise<Skipped[]> {
   const seen: Record<(typeof TABLES)[number], number> = { campaign: 0, link: 0, recipient: 0 };

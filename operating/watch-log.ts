@@ -3,7 +3,7 @@ import { type Hit, parseLine } from '../log-agent/parse.ts';
 
 /**
  * Calls `onHit` for every hit that nginx appends to access.log in `logDir`, until `stop` is called. It may miss lines at a log rotation, so
- * it is only for display. Nothing is counted with it.
+ * use it only for display, and not for counting.
  */
 export async function watchLog(
   logDir: string,

@@ -1,7 +1,7 @@
 import type { Series } from './chart-data.ts';
 
-// The colours of charts. echarts draws with placeholder colours that occur nowhere else. CSS variables then replace them in the SVG.
-// Blue and orange are distinguishable with every kind of colour blindness. Every colour has a contrast of at least 3 on both backgrounds.
+// The colours of charts. echarts draws with placeholder colours that occur nowhere else. CSS variables then replace them in the SVG. Blue
+// and orange can be distinguished with every kind of colour blindness. Every colour has a contrast of at least 3 to both backgrounds.
 
 interface Colour {
   variable: string;
@@ -26,10 +26,10 @@ const COLOURS = {
 type Name = keyof typeof COLOURS;
 const NAMES = Object.keys(COLOURS) as Name[];
 const byte = (n: number): string => n.toString(16).padStart(2, '0');
-/** The colour that echarts draws with; withCssVariables replaces it with the variable. */
+/** Returns the placeholder colour with which echarts draws. withCssVariables replaces it with the CSS variable. */
 const placeholder = (name: Name): string => `#0a00${byte(NAMES.indexOf(name) + 1)}`;
 
-/** The colours of everything besides the data. */
+/** The colours of all parts of a chart except the data. */
 export const BASE_COLOURS = { text: placeholder('text'), line: placeholder('line'), background: placeholder('background') } as const;
 
 const ROLES = { human: ['human', 'human2'], machine: ['machine', 'machine2'], other: ['other1', 'other2', 'other3', 'other4'] } as const;
@@ -40,7 +40,10 @@ function roleOf(name: string): Role {
   return /human|people/.test(name) ? 'human' : 'other';
 }
 
-/** Returns the colour of a series. The names of series decide it: human and machine hits have the same two colours in all charts. */
+/**
+ * Returns the colour of a series. The colour depends on the name of the series, so human and machine hits have the same colours in all
+ * charts.
+ */
 export function colourOf({ name }: Series, index: number, all: readonly Series[]): string {
   const role = roleOf(name);
   const before = all.slice(0, index).filter((other) => roleOf(other.name) === role).length;
@@ -49,10 +52,10 @@ export function colourOf({ name }: Series, index: number, all: readonly Series[]
 }
 
 /**
- * Replaces the placeholder colours of an SVG with CSS variables. Removes `style` attributes and style sheets, which a strict
- * Content-Security-Policy refuses, and echarts' own attributes. The ids, which echarts numbers per process, get the prefix `id` instead:
- * the same chart is always the same text, and two charts on a page do not share ids. Texts in the SVG have their quotes escaped, so
- * they cannot be mistaken for attributes.
+ * Replaces the placeholder colours of an SVG with CSS variables. Removes style sheets and replaces `style` attributes with other
+ * attributes, because a strict Content-Security-Policy refuses both. Removes the attributes that only echarts uses. echarts numbers the ids
+ * over all charts of a process. They get the prefix `id` instead, so that the same chart always has the same text, and two charts on a page
+ * do not share ids. Quotes in the texts of an SVG are escaped, so these texts cannot be mistaken for attributes.
  */
 export function withCssVariables(svg: string, id: string): string {
   return svg

@@ -3,7 +3,7 @@ import { displayText } from './format/values.ts';
 import type { ChartKind } from './report-file.ts';
 import type { Column, Result, Value } from './run-report.ts';
 
-/** What a chart is drawn from. */
+/** The data from which a chart is computed. */
 export type Data = Pick<Result, 'report' | 'columns' | 'rows'>;
 
 export interface Series {
@@ -16,7 +16,7 @@ export type ChartData =
   | {
       kind: Exclude<ChartKind, 'heatmap' | 'none'>;
       labels: string[];
-      /** The labels are times or numbers, so their order has a meaning. */
+      /** True if the labels are times or numbers, so that their order has a meaning. */
       isOrdered: boolean;
       series: Series[];
     }
@@ -29,7 +29,10 @@ export type ChartData =
       valueTitle: string;
     };
 
-/** Computes the data of a chart. Undefined if the report has no chart, names a missing column, or has no rows or no numbers. */
+/**
+ * Computes the data of a chart. Returns undefined if the report has no chart, or if its chart names a missing column, or if the result has
+ * no rows or no numbers.
+ */
 export function chartData(result: Data): ChartData | undefined {
   const { report, rows } = result;
   const columns = result.columns.map(({ name }) => name);
@@ -53,7 +56,7 @@ export function chartData(result: Data): ChartData | undefined {
   return { kind, labels: uniqueLabels(result, xColumns) ?? labels, isOrdered: false, series };
 }
 
-/** Returns the name of a column for people: underscores become spaces. */
+/** Returns the name of a column as it is shown to users, with spaces instead of underscores. */
 export function columnTitle(column: string): string {
   return column.replaceAll('_', ' ');
 }
@@ -62,7 +65,7 @@ function labelsOf({ columns, rows }: Data, indexes: readonly number[]): string[]
   return rows.map((row) => indexes.map((index) => labelOf(row[index] ?? null, columns[index])).join(' · '));
 }
 
-/** The label of a value. A URL loses its scheme and `www.`, because labels have little room. */
+/** Returns the label of a value. Removes the scheme and `www.` from a URL, because there is little space for labels. */
 function labelOf(value: Value, column: Column | undefined): string {
   return displayText(value, column?.type ?? 0).replace(/^https?:\/\/(?:www\.)?(?=.)/, '') || '–';
 }
@@ -71,7 +74,7 @@ function isUnique(labels: readonly string[]): boolean {
   return new Set(labels).size === labels.length;
 }
 
-/** Prefixes the labels with the first text column that makes them unique. Undefined if no column does. */
+/** Prefixes the labels with the first text column that makes them unique. Returns undefined if no column makes them unique. */
 function uniqueLabels(result: Data, xColumns: readonly number[]): string[] | undefined {
   const isText = (index: number): boolean => !isNumberType(result.columns[index]?.type ?? 0);
   const others = result.columns
@@ -80,7 +83,7 @@ function uniqueLabels(result: Data, xColumns: readonly number[]): string[] | und
   return others.map((index) => labelsOf(result, [index, ...xColumns])).find(isUnique);
 }
 
-/** Removes the year if all labels have the same year, to save room. */
+/** Removes the year if all labels have the same year, to save space. */
 function withoutYear(labels: string[]): string[] {
   const year = /^\d{4}-/.exec(labels[0] ?? '')?.[0];
   return year !== undefined && labels.every((label) => label.startsWith(year)) ? labels.map((label) => label.slice(year.length)) : labels;
@@ -92,13 +95,13 @@ function isOrdered({ columns, rows }: Data, index: number): boolean {
   return rows.every((row) => /^\d{4}-\d\d-\d\d|^\d\d:\d\d/.test(row[index] ?? ''));
 }
 
-/** The number that a chart draws. JavaScript's numbers are exact enough for pixels. */
+/** Returns the number that a chart draws. Numbers of JavaScript are exact enough for a drawing. */
 function numberOf(value: Value | undefined): number | null {
   const number = value === null || value === undefined || value.trim() === '' ? Number.NaN : Number(value);
   return Number.isFinite(number) ? number : null;
 }
 
-/** The last column that has only numbers and is not one of `excluded`. */
+/** Returns the index of the last column that has only numbers and is not in `excluded`. */
 function lastNumberColumn({ columns, rows }: Data, excluded: readonly number[]): number | undefined {
   return columns
     .keys()
@@ -112,7 +115,8 @@ function heatmapData({ columns, rows }: Data, xColumn: number, yColumn: number, 
   const labelAt = (row: Value[], index: number): string => displayText(row[index] ?? null, columns[index]?.type ?? 0);
   const columnLabels = [...new Set(rows.map((row) => labelAt(row, xColumn)))];
   const rowLabels = [...new Set(rows.map((row) => labelAt(row, yColumn)))];
-  // The first row of the heatmap may lack some hours, so the order of the result is not the order of the hours.
+  // The columns of the heatmap are found in the order of the result, and the first row may lack some of them. So columns that are numbers,
+  // for example hours, are sorted here.
   if (isNumberType(columns[xColumn]?.type ?? 0)) columnLabels.sort((a, b) => Number(a) - Number(b));
   const cells = rows.map((row): [number, number, number] => [
     columnLabels.indexOf(labelAt(row, xColumn)),

@@ -5,29 +5,33 @@ import { SVGRenderer } from 'echarts/renderers';
 import { type ChartData, chartData, type Data, type Series } from './chart-data.ts';
 import { colourOf, BASE_COLOURS, withCssVariables } from './chart-colours.ts';
 
-// Draws charts as SVG on the server, so a page needs no script and no network to show one. Colours are CSS variables, for light and dark.
+// Draws charts as SVG on the server, so a page needs no script and no network to show them. Colours are CSS variables, which have values
+// for a light and a dark scheme.
 
 use([BarChart, LineChart, HeatmapChart, GridComponent, LegendComponent, VisualMapComponent, SVGRenderer]);
 
 const FONT_SIZE = 12;
 /** A chart shows at most this many horizontal bars. The table below it has all rows. */
 const MAX_HORIZONTAL_BARS = 20;
-/** More vertical bars than this are too thin to see and make a large SVG, so they are drawn as lines or areas. */
+/**
+ * A chart has at most this many vertical bars. More bars would be too thin to see and would make the SVG large, so they are drawn as lines
+ * or areas.
+ */
 const MAX_VERTICAL_BARS = 120;
 
-// The font of the browser is unknown here. The widths are those of a wide font (DejaVu Sans): too much room looks worse, too little cuts
-// letters off.
+// The server does not know the font of the browser, so it uses the widths of a wide font (DejaVu Sans). With a narrower font, some space
+// stays empty. With the widths of a narrow font, letters could be cut off.
 const widthOf = (text: string): number =>
   Array.from(text).reduce((sum, letter) => sum + (/[\u1100-\uffdc\u{1f000}-\u{3ffff}]/u.test(letter) ? FONT_SIZE : 0.61 * FONT_SIZE), 0);
 setPlatformAPI({ measureText: (text) => ({ width: widthOf(text) }) });
 
 export interface Chart {
   svg: string;
-  /** What the SVG does not show: the scale of the colours, or how many rows are left out. */
+  /** A text for facts that the SVG does not show: the scale of the colours, or the number of rows that are left out. */
   caption: string | undefined;
 }
 
-/** Draws the chart of a result, `width` pixels wide. Undefined if the report has no chart or there is nothing to draw. */
+/** Draws the chart of a result with a width of `width` pixels. Returns undefined if the report has no chart or there is nothing to draw. */
 export function drawChart(result: Data, width: number): Chart | undefined {
   const data = chartData(result);
   if (data === undefined) return undefined;
@@ -42,7 +46,7 @@ export function drawChart(result: Data, width: number): Chart | undefined {
       return { svg: render(lines(data, width), 300), caption: undefined };
     case 'bar':
     case 'stacked-bar': {
-      // Short labels fit below vertical bars. Long labels stand beside horizontal bars.
+      // Bars are vertical if the labels are short enough to fit below them. Otherwise the bars are horizontal, with the labels beside them.
       const isVertical = data.isOrdered || Math.max(...data.labels.map(widthOf)) * data.labels.length < width - 100;
       if (isVertical && data.labels.length > MAX_VERTICAL_BARS) return { svg: render(lines(data, width), 300), caption: undefined };
       if (isVertical) return { svg: render(bars(data, width, true), 300), caption: undefined };
@@ -79,7 +83,7 @@ const valueAxis = {
 };
 const categoryAxis = { type: 'category', axisLine: thinLine, axisTick: { show: false } };
 
-/** The options that all charts with axes share: the legend and the margins. */
+/** Returns the options that all charts with axes share: the legend and the margins. */
 function legendAndGrid(series: readonly Series[], width: number): EChartsCoreOption {
   const legendRows = Math.ceil(series.reduce((sum, { name }) => sum + widthOf(name) + 40, 0) / width);
   return {
@@ -109,7 +113,7 @@ function bars({ kind, labels, series }: AxisData, width: number, isVertical: boo
   const names = {
     ...categoryAxis,
     data: labels,
-    // The uppermost bar is the first row of the table.
+    // The first row of the table is the top bar.
     inverse: !isVertical,
     axisLabel: {
       ...text,
@@ -129,7 +133,7 @@ function bars({ kind, labels, series }: AxisData, width: number, isVertical: boo
       data: values,
       barMaxWidth: 48,
       ...(kind === 'stacked-bar' ? { stack: 'all' } : {}),
-      // A border separates the segments, so colour is not the only difference.
+      // A border separates the segments, so that they differ not only in colour.
       itemStyle: {
         color: colours[i],
         borderColor: BASE_COLOURS.background,
@@ -165,7 +169,7 @@ function lines({ kind, labels, series }: AxisData, width: number): EChartsCoreOp
       type: 'line',
       name,
       data: values,
-      // A single point makes no line, so a short series shows its points.
+      // A single point cannot be drawn as a line, so a short series shows its points.
       showSymbol: values.length < 20,
       symbolSize: 5,
       symbol: 'circle',
@@ -175,7 +179,10 @@ function lines({ kind, labels, series }: AxisData, width: number): EChartsCoreOp
   };
 }
 
-/** The style of a line chart. Too many bars are drawn as their outline, and too many stacked bars as areas. */
+/**
+ * Returns the style of a line chart. If there are too many bars, only their outline is drawn. If there are too many stacked bars, they are
+ * drawn as areas.
+ */
 function styleOf(kind: AxisData['kind'], color: string | undefined, index: number): object {
   const line = { color, width: 2, type: index % 2 === 0 ? 'solid' : 'dashed' };
   switch (kind) {
@@ -188,7 +195,7 @@ function styleOf(kind: AxisData['kind'], color: string | undefined, index: numbe
   }
 }
 
-/** Cuts the middle out of a text that is too wide. The end stays, because URLs differ there. */
+/** Removes the middle of a text that is too wide. Keeps the end, because URLs usually differ at the end. */
 function shorten(text: string, width: number): string {
   const maxLetters = Math.floor(width / widthOf('x'));
   const letters = Array.from(text);
@@ -203,7 +210,8 @@ function heatmap({ columnLabels, rowLabels, cells, maxValue, valueTitle }: Extra
     grid: { top: 8, left: 4, right: 12, bottom: 4, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
     xAxis: { ...categoryAxis, data: columnLabels, axisLabel: { ...text, hideOverlap: true } },
     yAxis: { ...categoryAxis, data: rowLabels, inverse: true, axisLabel: text },
-    // One colour with varying opacity is legible in light and dark. The caption explains it, because the legend of echarts has 200 colours.
+    // One colour with different opacities is readable in the light and the dark scheme. The caption explains the opacity, because the
+    // legend of echarts would need 200 colours.
     visualMap: { show: false, min: 0, max: maxValue, inRange: { color: [colour], opacity: [0.06, 1] } },
     series: [{ type: 'heatmap', name: valueTitle, data: cells, itemStyle: { borderColor: BASE_COLOURS.background, borderWidth: 1 } }],
   };

@@ -1,13 +1,13 @@
 import pg from 'pg';
 
-// What the type of a column means for its output.
+// Decides from the type of a column how its values are written.
 
 const { INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC, BOOL, TIMESTAMP, TIMESTAMPTZ, DATE, JSON, JSONB } = pg.types.builtins;
 
 const NUMBERS: ReadonlySet<number> = new Set([INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC]);
 const MONEY = 790;
 
-/** The types of arrays in pg_type by the type of their elements. */
+/** For each array type in pg_type, the type of its elements. */
 const ARRAYS: ReadonlyMap<number, number> = new Map([
   [1000, BOOL],
   [1001, 17],
@@ -35,18 +35,18 @@ const ARRAYS: ReadonlyMap<number, number> = new Map([
 ]);
 
 export const isNumberType = (type: number): boolean => NUMBERS.has(type);
-/** Whether psql and tables align the values to the right. */
+/** Returns whether psql and tables align values of this type to the right. */
 export const isRightAligned = (type: number): boolean => NUMBERS.has(type) || type === MONEY;
 export const isTimeType = (type: number): boolean => type === TIMESTAMP || type === TIMESTAMPTZ || type === DATE;
 export const isBooleanType = (type: number): boolean => type === BOOL;
 export const isJsonType = (type: number): boolean => type === JSON || type === JSONB;
-/** The type of the elements of an array; undefined for any other type, and for an array whose elements are rare. */
+/** Returns the type of the elements of an array type. Returns undefined for any other type, and for arrays of rarely used types. */
 export const elementTypeOf = (type: number): number | undefined => ARRAYS.get(type);
 
-/** An array of Postgres: its elements as texts. */
+/** An array of Postgres, with its elements as texts. */
 export type PgArray = (string | null | PgArray)[];
 
-/** Parses the text of an array. Undefined if its first index is not 1, or if it is no array. */
+/** Parses the text of an array. Returns undefined if the text is not an array, or if the first index of the array is not 1. */
 export function parseArray(text: string): PgArray | undefined {
   let at = 0;
   const read = (): PgArray | undefined => {

@@ -4,8 +4,7 @@ import type { Place, Statement } from './psql-script.ts';
 import type { Report } from './report-file.ts';
 import { frameOf } from './source.ts';
 
-// What went wrong in a statement of a report, for the person who wrote or runs it. No error of Postgres reaches a person without the place in
-// the file.
+// Explains errors in a statement of a report to the user who wrote or runs the report. An explained error always has the place in the file.
 
 /** The fields of an error of Postgres that are used here. */
 interface PostgresError {
@@ -15,7 +14,7 @@ interface PostgresError {
   hint?: string;
 }
 
-/** What the role needs on an object, by the name of its kind in the message of Postgres. */
+/** The right that the role needs on each kind of object. The keys are the names of the kinds in messages of Postgres. */
 const RIGHTS: Readonly<Record<string, string>> = {
   schema: 'USAGE',
   sequence: 'USAGE',
@@ -30,18 +29,20 @@ const RIGHTS: Readonly<Record<string, string>> = {
 interface Context {
   report: Report;
   statement: Statement;
-  /** How many characters were sent before the text of the statement. */
+  /** The number of characters that were sent before the text of the statement. */
   before: number;
 }
 
 /**
- * Explains the error of a statement: with the line of the file and a caret where Postgres says where it is, otherwise with the line of the
- * statement. An error of the connection or a timeout is returned as it is, because the statement is not its cause.
+ * Explains the error of a statement. If Postgres reports the position of the error, the message shows this line of the file with a caret.
+ * Otherwise it shows the line of the statement. A timeout is returned unchanged, and an error of the connection is explained without a
+ * line, because the statement is not the cause.
  */
 export function explainStatementError(error: unknown, context: Context): unknown {
   const code = codeOf(error);
   if (error instanceof ClickledgerError || code === undefined || !/^[0-9A-Z]{5}$/.test(code) || code === '57014') return error;
-  // postgres_fdw reports a shard that does not answer with the class 08. 42501 and 42P01 are of the set-up only for the files of clickledger.
+  // If a shard does not answer, postgres_fdw reports an error of SQLSTATE class 08. Errors such as 42501 and 42P01 are errors of the set-up
+  // only in the report files of clickledger. In other files they are errors of the statement.
   const isOfStatement = code === '25006' || code === '25001';
   if ((classify(error) === 'retry' && !isOfStatement) || code.startsWith('28') || code === '3D000') return explainDatabaseError(error);
   const { message, position, detail, hint } = error as unknown as PostgresError;
@@ -60,7 +61,7 @@ export function explainStatementError(error: unknown, context: Context): unknown
   return new ClickledgerError('bad-input', lines.join('\n'), { cause: error });
 }
 
-/** The place in a file of the position that Postgres reports: a number of characters from 1 on. */
+/** Returns the place in a file for the position that Postgres reports. A position is a number of characters and starts at 1. */
 function placeOf(position: string | undefined, { statement, before }: Context): Place {
   const index = indexOf(position, statement.text, before);
   return index === undefined ? statement.start : statement.placeOf(index);
@@ -70,7 +71,7 @@ function indexOf(position: string | undefined, text: string, before: number): nu
   if (position === undefined) return undefined;
   const characters = Number(position) - 1 - before;
   if (characters < 0) return undefined;
-  // Postgres counts code points, and JavaScript counts units of UTF-16.
+  // Postgres counts code points. JavaScript counts UTF-16 code units.
   let index = 0;
   for (let n = 0; n < characters && index < text.length; n++) index += (text.codePointAt(index) as number) > 0xffff ? 2 : 1;
   return Math.min(index, Math.max(0, text.length - 1));
@@ -83,7 +84,9 @@ function explainRight(message: string): string {
   return `the role of the analyst lacks the right ${right} on ${kind} ${object}. The owner of the database can grant it.`;
 }
 
-/** The sentence about an error by its class of SQLSTATE. The message of Postgres says what exactly is wrong. */
+/**
+ * Returns a sentence about an error. The class of the SQLSTATE decides the beginning, and the message of Postgres follows with the details.
+ */
 function explainClass(code: string, message: string): string {
   if (code === '25006') return `a report can only read: ${message}`;
   if (code === '0A000') return `this is not possible in a report: ${message}`;
@@ -91,7 +94,10 @@ function explainClass(code: string, message: string): string {
   return message;
 }
 
-/** The name of a variable without a value that stands at the place of the error, so that its name was sent. */
+/**
+ * Returns the name of the variable at the position of the error, if there is one. A variable is there only if it has no value, because then
+ * its name is sent to Postgres.
+ */
 function unsetVariable(statement: Statement, position: string | undefined, { before }: Context): string | undefined {
   const index = indexOf(position, statement.text, before);
   if (index === undefined) return undefined;

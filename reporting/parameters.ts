@@ -5,27 +5,27 @@ import type { PoolClient } from '../core/postgres.ts';
 import { parseTimeZone } from '../core/time-zone.ts';
 import type { Parameter, Report } from './report-file.ts';
 
-// Checks the values of parameters, and turns them into what the report needs.
+// Checks the values of parameters, and converts them to the values that the report needs.
 
-/** The values of a report as it gets them. */
+/** The values that a report gets. */
 export interface Resolved {
   variables: Record<string, string>;
   /** The time zone of the session. */
   zone: string;
-  /** What was asked for, in words, if the report shows or cuts time. */
+  /** The time zone and the period of the report as a text. Undefined if the report has no parameter for the time zone or for days. */
   asked: string | undefined;
 }
 
 export interface ResolveOptions {
-  /** The time zone of reports for which none is given. */
+  /** The time zone of reports that are run without a time zone. */
   zone: string;
   now?: Date;
 }
 
 /**
- * Checks the given values and turns them into what the report needs: the number of a campaign for its name, moments in UTC for dates. An
- * empty value counts as not given. Throws `bad-input` for a value of the wrong type and `not-found` for a campaign, URL or recipient that
- * does not exist.
+ * Checks the given values and converts them to the values that the report needs. For example, the name of a campaign becomes its number,
+ * and dates become times in UTC. An empty value counts as not given. Throws `bad-input` for a value of the wrong type and `not-found` for a
+ * campaign, URL or recipient that does not exist.
  */
 export async function resolveParameters(
   client: PoolClient,
@@ -94,7 +94,7 @@ async function resolve(client: PoolClient, parameter: Parameter, text: string, r
       await assertExists(client, text, {
         what: 'recipient',
         exists: 'SELECT FROM analytics.recipients WHERE email = lower($1) OR external_id = $1 LIMIT 1',
-        // A list has many recipients, so only those with the same first letters are compared.
+        // There are many recipients, so only those that begin with the same two letters are compared with the text.
         names: `SELECT coalesce(email, external_id) AS name FROM analytics.recipients WHERE starts_with(email, left(lower($1), 2)) OR starts_with(external_id, left($1, 2)) LIMIT 5000`,
       });
       return text;

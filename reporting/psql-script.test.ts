@@ -24,7 +24,7 @@ async function write(files: Record<string, string>): Promise<string> {
   return join(directory, 'main.sql');
 }
 
-/** The rows and messages of a file, and its error. */
+/** Runs a file as a report. Returns its rows and messages, or throws its error. */
 async function ours(
   file: string,
   values: Record<string, string> = {},
@@ -38,7 +38,7 @@ async function ours(
   }
 }
 
-/** What psql prints: a line for each row and each \echo. */
+/** Runs a file with psql. Returns the printed lines, one for each row and each \echo. */
 async function psqlLines(file: string, values: Record<string, string> = {}): Promise<string[]> {
   const variables = Object.entries(values).flatMap(([name, value]) => ['-v', `${name}=${value}`]);
   const flags = ['-X', '-q', '-A', '-t', '-F', '\x1f', '-v', 'ON_ERROR_STOP=1', ...variables, '-d', url, '-f', file];
@@ -46,7 +46,7 @@ async function psqlLines(file: string, values: Record<string, string> = {}): Pro
   return stdout === '' ? [] : stdout.replace(/\n$/, '').split('\n');
 }
 
-/** Expects that a file gives the same through psql. Each statement has one row without line breaks. */
+/** Expects that a file has the same output with psql. Each statement must return one row without line breaks. */
 async function expectSame(files: Record<string, string>, values: Record<string, string> = {}): Promise<void> {
   const file = await write(files);
   const { rows, messages } = await ours(file, values);
@@ -160,7 +160,8 @@ describe.skipIf(PSQL === undefined)('a file gives what psql gives', () => {
     }));
     await fc.assert(
       fc.asyncProperty(block, select, fc.dictionary(name, quotedText, { maxKeys: 2 }), async (body, last, values) => {
-        // Variables without a value would be sent as they are. A variable that the file sets cannot be given.
+        // All variables get a value, because the name of a variable without a value would be sent to Postgres. A variable that the file
+        // sets cannot be given a value from outside.
         const text = `\\set a 1\n\\set b 2\n\\if :{?c} \\else \\set c 3 \\endif\n\\if :{?n1} \\else \\set n1 4 \\endif\n${body.replaceAll(/\\unset \w+\n/g, '')}${last}`;
         const given = Object.fromEntries(
           Object.entries(values).filter(([n]) => (n === 'c' || n === 'n1') && !new RegExp(`\\\\set ${n} `).test(body)),

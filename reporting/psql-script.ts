@@ -5,21 +5,25 @@ import { ClickledgerError } from '../core/errors.ts';
 import { explainFileError } from '../core/files.ts';
 import { frameOf, type SourceFile } from './source.ts';
 
-// Reads a report file as psql does: splits it into statements, replaces variables and follows the backslash commands \set, \unset, \if,
-// \elif, \else, \endif, \ir, \echo and \warn. All other commands are errors. docs/analysts.md describes this language for people.
+// Reads a report file as psql does. Splits the file into statements, replaces variables and runs the backslash commands \set, \unset, \if,
+// \elif, \else, \endif, \ir, \echo and \warn. All other commands are errors. docs/analysts.md describes this language for users.
 //
-// The reader goes through the text once, character by character. The state of the lexer (`mode`) is that of psqlscan.l: within quotes,
-// dollar quotes and comments there are neither variables nor commands. The value of a variable is read in the place of its name, so it can
-// contain quotes, semicolons and other variables. An included file has its own buffer, as in psql: a statement ends with the file.
+// The reader reads the text once, character by character. The states of the lexer (`mode`) are the same as in psqlscan.l of psql. Variables
+// and commands are not recognised within quotes, dollar quotes and comments. The lexer reads the value of a variable in place of its name,
+// so a value can contain quotes, semicolons and other variables. An included file has its own buffer, as in psql, so a statement ends at
+// the end of the file.
 
 /** A statement, with the place of each of its characters. */
 export interface Statement {
   text: string;
-  /** The first word in lower case, e.g. `select`; `(` for a query in parentheses. */
+  /** The first word in lower case, e.g. `select`. For a query in parentheses it is `(`. */
   keyword: string;
-  /** Where the statement begins. */
+  /** The place at which the statement begins. */
   start: Place;
-  /** The place of the character at this index of `text`. For a character of a value it is the place of the variable. */
+  /**
+   * Returns the place of the character at this index of `text`. If the character comes from the value of a variable, returns the place of
+   * the variable.
+   */
   placeOf(index: number): Place;
 }
 
@@ -37,9 +41,9 @@ export interface Script {
   messages: string[];
   /** The variables after the last line. */
   variables: Map<string, string>;
-  /** The names of the variables to which the file refers, also in branches that are not taken. */
+  /** The names of all variables that the file uses, even in branches that are not taken. */
   used: Set<string>;
-  /** The names of the variables that the file set, or unset. */
+  /** The names of the variables that the file sets or unsets. */
   assigned: Set<string>;
   /** The texts of all files, in the order in which they were read. */
   files: SourceFile[];
@@ -52,7 +56,7 @@ const IDENTIFIER = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 const SPACE = /[ \t\r\n\f]/;
 
-/** Why a command of psql is not understood. Other commands have no reason of their own. */
+/** Advice for some commands of psql that reports cannot use. There is no advice for the other commands. */
 const ADVICE: Readonly<Record<string, string>> = {
   i: 'use \\ir with a path relative to this file',
   include: 'use \\ir with a path relative to this file',
@@ -72,7 +76,10 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** Commands whose argument is the rest of the line. */
 const WHOLE_LINE = new Set(['!', 'copy', 'ef', 'ev', 'help', 'h', 'sf', 'sv']);
 
-/** A branch of an \if. `skip`: no branch was taken yet; `done`: one was taken before; `outer`: the whole \if is in a skipped branch. */
+/**
+ * The branch of an \if that is being read. The state `active` means that this branch is taken. `skip` means that no branch was taken yet.
+ * `done` means that an earlier branch was taken. `outer` means that the whole \if is in a branch that is not taken.
+ */
 interface Branch {
   state: 'active' | 'skip' | 'done' | 'outer';
   hasElse: boolean;
@@ -94,7 +101,7 @@ interface Piece {
   place: Place;
 }
 
-/** A file that is being read: its lexer, its statement and its branches. */
+/** The state of a file that is being read: the state of its lexer, its current statement and its open branches. */
 interface Reader {
   file: SourceFile;
   depth: number;
@@ -106,18 +113,18 @@ interface Reader {
   keyword: string;
 }
 
-/** Text that is lexed: the file itself, or the value of a variable in it. */
+/** A text that the lexer reads: the file itself, or the value of a variable in the file. */
 interface Input {
   text: string;
-  /** The place of the variable whose value this is; undefined for the file. */
+  /** The place of the variable if the text is its value. Undefined if the text is the file. */
   place: Place | undefined;
-  /** The variables whose values are being read, to stop at a value that contains itself. */
+  /** The names of the variables whose values are being read. With this list, a variable whose value contains itself is recognised. */
   names: readonly string[];
 }
 
 /**
- * Reads a report file with these variables set. Throws `bad-input` for a mistake or for a command that is not understood; the message has the
- * file, the line and a caret.
+ * Reads a report file with these values of its variables. Throws `bad-input` for a mistake or for an unknown command. The message shows the
+ * file and the line, with a caret below the place.
  */
 export function readScript(file: SourceFile, variables: Readonly<Record<string, string>>): Script {
   const script: Script = {
@@ -214,12 +221,15 @@ function lex(script: Script, reader: Reader, input: Input): void {
   if (reader.mode.in === 'line-comment' && input.place !== undefined) reader.mode = { in: 'sql' };
 }
 
-/** Remembers the first word of the statement. */
+/** Stores the word if it is the first word of the statement. */
 function noteWord(reader: Reader, word: string): void {
   if (reader.keyword === '' && isActive(reader)) reader.keyword = word;
 }
 
-/** Returns how many characters belong to the quote or comment from `at` on, and leaves its mode at its end. */
+/**
+ * Reads the next characters of a quote or a comment, from the index `at`. Returns their number. At the end of the quote or comment, sets
+ * the mode to `sql`.
+ */
 function lengthInside(reader: Reader, mode: Exclude<Mode, { in: 'sql' }>, text: string, at: number): number {
   const c = text[at];
   const two = text.slice(at, at + 2);
@@ -246,7 +256,7 @@ function lengthInside(reader: Reader, mode: Exclude<Mode, { in: 'sql' }>, text: 
 
 function emit(reader: Reader, text: string, place: Place): void {
   if (!isActive(reader)) return;
-  // Space before a statement does not belong to it.
+  // White space before a statement does not belong to the statement.
   if (reader.text === '' && text.trim() === '') return;
   reader.pieces.push({ at: reader.text.length, place });
   reader.text += text;
@@ -255,7 +265,7 @@ function emit(reader: Reader, text: string, place: Place): void {
 function endStatement(script: Script, reader: Reader): void {
   const { text, pieces, keyword } = reader;
   Object.assign(reader, { text: '', pieces: [], keyword: '', parentheses: 0 });
-  // Nothing but comments.
+  // Without a keyword, the text has only comments.
   if (keyword === '') return;
   const placeOf = (index: number): Place => {
     let low = 0;
@@ -271,7 +281,7 @@ function endStatement(script: Script, reader: Reader): void {
   script.statements.push({ text, keyword, start: placeOf(first), placeOf });
 }
 
-/** Puts the value of a variable in its place. Returns the length of the reference. */
+/** Inserts the value of a variable in place of its name. Returns the length of the reference to the variable. */
 function readVariable(script: Script, reader: Reader, input: Input, found: RegExpExecArray, at: number): number {
   const [whole, literal, identifier, tested, plain] = found;
   const name = (literal ?? identifier ?? tested ?? plain) as string;
@@ -279,7 +289,7 @@ function readVariable(script: Script, reader: Reader, input: Input, found: RegEx
   if (!isActive(reader)) return whole.length;
   const place: Place = { ...(input.place ?? { file: reader.file, offset: at }), variable: input.place?.variable ?? name };
   const value = tested === undefined ? script.variables.get(name) : script.variables.has(name) ? 'TRUE' : 'FALSE';
-  // A variable without a value stays as it is, and Postgres refuses it.
+  // If a variable has no value or its value contains itself, its name is sent unchanged, and Postgres refuses it.
   const isCircle = input.names.includes(name);
   if (value === undefined || isCircle) {
     noteWord(reader, whole);
@@ -307,10 +317,11 @@ function readCommand(script: Script, reader: Reader, start: number): number {
   while (at < text.length && !SPACE.test(text[at] as string) && text[at] !== '\\') at++;
   const name = text.slice(start + 1, at);
   const wasActive = isActive(reader);
-  // Variables in a branch that is not taken have no values, but those in the condition of an \elif that is tried have.
+  // Variables are not replaced in a branch that is not taken. They are replaced in the condition of an \elif if no earlier branch was
+  // taken.
   let hasValues = wasActive;
 
-  /** Reads the next argument; undefined at the end of the command. */
+  /** Reads the next argument. Returns undefined at the end of the command. */
   const argument = (): string | undefined => {
     while (/[ \t\r\f]/.test(text[at] ?? '')) at++;
     if (at >= text.length || text[at] === '\n' || text[at] === '\\') return undefined;
@@ -349,7 +360,9 @@ function readCommand(script: Script, reader: Reader, start: number): number {
     if (name !== 'endif' && branch.hasElse) throw mistake(file, start, `\\${name} after \\else`);
     return branch;
   };
-  /** Takes the next branch of an \if, or not. The text of a skipped branch leaves no open parentheses. */
+  /**
+   * Begins the next branch of an \if. `isTaken` says whether this branch is taken. Parentheses in a branch that is not taken do not count.
+   */
   const enter = (to: Branch, isTaken: boolean): void => {
     if (to.state === 'outer') return;
     if (to.state === 'active') to.state = 'done';
@@ -399,7 +412,7 @@ function readCommand(script: Script, reader: Reader, start: number): number {
         throw mistake(file, start, `\\${name} is not understood in a report${ADVICE[name] === undefined ? '' : `: ${ADVICE[name]}`}`);
       if (WHOLE_LINE.has(name)) while (at < text.length && text[at] !== '\n') at++;
   }
-  // psql ignores further arguments. Two backslashes end a command, so that SQL can follow on the same line.
+  // psql ignores additional arguments. Two backslashes end a command, so that SQL can follow on the same line.
   rest();
   return text.startsWith('\\\\', at) ? at + 2 : at;
 }
@@ -447,7 +460,7 @@ function includedFile(file: SourceFile, name: string, start: number): SourceFile
   }
 }
 
-/** Makes a source file of a text. A byte order mark is removed, as psql does. */
+/** Creates a source file from a text. Removes a byte order mark, as psql does. */
 export function sourceFile(path: string, label: string, text: string): SourceFile {
   return { path, label: label === '' ? relative('.', path) : label, text: text.replace(/^\ufeff/, '') };
 }
@@ -465,7 +478,10 @@ function argumentVariable(script: Script, found: RegExpExecArray, isTaken: boole
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', b: '\b', r: '\r', f: '\f' };
 
-/** Reads a quoted part of an argument. In '…' there are escapes as in C, and '' is a quote. "…" keeps its quotes. */
+/**
+ * Reads a quoted part of an argument. A part in '…' can have the escapes of C, and '' in it means one quote. A part in "…" keeps its
+ * quotes.
+ */
 function readQuoted(file: SourceFile, start: number): [value: string, next: number] {
   const { text } = file;
   const quote = text[start] as string;
@@ -486,7 +502,7 @@ function readQuoted(file: SourceFile, start: number): [value: string, next: numb
   throw mistake(file, start, 'a quoted text has no end on this line');
 }
 
-/** Reads a boolean as psql does: also the beginnings of the words. */
+/** Reads a boolean as psql does. The words can be shortened, e.g. `t` or `tr` for `true`. */
 function parseBoolean(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
   if (word === '1' || word === 'on') return true;

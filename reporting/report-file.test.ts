@@ -56,7 +56,7 @@ describe('every report', async () => {
       expect(title, name).not.toBe('');
       expect(question, name).toMatch(/\?$/);
       for (const parameter of parameters) expect(parameter.help, `${name} ${parameter.name}`).not.toBe('');
-      // Of the variables that it uses, those that it does not set itself are parameters.
+      // The parameters of a report are exactly the variables that it uses and does not set itself.
       const { used, assigned } = fillIn(report, Object.fromEntries(parameters.map((parameter) => [parameter.name, '1'])));
       expect(new Set([...used].filter((variable) => !assigned.has(variable))), name).toEqual(
         new Set(parameters.map((parameter) => parameter.name)),
@@ -102,7 +102,7 @@ describe('every report', async () => {
 
   test('campaign-summary counts people and machines over all shards', async () => {
     const rows = toObjects(await asAnalyst(await readReport('campaign-summary'), { campaign: '1' }));
-    // No mail was prepared, so there are no percentages of it.
+    // No mail was prepared, so there are no percentages of prepared mails.
     const unprepared = { prepared_for: '0', percent: null, human_percent: null };
     expect(rows).toEqual([
       {
@@ -126,7 +126,7 @@ describe('every report', async () => {
         hits: '0',
         human_hits: '0',
         machine_hits: '0',
-        // Who clicked has opened.
+        // A recipient who clicked also counts as a recipient who opened.
         recipients: '8',
         human_recipients: '8',
         machine_only_recipients: '0',
@@ -187,7 +187,7 @@ SELECT :'who' AS who, :'days'::int AS days, :'who' AS again;
     async (value) => {
       const directory = await write(TEXT);
       const rows = toObjects(await asAnalyst(await readReport('mine', directory), { who: value, days: '1' }));
-      // An empty value is one, too.
+      // An empty value is also a value, so the default is not used.
       expect(rows).toEqual([{ who: value, days: '1', again: value }]);
     },
   );

@@ -8,15 +8,15 @@ import { isParameterType, typeByName } from './parameter-types.ts';
 import { readScript, type Script, sourceFile } from './psql-script.ts';
 import { frameOf, type SourceFile } from './source.ts';
 
-// Reads report files. A report is an SQL file that psql can run unchanged (psql -v campaign=1 -f reports/campaign-summary.sql). Its comments
-// are its title, question, parameters and chart. reporting/psql-script.ts reads the rest of it.
+// Reads report files. A report is an SQL file that psql can run unchanged (psql -v campaign=1 -f reports/campaign-summary.sql). Comments in
+// the file have its title, question, parameters and chart. reporting/psql-script.ts reads the rest of the file.
 
 export const CHART_KINDS = ['bar', 'line', 'stacked-bar', 'heatmap', 'none'] as const;
 export type ChartKind = (typeof CHART_KINDS)[number];
 
 /**
- * The line `-- chart: KIND x=COLUMN y=COLUMN,COLUMN`. In a heatmap the first column of `y` has the names of the rows, and the second one,
- * if there is one, has the values.
+ * The line `-- chart: KIND x=COLUMN y=COLUMN,COLUMN`. In a heatmap, the first column of `y` has the names of the rows. A second column of
+ * `y` is optional and has the values.
  */
 export interface ChartSpec {
   kind: ChartKind;
@@ -26,7 +26,7 @@ export interface ChartSpec {
 
 export interface Parameter {
   name: string;
-  /** What a value means: a name of PARAMETER_TYPES, or the allowed values, separated by `|`. */
+  /** The type of the value: a name of PARAMETER_TYPES, or the allowed values, separated by `|`. */
   type: string;
   help: string;
   default: string;
@@ -40,10 +40,13 @@ export interface Report {
   chart: ChartSpec;
   /** The description of the columns, from the comment of the file. */
   remarks: string;
-  /** Whether the output says below the rows how far the data reach. `-- reach: no` turns it off, for a report whose rows show it. */
+  /**
+   * True if the output says below the rows up to which time hits are counted. `-- reach: no` turns this off, for a report whose rows
+   * already show this time.
+   */
   hasReach: boolean;
   file: SourceFile;
-  /** Whether the file came with clickledger, or was put beside the others. */
+  /** True if the report was found by its name in the directory of reports, and not by a path. */
   isListed: boolean;
 }
 
@@ -56,8 +59,8 @@ export async function listReports(directory = DIRECTORY): Promise<Report[]> {
 }
 
 /**
- * Reads a report: by its name from the directory, or any file by its path, which ends in `.sql`. Throws `not-found` if there is no such
- * report, and `bad-input` if a file cannot be read or understood.
+ * Reads a report. A name means a report in the directory. A text that ends in `.sql` is the path of any file. Throws `not-found` if there
+ * is no such report, and `bad-input` if a file cannot be read or understood.
  */
 export async function readReport(nameOrPath: string, directory = DIRECTORY): Promise<Report> {
   const isPath = nameOrPath.endsWith('.sql');
@@ -72,7 +75,7 @@ export async function readReport(nameOrPath: string, directory = DIRECTORY): Pro
 
 /** Reads the comments of a report. */
 export function parseReport(name: string, file: SourceFile, isListed = false): Report {
-  // With no values given, the variables have their defaults after the last line.
+  // No values are given, so after the last line the variables have their defaults.
   const { files, variables } = readScript(file, {});
   const lines = files.flatMap((source) => headerLines(source));
   const header = (key: string): string[] =>
@@ -120,7 +123,7 @@ async function reportNotFound(name: string, directory: string): Promise<Clickled
   );
 }
 
-/** Returns the description: the rest of the first comment, after an empty comment line. */
+/** Returns the description of the columns. It is the part of the first comment that follows an empty comment line. */
 function remarksOf(text: string): string {
   const lines = text.split('\n');
   const head = lines.slice(
@@ -137,7 +140,7 @@ function remarksOf(text: string): string {
         .trim();
 }
 
-/** Parses a `-- chart:` line. An unknown kind becomes `none`: the report then has only its table. */
+/** Parses a `-- chart:` line. An unknown kind becomes `none`, so the report has only its table. */
 function parseChart(line: string): ChartSpec {
   const [word, ...pairs] = line.split(/\s+/);
   const columns = (axis: string): string[] =>
@@ -146,8 +149,8 @@ function parseChart(line: string): ChartSpec {
 }
 
 /**
- * Reads the statements of a report with these values of its variables. A variable without a `-- parameter:` line can be given, too, if the
- * file uses it and does not set it itself. Throws `bad-input` for any other name.
+ * Reads the statements of a report with these values of its variables. `values` can also have a variable without a `-- parameter:` line, if
+ * the file uses this variable and does not set it. Throws `bad-input` for any other name.
  */
 export function fillIn(report: Report, values: Readonly<Record<string, string>>): Script {
   const script = readScript(report.file, values);

@@ -7,7 +7,8 @@ import type { Statement } from './psql-script.ts';
 import { fillIn, type Report } from './report-file.ts';
 import { frameOf } from './source.ts';
 
-// Runs reports. Every value leaves as the text that Postgres sends, so none of its digits is lost. The type of its column says what it is.
+// Runs reports. Every value is returned as the text that Postgres sends, so no digit is lost. The type of the column says how to read the
+// text.
 
 /** A value of a result: the text that Postgres sent. */
 export type Value = string | null;
@@ -20,20 +21,20 @@ export interface Column {
 
 interface ResultHead {
   report: Report;
-  /** The given parameters. The others have their defaults. */
+  /** The given parameters. All other parameters have their defaults. */
   values: Readonly<Record<string, string>>;
-  /** The time zone of the times in it, and the period that was asked for, in words; undefined if the report has none of both. */
+  /** The time zone of the times and the requested period, as a text. Undefined if the report has neither. */
   asked: string | undefined;
   /** The lines of \echo. */
   messages: readonly string[];
   columns: Column[];
 }
 
-/** A result that is read while the database makes it. */
+/** A result that is read while the database produces it. */
 export interface ResultStream extends ResultHead {
-  /** How far the data reach, if that was asked for. */
+  /** The time up to which hits are counted, and the missing parts. Undefined if `withReach` was not set. */
   reach?: Reach;
-  /** Lists of rows; the values are in the order of `columns`. */
+  /** Lists of rows. The values of a row are in the order of `columns`. */
   batches: AsyncIterable<Value[][]>;
   /** Runs the rest of the query and returns the number of rows that were not read. */
   countRest: () => Promise<number>;
@@ -46,8 +47,8 @@ export interface Result extends ResultHead {
 }
 
 /**
- * How far the data reach, and which parts of the logs are not counted. A log that still grows and is the newest does not count as missing:
- * its last lines are on their way.
+ * The time up to which hits are counted, and the parts of the logs that are not counted. The missing bytes of the newest log do not count
+ * while it is still growing, because its last lines will be committed soon.
  */
 export interface Reach {
   /** The time of the last commit; null if nothing has been committed. */
@@ -58,9 +59,9 @@ export interface Reach {
 
 export interface RunOptions {
   timeoutSeconds: number;
-  /** The time zone of reports for which none is given. */
+  /** The time zone of reports that are run without a time zone. */
   zone: string;
-  /** How long the reader of the rows may pause, e.g. a person who reads page by page. Default: 60 seconds. */
+  /** The longest time for which the reader of the rows may pause, e.g. a user who reads page by page. The default is 60 seconds. */
   maxPauseSeconds?: number;
   now?: Date;
 }
@@ -68,7 +69,10 @@ export interface RunOptions {
 const BATCH_ROWS = 500;
 const RAW_TEXT = { getTypeParser: () => (text: string) => text };
 
-/** Runs a report and returns its first `maxRows` rows, or all. Throws `unavailable` if it takes longer than the timeout. */
+/**
+ * Runs a report and returns its first `maxRows` rows, or all rows if `maxRows` is not given. Throws `unavailable` if it takes longer than
+ * the timeout.
+ */
 export async function runReport(
   pool: Pool,
   report: Report,
@@ -87,10 +91,10 @@ export async function runReport(
 }
 
 /**
- * Runs a report in a read-only transaction, with the role of the pool, and calls `work` with its rows as they come. All statements run; the
- * result is that of the last one that gives rows. `work` must not use another connection of the pool: behind a pooler, reports that hold a
- * session and wait for a second one could wait for each other. So `withReach` reads how far the data reach in the same transaction. Throws
- * `unavailable` if the database works longer than the timeout.
+ * Runs a report in a read-only transaction, with the role of the pool, and calls `work` with its rows while they arrive. All statements
+ * run. The result comes from the last statement that returns rows. `work` must not use another connection of the pool. Behind a connection
+ * pooler, each report would hold one session and wait for a second one, and such reports could block each other. For this reason,
+ * `withReach` reads the reach in the same transaction. Throws `unavailable` if the database works longer than the timeout.
  */
 export async function streamReport<T>(
   pool: Pool,
@@ -99,10 +103,10 @@ export async function streamReport<T>(
   options: RunOptions & { withReach?: boolean },
   work: (stream: ResultStream) => Promise<T>,
 ): Promise<T> {
-  // A mistake in the file or in the name of a parameter is found before the database is asked.
+  // This finds mistakes in the file and in the names of parameters before the first query.
   fillIn(report, values);
   return readOnly(pool, options, async (client) => {
-    // Before the statements of the report, which may change settings.
+    // This query runs before the statements of the report, because these statements may change settings.
     const reach = options.withReach === true ? { reach: await queryReach(client) } : {};
     const { variables, zone, asked } = await resolveParameters(client, report, values, options);
     const script = fillIn(report, variables);
@@ -128,7 +132,7 @@ export async function streamReport<T>(
   });
 }
 
-/** The state of a run. `spentMs` is how long the database has worked. */
+/** The state of a run. `spentMs` is the time for which the database has worked. */
 interface Run {
   client: PoolClient;
   report: Report;
@@ -138,7 +142,7 @@ interface Run {
 
 const CURSOR_KEYWORDS = ['select', 'with', 'values', 'table', '('];
 const ROW_KEYWORDS = [...CURSOR_KEYWORDS, 'show', 'explain', 'fetch'];
-/** These would end the read-only transaction or change it. */
+/** The keywords of statements that are refused, because they would end the read-only transaction or change it. */
 const REFUSED = ['begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release', 'copy', 'listen', 'declare', 'prepare'];
 
 const givesRows = ({ keyword }: Statement): boolean => ROW_KEYWORDS.includes(keyword);
@@ -150,12 +154,12 @@ async function query(run: Run, sql: string, statement: Statement) {
     throw explainStatementError(error, { report: run.report, statement, before: Math.max(0, sql.indexOf(statement.text)) });
   });
   run.spentMs += performance.now() - startedMs;
-  // The timeout of Postgres is that of one FETCH, and a result has many.
+  // The timeout of Postgres limits only one FETCH, and reading a result takes many of them. So the total time is limited here.
   if (run.spentMs > run.options.timeoutSeconds * 1000) throwTimeout(run.options);
   return result;
 }
 
-/** Runs a statement whose rows are not shown. They stay on the server. */
+/** Runs a statement whose rows are not shown. The rows stay on the server. */
 async function runStatement(run: Run, statement: Statement): Promise<void> {
   if (REFUSED.includes(statement.keyword))
     throw new ClickledgerError(
@@ -203,7 +207,7 @@ async function* fromList(rows: Value[][]): AsyncGenerator<Value[][]> {
   if (rows.length > 0) yield rows;
 }
 
-/** Reads how far the data reach. Throws `unavailable` if it takes longer than the timeout. */
+/** Reads up to which time hits are counted, and which parts are missing. Throws `unavailable` if it takes longer than the timeout. */
 export async function readReach(pool: Pool, options: Pick<RunOptions, 'timeoutSeconds'>): Promise<Reach> {
   return readOnly(pool, options, queryReach);
 }
@@ -216,7 +220,7 @@ async function queryReach(client: PoolClient): Promise<Reach> {
   return rows[0] ?? { lastAt: null, holes: 0, missingBytes: 0 };
 }
 
-/** Runs `work` in a read-only transaction with a statement timeout. Throws `unavailable` if a statement takes longer. */
+/** Runs `work` in a read-only transaction with a timeout for each statement. Throws `unavailable` if a statement takes longer. */
 export async function readOnly<T>(
   pool: Pool,
   options: Pick<RunOptions, 'timeoutSeconds'>,
@@ -226,7 +230,7 @@ export async function readOnly<T>(
   const startedMs = performance.now();
   let succeeded = false;
   try {
-    // After its first query a transaction can no longer be made read-write.
+    // `SELECT 1` is needed, because after its first query a transaction can no longer be changed to read-write.
     await client.query(
       `BEGIN READ ONLY; SELECT 1; ${LIMIT_IDLE}; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}`,
     );
@@ -235,9 +239,9 @@ export async function readOnly<T>(
     succeeded = true;
     return result;
   } catch (error) {
-    // query_canceled
+    // This SQLSTATE means query_canceled.
     if (codeOf(error) !== '57014') throw error;
-    // Earlier than its own limit, the query was cancelled by the watchdog of a worker or by an administrator.
+    // If the query was cancelled before its own time limit, the watchdog of a worker or an administrator has cancelled it.
     if (performance.now() - startedMs < options.timeoutSeconds * 1000)
       throw new ClickledgerError(
         'unavailable',
@@ -246,7 +250,7 @@ export async function readOnly<T>(
       );
     return throwTimeout(options, error);
   } finally {
-    // After an error the state of the connection is unknown, so it is closed and not reused.
+    // After an error, the state of the connection is unknown, so the connection is closed and not used again.
     client.release(!succeeded);
   }
 }

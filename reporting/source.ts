@@ -1,8 +1,8 @@
-// The text of report files, and the excerpt of it that an error shows.
+// The text of report files, and the part of the text that an error message shows.
 
 export interface SourceFile {
   path: string;
-  /** The path as it was given, for messages. */
+  /** The path that messages show. */
   label: string;
   text: string;
 }
@@ -18,7 +18,7 @@ export function frameOf({ file, offset }: { file: SourceFile; offset: number }, 
     .slice(lineStart, lineEnd === -1 ? undefined : lineEnd)
     .replaceAll('\t', ' ')
     .trimEnd();
-  // A long line is cut around the place.
+  // Of a long line, only the part around the place is shown.
   const column = offset - lineStart;
   const from = Math.max(0, Math.min(column - MAX_WIDTH / 2, line.length - MAX_WIDTH));
   const shown = Array.from(line.slice(from, from + MAX_WIDTH)).join('');

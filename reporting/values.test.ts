@@ -14,7 +14,8 @@ import { toMarkdown } from './format/markdown.ts';
 import { parseReport } from './report-file.ts';
 import { type ResultStream, type RunOptions, streamReport } from './run-report.ts';
 
-// Every value leaves as Postgres has it, in every format: compared with `psql --csv` and with what JSON, HTML and Markdown hold.
+// Tests that every output format has the values of Postgres unchanged. CSV is compared with `psql --csv`. The other formats are compared
+// with the expected values.
 
 const url = `${inject('clusterUrl')}/postgres`;
 let pool: Pool;
@@ -48,7 +49,7 @@ const text = fc.oneof(
 const instant = fc.integer({ min: 0, max: 4_102_444_800 });
 const micros = fc.integer({ min: 0, max: 999_999 });
 
-/** SQL expressions of all types that matter, with generated values. */
+/** SQL expressions of all relevant types, with generated values. */
 const expression = fc.oneof(
   number.map((n) => `'${n}'::bigint`),
   number.map((n) => `'${n}'::bigint::numeric / 1000`),

@@ -5,12 +5,13 @@
 -- chart: bar x=kind y=human_recipients,machine_only_recipients
 -- reach: yes
 --
--- hits are all hits: human_hits and machine_hits together. recipients counts recipients once each: in the row of clicks those who clicked, in
--- the row of opens those who opened or clicked. A recipient who clicked has opened, even if the mail client showed no images. human_recipients
--- counts those of them with such a hit judged human, machine_only_recipients those with hits by machines only. percent and human_percent are
--- shares of prepared_for: the recipients for whom a tracked letter was prepared, without those who had opted out before. If more recipients
--- have hits than that, the shares are of those. click_to_open_percent is the number of recipients who clicked, as a share of those who opened.
--- Hits of shared links count as hits, but have no recipient.
+-- The column hits has all hits, human_hits and machine_hits together. The column recipients counts each recipient once: the row click has
+-- the recipients who clicked, and the row open has those who opened or clicked. A recipient who clicked has opened, even if the mail client
+-- showed no images. human_recipients has the recipients with at least one such hit judged human. machine_only_recipients has the recipients
+-- whose hits all came from machines. percent and human_percent are shares of prepared_for, the number of recipients for whom a tracked
+-- letter was prepared. Recipients who had opted out before are not included. If more recipients have hits than prepared_for, the shares are
+-- of all recipients with hits. click_to_open_percent is the number of recipients who clicked, as a share of the recipients who opened. Hits
+-- of shared links count as hits, but have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -5,10 +5,11 @@
 -- chart: stacked-bar x=link y=human_hits,machine_hits
 -- reach: yes
 --
--- Links are in the order of the letter. position is the place of the link in it, first those of the HTML part, then those of the text part;
--- links that are in no letter come last. link is the label of the link, or without one its current target. Links without clicks have a row,
--- too. The column recipients has the number of people who clicked the link. A person who clicked several links is in several rows, so the sum
--- of the rows can be larger than the number of people who clicked. Clicks on shared links have no recipient.
+-- Links are in the order of the letter. The column position has the place of the link in the letter: the links of the HTML part come first,
+-- then those of the text part. Links that are in no letter come last. The column link has the label of the link, or its current target if
+-- it has no label. Links without clicks also have a row. The column recipients has the number of recipients who clicked the link. A
+-- recipient who clicked several links counts in several rows, so the sum of the rows can be larger than the number of recipients who
+-- clicked. Clicks on shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -6,8 +6,8 @@
 -- chart: stacked-bar x=campaign y=human_hits,machine_hits
 -- reach: yes
 --
--- url is the URL that the links lead to now. A link whose target was changed is also found by its first URL. The column
--- recipients counts each recipient who clicked once, and human_recipients those with a click judged human.
+-- The column url has the URL to which the links lead now. A link whose target was changed is also found by its first URL. The column
+-- recipients has the number of different recipients who clicked. human_recipients has the number of those with a click judged human.
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
@@ -31,7 +31,8 @@ counted AS (
   ) t USING (link_id)
   GROUP BY l.campaign_id, l.target, l.links
 ),
--- A recipient who clicks two links to the same URL counts once. So URLs with several links need the recipients of their clicks.
+-- A recipient who clicks two links to the same URL counts once. So if a URL has several links, its recipients are counted from their
+-- clicks.
 distinct_recipients AS (
   SELECT l.campaign_id, l.target, count(DISTINCT a.recipient_id) AS recipients,
          count(DISTINCT a.recipient_id) FILTER (WHERE a.human_hits > 0) AS human_recipients

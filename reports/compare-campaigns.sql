@@ -5,11 +5,11 @@
 -- chart: bar x=campaign y=human_open_percent,human_click_percent
 -- reach: yes
 --
--- human_recipients_opened counts each recipient with an open or a click judged human once, human_recipients_clicked each recipient with a
--- click judged human. A recipient who clicked has opened, even if the mail client showed no images. human_open_percent and
--- human_click_percent are their shares of prepared_for: the recipients for whom a tracked letter was prepared, without those who had opted
--- out before. human_click_to_open_percent is human_recipients_clicked as a share of human_recipients_opened. The opens and clicks of people
--- and machines are numbers of hits.
+-- The column human_recipients_opened has the number of recipients with an open or a click judged human. human_recipients_clicked has the
+-- number of recipients with a click judged human. A recipient who clicked has opened, even if the mail client showed no images.
+-- human_open_percent and human_click_percent are the shares of these numbers of prepared_for, the number of recipients for whom a tracked
+-- letter was prepared. Recipients who had opted out before are not included. human_click_to_open_percent is human_recipients_clicked as a
+-- share of human_recipients_opened. The columns human_opens, human_clicks, machine_opens and machine_clicks count hits, not recipients.
 
 \if :{?campaigns} \else \set campaigns '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -4,8 +4,9 @@
 -- chart: none
 -- reach: no
 --
--- A generation is one access log file. size is its length in bytes once it is finished. Rows with missing bytes come first. If holes and
--- missing_bytes are 0 in all rows, everything that is known to exist is counted. While an old log has a hole, all counts are too low.
+-- A generation is one access log file. The column size has its length in bytes, and is empty until the file is finished. Rows with missing
+-- bytes come first. If holes and missing_bytes are 0 in all rows, all bytes that are known to exist are counted. While an old log has a
+-- hole, all counts are too low.
 
 \if :{?limit} \else \set limit '' \endif
 \ir shared/clock.sql

@@ -6,8 +6,8 @@
 -- chart: stacked-bar x=country y=human_hits,machine_hits
 -- reach: yes
 --
--- The country is that of the network address. For opens in some mail clients that is the address of a proxy.
--- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
+-- The country is that of the network address. Some mail clients open letters through a proxy, and then it is the country of the proxy. Each
+-- row counts a recipient once. A recipient with hits in two rows counts in both rows. Hits of shared links have no recipient.
 
 \if :{?kind} \else \set kind 'click' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -6,7 +6,7 @@
 -- chart: stacked-bar x=device y=human_hits,machine_hits
 -- reach: yes
 --
--- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
+-- Each row counts a recipient once. A recipient with hits in two rows counts in both rows. Hits of shared links have no recipient.
 
 \if :{?kind} \else \set kind 'click' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -7,8 +7,8 @@
 -- chart: none
 -- reach: yes
 --
--- The report has a row for each link that leads to the URL. It has no row if no recipient has this address or id, or if no link leads to
--- the URL. Hits of test recipients are not counted. first_hit_at and last_hit_at include hits by machines.
+-- The report has a row for each link that leads to the URL. It has no rows if no recipient has this address or id, or if no link leads to
+-- the URL. Hits of test recipients are not counted. The times in first_hit_at and last_hit_at include hits by machines.
 
 \if :{?recipient} \else \set recipient '' \endif
 \if :{?url} \else \set url '' \endif

@@ -4,10 +4,10 @@
 -- chart: bar x=delay y=human_recipients
 -- reach: yes
 --
--- The report counts the first click of each recipient in each campaign that was judged human. since says from when the time is counted: sent
--- is the time of sending that the author recorded (clickledger campaign sent). A campaign without one is counted from its first hit, which
--- is often a scanner's and comes soon after sending: first hit. Shares are of the rows with the same since. A range includes its start and
--- excludes its end.
+-- For each recipient and campaign, the report counts the first click that was judged human. The column since says from which time the delay
+-- is counted. The value sent is the time of sending that the author recorded (clickledger campaign sent). If the author recorded none, the
+-- value is first hit, the time of the first hit of the campaign. The first hit often comes from a scanner, soon after sending. Shares are
+-- of all rows with the same value of since. A range of delays includes its start and excludes its end.
 
 \if :{?campaign} \else \set campaign '' \endif
 
@@ -26,7 +26,7 @@ start AS (
   ) h USING (campaign_id)
 ),
 first AS (
-  -- n is the number of the range below: 0 is before the first limit, 10 begins at the last limit.
+  -- The column n has the number of a range of the CTE tally: 0 ends at the first limit, and 10 begins at the last limit.
   SELECT s.since, width_bucket(f.first_human_at - s.at, ARRAY['0', '1 minute', '5 minutes', '15 minutes', '1 hour', '3 hours', '6 hours',
                                                               '24 hours', '48 hours', '168 hours']::interval[]) AS n,
          count(*) AS human_recipients
@@ -40,7 +40,7 @@ tally AS (
   CROSS JOIN (VALUES (0, 'before sending'), (1, 'up to 1 min'), (2, '1 to 5 min'), (3, '5 to 15 min'), (4, '15 to 60 min'), (5, '1 to 3 h'),
                      (6, '3 to 6 h'), (7, '6 to 24 h'), (8, '1 to 2 days'), (9, '2 to 7 days'), (10, 'over 7 days')) AS delay_range (n, delay)
   LEFT JOIN first USING (since, n)
-  -- No click comes before the first hit.
+  -- The range 0 has rows only for the value sent, because no click comes before the first hit.
   WHERE n > 0 OR since = 'sent'
 )
 SELECT delay, since, human_recipients,

@@ -5,8 +5,8 @@
 -- chart: none
 -- reach: yes
 --
--- A visitor is a network address and a browser on one day (UTC). A recipient with two devices or networks is two visitors, so this is a
--- hint, not a proof.
+-- A visitor is a network address and a browser on one day (UTC). A recipient who uses two devices or two networks on one day is two
+-- visitors. So a row is a hint that the letter was forwarded, not a proof.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -5,10 +5,10 @@
 -- chart: bar x=kind,verdict,network y=machine_hits
 -- reach: yes
 --
--- verdict is the first of these signs that was found: head (a HEAD request), prefetch (a header announces a prefetch), privacy-proxy (a
--- proxy that fetches every image), scanner-net (a network of mail scanners), bot-ua (the user agent names a bot, or is missing), burst
--- (clicked many links of one letter at once). recipients counts the recipients whose links were fetched. Each row counts a recipient once;
--- a recipient who is in two rows counts in both.
+-- The column verdict has the first of these signs that was found: head (a HEAD request), prefetch (a header announces a prefetch),
+-- privacy-proxy (a proxy that fetches every image), scanner-net (a network of mail scanners), bot-ua (the user agent names a bot, or is
+-- missing), burst (many links of one letter were clicked at once). The column recipients has the number of recipients whose links or pixels
+-- were requested. Each row counts a recipient once. A recipient with hits in two rows counts in both rows.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -5,8 +5,8 @@
 -- chart: stacked-bar x=mail_client y=human_hits,machine_hits
 -- reach: yes
 --
--- If a proxy fetches images for readers, their mail client is hidden, and the report shows the user agent of the proxy.
--- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
+-- If a proxy fetches the images of a letter, it hides the mail client of the reader, and the report shows the proxy. Each row counts a
+-- recipient once. A recipient with hits in two rows counts in both rows. Hits of shared links have no recipient.
 
 \if :{?limit} \else \set limit '' \endif
 \set kind 'open'

@@ -5,9 +5,9 @@
 -- chart: bar x=recipient y=human_clicks,human_opens
 -- reach: yes
 --
--- The order is by clicks judged human, then by opens judged human. Both are numbers of hits. links_clicked is the number of different links.
--- campaigns is the number of campaigns that the recipient opened or clicked: a recipient who clicked has opened, even if human_opens is 0,
--- because the mail client may show no images.
+-- The rows are in the order of the clicks judged human, then of the opens judged human. Both columns count hits. The column links_clicked
+-- has the number of different links. The column campaigns has the number of campaigns in which the recipient opened or clicked. A recipient
+-- who clicked has opened, even if human_opens is 0, because the mail client may show no images.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -6,9 +6,10 @@
 -- chart: none
 -- reach: yes
 --
--- A recipient who clicked has opened, even if the mail client showed no images, and is not in the list. The list and the recipients who
--- opened (report campaign-summary) together are prepared_for. A recipient with machine_opens may have read the letter, too, e.g. in Apple
--- Mail. Recipients who had opted out before the letter was prepared get an untracked letter and are left out.
+-- A recipient who clicked has opened, even if the mail client showed no images, and is not in the list. The recipients in this list and the
+-- recipients who opened (report campaign-summary) together are all recipients in prepared_for. A recipient with machine_opens may have read
+-- the letter, e.g. in Apple Mail. A recipient who had opted out before the letter was prepared gets an untracked letter and is not in the
+-- list.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?opened_by} \else \set opened_by 'person' \endif

@@ -3,7 +3,7 @@
 -- chart: stacked-bar x=hour y=human_hits,machine_hits
 -- reach: yes
 --
--- The report counts opens, not recipients. Hours without opens between the first and the last have a row, too.
+-- The report counts opens, not recipients. An hour without opens also has a row, if it is between the first and the last hour with opens.
 -- When clocks are put back, the repeated hour has two rows, in the order of time.
 
 \set kind 'open'

@@ -6,8 +6,8 @@
 -- chart: none
 -- reach: yes
 --
--- Hits by machines are included: see verdict, and signals for all signs that were found. The report goes back as far as raw events are
--- kept. Test recipients have no rows.
+-- Hits by machines are included. The column verdict says which hits these are, and the column signals has all signs that were found. The
+-- report goes back only as far as single hits are kept. Test recipients have no rows.
 
 \if :{?recipient} \else \set recipient '' \endif
 \if :{?campaign} \else \set campaign '' \endif

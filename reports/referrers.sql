@@ -5,8 +5,8 @@
 -- chart: stacked-bar x=referrer y=human_hits,machine_hits
 -- reach: yes
 --
--- A click in a mail program has no referrer, and neither has a click in many webmail sites.
--- Each row counts a recipient once; a recipient who is in two rows counts in both. Hits of shared links have no recipient.
+-- A click in a mail program has no referrer. A click in many webmail sites has none, either. Each row counts a recipient once. A recipient
+-- with hits in two rows counts in both rows. Hits of shared links have no recipient.
 
 \if :{?limit} \else \set limit '' \endif
 \set kind 'click'

@@ -7,9 +7,9 @@
 -- chart: bar x=utc_day y=human_visitors
 -- reach: yes
 --
--- A visitor is a network address and a browser on one day (UTC). Hits for which the salt of the day was not known have no visitor. A person
--- who comes on two days is two visitors, so days do not add up, and visitors are not recipients. The report has no time zone, because
--- visitors cannot be recognised across midnight UTC.
+-- A visitor is a network address and a browser on one day (UTC). A visitor is not a recipient. A person who comes on two days is two
+-- visitors, so do not add up the days. A hit has no visitor if the log was read so late that the secret of its day was already deleted. The
+-- report has no time zone, because a visitor cannot be recognised after midnight UTC.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?from} \else \set from '' \endif

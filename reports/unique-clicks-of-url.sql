@@ -6,9 +6,9 @@
 -- chart: bar x=hour y=human_recipients,new_human_recipients
 -- reach: yes
 --
--- Of the clicks of one recipient in one hour only the first counts. human_recipients is the number of recipients who clicked in that hour.
--- new_human_recipients is the number of those who had not clicked the URL before that hour, so it adds up to all recipients who clicked.
--- Only clicks judged human count. Clicks on shared links do not count, because they have no recipient. from and to select whole hours.
+-- If a recipient clicks several times in one hour, human_recipients counts the recipient once. new_human_recipients has the number of
+-- recipients who had not clicked the URL before that hour. So its sum is the number of all recipients who clicked. Only clicks judged human
+-- count. Clicks on shared links do not count, because they have no recipient. The parameters from and to select whole hours.
 
 \if :{?url} \else \set url '' \endif
 \if :{?campaign} \else \set campaign '' \endif
@@ -30,7 +30,7 @@ WITH click AS MATERIALIZED (
 counted AS (
   SELECT hour, hits, 1 AS recipients, (hour = min(hour) OVER (PARTITION BY recipient_id))::int AS new_recipients FROM click
   UNION ALL
-  -- Adds the hours without clicks. The step is a quarter of an hour, because some time zones change by half an hour.
+  -- Adds the hours without clicks. The step is a quarter of an hour, because some time zones put their clocks back by half an hour.
   SELECT date_trunc('hour', generate_series(min(hour), max(hour), '15 minutes'), :'timezone'), 0, 0, 0 FROM click
 )
 SELECT to_char(moment, 'YYYY-MM-DD HH24:MI') || :offset AS hour, human_hits, human_recipients, new_human_recipients

@@ -11,7 +11,7 @@ const REVOKED = namesOf(REVOKED_FUNCTIONS);
 /** The roles with the databases to which they may connect. */
 const PLACES = ROLES.flatMap((role) => (role === 'backend' ? ['catalog'] : ['catalog', 'a']).map((where) => ({ role, where })));
 
-/** Types that no query can have as a value, e.g. those of triggers and handlers. */
+/** Return types of functions that a query cannot call: triggers and handlers. */
 const NOT_CALLABLE = `('trigger', 'event_trigger', 'language_handler', 'index_am_handler', 'table_am_handler', 'tsm_handler')`;
 
 let databases: Databases;
@@ -123,7 +123,7 @@ describe('the functions of Postgres', () => {
 
   test('what an analyst may still call takes no lock, no transaction id and no space, whether Postgres calls it volatile or not', async () => {
     const client = await connectAs('analyst', 'a');
-    // Values of the types that most functions have. Functions with other types are called with null.
+    // Values for the most common types of arguments. Arguments of other types are null.
     const { rows } = await client.query<{ call: string }>(
       `WITH value (type, text) AS (VALUES ('integer', '1'), ('bigint', '1::bigint'), ('smallint', '1::smallint'), ('oid', '1::oid'), ('text', $$'x'::text$$),
                                     ('name', $$'x'::name$$), ('boolean', 'true'), ('double precision', '0.001::float8'), ('interval', $$interval '1 ms'$$),
@@ -151,7 +151,7 @@ describe('the functions of Postgres', () => {
     }
     expect(called).toBeGreaterThan(300);
     expect(writers).toEqual([]);
-    // The check would find one: the owner may call it.
+    // Shows that the check above finds such a call: the owner may call this function.
     const [row] = await databases.query<{ wrote: boolean }>(
       'a',
       'SELECT pg_current_xact_id() IS NOT NULL AND pg_current_xact_id_if_assigned() IS NOT NULL AS wrote',

@@ -1,13 +1,15 @@
 import type pg from 'pg';
 
-// Postgres lets everybody execute nearly all functions of pg_catalog. Some of them write, take advisory locks or fill something up, whatever
-// else a role may do. They are revoked from PUBLIC in every database of clickledger, and granted to its owner.
+// In Postgres, every role may execute nearly all functions of pg_catalog. With some of these functions, even a role that may only read can
+// write, take advisory locks, or use up disk space or connections. So these functions are revoked from PUBLIC in every database of
+// clickledger, and granted to the owner of the database.
 //
-// A volatile function that is in no list is revoked, too, e.g. one that a newer Postgres adds. A test fails for it until it is in a list.
+// A volatile function that is in no list is also revoked, e.g. a function that a newer Postgres adds. A test fails until the function is in
+// a list.
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
-/** The volatile functions of pg_catalog that every role keeps, by reason. */
+/** The volatile functions of pg_catalog that every role may still execute, by the reason why they are not revoked. */
 export const KEPT_FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   'reads the clock, or is random': words(`
     clock_timestamp timeofday random random_normal setseed gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle
@@ -47,7 +49,10 @@ export const KEPT_FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   `),
 };
 
-/** The functions of pg_catalog that are revoked, by reason. Not all are volatile, and Postgres itself lets nobody but its superuser call some. */
+/**
+ * The functions of pg_catalog that are revoked, by reason. Most of them are volatile. Postgres allows only superusers to execute some of
+ * them, even without the revocation.
+ */
 export const REVOKED_FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   'writes large objects, or reads those of others': words(`
     lo_creat lo_create lo_from_bytea lo_put lo_get lo_open lo_close loread lowrite lo_lseek lo_lseek64 lo_tell lo_tell64 lo_truncate
@@ -103,23 +108,30 @@ export const REVOKED_FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   `),
 };
 
-/** What authors need in the catalog: an import of recipients takes a lock, and changed rows get the id of their transaction. */
+/**
+ * The revoked functions that authors need in the catalog. An import of recipients takes a lock, and changed rows get the id of their
+ * transaction.
+ */
 export const AUTHOR_FUNCTIONS = 'pg_advisory_xact_lock(bigint), pg_current_xact_id()';
 
 const literals = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
 
-/** The revoked functions that Postgres does not call volatile. */
+/** The revoked functions that are stable, not volatile, in Postgres. */
 const REVOKED_STABLE = REVOKED_FUNCTIONS['uses up transaction ids'] ?? [];
 
-/** A condition on pg_proc: PUBLIC may execute the function and should not. Handlers and trigger functions cannot be called by a query. */
+/**
+ * A condition on pg_proc: PUBLIC may execute the function and must not. Handlers and trigger functions are excluded, because a query cannot
+ * call them.
+ */
 const REVOCABLE = `pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')
       AND (proname IN (${literals(REVOKED_STABLE)})
         OR provolatile = 'v' AND prorettype::regtype::text NOT IN ('trigger', 'event_trigger', 'language_handler', 'index_am_handler', 'table_am_handler', 'tsm_handler')
         AND proname NOT IN (${literals(Object.values(KEPT_FUNCTIONS).flat())}))`;
 
 /**
- * The SQL that revokes the functions and the language of DO blocks in the database in which it is run, and grants them to `owner` and, in the
- * catalog, to authors what they need. It needs a superuser. It may be run again at any time. `owner` is an identifier.
+ * Returns the SQL that revokes the functions, and the language of DO blocks, from PUBLIC in the database in which it is run. It grants them
+ * to `owner`, an SQL identifier. In the catalog, it also grants AUTHOR_FUNCTIONS to authors. Only a superuser can run it. It may be run
+ * again at any time.
  */
 export function revocationSql(owner: string, isCatalog: boolean): string {
   return `DO $revoke$
@@ -137,7 +149,7 @@ GRANT USAGE ON LANGUAGE plpgsql TO ${owner};
 ${isCatalog ? `GRANT EXECUTE ON FUNCTION ${AUTHOR_FUNCTIONS} TO clickledger_author;\n` : ''}`;
 }
 
-/** Whether PUBLIC may execute none of the functions in this database, and no DO block. */
+/** Whether PUBLIC may execute neither a DO block nor any of the functions in this database. */
 export async function isRevoked(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ revoked: boolean }>(
     `SELECT NOT has_language_privilege('public', 'plpgsql', 'USAGE') AND NOT EXISTS (SELECT FROM pg_proc WHERE ${REVOCABLE}) AS revoked`,

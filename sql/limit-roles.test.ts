@@ -17,7 +17,7 @@ import { KEPT_FUNCTIONS, REVOKED_FUNCTIONS } from './functions.ts';
 import { explainMissing, limitAnalyst, type MissingLimit, revokeFunctions } from './limit-roles.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 
-// A cluster of its own: the limits belong to roles, which all databases of a cluster share.
+// These tests start their own Postgres server, because the limits belong to roles, and all databases of a server share its roles.
 
 let directory: string;
 let port: number;
@@ -53,7 +53,10 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Starts the watchdog of a worker, which ends what takes longer than a second. Returns the numbers that it reports. */
+/**
+ * Starts the watchdog of a worker, which ends transactions of the analyst that take longer than a second. Returns the numbers that the
+ * watchdog reports.
+ */
 function startWatchdog(): number[] {
   const ended: number[] = [];
   const stop = new AbortController();
@@ -92,7 +95,7 @@ test('the watchdog of a worker cancels a query of the analyst beyond the limit, 
     expect((await analyst.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   }
   expect(ended.length).toBeGreaterThan(0);
-  // Nobody else's transaction is ended.
+  // The transaction of the owner is not ended.
   expect((await owner.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
 });
 
@@ -226,6 +229,6 @@ test('an owner who is not a superuser gets the SQL for an administrator, and not
   missing.length = 0;
   await run();
   expect(missing).toEqual([]);
-  // The owner keeps what its own functions and migrations need.
+  // The owner still has the rights that its own functions and the migrations need.
   await owner.query(`SELECT pg_advisory_lock(1), pg_current_xact_id(); DO 'BEGIN END'`);
 });

@@ -1,25 +1,26 @@
 import type pg from 'pg';
 import { isRevoked, revocationSql } from './functions.ts';
 
-// Limits for what Postgres gives to every role: functions that write, connections, temporary files, other databases. Some of the limits need
-// a superuser. If the owner is none, `onMissing` gets the SQL for an administrator, and the migration goes on without them.
+// Limits for rights that Postgres gives to every role: functions that write, connections, temporary files, and other databases. Only a
+// superuser can set some of these limits. If the owner is not a superuser, `onMissing` gets the SQL for an administrator, and the migration
+// continues without these limits.
 
 export interface LimitOptions {
-  /** Whether the servers have no other databases than those of clickledger. Then its roles may connect to no others, either. */
+  /** Whether the servers have only databases of clickledger. Then the roles of clickledger may not connect to any other database. */
   dedicated?: boolean;
   onMissing?: (limit: MissingLimit) => void;
 }
 
 /** A limit that only a superuser can set. */
 export interface MissingLimit {
-  /** What is possible without the limit. */
+  /** Describes what a role can do without the limit. */
   what: string;
-  /** The database in which the SQL is run, or any of its server. */
+  /** The database in which the SQL must be run. For a limit of a role, it can be any database of the same server. */
   database: string;
   sql: string;
 }
 
-/** Texts for the operator: one for each kind of limit, with the databases that lack it. */
+/** Returns texts for the operator: one text for each missing limit, with the databases that lack the limit. */
 export function explainMissing(limits: readonly MissingLimit[]): string[] {
   const kinds = Map.groupBy(limits, ({ what, sql }) => `${what}\n${sql}`);
   return Array.from(kinds.values(), (same) => {
@@ -29,12 +30,15 @@ export function explainMissing(limits: readonly MissingLimit[]): string[] {
   });
 }
 
-/** The space for temporary files of one process that works for the analyst, e.g. for sorting. A query that needs more fails. */
+/**
+ * The maximum size of the temporary files of one Postgres process that runs queries of the analyst, e.g. for sorting. A query that needs
+ * more space fails.
+ */
 const TEMP_FILE_LIMIT = '10GB';
 
 /**
- * Sets the limits of the analyst that the role cannot change itself. A limit that an administrator has set stays. The time of a query is
- * limited by the watchdog of the workers, because every role may change its `statement_timeout`.
+ * Sets the limits of the analyst that the analyst cannot change. A limit that an administrator has set is not changed. The watchdog of the
+ * workers limits the time of a query, because every role may change its own `statement_timeout`.
  */
 export async function limitAnalyst(client: pg.Client, { onMissing }: LimitOptions): Promise<void> {
   interface Limits {
@@ -56,18 +60,22 @@ export async function limitAnalyst(client: pg.Client, { onMissing }: LimitOption
      WHERE analyst.rolname = 'clickledger_analyst' AND owner.rolname = current_user`,
   );
   const { connections, half, hasTemp, isSuperuser, mayEndQueries, mayJoin, join } = rows[0] as Limits;
-  // The other half is for the parts: analysts must not keep them from connecting.
+  // The other half of the connections is for the parts of clickledger. Analysts must not prevent the parts from connecting.
   if (connections === -1) await client.query(`ALTER ROLE clickledger_analyst CONNECTION LIMIT ${half}`);
   const lacks = (what: string, sql: string): void => onMissing?.({ what, database: placeOf(client), sql: `${sql};` });
   const limitTemp = `ALTER ROLE clickledger_analyst SET temp_file_limit = '${TEMP_FILE_LIMIT}'`;
   if (!hasTemp && isSuperuser) await client.query(limitTemp);
   if (!hasTemp && !isSuperuser) lacks('the analyst may fill the disk of Postgres with temporary files', limitTemp);
-  // Only a member of the analyst sees its queries and may end them, so the functions of the watchdog need it.
+  // Only a member of the role of the analyst can see and end the queries of this role. The functions of the watchdog run as the owner, so
+  // the owner must be a member.
   if (!mayEndQueries && mayJoin) await client.query(join);
   if (!mayEndQueries && !mayJoin) lacks('the workers cannot end queries of the analyst that take too long', join);
 }
 
-/** Lets nobody but owners, superusers and those with a grant connect to the databases that every server has. */
+/**
+ * Revokes the right of PUBLIC to connect to the databases that every server has. Owners, superusers and roles with an explicit grant can
+ * still connect.
+ */
 export async function closeOtherDatabases(client: pg.Client, { onMissing }: LimitOptions): Promise<void> {
   const { rows } = await client.query<{ name: string; owned: boolean }>(
     `SELECT datname AS name, pg_has_role(datdba, 'USAGE') AS owned FROM pg_database
@@ -80,7 +88,7 @@ export async function closeOtherDatabases(client: pg.Client, { onMissing }: Limi
   }
 }
 
-/** Revokes the functions of Postgres with which every role could write in this database. */
+/** Revokes the functions of Postgres with which every role could write to this database. */
 export async function revokeFunctions(client: pg.Client, isCatalog: boolean, { onMissing }: LimitOptions): Promise<void> {
   if (await isRevoked(client)) return;
   const { rows } = await client.query<{ owner: string; isSuperuser: boolean }>(

@@ -1,11 +1,12 @@
 import type pg from 'pg';
 
-/** The advisory lock of all migrations. Postgres keeps the locks of each database apart. */
+/** The key of the advisory lock of all migrations. In Postgres, an advisory lock applies only to one database. */
 const LOCK = 4_718_221;
 
 /**
- * Runs `work` in a transaction that waits for the transactions of other runs in the same database. Commits if `work` resolves, rolls back if
- * it throws. The lock belongs to the transaction: behind a pooler, a lock of the session would stay with whoever gets the session next.
+ * Runs `work` in a transaction that first waits for the transactions of other runs in the same database. Commits if `work` resolves, and
+ * rolls back if `work` rejects. The lock belongs to the transaction and not to the session, because a pooler may give the session, with its
+ * lock, to another client.
  */
 export async function locked<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query('BEGIN');
@@ -15,7 +16,7 @@ export async function locked<T>(client: pg.Client, work: () => Promise<T>): Prom
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    // If the connection broke, this fails, too. The first error says more.
+    // If the connection broke, the ROLLBACK also fails. The first error is more useful.
     await client.query('ROLLBACK').catch(() => {});
     throw error;
   }

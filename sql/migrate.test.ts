@@ -11,7 +11,7 @@ import { createDatabases, type Databases, describeDatabases, COUNT_ALL } from '.
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 
-/** The migrations that a first run applies: all files, those of the catalog first. */
+/** The migrations that a first run applies: all files of the catalog, then all files of the shards. */
 async function everyMigration(shards: readonly string[]): Promise<{ database: string; name: string }[]> {
   const files = async (set: string) => (await readdir(new URL(`${set}/`, import.meta.url))).filter((name) => name.endsWith('.sql')).sort();
   const ofShard = await files('shard');
@@ -494,7 +494,8 @@ describe('analytics over two shards', () => {
       'catalog',
       `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'https://shop.example/'), (1, 'pixel', '')`,
     );
-    // 100 people, the odd ones on shard a. Each clicks link 1 three times, the last time as a machine, and loads the pixel once.
+    // There are 100 recipients. Those with odd numbers are on shard a. Each clicks link 1 three times and loads the pixel once. The last
+    // click is made by a machine.
     for (const [shard, parity] of [
       ['a', 1],
       ['b', 0],
@@ -508,7 +509,7 @@ describe('analytics over two shards', () => {
          FROM generate_series(1, 100) person, generate_series(0, 3) hit WHERE person % 2 = ${parity}`,
       );
     }
-    // Clicks on a shared link, which have no recipient, half of them in another campaign.
+    // Clicks on a shared link have no recipient. Half of these clicks are in another campaign.
     await databases.query(
       'a',
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, link_version, rules, kind, verdict)

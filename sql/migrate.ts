@@ -11,8 +11,8 @@ import { administratorNeeded, connectToServer, databaseUrl, prepareDatabase } fr
 import { closeOtherDatabases, limitAnalyst, type LimitOptions, revokeFunctions } from './limit-roles.ts';
 import { syncRecipients } from './sync-recipients.ts';
 
-// Brings the catalog and every shard to the version of this code: roles, databases, numbered migrations, and then the rows that depend on
-// the settings. Every step is idempotent, and a transaction that waits for the same step of another run.
+// Brings the catalog and every shard to the version of this code: first the roles and databases, then the numbered migrations, then the
+// rows that depend on the settings. Every step is idempotent. It runs in a transaction that waits for the same step of another run.
 
 export const ROLES = ['backend', 'worker', 'author', 'analyst'] as const;
 export type Role = (typeof ROLES)[number];
@@ -26,7 +26,7 @@ interface Migration {
   number: number;
   name: string;
   sql: string;
-  /** The SHA-256 of its text. An applied migration never changes. */
+  /** The SHA-256 hash of the SQL. An applied migration must not change. */
   hash: string;
 }
 
@@ -34,9 +34,9 @@ interface Migration {
 export type Applied = { database: string; name: string }[];
 
 /**
- * Migrates the catalog and all shards. `ownerUrl` is the URL of the catalog as its owner, whose credentials must be valid on the servers of
- * all shards. Throws `wrong-database` or `database-too-new` if a database does not fit, `bad-settings` for the URL of another role, and
- * `needs-administrator`, before it changes a database, if the owner lacks rights.
+ * Migrates the catalog and all shards. `ownerUrl` is the URL of the catalog with the credentials of its owner. These credentials must also
+ * be valid on the servers of all shards. Throws `wrong-database` or `database-too-new` if a database does not fit. Throws `bad-settings` if
+ * a URL in `roleUrls` has another role. If the owner lacks rights, throws `needs-administrator` before it changes a database.
  */
 export async function migrate(
   options: { ownerUrl: string; roleUrls: RoleUrls; shards: ShardMap; keys: readonly SlugKey[] } & LimitOptions,
@@ -102,7 +102,7 @@ async function migrateShard(shard: Shard, shards: ShardMap, ownerUrl: string, op
     await client
       .query('SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n')
       .catch((error: unknown) => {
-        // A new month cannot be attached while a query reads all events. The workers try again later.
+        // The partition of a new month cannot be attached while a query reads all events. The workers try again later.
         if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
       });
     return applied;
@@ -112,8 +112,8 @@ async function migrateShard(shard: Shard, shards: ShardMap, ownerUrl: string, op
 }
 
 /**
- * Creates the databases of the catalog and of the shards `list` if they do not exist, and the roles with the passwords of their URLs. Throws
- * `needs-administrator`, with all statements that an administrator has to run, if the owner may not do so.
+ * Creates the databases of the catalog and of the shards in `list` if they do not exist, and the roles with the passwords in their URLs. If
+ * the owner lacks rights for this, throws `needs-administrator` with all statements that an administrator has to run.
  */
 async function prepareServers(
   ownerUrl: string,
@@ -134,7 +134,7 @@ async function prepareServers(
   });
   const names = roles.map(({ name }) => name);
   const tasks = await prepareDatabase(ownerUrl, names, true);
-  // A mistake in SHARDS must not create a database.
+  // This check comes before the databases are created, so that a mistake in SHARDS does not create a database.
   if (tasks.length === 0) await compareShards(ownerUrl, shards);
   const urls = list.map((shard) => shardUrl(shard, ownerUrl));
   for (const url of urls) tasks.push(...(await prepareDatabase(url, names, false)));
@@ -143,7 +143,10 @@ async function prepareServers(
   for (const url of servers.values()) await createRoles(url, roles, options);
 }
 
-/** Creates the roles on a server, or changes their passwords. Roles belong to the whole server, so the lock is in its database `postgres`. */
+/**
+ * Creates the roles on a server, or changes their passwords. Roles belong to the whole server, so the lock is taken in the database
+ * `postgres` of the server.
+ */
 async function createRoles(url: string, roles: readonly { name: string; password: string }[], options: LimitOptions): Promise<void> {
   const client = await connectToServer(url);
   try {
@@ -153,7 +156,8 @@ async function createRoles(url: string, roles: readonly { name: string; password
         if (found.rowCount === 0) await client.query(`CREATE ROLE ${name} NOINHERIT`);
         await client.query(`ALTER ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
       }
-      // Only then does postgres_fdw send an aggregate to the shards. It does so if the query groups by shard.
+      // Without this setting, postgres_fdw would never compute an aggregate on the shards. With it, an aggregate is computed there if the
+      // query groups by shard.
       await client.query('ALTER ROLE clickledger_analyst SET enable_partitionwise_aggregate = on');
       await limitAnalyst(client, options);
       if (options.dedicated) await closeOtherDatabases(client, options);
@@ -163,7 +167,7 @@ async function createRoles(url: string, roles: readonly { name: string; password
   }
 }
 
-/** Lets only the named roles connect to the database of `client`. */
+/** Allows only these roles to connect to the database of `client`. */
 async function grantConnect(client: pg.Client, roles: readonly Role[]): Promise<void> {
   const { rows } = await client.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
   const database = rows[0]?.name;
@@ -172,13 +176,13 @@ async function grantConnect(client: pg.Client, roles: readonly Role[]): Promise<
   await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${roles.map((role) => `clickledger_${role}`).join(', ')}`);
 }
 
-/** Lets authors create temporary tables: an import of recipients copies its list into one first. */
+/** Allows authors to create temporary tables, because an import of recipients first copies the list into a temporary table. */
 async function grantTemporary(catalog: pg.Client): Promise<void> {
   const { rows } = await catalog.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
   await catalog.query(`GRANT TEMPORARY ON DATABASE ${rows[0]?.name} TO clickledger_author`);
 }
 
-/** Applies the missing migrations of a set, each in a transaction. `database` is its name in messages. */
+/** Applies the missing migrations of a set, each in its own transaction. `database` is the name of the database in messages. */
 async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: string): Promise<Applied> {
   const migrations = await readMigrations(set);
   const known = await locked(client, async () => {
@@ -205,7 +209,7 @@ async function applyAll(client: pg.Client, set: 'catalog' | 'shard', database: s
   return applied;
 }
 
-/** Applies a migration unless another run has done so. Returns whether it was applied. */
+/** Applies a migration unless it is already applied. Returns whether this call applied it. */
 async function applyOnce(
   client: pg.Client,
   set: string,
@@ -216,7 +220,7 @@ async function applyOnce(
     'SELECT hash FROM public.clickledger_migration WHERE set = $1 AND number = $2',
     [set, number],
   );
-  // The schema would differ from what this version expects.
+  // With another text of the migration, the schema may differ from the schema that this version expects.
   if (rows[0] && rows[0].hash !== ownHash)
     throw new ClickledgerError(
       'wrong-database',
@@ -248,7 +252,7 @@ async function readMigrations(set: string): Promise<Migration[]> {
   );
 }
 
-/** Compares the shard list with that of the catalog of `url`, if the catalog has one. Throws `wrong-database` if it differs. */
+/** Compares `shards` with the shard list in the catalog at `url`, if the catalog has one. Throws `wrong-database` if the lists differ. */
 async function compareShards(url: string, shards: ShardMap): Promise<void> {
   const client = await connect(url);
   try {
@@ -259,17 +263,17 @@ async function compareShards(url: string, shards: ShardMap): Promise<void> {
   }
 }
 
-/** Records the shard list on the first run, and compares it on every later run. Throws `wrong-database` if it differs. */
+/** The first run stores the shard list in the catalog. Every later run compares it, and throws `wrong-database` if the lists differ. */
 async function recordShards(catalog: pg.Client, shards: ShardMap): Promise<void> {
   if (await assertSameShards(catalog, shards)) return;
-  // One statement, because an incomplete list would never match again.
+  // One statement inserts all rows, because an incomplete list would never match SHARDS again.
   await catalog.query('INSERT INTO catalog.shard (name, from_tag) SELECT * FROM unnest($1::text[], $2::text[])', [
     shards.list.map(({ name }) => name),
     shards.list.map(({ from }) => from),
   ]);
 }
 
-/** Returns whether the catalog has a shard list. Throws `wrong-database` if that list is another one. */
+/** Returns whether the catalog has a shard list. Throws `wrong-database` if this list differs from `shards`. */
 async function assertSameShards(catalog: pg.Client, shards: ShardMap): Promise<boolean> {
   const known = await catalog.query<{ name: string; from_tag: string }>('SELECT name, from_tag FROM catalog.shard ORDER BY from_tag');
   if (known.rowCount === 0) return false;
@@ -282,7 +286,7 @@ async function assertSameShards(catalog: pg.Client, shards: ShardMap): Promise<b
   );
 }
 
-/** Points the foreign tables of a shard at its database. */
+/** Makes the foreign tables of a shard in the catalog refer to the database of the shard. */
 async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Promise<void> {
   const url = new URL(shard.url);
   const analyst = new URL(analystUrl);
@@ -300,13 +304,13 @@ async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Pro
 }
 
 /**
- * Throws `bad-settings` if the server of a shard lets the catalog in without a password. postgres_fdw refuses such a connection unless the
- * owner is a superuser, because it might be made with rights that only the server has. Other failures are left to the reports, which say
- * what is wrong.
+ * Throws `bad-settings` if the server of a shard does not ask the catalog for a password. Unless the owner is a superuser, postgres_fdw
+ * refuses such a connection, because the connection might use the identity of the server process instead of the owner's. Other failures are
+ * ignored here. The reports show them.
  */
 async function assertPasswordAsked(catalog: pg.Client, shard: Shard): Promise<void> {
   try {
-    // The limit is for a server that does not answer.
+    // The timeout is for a server that does not answer.
     await catalog.query(`BEGIN; SET LOCAL statement_timeout = '5s'; SELECT FROM fleet.ledger_${shard.name} LIMIT 1`);
   } catch (error) {
     if (codeOf(error) !== PROHIBITED_STATEMENT) return;

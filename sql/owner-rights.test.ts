@@ -21,14 +21,14 @@ import { runScript } from '../test/support/psql.ts';
 import { runs } from '../test/support/runs.ts';
 import { migrate, ROLES, type RoleUrls } from './migrate.ts';
 
-// Owners who are no superusers, on the Postgres of the distribution and on that of npm. The superuser of each server is the administrator: it
-// runs the script of the error, and nothing else.
+// Tests owners that are not superusers, with the Postgres of the distribution and with the Postgres of npm. The administrator is the
+// superuser of each server, and runs only the script in the error message.
 
 let directory: string;
 let program: string;
 let port: number;
 let server: Running;
-/** The administrator of the Postgres of the distribution. */
+/** The URL of the administrator on the Postgres of the distribution. */
 let administrator: string;
 
 const start = () =>
@@ -66,13 +66,13 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string): P
 
 const runAsAdministrator = (url: string, script: string): Promise<void> => runScript(program, `${url}/postgres`, script);
 
-/** Creates a role that may log in and has these attributes. Returns the URL of the server for it. It is dropped with the server. */
+/** Creates a role that may log in and has these attributes. Returns the URL of the server with the credentials of the role. */
 async function createOwner(url: string, name: string, attributes: string): Promise<string> {
   await query(`${url}/postgres`, `CREATE ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD 'secret' ${attributes}`);
   return `postgres://${encodeURIComponent(name)}:secret@${new URL(url).host}`;
 }
 
-/** The script in the message of the error. Fails if `migration` succeeds, or fails otherwise. */
+/** Returns the script in the error message of `migration`. The test fails if `migration` resolves, or if it rejects with another error. */
 async function scriptOf(migration: Promise<unknown>): Promise<string> {
   const error: unknown = await migration.then(
     () => 'nothing is missing',
@@ -184,7 +184,10 @@ test('another owner than the one who created the databases is told so', async ()
   });
 });
 
-/** How the administrator has prepared a database: not at all, as its own, the same and closed to others, or for the owner. */
+/**
+ * How the administrator has prepared a database: `missing`: not created. `foreign`: created, and owned by the administrator. `closed`: like
+ * `foreign`, but no other role may connect. `owned`: created for the owner.
+ */
 const PREPARED = ['missing', 'foreign', 'closed', 'owned'] as const;
 
 test.each(['of the distribution', 'of npm'])(

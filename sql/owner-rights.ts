@@ -3,8 +3,8 @@ import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { connect } from './connect.ts';
 import { locked } from './locked.ts';
 
-// Finds out which rights an owner who is not a superuser lacks, and the statements that grant them. All servers and databases are checked
-// before any table is created, so that an administrator has to run the statements only once.
+// Finds out which rights are missing if the owner is not a superuser, and which statements grant these rights. All servers and databases
+// are checked before any table is created, so that an administrator has to run the statements only once.
 
 /** A statement for an administrator, and the URL of the database in which it has to run. */
 export interface Task {
@@ -21,13 +21,13 @@ interface Owner {
   version: number;
 }
 
-// SQLSTATEs. When two sessions create a database at once, the second one gets unique_violation.
+// SQLSTATEs. If two sessions create the same database at the same time, the second session gets unique_violation (23505).
 const INSUFFICIENT_PRIVILEGE = '42501';
 const EXISTS_ALREADY = ['42P04', '23505'];
-/** pgbouncer has only this code, for every reason. */
+/** pgbouncer uses only this code, whatever the reason is. */
 const POOLER_FAILURE = '08P01';
 
-/** Since this version, who may create roles may change only those that they created, or for which they have the admin option. */
+/** Since this version, a role with CREATEROLE may change only the roles that it created or for which it has the admin option. */
 const VERSION_WITH_ADMIN_OPTION = 160_000;
 
 async function readOwner(client: pg.Client): Promise<Owner> {
@@ -40,8 +40,9 @@ async function readOwner(client: pg.Client): Promise<Owner> {
 }
 
 /**
- * Creates the database of `url` if it does not exist and the owner may do so. Returns what the owner lacks to work with it and with the
- * roles of these names. In the catalog, also tries to create the extension postgres_fdw: some managed servers let an owner do that.
+ * Creates the database of `url` if it does not exist and the owner may create it. Returns the statements that grant the missing rights for
+ * this database and for these roles. In the catalog, also tries to create the extension postgres_fdw, because some managed servers allow an
+ * owner to do this.
  */
 export async function prepareDatabase(url: string, roles: readonly string[], isCatalog: boolean): Promise<Task[]> {
   const maintenance = databaseUrl(url, 'postgres');
@@ -76,8 +77,8 @@ export async function prepareDatabase(url: string, roles: readonly string[], isC
 }
 
 /**
- * Connects to the database `postgres` on the server of `url`, for what belongs to the whole server. If the owner may not connect to it,
- * connects to the database of `url`, if it exists.
+ * Connects to the database `postgres` on the server of `url`, for work on objects of the whole server, such as roles. If the owner may not
+ * connect to `postgres`, connects to the database of `url`, if this database exists.
  */
 export async function connectToServer(url: string): Promise<pg.Client> {
   return connect(databaseUrl(url, 'postgres')).catch(async (error: unknown) => {
@@ -92,7 +93,8 @@ async function createDatabase(client: pg.Client, identifier: string): Promise<vo
   try {
     await client.query(`CREATE DATABASE ${identifier} TEMPLATE template0 ENCODING 'UTF8'`);
   } catch (error) {
-    // Another run has created it in the meantime. This statement cannot be part of a transaction, so it cannot wait for a lock of one.
+    // Another run has created the database in the meantime. CREATE DATABASE cannot run in a transaction, so the lock of `locked` cannot
+    // protect it.
     if (!EXISTS_ALREADY.includes(codeOf(error) ?? '')) throw error;
   }
 }
@@ -109,7 +111,7 @@ async function missingForRoles(client: pg.Client, owner: Owner, roles: readonly 
 
 async function missingInDatabase(url: string, owner: Owner, isCatalog: boolean): Promise<string[]> {
   const client = await connect(url).catch((error: unknown) => {
-    // The database belongs to somebody else, and only others may connect to it.
+    // The database belongs to another role, and the owner may not connect to it.
     if (codeOf(error) === INSUFFICIENT_PRIVILEGE) return undefined;
     throw error;
   });
@@ -136,12 +138,15 @@ async function missingForWrapper(client: pg.Client, owner: Owner): Promise<strin
   return rows[0]?.usable === true ? [] : [useWrapper(owner)];
 }
 
-/** Then the owner of the database owns the schema. Databases that come from Postgres 14 have another owner there. */
+/**
+ * With this statement, the owner of the database also owns the schema. In databases that were created with Postgres 14 or older, the schema
+ * has another owner.
+ */
 const OWN_SCHEMA = 'ALTER SCHEMA public OWNER TO pg_database_owner;';
 const useWrapper = (owner: Owner): string => `GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO ${owner.name};`;
 const createWrapper = (owner: Owner): string[] => ['CREATE EXTENSION IF NOT EXISTS postgres_fdw;', useWrapper(owner)];
 
-/** The error that lists the statements as a script for psql. */
+/** Returns the error that contains the statements as a script for psql. */
 export function administratorNeeded(tasks: readonly Task[]): ClickledgerError {
   const lines: string[] = [];
   const seen = new Set<string>();
@@ -159,7 +164,7 @@ export function administratorNeeded(tasks: readonly Task[]): ClickledgerError {
   );
 }
 
-/** The command of psql that connects to a database, with the user and the other settings of the connection before. */
+/** Returns the command of psql that connects to a database and keeps the user and the other settings of the previous connection. */
 function connectCommand(url: string): string {
   const { hostname, port } = new URL(url);
   const values = { dbname: databaseName(url), host: hostname.replace(/^\[|\]$/g, ''), port: port || '5432' };
@@ -167,10 +172,10 @@ function connectCommand(url: string): string {
   return `\\connect -reuse-previous=on "${text.join(' ').replaceAll('"', '""')}"`;
 }
 
-/** The name of the database in a URL. */
+/** Returns the name of the database in a URL. */
 const databaseName = (url: string): string => decodeURIComponent(new URL(url).pathname.slice(1));
 
-/** The URL of another database on the same server. */
+/** Returns the URL of another database on the same server. */
 export function databaseUrl(url: string, database: string): string {
   const other = new URL(url);
   other.pathname = `/${encodeURIComponent(database)}`;

@@ -3,9 +3,9 @@ import { type ShardMap, shardUrl } from '../core/shards.ts';
 import { connect } from './connect.ts';
 
 /**
- * Makes the catalog and all shards agree on who is forgotten and who is a test recipient. They may differ after one of them was restored
- * from a backup. First the catalog copies the tombstones (the rows of forgotten recipients) of all shards. Then all shards copy the state
- * of the catalog.
+ * Gives the catalog and all shards the same lists of forgotten recipients and test recipients. The lists may differ after one of these
+ * databases was restored from a backup. First the catalog copies the tombstones (the rows of forgotten recipients) of all shards. Then all
+ * shards copy the state of the catalog.
  */
 export async function syncRecipients(catalog: pg.Client, shards: ShardMap, ownerUrl: string): Promise<void> {
   const clients: pg.Client[] = [];
@@ -23,7 +23,7 @@ export async function syncRecipients(catalog: pg.Client, shards: ShardMap, owner
         [forgotten.rows.map(({ id }) => id)],
       );
     }
-    // A restored catalog must not assign again the ids that it assigned after the backup.
+    // A restored catalog must not assign ids again that it had assigned after the backup was made.
     await catalog.query(
       `SELECT setval(pg_get_serial_sequence('catalog.recipient', 'id'), greatest($1, (SELECT max(id) FROM catalog.recipient)))
        WHERE greatest($1, (SELECT max(id) FROM catalog.recipient)) > (SELECT last_value FROM catalog.recipient_id_seq)`,

@@ -5,13 +5,16 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../test/support/servers.ts';
 
-// Debian with a package manager of shell scripts, so that the tests choose what is installed and download nothing.
+// The tests replace the package manager of Debian by shell scripts. So they can choose the installed packages, and nothing is downloaded.
 
 const ROOT = join(import.meta.dirname, '..');
 const INSTALLED = (name: string, source: string) =>
   `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\n${source === name ? '' : `Source: ${source}\n`}Version: 1\n`;
 
-/** The tools of Debian. A package is a file in $CONTENTS with the path of its only file. $MISSING are the packages that `install` downloads. */
+/**
+ * Scripts that replace the tools of Debian. Each file in $CONTENTS stands for a package and contains the path of the only file of that
+ * package. $MISSING lists the packages that `install` downloads.
+ */
 const TOOLS = {
   'apt-get': `
 for word; do last=$word; done
@@ -27,7 +30,10 @@ esac`,
   ldd: 'true',
 };
 
-/** Locates the browser with a copy of debian.ts, whose cache is empty. Returns the names of the program and the files beside it. */
+/**
+ * Locates the browser with a copy of debian.ts whose cache contains only the files `cached`. Returns the names of the program and of the
+ * files in its directory.
+ */
 async function locateBrowser(installed: string[], missing: string[], cached: string[] = []): Promise<string[]> {
   const directory = await temporaryDirectory();
   for (const file of ['stack/debian.ts', 'core/errors.ts']) await cp(join(ROOT, file), join(directory, file));

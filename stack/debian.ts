@@ -8,11 +8,11 @@ import { promisify } from 'node:util';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 
 // Finds a program such as nginx or nats-server: on the PATH, in the cache, or in the packages of the distribution. A package is downloaded
-// and unpacked into the cache. It is not installed, and no root rights are needed, because apt keeps its lists and downloads in a given
-// directory.
+// and unpacked into the cache. The package is not installed, and no root rights are needed, because apt stores its lists and downloads in a
+// given directory.
 //
-// A program comes whole from one place. Programs look for their files beside themselves, so a program in the cache has all packages of its
-// source package there, also those that are installed on this machine.
+// All files of a program come from one place. A program looks for its other files next to itself. So the cache contains all packages that
+// were built from the same source package, even if some of them are installed on this machine.
 
 const run = promisify(execFile);
 
@@ -31,25 +31,26 @@ export type Program = keyof typeof PACKAGES;
 
 /**
  * For each program, the packages of libraries that it needs and that few machines have. They are unpacked into the directory of the
- * program. `all`: all packages that apt would install for it.
+ * program. `all` means all packages that apt would install for the program.
  */
 const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   wrk: ['libluajit-5.1-2'],
   'chromium-headless-shell': 'all',
   openssl: 'all',
-  // Not all, because pgbouncer depends on scripts of the distribution. The names differ between Debian and Ubuntu.
+  // pgbouncer does not have `all`, because it depends on packages with scripts of the distribution. The names of the libraries differ
+  // between Debian and Ubuntu.
   pgbouncer: ['libc-ares2', 'libcares2', 'libevent-2.1-7', 'libevent-2.1-7t64', 'libssl3', 'libssl3t64'],
   postgres: 'all',
 };
 
-/** A file beside an unpacked program with the names of its packages. */
+/** The name of a file that is stored with an unpacked program. It lists the packages of the program. */
 const PACKAGE_LIST = 'packages.txt';
 
-/** The directories of the servers of Postgres, below the root. The distribution has none of them on the PATH. */
+/** The directories of the Postgres servers, relative to the root directory. The distribution does not put them on the PATH. */
 const POSTGRES_DIRECTORIES = [15, 16, 17].map((version) => `usr/lib/postgresql/${version}/bin`);
 /**
- * The directories of programs in a package. usr/lib/chromium comes first, because the file in usr/bin is a script that works only for an
- * installed Chromium.
+ * The directories of programs in a package. usr/lib/chromium comes first, because the file in usr/bin is a script that works only if
+ * Chromium is installed.
  */
 const PROGRAM_DIRECTORIES = ['usr/lib/chromium', ...POSTGRES_DIRECTORIES, 'usr/sbin', 'usr/bin'];
 /** The directories of libraries in a package, below usr/lib. */
@@ -63,7 +64,7 @@ export async function locate(program: Program, onFetch: (text: string) => void =
   return onPath(program) ?? inCache(program) ?? (await fetchProgram(program, onFetch));
 }
 
-/** LD_LIBRARY_PATH for a located program: the directories of the libraries that were unpacked with it. */
+/** Returns LD_LIBRARY_PATH for a located program: the directories of the libraries that were unpacked with the program. */
 export function libraryPath(program: string): string {
   const usr = /^.*\/usr(?=\/)/.exec(program)?.[0] ?? dirname(dirname(program));
   return LIBRARY_DIRECTORIES.map((directory) => join(usr, 'lib', directory)).join(delimiter);
@@ -80,7 +81,8 @@ function onPath(program: Program): string | undefined {
 }
 
 function inCache(program: Program): string | undefined {
-  // Without the list, packages may be missing that were installed on this machine when the program was unpacked.
+  // If the list of packages is missing, the unpacked program may lack packages that were installed on this machine when the program was
+  // unpacked.
   if (LIBRARIES[program] === 'all' && !existsSync(join(cacheDir(), program, PACKAGE_LIST))) return undefined;
   return PROGRAM_DIRECTORIES.map((directory) => join(cacheDir(), program, directory, program)).find(isExecutable);
 }
@@ -94,7 +96,9 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** The cache: `.cache` in the directory of the sources, or the cache of the user if that directory is not writable. */
+/**
+ * Returns the directory of the cache: `.cache` in the source directory, or the cache of the user if the source directory is not writable.
+ */
 function cacheDir(): string {
   const root = fileURLToPath(new URL('..', import.meta.url));
   try {
@@ -126,7 +130,7 @@ async function fetchProgram(program: Program, onFetch: (text: string) => void): 
         throw new ClickledgerError('missing-server', `${program} needs ${missing.join(', ')}, which this machine does not have: ${advice}`);
       const home = join(cacheDir(), program);
       if (inCache(program) === undefined) await rm(home, { recursive: true, force: true });
-      // Another process may have unpacked the same program in the meantime. Then its copy is used.
+      // Another process may have unpacked the same program in the meantime. In this case the copy of that process is used.
       await rename(unpacked, home).catch((error: unknown) => {
         if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error;
       });
@@ -144,7 +148,7 @@ async function fetchProgram(program: Program, onFetch: (text: string) => void): 
   throw new ClickledgerError('missing-server', `${program} is not on the PATH and not in the packages of the distribution: ${advice}`);
 }
 
-/** Updates the package lists in `work` and returns the options with which apt uses only that directory. */
+/** Updates the package lists in the directory `work`. Returns the options that make apt use only this directory. */
 async function privateApt(work: string): Promise<string[]> {
   await mkdir(join(work, 'lists', 'partial'), { recursive: true });
   await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
@@ -162,8 +166,8 @@ async function privateApt(work: string): Promise<string[]> {
 }
 
 /**
- * Downloads a package and unpacks it into `unpacked`, and returns that directory. If the distribution does not have the package, the
- * directory stays as it is.
+ * Downloads a package and unpacks it into the directory `unpacked`. Returns this directory. If the distribution does not have the package,
+ * the directory is not changed.
  */
 async function download(apt: string[], work: string, name: string, unpacked = join(work, name, 'root')): Promise<string> {
   const directory = join(work, name);
@@ -179,8 +183,8 @@ async function download(apt: string[], work: string, name: string, unpacked = jo
 }
 
 /**
- * Downloads and unpacks a package and the packages that it depends on: those that are not installed on this machine, and those of the same
- * source package also if they are installed.
+ * Downloads and unpacks a package and the dependencies that are not installed on this machine. Also downloads and unpacks the installed
+ * packages that were built from the same source package.
  */
 async function downloadAll(apt: string[], work: string, name: string, unpacked: string): Promise<void> {
   await run('apt-get', [...apt, 'install', '-y', '--no-install-recommends', '--download-only', name], { cwd: work });
@@ -194,12 +198,14 @@ async function downloadAll(apt: string[], work: string, name: string, unpacked: 
   await writeFile(join(unpacked, PACKAGE_LIST), [...files, ...installed].map((line) => `${line}\n`).join(''));
 }
 
-/** dpkg's list of packages. */
+/** Returns the path of the file in which dpkg lists the packages. */
 function dpkgStatus(): string {
   return join(process.env['DPKG_ADMINDIR'] || '/var/lib/dpkg', 'status');
 }
 
-/** The names of the installed packages that were built from a source package. `status` is dpkg's list of packages. */
+/**
+ * Returns the names of the installed packages that were built from a source package. `status` is the content of dpkg's list of packages.
+ */
 function installedFrom(status: string, source: string): string[] {
   return status
     .split(/\n{2,}/)
@@ -207,14 +213,14 @@ function installedFrom(status: string, source: string): string[] {
     .map((entry) => /^Package: (\S+)/m.exec(entry)?.[1] ?? '');
 }
 
-/** The source package of a package. Its entry names the source only if the names differ. */
+/** Returns the name of the source package of a package. The entry of a package names the source package only if the two names differ. */
 function sourceOf(entry: string): string {
   return (/^Source: (\S+)/m.exec(entry) ?? /^Package: (\S+)/m.exec(entry))?.[1] ?? '';
 }
 
-/** The libraries that the dynamic linker cannot find for a program. */
+/** Returns the libraries that the dynamic linker cannot find for a program. */
 async function missingLibraries(path: string): Promise<string[]> {
-  // Without a locale, because the output is read.
+  // The locale is C, because the code below parses the output.
   const env = { ...process.env, LC_ALL: 'C', LD_LIBRARY_PATH: libraryPath(path) };
   const { stdout } = await run('ldd', [path], { cwd: dirname(path), env }).catch(() => ({ stdout: '' }));
   return Array.from(stdout.matchAll(/^\s*(\S+) => not found/gm), (match) => match[1] as string);

@@ -16,7 +16,7 @@ export function httpGet(port: number, path: string): Promise<{ status: number | 
   });
 }
 
-/** The status of the response to a GET request on a loopback port; undefined if there is no response. */
+/** Returns the status of the response to a GET request on a loopback port, or undefined if there is no response. */
 export async function httpStatus(port: number, path: string): Promise<number | undefined> {
   return (await httpGet(port, path))?.status;
 }

@@ -5,7 +5,7 @@ import { isRunning, startTimeOf } from './process.ts';
 
 /**
  * Locks a data directory for this process, so that no second process runs on it. Throws `already-running` if another process has the lock.
- * The lock of a process that no longer exists is taken over.
+ * If the process that had the lock no longer exists, this process takes the lock.
  */
 export async function lockDataDir(dataDir: string): Promise<{ release: () => Promise<void> }> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -16,7 +16,7 @@ export async function lockDataDir(dataDir: string): Promise<{ release: () => Pro
   try {
     for (;;) {
       try {
-        // `link` is atomic, in contrast to writing: it fails if the lock exists, and no reader sees an incomplete lock.
+        // Unlike writing, `link` is atomic: it fails if the lock exists, and no reader sees an incomplete lock.
         await link(ownPath, path);
         return {
           async release() {
@@ -33,7 +33,7 @@ export async function lockDataDir(dataDir: string): Promise<{ release: () => Pro
           `clickledger already runs on ${dataDir} (process ${owner.split(' ')[0]}). Stop it first, or give another --data.`,
         );
       }
-      // Several processes may find the lock of an owner that has exited. Only one of them succeeds in moving the lock away.
+      // Several processes may find the lock of a process that has exited. Only one of them can move the lock away.
       await rename(path, `${ownPath}.dead`).catch(() => {});
       await unlink(`${ownPath}.dead`).catch(() => {});
     }

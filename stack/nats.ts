@@ -11,7 +11,10 @@ import { type Running, startProcess } from './process.ts';
 export interface NatsOptions extends Omit<NatsConf, 'host'> {
   runDir: string;
   name?: string;
-  /** The certificate of the authority that signed the certificate of the server. The readiness check needs it if the server uses TLS. */
+  /**
+   * The certificate of the authority that signed the certificate of the server. If the server uses TLS, the readiness check needs this
+   * file.
+   */
   caFile?: string;
 }
 
@@ -31,7 +34,9 @@ export async function startNats(options: NatsOptions): Promise<Running> {
   });
 }
 
-/** Whether JetStream responds. It also responds, with an error, if the stream does not exist yet. */
+/**
+ * Returns whether JetStream responds. If the stream does not exist yet, JetStream responds with an error, which also counts as a response.
+ */
 async function isReady({ port, passwords, tls }: Pick<NatsConf, 'port' | 'passwords' | 'tls'>, caFile: string): Promise<boolean> {
   const servers: NatsServers = { servers: [`127.0.0.1:${port}`], user: 'analyst', password: passwords.analyst, tls: tls !== undefined };
   const connection = await connect({ ...natsOptions(servers, caFile), reconnect: false, timeout: 1_000 });

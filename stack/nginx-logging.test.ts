@@ -14,7 +14,7 @@ import { rotateLog, startNginx } from './nginx.ts';
 import { freePort } from './ports.ts';
 import type { Running } from './process.ts';
 
-// What clients can make nginx write, whom its limit counts, and who may read its logs.
+// Tests which log lines clients can cause, which clients the rate limit counts as one, and who may read the logs.
 
 const SLUG = '00abcdefghijklmnopq';
 const TEMPLATE = await readFile(join(import.meta.dirname, '..', 'nginx', 'tracking.conf.template'), 'utf8');
@@ -37,7 +37,10 @@ async function startEdge(env: Record<string, string> = {}, prepare: (logDir: str
 }
 
 describe('the limit of clicks', () => {
-  /** Returns the status of a click of an address. There is no backend, so it is 502 for a click within the limit. */
+  /**
+   * Returns a function that sends a click from an address and returns the status. There is no backend, so a click within the limit gets
+   * status 502.
+   */
   async function startClicks(): Promise<(address: string) => Promise<number>> {
     const { port } = await startEdge({ RATE_LIMIT: '1', RATE_BURST: '1', TRUSTED_PROXIES: '127.0.0.1' });
     return async (address) => (await rawRequest(port, 'GET', `/u/${SLUG}`, { 'X-Forwarded-For': address })).status;
@@ -45,14 +48,14 @@ describe('the limit of clicks', () => {
 
   const group = fc.integer({ min: 0, max: 0xffff });
   const hex = (groups: readonly number[]): string => groups.map((part) => part.toString(16)).join(':');
-  /** The same address in several forms: zeros left out, with `::`, with capitals, with leading zeros. */
+  /** Returns the same address in several forms: without leading zeros, in capital letters, with leading zeros, and shortened with `::`. */
   const forms = (groups: readonly number[]): string[] => [
     hex(groups),
     hex(groups).toUpperCase(),
     groups.map((part) => part.toString(16).padStart(4, '0')).join(':'),
     new URL(`http://[${hex(groups)}]/`).hostname.slice(1, -1),
   ];
-  // Each group of the network is often zero, which is where `::` shortens an address.
+  // Each group of the network is often zero, because `::` in an address replaces groups that are zero.
   const network = fc.tuple(fc.integer({ min: 0x2000, max: 0x3fff }), ...[1, 2, 3].map(() => fc.oneof(fc.constant(0), group)));
   const host = fc.tuple(...[1, 2, 3, 4].map(() => fc.oneof(fc.constant(0), group)));
 
@@ -85,7 +88,7 @@ describe('the limit of clicks', () => {
 });
 
 describe('the log', () => {
-  /** The conditions of the map, which nginx and JavaScript read alike. */
+  /** The regular expressions of the map. They have the same meaning in nginx and JavaScript. */
   const conditions = Array.from(
     (/map "\$status \$clickledger_path" \$clickledger_logged \{([^]*?)\n\}/.exec(TEMPLATE)?.[1] ?? '').matchAll(/"~(.*)" 1;/g),
     ([, pattern]) => new RegExp(pattern as string),
@@ -150,7 +153,7 @@ describe('the log', () => {
       'a path out of the root': request('GET /u/../../etc/passwd HTTP/1.1'),
       'a bad escape': request('GET /u/%zz HTTP/1.1'),
     };
-    // Clients that do not wait for the answer: nginx would log 499.
+    // A client that does not wait for the answer. nginx would log status 499 for its request.
     const breakOff = async (): Promise<void> => {
       await new Promise<void>((resolve) => {
         const socket = connect({ host: '127.0.0.1', port }, () =>
@@ -222,7 +225,7 @@ describe('the rights of logs', () => {
     const [agent, group] = await Promise.all(
       ['-u', '-g'].map(async (option) => Number((await promisify(execFile)('id', [option, option === '-u' ? 'nobody' : 'games'])).stdout)),
     );
-    // The stack closes these directories to other users; services do not.
+    // The stack closes these directories to other users. With systemd services, these directories are open to other users.
     for (const directory of [edge.directory, join(edge.directory, 'run')]) await chmod(directory, 0o755);
     await eventually('a line is in the log, which is then rotated', async () => {
       await rawRequest(edge.port, 'GET', `/r/${SLUG}.gif`);

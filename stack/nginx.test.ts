@@ -11,7 +11,7 @@ import { httpStatus } from './http.ts';
 import { startNginx } from './nginx.ts';
 import { freePort } from './ports.ts';
 
-// The rotation of the access log by nginx/start.sh, which needs no logrotate.
+// Tests how nginx/start.sh rotates the access log without logrotate.
 
 async function nginxWith(env: Record<string, string>): Promise<{
   port: number;
@@ -110,7 +110,7 @@ describe('start.sh', () => {
       });
       await eventually('nginx answers', async () => (await httpStatus(port, '/')) === 404);
       expect((await processesOf(directory)).toSorted()).toEqual(expect.arrayContaining(['nginx', 'sh']));
-      // By the design of nginx, workers continue to run when the master is killed. So the test kills them itself.
+      // nginx is designed so that workers continue to run when the master process is killed. So the test kills them itself.
       const workers = (await childrenOf(child.pid as number)).filter(({ name }) => name === 'nginx');
       const ended = once(child, 'exit');
       child.kill(signal);
@@ -121,7 +121,7 @@ describe('start.sh', () => {
   });
 });
 
-/** The names of the processes whose command line or environment contains a directory. */
+/** Returns the names of the processes whose command line or environment contains the path of a directory. */
 async function processesOf(directory: string): Promise<string[]> {
   const names: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {

@@ -11,13 +11,13 @@ export interface NginxOptions {
   port: number;
   backendPorts: readonly number[];
   name?: string;
-  /** Variables of nginx/start.sh. */
+  /** Environment variables for nginx/start.sh. */
   env?: Readonly<Record<string, string>>;
 }
 
 const START_SCRIPT = fileURLToPath(new URL('../nginx/start.sh', import.meta.url));
 
-/** Starts nginx on a loopback port, by the same script that containers and systemd services use. */
+/** Starts nginx on a loopback port with the same script that containers and systemd services use. */
 export async function startNginx(options: NginxOptions): Promise<Running> {
   const { logDir, runDir, port, backendPorts, name = 'nginx', env = {} } = options;
   const nginx = await locate('nginx');
@@ -32,11 +32,11 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
       NGINX_RUN_DIR: join(runDir, name),
       NGINX_BIN: nginx,
       NGINX_WORKERS: '2',
-      // If root starts nginx, its workers would run as another user and could not open a data directory that only root may read.
+      // Root may start nginx. With the default user, the workers could then not open a data directory that only root may read.
       NGINX_USER: 'root',
       ...env,
     },
-    // Finishes the current requests, then exits.
+    // On SIGQUIT, nginx finishes the current requests and then exits.
     stopSignal: 'SIGQUIT',
     runDir,
     // Status 400 means that nginx listens with TLS.
@@ -45,8 +45,8 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
 }
 
 /**
- * Rotates the access log: renames it and sends USR1 to nginx, which then opens a new one. Returns the path of the renamed log, or undefined
- * if the log is empty or does not exist; then nothing is renamed.
+ * Rotates the access log: renames the log and sends USR1 to nginx, which then opens a new log. Returns the path of the renamed log. If the
+ * log is empty or does not exist, renames nothing and returns undefined.
  */
 export async function rotateLog(logDir: string, nginx: Running, now: () => Date = () => new Date()): Promise<string | undefined> {
   const path = join(logDir, 'access.log');

@@ -9,8 +9,8 @@ export type PartName = 'backend' | 'log-agent' | 'event-worker';
 
 /**
  * Options of Node that limit the memory of each part. Without a limit V8 delays garbage collection as long as the machine has memory. The
- * agent and the worker need about 30 MB, but create hundreds of MB of garbage per second. The old space of a backend has no limit, because
- * a backend holds all links in memory.
+ * agent and the worker need about 30 MB of memory, but create hundreds of MB of garbage per second. The old space of a backend has no
+ * limit, because a backend holds all links in memory.
  */
 export const HEAP_OPTIONS = {
   backend: ['--max-semi-space-size=8'],
@@ -23,7 +23,7 @@ const EXTENSION = extname(import.meta.filename);
 
 /**
  * Starts a backend, agent or worker. Resolves once its `/healthz` reports that it is ready. `adminPort` in the result is the ADMIN_PORT of
- * `env`, or a free port if `env` has none.
+ * `env`, or a free port if `env` has no ADMIN_PORT.
  */
 export async function startPart(options: {
   part: PartName;

@@ -13,7 +13,7 @@ import { startNginx } from './nginx.ts';
 import { freePort } from './ports.ts';
 import { OWNER, startPostgres } from './postgres.ts';
 
-// Every path that a server gets, with every character that a path may have but a line break.
+// Tests every path that a server gets, with every character that a path may contain except a line break.
 
 const NAMES = oddNames(15);
 
@@ -65,7 +65,7 @@ test.each(NAMES)('nginx has its log, its certificate and its own files in %j', a
 
 test.each(NAMES)('nats-server has its store and its certificate in %j', async (name) => {
   const { directory, certificate, key } = await createDirectory('nats', name);
-  // It resolves once JetStream answers.
+  // startNats resolves once JetStream answers.
   const nats = await startNats({
     storeDir: join(directory, 'store'),
     runDir: join(directory, 'run'),

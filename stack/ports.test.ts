@@ -6,7 +6,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { acceptsConnections, freePort } from './ports.ts';
 
 /**
- * Starts another process, which calls freePort with each of the preferred ports. Returns the ports that it got. It exits after the test.
+ * Starts another process, which calls freePort with each of the preferred ports. Returns the ports that the process got. The process exits
+ * after the test.
  */
 async function claimInOtherProcess(...preferred: number[]): Promise<{ ports: number[]; stop: () => Promise<void> }> {
   const script = `

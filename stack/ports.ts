@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type ListenOptions, type Server } from 'node:net';
 
-// Chooses free loopback ports, so that several processes on one machine do not choose the same port.
+// Chooses free loopback ports. Several processes on one machine never choose the same port.
 
 // The range is below the ports that Linux uses for outgoing connections (net.ipv4.ip_local_port_range). An outgoing connection could
 // otherwise take the port of a server while the server restarts.
@@ -13,8 +13,8 @@ const HIGHEST = 32_000;
 const claims = new Map<number, Server | undefined>();
 
 /**
- * Returns a free loopback port: the first of `preferred` that is free, or else a random one. While this process runs, this function does
- * not return the same port in another process.
+ * Returns a free loopback port: the first free port of `preferred`, or else a random port. While this process runs, this function does not
+ * return the same port in another process.
  */
 export async function freePort(...preferred: number[]): Promise<number> {
   for (const port of preferred) if (port > 0 && (await tryClaim(port))) return port;
@@ -34,7 +34,7 @@ async function tryClaim(port: number): Promise<boolean> {
   return false;
 }
 
-/** Whether a server accepts connections on a loopback port. */
+/** Returns whether a server accepts connections on a loopback port. */
 export async function acceptsConnections(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {
@@ -47,10 +47,11 @@ export async function acceptsConnections(port: number): Promise<boolean> {
   }
 }
 
-// A server binds its port only seconds after the port was chosen, and the port is free again while the server restarts. Besides, the check
-// whether a port is free binds the port for a moment. So each process first claims the port by a name that only one process can hold: an
-// abstract socket (unix(7)). It belongs to a network namespace, like a port, and it disappears when the process exits. Only Linux has
-// abstract sockets; on other systems every claim succeeds.
+// Claims a port for this process. A server does not bind its port until some seconds after the port was chosen, and the port is free again
+// while the server restarts. In these times another process could choose the same port. The check whether a port is free also binds the
+// port for a moment. So before the check, each process claims the port with a name that only one process can hold: an abstract socket
+// (unix(7)). Like a port, an abstract socket belongs to a network namespace. It disappears when the process exits. Only Linux has abstract
+// sockets. On other systems every claim succeeds.
 async function claim(port: number): Promise<boolean> {
   if (process.platform !== 'linux') {
     claims.set(port, undefined);

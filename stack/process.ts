@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { orUndefinedAfter, sleep } from '../core/time.ts';
 
-// Runs a server or a part as a child process that does not remain when this process exits. On Linux the kernel then sends the child its
-// stop signal, no matter how this process exits (setpriv --pdeathsig). Where setpriv is missing, the next start finds the child by its pid file
-// and stops it.
+// Runs a server or a part as a child process that does not continue to run after this process has exited. On Linux the kernel sends the
+// child its stop signal when this process exits in any way (setpriv --pdeathsig). If setpriv is missing, the next start finds the child by
+// its pid file and stops it.
 
 export interface ProcessSpec {
   name: string;
@@ -16,17 +16,17 @@ export interface ProcessSpec {
   env?: Readonly<Record<string, string>>;
   /** The signal that requests an orderly shutdown. */
   stopSignal: NodeJS.Signals;
-  /** The directory of the pid file and the output. */
+  /** The directory of the pid file and of the file with the output. */
   runDir: string;
-  /** Do not run the process as root, also if this process is root. Postgres refuses to run as root. */
+  /** Whether the process must not run as root even if this process runs as root. Postgres refuses to run as root. */
   notRoot?: boolean;
-  /** Whether the process is ready. Called repeatedly until it returns true; a rejection counts as false. */
+  /** Returns whether the process is ready. This function is called repeatedly until it returns true. A rejection counts as false. */
   ready: (pid: number) => Promise<boolean>;
   /** Default: 60 s. */
   readyTimeoutMs?: number;
 }
 
-/** How long one call of `ready` may take. */
+/** The maximum duration of one call of `ready`. */
 const ATTEMPT_MS = 10_000;
 
 /** A running process. */
@@ -42,15 +42,15 @@ export interface Running {
   kill(): Promise<void>;
 }
 
-// The id of the user nobody, which exists on every Debian system besides root. In its user namespace the process still has access to the
-// files of this process.
+// The id of the user nobody. Every Debian system has this user. The process runs in a user namespace and can still access the files of this
+// process.
 const NOBODY = '65534';
 const SETPRIV = '/usr/bin/setpriv';
 const UNSHARE = '/usr/bin/unshare';
 
 /**
- * The command line with which the kernel sends the stop signal to the process when this process exits, and with which the process does not
- * run as root, if `notRoot` is set.
+ * Returns the command line that starts a process with two protections. The kernel sends the stop signal to the new process when this
+ * process exits. If `notRoot` is set, the new process does not run as root.
  */
 export function guardedCommand(spec: Pick<ProcessSpec, 'command' | 'args' | 'stopSignal' | 'notRoot'>): {
   command: string;
@@ -62,7 +62,7 @@ export function guardedCommand(spec: Pick<ProcessSpec, 'command' | 'args' | 'sto
   return { command: line[0] as string, args: line.slice(1) };
 }
 
-/** The setting for a process of Node with which it uses the compiled files of this one; see bin/bootstrap.js. */
+/** Returns the environment variable that makes another Node process use the same compile cache as this process. See bin/bootstrap.js. */
 export const compileCache = (): { NODE_COMPILE_CACHE?: string } => {
   const directory = process.env['NODE_COMPILE_CACHE'];
   return directory === undefined ? {} : { NODE_COMPILE_CACHE: directory };
@@ -77,13 +77,14 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
   const outputPath = join(spec.runDir, `${spec.name}.log`);
   const output = await open(outputPath, 'a', 0o600);
   const { command, args } = guardedCommand(spec);
-  // The child is in a session of its own, so Ctrl-C on the terminal reaches only this process, which stops all children in order.
+  // The child runs in a separate session. So Ctrl-C on the terminal reaches only this process, and this process stops all children in the
+  // right order.
   const child = spawn(command, args, {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...compileCache(), ...spec.env },
     stdio: ['ignore', output.fd, output.fd],
     detached: true,
   });
-  // Listen for the exit before anything else: a process that fails may exit at once.
+  // The listener for the exit is added first, because a process that fails may exit at once.
   const exited = exitOf(child);
   await output.close();
   const pid = child.pid;
@@ -91,7 +92,8 @@ export async function startProcess(spec: ProcessSpec): Promise<Running> {
   const pidPath = join(spec.runDir, `${spec.name}.pid`);
   await writeFile(pidPath, `${pid} ${await startTimeOf(pid)}\n`, { mode: 0o600 });
   void exited.then(async () => {
-    // If the master of nginx was killed, its workers would continue to serve and keep the port. They are in its process group.
+    // If the master process of nginx was killed, its workers would continue to run and keep the port. The workers are in the process group
+    // of the master, so the whole group is stopped.
     stopGroup(pid);
     await unlink(pidPath).catch(() => {});
   });
@@ -138,7 +140,7 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
     exit = text;
   });
   const deadline = performance.now() + (spec.readyTimeoutMs ?? 60_000);
-  // A call may hang, e.g. if the server does not complete a connection.
+  // A call of `spec.ready` may hang, e.g. if the server does not complete a connection.
   while ((await orUndefinedAfter(spec.ready(running.pid), ATTEMPT_MS).catch(() => false)) !== true) {
     if (exit === undefined && performance.now() < deadline) {
       await sleep(25);
@@ -154,8 +156,8 @@ async function waitUntilReady(spec: ProcessSpec, running: Running, outputPath: s
 }
 
 /**
- * The start time of a process in the unit of the kernel, or '' if the process does not exist or the start time is unknown. Together with
- * the pid it identifies a process, because the kernel may use a pid again.
+ * Returns the start time of a process in the unit of the kernel, or '' if the process does not exist or its start time is unknown. The
+ * kernel may use a pid again, so only the pid and the start time together identify a process.
  */
 export async function startTimeOf(pid: number): Promise<string> {
   try {
@@ -168,7 +170,7 @@ export async function startTimeOf(pid: number): Promise<string> {
   }
 }
 
-/** Whether the process of a pid file still runs. `pidLine` is the content of the file: pid and start time. */
+/** Returns whether the process of a pid file still runs. `pidLine` is the content of the file: pid and start time. */
 export async function isRunning(pidLine: string): Promise<boolean> {
   const [pid, startTime] = pidLine.trim().split(' ');
   if (!pid || !startTime) return false;
@@ -176,8 +178,8 @@ export async function isRunning(pidLine: string): Promise<boolean> {
 }
 
 /**
- * Stops the processes that an earlier run left: those with a pid file in `runDir` that still run. Deletes the pid files. Returns the names
- * of the stopped processes.
+ * Stops the processes of an earlier run that still run and have a pid file in `runDir`. Deletes the pid files. Returns the names of the
+ * stopped processes.
  */
 export async function stopLeftovers(runDir: string): Promise<string[]> {
   const stopped: string[] = [];
@@ -190,7 +192,7 @@ export async function stopLeftovers(runDir: string): Promise<string[]> {
     const line = await readFile(path, 'utf8').catch(() => '');
     if (await isRunning(line)) {
       const pid = Number(line.split(' ')[0]);
-      // Postgres on SIGQUIT and nginx on SIGTERM also stop their child processes. On SIGKILL they could not.
+      // On SIGQUIT, Postgres also stops its child processes. On SIGTERM, nginx does. On SIGKILL they could not.
       process.kill(pid, name.startsWith('postgres') ? 'SIGQUIT' : 'SIGTERM');
       for (let i = 0; i < 200 && (await isRunning(line)); i++) await sleep(50);
       if (await isRunning(line)) process.kill(pid, 'SIGKILL');

@@ -7,7 +7,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Editors write a file in several steps. All changes within this time cause one restart. */
 const SETTLE_MS = 200;
 
-/** The directories whose files each member runs. The name of a member is the name of its part and a number. */
+/** For each kind of member, the directories that contain its code. The name of a member consists of the kind and a number. */
 const DIRECTORIES: Readonly<Record<string, readonly string[]>> = {
   nginx: ['nginx'],
   backend: ['backend', 'core'],
@@ -16,8 +16,8 @@ const DIRECTORIES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Stops a member when a file of its directories changes, until `signal` aborts. `supervise` then starts it with the new code. All changes
- * from the return of this function on are noticed. For development: `clickledger up --watch`.
+ * Stops a member when a file in its directories changes. `supervise` then starts the member with the new code. The directories are watched
+ * from the return of this function until `signal` aborts. `clickledger up --watch` uses this for development.
  */
 export function restartOnChange(system: System, onProblem: (text: string) => void, signal: AbortSignal): void {
   const changed = new Set<string>();

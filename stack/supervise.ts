@@ -10,8 +10,8 @@ const ROTATE_MS = 24 * 3600_000;
 const CHECK_MS = 1_000;
 
 /**
- * Restarts members that exit, and rotates the access logs by size and age, until `signal` aborts. `onProblem` gets a message for the user
- * about each member that exited or could not be started.
+ * Restarts members that exit, and rotates the access logs by size and age, until `signal` aborts. For each member that exited or could not
+ * be started, `onProblem` gets a message for the user.
  */
 export async function supervise(system: System, onProblem: (text: string) => void, signal: AbortSignal): Promise<void> {
   await Promise.all([...system.members.map((member) => keepRunning(member, onProblem, signal)), keepRotating(system, signal)]);
@@ -29,7 +29,7 @@ async function keepRunning(member: Member, onProblem: (text: string) => void, si
   }
 }
 
-/** Rotates an access log when it reaches ROTATE_BYTES, or when it is not empty and the last rotation of any log is ROTATE_MS ago. */
+/** Rotates an access log when it has reached ROTATE_BYTES. Also rotates a log that is not empty if no log was rotated for ROTATE_MS. */
 async function keepRotating(system: System, signal: AbortSignal): Promise<void> {
   let rotatedAt = Date.now();
   while (!signal.aborted) {

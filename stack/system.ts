@@ -22,12 +22,12 @@ import { type Running, stopLeftovers } from './process.ts';
 export interface SystemOptions {
   dataDir: string;
   /**
-   * The port of the first nginx. Default: the port of the previous run if it is free, else `preferredPort` if it is free, else any free
-   * port.
+   * The port of the first nginx. Default: the port of the previous run if it is free; otherwise `preferredPort` if it is free; otherwise
+   * any free port.
    */
   port?: number;
   preferredPort?: number;
-  /** The number of shards of a new data directory; default 1. An existing one keeps its shards. */
+  /** The number of shards of a new data directory. Default: 1. An existing data directory keeps its shards. */
   shards?: number;
   backends?: number;
   /** The number of nginx processes. Each has a log agent. */
@@ -35,23 +35,23 @@ export interface SystemOptions {
   workers?: number;
   /** See PostgresOptions. */
   durable?: boolean;
-  /** Gives NATS a user `operator` with all permissions. Test harnesses use it, e.g. to delete streams. */
+  /** If set, NATS gets a user `operator` with all permissions and this password. Test harnesses use this user, e.g. to delete streams. */
   natsOperatorPassword?: string;
   /**
-   * Settings of a single part, which override all other settings. Called at every start. Test harnesses use it to put proxies between
-   * members.
+   * Returns settings for a single part, which override all other settings. It is called at every start of a part. Test harnesses use it to
+   * put proxies between members.
    */
   envOf?: (member: string, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
-  /** Settings for all parts and nginx, which override the generated ones. */
+  /** Settings for all parts and nginx. They override the generated settings. */
   extra?: Readonly<Record<string, string>>;
   /** Gets a message for the user before each step. */
   onProgress?: (text: string) => void;
 }
 
-/** A server or part of the system. It can be stopped and started again under its name. */
+/** A server or a part of the system. It can be stopped and started again. */
 export interface Member {
   readonly name: string;
-  /** The current process; undefined before the first start and after the stop of the system. */
+  /** The current process. Undefined before the first start and after the stop of the system. */
   running: Running | undefined;
   start(): Promise<void>;
 }
@@ -71,7 +71,7 @@ export interface System {
 
 /**
  * Starts all members: Postgres and its databases, NATS, workers, backends, and each nginx with its agent. Creates the data directory if it
- * does not exist. If a member cannot be started, stops the others and throws.
+ * does not exist. If a member cannot be started, stops the other members and throws.
  */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, backends = 2, edges = 1, workers = 1, durable = true, extra = {}, envOf = () => ({}), onProgress = () => {} } = options;
@@ -226,7 +226,10 @@ type GeneratedSettings = Record<
   string
 >;
 
-/** Generates the settings. Keys and passwords are those of the previous run, or new ones at the first run. Ports are those of this run. */
+/**
+ * Generates the settings. The keys and passwords of the previous run are kept; the first run generates them. The ports are the ports of
+ * this run.
+ */
 function generateSettings(previous: Record<string, string>, ports: Ports, shards: number): GeneratedSettings {
   const passwordIn = (name: string): string => {
     const url = previous[name];

@@ -6,12 +6,16 @@ import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { eventually, temporaryDirectory } from './support/servers.ts';
 
-// bin/bootstrap.js in a small project of its own: what it installs, with which Node it runs, and which signals reach the program.
+// Tests bin/bootstrap.js in a small separate project: the packages that it installs, the Node that it uses, and the signals that reach the
+// program.
 
 const ROOT = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** Prints its environment and its signals. After the first signal it goes on for a while, as a program does that ends in order. */
+/**
+ * A program that prints its environment and the signals that it gets. After the first signal it runs for a while longer, like a program
+ * that shuts down in order.
+ */
 const PROGRAM = `
 console.log(JSON.stringify({ node: process.execPath, env: process.env }));
 const timer = setTimeout(() => {}, 60_000);
@@ -24,7 +28,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'])
 console.log('ready');
 `;
 
-/** A project with one package for use and one for tests, which are installed unless `missing` names them. */
+/** Creates a project with one dependency and one development dependency. They are installed unless `missing` names them. */
 async function createProject({ missing = [], lockIsNew = false }: { missing?: string[]; lockIsNew?: boolean } = {}): Promise<string> {
   const directory = await temporaryDirectory();
   await cp(join(ROOT, 'bin'), join(directory, 'bin'), { recursive: true });
@@ -65,7 +69,10 @@ async function createProject({ missing = [], lockIsNew = false }: { missing?: st
   return directory;
 }
 
-/** Puts a program called npm on a PATH, which writes its arguments to `npm-arguments` and installs whatever is missing. */
+/**
+ * Creates a directory for the PATH with a program named npm. This program writes its arguments to `npm-arguments` and installs the missing
+ * packages.
+ */
 async function withRecordedNpm(project: string): Promise<{ path: string; calls: () => Promise<string[]> }> {
   const directory = join(project, 'path');
   await mkdir(directory);
@@ -113,7 +120,7 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   process.kill(-(child.pid as number), signal);
 }
 
-/** The ids of the processes whose command line has a text. */
+/** Returns the ids of the processes whose command line contains a text. */
 async function processesWith(text: string): Promise<number[]> {
   const { stdout } = await run('pgrep', ['-f', text]).catch(() => ({ stdout: '' }));
   return stdout.split('\n').filter(Boolean).map(Number);
@@ -193,7 +200,7 @@ describe('the packages', () => {
         const program = await start(project, command, { PATH: path, NODE_ENV: 'production' });
         program.child.kill('SIGTERM');
         await program.ended;
-        // The lock file is in the future here, so it is newer after the installation, too.
+        // In this case the lock file has a time in the future, so it is still newer after the installation.
         const expected = lockIsNew ? { first: 1, second: 2 }[attempt] : Number(installs);
         expect(await calls(), attempt).toHaveLength(expected);
       }
@@ -229,7 +236,7 @@ describe('the packages', () => {
 });
 
 describe('Node', () => {
-  /** Makes bin/bootstrap.js take the Node that runs it for an old one. */
+  /** Makes bin/bootstrap.js believe that it runs in an old version of Node. */
   const OLD = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})`;
 
   test('is that of the machine if the pinned one was not put in place, and if it is new enough', async () => {

@@ -6,17 +6,18 @@ import packageJson from '../package.json' with { type: 'json' };
 import { FAULTS } from './chaos/faults.ts';
 import { clickledger } from './support/commands.ts';
 
-// The documents: their links lead somewhere, and their length and lists are as CONTRIBUTING.md says. test/e2e/readme.test.ts types their commands.
+// Tests the documents: links must lead to an existing place, and lengths and lists must follow the rules in CONTRIBUTING.md.
+// test/e2e/readme.test.ts runs the commands in the documents.
 
 const ROOT = join(import.meta.dirname, '..');
 const DOCUMENTS = globSync('{*,docs/*,bench/*,examples/*,test/*/*}.md', { cwd: ROOT });
 
 const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8');
 
-/** The text without code blocks. */
+/** Returns the text without code blocks. */
 const prose = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, '');
 
-/** The anchors of a document: explicit ones, and those that GitHub makes from headings. */
+/** Returns the anchors of a document: explicit anchors, and anchors that GitHub makes from headings. */
 function anchorsOf(text: string): Set<string> {
   const anchors = new Set(Array.from(text.matchAll(/<a id="([^"]+)">/g), ([, id]) => id as string));
   const counts = new Map<string, number>();
@@ -69,7 +70,7 @@ test('every directory of the repository is in the list of the README', async () 
   for (const name of directories) expect(readme).toMatch(new RegExp(`^${name.replace(/\/$/, '')}/ `, 'm'));
 });
 
-/** Returns the commands of a document in code blocks and in inline code: of each, the words after `clickledger`. */
+/** Finds the commands in code blocks and inline code of a document. Returns the words after `clickledger` of each command. */
 function commandsIn(text: string): string[][] {
   const blocks = Array.from(text.matchAll(/^```(?:sh|text)?\n([\s\S]*?)^```$/gm), ([, block]) => block as string);
   const inline = Array.from(prose(text).matchAll(/`([^`\n]+)`/g), ([, code]) => code as string);
@@ -113,7 +114,7 @@ test('every command in a document exists, with its options', async () => {
     const hasSubcommands = namesIn(helps.get(name) ?? '').length > 0 && /^[a-z-]+$/.test(subcommand);
     const help = helps.get(hasSubcommands ? `${name} ${subcommand}` : name);
     if (help === undefined) wrong.push(`${document}: ${name} ${subcommand}`);
-    // The parameters of a report are options, too.
+    // The parameters of a report are also written as options, but the help does not list them.
     if (help === undefined || name === 'report') continue;
     for (const word of words) {
       const option = /^--[a-z-]+/.exec(word)?.[0];

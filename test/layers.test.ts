@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
-// Imports go down the layers, never up and never in a circle. Type imports count as well.
+// Tests that a folder imports only from lower layers, and that imports have no cycles. Type imports count as well.
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** The folders that each folder may import from, besides itself. */
+/** For each folder, the other folders from which it may import. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   sql: ['core'],
@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const MAY_START_PARTS = 'cli/commands/run.ts';
 const PARTS = ['backend', 'log-agent', 'event-worker'];
 
-/** Maps every file of the product to the files that it imports, by static, dynamic or type imports. */
+/** Returns the imports of every file of the product: static, dynamic and type imports. */
 async function readImports(): Promise<Map<string, string[]>> {
   const files = globSync(`{${Object.keys(MAY_IMPORT).join(',')}}/**/*.ts`, { cwd: ROOT }).filter((file) => !file.endsWith('.test.ts'));
   const imports = new Map<string, string[]>();

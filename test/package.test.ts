@@ -17,7 +17,7 @@ let project: string;
 let packed: string[];
 let databases: Databases;
 
-/** Runs a program without the environment of the tests, as a user's shell would. */
+/** Runs a program as the shell of a user would, without the environment variables of the tests. */
 function program(command: string, args: readonly string[], options: { cwd: string; env?: Record<string, string> }): Promise<CommandResult> {
   const child = spawn(command, args, {
     cwd: options.cwd,
@@ -59,7 +59,8 @@ beforeAll(async () => {
   packed = (await stdoutOf(program('tar', ['-tzf', tarball], { cwd: directory }))).trim().split('\n').toSorted();
   await mkdir(project);
   await writeFile(join(project, 'package.json'), '{ "name": "somebody", "private": true, "type": "module" }');
-  // Skips install scripts, because they download binaries that these tests do not need. Packages come from npm's cache if it has them.
+  // Install scripts are skipped, because they download binaries that these tests do not need. npm takes packages from its cache if the
+  // cache has them.
   const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', '--loglevel=error', tarball];
   await stdoutOf(program('npm', install, { cwd: project }));
   return () => rm(directory, { recursive: true, force: true });

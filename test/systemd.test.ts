@@ -36,7 +36,7 @@ describe('the systemd units', async () => {
     const texts = new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(UNITS, name), 'utf8')] as const)));
     for (const name of ['clickledger-nginx.service', 'clickledger-agent.service'])
       expect(texts.get(name)).toMatch(/^Group=clickledger\nUMask=0027$/m);
-    // start.sh closes logs of earlier versions, which belong to the user of the workers.
+    // start.sh changes the mode of logs of earlier versions, which belong to the user of the workers. It needs these capabilities.
     expect(texts.get('clickledger-nginx.service')).toMatch(/^CapabilityBoundingSet=.*\bCAP_CHOWN\b.*\bCAP_FOWNER\b/m);
     const logrotate = await readFile(join(UNITS, '..', '..', 'nginx', 'logrotate.conf'), 'utf8');
     expect(logrotate).toMatch(/^ {2}create 0640 clickledger clickledger$/m);
@@ -52,7 +52,7 @@ describe('the systemd units', async () => {
     try {
       await cp(UNITS, directory, { recursive: true });
       for (const name of names) {
-        // The command is not installed on the machine that runs the tests.
+        // The command of the unit is not installed on the machine that runs the tests, so it is replaced.
         const text = await readFile(join(directory, name), 'utf8');
         await writeFile(join(directory, name), text.replace(/^(ExecStart=)\S+/m, '$1/bin/true'));
       }

@@ -63,7 +63,7 @@ describe('a message', () => {
     const message = await compose({ html: HTML, text: TEXT });
     expectWellFormed(message);
     expect(await read(message)).toMatchObject({ html: HTML, text: TEXT, attachments: [] });
-    // All parts are quoted-printable, whatever their content: most of the text stays readable in the raw message.
+    // All parts are quoted-printable, so most of the text is readable in the raw message.
     for (const parts of [message, await compose({ html: 'x', text: 'ü'.repeat(500) })])
       expect(parts.toString('latin1').match(/^Content-Transfer-Encoding: .*(?=\r$)/gim)).toEqual([
         'Content-Transfer-Encoding: quoted-printable',
@@ -294,8 +294,8 @@ describe('mbox', () => {
   const at = new Date('2026-03-01T08:05:09Z');
 
   /**
-   * Splits an mbox file as mail programs do: at lines that begin with `From ` after an empty line or at the beginning. One `>` of the
-   * quoting is removed.
+   * Splits an mbox file as mail programs do: at lines that begin with `From ` after an empty line or at the beginning. Removes one `>` of
+   * the quoting.
    */
   function messagesOf(mbox: string): { from: string; message: string }[] {
     const messages: { from: string; lines: string[] }[] = [];
@@ -305,7 +305,8 @@ describe('mbox', () => {
       else messages.at(-1)?.lines.push(line.replace(/^>(>*From )/, '$1'));
       afterEmpty = line === '';
     }
-    // The empty line after each message belongs to the file. After the last line end, split() returns one more empty line.
+    // The empty line after each message belongs to the file and not to the message. After the last line end, split() returns one more empty
+    // line.
     return messages.map(({ from, lines }, i) => ({ from, message: lines.slice(0, i === messages.length - 1 ? -2 : -1).join('\n') }));
   }
 

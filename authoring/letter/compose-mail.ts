@@ -8,7 +8,7 @@ export interface Mail {
   from: string;
   to: string;
   subject: string;
-  /** Further headers, in the order in which the message has them. */
+  /** Additional headers, in the order in which the message has them. */
   headers: readonly { key: string; value: string }[];
   html: { bytes: Buffer; encoding: Encoding } | undefined;
   text: { bytes: Buffer; encoding: Encoding } | undefined;
@@ -34,7 +34,7 @@ export async function composeMail({ from, to, subject, headers, html, text }: Ma
     to,
     subject,
     headers: [...headers],
-    // The options `text` and `html` would declare UTF-8.
+    // The library also has the options `text` and `html`, but they would declare UTF-8.
     alternatives: [part('plain', text), part('html', html)].filter((each) => each !== undefined),
     newline: 'win',
     disableFileAccess: true,

@@ -87,7 +87,7 @@ describe('a link is kept', () => {
     expect(reasonFor('https://e.org/', { noTrack: true })).toBe('no-track');
   });
 
-  // The URL of each row gives its own reason and reasons of later rows. `decide` must return the reason of the row.
+  // The reason of each row and reasons of later rows apply to the URL of the row. `decide` must return the reason of the row.
   const everything = { words: 'Unsubscribe', noTrack: true, exclude: ['e.org', 't.example.org'], baseUrl: 'https://t.example.org' };
   test.each([
     ['empty', ''],
@@ -159,7 +159,7 @@ describe('a link is tracked', () => {
     const rest = fc
       .array(fc.constantFrom('/', '\\', 'a', 'B', '?', '#', '=', '%20', '.', 'ü'), { maxLength: 8 })
       .map((parts) => parts.join(''))
-      // Two of them could be a merge tag, such as #email#.
+      // Paths with two `#` are left out, because they could have a merge tag, such as #email#.
       .filter((path) => path.indexOf('#') === path.lastIndexOf('#'));
     const base = fc.constantFrom(undefined, 'https://base.example/de/', 'http://base.example/de/');
     fc.assert(

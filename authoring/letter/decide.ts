@@ -4,8 +4,8 @@ import { namesUnsubscribing } from './merge-tag-fields.ts';
 import { tagInAddress } from './merge-tags.ts';
 import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
 
-// Decides for each link whether it is tracked, and why not. A tracked link must redirect to exactly the URL in the letter. A link for which
-// this is not certain is kept as it is.
+// Decides for each link whether it is tracked, and gives the reason if it is not. A tracked link must redirect to exactly the URL in the
+// letter. If this is not certain, the link is kept, which means that it is not changed.
 
 export const KEEP_REASONS = [
   'empty',
@@ -26,15 +26,15 @@ export const KEEP_REASONS = [
 export type KeepReason = (typeof KEEP_REASONS)[number];
 
 export interface TrackingRules {
-  /** BASE_URL without a slash at its end. Links to `/u/…` and `/r/…` under BASE_URL are tracked already. */
+  /** BASE_URL without a slash at its end. Links to `/u/…` and `/r/…` under BASE_URL are already tracked. */
   baseUrl: string;
   /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
-  /** Track unsubscribe, preference and view-in-browser links, too. */
+  /** True if unsubscribe, preference and view-in-browser links are tracked, too. */
   trackUnsubscribe: boolean;
   /** The letter's `<base href>`. */
   base?: string | undefined;
-  /** `utm_…` parameters to add. The names are without the prefix `utm_`. */
+  /** The `utm_…` parameters that are added. Their names are without the prefix `utm_`. */
   utm: Readonly<Record<string, string>>;
 }
 
@@ -53,8 +53,8 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') return keep('not-http');
   const absolute = scheme === undefined ? resolve(address, rules.base) : withSlashes(address, rules.base);
   if (absolute === undefined) return keep('relative');
-  // Clients replace a space with %20. Other characters that a response header cannot contain would change the target, so such links are
-  // kept.
+  // Clients replace a space with %20. Other characters that a response header cannot contain would also have to be replaced, but this would
+  // change the target. So a link with such characters is kept.
   const target = absolute.replaceAll(' ', '%20');
   if (!isTarget(target)) return keep('malformed');
   const withParameters = withUtm(target, rules.utm);
@@ -77,8 +77,8 @@ export function isTarget(target: string): boolean {
 }
 
 /**
- * Clients read `https:shop.example`, `https:/shop.example` and `https:\\shop.example` as `https://shop.example`, and a backslash in the path
- * as a slash (WHATWG URL, 4.4). Returns the URL as clients read it. All other bytes stay the same.
+ * Returns a URL as clients read it (WHATWG URL, 4.4). They read `https:shop.example`, `https:/shop.example` and `https:\\shop.example` as
+ * `https://shop.example`, and a backslash in the path as a slash. All other bytes stay the same.
  */
 function withSlashes(address: string, base: string | undefined): string {
   // With a <base> of the same scheme, an address with fewer than two slashes is relative.
@@ -110,7 +110,7 @@ function isExcluded(hostname: string, domains: readonly string[]): boolean {
   });
 }
 
-/** Adds those `utm_…` parameters that the URL does not have. The existing bytes of the URL do not change. */
+/** Adds the `utm_…` parameters that the URL does not have yet. The existing bytes of the URL do not change. */
 export function withUtm(target: string, utm: Readonly<Record<string, string>>): string {
   const present = new URL(target).searchParams;
   const added = Object.entries(utm)

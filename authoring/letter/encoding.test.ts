@@ -39,7 +39,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
 };
 const MULTI_BYTE = ['utf-8', 'gbk', 'gb18030', 'big5', 'euc-kr', 'euc-jp', 'shift_jis', 'utf-16le', 'utf-16be'];
 
-/** Cuts a text at these positions, and returns the bytes of the pieces, joined. */
+/** Cuts a text at these positions, and returns the joined bytes of the pieces. */
 function cutAndJoin(decoded: DecodedText, cuts: readonly number[]): Buffer {
   const places = [0, ...cuts.map((cut) => cut % (decoded.text.length + 1)).toSorted((a, b) => a - b), decoded.text.length];
   return Buffer.concat(places.slice(1).map((to, i) => decoded.slice(places[i] as number, to)));
@@ -172,7 +172,7 @@ describe('the encoding of a letter', () => {
     });
     expect(detect(`<!-- ${meta} --><meta charset="Shift-JIS">`)).toEqual({ encoding: 'shift_jis', source: 'meta' });
     expect(detect(`${' '.repeat(1024)}${meta}`)).toEqual({ encoding: 'utf-8', source: 'bytes' });
-    // A letter in UTF-16 could not declare its encoding in this way.
+    // This declaration is written in ASCII, so the letter cannot be UTF-16.
     expect(detect('<meta charset=utf-16le>')).toEqual({ encoding: 'utf-8', source: 'meta' });
     expect(detect('\xe4')).toEqual({ encoding: 'windows-1252', source: 'fallback' });
     expect(detect('\xe4', { fallback: 'koi8-r' })).toEqual({ encoding: 'koi8-r', source: 'fallback' });

@@ -7,15 +7,15 @@ import sniffHtmlEncoding from 'html-encoding-sniffer';
 import { ClickledgerError } from '../../core/errors.ts';
 
 // Finds the encoding of a file, decodes its bytes to text, and encodes text. Encodings are those of the WHATWG Encoding standard, as in
-// browsers. Positions in the text can be converted to positions in the bytes, so that the bytes outside of links stay as they are, whatever
-// they are.
+// browsers. Positions in the text can be converted to positions in the bytes, so that all bytes outside of links stay unchanged, even if
+// they are damaged.
 
 /** The name of an encoding in the WHATWG Encoding standard, in lower case, e.g. 'utf-8' or 'windows-1251'. */
 export type Encoding = string;
 
 /**
- * How the encoding was found: by a byte order mark, by the user, by the <meta> of an HTML letter, by the bytes (they are UTF-8), or not at
- * all.
+ * The way in which the encoding was found: by a byte order mark, by the charset that the user gives, by the <meta> of an HTML letter, or by
+ * the bytes, if they are UTF-8. `fallback` means that the encoding was not found.
  */
 type EncodingSource = 'bom' | 'charset' | 'meta' | 'bytes' | 'fallback';
 
@@ -24,7 +24,7 @@ export interface DetectedEncoding {
   readonly source: EncodingSource;
 }
 
-/** The encoding of bytes that are not UTF-8 and declare no encoding. Browsers use the same one for western languages. */
+/** The encoding of bytes that are not UTF-8 and declare no encoding. Browsers use the same encoding for western languages. */
 const FALLBACK: Encoding = 'windows-1252';
 
 const UTF_16: ReadonlySet<Encoding> = new Set(['utf-16le', 'utf-16be']);
@@ -42,8 +42,8 @@ export function parseCharset(label: string): Encoding {
 }
 
 /**
- * Finds the encoding of a letter as browsers do: a byte order mark, then `charset`, then in HTML a <meta> within the first 1,024 bytes. If
- * none of these gives an encoding, the result is UTF-8 if the bytes look like UTF-8, else `fallback`.
+ * Finds the encoding of a letter as browsers do. The first of these that exists decides: a byte order mark, `charset`, and in HTML a <meta>
+ * within the first 1,024 bytes. If there is none, the result is UTF-8 if the bytes look like UTF-8, and otherwise `fallback`.
  */
 export function detectEncoding(
   bytes: Uint8Array,
@@ -64,8 +64,8 @@ function byteOrderMark([first, second, third]: Uint8Array): Encoding | undefined
 }
 
 /**
- * Returns true if the bytes are UTF-8, apart from a few bytes that are damaged. In text of another encoding, sequences that are valid in
- * UTF-8 are rare; in damaged UTF-8 they are the majority.
+ * Returns true if the bytes are UTF-8, apart from a few bytes that are damaged. In text of another encoding, byte sequences that are valid
+ * in UTF-8 are rare. In damaged UTF-8 text, most sequences are valid.
  */
 function looksLikeUtf8(bytes: Uint8Array): boolean {
   if (isUtf8(bytes)) return true;
@@ -75,7 +75,7 @@ function looksLikeUtf8(bytes: Uint8Array): boolean {
   return valid >= invalid;
 }
 
-/** Text together with the bytes that it was decoded from. */
+/** A text together with the bytes from which it was decoded. */
 export interface DecodedText {
   readonly text: string;
   readonly encoding: Encoding;
@@ -98,7 +98,7 @@ export function decode(bytes: Uint8Array, encoding: Encoding): DecodedText {
   };
 }
 
-/** Decodes bytes. `offsets[i]` is the position of the byte at which code unit `i` begins; without `offsets` both positions are equal. */
+/** Decodes bytes. Code unit `i` of the text begins at the byte `offsets[i]`. Without `offsets`, it begins at the byte `i`. */
 function decodeWithOffsets(bytes: Buffer, encoding: Encoding): { text: string; offsets?: Uint32Array } {
   if (encoding === 'utf-8' && isUtf8(bytes)) {
     const text = bytes.toString('utf8');
@@ -121,14 +121,14 @@ function utf8Offsets(text: string): Uint32Array {
   return offsets;
 }
 
-/** Decodes byte by byte, and notes which bytes each character came from. Runs of ASCII are decoded at once. */
+/** Decodes byte by byte, and records from which bytes each character was decoded. A run of ASCII is decoded in one step. */
 function decodeStepwise(bytes: Buffer, encoding: Encoding): { text: string; offsets: Uint32Array } {
   const decoder = new TextDecoder(encoding, { ignoreBOM: true });
-  // Every byte gives at most two code units.
+  // Each byte adds at most two code units to the text.
   const offsets = new Uint32Array(bytes.length * 2 + 2);
   const hasAsciiRuns = encoding !== 'iso-2022-jp' && !UTF_16.has(encoding);
   let text = '';
-  // The first byte that has given no character yet.
+  // The position of the first byte that has not been decoded to a character yet.
   let from = 0;
   for (let at = 0; at <= bytes.length; ) {
     if (hasAsciiRuns && from === at) {
@@ -142,7 +142,7 @@ function decodeStepwise(bytes: Buffer, encoding: Encoding): { text: string; offs
     const units = isEnd ? decoder.decode() : decoder.decode(bytes.subarray(at, at + 1), { stream: true });
     if (units !== '') {
       if (encoding === 'iso-2022-jp') from = skipAsciiEscapes(bytes, from);
-      // An invalid byte gives U+FFFD. The byte that showed the error may give a character of its own.
+      // An invalid byte becomes U+FFFD. The byte at which the decoder detects the error may become a separate character.
       const isError = units.length > 1 && units.startsWith('\ufffd');
       for (let i = 0; i < units.length; i++) offsets[text.length + i] = isError && i === units.length - 1 && !isEnd ? at : from;
       text += units;
@@ -154,19 +154,20 @@ function decodeStepwise(bytes: Buffer, encoding: Encoding): { text: string; offs
   return { text, offsets: offsets.subarray(0, text.length + 1) };
 }
 
-// ISO-2022-JP has states: ESC ( B begins ASCII, ESC ( J Roman, and ESC $ kanji of two bytes each. A cut is made where the state is ASCII.
+// ISO-2022-JP has states. ESC ( B begins ASCII, ESC ( J begins Roman, and ESC $ begins kanji with two bytes each. A piece of the text must
+// begin and end in the state ASCII.
 
 const ESC = 0x1b;
 const TO_ASCII = Buffer.from('\x1b(B', 'latin1');
 
-/** Escapes to ASCII before a character belong to the text before it. */
+/** Skips the escapes to ASCII before a character, because they belong to the text before this character. */
 function skipAsciiEscapes(bytes: Buffer, from: number): number {
   let at = from;
   while (bytes[at] === ESC && bytes[at + 1] === 0x28) at += 3;
   return at;
 }
 
-/** Returns the bytes from `from` to `to`, with the escapes that make them begin and end in the state ASCII. */
+/** Returns the bytes from `from` to `to`. Adds escapes if they are needed, so that the result begins and ends in the state ASCII. */
 function sliceIso2022(bytes: Buffer, from: number, to: number): Buffer {
   const escapeAt = (position: number): Buffer | undefined => {
     const at = position === 0 ? -1 : bytes.lastIndexOf(ESC, position - 1);
@@ -192,7 +193,7 @@ export function isValidAt(decoded: DecodedText, from: number, to: number): boole
 
 const encoders = new Map<Encoding, (text: string) => Uint8Array>();
 
-/** Returns the function that encodes text, and throws if the encoding does not have one of its characters. */
+/** Returns the function that encodes text. The function throws if the encoding does not have one of the characters. */
 function encoderOf(encoding: Encoding): (text: string) => Uint8Array {
   let encoder = encoders.get(encoding);
   if (!encoder) {
@@ -202,7 +203,9 @@ function encoderOf(encoding: Encoding): (text: string) => Uint8Array {
   return encoder;
 }
 
-/** Encodes text. `replace` returns a substitute in ASCII for each character that the encoding does not have; by default a question mark. */
+/**
+ * Encodes text. `replace` returns a substitute in ASCII for each character that the encoding does not have. The default is a question mark.
+ */
 export function encode(text: string, encoding: Encoding, replace: (character: string) => string = () => '?'): Buffer {
   if (encoding === 'utf-8') return Buffer.from(text, 'utf8');
   if (encoding === 'utf-16le') return Buffer.from(text, 'utf16le');
@@ -221,14 +224,14 @@ export function encode(text: string, encoding: Encoding, replace: (character: st
 }
 
 /**
- * Returns a URL as browsers request it from a page in this encoding: other characters than ASCII in its query are percent-encoded in the
- * encoding of the page, not in UTF-8 (WHATWG URL, query state).
+ * Returns a URL as browsers request it from a page in this encoding. In the query, characters that are not ASCII are percent-encoded in the
+ * encoding of the page and not in UTF-8 (WHATWG URL, query state).
  */
 export function encodeQuery(address: string, encoding: Encoding): string {
   if (encoding === 'utf-8' || UTF_16.has(encoding)) return address;
   const found = /^([^?#]*\?)([^#]*)(#[\s\S]*)?$/.exec(address);
   if (!found) return address;
   const [, before = '', query = '', fragment = ''] = found;
-  // The characters that a query percent-encodes, if they are among the bytes of an encoded character.
+  // The bytes of an encoded character can include these ASCII characters, which must be percent-encoded in a query.
   return `${before}${query.replace(/[^\x00-\x7f]+/gu, (run) => percentEncodeAfterEncoding(encoding, run, ` "#'<>`))}${fragment}`;
 }

@@ -2,7 +2,7 @@ import parseAddresses from 'nodemailer/lib/addressparser';
 import { ClickledgerError } from '../../core/errors.ts';
 import { normaliseEmail } from '../recipients.ts';
 
-// The headers of the messages that `prepare` writes: checks what the author gives, and names the headers that clickledger writes itself.
+// Checks the headers that the author gives for the messages of `prepare`. Refuses headers that clickledger or mail servers write.
 
 /** The headers of a message. `subject` and the values of `headers` may have `{{column}}`. */
 export interface Envelope {
@@ -11,7 +11,7 @@ export interface Envelope {
   headers: readonly { key: string; value: string }[];
 }
 
-/** Headers that an author cannot give, and what to do instead. */
+/** The headers that an author cannot give, with the advice for the error message. */
 const OWN_HEADERS: readonly { name: RegExp; toDo: string }[] = [
   { name: /^from$/i, toDo: 'Give the sender with --from.' },
   { name: /^subject$/i, toDo: 'Give the subject with --subject.' },
@@ -23,7 +23,7 @@ const OWN_HEADERS: readonly { name: RegExp; toDo: string }[] = [
 /** Headers whose value is a list of addresses (RFC 5322). */
 const ADDRESS_HEADERS = /^(?:reply-to|sender|errors-to|disposition-notification-to|return-receipt-to)$/i;
 
-/** Checks the sender, the subject and the further headers of the messages. Throws `bad-input` with the reason. */
+/** Checks the sender, the subject and the additional headers of the messages. Throws `bad-input` with the reason. */
 export function parseEnvelope(from: string, subject: string, lines: readonly string[]): Envelope {
   const bad = (message: string) => new ClickledgerError('bad-input', message);
   if (!isOneAddress(from)) throw bad(`--from '${from}' must have exactly one mail address. Write e.g. --from "Shop <news@shop.example>".`);

@@ -15,7 +15,7 @@ const linkIn = (html: string) => {
   return links[0] as (typeof links)[number];
 };
 
-// Random letters are built from links with a known URL and its spelling in HTML.
+// The tests build random letters from links. For each link, the URL and its spelling in HTML are known.
 interface Known {
   address: string;
   spelled: string;
@@ -130,8 +130,8 @@ describe('links of a letter', () => {
     );
   });
 
-  // <table> and <select> are left out, because the parser moves or drops elements in them. The order of the tree and copied elements do not
-  // matter.
+  // <table> and <select> are left out, because the parser moves or drops elements in them. The comparison ignores the order of the tree and
+  // the elements that the parser copies.
   const markup = fc
     .array(
       fc.oneof(
@@ -299,7 +299,7 @@ test('addresses begin and end where the URL parser of a client says', () => {
   const any = fc.array(oneOf('\0|\x1f| |\t|\n|\r|\x7f|\u00a0|a|/|é', '|')).map((parts) => parts.join(''));
   fc.assert(
     fc.property(any, (text) => {
-      // The cleaned URL is the same URL for a parser, and has no character that the parser would remove.
+      // A URL parser reads the cleaned URL as the same URL. The cleaned URL has no character that the parser would remove.
       const address = clientAddress(text);
       expect(URL.parse(address, 'https://e.org/x')?.href).toBe(URL.parse(text, 'https://e.org/x')?.href);
       expect(address).not.toMatch(/^[\0-\x20]|[\0-\x20]$|[\t\n\r]/);

@@ -4,7 +4,7 @@ import { type Attribute, isRaw, type Token, tokenize } from './tokens.ts';
 // Finds the links of an HTML letter: <a>, <area>, and the VML shapes in conditional comments, which Outlook shows as buttons. decide.ts
 // decides which of the links are tracked.
 
-/** One link in a letter, HTML or text. `from` to `to` is the position of the URL as it is spelled in the letter. */
+/** One link in an HTML letter or a text letter. `from` to `to` is the position of the URL as it is spelled in the letter. */
 export interface FoundLink {
   readonly from: number;
   readonly to: number;
@@ -14,7 +14,7 @@ export interface FoundLink {
   readonly words: string;
   /** The sentence around the link. */
   readonly context: string;
-  /** True: the link has the attribute `data-no-track`. */
+  /** True if the link has the attribute `data-no-track`. */
   readonly noTrack: boolean;
   /**
    * The value of `data-track-label`. Links to the same URL with different labels are different links. The label is 'text' in plain text.
@@ -30,15 +30,15 @@ export interface Landmarks {
   afterHead?: number;
   afterHtmlStart?: number;
   afterDoctype?: number;
-  /** The position at which an unclosed tag, comment or raw-text element begins. Clients show nothing from here on. */
+  /** The position at which an unclosed tag, comment or raw-text element begins. Clients show nothing after this position. */
   unclosed?: number;
   /** `<base href>`, decoded. */
   base?: string;
-  /** True: the letter is AMP for Email, which does not allow <img>. */
+  /** True if the letter is AMP for Email, which does not allow <img>. */
   amp: boolean;
   /** The URLs of all images, decoded. */
   images: string[];
-  /** The positions of the values of all attributes that are an address, in the order of the letter. */
+  /** The positions of all attribute values that are addresses, in the order of the letter. */
   addresses: { from: number; to: number }[];
 }
 
@@ -48,7 +48,7 @@ const BLOCK_ELEMENTS =
   /^(?:address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|nav|[ou]l|p|pre|section|table|t[dhr])$/;
 /** At most this many characters are read from the text of a link, and from the text on each side of it. */
 const MAX_CONTEXT = 400;
-/** A <br> in the flow. One <br> does not end a sentence, two do. */
+/** The character for a <br> in the visible text of the letter. One <br> does not end a sentence, but two <br> do. */
 const LINE_BREAK = '\u2028';
 /** A question mark does not end the context, because of texts like "Had enough? Click here." */
 const SENTENCE_END = /\n|\u2028[ \u2028]*\u2028|[.!](?=\s)/;
@@ -56,7 +56,7 @@ const CONDITIONAL = /^\[if\b[^\]]*\]>/i;
 
 interface ScannedLink extends Omit<FoundLink, 'words' | 'context'> {
   element: string;
-  /** The position of the link's visible text in the flow. `flowTo` is missing for a link without an end. */
+  /** The position of the link's text in `flow`, the visible text of the letter. `flowTo` is missing for a link without an end. */
   flowFrom: number;
   flowTo?: number;
   /** The text of the attributes title, aria-label and alt. */
@@ -71,7 +71,7 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
   const open: ScannedLink[] = [];
   /** The number of <svg> elements that are open. */
   let openSvg = 0;
-  // The visible text of the letter, with a line break between blocks. The sentence around a link is taken from it.
+  // The visible text of the letter, with a line break between blocks. The sentence around a link is taken from this text.
   let flow = '';
 
   function read(token: Token, conditional: boolean): void {
@@ -162,7 +162,7 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     if (name === 'head') landmarks.afterHead ??= to;
   }
 
-  // The position of a start tag whose raw text or end tag may have no end.
+  // The position of the last start tag, if its element has raw text and the end tag has not been read.
   let rawStart: number | undefined;
   for (const token of tokenize(html)) {
     read(token, false);
@@ -170,7 +170,7 @@ export function scanHtml(html: string): { links: FoundLink[]; landmarks: Landmar
     else if (token.kind !== 'raw' && token.kind !== 'unclosed') rawStart = undefined;
   }
   if (rawStart !== undefined) landmarks.unclosed = rawStart;
-  // Text that is inserted after a final `</` would become part of a comment. The pixel must be before it.
+  // Text that is inserted after a final `</` would become part of a comment. So the pixel must be before the `</`.
   else if (html.endsWith('</')) landmarks.unclosed ??= html.length - 2;
   return { links: links.map((link) => toFoundLink(link, flow)), landmarks };
 }
@@ -187,7 +187,7 @@ function toFoundLink(
       .split(SENTENCE_END)
       .at(-1) ?? '';
   const after = flow.slice(to, to + MAX_CONTEXT).split(SENTENCE_END, 1)[0] ?? '';
-  // A link without words has no context: no sentence refers to an image without a text.
+  // A link without words has no context, because a sentence does not refer to an image without text.
   return {
     from,
     to: addressTo,

@@ -15,7 +15,7 @@ export interface KeptSummary {
 const USUAL_SCHEMES =
   /^(?:mailto|tel|sms|smsto|mms|callto|facetime(?:-audio)?|whatsapp|viber|tg|signal|skype|sip|sips|xmpp|msteams|zoommtg|webcal|webcals|geo|maps|comgooglemaps|market|intent|itms(?:-apps|-appss)?|android-app|fb|instagram|twitter|spotify|steam|cid|mid|data|bitcoin|lightning|magnet|ftp|ftps|sftp|news|irc|ircs|upi|vnd\.[\w.-]+|about|javascript):/i;
 
-/** Returns how many links of the parts are kept for which reason, and which of them are probably mistakes. */
+/** Returns the number of kept links for each reason, and the links that are probably mistakes. */
 export function summariseKept(plans: readonly LetterPlan[]): KeptSummary {
   const counts: KeptSummary['counts'] = {};
   const suspicious: KeptSummary['suspicious'] = [];

@@ -4,18 +4,18 @@ import { oddBraces } from './odd-braces.ts';
 import type { LetterPlan } from './plan.ts';
 import { tokenize } from './tokens.ts';
 
-// Finds merge tags that remain in a rendered letter: tags of other senders, and `{{column}}` with a missing or spare brace. Readers would
-// see them.
+// Finds merge tags that remain in a rendered letter: tags of other senders, and `{{column}}` with a missing or an extra brace. Readers
+// would see these tags.
 
 export interface LeftoverTag {
   part: 'html' | 'text';
   line: number;
   text: string;
-  /** The sender whose tag it is; undefined: a misspelled `{{column}}`. */
+  /** The sender that uses this tag. Undefined for a misspelled `{{column}}`. */
   sender: string | undefined;
 }
 
-/** The attributes that readers see, and those that are an address. */
+/** The attributes that readers see, and the attributes whose value is an address. */
 const ATTRIBUTES = /^(?:alt|title|aria-label|href|src|xlink:href)$/;
 
 /** Returns the tags that `prepare --render` does not fill in, in the order of the letter. */
@@ -25,7 +25,7 @@ export function leftoverTags(plan: LetterPlan): LeftoverTag[] {
   return ranges.flatMap(({ from, to }) => {
     const piece = plan.text.slice(from, to);
     const odd = oddBraces(piece);
-    // A misspelled `{name}}` has the tag `{name}` in it.
+    // A misspelled `{name}}` contains `{name}`, which is not reported as another tag.
     const foreign = foreignTags(piece).filter((tag) => !odd.some((braces) => braces.from <= tag.from && tag.to <= braces.to));
     return [...foreign.map((tag) => ({ ...tag, sender: tag.dialect })), ...odd.map((braces) => ({ ...braces, sender: undefined }))]
       .toSorted((a, b) => a.from - b.from)
@@ -33,7 +33,7 @@ export function leftoverTags(plan: LetterPlan): LeftoverTag[] {
   });
 }
 
-/** The positions of text and of attributes that matter, in order. */
+/** Returns the positions of text and of the values of `ATTRIBUTES`, in the order of the letter. */
 function visibleRanges(html: string): { from: number; to: number }[] {
   const ranges: { from: number; to: number }[] = [];
   for (const token of tokenize(html)) {

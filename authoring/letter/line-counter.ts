@@ -1,4 +1,4 @@
-/** Returns a function that gives the line of a position, counted from 1. Positions must not decrease from call to call. */
+/** Returns a function that gives the line of a position, counted from 1. The position must not be smaller than in the call before. */
 export function createLineCounter(text: string): (position: number) => number {
   let line = 1;
   let at = 0;

@@ -1,17 +1,18 @@
 import type { ShapeName } from './merge-tag-shapes.ts';
 
-// The merge tags of mail services, mailing-list programs and template languages. merge-tags.ts finds tags by their shape and by the names of
-// usual fields. The dialects name the sender in messages, and the tests try the rule on each example. To add a sender, add an entry: if its
-// tags have a known shape (merge-tag-shapes.ts) and a usual field name (merge-tag-fields.ts), nothing else is needed.
+// The merge tags of mail services, mailing-list programs and template languages. merge-tags.ts finds tags by their shape and by the names
+// of usual fields. This list is used to name the sender in messages, and the tests check that each example is found. To add a sender, add
+// an entry. If the tags of the sender have a known shape (merge-tag-shapes.ts) and the name of a usual field (merge-tag-fields.ts), nothing
+// else is needed.
 
 export interface TagDialect {
   readonly sender: string;
-  /** The page that describes the tags. If there is no such page, the documentation or the source code of the sender. */
+  /** The page that describes the tags. If there is no such page, this is the documentation or the source code of the sender. */
   readonly source: string;
   readonly shape: ShapeName;
   /** Tags in the sender's own spelling. */
   readonly examples: readonly [string, ...string[]];
-  /** Matches the text inside the tag. An entry with it takes precedence over an entry of the same shape without it. */
+  /** A pattern for the text inside the tag. An entry with a pattern takes precedence over an entry of the same shape without a pattern. */
   readonly inside?: RegExp;
 }
 
@@ -369,7 +370,7 @@ export const TAG_DIALECTS: readonly TagDialect[] = [
   { sender: 'Maileon', source: 'https://support.xqueue.de/', shape: '[[]]', examples: ['[[CONTACT|EMAIL]]'], inside: /^[A-Z]+\|/ },
   { sender: 'GetResponse', source: 'https://www.getresponse.com/help', shape: '[[]]', examples: ['[[email]]', '[[remove]]'] },
 
-  // ${…}, #{…}, %{…} and the like
+  // ${…}, #{…}, %{…} and similar tags
   {
     sender: 'Oracle Responsys',
     source: 'https://docs.oracle.com/en/cloud/saas/marketing/responsys-develop/API/GetStarted/Tips/tip-passing-optional-data.htm',

@@ -1,8 +1,9 @@
-// Recognises the names of the fields that senders have: `email`, `first_name`, `unsubscribe_url`. To add a name, add its words.
+// Recognises the names of usual fields of senders, such as `email`, `first_name`, `unsubscribe_url`. To add a name, add its words to the
+// list.
 
 /**
- * Words that the names of fields are made of, in lower case and without accents. A name is a field if it is made of these words only, with
- * or without separators: `first_name`, `UNSUBSCRIBEURL`, `emailAddress`.
+ * The words of field names, in lower case and without accents. A name is a field if it consists only of these words, with or without
+ * separators: `first_name`, `UNSUBSCRIBEURL`, `emailAddress`.
  */
 const FIELD_WORDS =
   // A person
@@ -33,11 +34,11 @@ const WORD = new RegExp(
     .sort((a, b) => b.length - a.length)
     .join('|')})+$`,
 );
-/** A word before a dot or a colon that says whose field it is. Any name may follow it: `contact.shoe_size`. */
+/** A word before a dot or a colon that names the owner of a field. Any name may follow the dot or the colon, as in `contact.shoe_size`. */
 const OWNER =
   /^(?:contact|recipient|subscriber|customer|member|user|lead|person|profile|object|params?|data|var|contact_attribute|field|link)\s?[.:]/i;
 
-/** Returns true if a name is made of the words of usual fields. */
+/** Returns true if a name consists of the words of usual fields. */
 export function isField(name: string): boolean {
   if (OWNER.test(name)) return true;
   const words = name
@@ -52,7 +53,7 @@ export function isField(name: string): boolean {
   return words.length > 0 && words.length <= 8 && words.every((word) => WORD.test(word));
 }
 
-/** Returns true for a name as programs have it, and not a number, an id such as `6F9619FF-8B86-D011` or a single letter. */
+/** Returns true if a text looks like a name in a program. A number, an id such as `6F9619FF-8B86-D011` and a single letter do not. */
 export function isIdentifier(name: string): boolean {
   return /^[\p{L}_][\p{L}_. ]{1,39}\d{0,2}$/u.test(nameIn(name));
 }
@@ -62,7 +63,7 @@ export function nameIn(inside: string): string {
   return inside.replace(/\s*(?:[|,]|:filter:|:\s?default|:(?:url|html|md5|sha|lower|upper)\w{0,12}$)[^]*$/u, '');
 }
 
-/** Returns true if the text inside a tag says that it is for unsubscribing. */
+/** Returns true if the text inside a tag says that the tag is for unsubscribing. */
 export function namesUnsubscribing(inside: string): boolean {
   return /unsub|opt[_ -]?out|list[_-]?remove|^remove(?:_?(?:me|web|link|url))?$|resign|signoff|abmeld|austrag|d[ée]sabo|d[ée]sinscri|disiscri|descadastr|desuscri|^baja$|uitschrijv|afmeld|wypis|odhlas|отпис/iu.test(
     inside,

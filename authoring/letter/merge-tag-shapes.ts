@@ -1,25 +1,32 @@
 import { isField, isIdentifier, nameIn } from './merge-tag-fields.ts';
 
-// The shapes of merge tags. A strong shape, such as `{{…}}` or `*|…|*`, is a tag anywhere, because addresses have no other use for its
-// characters. A weak shape, such as `{…}`, `[…]` or `%…%`, is a tag only if there is more evidence: the name of a usual field inside
-// (`[EMAIL]`, `{first_name}`), or its place: it is a whole value of the query or a whole part of the path (`?c={coupon_b}`).
+// The shapes of merge tags. A match of a strong shape, such as `{{…}}` or `*|…|*`, is always a tag, because its characters have no other
+// use in addresses. A match of a weak shape, such as `{…}`, `[…]` or `%…%`, is a tag only if there is more evidence. The evidence can be
+// the name of a usual field inside (`[EMAIL]`, `{first_name}`). It can also be the place, if the match is a whole value of the query or a
+// whole part of the path (`?c={coupon_b}`).
 
 export interface Shape {
-  /** Characters that every tag of the shape has. A text without them is not searched. */
+  /** Characters that every tag of the shape has. A text without these characters is not searched. */
   readonly opening: string;
-  /** The groups `n` and `m` are the text inside the tag. Every repetition has a limit, so that the time is linear. */
+  /** The groups `n` and `m` are the text inside the tag. Every repetition has a limit, so that a search takes linear time. */
   readonly pattern: string;
-  /** Missing: a strong shape. Otherwise: decides whether a match in this place is a tag. */
+  /** Decides whether a match in this place is a tag. A strong shape does not have this function. */
   readonly isTag?: (inside: string, place: Place) => boolean;
-  /** False: the shape is too common in prose, so it is looked for in addresses only. 'field': in prose, the name must be a usual field. */
+  /**
+   * False if the shape is too common in prose, so that it is searched only in addresses. 'field' means that in prose the name must be a
+   * usual field.
+   */
   readonly inText?: false | 'field';
 }
 
-/** Where a match is. */
+/** The place of a match. */
 export interface Place {
-  /** True: visible text or an attribute, not an address. */
+  /** True if the match is in visible text or in an attribute that is not an address. */
   readonly isText: boolean;
-  /** 'value': a whole value of a query or the whole text; 'segment': a whole part of the path, or the whole host. */
+  /**
+   * 'value' if the match is a whole value of a query or the whole text. 'segment' if the match is a whole part of the path or the whole
+   * host.
+   */
   readonly whole: 'value' | 'segment' | undefined;
   readonly before: string;
   readonly after: string;
@@ -32,7 +39,10 @@ const NAME = '[\\p{L}_](?:[\\p{L}\\p{M}\\p{N}_.+\\- ]{0,60}[\\p{L}\\p{M}\\p{N}_]
 const DEFAULT = '(?::(?:url|html|md5|sha|lower|upper)\\w{0,12}|\\s?\\|[^{}\\[\\]]{0,100}|,\\s?["\'“][^{}\\[\\]]{0,100})?';
 const isBounded = ({ before, after }: Place): boolean => !/[\p{L}\p{N}_]/u.test(before) && !/[\p{L}\p{N}_]/u.test(after);
 const inValue = ({ whole }: Place): boolean => whole === 'value';
-/** A shape whose marks are common in addresses: it must be a whole value, or a usual field that is a whole part of the address. */
+/**
+ * The rule for a shape whose marks are common in addresses. A match must be a whole value, or a usual field that is a whole part of the
+ * address.
+ */
 const fieldOrValue = (inside: string, place: Place): boolean => {
   if (place.isText) return isField(inside) && isBounded(place);
   return (isField(inside) && place.whole !== undefined) || (isIdentifier(inside) && inValue(place));
@@ -90,7 +100,7 @@ export const SHAPES = {
     opening: '[',
     pattern: `\\[(?<n>${NAME}(?::\\s?${NAME}){0,3}(?:,\\s?fallback=[^\\[\\]]{0,60}|,\\s?\\p{L}[^\\[\\]]{0,60}|\\s?\\|[^{}\\[\\]]{0,100})?)\\]`,
     isTag: (inside, place) => {
-      // `filter[name]=x` is a parameter of its own, and `[words](address)` is a link in Markdown.
+      // In `filter[name]=x`, `[name]` belongs to the name of a parameter. `[words](address)` is a link in Markdown.
       if (!isBounded(place) || /[\])]/.test(place.before) || /[=[(:]/.test(place.after)) return false;
       if (place.isText) return isField(nameIn(inside));
       if (place.whole === undefined && /[\s+]/.test(place.before + place.after)) return false;
@@ -101,7 +111,7 @@ export const SHAPES = {
     opening: '%',
     pattern: '%(?<n>[\\p{L}_][\\w.:\\-]{1,60})%',
     isTag: (inside, place) => {
-      // `%DA` is also an encoded character, so a name that begins like one must not be followed by another.
+      // `%DA` can also be an encoded character. So if a name begins with two hex digits, no hex digit may follow the tag.
       const mayBeEncoded = /^[0-9A-F]{2}/i.test(inside);
       if (isField(inside)) return !mayBeEncoded || !/^[0-9A-F]/i.test(place.after);
       return !place.isText && place.whole !== undefined && isIdentifier(inside) && !mayBeEncoded;
@@ -164,7 +174,7 @@ export const SHAPES = {
     isTag: (inside, place) => /mail|unsub/i.test(inside) && isField(inside) && place.whole !== undefined,
     inText: false,
   },
-  /** The same mark on both sides, once or twice. */
+  /** A tag with the same mark on both sides. The mark occurs once or twice on each side. */
   xx: {
     opening: '',
     pattern: '(?<a>[@|^!*]{1,2})(?<n>[\\p{L}_]\\w{0,60})\\k<a>',

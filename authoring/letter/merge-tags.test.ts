@@ -20,7 +20,10 @@ const reasonFor = (address: string): string | undefined => {
 };
 const isKeptAsTag = (address: string): boolean => ['merge-tag', 'unsubscribe'].includes(reasonFor(address) ?? '');
 
-/** Percent-encodes a text as editors do: the marks only, or every character that is not a letter or digit. */
+/**
+ * Percent-encode a text as editors do. `encodeMarks` encodes only the marks. `encodeAll` encodes every character that is not a letter or a
+ * digit.
+ */
 const encodeMarks = (text: string): string => encodeURIComponent(text).replaceAll('%20', ' ');
 const encodeAll = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*~_.-]/g, (mark) => `%${mark.charCodeAt(0).toString(16)}`);
@@ -42,7 +45,7 @@ describe('dialects', () => {
     },
   );
 
-  // A tag that is a whole address already cannot be put elsewhere.
+  // A tag that is a whole address is left out, because it cannot be part of another address.
   const tags = examples.filter(({ tag, shape }) => !tag.startsWith('https') && shape !== '<element>');
   const positions: Record<string, (tag: string) => string> = {
     'a value of the query': (tag) => `https://shop.example/a?e=${tag}`,
@@ -59,7 +62,7 @@ describe('dialects', () => {
     });
   });
 
-  // These tags are for values only: in a path, their marks are common.
+  // Tags of these shapes are recognised only as values, because their marks are common in paths.
   const anywhere = tags.filter(({ shape }) => !['--', '----', '!', '$', '@Model', '<>', '()'].includes(shape));
   const paths: Record<string, (tag: string) => string> = {
     'a part of the path': (tag) => `https://shop.example/a/${tag}/b`,
@@ -138,7 +141,7 @@ test.each([
   expect(reasonFor(address)).toBe(reason);
 });
 
-/** Addresses with the marks of merge tags that are no merge tags. */
+/** Addresses that have the marks of merge tags, but no merge tag. */
 const HARMLESS = `
   https://shop.example/?ids[]=3&ids[]=4
   https://shop.example/?filter[name]=x&filter[email]=y

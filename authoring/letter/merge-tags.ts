@@ -4,7 +4,7 @@ import { isField, nameIn, namesUnsubscribing } from './merge-tag-fields.ts';
 import { type Shape, type ShapeName, SHAPES } from './merge-tag-shapes.ts';
 
 // Finds the merge tags of other senders, in addresses and in text. A tracked link redirects everybody to one address, so an address with a
-// tag cannot be tracked: everybody would get the literal tag.
+// tag cannot be tracked. Everybody would get the tag itself instead of a value.
 
 const SHAPE_LIST = (Object.entries(SHAPES) as [ShapeName, Shape][]).map(([name, shape]) => ({
   name,
@@ -12,7 +12,9 @@ const SHAPE_LIST = (Object.entries(SHAPES) as [ShapeName, Shape][]).map(([name, 
   global: new RegExp(shape.pattern, 'gu'),
 }));
 
-/** A tag in a text. `from` to `to` is its position, in UTF-16 code units. In an encoded address it is the position in the decoded form. */
+/**
+ * A tag in a text. `from` to `to` is its position, in UTF-16 code units. In an encoded address, these are positions in the decoded form.
+ */
 export interface ForeignTag {
   readonly from: number;
   readonly to: number;
@@ -28,7 +30,7 @@ const MAY_HAVE_TAG = /[{}[\]%$#~@*<«!|^]|__|::|&|[=/]-|^-|=\(/;
 
 /**
  * Returns the merge tag in an address, or undefined. Also finds tags that an editor has percent-encoded, once or twice, or written as
- * character references. If the address has several, a tag that names unsubscribing comes first.
+ * character references. If the address has several tags, a tag that names unsubscribing takes precedence.
  */
 export function tagInAddress(address: string): ForeignTag | undefined {
   let first: ForeignTag | undefined;
@@ -42,7 +44,10 @@ export function tagInAddress(address: string): ForeignTag | undefined {
   return first;
 }
 
-/** The address as it is spelled, with character references decoded, and with percent-encoded ASCII characters decoded once and twice. */
+/**
+ * Returns the forms of an address: as it is spelled, with character references decoded, and with percent-encoded ASCII characters decoded
+ * once and twice.
+ */
 function formsOf(address: string): Set<string> {
   const forms = new Set([address]);
   const decoded = address.includes('&') ? decodeHTML(address) : address;
@@ -85,7 +90,10 @@ function* tagsIn(text: string, isText: boolean): Generator<ForeignTag> {
   }
 }
 
-/** Returns a function that counts the unclosed braces before a position. The positions must ascend, or the count begins again. */
+/**
+ * Returns a function that counts the unclosed braces before a position. If a position is smaller than in the call before, the function
+ * counts again from the beginning.
+ */
 function bracesOpenAt(text: string): (position: number) => number {
   let at = 0;
   let depth = 0;
@@ -110,9 +118,9 @@ function wholeAt(text: string, from: number, to: number): 'value' | 'segment' | 
 }
 
 /**
- * Returns the merge tags of other senders in visible text or in an attribute, in the order of the text and without overlaps. These are
- * tags of a strong shape, and tags of a weak shape with the name of a usual field. `{{column}}` is not among them, because `prepare` fills
- * it in itself. Do not give it markup: style sheets and scripts have braces of their own.
+ * Returns the merge tags of other senders in visible text or in an attribute, in the order of the text and without overlaps. These are tags
+ * of a strong shape, and tags of a weak shape with the name of a usual field. `{{column}}` is not included, because `prepare` fills it in.
+ * Do not pass markup to this function, because style sheets and scripts also have braces.
  */
 export function foreignTags(text: string): (ForeignTag & { readonly dialect: string })[] {
   if (!MAY_HAVE_TAG.test(text)) return [];
@@ -122,13 +130,13 @@ export function foreignTags(text: string): (ForeignTag & { readonly dialect: str
   for (const tag of all) {
     if (tag.from < end) continue;
     end = tag.to;
-    // oddBraces finds `{{name` without an end.
+    // Tags of the shape `{{…}}` are left out. `prepare` fills them in, and oddBraces finds `{{name` without an end.
     if (tag.shape !== '{{}}' || tag.text.includes('${')) tags.push({ ...tag, dialect: dialectOf(tag) });
   }
   return tags;
 }
 
-/** Returns the name of the sender that spells a tag so. */
+/** Returns the name of the sender that uses this spelling of a tag. */
 export function dialectOf({ shape, inside }: Pick<ForeignTag, 'shape' | 'inside'>): string {
   const dialects: readonly TagDialect[] = TAG_DIALECTS.filter((dialect) => dialect.shape === shape);
   const own = dialects.find((dialect) => dialect.inside?.test(inside));
@@ -136,19 +144,19 @@ export function dialectOf({ shape, inside }: Pick<ForeignTag, 'shape' | 'inside'
 }
 
 const withoutGroupNames = (pattern: string): string => pattern.replace(/\(\?<[nm]>/g, '(?:');
-/** Shapes whose first character ends an address in plain text, or that a tag does not begin with. */
+/** Shapes that are not part of an address in plain text, because their first character ends the address or is not in `OPENING`. */
 const NOT_IN_PLAIN_ADDRESSES: readonly ShapeName[] = ['<element>', '<<>>', '«»', '@TrackLink'];
-/** Strong tags. */
+/** Matches a strong tag. */
 const STRONG_AT = new RegExp(
   SHAPE_LIST.filter(({ name, shape }) => shape.isTag === undefined && !NOT_IN_PLAIN_ADDRESSES.includes(name))
     .map(({ shape }) => withoutGroupNames(shape.pattern))
     .join('|'),
   'yu',
 );
-/** Weak tags that may contain a space, or end with a character that otherwise belongs to the sentence. */
+/** Match weak tags that may contain a space, or that end with a character that would otherwise belong to the sentence. */
 const WEAK_AT = (['{}', '[]', '~~', '____', '##', '::::'] as const).map((name) => new RegExp(SHAPES[name].pattern, 'yu'));
 const OPENING = /[{[%$#~*<&_:]/;
-/** A tag in plain text does not reach beyond its line or into another address. An address in quotes is part of the tag. */
+/** A tag in plain text does not contain a line break or the beginning of another address. An address in quotes may be part of the tag. */
 const HAS_OTHER_ADDRESS = /\n|[\s(<]https?:/i;
 
 /**

@@ -1,25 +1,25 @@
-// Finds `{{column}}` tags that are not well spelled. `prepare` fills in only well-spelled ones.
+// Finds misspelled `{{column}}` tags. `prepare` fills in only tags that are spelled correctly.
 
-/** A `{{column}}` that is not well spelled. `from` to `to` is its position, in UTF-16 code units. */
+/** A misspelled `{{column}}`. `from` to `to` is its position, in UTF-16 code units. */
 export interface OddBraces {
   readonly from: number;
   readonly to: number;
   readonly text: string;
 }
 
-/** Runs of braces, also with one space between them, as in `{ {name}}`. */
+/** Runs of braces. Two braces may have one space between them, as in `{ {name}}`. */
 const BRACES = /\{(?: ?\{)*|\}(?: ?\})*/g;
 const COLUMN_NAME = /^\s*[\p{L}_#][\p{L}\p{M}\p{N}_.\-| "']{0,60}/u;
 
 /**
- * Returns the places in visible text or an attribute that look like a `{{column}}` with a missing, a spare or a separated brace:
- * `{{name}`, `{name}}`, `{{{name}}`, `{ {name}}`, `{{ name`, `name}}`. `prepare` leaves them as they are. `{name}` is not among them:
- * foreignTags finds it.
+ * Returns the places in visible text or an attribute that look like a `{{column}}` with a missing, an extra or a separated brace:
+ * `{{name}`, `{name}}`, `{{{name}}`, `{ {name}}`, `{{ name`, `name}}`. `prepare` does not change these places. `{name}` is not included,
+ * because foreignTags finds it.
  */
 export function oddBraces(text: string): OddBraces[] {
   const odd: OddBraces[] = [];
   const add = (from: number, to: number) => odd.push({ from, to, text: text.slice(from, to) });
-  /** The braces before it that are still open. */
+  /** The number of unclosed braces before `open`. */
   let depth = 0;
   let open: { from: number; to: number } | undefined;
   const count = (run: string) => run.replaceAll(' ', '').length;

@@ -46,7 +46,7 @@ describe('a letter in another charset', () => {
       column: () => word,
     });
     expect(filled).toEqual(encode(letter('https://t.example.org/u/x').replace('{{name}}', word), charset));
-    // The same without a declaration, when the user gives the charset.
+    // The result is the same if the letter has no declaration and the user gives the charset.
     const undeclared = encode(`<a href="${link}">${word}</a>`, charset);
     expect(plan(undeclared, { charset }).tracked).toMatchObject([{ target: it.tracked[0]?.target }]);
   });

@@ -6,7 +6,8 @@ import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
 import { isMailMessage } from './recognise-file.ts';
 import { scanText } from './text-links.ts';
 
-// Plans the changes to one part of a letter without changing it: which links are tracked, which are kept and why, and where the pixel goes.
+// Plans the changes to one part of a letter without changing it: which links are tracked, which links are kept and for which reason, and
+// where the pixel is inserted.
 
 export type PixelPlace = 'top' | 'bottom' | 'none';
 
@@ -16,23 +17,23 @@ export interface PlannedLink extends FoundLink {
   readonly target: string;
 }
 
-/** A link that stays as it is. */
+/** A link that is not changed. */
 export interface KeptLink extends FoundLink {
   readonly reason: KeepReason;
 }
 
 export interface LetterPlan extends DecodedText {
   readonly kind: 'html' | 'text';
-  /** Whether the letter itself or the user gave the encoding. */
+  /** True if the letter itself or the user gave the encoding. */
   readonly isDeclared: boolean;
-  /** The positions of all addresses, sorted: of links, images and forms. */
+  /** The sorted positions of all addresses. These are addresses of links, images and forms. */
   readonly addresses: readonly { readonly from: number; readonly to: number }[];
   readonly tracked: readonly PlannedLink[];
   readonly kept: readonly KeptLink[];
-  /** The position at which the pixel is inserted; undefined: no pixel is inserted. */
+  /** The position at which the pixel is inserted. Undefined if no pixel is inserted. */
   readonly pixelAt: number | undefined;
   readonly amp: boolean;
-  /** True: the letter already has tracked links, a pixel, or merge tags of an earlier run. */
+  /** True if the letter already has tracked links, a pixel, or merge tags of an earlier run. */
   readonly hasTracking: boolean;
   /** Messages to the author about the encoding of the letter. */
   readonly warnings: readonly string[];
@@ -124,7 +125,10 @@ function encodingWarnings(
   return warnings;
 }
 
-/** Returns true if an earlier run prepared the letter: at least one part has tracking, and no part has a link left to track. */
+/**
+ * Returns true if an earlier run prepared the letter. Then at least one part has tracking, and no part has a link that must still be
+ * tracked.
+ */
 export function isPrepared(plans: readonly LetterPlan[]): boolean {
   return plans.some((plan) => plan.hasTracking) && plans.every((plan) => plan.tracked.length === 0);
 }

@@ -1,9 +1,9 @@
 import { ClickledgerError } from '../../core/errors.ts';
 import { tokenize } from './tokens.ts';
 
-// Recognises files that are not a letter, by their content. Each gets an error that says what it is and what to do.
+// Recognises files that are not letters by their content. The error says what the file is and what to do.
 
-/** File formats by their first bytes, as latin1 text. */
+/** File formats, with their first bytes as latin1 text. */
 const SIGNATURES: readonly { starts: string; what: string; toDo: string }[] = [
   { starts: 'PK\x03\x04', what: 'a ZIP file, such as a .docx document', toDo: 'Export it as HTML.' },
   { starts: '\xd0\xcf\x11\xe0', what: 'an old Office document', toDo: 'Export it as HTML.' },
@@ -17,13 +17,13 @@ const SIGNATURES: readonly { starts: string; what: string; toDo: string }[] = [
   { starts: 'bplist', what: 'a web archive', toDo: 'Save the page as HTML source.' },
 ];
 
-/** The fields of a mail header that occur at the beginning of messages (RFC 5322 and the trace fields of the usual mail servers). */
+/** The usual fields at the beginning of mail messages: the fields of RFC 5322 and the trace fields of mail servers. */
 const FIELD_NAMES =
   /^(?:return-path|received|delivered-to|envelope-to|x-[\w-]+|mime-version|from|to|cc|bcc|reply-to|sender|subject|date|message-id|in-reply-to|references|content-(?:type|transfer-encoding|disposition|language|id)|list-[\w-]+|dkim-signature|domainkey-signature|arc-(?:seal|message-signature|authentication-results)|authentication-results|received-spf|feedback-id|precedence|auto-submitted|importance|priority|thread-[\w-]+|status|require-recipient-valid-since)$/i;
 
 /**
- * Returns true if the text begins with the headers of a mail message, or with the line `From …` of an mbox file: at least two fields, of
- * which one is a usual one, up to an empty line or the end of what was read.
+ * Returns true if the text begins with the headers of a mail message, or with the line `From …` of an mbox file. The headers must have at
+ * least two fields, and at least one of them must be usual. They end at the first line that is not part of a field.
  */
 export function isMailMessage(text: string): boolean {
   const lines = text
@@ -46,8 +46,8 @@ export function isMailMessage(text: string): boolean {
 }
 
 /**
- * Throws `bad-input` for a file that is not an HTML letter (or not a plain text, for `kind` 'text'): an empty file, a whole mail message,
- * Markdown, MJML, a document of a word processor, an image. `name` is the name of the file for the message.
+ * Throws `bad-input` for a file that is not an HTML letter, or that is not a plain text if `kind` is 'text'. Examples are an empty file, a
+ * whole mail message, Markdown, MJML, a document of a word processor and an image. `name` is the name of the file in the error message.
  */
 export function assertIsLetter(bytes: Uint8Array, kind: 'html' | 'text', name: string): void {
   const fail = (what: string, toDo: string) => new ClickledgerError('bad-input', `${name} is ${what}, not a letter. ${toDo}`);
@@ -71,7 +71,7 @@ export function assertIsLetter(bytes: Uint8Array, kind: 'html' | 'text', name: s
     throw fail('HTML', 'Give it a name that ends in .html, or give the plain text of the letter.');
 }
 
-/** The names of the elements of an HTML letter, also of those in conditional comments. */
+/** Returns the names of the elements of an HTML letter. For a conditional comment, the set has the name `comment`. */
 function elementsOf(html: string): Set<string> {
   const names = new Set<string>();
   for (const token of tokenize(html)) {

@@ -8,17 +8,17 @@ interface Dialect {
   readonly html: (column: string) => string;
   /** Returns the merge tag of a column for the text part. */
   readonly text: (column: string) => string;
-  /** True: the sender escapes values for HTML. The list must then have URLs in plain form, not as they are spelled in HTML. */
+  /** True if the sender escapes values for HTML. Then the list must have URLs in plain form and not in their HTML spelling. */
   escapes: boolean;
-  /** The sender cuts off values that are longer. */
+  /** The sender cuts off values with more bytes than this. */
   maxBytes?: number;
-  /** The largest number of columns that a list may have: on most plans, and on the largest one. */
+  /** The maximum number of columns that a list may have. It is given for most plans and for the largest plan. */
   maxColumns?: { usual: number; largest: number; largestPlan: string };
-  /** The largest number of characters in a tag. */
+  /** The maximum number of characters in a tag. */
   maxTagLength?: number;
 }
 
-/** Handlebars escapes a value in two braces, in plain text as well. Plain text therefore needs three braces. */
+/** Handlebars escapes a value in two braces, even in plain text. Plain text therefore needs three braces. */
 const handlebars: Dialect = { html: (column) => `{{${column}}}`, text: (column) => `{{{${column}}}}`, escapes: true };
 
 /** A dialect with the same tag in both parts, without escaping. */
@@ -48,7 +48,7 @@ export const DIALECTS: Readonly<Record<Sender, Dialect>> = {
 };
 
 /**
- * A transparent image as a data URL, which causes no request. A merged letter has an <img> for the pixel for all recipients. This is the
- * value of that tag for recipients who opted out.
+ * A transparent image as a data URL, which causes no request. A merged letter has one <img> with a merge tag for the pixel of all
+ * recipients. For recipients who opted out, the value of this tag is this image.
  */
 export const NO_PIXEL = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';

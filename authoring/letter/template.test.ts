@@ -28,7 +28,7 @@ function rewritten(it: LetterPlan, pixel: string | undefined): Buffer {
   return fillTemplate(compileTemplate(it, undefined), filling({ links: it.tracked.map((_, i) => `${BASE}/u/L${i}`), pixel }));
 }
 
-// Each of these characters is one byte in windows-1252, where the euro sign is 0x80.
+// The tests use only characters that are one byte in windows-1252. The euro sign, which latin1 does not have, is the byte 0x80.
 const bytesOf = (text: string, encoding: Encoding): Buffer =>
   encoding === 'utf-8' ? Buffer.from(text) : Buffer.from(text.replaceAll('€', '\u0080'), 'latin1');
 
@@ -155,7 +155,7 @@ describe('columns', () => {
     expect(fill('{{name}} {{ first name }}{{\nname\t}}!', 'text', value).toString()).toBe(`${value.name} Z${value.name}!`);
     const escaped = '&lt;b&gt;&quot;A&quot; &amp; &#39;B&#39;&lt;/b&gt; {{name}} $&amp; é';
     expect(fill('<p title="{{name}}">ü {{name}}', 'html', value).toString()).toBe(`<p title="${escaped}">ü ${escaped}`);
-    // A letter with only ASCII characters may declare any encoding.
+    // A letter with only ASCII characters may declare any encoding, so other characters become references.
     expect(fill('<p>{{name}}', 'html', value).toString()).toBe(`<p>${escaped.replace('é', '&#233;')}`);
     expect(fill('<a href="https://e.org/?n={{first name}}">', 'html', value).toString()).toBe('<a href="https://e.org/?n=Z">');
   });
@@ -201,7 +201,7 @@ describe('columns', () => {
     );
     expect(filled('<form action=https://e.org/?{{email}}>')).toBe(`<form action=https://e.org/?${encodedEmail}>`);
     expect(filled('<v:rect href="https://e.org/?e={{email}}">')).toContain(`?e=${encodedEmail}"`);
-    // A value that is the whole address is an address itself.
+    // A value that is the whole address is not percent-encoded, because it is an address itself.
     expect(filled('<a href="{{url}}">')).toBe('<a href="https://shop.example/?a=1&amp;b=2">');
     expect(filled('<a href="{{url}}&n={{name}}">')).toBe(`<a href="https://shop.example/?a=1&amp;b=2&n=${encodedName}">`);
     expect(filled('<a href="mailto:{{email}}?subject={{name}}">')).toBe(`<a href="mailto:ann+1@x.example?subject=${encodedName}">`);
@@ -300,7 +300,7 @@ describe('columns', () => {
       fc.property(fc.array(piece, { maxLength: 12 }), oneOf('html text'), encoding, (pieces, kind, written) => {
         const of = (put: string) => bytesOf(`é€${pieces.map((it) => it ?? put).join('')}`, written);
         const it = plan(of('{{a}}'), kind as Kind);
-        // A value that is the same in every place of a letter.
+        // This value is encoded in the same way in every place of a letter.
         const filled = fillTemplate(compileTemplate(it, ['a', 'b']), filling({ column: () => 'Aa1' }));
         expect(filled).toEqual(of('Aa1'));
       }),

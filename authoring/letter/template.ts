@@ -4,10 +4,10 @@ import { encode, type Encoding } from './encoding.ts';
 import type { LetterPlan } from './plan.ts';
 import { scanText } from './text-links.ts';
 
-// Templates: a planned letter is cut into pieces at the places that differ from person to person. The pieces between these places are the
-// unchanged bytes of the letter.
+// Cuts a planned letter into a template. The cuts are at the places that differ from person to person. The pieces between these places are
+// the unchanged bytes of the letter.
 
-/** Where a value is inserted, which decides how it is encoded. See `encodeForPlace`. */
+/** The kind of place at which a value is inserted. `encodeForPlace` encodes the value for this place. */
 type Place = 'prose' | 'whole-address' | 'http-address' | 'other-address' | 'other-query';
 
 /** A `{{column}}`. `fallback` is the value for people for whom the column is empty. */
@@ -19,7 +19,7 @@ interface ColumnSlot {
 }
 
 type Slot =
-  /** `original`: the URL as it is spelled in the letter, for recipients who are not tracked. */
+  /** `original` is the URL as it is spelled in the letter. It is for recipients who are not tracked. */
   { readonly kind: 'link'; readonly index: number; readonly original: Buffer } | { readonly kind: 'pixel' } | ColumnSlot;
 
 export interface Template {
@@ -29,7 +29,7 @@ export interface Template {
   readonly columns: readonly string[];
   readonly amp: boolean;
   /**
-   * True: the letter has only ASCII characters. Such a letter may declare any encoding, so only ASCII is inserted into its HTML: other
+   * True if the letter has only ASCII characters. Such a letter may declare any encoding, so only ASCII is inserted into its HTML. Other
    * characters become numeric character references.
    */
   readonly ascii: boolean;
@@ -40,9 +40,9 @@ export type ColumnValues = (name: string, fallback?: string) => string;
 
 /** The values for one person's letter. */
 export interface Filling {
-  /** A URL for each tracked link of the plan, in the order of the plan; undefined: the original URLs of the letter. */
+  /** A URL for each tracked link of the plan, in the order of the plan. Undefined if the letter keeps its original URLs. */
   links: readonly string[] | undefined;
-  /** The URL of the pixel; undefined: no pixel. */
+  /** The URL of the pixel. Undefined if the letter gets no pixel. */
   pixel: string | undefined;
   column: ColumnValues;
 }
@@ -54,8 +54,8 @@ const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
 type Range = { readonly from: number; readonly to: number };
 
 /**
- * Cuts a planned letter into a template. With `columns`, each `{{name}}` becomes a slot, and so does `{{name|default}}`. Throws `bad-input`
- * if `columns` does not have a name. 'any' allows all names. Without `columns`, `{{name}}` stays as it is.
+ * Cuts a planned letter into a template. With `columns`, each `{{name}}` and each `{{name|default}}` becomes a slot. Throws `bad-input` if
+ * a name is not in `columns`. The value 'any' allows all names. Without `columns`, `{{name}}` stays in the letter.
  */
 export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any'): Template {
   const { text, encoding } = plan;
@@ -118,13 +118,13 @@ function placeAfter(before: string): Place {
   return before.includes('?') ? 'other-query' : 'other-address';
 }
 
-/** Characters that encodeURIComponent does not encode, but that mail programs do not count as part of an address at its end. */
+/** Characters that encodeURIComponent does not encode. Mail programs do not treat them as part of an address if they are at its end. */
 const PUNCTUATION = /[!'()*]|[._~]$/g;
 
 /**
- * Encodes a value for its place. In a web address, and in the query of another address such as mailto:, every character with a meaning of
- * its own is percent-encoded. A value that is the whole address, or its beginning, is an address itself and stays as it is. In the path
- * of another address, `@` and `+` keep their meaning, as in mailto:{{email}} and tel:{{phone}}.
+ * Encodes a value for its place. In a web address, and in the query of another address such as mailto:, every character with a special
+ * meaning is percent-encoded. A value that is the whole address, or its beginning, is an address itself and does not change. In the path of
+ * another address, `@` and `+` keep their meaning, as in mailto:{{email}} and tel:{{phone}}.
  */
 function encodeForPlace(value: string, place: Place): string {
   switch (place) {
@@ -177,8 +177,8 @@ export function fillTemplate(template: Template, filling: Filling): Buffer {
 const BRACKETED_ADDRESS = /(?<=<)[a-z][a-z0-9+.-]*:[^<>]*(?=>)/gi;
 
 /**
- * Compiles a text of one line, such as a subject or the value of a header. The returned function replaces each `{{column}}` with its value,
- * which is encoded if it is part of an address. Throws `bad-input` if `columns` does not have a name.
+ * Compiles a text of one line, such as a subject or the value of a header. The returned function replaces each `{{column}}` with its value.
+ * The value is encoded if it is part of an address. Throws `bad-input` if a name is not in `columns`.
  */
 export function compileLine(text: string, columns: readonly string[]): (column: ColumnValues) => string {
   const bracketed = Array.from(text.matchAll(BRACKETED_ADDRESS), ({ 0: address, index }) => ({ from: index, to: index + address.length }));

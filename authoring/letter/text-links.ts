@@ -10,7 +10,7 @@ const URL_STOP =
   /[\s<>"`\u0000-\u001f\u007f\u00a0\u2000-\u200f\u2028-\u202f\u205f\u3000「」『』【】《》〈〉〔〕“”„«»‹›。、，；：！？（）［］｛｝｡､｢｣]/u;
 const TRAILING_PUNCTUATION = ".,;:!?'’‘*_~|\\…";
 const OPENING_OF: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
-/** A run of `*`, `_` or `~` directly before a URL: Markdown for emphasis. It ends with the same run. */
+/** A run of `*`, `_` or `~` directly before a URL. In Markdown this begins emphasis, which ends with the same run. */
 const EMPHASIS = /[*_~]{1,3}$/;
 
 /** The context of a link has at most this many characters on each side. */
@@ -54,21 +54,21 @@ function endOfUrl(text: string, from: number): number {
     else if ('([{'.includes(character)) open.push(character);
     to++;
   }
-  // An opening bracket at the end belongs to the sentence, as in "https://a.example/(". `|*` at the end stays: it may be the end of a merge
-  // tag.
+  // An opening bracket at the end belongs to the sentence, as in "https://a.example/(". `|*` at the end stays, because it may be the end of
+  // a merge tag.
   while (to > tagTo && `${TRAILING_PUNCTUATION}([{`.includes(text.charAt(to - 1)) && !text.startsWith('|*', to - 2)) to--;
   return to;
 }
 
-/** Returns true if emphasis ends at a position, as in "**https://a.example/**—now". In "https://a.example/a_/b", it does not. */
+/** Returns true if emphasis ends at a position, as in "**https://a.example/**—now". In "https://a.example/a_/b", emphasis does not end. */
 function closesEmphasis(text: string, at: number, emphasis: string): boolean {
   const after = text.charAt(at + emphasis.length);
   return text.startsWith(emphasis, at) && (after === '' || URL_STOP.test(after) || /[–—]/.test(after));
 }
 
 /**
- * Returns the text around a link: its line, up to the next link or separator on each side. If the line has no other text, the context is
- * the line before, unless that line has a link.
+ * Returns the text around a link. This is the line of the link, up to the next link or separator on each side. If the line has no other
+ * text, the context is the line before it, unless the line before has a link.
  */
 function contextOf(text: string, from: number, to: number): string {
   const back = text.slice(Math.max(0, from - MAX_CONTEXT), from);

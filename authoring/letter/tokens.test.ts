@@ -25,7 +25,10 @@ interface Seen {
   from: number;
   to: number;
   name?: string;
-  /** For each attribute name the value of its first occurrence, and the position after that value and its closing quote (0 if the value is empty). */
+  /**
+   * For each attribute name, the value of its first occurrence, and the position after this value and its closing quote. The position is 0
+   * if the value is empty.
+   */
   attributes?: { name: string; value: string; end: number }[];
 }
 
@@ -47,7 +50,7 @@ function modelOf(html: string): { seen: Seen[]; text: string } {
     const from = location?.startOffset ?? -1;
     const to = location?.endOffset ?? -1;
     const isComment = html.startsWith('<!--', from);
-    // At the end of the letter, parse5 emits a complete comment for a comment without an end.
+    // If a comment has no end, parse5 emits it as a complete comment at the end of the letter.
     if (isComment ? commentIsOpen : html.indexOf('>', from) < 0) seen.push({ kind: 'unclosed', from, to: html.length });
     else seen.push({ kind: isComment ? 'comment' : 'bogus', from, to });
   };

@@ -1,5 +1,5 @@
-// Splits HTML into tags, text and comments at the same positions as a browser (WHATWG HTML, 13.2.5 Tokenization). Foreign content is not
-// supported, because letters do not need it: browsers parse some elements differently inside <svg> and <math>.
+// Splits HTML into tags, text and comments at the same positions as a browser (WHATWG HTML, 13.2.5 Tokenization). Browsers parse some
+// elements differently inside <svg> and <math>. This is not supported, because letters do not need it.
 
 /** One attribute of a start tag. `from` to `to` is the position of its value, without the quotes. */
 export interface Attribute {
@@ -17,7 +17,7 @@ export type Token =
   | { readonly kind: 'comment'; readonly from: number; readonly to: number; readonly bodyFrom: number; readonly bodyTo: number }
   /** A declaration, a processing instruction or other markup that clients skip. */
   | { readonly kind: 'bogus'; readonly from: number; readonly to: number }
-  /** A tag or comment without an end. Clients show nothing from here on. */
+  /** A tag or comment without an end. Clients show nothing after its beginning. */
   | { readonly kind: 'unclosed'; readonly from: number; readonly to: number };
 
 /** Elements whose content is text and never markup. Mail clients do not run scripts, so <noscript> is not one of these elements. */

@@ -1,48 +1,52 @@
-// The words by which wording.ts recognises unsubscribe, preference and view-in-browser links, by language. To add a language, add an entry.
+// The words with which wording.ts recognises unsubscribe, preference and view-in-browser links, in each language. To add a language, add an
+// entry.
 //
-// The entries of a role are separated by commas. An entry is a word or several words in a row. `*` stands for the rest of a word,
-// `*word*` finds the word inside compounds, and `_` stands for up to three words. Case, accents, hyphens and other punctuation make no
-// difference. In Chinese, Japanese and Thai, which have no spaces between words, entries are found anywhere.
+// The entries of a role are separated by commas. An entry is a word or several words in a row. `*` stands for the rest of a word, `*word*`
+// finds the word inside compounds, and `_` stands for up to three words. Case, accents, hyphens and other punctuation make no difference.
+// In Chinese, Japanese and Thai, which have no spaces between words, entries are found anywhere.
 //
-// A word in the wrong role costs clicks (the link is not tracked) or sends a person who wants to leave through a redirect. A word that is
-// missing in `filler` makes a text look like the title of an article. So `filler` has the small words of footers and nothing else.
+// If a word has the wrong role, a link may not be tracked, or a person who wants to unsubscribe is sent through a redirect. `filler` has
+// only the small words that are usual in footers. If such a word is missing in `filler`, a text looks like the title of an article.
 
 export const ROLES = [
-  /** Says alone that somebody leaves the list: "unsubscribe". */
+  /** Words that alone mean unsubscribing: "unsubscribe". */
   'leave',
-  /** The same, but people also say it of other things: "Abmelden" (from a race). With other words, it needs a `letter`. */
+  /**
+   * Words for unsubscribing that also have other meanings, such as the German "Abmelden", which is also said of a race. A text with unknown
+   * words also needs a `letter`.
+   */
   'quit',
-  /** Says it only together with a `letter`: "cancel", "remove me". */
+  /** Words that mean unsubscribing only together with a `letter`: "cancel", "remove me". */
   'end',
-  /** "No longer", "don't want": together with `get` or `letter`. */
+  /** Words that mean unsubscribing only together with `get` or `letter`: "no longer", "don't want". */
   'no',
-  /** "Receive". */
+  /** Words for receiving: "receive". */
   'get',
-  /** The letter, its list, or the subscription to it. */
+  /** Words for the letter, its list, or the subscription to the list. */
   'letter',
-  /** What the letter brings: "news", "offers". With words of leaving it is as good as `letter`. */
+  /** Words for the content of letters: "news", "offers". Together with words for unsubscribing, they count as a `letter`. */
   'offer',
-  /** "Change", "manage". */
+  /** Words for changing: "change", "manage". */
   'manage',
-  /** Says alone that the reader chooses what to get: "preferences". */
+  /** Words that alone mean that the reader chooses what to receive: "preferences". */
   'preference',
-  /** Says it only together with `manage` or `letter`: "settings", "profile". */
+  /** Words that mean this only together with `manage` or `letter`: "settings", "profile". */
   'setting',
-  /** "View", "read", "open". */
+  /** Words for reading: "view", "read", "open". */
   'view',
-  /** "In the browser", "online": together with `view` or `letter`. */
+  /** Words for the web that count only together with `view` or `letter`: "in the browser", "online". */
   'browser',
-  /** Says alone that the link leads to the letter on the web: "web version". */
+  /** Words that alone mean the letter on the web: "web version". */
   'webpage',
-  /** The letter is not shown well: "trouble viewing". */
+  /** Words that say that the letter is not shown well: "trouble viewing". */
   'trouble',
-  /** "Report spam". */
+  /** Words for reporting spam: "report spam". */
   'abuse',
-  /** Words of a link that only points: "here", "click". */
+  /** Words of a link text that only points and names no purpose: "here", "click". */
   'point',
-  /** Signs of an article: "how", "why", "guide". */
+  /** Words that are usual in the title of an article: "how", "why", "guide". */
   'article',
-  /** Any other word of footers: "please", "from", "our". */
+  /** Other words that are usual in footers: "please", "from", "our". */
   'filler',
 ] as const;
 export type Role = (typeof ROLES)[number];
@@ -58,7 +62,7 @@ export const EVERYWHERE: Readonly<Partial<Record<Role, string>>> = {
   filler: 'spam',
 };
 
-/** `prefixes`: particles that are written together with the word after them. */
+/** The words of each language. `prefixes` are particles that are written together with the next word. */
 export const LANGUAGES: Readonly<Record<string, Readonly<Partial<Record<Role | 'prefixes', string>>>>> = {
   // English
   en: {

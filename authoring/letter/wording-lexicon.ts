@@ -3,10 +3,10 @@ import { EVERYWHERE, LANGUAGES, ROLES, type Role } from './wording-data.ts';
 // Finds the roles of the words of a text, by language. All entries of wording-data.ts are in one tree of characters, so the time for a text
 // grows with its length and does not depend on the number of languages.
 
-/** What a text says in one language. */
+/** The result of reading a text in one language. */
 export interface Reading {
   readonly language: string;
-  /** The roles that occur. */
+  /** The roles that occur in the text. */
   readonly roles: ReadonlySet<Role>;
   /** The number of words that have no role. In scripts without spaces, characters in a row count as one word. */
   readonly unknown: number;
@@ -17,41 +17,50 @@ export interface Reading {
 interface Meaning {
   readonly language: number;
   readonly role: Role;
-  /** The last word may go on: `cancel*`. */
+  /** True if the last word may continue, as in `cancel*`. */
   readonly open: boolean;
-  /** The entry is of the language itself and not of `EVERYWHERE`. */
+  /** True if the entry belongs to the language and not to `EVERYWHERE`. */
   readonly own: boolean;
 }
 
 class Node {
   readonly next = new Map<string, Node>();
   meanings: Meaning[] | undefined;
-  /** The tree after `*` inside an entry (the rest of the word is skipped), and after `_` (up to `MAX_GAP` words are skipped). */
+  /**
+   * `rest` is the tree after a `*` inside an entry, where the rest of the word is skipped. `gap` is the tree after a `_`, where up to
+   * `MAX_GAP` words are skipped.
+   */
   rest: Node | undefined;
   gap: Node | undefined;
 }
 
 const NAMES = Object.keys(LANGUAGES);
-/** The roles that can make a purpose. A text without one of them is not read any further. */
+/** The roles that can show a purpose. If a text has none of these roles, it is not read further. */
 const EVIDENCE: ReadonlySet<Role> = new Set<Role>(
   ROLES.filter((role) => !['letter', 'offer', 'get', 'point', 'article', 'filler'].includes(role)),
 );
-/** "See it online": with `online`, only the sentence tells that it is the letter. */
+/**
+ * The roles of a text that only points. `browser` is one of them, because in "See it online" only the sentence can tell that "it" is the
+ * letter.
+ */
 const POINTERS: ReadonlySet<Role> = new Set<Role>(['point', 'browser']);
 const MAX_GAP = 3;
-/** An entry for the whole word must spell out that much more than the part of a compound to win over it. */
+/** An entry for a whole word is preferred to an entry for a part of a compound only if it has more than this many additional characters. */
 const COMPOUND = 6;
 
-/** The tree of entries that begin where a word begins, and of `*word*`. */
+/** The tree of the entries that begin at the beginning of a word, and the tree of the entries such as `*word*`. */
 const words = new Node();
 const insides = new Node();
 
-/** Letters that Unicode does not decompose, and Arabic letters that writers exchange. The last one only makes a word longer. */
+/**
+ * Replacements for letters that Unicode does not decompose, and for Arabic letters that writers use interchangeably. The last character is
+ * removed, because it only makes a word look longer.
+ */
 const REPLACEMENTS = new Map(
   'ıi ßss łl øo đd æae œoe ħh ŧt ŋn ðd þth ŀl ςσ أا إا آا ٱا ىي یي ئي ؤو ةه کك ـ'.split(' ').map((pair) => [pair.charAt(0), pair.slice(1)]),
 );
 const REPLACED = new RegExp(`[${[...REPLACEMENTS.keys()].join('')}]`, 'gu');
-/** The marks that are accents. Those of Hindi and Thai are letters and stay. */
+/** The marks that are removed as accents. The marks of Hindi and Thai are not removed, because they are necessary in the spelling. */
 const ACCENTS = /[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]/gu;
 const NON_WORD = /[^\p{L}\p{M}\p{N}]+/gu;
 
@@ -62,11 +71,11 @@ const NON_WORD = /[^\p{L}\p{M}\p{N}]+/gu;
 export function normalise(text: string): string {
   return (
     text
-      // NFKC would make letters of these signs.
+      // NFKC would change these signs to letters.
       .replace(/[™®©℠]/gu, ' ')
       .normalize('NFKC')
       .replace(/\p{Cf}/gu, '')
-      // "SafeUnsubscribe" is two words. So is "unsub_center" for addresses.
+      // "SafeUnsubscribe" becomes two words. "unsub_center", which occurs in addresses, becomes two words below.
       .replace(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
       .toLowerCase()
       .replace(REPLACED, (letter) => REPLACEMENTS.get(letter) as string)
@@ -74,7 +83,7 @@ export function normalise(text: string): string {
       .replace(ACCENTS, '')
       .normalize('NFC')
       .replace(REPLACED, (letter) => REPLACEMENTS.get(letter) as string)
-      // "e-mail" is one word.
+      // "e-mail" becomes one word.
       .replace(/(?<![\p{L}\p{N}])(e|un|on)[-‐‑–](?=\p{L})/gu, '$1')
       .replace(NON_WORD, ' ')
       .trim()
@@ -110,7 +119,7 @@ function add(entry: string, language: number, role: Role, own: boolean): void {
   (node.meanings ??= []).push({ language, role, open, own });
 }
 
-/** Like `normalise`, but a space at an end stays: it is in front of or behind `*`. */
+/** Works like `normalise`, but keeps a space at the beginning or the end, because this space is next to a `*`. */
 const normaliseEntry = (piece: string): string =>
   `${/^\s/.test(piece) ? ' ' : ''}${normalise(piece)}${/\s$/.test(piece) && piece.trim() !== '' ? ' ' : ''}`;
 
@@ -141,18 +150,22 @@ type Matches = Map<number, Match>;
 interface Match {
   readonly end: number;
   readonly role: Role;
-  /** The number of characters that the entry spells out. */
+  /** The number of characters in the entry, without the text that `*` and `_` skip. */
   readonly spelled: number;
   readonly own: boolean;
 }
 
 function note(found: Matches, { language, role, own }: Meaning, end: number, spelled: number): void {
   const best = found.get(language);
-  // Of `cancel*` and `cancellation`, the one that spells out more wins. Of two roles of the same entry, the first of `ROLES` wins.
+  // The match that ends last wins. If two matches have the same end, such as `cancel*` and `cancellation`, the entry with more characters
+  // wins. If an entry has two roles, the first role in `ROLES` wins.
   if (!best || end > best.end || (end === best.end && spelled > best.spelled)) found.set(language, { end, role, spelled, own });
 }
 
-/** Follows the tree from `start`. `before` is the number of characters that led to `start`. */
+/**
+ * Follows the tree from the node `start`, with the text from the position `from`. `before` is the number of characters that were matched
+ * before `start`.
+ */
 function walk(text: string, from: number, start: Node, found: Matches, before = 0): void {
   let node: Node | undefined = start;
   for (let at = from; node; at++) {
@@ -176,7 +189,7 @@ function skipWords(text: string, from: number, node: Node, found: Matches, spell
   }
 }
 
-/** Returns the matches that begin in the word at `from`. `*word*` may begin anywhere in it. */
+/** Returns the matches that begin in the word at `from`. An entry such as `*word*` may begin anywhere in this word. */
 function matchesAt(text: string, from: number): Matches {
   const found: Matches = new Map();
   walk(text, from, words, found);
@@ -188,7 +201,7 @@ function matchesAt(text: string, from: number): Matches {
     walk(text, at, insides, here);
     for (const [language, match] of here) if (!EVIDENCE.has(inside.get(language)?.role ?? 'filler')) inside.set(language, match);
   }
-  // A compound is what its part says: "Newsletterabmeldung". A longer phrase is more than a compound.
+  // A compound such as "Newsletterabmeldung" has the meaning of its part. A phrase that is longer than the compound is preferred.
   for (const [language, match] of inside) {
     const best = found.get(language);
     if (!best || (best.end <= end && best.spelled <= match.spelled + COMPOUND))
@@ -197,14 +210,17 @@ function matchesAt(text: string, from: number): Matches {
   return found;
 }
 
-/** The matches at every position at which a word may begin. */
+/** Returns the matches at every position at which a word may begin. */
 function allMatches(text: string): Matches[] {
   const at: Matches[] = [];
   for (let from = 0; from < text.length; from++) if (text.charAt(from) !== ' ' && isBoundary(text, from)) at[from] = matchesAt(text, from);
   return at;
 }
 
-/** Returns the languages in which one of the roles occurs. A language needs a word of its own, except English. */
+/**
+ * Returns the languages in which one of the roles occurs. A language other than English counts only if the text has a word of this language
+ * that is not in `EVERYWHERE`.
+ */
 function languagesOf(at: readonly (Matches | undefined)[], roles: ReadonlySet<Role>): number[] {
   const withRole = new Set<number>();
   const withOwn = new Set([ENGLISH]);
@@ -219,15 +235,15 @@ function languagesOf(at: readonly (Matches | undefined)[], roles: ReadonlySet<Ro
 const ENGLISH = NAMES.indexOf('en');
 
 /**
- * Reads a normalised text in every language that has evidence in it. `isSender` is true for words that are the sender's name, which count as
- * known.
+ * Reads a normalised text in every language in which the text has a role of `EVIDENCE`. `isSender` returns true for words of the sender's
+ * name. These words count as known.
  */
 export function readings(text: string, isSender: (word: string) => boolean = () => false): Reading[] {
   const at = allMatches(text);
   return languagesOf(at, EVIDENCE).map((language) => readIn(language, text, at, isSender));
 }
 
-/** Returns true if a normalised text has only words that point, such as "click here", in some language. */
+/** Returns true if, in some language, a normalised text has only words that point, such as "click here". */
 export function onlyPoints(text: string): boolean {
   if (text === '') return true;
   const at = allMatches(text);

@@ -4,7 +4,7 @@ import { type Purpose, purposeOfAddress, purposeOfWords } from './wording.ts';
 import { LANGUAGES } from './wording-data.ts';
 import { normalise } from './wording-lexicon.ts';
 
-// Single rules. test/wording measures the whole with a corpus in more languages.
+// These tests check single rules. test/wording measures all rules together, with a corpus in more languages.
 
 // The words that senders use, by language.
 const UNSUBSCRIBE: Readonly<Record<string, string>> = {

@@ -1,12 +1,12 @@
 import { normalise, onlyPoints, type Reading, readings } from './wording-lexicon.ts';
 
-// Recognises unsubscribe, preference and view-in-browser links by their words, by the sentence around them and by their URLs. The words
+// Recognises unsubscribe, preference and view-in-browser links by their texts, by the sentences around them and by their URLs. The words
 // are in wording-data.ts.
 //
-// A link is recognised if its text has the words of its purpose ("cancel" and "subscription") and hardly any others. Other words are the
+// A link is recognised if its text has the words of its purpose ("cancel" and "subscription") and almost no other words. Other words are a
 // sign of an article: "How to unsubscribe from Netflix in 5 steps". A link whose text only points ("click here") is recognised by the
-// sentence around it, which may have some more other words. In doubt, a link is kept: a tracked unsubscribe link sends a person who wants to
-// leave through a redirect, and an untracked article only costs the author clicks.
+// sentence around it, and this sentence may have a few more other words. In doubt, a link is not tracked. If an unsubscribe link is
+// tracked, a person who wants to unsubscribe is sent through a redirect. If an article is not tracked, only its clicks are not counted.
 
 export const PURPOSES = ['unsubscribe', 'preferences', 'view-in-browser', 'report-abuse'] as const;
 export type Purpose = (typeof PURPOSES)[number];
@@ -20,19 +20,23 @@ const MAX_CONTEXT_LENGTH = 300;
 
 /** Separates texts that stand side by side, such as the same words in two languages. */
 const HARD_SEPARATOR = /\s[/·–—>-]\s|[|•»›‹«→]/u;
-/** Ends a part of a sentence. */
+/** A character that ends a part of a sentence. */
 const CLAUSE_END = /[,;:()[\]?!¿¡–—|•、。，：；？！（）「」؟،؛»«→]|\.\s|\s[-·]\s/u;
-/** `;` is the Greek question mark. */
+/** Matches the end of a question. `;` is the Greek question mark. */
 const QUESTION = /[?？؟;]\s*/u;
 
-/** A text that is an address. Such a link only points. A bare domain is not one: it is the name of a home page. */
+/**
+ * Matches a text that is an address. Such a text only points. A domain without a path does not match, because it is the name of a home
+ * page.
+ */
 const IS_ADDRESS = /^(?:https?:\/\/|www\.)\S+$|^[\w-]+(?:\.[\w-]+)+\/\S*$/i;
-/** Merge tags and mail addresses. They stand for the reader. */
+/** Merge tags and mail addresses, which stand for the reader. */
 const READER = /\{\{[^{}]*\}\}|\{[^{}]*\}|\*\|[^|]*\|\*|\[\[[^[\]]*\]\]|%%?\w+%%?|[^\s@<>()]+@[^\s@<>()]+/gu;
 
 /**
- * Returns the purpose of a link by its text, or by the sentence around it if its text only points ("click here"). Returns undefined for any
- * other link. `host` is the host name of the link. A sender's name in it does not count as another word: "Unsubscribe from Harbour".
+ * Returns the purpose of a link. The text of the link decides, or the sentence around the link if the text only points ("click here").
+ * Returns undefined if the link has none of these purposes. `host` is the host name of the link. Words of the host name are the sender's
+ * name and do not count as other words, as in "Unsubscribe from Harbour".
  */
 export function purposeOfWords(words: string, context: string, host = ''): Purpose | undefined {
   const own = words.trim();
@@ -44,12 +48,12 @@ export function purposeOfWords(words: string, context: string, host = ''): Purpo
     if (!onlyPoints(normalise(own))) return undefined;
   }
   if (context.length > MAX_CONTEXT_LENGTH) return undefined;
-  // The words of the link only point, so they are left out. They may be in another language.
+  // The words of the link only point, so they are removed from the sentence. They may be in another language than the sentence.
   const around = own === '' ? context : ` ${context} `.replace(` ${own} `, '  ');
   return purposeOfSentence(around, isSender, own !== '' && !IS_ADDRESS.test(own));
 }
 
-/** The purpose of a text that must stand for itself: the text of a link. */
+/** Returns the purpose of a text that is read without the sentence around it. */
 function purposeOfPhrase(text: string, isSender: (word: string) => boolean): Purpose | undefined {
   const plain = text.replace(READER, ' ');
   const all = read(plain, isSender);
@@ -68,18 +72,21 @@ function purposeOfPhrase(text: string, isSender: (word: string) => boolean): Pur
     );
     if (purpose) return purpose;
   }
-  // "Had enough? Unsubscribe".
+  // In a text such as "Had enough? Unsubscribe", the question and the answer are read separately.
   const [question = '', answer = ''] = plain.split(QUESTION, 2);
   const limit = all.some(({ unknown, roles }) => unknown <= 1 && !roles.has('article'));
   return limit && answer !== '' ? first([...read(answer, isSender), ...read(question, isSender)], STRICT) : undefined;
 }
 
-/** The purpose of a sentence whose link only points. In plain text, `points` is false: the link has no text. */
+/**
+ * Returns the purpose of a sentence whose link only points. `points` is false if the link has no text except its address, as in plain text.
+ */
 function purposeOfSentence(text: string, isSender: (word: string) => boolean, points: boolean): Purpose | undefined {
   const plain = text.replace(READER, ' ');
   const all = read(plain, isSender);
   const isArticle = all.length > 0 && all.every(({ roles }) => roles.has('article'));
-  // "To unsubscribe, click here". In a language without a word that points, the sentence may be a title.
+  // The words of a language are used only in two cases: if the link text points, or if the sentence has a pointing word of this language,
+  // as in "To unsubscribe, click here". Without a pointing word, the sentence may be a title.
   const pointing = new Set(all.filter(({ roles }) => points || roles.has('point')).map(({ language }) => language));
   const found = [...all, ...plain.split(CLAUSE_END).flatMap((clause) => read(clause, isSender))];
   return (
@@ -90,7 +97,7 @@ function purposeOfSentence(text: string, isSender: (word: string) => boolean, po
   );
 }
 
-/** "Harbour Ltd, 1 Main Street. Unsubscribe:" */
+/** Returns the last sentence of a text, such as "Unsubscribe:" in "Harbour Ltd, 1 Main Street. Unsubscribe:". */
 const lastSentence = (text: string): string =>
   text
     .trim()
@@ -99,28 +106,31 @@ const lastSentence = (text: string): string =>
 
 const read = (text: string, isSender: (word: string) => boolean): Reading[] => readings(normalise(text), isSender);
 
-/** How many other words a text may have. */
+/** The number of other words that a text may have. */
 interface Tolerance {
-  /** With words that say it alone. */
+  /** The limit for words that alone name the purpose. */
   readonly alone: number;
-  /** With a word for the letter, too. */
+  /** The limit if the text also has a word for the letter. */
   readonly letter: number;
-  /** With words that say it only together. */
+  /** The limit for words that name the purpose only together. */
   readonly together: number;
 }
 const STRICT: Tolerance = { alone: 0, letter: 2, together: 0 };
-/** For a link such as "If our letters are not for you, click here". */
+/** The limits for a link such as "If our letters are not for you, click here". */
 const POINTING: Tolerance = { alone: 1, letter: 3, together: 1 };
-/** For the sentence around a link that only points. */
+/** The limits for the sentence around a link that only points. */
 const LENIENT: Tolerance = { alone: 2, letter: 4, together: 2 };
 
-/** The first purpose, in the order of `PURPOSES`, that one of the readings has. */
+/** Returns the first purpose, in the order of `PURPOSES`, that one of the readings has. */
 function first(found: readonly Reading[], tolerance: Tolerance): Purpose | undefined {
   const readable = found.filter((reading) => !isTitle(reading));
   return PURPOSES.find((purpose) => readable.some((reading) => HAS[purpose](reading, tolerance)));
 }
 
-/** "How to unsubscribe" may be the link, "How to unsubscribe from a gym" is an article. */
+/**
+ * Returns true for the title of an article. "How to unsubscribe" may be an unsubscribe link, but "How to unsubscribe from a gym" is a
+ * title.
+ */
 const isTitle = ({ roles, unknown }: Reading): boolean => roles.has('article') && unknown > 0;
 
 const HAS: Readonly<Record<Purpose, (reading: Reading, tolerance: Tolerance) => boolean>> = {
@@ -149,15 +159,15 @@ const HAS: Readonly<Record<Purpose, (reading: Reading, tolerance: Tolerance) => 
   'report-abuse': ({ roles, unknown }) => roles.has('abuse') && !roles.has('article') && unknown === 0,
 };
 
-/** Returns a function that finds the words of a host name, except short ones. */
+/** Returns a function that says whether a word is part of a host name. A word with fewer than four characters does not count. */
 function senderIn(host: string): (word: string) => boolean {
   const labels = host.toLowerCase().split('.').slice(0, -1);
   return (word) => word.length >= 4 && labels.some((label) => label.includes(word));
 }
 
 /**
- * Parts of a URL that name a purpose, joined without dashes. All other words in the same part must be `NEUTRAL`:
- * `/newsletter-unsubscribe.php` is an unsubscribe link, `/how-to-opt-out-of-cookies` is not.
+ * Words of a URL part that name a purpose, joined without separators. All other words in the same part must match `NEUTRAL`. So
+ * `/newsletter-unsubscribe.php` is an unsubscribe link, but `/how-to-opt-out-of-cookies` is not.
  */
 const ADDRESS_PARTS: Readonly<Record<Purpose, RegExp>> = {
   unsubscribe:
@@ -170,7 +180,10 @@ const ADDRESS_PARTS: Readonly<Record<Purpose, RegExp>> = {
 };
 const NEUTRAL =
   /^(?:|me|us|link|here|all|now|my|the|to|e|email|emails|mail|mails|emailing|newsletter|newsletters|news|list|lists|mailinglist|mailing|mailings|maillist|marketing|campaign|message|page|pages|form|cent(?:er|re)|manager|management|confirm|confirmation|success|thanks|from|of|this|user|member|contact|recipient|subscriber|subscribers|subscription|subscriptions|request|action|handler|process|index|default|main|one|oneclick|click|do|go|view|public|web|service|api|v\d+|php\d?|html?|s?html|xhtml|aspx?|ashx|jsp|jspx|cfm|cfml|cgi|pl|action|srf|\d+|(?=\w*\d)[\da-f]{4,})$/;
-/** Parts that name a purpose only where nothing else is beside them, because they are parts of other names: "preferences of cats". */
+/**
+ * Words that name a purpose only if the URL part has no other words except a file ending. With other words, the meaning may be different,
+ * as in "preferences of cats".
+ */
 const ALONE = /^(?:remove|removal|preferences?)$/;
 const MANAGE_PATH =
   /\/(?:manage|update|edit|change)\/(?:subscriptions?|preferences|emails?)(?:\/|$)|\/(?:subscriptions?|preferences|newsletters?)\/(?:manage|update|edit|change)(?:\/|$)/;
@@ -185,7 +198,7 @@ export function purposeOfAddress(url: URL): Purpose | undefined {
   return purpose ?? (MANAGE_PATH.test(url.pathname.toLowerCase()) ? 'preferences' : undefined);
 }
 
-/** A part with more words is the title of an article, or an identifier. */
+/** A URL part with more words is the title of an article or an identifier. */
 const MAX_PART_WORDS = 8;
 
 /** Splits a part of a URL into words, at its dots, dashes and underscores, and between lower and upper case. */

@@ -7,9 +7,9 @@ import { configOf } from '../context.ts';
 import { note } from '../output.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
 
-/** A page uses two connections at a time, so this is enough for a few people. */
+/** The maximum number of database connections. A page uses two at a time, so this number is enough for a few users. */
 const CONNECTIONS = 8;
-/** The server cancels a statement at its timeout. If it does not answer this much later, it hangs and the query fails. */
+/** The server cancels a statement at its timeout. If the server still does not answer after this additional time, the query fails. */
 const GRACE_MS = 5_000;
 
 export function addDashboard(program: Command): void {

@@ -3,7 +3,7 @@ import { init, type InitOptions } from '../../operating/init.ts';
 import { dataDirOf } from '../context.ts';
 import { note } from '../output.ts';
 
-/** One part of each kind on this machine. Each of them needs its own ADMIN_PORT. */
+/** One part of each kind on this machine. Each part needs its own ADMIN_PORT. */
 const DEFAULT_PARTS = 'backend=http://127.0.0.1:9101,agent=http://127.0.0.1:9102,worker=http://127.0.0.1:9103';
 
 export function addInit(program: Command): void {

@@ -209,7 +209,7 @@ describe('a QR code', () => {
     expect(modules.slice(0, 4).flat().some(Boolean)).toBe(false);
   });
 
-  /** Returns the modules that the rectangles of the SVG path cover. */
+  /** Returns the modules (the small squares of the QR code) that the rectangles of the SVG path cover. */
   function drawn(svg: string, size: number): boolean[][] {
     const grid = Array.from({ length: size }, () => Array<boolean>(size).fill(false));
     const path = /<path [^>]*\bd="([^"]+)"/.exec(svg)?.[1];

@@ -108,7 +108,7 @@ export function addLink(program: Command): void {
       const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS']);
       const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
       const id = await withPool(config.AUTHOR_URL, async (pool) => {
-        // Only slugs are signed with a key, aliases are not.
+        // A slug is signed with a key, so this key must be in the catalog. An alias is not signed.
         if (!isAlias(name)) await assertKeyListed(pool, config.SLUG_KEYS[0]);
         return findUrlLink(pool, name);
       });

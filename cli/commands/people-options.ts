@@ -10,8 +10,8 @@ export interface PeopleOptions extends PeopleColumns {
 }
 
 /**
- * The option for the encoding of a list. It is `--list-charset` in every command. Where the list is the only file, `--charset` is the same
- * option.
+ * The option for the encoding of a list. Every command accepts `--list-charset`. A command whose only file is the list also accepts
+ * `--charset`.
  */
 const LIST_CHARSET = '--list-charset';
 
@@ -42,7 +42,7 @@ const REASON_TEXTS: Readonly<Record<RejectReason, string>> = {
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
-/** Prints what was found out about a list and may be wrong. Nothing is printed about a list that left no doubt. */
+/** Prints the findings about a list that may be wrong, so that the author can check them. Prints nothing if there are none. */
 export function noteFindings({ encoding, hasHeader, emailColumn, otherEmailColumns, renamedColumns }: ListFindings): void {
   for (const text of encodingNotes(encoding)) note(text);
   if (!hasHeader)
@@ -98,7 +98,7 @@ export function noteRejects(rejects: Rejects, path: string | undefined, { cleane
     );
 }
 
-/** Returns what was found out about a list, as `--json` prints it. */
+/** Returns the findings about a list in the form that `--json` prints. */
 export function listReport({ findings }: PeopleFile, rejects: Rejects): object {
   const { encoding, other, example } = findings.encoding;
   return {

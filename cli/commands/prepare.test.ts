@@ -169,7 +169,7 @@ describe('what an author should know', () => {
     const filler = (length: number, character: string) => `<p>${character.repeat(length)}</p><a href="https://shop.example/">x</a>`;
     const at = await desk({
       'short.html': filler(100_000, 'x'),
-      // 60,000 characters, but 120,000 bytes.
+      // This letter has 60,000 characters, but 120,000 bytes.
       'umlauts.html': filler(60_000, 'ü'),
       // The tracked links are longer than the original ones.
       'links.html': '<a href="http://a.de">x</a>'.repeat(3_000),
@@ -750,7 +750,7 @@ describe('what is refused', () => {
       expect.soft({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^clickledger: [^\n]+\n$/) });
       expect.soft(stderr).not.toContain('database');
     }
-    // If only the file of --rejects cannot be written, the letters may stay or not. The test accepts both.
+    // If the file of --rejects cannot be written, the directory with the letters may already exist. The test ignores this directory.
     expect((await listFiles(at)).filter((name) => !name.startsWith('prepared'))).toEqual(before);
   });
 });

@@ -190,7 +190,7 @@ function summary(letter: TrackedLetter, { prepared, opted_out, tests }: WriteRes
   return [`prepared for ${prepared} people: ${letter.links.length} links${letter.hasPixel ? ' and a pixel' : ''}`, ...details].join('\n  ');
 }
 
-/** Returns what is wrong with the combination of options, or undefined. */
+/** Returns an error message if the options cannot be combined, otherwise undefined. */
 function findUsageError(file: string, options: Options): string | undefined {
   const { text, to, merge, render, eml, mbox, from, subject, only, campaign, dryRun } = options;
   if (text !== undefined && /\.txt$/i.test(file)) return `${file} is already a text. '--text' is only for an HTML letter.`;
@@ -207,7 +207,7 @@ function findUsageError(file: string, options: Options): string | undefined {
   return undefined;
 }
 
-/** Returns the size of the HTML part with tracked links and pixel, as it is sent. Values of columns are not counted. */
+/** Returns the size in bytes of the HTML part that is sent, with tracked links and the pixel. Values of columns are not counted. */
 function sentBytes({ plans, places, addressesOf }: TrackedLetter): number {
   if (!plans.html) return 0;
   const { links, pixel } = addressesOf(0);
@@ -226,7 +226,7 @@ async function readLetter(file: string, kind: 'html' | 'text'): Promise<Buffer> 
   return bytes;
 }
 
-/** Says how many links are kept for which reason, and lists those that are probably mistakes. */
+/** Prints for each reason how many links are not tracked, and lists the links that are probably mistakes. */
 function noteKept({ counts, suspicious }: KeptSummary): void {
   const reasons = Object.entries(counts).map(([reason, count]) => `${count} ${reason}`);
   if (reasons.length > 0) note(`  not tracked: ${reasons.join(', ')} (--dry-run lists them)`);
@@ -236,7 +236,7 @@ function noteKept({ counts, suspicious }: KeptSummary): void {
   if (suspicious.length > MAX_LISTED) note(`    and ${suspicious.length - MAX_LISTED} more`);
 }
 
-/** Lists the tags that readers would see. */
+/** Prints the tags that are not filled in. Readers would see these tags. */
 function noteLeftovers(tags: readonly LeftoverTag[]): void {
   if (tags.length === 0) return;
   note('note: these tags are not filled in, and readers will see them. A column is written {{name}}.');

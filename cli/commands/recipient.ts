@@ -60,7 +60,7 @@ export function addRecipient(program: Command): void {
 
 interface PersonUpdate {
   update: (db: Database, id: number, undo: boolean) => Promise<void>;
-  /** True: the change is copied to the shards. */
+  /** If true, the change is copied to the shards. */
   updatesShards?: boolean;
   message: (undo: boolean) => string;
 }

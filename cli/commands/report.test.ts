@@ -143,7 +143,7 @@ test('what is missing of a finished or an older log counts as a hole, of the log
   expect(await reach()).toEqual({ lastAt: new Date('2030-05-01T12:34:56Z'), holes: 0, missingBytes: 0 });
   await addLog(own, 30);
   expect(await reach()).toMatchObject({ holes: 2, missingBytes: 60 });
-  // A log that still grows. Its bytes up to 500 are known.
+  // The log is still growing. Its ledger row shows that it has at least 500 bytes, and 300 of them are missing.
   const grow = (gen: number, day: number) =>
     own.query('a', `INSERT INTO shard.ledger (gen, committed, first_at, last_at) VALUES ($1, '{[0,100),[400,500)}', $2, $2)`, [
       `22222222-2222-2222-2222-22222222222${gen}`,
@@ -152,6 +152,6 @@ test('what is missing of a finished or an older log counts as a hole, of the log
   await grow(1, 3);
   expect(await reach()).toEqual({ lastAt: new Date('2030-05-03T12:00:00Z'), holes: 2, missingBytes: 60 });
   await grow(2, 4);
-  // Now the log before it is older, and shard b has none of its bytes.
+  // Log 1 is no longer the newest log, so its missing bytes count: 300 on shard a, and all 500 on shard b.
   expect((await reach()).missingBytes).toBe(60 + 300 + 500);
 });

@@ -21,8 +21,8 @@ import { printable } from '../printable.ts';
 import { tableLines } from '../table.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
 
-// The command `report`: runs a report and writes it to a terminal, a pipe or a file. A pipe and a file get all rows, as the database sends
-// them, so a long report needs little memory.
+// The command `report`: runs a report and writes it to a terminal, a pipe or a file. A pipe and a file get all rows. The rows are written
+// as soon as the database sends them, so a long report needs little memory.
 
 const FORMATS = ['table', 'csv', 'json', 'markdown', 'html', 'xlsx'] as const;
 type Format = (typeof FORMATS)[number];
@@ -39,7 +39,7 @@ const FORMAT_BY_EXTENSION: Readonly<Record<string, Format>> = {
 
 /** A terminal shows at most this many rows, unless a limit is given. */
 const TERMINAL_ROWS = 100;
-/** The widths of a table are those of this many rows, and anew for the next ones. */
+/** A table is printed in sections of this many rows. The column widths are computed for each section. */
 const TABLE_ROWS = 2_000;
 
 interface Options {
@@ -85,8 +85,8 @@ export function addReport(program: Command): void {
 }
 
 /**
- * Makes V8 collect garbage often. Otherwise it lets the heap grow to some hundred MiB before it does, though rows are garbage as soon as they
- * are written.
+ * Makes V8 collect garbage often. By default, V8 lets the heap grow to several hundred MiB before it collects garbage, although rows are
+ * garbage as soon as they are written.
  */
 function collectOften(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
@@ -119,7 +119,7 @@ interface Run {
 }
 
 async function writeReport(pool: Pool, { report, values, format, options }: Run, out: string | undefined): Promise<void> {
-  // JSON is for programs, which can read analytics.completeness.
+  // JSON has no notes, because it is for programs. A program can read the view analytics.completeness instead.
   const hasNotes = format !== 'json';
   const withReach = hasNotes && report.hasReach;
   const { notes, bytes } = await streamReport(pool, report, values, { ...options, withReach }, async (stream) => {
@@ -138,7 +138,7 @@ async function writeReport(pool: Pool, { report, values, format, options }: Run,
   if (out !== undefined) note(`${out}: ${report.title}, ${bytes.toLocaleString('en')} bytes`);
 }
 
-/** Prints what a terminal can show. Returns a note about the rest. */
+/** Prints as many rows as a terminal shows. Returns a note about the rows that are left out. */
 async function printFirstRows({ columns, batches, countRest }: ResultStream): Promise<string[]> {
   let shown: Value[][] = [];
   let read = 0;
@@ -199,13 +199,13 @@ async function* formatted(format: Format, stream: ResultStream, reach: Reach | u
 async function print(pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
   const { stdout } = process;
   for await (const piece of pieces) {
-    // What a person sees on a terminal has no control characters. A program gets the values as they are.
+    // On a terminal, control characters are replaced by escapes. A program gets the values unchanged.
     const text = stdout.isTTY && typeof piece === 'string' ? piece.split('\n').map(printable).join('\n') : piece;
     if (!stdout.write(text)) await once(stdout, 'drain');
   }
 }
 
-/** Writes a file and returns its length in bytes. A file that cannot be finished leaves the old one as it was. */
+/** Writes a file and returns its length in bytes. If writing fails, an existing file stays unchanged. */
 async function writeFileOf(path: string, pieces: AsyncIterable<string | Uint8Array>): Promise<number> {
   const isSpecial = await stat(path).then(
     (found) => !found.isFile(),
@@ -224,7 +224,7 @@ async function writeFileOf(path: string, pieces: AsyncIterable<string | Uint8Arr
   return stream.bytesWritten;
 }
 
-/** Parses the options that commander does not define: `--name value` and `--name=value`. Throws `bad-input` for anything else. */
+/** Parses the parameters of a report, which are written `--name value` or `--name=value`. Throws `bad-input` for any other argument. */
 function parseParameters(args: readonly string[]): Record<string, string> {
   const values: Record<string, string> = {};
   for (let i = 0; i < args.length; i++) {

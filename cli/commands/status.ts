@@ -10,7 +10,7 @@ import { readStatus, type Status, STATUS_SETTINGS } from '../../operating/status
 import type { StatusProblem } from '../../operating/status/status-problem.ts';
 
 const INTERVAL_MS = 2_000;
-/** 1 is the exit code of an error, 2 that of wrong usage. */
+/** The exit code if there are problems. The exit code of an error is 1, and the exit code of wrong usage is 2. */
 const EXIT_PROBLEMS = 3;
 const HOME_AND_CLEAR = '\x1b[H\x1b[J';
 
@@ -62,7 +62,7 @@ export function addStatus(program: Command): void {
     });
 }
 
-/** The whole status as tables, with the problems at the end. */
+/** Formats the whole status as tables, with the problems at the end. */
 function formatPage(status: Status): string {
   const { parts, stream, shards } = status;
   const tables = [
@@ -116,7 +116,10 @@ function stateOf(part: PartStatus): string {
   return part.degraded.length === 0 ? 'ok' : 'degraded';
 }
 
-/** One entry for each problem. A problem that several parts have is shown once, with all of their names. */
+/**
+ * Formats the problems, with one entry for each problem. If several parts have the same problem, it is shown once, with the names of all
+ * these parts.
+ */
 function formatProblems(problems: readonly StatusProblem[]): string {
   const places = new Map<string, string[]>();
   for (const { where, about, what, mend } of problems) {
@@ -126,7 +129,7 @@ function formatProblems(problems: readonly StatusProblem[]): string {
   return Array.from(places, ([text, where]) => `  ${where.join('; ')}: ${text}`).join('\n');
 }
 
-/** The status in one line, for a log. */
+/** Formats the status in one line, for a log. */
 function formatLine({ at, ok, parts, stream, shards, problems }: Status): string {
   const phrases = [
     at.toISOString().replace(/\.\d+/, ''),
@@ -140,7 +143,7 @@ function formatLine({ at, ok, parts, stream, shards, problems }: Status): string
   return phrases.join(' ');
 }
 
-/** The sum of the values; null if any of them is unknown. */
+/** Returns the sum of the values, or null if any of them is unknown. */
 function sum(values: readonly (number | null)[]): number | null {
   return values.reduce<number | null>((total, value) => (total === null || value === null ? null : total + value), 0);
 }
@@ -149,7 +152,7 @@ function formatDisk({ log_disk_free_bytes: free, log_disk_size_bytes: size }: Pa
   return free === null || !size ? null : `${formatBytes(free)} (${Math.round((100 * free) / size)} %)`;
 }
 
-/** Three digits, in decimal units as for disks: 1 kB is 1000 bytes. */
+/** Formats a number of bytes with three digits and in decimal units, which are usual for disks: 1 kB is 1000 bytes. */
 function formatBytes(count: number | null): string | null {
   if (count === null) return null;
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
@@ -157,7 +160,7 @@ function formatBytes(count: number | null): string | null {
   return `${power === 0 ? count : Number((count / 1000 ** power).toPrecision(3))} ${units[power]}`;
 }
 
-/** A backend that has not read the catalog since its start reports an infinite age. */
+/** Formats the time since a backend last read the catalog. The time is infinite if the backend has not read the catalog since its start. */
 function formatAge(seconds: number | null): string | null {
   if (seconds === null) return null;
   return Number.isFinite(seconds) ? `${formatDuration(seconds)} ago` : 'never';

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** The option --timeout of the commands that run reports: the longest time a statement may take. */
+/** The option --timeout of the commands that run reports: the longest time that a statement may take. */
 export const TIMEOUT_OPTION = {
   flags: '--timeout <seconds>',
   help: 'stop a report that takes longer than this, to protect the database',

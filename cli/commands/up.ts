@@ -45,7 +45,8 @@ export function addUp(program: Command): void {
         try {
           if (options.watch) restartOnChange(system, note, signal);
           await printFirstSteps(system, dataDir);
-          // This returns after the stop signal, when no restart is under way any more. A member that starts during the stop would remain.
+          // This call returns after the stop signal, when no process is being restarted. A process that is started during the stop would
+          // keep running.
           await supervise(system, note, signal);
         } finally {
           note('stopping', dim);
@@ -65,7 +66,7 @@ function wholeNumber(option: string, text: string | undefined, min: number, max:
   return number;
 }
 
-/** Creates a campaign to try, the same at every start, and prints its URLs and the next commands. */
+/** Creates an example campaign if it does not exist yet. Prints its URLs and the commands to try next. */
 async function printFirstSteps(system: System, dataDir: string): Promise<void> {
   const { env, baseUrl } = system;
   const urls = createUrls(baseUrl, createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
@@ -92,12 +93,15 @@ The settings are in ${join(dataDir, 'env')}. Ctrl-C ends everything; the data ar
 `);
 }
 
-/** The option --data for the printed commands; empty if the data directory is the default of this working directory. */
+/**
+ * Returns the option --data for the printed commands. Returns an empty text if the data directory is `.clickledger` in the working
+ * directory.
+ */
 function dataFlag(dataDir: string): string {
   return dataDir === join(process.cwd(), '.clickledger') ? '' : ` --data ${shellWord(dataDir)}`;
 }
 
-/** A word of a shell command. */
+/** Quotes a text so that a shell reads it as one word. */
 function shellWord(text: string): string {
   return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -58,7 +58,7 @@ export function addPixel(program: Command): void {
 interface TrackContext {
   pool: Pool;
   campaign: number;
-  /** The id of the recipient; 0: the URL is shared. */
+  /** The id of the recipient. The id 0 means that the URL is shared by all recipients. */
   recipient: number;
   urls: Urls;
 }

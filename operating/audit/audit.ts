@@ -10,7 +10,7 @@ import { readShard, type ShardAudit } from './read-shard.ts';
 
 export const AUDIT_SETTINGS = ['ANALYST_URL', 'SHARDS'] as const;
 
-/** How much of an unreadable line is shown. It may have gigabytes. */
+/** The number of bytes of an unreadable line that are shown. The line may have gigabytes. */
 const SHOWN_BYTES = 80;
 
 /** A dead letter. `line` is the beginning of the unreadable line; null if its log was not given. */
@@ -30,8 +30,8 @@ export interface Audit {
 
 /** Audits all shards. `logs` is a directory; if it is given, the shards are compared with its logs line by line. */
 export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, logs?: string): Promise<Audit> {
-  // The logs are read before the shards. A shard may then have more than a log, which is no problem. In the other order, new lines of a log
-  // would be reported as a hole.
+  // The logs are read before the shards. A shard may then have newer lines than the log that was read, and this is not reported. In the
+  // other order, new lines of a log would be reported as a hole.
   const directory = logs === undefined ? undefined : await readLogDirectory(logs, config.SHARDS);
   try {
     const shards: ShardAudit[] = [];

@@ -4,7 +4,7 @@ import type { ShardAudit } from './read-shard.ts';
 
 const REPORT_BUG = 'this must never happen: keep the database and the log, and report it as a bug';
 
-/** One problem: `what` is wrong, and `mend` is what to do about it. `gen` is the generation that it concerns. */
+/** One problem. `what` describes the problem, and `mend` says what to do about it. `gen` is the generation that has the problem. */
 export interface Finding {
   shard: string;
   gen?: string;
@@ -19,7 +19,8 @@ export function findProblems(
   firstShard: string,
 ): Finding[] {
   const findings: Finding[] = [];
-  // The end of each generation, over all shards and logs. If a shard has no row of a generation, all of it is a hole there.
+  // The highest known end of each generation, from all shards and logs. If a shard has no row for a generation, the whole generation is a
+  // hole on this shard.
   const ends = new Map<string, number>();
   for (const { generations } of shards) {
     for (const { gen, size, committed } of generations) ends.set(gen, Math.max(ends.get(gen) ?? 0, size ?? 0, committed.at(-1)?.[1] ?? 0));
@@ -58,7 +59,7 @@ function rangeText([from, to]: Range): string {
   return `${from}–${to}`;
 }
 
-/** What to do about a hole. */
+/** Returns what to do about a hole. */
 function howToFill(gen: string, logs: ReadonlyMap<string, LogAudit> | undefined): string {
   if (!logs) return 'the agent that has this log fills the hole; to see which log it is, give the log directory with --logs';
   const log = logs.get(gen);
@@ -67,7 +68,10 @@ function howToFill(gen: string, logs: ReadonlyMap<string, LogAudit> | undefined)
   return `clickledger ship ${log.generation.paths[0] ?? 'FILE'}`;
 }
 
-/** Compares the numbers of events, dead letters and skipped lines with the log. Only if the generation is committed as a whole. */
+/**
+ * Compares the numbers of events, dead letters and skipped lines with the log. Returns no findings if the generation is not completely
+ * committed.
+ */
 function compareCounts(shard: ShardAudit, gen: string, log: LogAudit, isFirst: boolean): Finding[] {
   const committed = shard.generations.find((generation) => generation.gen === gen)?.committed ?? [];
   if (subtract([[0, log.end]], committed).length > 0 || (committed.at(-1)?.[1] ?? 0) > log.end) return [];

@@ -8,7 +8,7 @@ export interface LogAudit {
   generation: Generation;
   /** The offset of the end of the last whole line. */
   end: number;
-  /** The number of hits by shard. It includes forged slugs, because only a key can tell them from valid ones. */
+  /** The number of hits of each shard. It includes hits with forged slugs, because a forged slug can be recognised only with a key. */
   hits: Map<string, number>;
   /** The number of skipped lines by reason. */
   skipped: Map<string, number>;
@@ -16,14 +16,17 @@ export interface LogAudit {
   dead: number;
 }
 
-/** Reads and counts all logs of a directory. The result has them by generation; they stay open for readBytes until `close`. */
+/**
+ * Reads all logs of a directory and counts their lines. The keys of `logs` are ids of generations. The logs stay open for readBytes until
+ * `close` is called.
+ */
 export async function readLogDirectory(
   directory: string,
   shards: ShardMap,
 ): Promise<{ logs: Map<string, LogAudit>; close: () => Promise<void> }> {
   const follower = new Follower({ directory, quietMs: 0 });
   await follower.scan();
-  // A log whose first lines are damaged is known only after some turns.
+  // If the first lines of a log are damaged, several calls are needed until its id is known.
   while (await follower.identify());
   const logs = new Map<string, LogAudit>();
   for (const generation of follower.generations) logs.set(generation.id, await readLog(generation, shards));
@@ -51,7 +54,7 @@ async function readLog(generation: Generation, shards: ShardMap): Promise<LogAud
   }
 }
 
-/** Reads the first bytes, at most `length`, of a dead letter, to show them. Undefined if the directory has no such log. */
+/** Reads the beginning of a dead letter, at most `length` bytes. Returns undefined if the directory has no log of this generation. */
 export async function readBytes(
   logs: ReadonlyMap<string, LogAudit>,
   gen: string,

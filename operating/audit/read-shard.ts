@@ -10,13 +10,13 @@ export interface ShardAudit {
   duplicates: { gen: string; off: number; times: number }[];
   /** Rows that no committed range covers; at most 1000. */
   outsideLedger: { gen: string; off: number }[];
-  /** At most 1000. */
+  /** The dead letters; at most 1000. */
   dead: { gen: string; off: number; reason: string; length: number }[];
-  /** By generation, the number of lines of each outcome, e.g. `click`, `skipped forged` or `dead torn`. */
+  /** For each generation, the number of lines of each outcome, e.g. `click`, `skipped forged` or `dead torn`. */
   counts: Map<string, Map<string, number>>;
 }
 
-/** Reads the data of one shard. The rights of the analyst suffice. */
+/** Reads the data of one shard. The rights of the analyst are enough. */
 export async function readShard(pool: Pool, shard: Shard): Promise<ShardAudit> {
   const hex = (column: string) => `replace(${column}::text, '-', '') AS gen`;
   const ranges = await pool.query<{ gen: string; committed: string; size: number | null }>(

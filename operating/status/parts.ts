@@ -10,23 +10,23 @@ export interface PartStatus {
   version: string | null;
   ready: boolean;
   degraded: string[];
-  /** Of an agent: the values of the shard with the largest backlog, and the disk of the logs. */
+  /** Only for an agent: the largest values of its shards, and the disk that has the logs. */
   unshipped_bytes: number | null;
   oldest_unshipped_seconds: number | null;
   log_disk_free_bytes: number | null;
   log_disk_size_bytes: number | null;
-  /** Of a backend: the number of links that it serves, and the time since it last read the catalog. */
+  /** Only for a backend: the number of links that it serves, and the time since it last read the catalog. */
   links: number | null;
   links_age_seconds: number | null;
 }
 
-/** The problems of a part. `response` undefined: the part does not answer. */
+/** Returns the problems of a part. `response` is undefined if the part does not answer. */
 export function problemsOfPart({ name, url }: PartAddress, response: PartResponse | undefined): StatusProblem[] {
   if (!response) return [statusProblem(name, 'part-silent', url)];
   return response.health.degraded.map((reported) => ({ where: name, ...reported }));
 }
 
-/** The state of a part. `response` undefined: the part does not answer. */
+/** Returns the state of a part. `response` is undefined if the part does not answer. */
 export function partStatus({ name }: PartAddress, response: PartResponse | undefined): PartStatus {
   const largestOf = (metric: string): number | null =>
     largest((response?.samples ?? []).filter((sample) => sample.name === metric).map(({ value }) => value));
@@ -46,7 +46,7 @@ export function partStatus({ name }: PartAddress, response: PartResponse | undef
   };
 }
 
-/** The largest of the known values; null if no value is known. */
+/** Returns the largest of the known values, or null if no value is known. */
 export function largest(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
   return known.length === 0 ? null : Math.max(...known);

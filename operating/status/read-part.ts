@@ -4,7 +4,7 @@ import type { PartAddress } from '../../core/parts.ts';
 
 // Reads the /healthz and the /metrics of a part.
 
-/** Longer than a part itself waits for the values that it reads for the response. */
+/** This timeout is longer than the time that a part itself waits for the values of its response. */
 const TIMEOUT_MS = 3_000;
 
 /** One value of /metrics. */
@@ -30,7 +30,7 @@ const healthSchema = z.object({
   degraded: z.array(z.object({ code: z.string(), about: z.string().nullable(), what: z.string(), mend: z.string() })),
 });
 
-/** Reads the state of a part. Undefined if there is no response in time, or if the response is not that of a part. */
+/** Reads the state of a part. Returns undefined if there is no response in time, or if the response does not come from a part. */
 export async function readPart({ url }: PartAddress): Promise<PartResponse | undefined> {
   try {
     const [health, metrics] = await Promise.all([get(`${url}/healthz`), get(`${url}/metrics`)]);
@@ -45,7 +45,7 @@ async function get(url: string): Promise<string> {
   return response.text();
 }
 
-/** Parses the text format of Prometheus, as far as the parts use it. */
+/** Parses the text format of Prometheus, but only the syntax that the parts use. */
 export function parseMetrics(text: string): Sample[] {
   return text.split('\n').flatMap((line): Sample[] => {
     const match = /^([a-z_][a-z0-9_]*)(?:\{(.*)\})? (\S+)$/i.exec(line);

@@ -9,7 +9,7 @@ import { statusProblem, type StatusProblem } from './status-problem.ts';
 import { readNats, type StreamStatus } from './stream.ts';
 
 // Reads the state of all parts, of NATS and of the databases. It needs only the rights of the analyst. All requests are separate and run at
-// the same time, so a server that does not answer does not hide the others.
+// the same time. So the status of the other servers is known even if one server does not answer.
 
 export const STATUS_SETTINGS = ['ANALYST_URL', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'SHARDS', 'PARTS'] as const;
 

@@ -5,7 +5,7 @@ import type { Sample } from './read-part.ts';
 import { statusProblem, type StatusProblem } from './status-problem.ts';
 import type { StreamStatus } from './stream.ts';
 
-/** Longer than the timeout for parts, because a first connection to Postgres may be slow. */
+/** This timeout is longer than the timeout for parts, because a first connection to Postgres may be slow. */
 const QUERY_TIMEOUT_MS = 5_000;
 
 /** The state of one shard. A value is null if it is unknown. */
@@ -19,18 +19,21 @@ export interface ShardStatus {
   last_commit: Date | null;
   generations: number | null;
   committed_bytes: number | null;
-  /** The number of bytes that this shard has not committed, of the logs that are in the ledger of any shard; and in how many holes. */
+  /**
+   * The number of bytes that this shard has not committed, and the number of holes. Both count all logs that are in the ledger of at least
+   * one shard.
+   */
   missing_bytes: number | null;
   holes: number | null;
   dead_letters: number | null;
   dead_letters_last_day: number | null;
-  /** From the metrics of a worker of this shard. */
+  /** Both values come from the metrics of a worker of this shard. */
   judge_delay_seconds: number | null;
   unjudged_hits: number | null;
-  /** Hits that the workers of this shard stored with `(other)` in the place of a value since their start. */
+  /** The number of hits that the workers of this shard have stored with `(other)` instead of a value since their start. */
   folded_hits: number | null;
   database_bytes: number | null;
-  /** Always null: Postgres shows the free space of its disk to no role but the owner. */
+  /** Always null, because Postgres shows the free space of its disk only to the owner. */
   database_disk_free_bytes: null;
 }
 
@@ -84,7 +87,7 @@ export function problemsOfShard(name: string, data: ShardData | ClickledgerError
   return data.dead_letters_last_day === 0 ? [] : [statusProblem(`shard ${name}`, 'dead-letters', String(data.dead_letters_last_day))];
 }
 
-/** The state of all shards. `databases` is in the order of `shards`; `waiting` has the number of waiting batches by shard. */
+/** Returns the state of all shards. `databases` is in the order of `shards`. `waiting` has the number of waiting batches of each shard. */
 export function shardStatuses(
   shards: readonly Shard[],
   databases: readonly (ShardData | ClickledgerError)[],
@@ -92,8 +95,8 @@ export function shardStatuses(
   stream: StreamStatus,
   samples: readonly Sample[],
 ): ShardStatus[] {
-  // The end of each generation, over all shards. If a shard has no row of a generation, all of it is a hole there, as in the view
-  // analytics.completeness.
+  // The highest known end of each generation, from all shards. If a shard has no row for a generation, the whole generation is a hole on
+  // this shard. The view analytics.completeness counts in the same way.
   const ends = new Map<string, number>();
   for (const data of databases) {
     if (data instanceof ClickledgerError) continue;
@@ -117,7 +120,7 @@ export function shardStatuses(
   });
 }
 
-/** The sum; null if there is no value. */
+/** Returns the sum, or null if there are no values. */
 function sumOf(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
 }

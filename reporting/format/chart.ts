@@ -2,10 +2,10 @@ import type { Data } from '../chart-data.ts';
 import { drawChart } from '../charts.ts';
 import { html, type Markup, trusted } from './markup.ts';
 
-/** Each chart is drawn in two widths, in pixels: on a phone the letters of the wide one would be too small. */
+/** Each chart is drawn in two widths, in pixels. On a phone, the letters of the wide chart would be too small. */
 const WIDTHS = { wide: 960, narrow: 340 } as const;
 
-/** Renders the chart in both widths; the style sheet shows one of them. Undefined if there is nothing to draw. */
+/** Renders the chart in both widths. The style sheet shows one of them. Returns undefined if there is nothing to draw. */
 export function chart(result: Data): Markup | undefined {
   const charts = (['wide', 'narrow'] as const).map((name) => ({ name, drawn: drawChart(result, WIDTHS[name]) }));
   const label = `Chart: ${result.report.title}. The table below the chart has the numbers.`;
@@ -14,7 +14,7 @@ export function chart(result: Data): Markup | undefined {
 ${charts[0]?.drawn?.caption && html`<figcaption class="note">${charts[0].drawn.caption}</figcaption>`}</figure>`;
 }
 
-/** Gives an SVG a text for screen readers. */
+/** Adds a text for screen readers to an SVG. */
 function withLabel(svg: string, label: string): Markup {
   const [, rest = ''] = svg.split(/^<svg/);
   const begin = rest.indexOf('>');

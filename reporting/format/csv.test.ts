@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { asStream, createResult, type Sample, textOf } from '../../test/support/results.ts';
 import { toCsv } from './csv.ts';
 
-// reporting/values.test.ts compares the format with psql. These tests need no psql.
+// The tests in reporting/values.test.ts compare the CSV format with psql. The tests in this file do not need psql.
 
 const csvOf = (names: string[], rows: Sample[][], types?: Record<string, number>): Promise<string> =>
   textOf(toCsv(asStream(createResult(names, rows, undefined, types))));

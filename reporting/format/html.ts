@@ -6,10 +6,10 @@ import { html, type Markup, markupText, trusted } from './markup.ts';
 import { page } from './page.ts';
 import { describeReach, displayText, withThousands } from './values.ts';
 
-/** A chart is drawn from at most this many rows, because it comes before the table and the rows are not all held in memory. */
+/** A chart is drawn from at most this many rows. The chart comes before the table, so its rows must be kept in memory until it is drawn. */
 const CHART_ROWS = 10_000;
 
-/** Formats a result as a self-contained HTML page, which needs no network and no script. */
+/** Formats a result as a self-contained HTML page. The page needs no network and no script. */
 export async function* toHtml(stream: Omit<ResultStream, 'countRest'>, reach: Reach | undefined): AsyncGenerator<string> {
   const { report, values, asked, columns } = stream;
   const batches = stream.batches[Symbol.asyncIterator]();
@@ -22,9 +22,9 @@ export async function* toHtml(stream: Omit<ResultStream, 'countRest'>, reach: Re
     else rows.push(...next.value);
   }
   const result = { report, columns, rows };
-  // The library for charts is large.
+  // The library for charts is large, so it is loaded only if the report has a chart.
   const drawn = report.chart.kind === 'none' ? undefined : (await import('./chart.ts')).chart(result);
-  // The rows are written between the two halves of the page.
+  // The page is split at this text, and the rows are written between the two parts.
   const gap = randomUUID();
   const whole = page({
     title: report.title,
@@ -40,7 +40,7 @@ ${footnotes(report, reach)}`,
   const [before = '', after = ''] = whole.split(gap);
   yield before;
   yield rowsText(rows, columns);
-  // They are not needed any more.
+  // These rows are not needed any more, so their memory is released.
   rows.length = 0;
   while (!isComplete) {
     const next = await batches.next();
@@ -50,12 +50,12 @@ ${footnotes(report, reach)}`,
   yield after;
 }
 
-/** Renders the sentence about the time zone and the period. Undefined if the report has neither. */
+/** Renders the sentence about the time zone and the period. Returns undefined if the report has neither. */
 export function askedNote(asked: string | undefined): Markup | undefined {
   return asked === undefined ? undefined : html`<p class="note">${asked}</p>`;
 }
 
-/** Renders the notes below a table: the description of the columns, and how far the data reach. */
+/** Renders the notes below a table: the description of the columns, and the time up to which hits are counted. */
 export function footnotes(report: Result['report'], reach: Reach | undefined): Markup {
   return html`${report.remarks !== '' && html`<p class="note">${report.remarks}</p>`}${
     reach &&
@@ -64,7 +64,7 @@ export function footnotes(report: Result['report'], reach: Reach | undefined): M
   }`;
 }
 
-/** Renders the given parameters. Undefined if there are none. */
+/** Renders the given parameters. Returns undefined if there are none. */
 export function parameterList(values: Readonly<Record<string, string>>): Markup | undefined {
   const entries = Object.entries(values);
   if (entries.length === 0) return undefined;
@@ -97,7 +97,9 @@ function rowsText(rows: readonly Value[][], columns: readonly Column[]): string 
     .join('');
 }
 
-/** Renders a box that scrolls. It can get the focus and has a name, so that it also scrolls with the arrow keys. */
+/**
+ * Renders a box that scrolls. The box can get the focus, so that users can scroll it with the arrow keys. Its name is for screen readers.
+ */
 export function scrollBox(label: string, content: Markup): Markup {
   return html`<div class="table" role="region" aria-label="Table: ${label}" tabindex="0">${content}</div>`;
 }
@@ -111,10 +113,12 @@ function cell(value: Value, { name, type }: Column): Markup {
   return datetime === undefined ? html`<td>${text}</td>` : html`<td><time datetime="${datetime}">${text}</time></td>`;
 }
 
-/** A local time as text is a time, too: the page must not break it over two lines. */
+/** A text that is a local time. The page must not break such a text into two lines. */
 const LABEL_OF_TIME = /^\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?(?:[+-]\d\d:\d\d)?)?$/;
 
-/** A time as HTML writes it: milliseconds at most, and the offset with minutes. Undefined for infinity and the like. */
+/**
+ * Formats a time for HTML, with milliseconds at most, and with the minutes of the offset. Returns undefined for values such as infinity.
+ */
 function htmlTime(value: string): string | undefined {
   const [, day, clock, fraction = '', offset] = /^(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d(?::\d\d)?)?)?$/.exec(value) ?? [];
   if (day === undefined || clock === undefined) return day;

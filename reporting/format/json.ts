@@ -2,8 +2,9 @@ import { elementTypeOf, isBooleanType, isJsonType, isNumberType, parseArray, typ
 import type { ResultStream, Value } from '../run-report.ts';
 
 /**
- * Formats a result as a JSON list with an object for each row. Numbers have all their digits; NaN and infinite numbers, which JSON does not
- * have, are texts. Values of json and jsonb are embedded, arrays are lists. Of columns with the same name the later ones are numbered.
+ * Formats a result as a JSON list with an object for each row. Numbers keep all their digits. NaN and infinite numbers are written as
+ * texts, because JSON has no such numbers. Values of the types json and jsonb are embedded, and arrays are written as lists. If several
+ * columns have the same name, all except the first get a number.
  */
 export async function* toJson({ columns, batches }: Pick<ResultStream, 'columns' | 'batches'>): AsyncGenerator<string> {
   const keys = uniqueNames(columns.map(({ name }) => name)).map((name) => JSON.stringify(name));
@@ -20,7 +21,10 @@ export async function* toJson({ columns, batches }: Pick<ResultStream, 'columns'
   yield before === '[\n' ? '[]\n' : '\n]\n';
 }
 
-/** Numbers names that occur twice: name, name_2, name_3. A number is skipped if another column has that name. */
+/**
+ * Adds numbers to names that occur more than once: name, name_2, name_3. A number is skipped if another column already has the resulting
+ * name.
+ */
 export function uniqueNames(names: readonly string[]): string[] {
   const taken = new Set(names);
   const seen = new Set<string>();

@@ -3,7 +3,10 @@ import { isRightAligned } from '../column-types.ts';
 import type { Reach, ResultStream } from '../run-report.ts';
 import { describeReach, displayText } from './values.ts';
 
-/** Formats a result as GitHub's Markdown: title, question, given parameters, what was asked for, a table, and how far the data reach. */
+/**
+ * Formats a result as GitHub's Markdown: the title, the question, the given parameters, the time zone and the period, a table, and the time
+ * up to which hits are counted.
+ */
 export async function* toMarkdown(stream: Omit<ResultStream, 'countRest'>, reach: Reach | undefined): AsyncGenerator<string> {
   const { report, values, asked, columns, batches } = stream;
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
@@ -21,7 +24,7 @@ export async function* toMarkdown(stream: Omit<ResultStream, 'countRest'>, reach
   if (reach) yield `\n${escapeMarkdown(describeReach(reach))}\n`;
 }
 
-/** Escapes a text so that nothing in it is markup. Line breaks become spaces, because a line break ends a row of a table. */
+/** Escapes a text so that no part of it is markup. Line breaks become spaces, because a line break ends a row of a table. */
 export function escapeMarkdown(text: string): string {
   return text
     .replace(/[\\`*_{}[\]<>|~$]/g, '\\$&')

@@ -16,7 +16,7 @@ test('whatever a text is, a browser reads that text and nothing else', () => {
       fc.string({ unit: 'grapheme' }),
       fc.constantFrom('<b>', '</p>', '"', "'>", '&lt;', '<!--', '</script>', ''),
       (random, hostile) => {
-        // The HTML parser itself changes these characters.
+        // These characters are left out, because the HTML parser itself changes them.
         const text = `${random}${hostile}${random}`.replaceAll(/[\0\r]/g, '');
         const [p, ...others] = (parseFragment(markupText(html`<p title="${text}">${text}</p>`)) as unknown as Node).childNodes ?? [];
         expect(others).toEqual([]);

@@ -12,14 +12,16 @@ export interface Markup {
 type Part = Markup | string | number | undefined | false | readonly Part[];
 
 /**
- * The tag of an HTML template. Texts are escaped, also for quoted attributes. Markup and lists of Markup are inserted unchanged. Undefined
- * and false insert nothing.
+ * The tag of an HTML template. Texts are escaped, so that they can also be inserted into quoted attributes. Markup and lists of Markup are
+ * inserted unchanged. The values undefined and false insert nothing.
  */
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Markup {
   return trusted(String.raw({ raw: strings }, ...parts.map(textOf)));
 }
 
-/** Marks a text as HTML. Only for constant texts, and for the output of a library that escapes. */
+/**
+ * Marks a text as HTML, so that it is not escaped. Use this only for constant texts and for the output of a library that escapes its input.
+ */
 export function trusted(text: string): Markup {
   return { [MARKUP]: text };
 }

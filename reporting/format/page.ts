@@ -1,8 +1,8 @@
 import { colourVariables } from '../chart-colours.ts';
 import { html, type Markup, markupText, trusted } from './markup.ts';
 
-// The HTML document and style sheet of report files and the dashboard. It needs no script, loads nothing from other hosts, has a light
-// and a dark scheme, and works down to a width of 320 px.
+// The HTML document and the style sheet of report files and of the dashboard. The document needs no script and loads nothing from other
+// hosts. It has a light and a dark scheme. The smallest width for which it is made is 320 px.
 
 export interface Page {
   title: string;

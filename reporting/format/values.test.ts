@@ -14,7 +14,7 @@ test.each([
   ['2030-05-01 08:00:00.1+05:45', TIMESTAMPTZ, '2030-05-01 08:00:00.1 +05:45'],
   ['2030-05-01 08:00:00-04', TIMESTAMPTZ, '2030-05-01 08:00 -04:00'],
   ['infinity', TIMESTAMPTZ, 'infinity'],
-  // A local time has no time zone, and a date has no time.
+  // A timestamp without time zone is shown without a zone, and a date is shown without a time.
   ['2030-05-01 08:00:00', TIMESTAMP, '2030-05-01 08:00'],
   ['2030-05-01', DATE, '2030-05-01'],
   ['2030-05-01 08:00:00', TEXT, '2030-05-01 08:00:00'],

@@ -2,13 +2,13 @@ import { formatMoment } from '../../core/time-zone.ts';
 import { isTimeType } from '../column-types.ts';
 import type { Reach, Value } from '../run-report.ts';
 
-/** Formats a value for people. No information is lost: seconds are omitted only if they are 0, and the offset +00 is written as UTC. */
+/** Formats a value for users. No information is lost. Seconds are omitted only if they are 0, and the offset +00 is written as UTC. */
 export function displayText(value: Value, type: number): string {
   if (value === null) return '';
   return isTimeType(type) ? displayTime(value) : value;
 }
 
-/** Puts commas between the thousands of a number, and leaves its other digits as they are. */
+/** Inserts commas between the thousands of a number and does not change its digits. */
 export function withThousands(text: string): string {
   const [, sign = '', whole, rest = ''] = /^(-?)(\d+)(\.\d+)?$/.exec(text) ?? [];
   return whole === undefined ? text : `${sign}${whole.replace(/\B(?=(?:\d{3})+$)/g, ',')}${rest}`;
@@ -20,7 +20,7 @@ function displayTime(text: string): string {
   return `${clock.replace(/:00$/, '')}${offset === '' ? '' : ` ${offset === '+00' ? 'UTC' : offset.padEnd(6, ':00')}`}`;
 }
 
-/** Returns the sentence below a report that says how far the data reach and whether anything is missing. */
+/** Returns the sentence below a report that says up to which time hits are counted, and whether anything is missing. */
 export function describeReach({ lastAt, holes, missingBytes }: Reach): string {
   const until = lastAt === null ? 'Nothing has been counted yet' : `Counted until ${formatMoment(lastAt.getTime(), 'UTC')}`;
   if (holes === 0 && missingBytes === 0) return `${until}; no holes.`;

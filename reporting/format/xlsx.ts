@@ -4,19 +4,20 @@ import { isBooleanType, isNumberType, isTimeType } from '../column-types.ts';
 import type { Column, ResultStream, Value } from '../run-report.ts';
 import { displayText } from './values.ts';
 
-/** The longest text that a cell can have. */
+/** The maximum number of characters in a cell. */
 const MAX_TEXT = 32_767;
-/** Excel keeps this many digits of a number. A number with more is a text. */
+/** Excel keeps this many digits of a number. A number with more digits is written as a text. */
 const MAX_DIGITS = 15;
-/** The widths of the columns are those of the first rows. */
+/** The column widths are computed from this many rows. */
 const WIDTH_ROWS = 200;
 const MAX_WIDTH = 60;
 
 type Cell = string | number | boolean | Date | null;
 
 /**
- * Formats a result as a workbook for spreadsheets: a header that stays in sight, numbers, dates and booleans as such, everything else as
- * text. A text that begins with = is no formula. More rows than a sheet holds go on in further sheets.
+ * Formats a result as a workbook for spreadsheet programs. The header stays visible when the user scrolls. Numbers, dates and booleans keep
+ * their type, and all other values are texts. A text that begins with = is not a formula. If there are more rows than fit in one sheet, the
+ * workbook has several sheets.
  */
 export async function* toXlsx({ report, columns, batches }: Omit<ResultStream, 'countRest'>): AsyncGenerator<Uint8Array> {
   const source = batches[Symbol.asyncIterator]();
@@ -39,7 +40,7 @@ export async function* toXlsx({ report, columns, batches }: Omit<ResultStream, '
 }
 
 const DATE = 1082;
-/** The first day that all spreadsheets read the same way. */
+/** The first day that all spreadsheet programs read in the same way. */
 const FIRST_DAY = '1900-03-01';
 
 function cellOf(value: Value, type: number): Cell {
@@ -49,11 +50,12 @@ function cellOf(value: Value, type: number): Cell {
     return isExact && Number.isFinite(Number(value)) ? Number(value) : value;
   }
   if (isBooleanType(type)) return value === 't';
-  // A spreadsheet has no time zones: a time is that of the clock. It has milliseconds; a time with more digits is a text.
+  // A spreadsheet has no time zones, so a time is written as the local time without its offset. A spreadsheet has at most milliseconds, so
+  // a time with more digits is written as a text.
   const [clock] = isTimeType(type) ? (/^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,3})?)?(?=$|[+-])/.exec(value) ?? []) : [];
   if (clock !== undefined && clock >= FIRST_DAY) return new Date(`${clock.replace(' ', 'T')}${clock.includes(' ') ? 'Z' : ''}`);
   const text = value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT - 1)}…` : value;
-  // Spreadsheets read _x0041_ as the character with this number.
+  // Spreadsheet programs read the text _x0041_ as the character with the number 0x41, so the first underscore is escaped.
   return text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, '_x005F_');
 }
 
@@ -62,7 +64,7 @@ function widthOf({ name, type }: Column, index: number, sample: readonly Value[]
   return Math.min(MAX_WIDTH, Math.max(isTimeType(type) ? 18 : 6, longest) + 2);
 }
 
-/** The name of a sheet may not have these characters, and at most 31. */
+/** Makes the name of a sheet from a title. The name must not contain certain characters and has at most 31 characters. */
 function sheetName(title: string): string {
   return (
     title

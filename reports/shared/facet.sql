@@ -1,5 +1,5 @@
--- The query of the reports countries, devices, mail-clients and referrers. They set `facet`, the name of its `column`, the text of an
--- `empty` value, and `kind`.
+-- The query of the reports countries, devices, mail-clients and referrers. These reports set four variables: `facet`, `column` (the name of
+-- the column), `empty` (the text for an empty value), and `kind`.
 
 \if :{?campaign} \else \set campaign '' \endif
 

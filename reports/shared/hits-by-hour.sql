@@ -1,4 +1,4 @@
--- The query of the reports clicks-by-hour and opens-by-hour. They set `kind`.
+-- The query of the reports clicks-by-hour and opens-by-hour. These reports set the variable `kind`.
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 \ir period.sql
 -- parameter: limit  the most hours to show; default: all
@@ -18,7 +18,7 @@ hourly AS (
   FROM (
     SELECT * FROM hit
     UNION ALL
-    -- Adds the hours without hits. The step is a quarter of an hour, because some time zones change by half an hour.
+    -- Adds the hours without hits. The step is a quarter of an hour, because some time zones put their clocks back by half an hour.
     SELECT generate_series(min(quarter), max(quarter), '15 minutes'), 0, 0 FROM hit
   ) AS every
   GROUP BY 1

@@ -1,8 +1,9 @@
--- The data of authors: campaigns, their links, and their recipients. Backends keep all rows of link and alias in memory.
+-- The data of authors: campaigns, links and recipients. Backends keep all rows of the tables link and alias in memory.
 CREATE SCHEMA catalog;
 
--- Backends poll for changes, because NOTIFY does not reach replicas. They read the rows whose `changed` is at or above the oldest
--- transaction that was running at their last poll. So they find every row, in whatever order transactions commit.
+-- Backends poll for changes, because NOTIFY does not reach replicas. The column `changed` has the id of the last transaction that changed
+-- the row in a way that backends must read. A poll reads all rows whose `changed` is not lower than the id of the oldest transaction that
+-- was still running at the previous poll. So backends find every changed row, in whatever order the transactions commit.
 CREATE FUNCTION catalog.mark_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.changed := pg_current_xact_id();
@@ -22,13 +23,13 @@ CREATE TABLE catalog.link (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   campaign_id bigint NOT NULL REFERENCES catalog.campaign,
   kind        text NOT NULL CHECK (kind IN ('url', 'pixel')),
-  -- Distinguishes two links of one letter with the same URL.
+  -- The label distinguishes links of one letter that have the same URL.
   label       text NOT NULL DEFAULT '',
-  -- The URL as first written in the letter, by which the link is found again; '' for a pixel. URLs can be too long for an index, so it has
-  -- their hash.
+  -- The URL as it was first written in the letter; '' for a pixel. When the letter is prepared again, the link is found by this URL. A URL
+  -- can be too long for an index, so the index has its hash.
   original    text NOT NULL,
-  -- The place among the links of the letter that was prepared last with this link, counted from 1: first those of the HTML part, then those of
-  -- the text part. Null if no letter was prepared with it.
+  -- The place of the link among the links of a letter, counted from 1: the links of the HTML part come first, then those of the text part.
+  -- The letter is the last prepared letter that contains the link. Null if no prepared letter contains the link.
   position    integer CHECK (position > 0),
   version     integer NOT NULL DEFAULT 1 CHECK (version > 0),
   created_at  timestamptz NOT NULL DEFAULT now(),
@@ -40,10 +41,10 @@ CREATE UNIQUE INDEX link_by_original ON catalog.link (campaign_id, kind, label, 
 -- A campaign has one pixel, because opens are counted by campaign.
 CREATE UNIQUE INDEX link_pixel ON catalog.link (campaign_id) WHERE kind = 'pixel';
 CREATE INDEX link_by_changed ON catalog.link (changed);
--- Backends do not read the position.
+-- A change of the position does not set `changed`, because backends do not read the position.
 CREATE TRIGGER mark_changed BEFORE UPDATE OF version, expires_at, disabled_at ON catalog.link FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
 
--- Every target that a link has had. An event stores the version that was served; 0 is the fallback of the campaign.
+-- Every target that a link has or had. An event stores the version of the target that was served; 0 means the fallback URL of the campaign.
 CREATE TABLE catalog.link_version (
   link_id    bigint NOT NULL REFERENCES catalog.link,
   version    integer NOT NULL CHECK (version > 0),
@@ -61,7 +62,8 @@ CREATE TABLE catalog.alias (
 CREATE INDEX alias_by_changed ON catalog.alias (changed);
 CREATE TRIGGER mark_changed BEFORE UPDATE ON catalog.alias FOR EACH ROW EXECUTE FUNCTION catalog.mark_changed();
 
--- Backends read the fallback of the campaign with each link, so a changed fallback changes all links of the campaign.
+-- Backends read the fallback URL of the campaign together with each link. So when the fallback URL changes, all links of the campaign are
+-- marked as changed.
 CREATE FUNCTION catalog.touch_links() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   UPDATE catalog.link SET changed = pg_current_xact_id() WHERE campaign_id = NEW.id;
@@ -77,7 +79,8 @@ CREATE TABLE catalog.recipient (
   external_id  text UNIQUE,
   created_at   timestamptz NOT NULL DEFAULT now(),
   opted_out_at timestamptz,
-  -- A tombstone: the row stays, so that its id is never used again, but everything that identifies the person is deleted.
+  -- The time when the recipient was forgotten. The row stays, so that its id is never used again, but all data that identify the person are
+  -- deleted.
   forgotten_at timestamptz CHECK (forgotten_at IS NULL OR (email IS NULL AND external_id IS NULL))
 );
 CREATE UNIQUE INDEX recipient_by_email ON catalog.recipient (email);
@@ -89,13 +92,14 @@ CREATE TABLE catalog.mailing (
   PRIMARY KEY (campaign_id, recipient_id)
 );
 
--- A key is listed before it signs anything. A worker that lacks a listed key cannot tell forged slugs from valid ones, so it stops.
+-- A key is listed here before it signs the first slug. A worker that lacks a listed key cannot distinguish forged slugs from valid slugs,
+-- so it stops.
 CREATE TABLE catalog.signing_key (
   fingerprint text PRIMARY KEY,
   added_at    timestamptz NOT NULL DEFAULT now()
 );
 
--- The shard list. It never changes after the system was initialised.
+-- The shard list. It does not change after the system was initialised.
 CREATE TABLE catalog.shard (
   name     text PRIMARY KEY,
   from_tag text COLLATE "C" NOT NULL UNIQUE

@@ -1,5 +1,5 @@
--- The views for analysts, over all shards. Each table of schema fleet has one partition per shard, a foreign table on a view of that shard.
--- `clickledger migrate` creates the partitions from SHARDS with fleet.attach().
+-- The views for analysts, over all shards. Each table of the schema fleet has one partition per shard. The partition is a foreign table for
+-- a view on that shard. `clickledger migrate` creates the partitions for the shards in SHARDS with fleet.attach().
 CREATE EXTENSION IF NOT EXISTS postgres_fdw;
 CREATE SCHEMA fleet;
 CREATE SCHEMA analytics;
@@ -28,8 +28,8 @@ CREATE TABLE fleet.ledger (
 CREATE TABLE fleet.skipped (shard text, gen uuid, reason text, lines bigint) PARTITION BY LIST (shard);
 CREATE TABLE fleet.dead_letters (shard text, gen uuid, off bigint, reason text, length bigint, hash text, at timestamptz) PARTITION BY LIST (shard);
 
--- Points the partitions of a shard at its database. Idempotent: it is run again after the shard has moved or the password has changed.
--- `sslrootcert` is a file on the server of this database.
+-- Makes the partitions of a shard refer to the database of the shard. It is idempotent, and is run again when the shard was moved or the
+-- password was changed. `sslrootcert` is the path of a file on the server of the catalog.
 CREATE FUNCTION fleet.attach(shard text, host text, port text, dbname text, analyst text, password text, sslmode text DEFAULT NULL, sslrootcert text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
@@ -175,8 +175,8 @@ COMMENT ON COLUMN analytics.campaign_totals.human_hits IS 'Number of hits judged
 COMMENT ON COLUMN analytics.campaign_totals.recipients IS 'For click: number of recipients with a click. For open: number of recipients with an open or a click, because who clicked has opened. Each counts once.';
 COMMENT ON COLUMN analytics.campaign_totals.human_recipients IS 'The same of hits judged human.';
 
--- Every generation has a row for every shard. A shard without a ledger row of a generation that another shard has is a hole of unknown
--- length.
+-- The view has a row for every generation and every shard. If a shard has no ledger row of a generation that another shard knows, this
+-- counts as a hole of unknown length.
 CREATE VIEW analytics.completeness AS
   WITH ledger AS MATERIALIZED (SELECT * FROM fleet.ledger),
        generation AS (SELECT gen, max(greatest(size, committed_to)) AS known_to, max(size) AS size FROM ledger GROUP BY gen)
@@ -211,10 +211,10 @@ COMMENT ON COLUMN analytics.dead_letters.at IS 'Time at which this row was writt
 GRANT USAGE ON SCHEMA analytics TO clickledger_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO clickledger_analyst;
 
--- Ends what the analyst has run for longer than `longest`, and returns the number of its transactions that were over it. It cancels a query
--- first. It ends the session of a transaction that is idle, or that goes on 10 seconds after it should have been cancelled, because a query
--- can catch that. Workers call it again and again: a role may change its own `statement_timeout`, so that is no limit. It sees all databases
--- of the server.
+-- Ends transactions of the analyst that run for longer than `longest`, and returns their number. If a transaction runs a query, the query
+-- is cancelled. A query can catch the cancellation, so the session is ended if the transaction still runs 10 seconds later. If a
+-- transaction is idle, its session is ended at once. Workers call this function repeatedly. `statement_timeout` cannot be the limit,
+-- because a role may change its own `statement_timeout`. The function sees the transactions in all databases of the server.
 CREATE FUNCTION catalog.end_long_queries(longest interval) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   SELECT count(CASE WHEN state = 'active' AND xact_start > clock_timestamp() - longest - interval '10 seconds' THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END)
   FROM pg_stat_activity

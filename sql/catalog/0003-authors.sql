@@ -1,12 +1,11 @@
--- Test recipients. Their hits are stored like all others, but left out of every count. The shards have a copy of is_test in
--- shard.recipient.
+-- Test recipients. Their hits are stored like all other hits, but are not counted. Each shard has a copy of is_test in shard.recipient.
 ALTER TABLE catalog.recipient ADD COLUMN is_test boolean NOT NULL DEFAULT false;
 CREATE INDEX recipient_test ON catalog.recipient (id) WHERE is_test;
 CREATE INDEX recipient_forgotten ON catalog.recipient (id) WHERE forgotten_at IS NOT NULL;
 CREATE INDEX recipient_opted_out ON catalog.recipient (id) WHERE opted_out_at IS NOT NULL;
 GRANT UPDATE (is_test) ON catalog.recipient TO clickledger_author;
 
--- Backends redirect to the fallback without checking it again.
+-- The constraint is needed because backends redirect to the fallback URL without checking it.
 ALTER TABLE catalog.campaign ADD CONSTRAINT fallback_is_target CHECK (fallback_url ~* '^https?://' AND fallback_url !~ '[[:cntrl:]]') NOT VALID;
 
 CREATE OR REPLACE VIEW analytics.campaigns AS

@@ -1,4 +1,4 @@
--- The views that reports read, over all shards. The views of each shard are in sql/shard/0007-reports.sql.
+-- The views over all shards that reports read. The views of each shard are in sql/shard/0007-reports.sql.
 CREATE TABLE fleet.link_totals (
   shard text, campaign_id bigint, link_id bigint, hits bigint, human_hits bigint, recipients bigint, human_recipients bigint
 ) PARTITION BY LIST (shard);
@@ -95,7 +95,7 @@ COMMENT ON COLUMN analytics.mailings.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.mailings.prepared_at IS 'Time at which the mail was first prepared.';
 COMMENT ON COLUMN analytics.mailings.is_tracked IS 'False if the recipient had opted out before, so that the letter has no tracked links and no pixel.';
 
--- Filters by campaign_id reach both branches, and so the shards.
+-- A filter by campaign_id is applied to both branches of the UNION, so the shards read only the rows of that campaign.
 CREATE VIEW analytics.campaign_rates AS
   SELECT campaign_id, prepared_for, opens, human_opens, clicks, human_clicks, opened, human_opened, clicked, human_clicked,
          round(100.0 * opened / base, 2)::float8 AS open_percent, round(100.0 * human_opened / base, 2)::float8 AS human_open_percent,

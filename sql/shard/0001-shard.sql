@@ -1,4 +1,4 @@
--- The events of one shard, and the ledger: the byte ranges of the logs whose events are all stored here.
+-- The events of one shard, and the ledger. The ledger has the byte ranges of the logs whose events are all stored in this database.
 CREATE SCHEMA shard;
 
 -- The name of this shard and the fingerprint of its shard list. A worker that expects another name or list does not write to this database.
@@ -8,8 +8,9 @@ CREATE TABLE shard.identity (
   shards text NOT NULL
 );
 
--- One row for each generation: the byte ranges whose lines are accounted for here, and the length in bytes once it is final. Events and
--- ranges change in one transaction. Rows are never deleted: the ledger, not a unique index, prevents that events are counted twice.
+-- One row for each generation: the byte ranges whose lines are accounted for in this database, and the length of the generation in bytes
+-- when it is final. Events and their ranges are committed in one transaction. Rows are never deleted, because the ledger prevents that
+-- events are counted twice. The events have no unique index for this.
 CREATE TABLE shard.ledger (
   gen        uuid PRIMARY KEY,
   committed  int8multirange NOT NULL,
@@ -42,13 +43,13 @@ CREATE TABLE shard.event (
 ) PARTITION BY RANGE (at);
 CREATE INDEX event_by_recipient ON shard.event (recipient_id, at);
 CREATE INDEX event_by_time ON shard.event USING brin (at) WITH (autosummarize);
--- Stores events of months without a partition, e.g. of old logs that are shipped again. Without it the insert of such an event would always
--- fail.
+-- This partition stores the events of months that have no partition of their own, e.g. the events of old logs that are shipped again.
+-- Without this partition, such an event could never be inserted.
 CREATE TABLE shard.event_default PARTITION OF shard.event DEFAULT;
 
--- Creates the partition of the month that contains `around`, before its first row arrives. Returns whether it was created. CREATE TABLE ...
--- PARTITION OF would wait for all readers of shard.event. ATTACH waits only for readers of the default partition, up to 200 ms; the caller
--- tries again later.
+-- Creates the partition of the month that contains `around`. It is called before the first event of the month arrives. Returns whether the
+-- partition was created. CREATE TABLE ... PARTITION OF would wait for all readers of shard.event. ATTACH waits only for readers of the
+-- default partition. If it waits for more than 200 ms, the function fails, and the caller tries again later.
 CREATE FUNCTION shard.ensure_month(around timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = 0 SET timezone = 'UTC' AS $$
 DECLARE
@@ -57,9 +58,10 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.ensure_month'));
   IF to_regclass('shard.' || partition) IS NOT NULL THEN RETURN false; END IF;
-  -- Rows of the month that are already in the default partition stay there, and then there can be no partition for it.
+  -- If the default partition already has rows of the month, they stay there. Then the month cannot get its own partition.
   IF EXISTS (SELECT FROM shard.event_default WHERE at >= month AND at < month + interval '1 month') THEN RETURN false; END IF;
-  -- The limit is set only now: waiting above for another caller is fine, because that one waits at most 200 ms itself.
+  -- The limit does not apply to the advisory lock above. Waiting for the advisory lock is short, because the other caller of this function
+  -- waits for at most 200 ms.
   SET LOCAL lock_timeout = '200ms';
   EXECUTE format('CREATE TABLE shard.%I (LIKE shard.event INCLUDING ALL)', partition);
   EXECUTE format('ALTER TABLE shard.event ATTACH PARTITION shard.%I FOR VALUES FROM (%L) TO (%L)', partition, month, month + interval '1 month');
@@ -67,8 +69,8 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.ensure_month FROM PUBLIC;
 
--- The stored parts of user agents. The id is a hash of the other columns, so the ids that a worker has cached are also right after a
--- restore.
+-- The stored parts of user agents. The id is a hash of the other columns, so the ids in the cache of a worker are still correct after this
+-- database was restored.
 CREATE TABLE shard.user_agent (
   id      bigint PRIMARY KEY,
   client  text NOT NULL,
@@ -77,25 +79,27 @@ CREATE TABLE shard.user_agent (
   device  text NOT NULL
 );
 
--- The values of clients that are admitted: referrers by campaign, and versions of user agents. A client can send any text, so their number is
--- limited. Hits with other values are stored with '(other)'.
+-- The admitted values from clients: referrers for each campaign, and user agents with a version. A client can send any text, so the number
+-- of values is limited. A hit with another value is stored with '(other)' instead.
 CREATE TABLE shard.outside_value (
   kind  text NOT NULL,
   -- The id of the campaign of a referrer; 0 for user agents.
   scope bigint NOT NULL,
   text  text NOT NULL,
-  -- The UTC day of the first hit.
+  -- The UTC day of the hit with which the value was admitted.
   day   date NOT NULL,
   PRIMARY KEY (kind, scope, text)
 );
 
--- Admits new values, at most `most` for each scope, and at most a fifth of that for each scope and day. So whoever invents values for a day
--- does not use up the room of later days. Returns those of the values that are admitted, also from earlier. The first ones take precedence.
+-- Admits new values: at most `most` for each scope, and at most a fifth of `most` for each scope and day. So a client that invents values
+-- on one day does not use up the room of later days. Returns those of the passed values that are admitted now or were admitted before. If
+-- there is not enough room, the first values in the arrays are admitted.
 CREATE FUNCTION shard.admit(kind text, most integer, scopes bigint[], texts text[], days date[]) RETURNS TABLE (scope bigint, text text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 BEGIN
-  -- Two workers must not fill the same room. The statement after it sees what the other one has added.
+  -- Without this lock, two workers could together admit too many values. The statement after the lock sees the values that the other worker
+  -- has added.
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.admit'));
   RETURN QUERY
   WITH wanted AS (
@@ -120,7 +124,7 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.admit FROM PUBLIC;
 
--- Lines that could not be parsed. The line itself is in the log, at the offset `off` of the generation `gen`.
+-- Lines that could not be parsed. The text of the line is only in the log, at the offset `off` of the generation `gen`.
 CREATE TABLE shard.dead_letter (
   gen    uuid NOT NULL,
   off    bigint NOT NULL,

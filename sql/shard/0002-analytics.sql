@@ -1,5 +1,5 @@
--- The views of a shard for analysts. They count on the shard, so that a count transfers no events. The schema `analytics` of the catalog
--- adds up the shards. All events of a recipient are on one shard, so counts of recipients add up exactly.
+-- The views of a shard for analysts. The views count on the shard, so that a count transfers no events. The views in the schema `analytics`
+-- of the catalog add up the counts of the shards. All events of a recipient are on one shard, so counts of recipients add up exactly.
 CREATE SCHEMA shard_analytics;
 
 CREATE VIEW shard_analytics.ledger AS
@@ -19,10 +19,10 @@ CREATE VIEW shard_analytics.dead_letters AS
 GRANT USAGE ON SCHEMA shard_analytics TO clickledger_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA shard_analytics TO clickledger_analyst;
 
--- Ends what the analyst has run for longer than `longest`, and returns the number of its transactions that were over it. It cancels a query
--- first. It ends the session of a transaction that is idle, or that goes on 10 seconds after it should have been cancelled, because a query
--- can catch that. Workers call it again and again: a role may change its own `statement_timeout`, so that is no limit. It sees all databases
--- of the server.
+-- Ends transactions of the analyst that run for longer than `longest`, and returns their number. If a transaction runs a query, the query
+-- is cancelled. A query can catch the cancellation, so the session is ended if the transaction still runs 10 seconds later. If a
+-- transaction is idle, its session is ended at once. Workers call this function repeatedly. `statement_timeout` cannot be the limit,
+-- because a role may change its own `statement_timeout`. The function sees the transactions in all databases of the server.
 CREATE FUNCTION shard.end_long_queries(longest interval) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   SELECT count(CASE WHEN state = 'active' AND xact_start > clock_timestamp() - longest - interval '10 seconds' THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END)
   FROM pg_stat_activity

@@ -14,13 +14,13 @@ import { startBrowser } from '../support/browser.ts';
 import { addCampaign, addHits, addLog, type Hits, HOSTILE } from '../support/campaigns.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
 
-// Tests the dashboard in a real browser: by keyboard, on a desktop and on a phone. The tests leave screenshots in SHOTS.
-// SCREENSHOT=docs/dashboard.png makes the one of the README.
+// Tests the dashboard in a real browser: with the keyboard, on a desktop and on a phone. The tests store screenshots in SHOTS.
+// SCREENSHOT=docs/dashboard.png writes the screenshot of the documentation.
 
 const SHOTS = join(tmpdir(), 'clickledger-dashboard');
 const REFRESH_SECONDS = 1;
 
-// Started before the tests are defined, so that without a browser they are skipped and the reason is printed.
+// The browser is started before the tests are defined. Without a browser, the tests are skipped and the reason is printed.
 const browser = await startBrowser();
 const skipReason = typeof browser === 'string' ? browser : '';
 if (skipReason !== '') process.stderr.write(`test/browser is skipped: ${skipReason}\n`);
@@ -66,7 +66,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     await (browser as Browser).close();
   });
 
-  /** Opens a page and collects everything that the browser complains about. */
+  /** Opens a page and collects all errors and warnings of the browser. */
   async function open(
     options: Parameters<Browser['newContext']>[0] = {},
   ): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
@@ -110,7 +110,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     await page.waitForURL(/\/report\/clicks-by-hour\?campaign=/);
     await page.getByLabel('timezone').focus();
     await page.keyboard.type('Asia/Kolkata');
-    // The page refreshes itself while the user types. The text that was typed must stay.
+    // The page refreshes itself while the user types. The typed text must stay.
     await page.waitForResponse((response) => response.url().includes('/report/'));
     await page.waitForTimeout(200);
     expect(await page.getByLabel('timezone').inputValue()).toBe('Asia/Kolkata');

@@ -9,8 +9,7 @@ import { makePlan } from './run.ts';
 import { judge } from './verdict.ts';
 import { createWorld, sleep, type World } from './world.ts';
 
-// Injects each fault alone, under load, into one system that has survived all faults before it. After each fault, every byte is accounted
-// for.
+// Injects the faults one after the other, under load, into the same system. After each fault, every byte of the logs must be accounted for.
 
 let world: World;
 let campaign: Campaign;

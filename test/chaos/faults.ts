@@ -28,13 +28,16 @@ import { logLine } from '../support/log-lines.ts';
 import type { Random } from './random.ts';
 import { sleep, type World, WORKERS } from './world.ts';
 
-// All faults that a run can inject. The system recovers from each fault without help. `touches` names what a fault needs for itself, so
-// that two faults at the same time do not undo each other.
+// All faults that a run can inject. The system recovers from each fault without help. `touches` names the parts that a fault needs for
+// itself. Two faults that touch the same part do not run at the same time.
 
 const run = promisify(execFile);
-/** Zeros in a plain log: a hole in the file, which takes no room on the disk. */
+/** The number of zeros in a plain log. They are a hole in a sparse file, so they take no room on the disk. */
 const ZERO_BYTES = 16 * 1024 * 1024;
-/** Letters take room, so these are few, but more than a line or a read may have. */
+/**
+ * The number of letters in a line without end. Letters take room on the disk, so there are fewer letters than zeros, but more than a line
+ * or a read may have.
+ */
 const ENDLESS_BYTES = 1024 * 1024;
 const COMPRESSED_LINE_BYTES = 64 * 1024 * 1024;
 const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
@@ -45,7 +48,7 @@ export interface Fault {
   run(world: World, parameters: FaultParameters): Promise<string | void>;
 }
 
-/** The random parameters of a fault. They are drawn when the plan is made. */
+/** The random parameters of a fault. They are chosen when the plan is made. */
 export interface FaultParameters {
   worker: string;
   edge: 1 | 2;
@@ -75,8 +78,8 @@ async function rotate(world: World, parameters: FaultParameters): Promise<string
 }
 
 /**
- * Waits until a worker sends data that contains `needle`, then applies `action` to it. Gives up after 10 s, so that a run without traffic
- * continues.
+ * Waits until a worker sends data that contains `needle`, then applies `action` to it. Stops waiting after 10 s, so that a run without
+ * traffic continues.
  */
 async function onWorkerData(
   world: World,
@@ -124,7 +127,7 @@ async function withoutConnections(world: World, database: string, work: () => Pr
   }
 }
 
-/** The pids of all processes of the Postgres server. */
+/** Returns the pids of all processes of the Postgres server. */
 async function serverProcesses(world: World): Promise<number[]> {
   const postmaster = world.system.member('postgres').running?.pid ?? 0;
   const { stdout } = await run('pgrep', ['-P', String(postmaster)]).catch(() => ({ stdout: '' }));
@@ -148,7 +151,7 @@ async function nginxWorkers(world: World, parameters: FaultParameters): Promise<
   return stdout.split('\n').filter(Boolean).map(Number);
 }
 
-/** Clients of an nginx may fail during a fault and for a moment after it, because their requests were in flight. */
+/** Runs a fault during which requests to an nginx may fail. They may also fail for a moment afterwards, because they were in flight. */
 async function withExcusedEdge(world: World, edge: number, work: () => Promise<void>): Promise<void> {
   world.excusedEdges.add(edge - 1);
   try {
@@ -274,7 +277,7 @@ export const FAULTS: readonly Fault[] = [
     touches: (c) => [nginx(c)],
     async run(world, parameters) {
       await rotate(world, parameters);
-      // Waits for at least one hit, because an empty log is not rotated.
+      // The second rotation needs at least one hit, because an empty log is not rotated.
       for (let i = 0; i < 200; i++) {
         if (await rotate(world, parameters)) return;
         await sleep(5);
@@ -302,13 +305,13 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    // What a power failure leaves at the end of a log. nginx writes its next line directly behind the zeros.
+    // Adds zeros to the end of a log, as a power failure may do. nginx writes its next line directly after the zeros.
     name: 'log-with-a-tail-of-zeros',
     touches: (c) => [nginx(c)],
     async run(world, parameters) {
       const file = await open(join(logDir(world, parameters), 'access.log'), 'r+').catch(() => undefined);
       if (!file) return 'no log at the moment';
-      // Lines that nginx writes between these two calls are in the log before the zeros end, so nothing of them is cut off.
+      // If nginx writes lines between `stat` and `truncate`, the file still becomes longer than these lines, so they are not cut off.
       await file.truncate((await file.stat()).size + ZERO_BYTES);
       await file.close();
       await sleep(parameters.ms);
@@ -322,7 +325,7 @@ export const FAULTS: readonly Fault[] = [
       const path = join(logDir(world, parameters), `access.log.zeros-${Date.now()}`);
       await writeFile(path, '');
       await truncate(path, ZERO_BYTES);
-      // It is final only while two logs are newer.
+      // The log is final only while two logs are newer.
       await utimes(path, 1, 1);
       await sleep(parameters.ms);
       await rotate(world, parameters);
@@ -341,7 +344,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'line-without-end-in-zstd',
     touches: (c) => [`gzip-${c.edge}`],
-    // The lines before and behind it are requests that were answered 404, which are counted as skipped.
+    // The lines before and after the long line have status 404, so they are counted as skipped.
     run: (w, c) =>
       addLog(w, c, 'zst', [
         zstdCompressSync(logLine({ t: Date.now() / 1000, s: 404, link: '' })),
@@ -372,7 +375,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'state-directory-read-only',
     touches: (c) => [agent(c)],
     async run(world, parameters) {
-      // Root can write to read-only directories. A directory in place of the file blocks root, too.
+      // Root can write to read-only directories. A directory with the name of the file also blocks root.
       const blocker = join(stateDir(world, parameters), 'checkpoint.json.tmp');
       await mkdir(stateDir(world, parameters), { recursive: true });
       const blocked = await mkdir(blocker).then(
@@ -439,7 +442,7 @@ export const FAULTS: readonly Fault[] = [
       const ballast = join(world.dataDir, 'edge-2', 'ballast');
       const file = await open(ballast, 'w');
       try {
-        // Fills the disk to the last byte: the pieces become smaller and smaller.
+        // Fills the disk to the last byte with pieces that become smaller and smaller.
         for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 4)) {
           const piece = Buffer.alloc(size);
           while ((await file.write(piece).catch(() => ({ bytesWritten: 0 }))).bytesWritten === size);
@@ -502,7 +505,7 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Adds a compressed log under a name that no rotation uses, and keeps a copy of it for the comparison. */
+/** Adds a compressed log with a name that no rotation uses, and keeps a copy of the log for the comparison. */
 async function addLog(world: World, parameters: FaultParameters, extension: string, parts: readonly Buffer[]): Promise<void> {
   const name = `access.log.added-${Date.now()}.${extension}`;
   const bytes = Buffer.concat(parts);
@@ -512,8 +515,8 @@ async function addLog(world: World, parameters: FaultParameters, extension: stri
 }
 
 /**
- * Does what logrotate does with delaycompress: it compresses the oldest plain log, except the one that was rotated last, and deletes the
- * original.
+ * Does the same as logrotate with delaycompress: compresses the oldest plain log and deletes the original. The log that was rotated last is
+ * not compressed.
  */
 async function gzipOldest(world: World, parameters: FaultParameters): Promise<void> {
   const directory = logDir(world, parameters);
@@ -527,7 +530,7 @@ async function gzipOldest(world: World, parameters: FaultParameters): Promise<vo
     await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}.gz`));
     await unlink(path);
   } catch {
-    // The disk may be full. Then the plain log stays.
+    // The disk may be full. In this case the plain log stays.
     await unlink(`${path}.gz`).catch(() => {});
   }
 }

@@ -9,7 +9,7 @@ import type { Issued } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import type { Random } from './random.ts';
 
-// Simulates recipients: a stream of hits of every kind, about a hundred a second, with a limit on requests in flight, until the run ends.
+// Simulates recipients until the run ends: about a hundred hits of all kinds per second, with a limit on the number of requests in flight.
 
 export interface Campaign {
   issued: Map<string, Issued>;
@@ -19,7 +19,7 @@ export interface Campaign {
 
 export interface Outages {
   redirects: number;
-  /** Failed redirects of known links, at times when no fault touched their nginx. */
+  /** Failed redirects of known links while no fault touched the nginx that answered. */
   failed: { at: number; edge: number; what: string }[];
   /** The number of redirects that failed while a fault touched their nginx. They are expected to fail. */
   excused: number;

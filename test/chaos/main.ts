@@ -7,7 +7,7 @@ import { locate } from '../../stack/debian.ts';
 import { FAULTS } from './faults.ts';
 import { type Outcome, runChaos } from './run.ts';
 
-/** A limit for state files. Checkpoints and snapshots of such a run have about 50 KB. */
+/** The maximum size of a state file. Checkpoints and snapshots of such a run have about 50 KB. */
 const MAX_STATE_BYTES = 1024 * 1024;
 
 const program = new Command('test:chaos')

@@ -2,7 +2,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 // A TCP proxy on loopback that can delay, hold and cut connections.
 
-/** What the proxy does with a chunk from the client: forward it, hold it and everything after it, or forward it and cut the connection. */
+/**
+ * The action of the proxy for a chunk from the client: forward the chunk, hold this chunk and all later chunks, or forward the chunk and
+ * cut the connection.
+ */
 export type ProxyAction = 'pass' | 'hold' | 'pass-then-cut';
 
 export interface Proxy {
@@ -69,7 +72,7 @@ function forward(from: Socket, to: Socket, data: Buffer, delayMs: number): void 
     }
     return;
   }
-  // All chunks have the same delay, so their order stays. Reading is paused, so at most one chunk is delayed at a time.
+  // All chunks have the same delay, so their order does not change. Reading is paused, so at most one chunk is delayed at a time.
   from.pause();
   setTimeout(() => {
     if (!to.destroyed) to.write(data);

@@ -6,8 +6,8 @@ import { judge, type Verdict } from './verdict.ts';
 import { createWorld, peakMemory, sleep, type World } from './world.ts';
 import { messageOf } from '../../core/errors.ts';
 
-// One chaos run: constant load, faults one after the other and sometimes two at once, then a quiet phase, then the comparison of logs and
-// databases.
+// One chaos run. It has constant load and injects faults, one after the other and sometimes two at the same time. Then a quiet phase
+// follows, and then the logs and the databases are compared.
 
 const PER_SECOND = 120;
 const COMMIT_TIMEOUT_MS = 120_000;
@@ -16,7 +16,7 @@ export interface Step {
   pauseMs: number;
   fault: Fault;
   parameters: FaultParameters;
-  /** Whether the next step waits until this one has ended. */
+  /** Whether the next step waits until this step has ended. */
   alone: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface Outcome {
   peakMemory: Map<string, number>;
 }
 
-/** Returns the same plan for the same seed. The plan does not depend on what happens during the run. */
+/** Returns the same plan for the same seed. The plan does not depend on the events during the run. */
 export function makePlan(random: Random, only: string | undefined, steps: number): Step[] {
   const faults = FAULTS.filter(({ name }) => only === undefined || name === only);
   // Every fault occurs once before any fault is repeated.
@@ -116,7 +116,7 @@ async function inject(
       progress(`${startedS} s  #${i + 1}  ${fault.name}  (${needs.join(' ')})  ${durationS} s${remark ? `  ${remark}` : ''}`);
     })()
       .catch((error: unknown) => {
-        // A fault that the harness failed to inject must not count as survived.
+        // A fault that could not be injected must not count as survived.
         throw new Error(`fault #${i + 1} ${fault.name} could not be injected: ${messageOf(error)}`, { cause: error });
       })
       .finally(() => {

@@ -4,7 +4,7 @@ import { tagOf } from '../../core/slug.ts';
 import { type Expected, type Issued, readLogs, dropTail } from '../support/judge.ts';
 import { sleep, type World } from './world.ts';
 
-/** What the comparison needs from a system: the directories of all logs, and the databases. */
+/** The parts of a system that the comparison needs: the directories of all logs, and the databases. */
 type JudgedSystem = Pick<World, 'system' | 'keepDirs' | 'shardsText'>;
 
 /** The differences between the logs and the databases. */

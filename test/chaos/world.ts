@@ -13,7 +13,8 @@ import { exitStatus } from '../support/processes.ts';
 import { type Proxy, startProxy } from './proxy.ts';
 import type { Random } from './random.ts';
 
-// The system under test, with everything that the faults need: two of each part, and proxies between each worker and its servers.
+// The system under test, with everything that the faults need. It has two processes of each part, and proxies between each worker and its
+// servers.
 
 const run = promisify(execFile);
 
@@ -25,7 +26,7 @@ export interface World {
   readonly system: System;
   readonly dataDir: string;
   readonly random: Random;
-  /** By worker: its proxy to Postgres (shards only) and its proxy to NATS. */
+  /** The proxies of each worker: one to Postgres (for the shards only), and one to NATS. */
   readonly proxies: Readonly<Record<string, { postgres: Proxy; nats: Proxy }>>;
   /** The edges whose nginx is touched by a fault at the moment. */
   readonly excusedEdges: Set<number>;
@@ -170,7 +171,10 @@ async function recordCrash({ name, running }: Member, crashed: string[]): Promis
   if (exit) crashed.push(`${name} ${exit}`);
 }
 
-/** Retries, because a member may fail to start while others are down, e.g. a backend without Postgres and without a snapshot. */
+/**
+ * Starts a member again. Retries, because a member may fail to start while other members are down, e.g. a backend without a snapshot while
+ * Postgres is down.
+ */
 async function restart(member: Member): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -183,7 +187,9 @@ async function restart(member: Member): Promise<void> {
   }
 }
 
-/** Hard-links every plain log as soon as it appears, so that the comparison has all logs even after they are renamed or deleted. */
+/**
+ * Creates a hard link to every plain log as soon as the log appears. So the comparison has all logs even after they are renamed or deleted.
+ */
 function linkLogs(logDirs: readonly string[], keepDirs: readonly string[]): { stop: () => Promise<void> } {
   const linked = new Set<string>();
   const linkNewLogs = async (): Promise<void> => {
@@ -219,7 +225,7 @@ function linkLogs(logDirs: readonly string[], keepDirs: readonly string[]): { st
   };
 }
 
-/** Peak resident memory of a process in bytes (VmHWM), or 0 if it has ended. */
+/** Returns the peak resident memory of a process in bytes (VmHWM), or 0 if the process has ended. */
 export async function peakMemory(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;

@@ -34,7 +34,7 @@ export interface Composition {
   image: string;
   /** The port of nginx on loopback. */
   port: number;
-  /** A directory that the commands for authors see and write as /desk. */
+  /** A directory on this machine. In the containers of the commands for authors it is mounted as /desk. */
   desk: string;
   client: Awaited<ReturnType<typeof getContainerRuntimeClient>>;
   /** Runs `docker compose …` and returns stdout. Rejects if the command fails. */

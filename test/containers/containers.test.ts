@@ -4,10 +4,10 @@ import { eventually } from '../support/servers.ts';
 import { type Composition, composeUp, SERVICES, type Service, missingEngineReason } from './composition.ts';
 import { storedHits, startVisiting, type Letter, prepareLetter, total, visit } from './recipients.ts';
 
-// Tests docker-compose.yml as it is: starts it, uses it as an author does, breaks parts of it, and upgrades it. All tests share one
-// composition, and each test leaves it working.
+// Tests docker-compose.yml without changes: starts the services, uses them as an author does, breaks some of them, and upgrades them. All
+// tests share the same services. At the end of each test all services work.
 
-// Checked before the tests are defined, so that without a Docker engine they are skipped and the reason is printed.
+// This check runs before the tests are defined. Without a Docker engine, the tests are skipped and the reason is printed.
 const skipReason = await missingEngineReason();
 if (skipReason !== '') process.stderr.write(`test/containers is skipped: ${skipReason}\n`);
 
@@ -25,7 +25,7 @@ async function signal(service: Service, action: 'kill' | 'start' | 'pause' | 'un
   await (await composition.container(service))[action]();
 }
 
-/** The names of the settings whose secrets occur in a text. */
+/** Returns the names of the settings whose secrets occur in a text. */
 function findSecrets(text: string): string[] {
   const secrets = Object.entries(settings).flatMap(([name, value]): [string, string][] => {
     if (name === 'SLUG_KEYS') return [[name, value]];
@@ -38,7 +38,7 @@ function findSecrets(text: string): string[] {
 
 describe.skipIf(skipReason !== '')('docker compose up', () => {
   beforeAll(async () => {
-    // All clicks come from one address. The log is rotated every few thousand hits.
+    // All clicks come from one address, so the limits must be high. The log is rotated every few thousand hits.
     composition = await composeUp({ RATE_LIMIT: '100000', RATE_BURST: '100000', ROTATE_MIB: '1', ROTATE_SECONDS: '15' });
     const env = await composition.compose('run', '--rm', '-T', '--entrypoint', 'cat', 'operator', '/settings/env');
     settings = Object.fromEntries(env.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
@@ -64,7 +64,7 @@ describe.skipIf(skipReason !== '')('docker compose up', () => {
       expect.objectContaining({ campaign: 'Spring sale', kind: 'open', hits: 1, human_hits: 1, recipients: 1, prepared_for: 40 }),
     ]);
     await expectExactlyOnce();
-    // The command exits with code 3 if it finds a problem, and then this rejects.
+    // If the command finds a problem, it exits with code 3 and the promise rejects.
     const status = JSON.parse(await composition.clickledger('status', '--json')) as Status;
     expect(status.parts.map(({ name, answers, ready }) => [name, answers, ready])).toEqual(
       ['worker', 'backend-1', 'backend-2', 'agent'].map((name) => [name, true, true]),
@@ -90,7 +90,7 @@ describe.skipIf(skipReason !== '')('docker compose up', () => {
       expect([service, State.Health?.Status]).toEqual([service, 'healthy']);
       expect(Config.User).not.toMatch(/^(?:|0|root)(?::|$)/);
       expect([service, (await composition.exec(service, 'id', '-u')).output.trim()]).not.toEqual([service, '0']);
-      // Files can be written in the volumes only.
+      // Files can be written only in the volumes.
       for (const path of ['/x', '/etc/x', '/usr/x', '/app/x', '/settings/x'])
         expect([service, (await composition.exec(service, 'touch', path)).exitCode]).toEqual([service, 1]);
     }
@@ -244,7 +244,7 @@ describe.skipIf(skipReason !== '')('docker compose up', () => {
     for (const address of letter.addresses) await visit(letter, address);
     expect(letter.failed).toEqual([]);
     await expectExactlyOnce();
-    // Runs after all tests above. It rejects if the audit finds a problem.
+    // This is the last test, so the audit checks the results of all tests. The promise rejects if the audit finds a problem.
     await composition.operator('audit', '--logs', '/var/log/clickledger');
   });
 });

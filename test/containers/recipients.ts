@@ -13,7 +13,7 @@ const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefo
 
 interface Address {
   url: string;
-  /** The expected target of a click; undefined for a pixel. */
+  /** The expected target of a click. Undefined for a pixel. */
   target: string | undefined;
   /** Kind, link and recipient, as in `shard.event`. */
   key: string;
@@ -27,7 +27,10 @@ export interface Letter {
   failed: string[];
 }
 
-/** Creates a campaign with the commands for authors only. `slugKeys` are needed to decode how each hit must be counted. */
+/**
+ * Creates a campaign, using only the commands for authors. `slugKeys` are needed to decode the slugs and so to know how each hit must be
+ * counted.
+ */
 export async function prepareLetter({ desk, clickledger }: Composition, slugKeys: string): Promise<Letter> {
   const links = TARGETS.map((target) => `<a href="${target.replace('&', '&amp;')}">read</a>`);
   await writeFile(join(desk, 'letter.html'), `<!DOCTYPE html><html><body>${links.join('\n')}</body></html>`);
@@ -61,7 +64,7 @@ export async function visit(letter: Letter, { url, target, key }: Address, userA
   else letter.failed.push(`${new Date().toISOString()} ${key}: ${typeof answer === 'string' ? answer : answer.status}`);
 }
 
-/** Makes several hundred hits a second until `stop` is called. */
+/** Makes several hundred hits per second until `stop` is called. */
 export function startVisiting(letter: Letter): { stop: () => Promise<void> } {
   let active = true;
   let n = 0;
@@ -80,7 +83,7 @@ export function startVisiting(letter: Letter): { stop: () => Promise<void> } {
   };
 }
 
-/** The number of stored events by kind, link and recipient, to compare with `answered`. */
+/** Returns the number of stored events by kind, link and recipient. Tests compare it with `answered`. */
 export async function storedHits({ sql }: Composition): Promise<Map<string, number>> {
   const counted = new Map<string, number>();
   for (const shard of ['a', 'b', 'c', 'd'])

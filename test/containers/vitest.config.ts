@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// These tests run separately, because they need a Docker engine, images, and the whole machine.
+// These tests run separately from the others, because they need a Docker engine, images, and the whole machine.
 export default defineConfig({
   test: {
     root: import.meta.dirname,

@@ -16,7 +16,7 @@ import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// The operator's commands on a running system. The tests damage the data by hand; the commands must find the damage, and the fix that they
+// Tests the commands for operators on a running system. The tests damage the data. The commands must find the damage, and the fix that they
 // suggest must work.
 
 const run = promisify(execFile);
@@ -68,7 +68,7 @@ async function audit(...args: string[]): Promise<{ findings: Finding[]; dead: { 
   return { ...(JSON.parse(stdout) as { findings: Finding[]; dead: { reason: string; line: string | null }[] }), code };
 }
 
-/** Makes a change to the shard that no part would make, and reverts it after `check`. */
+/** Changes data of a shard in a way that no part does, and reverts the change after `check`. */
 async function withTampering(statement: string, check: () => Promise<void>): Promise<void> {
   const url = new URL(system.env['CATALOG_URL'] ?? '');
   url.pathname = '/clickledger_shard_a';

@@ -13,8 +13,8 @@ import { startBrowser } from '../support/browser.ts';
 import { clickledger } from '../support/commands.ts';
 import { rawRequest } from '../support/raw-http.ts';
 
-// Letters in the charsets of mail go through `prepare` in each format, and each link is clicked. It must lead to the address that Chromium
-// reads in the original letter.
+// Prepares letters in the charsets that mail uses, in each output format, and clicks each link. A link must lead to the address that
+// Chromium reads in the original letter.
 
 const WORDS: Readonly<Record<string, string>> = {
   'windows-1250': 'žluťoučký',
@@ -34,7 +34,10 @@ const WORDS: Readonly<Record<string, string>> = {
   'iso-2022-jp': '割引表示',
   'utf-8': 'süß-скидка-割引',
 };
-/** The charsets that are tried in all formats. The others are tried as rendered letters, or all with PRESSURE=full. */
+/**
+ * The charsets that are tested in all output formats. The other charsets are tested only with rendered letters. With PRESSURE=full, all
+ * charsets are tested in all formats.
+ */
 const IN_ALL_FORMATS: ReadonlySet<string> = new Set(
   process.env['PRESSURE'] === 'full' ? Object.keys(WORDS) : ['windows-1251', 'gb18030', 'iso-2022-jp'],
 );
@@ -46,7 +49,7 @@ let system: System;
 let directory: string;
 let pages: Server;
 let browser: Browser | string;
-/** The bytes that the page server answers with. */
+/** The content that the page server returns. */
 let page: Buffer = Buffer.alloc(0);
 
 beforeAll(async () => {
@@ -58,7 +61,7 @@ beforeAll(async () => {
     extra: { LOG_LEVEL: 'warn', RATE_LIMIT: '1000', RATE_BURST: '1000' },
   });
   await run('campaign', 'create', CAMPAIGN);
-  // Without a charset in the header, the browser has to find it in the letter.
+  // The header contains no charset, so the browser has to find the charset in the letter.
   pages = createServer((_, response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end(page));
   await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve));
   browser = await startBrowser();
@@ -77,7 +80,7 @@ const run = async (...args: string[]): Promise<string> => {
   return stdout;
 };
 
-/** The addresses of all links, as Chromium requests them. */
+/** Returns the addresses of all links, as Chromium would request them. */
 async function addressesInBrowser(letter: Buffer): Promise<string[]> {
   page = letter;
   const tab = await (browser as Browser).newPage();
@@ -89,7 +92,7 @@ async function addressesInBrowser(letter: Buffer): Promise<string[]> {
   }
 }
 
-/** The addresses to which tracked links lead, as a browser requests them. */
+/** Requests tracked links, and returns their destinations in the form in which a browser would request these. */
 async function follow(addresses: readonly string[]): Promise<string[]> {
   return Promise.all(
     addresses.map(async (address) => {
@@ -132,7 +135,7 @@ describe('a letter whose links are clicked', () => {
     const rendered = await readFile(join(directory, `${charset}-render`, '0000001.html'));
     const renderedText = decode(rendered, encoding).text;
     expect(await follow(linksIn(renderedText))).toEqual(expected);
-    // The original letter again, when the changes are undone.
+    // When the changes are undone, the result must be the original letter.
     let undone = renderedText.replace(/<img [^>]*>/, '').replace(`${word} ${word}:`, `${word} {{name}}:`);
     for (const [i, link] of linksIn(renderedText).entries())
       undone = undone.replace(link, text.match(/(?<=href=["']).*?(?=["'])/g)?.[i] ?? '');

@@ -11,12 +11,12 @@ import { gluedForms } from '../support/glue.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// Clicks and opens whose address a mail client has lengthened, through the whole system: each is answered as if it were not, and counts once for
-// its link and recipient.
+// Sends clicks and opens through the whole system with characters that a mail client has added to the address. Each must be answered like
+// the original address, and must count once for its link and recipient.
 
 const TARGET = 'https://www.example.com/ü?a=1#top';
 const IN_FLIGHT = 16;
-/** One recipient for each length of a slug, with padding and without. */
+/** Recipients whose slugs have all possible lengths, with padding and without. */
 const RECIPIENTS = [0, 1, 5_000, 10_000_000, 10 ** 10, 10 ** 13, Number.MAX_SAFE_INTEGER];
 
 let system: System;
@@ -29,7 +29,7 @@ let slugOf: (link: number, recipient: number) => string;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-glued-'));
-  // Each hit has its own address in X-Forwarded-For, so that no limit applies. So the proxy must be trusted.
+  // Each hit has a different address in X-Forwarded-For, so that no rate limit applies. nginx must trust 127.0.0.1 as a proxy.
   const extra = { TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'warn' };
   system = await startSystem({ dataDir, shards: 2, durable: false, extra });
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
@@ -68,7 +68,7 @@ async function forEach<T>(list: readonly T[], work: (item: T) => Promise<void>):
   );
 }
 
-/** The hits of the system, as `kind link recipient` → number. */
+/** Returns the number of counted hits for each `kind link recipient`. */
 async function counted(): Promise<Map<string, number>> {
   const { rows } = await analyst.query<{ hit: string; hits: string }>(
     "SELECT kind || ' ' || link_id || ' ' || coalesce(recipient_id, 0) AS hit, count(*) AS hits FROM analytics.events GROUP BY 1",
@@ -113,7 +113,7 @@ test('whatever stands behind a slug or an alias, the click is redirected, the pi
   );
   expect(await counted()).toEqual(expected);
   expect((await analyst.query('SELECT reason FROM analytics.skipped WHERE lines > 0')).rows).toEqual([]);
-  // The log has each path as it was sent in the letter.
+  // The log contains each path as it is in the letter, without the added characters.
   expect(new Set(log.map((line) => (JSON.parse(line) as { u: string }).u)).size).toBe(3 * RECIPIENTS.length + 1);
 });
 
@@ -127,7 +127,7 @@ test('a query is passed on once the campaign asks for it, and is in neither the 
   for (const glue of ['', '.', '%20', ')', '\xef\xbc\x89']) {
     await eventually('both backends pass it on', async () => (await get(path + glue + added)).location === expected);
   }
-  // No URL has such bytes, and a browser encodes them.
+  // These bytes are not allowed in a URL. A browser would encode them.
   expect((await get(`${path}?x=\xc3\xbc`)).location).toBe(TARGET);
   expect((await get(`${path}?long=${'x'.repeat(8000)}`)).location).toBe(TARGET);
   const almost = `long=${'x'.repeat(8000 - Buffer.byteLength(TARGET) - 6)}`;

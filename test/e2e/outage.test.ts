@@ -203,7 +203,7 @@ describe('nginx', () => {
   });
 
   test('hangs up on a client that never comes to the end of its header', async () => {
-    // Sends something every half second, so that the connection is not closed because it is idle.
+    // Sends some bytes every half second, so that nginx does not close the connection for being idle.
     const sendHeaderSlowly = (head: string): Promise<string> =>
       new Promise((resolve) => {
         let answer = '';

@@ -20,8 +20,8 @@ import { startPgbouncer } from '../support/pgbouncer.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// The whole system behind pgbouncer in transaction mode, which gives each transaction another session. All connections go through it, also
-// those of the catalog to the shards.
+// Tests the whole system behind pgbouncer in transaction mode, in which each transaction may get another session. All connections go
+// through pgbouncer, including the connections of the catalog to the shards.
 
 const PASSWORDS = Object.fromEntries([[OWNER, 'owner'], ...ROLES.map((role) => [`clickledger_${role}`, role])]) as Record<string, string>;
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
@@ -34,7 +34,7 @@ let pgbouncerPort: number;
 let pgbouncer: Running;
 let system: System;
 
-/** The databases by way of a port: pgbouncer's or that of Postgres itself. */
+/** Returns the settings for databases at a port, which is the port of pgbouncer or of Postgres itself. */
 function settingsBy(port: number): Record<string, string> {
   const urlOf = (role: string): string => `postgres://${role}:${PASSWORDS[role]}@127.0.0.1:${port}/clickledger`;
   return {
@@ -44,7 +44,10 @@ function settingsBy(port: number): Record<string, string> {
   };
 }
 
-/** Runs statements in one session, not through pgbouncer unless `port` says so. Returns the rows of the last one. */
+/**
+ * Runs statements in one session. By default it connects directly to Postgres; with the port of pgbouncer, it connects through pgbouncer.
+ * Returns the rows of the last statement.
+ */
 async function query<Row extends pg.QueryResultRow>(
   sql: string,
   { database = 'clickledger', role = OWNER, port = postgresPort, values = [] as unknown[] } = {},
@@ -67,7 +70,7 @@ async function command(...args: string[]): Promise<string> {
 
 const startBouncer = () => startPgbouncer({ runDir: join(directory, 'bouncer'), port: pgbouncerPort, postgresPort, users: PASSWORDS });
 
-/** The clicks and opens of all people, each once. */
+/** The paths of the clicks and opens of all people, one of each. */
 let paths: string[];
 
 beforeAll(async () => {
@@ -75,7 +78,7 @@ beforeAll(async () => {
   dataDir = join(directory, 'data');
   postgresPort = await freePort();
   pgbouncerPort = await freePort();
-  // From its first statement on, the server has to log all of them.
+  // The server must log all statements, beginning with the first one.
   const postgres = await startPostgres({
     dataDir: join(dataDir, 'postgres'),
     runDir: join(dataDir, 'run'),
@@ -86,7 +89,7 @@ beforeAll(async () => {
   await query(`ALTER SYSTEM SET log_statement = 'all'`, { database: 'postgres' });
   await query(`ALTER SYSTEM SET log_line_prefix = '%a@ '`, { database: 'postgres' });
   await postgres.stop();
-  // startSystem takes the port of Postgres from the settings of the run before.
+  // startSystem takes the port of Postgres from the settings of the previous run.
   await writeEnvFile(dataDir, settingsBy(postgresPort));
   pgbouncer = await startBouncer();
   const extra = { ...settingsBy(pgbouncerPort), TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'warn' };
@@ -100,7 +103,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Works as an author: a campaign, a list, letters for all, and changes of links and recipients. */
+/** Does the work of an author: creates a campaign, a list and letters for all people, and changes links and recipients. */
 async function makeLetters(): Promise<void> {
   const people = Array.from({ length: PEOPLE }, (_, i) => `person${i}@example.com,customer-${i}\n`).join('');
   await writeFile(join(directory, 'people.csv'), `email,customer\n${people}`);
@@ -130,7 +133,7 @@ async function makeLetters(): Promise<void> {
   paths = [...new Set(Array.from(list.matchAll(/http:\/\/[^/,"]+(\/[ur]\/[^\s,"]+)/g), ([, path]) => path as string))];
 }
 
-/** Requests all paths once, each from another address, so that bursts are not taken for a machine. Returns the number of failures. */
+/** Requests all paths once, each from another address, so that the rate limit does not apply. Returns the number of failures. */
 async function clickAll(): Promise<number> {
   const statuses: number[] = [];
   for (const [i, path] of paths.entries()) {
@@ -140,7 +143,7 @@ async function clickAll(): Promise<number> {
   return statuses.filter((status) => status !== 302 && status !== 200).length;
 }
 
-/** The number of events on both shards, also those of test recipients. */
+/** Returns the number of events on both shards, including the events of test recipients. */
 async function countEvents(): Promise<number> {
   const rows = await Promise.all(
     ['a', 'b'].map((name) => query<{ n: number }>('SELECT count(*)::int AS n FROM shard.event', { database: `clickledger_shard_${name}` })),
@@ -154,7 +157,7 @@ test('pgbouncer refuses a limit as a parameter of the connection, and changes th
   await expect(limited.connect()).rejects.toThrow('unsupported startup parameter');
   const pool = createPool(settingsBy(pgbouncerPort)['CATALOG_URL'] as string, { max: 1, name: 'test' });
   const pids = new Set<number>();
-  // The pool opens its second session when two clients work at once.
+  // The pool opens its second session when two clients work at the same time.
   await Promise.all([pool.query('SELECT pg_sleep(0.2)'), query('SELECT pg_sleep(0.2)', { port: pgbouncerPort })]);
   for (let i = 0; i < 4; i++) pids.add((await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid ?? 0);
   await pool.end();
@@ -229,7 +232,7 @@ test('reports and the dashboard show the same as without pgbouncer, however the 
     expect({ name, code, stderr: code === 0 ? '' : stderr }).toEqual({ name, code: 0, stderr: '' });
     return stdout;
   };
-  // As many at once as would wait for each other if each needed two sessions.
+  // The test starts several reports at the same time. They would wait for each other forever if each report needed two sessions.
   const cases = [
     ['campaign-summary', 'csv'],
     ['clicks-by-hour', 'json'],
@@ -268,7 +271,7 @@ test('what operators do works: migrations at once, reclassify, restored, ship, a
   await command('restored', '--skip', '100');
   const log = join(directory, 'old.log');
   await copyFile(join(system.logDirs[0] as string, 'access.log'), log);
-  // A file that was written to a moment ago is refused.
+  // The command `ship` refuses a file that was changed a moment ago.
   const minuteAgo = new Date(Date.now() - 60_000);
   await utimes(log, minuteAgo, minuteAgo);
   await command('ship', log);
@@ -316,7 +319,8 @@ test('no part has left anything in a session', async () => {
 test('no statement needs a session', async () => {
   const log = await readFile(join(dataDir, 'run', 'postgres.log'), 'utf8');
   const entries = log.split(/^(?=[^\n@\t]*@ [A-Z]+: )/m).map((entry) => /^([^@]*)@ LOG: +(statement|execute [^:]*): ([^]*)$/.exec(entry));
-  // The catalog's connections to shards are those of postgres_fdw, which needs no session, though it sets some settings at its start.
+  // The connections of the catalog to the shards are made by postgres_fdw. It sets some settings at the start of a connection, but it does
+  // not need them later.
   const statements = entries.flatMap((match) =>
     match && !['test', 'postgres_fdw'].includes(match[1] as string) ? [{ kind: match[2] as string, sql: match[3] as string }] : [],
   );
@@ -324,9 +328,9 @@ test('no statement needs a session', async () => {
   expect(statements.filter(({ kind, sql }) => needsSession(kind, sql))).toEqual([]);
 });
 
-/** Whether a statement would leave something in the session, or needs something that an earlier one has left. */
+/** Returns whether a statement would leave state in the session, or needs state that an earlier statement has left. */
 function needsSession(kind: string, sql: string): boolean {
-  // pgbouncer itself gives the session the settings that it keeps for each client.
+  // pgbouncer itself sets these settings in a session. It remembers them for each client.
   if (/^(?:SET (?:client_encoding|datestyle|timezone|standard_conforming_strings|application_name)='[^']*';)+\s*$/i.test(sql)) return false;
   if (kind !== 'statement' && kind !== 'execute <unnamed>') return true;
   if (/\bpg_(?:try_)?advisory_(?:lock|unlock)\w*\s*\(|\bset_config\s*\([^)]*,\s*false\s*\)/i.test(sql)) return true;

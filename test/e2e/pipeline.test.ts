@@ -15,7 +15,7 @@ import { type Expected, type Issued, readLogs } from '../support/judge.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// The whole system with two of each part counts 10,000 hits of every kind while parts are killed.
+// Tests the whole system with two processes of each part. It must count 10,000 hits of all kinds correctly while parts are killed.
 
 const HITS = 10_000;
 const IN_FLIGHT = 16;
@@ -53,7 +53,7 @@ const opens: string[] = [];
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-e2e-'));
-  // Each hit has its own address in X-Forwarded-For, so the proxy must be trusted.
+  // Each hit has a different address in X-Forwarded-For, so nginx must trust 127.0.0.1 as a proxy.
   const extra = { TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'warn' };
   system = await startSystem({ dataDir, shards: 2, edges: 2, backends: 2, workers: 2, durable: false, extra });
   analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
@@ -95,14 +95,14 @@ interface Observed {
   wrong: string[];
 }
 
-/** Picks pseudo-randomly by `n` and `salt`, so that a hit is the same in every run and independent of other hits. */
+/** Picks an element pseudo-randomly from `n` and `salt`. So a hit is the same in every run and does not depend on other hits. */
 function pick<T>(list: readonly T[], n: number, salt: number): T {
   let h = Math.imul(n + 1, 0x9e3779b1) ^ Math.imul(salt, 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   return list[(h >>> 8) % list.length] as T;
 }
 
-/** Sends one hit of some kind and checks the answer. */
+/** Sends hit number `n` and checks the answer. */
 async function hit(n: number, observed: Observed): Promise<void> {
   const port = system.ports.edges[n % 2] as number;
   const headers: Record<string, string | Buffer> = {
@@ -164,7 +164,7 @@ async function expectStatus(
 
 const encodeSpace = (path: string): string => path.replaceAll(' ', '%20');
 
-/** A text of a plausible length that looks like a slug but has no valid signature. */
+/** Returns a text that has the length and the form of a slug but no valid signature. */
 function forgedSlug(n: number): string {
   return `0${n % 10}${'abcdefghijkmnop'.slice(0, 10 + (n % 5))}${n}`;
 }
@@ -225,7 +225,7 @@ describe('the pipeline', () => {
       );
       durationsMs.push(performance.now() - beganMs);
     }
-    // The fastest of three counts, so that other load on the machine does not matter.
+    // The fastest of three runs counts, so that other load on the machine does not matter.
     expect(Math.min(...durationsMs)).toBeLessThan(2_000);
   });
 
@@ -288,7 +288,7 @@ describe('the pipeline', () => {
 
     const skipped = await analyst.query<{ reason: string; lines: string }>('SELECT reason, lines FROM analytics.skipped');
     expect(new Map(skipped.rows.map(({ reason, lines }) => [reason, Number(lines)]))).toEqual(expected.skipped);
-    // nginx logs no other requests that cannot count.
+    // nginx does not log the other kinds of requests that cannot count.
     expect([...expected.skipped.keys()]).toEqual(['forged']);
 
     const holes = await analyst.query('SELECT FROM analytics.completeness WHERE holes > 0 OR missing_bytes > 0');

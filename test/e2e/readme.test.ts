@@ -14,18 +14,21 @@ import { PSQL } from '../support/psql.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
-// Types the commands of the README and the pages in docs/, one block after the other, against a system as `npm start` creates it.
+// Runs the commands of the README and the pages in docs/, one block after the other, on a system like the one that `npm start` creates.
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
-// Each test runs some twenty commands, each in its own process.
+// Each test runs about twenty commands, each in its own process.
 vi.setConfig({ testTimeout: 180_000 });
 
 let system: System;
 let directory: string;
 
-/** A system as `npm start` creates it. The first campaign of an author has number 2, because number 1 is the campaign to try. */
+/**
+ * Starts a system like the one that `npm start` creates. The first campaign of an author has number 2, because number 1 is the example
+ * campaign.
+ */
 async function startAsNpmStart(dataDir: string): Promise<System> {
   const started = await startSystem({ dataDir, durable: false, extra: { LOG_LEVEL: 'warn' } });
   const author = createPool(started.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
@@ -55,7 +58,7 @@ async function type(commands: string, cwd = directory): Promise<string> {
   return stdout;
 }
 
-/** The commands of a document, block by block. */
+/** Returns the commands of a document, block by block. */
 async function blocksOf(document: string): Promise<string[]> {
   const text = await readFile(join(ROOT, document), 'utf8');
   return Array.from(text.matchAll(/^```sh\n([\s\S]*?)^```$/gm), ([, commands]) => commands as string);
@@ -70,7 +73,8 @@ test('from a letter and a list to the first report, as the README says', async (
     outputs.push(await type(block));
   }
   const report = outputs.find((output) => output.includes('human_hits'))?.split('\n') ?? [];
-  // Two people clicked, so two opened, although only one loaded the pixel. The hits of the test recipient in the preview are not counted.
+  // Two people clicked. A click also counts as an open of the recipient, so two people opened the letter, although only one loaded the
+  // pixel. The hits of the test recipient in the preview are not counted.
   expect(report.find((line) => line.includes('Spring sale  click'))).toMatch(/Spring sale +click +2 +2 +0 +2 +2/);
   expect(report.find((line) => line.includes('Spring sale  open'))).toMatch(/Spring sale +open +1 +1 +0 +2 +2/);
   expect(await readFile(join(directory, 'spring-sale.svg'), 'utf8')).toContain('<svg');
@@ -81,7 +85,7 @@ test("from a connection string to a chart and a report of one's own, as the READ
   const blocks = await blocksOf('docs/analysts.md');
   expect(blocks.length).toBeGreaterThan(3);
   const hasPsql = PSQL !== undefined;
-  // All blocks run in one shell, because later ones need the connection string of the first.
+  // All blocks run in one shell, because later blocks need the connection string of the first block.
   const output = await type((hasPsql ? blocks : blocks.map((block) => block.replace(/^psql .*$/gm, ''))).join('\n'));
   // Ann has been deleted by an earlier command. Bob is found by his address.
   for (const page of ['clicks.html', 'first-clickers.html']) expect(await readFile(join(directory, page), 'utf8')).toContain('<svg');

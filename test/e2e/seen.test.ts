@@ -92,7 +92,7 @@ async function click(link: number, codec = slugs, recipient = 7): Promise<number
 
 const status = (...args: string[]): Promise<CommandResult> => clickledger(['--data', dataDir, 'status', ...args]);
 
-/** The status as `--json` prints it, in which times are strings. */
+/** Returns the status as `--json` prints it. Its times are strings. */
 async function statusJson(): Promise<{ code: number | null; seen: Status }> {
   const { code, stdout } = await status('--json');
   return { code, seen: JSON.parse(stdout) as Status };
@@ -100,10 +100,13 @@ async function statusJson(): Promise<{ code: number | null; seen: Status }> {
 
 const problemsOf = ({ problems }: Status): string[] => problems.map(({ where, about, code }) => `${about ?? where} ${code}`).sort();
 
-/** Without the torn line, which is reported for a day. */
+/** Returns the problems without the torn line, which is reported for a whole day. */
 const newProblemsOf = (seen: Status): string[] => problemsOf(seen).filter((problem) => problem !== 'shard a dead-letters');
 
-/** Whether both shards have committed everything. Before a ledger has answered, the agent reports no value for its shard. */
+/**
+ * Returns whether both shards have committed everything. Before the ledger of a shard has answered, the agent reports no value for this
+ * shard.
+ */
 async function allShipped(): Promise<boolean> {
   const unshipped = (await ask('log-agent-1')).samples.filter(({ name }) => name === 'clickledger_agent_unshipped_bytes');
   return unshipped.length === 2 && unshipped.every((sample) => sample.value === 0);
@@ -136,7 +139,7 @@ describe('what every part says', () => {
   });
 
   test('metrics are explained, and named by part and unit', async () => {
-    // Gauges whose unit is the thing that they count.
+    // These gauges count things, so they have no unit in their names.
     const counts = /_(links|aliases|generations|files|salts|messages|marks|ready|degraded)$/;
     for (const { name, url } of parts) {
       const text = await (await fetch(`${url}/metrics`)).text();
@@ -224,8 +227,8 @@ describe('the alert rules', () => {
 
 describe('metrics', () => {
   test('count what happened', async () => {
-    // Until the worker of each shard has answered for this log, the agent reads the log for one shard alone, and lines may be counted
-    // twice.
+    // Until the workers of both shards have answered for this log, the agent may read the log separately for each shard, so lines may be
+    // counted twice.
     let before = await allSamples();
     let after: Sample[] = [];
     const increase = (name: string, labels: Record<string, string> = {}): number => sum(after, name, labels) - sum(before, name, labels);
@@ -251,7 +254,7 @@ describe('metrics', () => {
     await appendFile(join(system.logDirs[0] as string, 'access.log'), 'torn by a full disk\n');
 
     const hits = sent.redirect + sent.fallback + opens;
-    // nginx logs only what can count.
+    // nginx logs only requests that can count.
     const notServed = 0;
     await eventually('the log is in', async () => {
       after = await allSamples();
@@ -375,7 +378,7 @@ describe('while something is down', () => {
     expect(ages).toHaveLength(2);
     await eventually('the links age', async () => (await value('backend-1', 'clickledger_backend_links_age_seconds')) > 2);
     expect(await click(links.good)).toBe(302);
-    // The backends do not have this link, so they must ask the catalog.
+    // The backends do not have this link in memory, so they must ask the catalog.
     expect(await click(777_777)).toBe(503);
     await eventually(
       'the worker holds the batches',
@@ -449,7 +452,7 @@ describe('clickledger status', () => {
     await owner.query("UPDATE shard.dead_letter SET at = at - interval '1 day'");
     await owner.end();
 
-    // The agent may still be waiting for an answer of the worker that was stopped.
+    // The agent may still be waiting for an answer from the worker that was stopped.
     await eventually('the agent has asked every ledger', allShipped);
     const { code, stdout, stderr } = await status();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -458,7 +461,7 @@ describe('clickledger status', () => {
     expect(stdout).toMatch(/^ok +0 +0 B +0 %$/m);
     expect(stdout).toMatch(/^a +ok +0 \(0 B\) +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 +0 B +0 +1 /m);
     expect(stdout).toMatch(/\nall is well\n$/);
-    // The worker has started again since it was stopped, so its counters begin anew.
+    // The worker was stopped and started again, so its counters begin at 0.
     const folded = await value('event-worker-1', 'clickledger_worker_folded_hits_total', { reason: 'version' });
     const invented = { 'User-Agent': BROWSER['User-Agent'].replaceAll('140', '7777') };
     const path = `/u/${slugs.encode({ link: links.good, recipient: 7 })}`;

@@ -22,7 +22,7 @@ const ADDRESS = '203.0.113.77';
 const AGENT = 'Mozilla/5.0 (Silence) Reader/7';
 const REFERRER = 'https://intranet.example.org/private';
 const FORGED = 'fXc9oZNa4YuQajwMN';
-/** Part of everything that is damaged, so that it is found in the logs if a part quotes it. */
+/** A text in all damaged input. If a part quotes the input in a log, the test finds this text. */
 const MARKER = 'quoted-by-somebody';
 
 let system: System;
@@ -90,7 +90,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   await traffic();
   await whileDown('postgres', async () => {
     await traffic();
-    // A backend that starts now has only its snapshot.
+    // A backend that starts while Postgres is down has only its snapshot.
     await whileDown('backend-2', traffic);
   });
   await whileDown('nats', traffic);
@@ -101,7 +101,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   await expect(author.query('INSERT INTO catalog.recipient (email) VALUES ($1)', [EMAIL])).rejects.toMatchObject({ code: '23505' });
   await expect(author.query(`INSERT INTO catalog.recipient (email) VALUES ('${EMAIL}')`)).rejects.toMatchObject({ code: '23505' });
 
-  // Log lines and messages that cannot be parsed.
+  // Writes log lines and messages that cannot be parsed.
   const line = JSON.stringify({
     v: 1,
     rid: 'ab'.repeat(16),
@@ -132,7 +132,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   }
   await agent.close();
 
-  // Settings with mistakes, and credentials that are refused. A part with such settings does not become ready.
+  // Tries settings with mistakes, and credentials that are refused. A part with such settings does not become ready.
   const badSettings: [name: string, part: 'backend' | 'log-agent' | 'event-worker', settings: Record<string, string>][] = [
     ['no-url', 'backend', { BACKEND_URL: `mysql://me:${MARKER}@h/d` }],
     ['no-password', 'backend', { BACKEND_URL: `postgres://me:${MARKER}%@127.0.0.1/d` }],
@@ -165,7 +165,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
 
   secrets.set('what was quoted', MARKER);
   const logs = new Map<string, string>();
-  // nginx reaches the directory of the access log by a link.
+  // The directory of the access log is reached through a link in links/. These files are access logs and are left out.
   for (const path of await readdir(runDir, { recursive: true }))
     if (path.endsWith('.log') && !path.includes('/links/')) logs.set(path, await readFile(join(runDir, path), 'utf8'));
   // Checks that the failures were logged at all.

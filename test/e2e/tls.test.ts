@@ -24,7 +24,7 @@ import type { Running } from '../../stack/process.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { eventually, natsConnection, startTestNats } from '../support/servers.ts';
 
-// All connections are encrypted, and every server must prove its identity. Postgres and NATS accept only TLS here.
+// Tests that all connections are encrypted and that every server must prove its identity. In this test Postgres and NATS accept only TLS.
 
 const TARGET = 'https://www.example.com/';
 const PASSWORDS = { agent: 'of-the-agent', worker: 'of-the-worker', analyst: 'of-the-analyst' };
@@ -203,7 +203,7 @@ describe('nginx', () => {
     const { status, headers } = await get(`http://localhost:${ports.http}${place}`);
     expect([status, headers.location]).toEqual([301, `https://localhost:${ports.https}${place}`]);
     expect((await get(headers.location ?? '')).status).toBe(200);
-    // nginx logs requests in the order in which it answers them, so an earlier line would already be there.
+    // nginx logs requests in the order of its answers. A line for the earlier request over plain HTTP would already be in the log.
     const lines = async (): Promise<number> => (await logText()).split('/r/overPlainHttp').length - 1;
     await eventually('it is in the log', async () => (await lines()) > 0);
     expect(await lines()).toBe(1);

@@ -52,12 +52,12 @@ async function startUp(dataDir: string, port: number, ...options: string[]): Pro
   return { child, text: () => text, ended };
 }
 
-/** Signals the whole process group, as Ctrl-C does. */
+/** Sends a signal to the whole process group, as Ctrl-C does. */
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   process.kill(-(child.pid as number), signal);
 }
 
-/** The command lines of all processes that use a data directory. */
+/** Returns the command lines of all processes that use a data directory. */
 async function processesOf(dataDir: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {

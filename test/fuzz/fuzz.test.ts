@@ -24,12 +24,12 @@ import { rawRequest } from '../support/raw-http.ts';
 import { runs } from '../support/runs.ts';
 import { eventually, natsConnection, temporaryDirectory } from '../support/servers.ts';
 
-// Random and damaged input must not cause a crash, must not block the lines after it, and must be counted.
+// Tests random and damaged input. It must not cause a crash, it must not block the lines after it, and it must be counted.
 
 const LINE =
   '{"v":1,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"GET","u":"/u/fXc9oZNa4YuQajwMN","s":302,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"1.1"}\n';
 
-/** The text with some bytes replaced, removed or inserted. */
+/** Returns variants of a text with some bytes replaced, removed or inserted. */
 function damaged(text: string): fc.Arbitrary<Buffer> {
   const change = fc.record({ at: fc.nat(text.length - 1), how: fc.constantFrom('replace', 'remove', 'insert'), byte: fc.nat(255) });
   return fc.array(change, { minLength: 1, maxLength: 6 }).map((changes) => {
@@ -118,7 +118,7 @@ describe('by themselves', () => {
     const path = join(await temporaryDirectory(), 'access.log.1.compressed');
     const compress =
       compression === 'gzip' ? gzipSync : (text: string) => zstdCompressSync(text, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
-    // Two members (gzip) or frames (zstd), as when two compressed files are concatenated.
+    // Two members (gzip) or frames (zstd), as in two concatenated compressed files.
     const compressed = Buffer.concat([compress(LINE.repeat(20)), compress(LINE.repeat(30))]);
     const read = async (bytes: Buffer) => {
       await writeFile(path, bytes);
@@ -133,7 +133,7 @@ describe('by themselves', () => {
         const bytes = Buffer.from(compressed);
         bytes[at] = byte;
         const found = await read(truncate ? bytes.subarray(0, at) : bytes);
-        // The time and the flags in the gzip header do not change the content. A file that ends between its two parts is whole.
+        // The time and the flags in the gzip header do not change the content. A file that was cut between its two parts is also complete.
         if (found) expect([whole, ...(truncate ? [firstPart] : [])]).toContainEqual(found);
       }),
       runs(200),

@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from '../../authoring/letter/plan.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
 
-// Each letter has three files, written by hand. NAME.html or NAME.txt is the letter. NAME.expected.html or .txt is what a reader gets; L1,
-// L2, … are its distinct links in order of appearance. NAME.json lists which links are tracked and which are kept.
+// Each letter has three files, which are written by hand. NAME.html or NAME.txt is the letter. NAME.expected.html or .txt is the letter
+// that a reader gets. L1, L2, … stand for its distinct tracked links in order of appearance. NAME.json lists the links that are tracked and
+// the links that are kept.
 
 interface Options {
   exclude?: string[];
@@ -35,13 +36,13 @@ function plan(bytes: Buffer, name: string, options: Options = {}): LetterPlan {
   return planLetter(bytes, kindOf(name), { baseUrl, exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom', ...options });
 }
 
-/** Fills the letter with these links and a pixel. Without `links` the letter keeps its own links and gets no pixel. */
+/** Fills the letter with the tracked links `links` and a pixel. Without `links`, the letter keeps its original links and gets no pixel. */
 function fill(planned: LetterPlan, links: string[] | undefined): Buffer {
   const column = (name: string): never => expect.unreachable(`no column was asked for, but ${name} is`);
   return fillTemplate(compileTemplate(planned, undefined), { links, pixel: links && pixel, column });
 }
 
-/** An address for each tracked link. Links with the same target and label get the same address. */
+/** Returns an address for each tracked link. Links with the same target and label get the same address. */
 function addresses({ tracked }: LetterPlan): string[] {
   const distinct = new Map<string, string>();
   return tracked.map(({ target, label }) => {
@@ -52,7 +53,7 @@ function addresses({ tracked }: LetterPlan): string[] {
   });
 }
 
-/** Compares the bytes. It compares them as text first, so that a failure is readable. */
+/** Compares the bytes of two letters. Compares them as text first, so that a failure is readable. */
 function expectSame(actual: Buffer, expected: Buffer): void {
   const readable = (bytes: Buffer) => bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
   expect(readable(actual)).toBe(readable(expected));
@@ -81,7 +82,7 @@ describe('letters', () => {
     expectSame(fill(planned, addresses(planned)), prepared);
     expectSame(fill(planned, undefined), letter);
 
-    // Preparing a prepared letter again must not change it, whatever the options of the second time.
+    // Preparing a prepared letter again must not change it, even with other options.
     if (prepared.equals(letter) && !planned.hasTracking) return;
     const again = plan(prepared, name, { ...options, pixel: 'none' });
     expect(isPrepared([again])).toBe(true);

@@ -1,9 +1,10 @@
-// The mechanisms that guarantee exactly-once counting. Each entry is a change that breaks one, and the test that must then fail.
+// Lists the mechanisms that guarantee exactly-once counting. Each entry has a code change that breaks one mechanism, and the test that must
+// then fail.
 
 export interface Mutation {
   mechanism: string;
   file: string;
-  /** Must occur exactly once in the file. */
+  /** The code that is replaced. It must occur exactly once in the file. */
   from: string;
   to: string;
   test: string;

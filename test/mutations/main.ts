@@ -47,7 +47,7 @@ async function detects({ file, from, to, test, name }: Mutation): Promise<boolea
     original.replace(from, () => to),
   );
   try {
-    // Reads the report, because a test must have failed; a run that could not start does not count.
+    // Reads the report of the run, because only a failed test counts. A run that could not start does not count.
     const { stdout } = await run(
       join(copy, 'node_modules/.bin/node'),
       ['node_modules/vitest/vitest.mjs', 'run', test, '-t', name, '--reporter=json'],
@@ -70,7 +70,7 @@ async function detects({ file, from, to, test, name }: Mutation): Promise<boolea
   }
 }
 
-/** Kills the processes that a broken product left running: all whose working directory is the copy. */
+/** Kills the processes that the broken product has left: all processes whose working directory is the copy. */
 async function stopLeftovers(): Promise<void> {
   for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
     const directory = await readlink(`/proc/${pid}/cwd`).catch(() => '');

@@ -12,12 +12,12 @@ import { latency, startClicking } from './clients.ts';
 import { committedBytes } from '../../bench/system.ts';
 import { createSetup, FULL, type PressureSetup, logBytes, PART_MAX_MIB, peakMib, printFigures } from './setup.ts';
 
-// NATS and the worker are stopped while several logs pile up, one rotation after the other. Then both start again.
+// Tests a long backlog. NATS and the worker are stopped while several logs are written and rotated. Then NATS and the worker start again.
 
 const LOGS = 5;
 const LINES = (FULL ? 5_000_000 : 300_000) / LOGS;
 const SHARDS = ['a', 'b'];
-/** Less than the agent would publish ahead, so that the stream becomes full. */
+/** The size of the stream. It is less than the agent may publish ahead, so that the stream becomes full. */
 const STREAM_MAX_MIB = 32;
 const PER_SECOND = 50;
 const PATIENCE_MS = FULL ? 500_000 : 90_000;
@@ -76,7 +76,7 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
         const { config, state } = await streams.streams.info(STREAM);
         expect(config.max_bytes).toBe(STREAM_MAX_MIB * 1024 * 1024);
         streamPeak = Math.max(streamPeak, state.bytes);
-        // New clicks take a moment to be committed. The backlog is committed when at most these few bytes are missing.
+        // New clicks take a moment to be committed. The backlog counts as committed when at most SLACK_BYTES are missing.
         await sleep(100);
         return (await committedBytes(setup)) >= SHARDS.length * ((await logBytes(setup)) - SLACK_BYTES);
       },
@@ -152,5 +152,5 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
   ]);
 });
 
-/** More than the log lines of a few seconds of clicks. */
+/** A size that is larger than the log lines of a few seconds of clicks. */
 const SLACK_BYTES = 256 * 1024;

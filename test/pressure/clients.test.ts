@@ -15,16 +15,16 @@ import {
 } from './clients.ts';
 import { clicksOf, connectionsTo, createSetup, descriptors, type PressureSetup, PART_MAX_MIB, peakMib, printFigures } from './setup.ts';
 
-// Clients that occupy a connection without using it. They lose the connection, and other clients are not affected.
+// Tests clients that occupy a connection without using it. nginx must close their connections, and other clients must not be affected.
 
 const IDLE = 2_000;
 const NEVER_READ = 490;
 const HEADERS = 250;
 const BODIES = 100;
 const GREEDY = 10;
-/** Requests of each greedy client. Their answers do not fit into the kernel's send buffer. */
+/** The number of requests of each greedy client. The answers do not fit into the send buffer of the kernel. */
 const GREEDY_REQUESTS = 600;
-/** nginx closes the last connection after keepalive_timeout, 30 s. */
+/** The maximum time to wait for closed connections. nginx closes the last connection after keepalive_timeout (30 s). */
 const PATIENCE_MS = 50_000;
 
 let setup: PressureSetup;
@@ -146,7 +146,7 @@ const KINDS = {
   slowChunk: 'chunk, one byte a second',
 };
 
-/** Starts clients that send the first part of a request at once and the rest slowly. Each has its own slug. */
+/** Starts clients that send the first part of a request at once and the rest slowly. Each client has its own slug. */
 async function startClients(
   count: number,
   cut: (request: string) => [first: string, slowly: string],

@@ -6,23 +6,23 @@ import { messageOf } from '../../core/errors.ts';
 
 const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
-/** A different address for each number below 16 million, for X-Forwarded-For. */
+/** Returns an address for X-Forwarded-For. It is different for each number below 16 million. */
 export const addressOf = (n: number): string => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
 
-/** The text of a complete request. */
+/** Returns the text of a complete request. */
 export function requestOf(path: string, address: string, headers = ''): string {
   return `GET ${path} HTTP/1.1\r\nHost: t.example\r\nUser-Agent: ${USER_AGENT}\r\nX-Forwarded-For: ${address}\r\n${headers}\r\n`;
 }
 
 export interface Clicking {
   clicks: number;
-  /** The failures: other statuses and connection errors. */
+  /** Descriptions of the failures: other statuses than 302, and connection errors. */
   failed: string[];
   /** Latencies of the successful clicks, in ms, from the first byte sent to the last byte received. Each click opens a new connection. */
   latenciesMs: number[];
 }
 
-/** Clicks `perSecond` times a second, each time with a new connection and another address, until `stop` is called. */
+/** Clicks `perSecond` times per second until `stop` is called, each time with a new connection and another address. */
 export function startClicking(options: { port: number; perSecond: number; next: () => { path: string; address: string } }): {
   stop: () => Promise<Clicking>;
 } {
@@ -45,7 +45,8 @@ export function startClicking(options: { port: number; perSecond: number; next: 
   }
 
   const timer = setInterval(() => {
-    // Sends the clicks that are due, but at most ten at a time, so that a machine that was busy does not get hundreds at once.
+    // Sends the clicks that are due, but at most ten at a time. Otherwise hundreds of clicks would be sent at once after the machine was
+    // busy.
     const due = Math.floor(((performance.now() - startedMs) / 1000) * perSecond) - result.clicks;
     for (let i = 0; i < Math.min(due, 10); i++) {
       const done = click().finally(() => inFlight.delete(done));
@@ -61,19 +62,19 @@ export function startClicking(options: { port: number; perSecond: number; next: 
   };
 }
 
-/** Percentiles, formatted as columns of a table. */
+/** Returns percentiles, formatted as columns of a table. */
 export function latency(latenciesMs: readonly number[]): Record<'p50 ms' | 'p99 ms' | 'slowest ms', string> {
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   const at = (share: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN).toFixed(1);
   return { 'p50 ms': at(0.5), 'p99 ms': at(0.99), 'slowest ms': at(1) };
 }
 
-// nginx closes a connection after 1,000 requests.
+// The number of requests that are sent on one connection. nginx closes a connection after 1,000 requests.
 const PIPELINED = 500;
 
 /**
- * Sends all requests over `connections` connections, hundreds at a time, without waiting for answers. Returns the number of answers by
- * status.
+ * Sends all requests over `connections` connections. On each connection it sends hundreds of requests at a time, without waiting for
+ * answers. Returns the number of answers by status.
  */
 export async function flood(options: {
   port: number;
@@ -117,7 +118,7 @@ export interface ClosedConnection {
 
 const TIMEOUT_MS = 60_000;
 
-/** Sends `first` at once and then `slowly`, one byte a second, until the server closes the connection. */
+/** Sends `first` at once, and then sends `slowly`, one byte per second, until the server closes the connection. */
 export function sendSlowly(port: number, first: string, slowly = ''): Promise<ClosedConnection> {
   return new Promise((resolve) => {
     const startedMs = performance.now();

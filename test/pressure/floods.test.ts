@@ -8,14 +8,14 @@ import { eventually } from '../support/servers.ts';
 import { addressOf, flood, latency, startClicking } from './clients.ts';
 import { clicksOf, createSetup, FULL, type PressureSetup, PART_MAX_MIB, peakMib, printFigures } from './setup.ts';
 
-// Floods of requests: some have forged slugs, others have valid slugs but come from one client.
+// Tests floods of requests. Some requests have forged slugs. Others have valid slugs but come from one client.
 
 /** The number of requests of each kind of forgery. */
 const FORGED = FULL ? 50_000 : 4_000;
 const FORGED_PIXELS = FULL ? 20_000 : 2_000;
 const FORGED_ALIASES = 500;
 const TOO_MANY = FULL ? 50_000 : 3_000;
-/** The defaults of nginx/start.sh. */
+/** The default limits of nginx/start.sh. */
 const RATE_LIMIT = 30;
 const RATE_BURST = 200;
 
@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(() => setup?.stop());
 
-/** Every statement that the backends have sent so far. */
+/** Returns every statement that the backends have sent so far. */
 async function readStatements(): Promise<string[]> {
   const log = await readFile(join(setup.dataDir, 'run', 'postgres.log'), 'utf8');
   return Array.from(log.matchAll(/ LOG: {2}(?:statement|execute [^:]+): ([^]*?)(?=\n\d{4}-\d\d-\d\d )/g), ([, text]) =>
@@ -108,7 +108,7 @@ test('forged slugs are answered without a query, become no events, and leave roo
   expect([...opened]).toEqual([[200, pixels.length]]);
   expect([...named]).toEqual([[404, aliases.length]]);
   expect(failed).toEqual([]);
-  // The backends send only the statements that they send once a second anyway, so no request of the flood caused a query.
+  // The backends sent only the statements that they send every second, so no request of the flood caused a query.
   expect(queries.filter((text) => !idleStatements.has(text))).toEqual([]);
 
   // Proves that the check works: a signed slug of an unknown link causes one query, and the query is visible.
@@ -122,7 +122,7 @@ test('forged slugs are answered without a query, become no events, and leave roo
   for (const shard of ['a', 'b'])
     for (const { reason, lines } of await setup.query<{ reason: string; lines: number }>(shard, 'SELECT reason, lines FROM shard.skipped'))
       skipped.set(reason, (skipped.get(reason) ?? 0) + Number(lines));
-  // nginx does not log answers 404, so a flood of them does not fill the disk.
+  // nginx does not log requests that it answers with 404, so a flood of such requests does not fill the disk.
   expect(Object.fromEntries(skipped)).toEqual({ forged: pixels.length });
   const backendMib = Math.max(await peakMib(setup, 'backend-1'), await peakMib(setup, 'backend-2'));
   expect(backendMib).toBeLessThan(PART_MAX_MIB);
@@ -165,7 +165,7 @@ test('one client beyond its rate is answered 429, which counts as nothing, and t
     greedy.map(({ recipient }) => recipient),
   );
   expect([...counted.values()]).toEqual(Array.from({ length: redirected }, () => 1));
-  // One error line for each request, with address and slug, would fill the disk as fast as the flood arrives.
+  // An error line with address and slug for each request of the flood would fill the disk.
   expect(await readFile(errorLog, 'utf8')).toBe(errorsBefore);
   printFigures(context, [
     {

@@ -12,7 +12,7 @@ import { peakMemory } from '../chaos/world.ts';
 import type { Issued } from '../support/judge.ts';
 import { addressOf } from './clients.ts';
 
-// What all pressure tests share: a whole system with links, a different slug for each click, and measurements of processes.
+// The common code of the pressure tests: a whole system with links, a different slug for each click, and measurements of processes.
 
 /**
  * `npm run test:pressure` runs the tests at full size. `npm test` runs the same tests, with smaller sizes where the full size takes
@@ -20,7 +20,10 @@ import { addressOf } from './clients.ts';
  */
 export const FULL = process.env['PRESSURE'] === 'full';
 
-/** The maximum resident memory of a part. The target of the benches is 250 MiB; V8 does not free memory at once. */
+/**
+ * The maximum resident memory of a part. The target of the benches is 250 MiB. The limit is higher here, because V8 does not free memory at
+ * once.
+ */
 export const PART_MAX_MIB = 300;
 
 export interface PressureSetup extends BenchSystem {
@@ -30,7 +33,7 @@ export interface PressureSetup extends BenchSystem {
   slugs: SlugCodec;
   /** Every slug that was used. */
   issued: Map<string, Issued>;
-  /** A click of a new recipient from a new address. */
+  /** Returns a click of a new recipient from a new address. */
   newClick: () => { path: string; address: string; recipient: number };
   /** Waits until every byte of every log is committed, then checks that every hit is in the databases exactly once. */
   expectExactlyOnce(): Promise<Verdict>;
@@ -46,7 +49,7 @@ export async function createSetup(options: Omit<SystemOptions, 'dataDir'> = {}):
     dataDir,
     durable: false,
     ...options,
-    // Each client has its own address in X-Forwarded-For, so the proxy must be trusted.
+    // Each client has a different address in X-Forwarded-For, so nginx must trust 127.0.0.1 as a proxy.
     extra: { TRUSTED_PROXIES: '127.0.0.1', ...options.extra },
   });
   const { system } = benchSystem;
@@ -79,7 +82,7 @@ export async function createSetup(options: Omit<SystemOptions, 'dataDir'> = {}):
   };
 }
 
-/** The number of stored clicks by recipient. */
+/** Returns the number of stored clicks by recipient. */
 export async function clicksOf({ system, query }: PressureSetup, recipients: readonly number[]): Promise<Map<number, number>> {
   const clicks = new Map<number, number>();
   for (const shard of shardNames(system)) {
@@ -93,7 +96,7 @@ export async function clicksOf({ system, query }: PressureSetup, recipients: rea
   return clicks;
 }
 
-/** The total size of all logs in bytes. */
+/** Returns the total size of all logs in bytes. */
 export async function logBytes({ system }: BenchSystem): Promise<number> {
   let bytes = 0;
   for (const directory of system.logDirs)
@@ -101,7 +104,7 @@ export async function logBytes({ system }: BenchSystem): Promise<number> {
   return bytes;
 }
 
-/** The pids of a member. For nginx these are its workers, of which the largest value counts. */
+/** Returns the pids of a member. For nginx, these are the pids of its workers, and measurements use the largest value of all workers. */
 async function pidsOf({ system }: BenchSystem, member: string): Promise<number[]> {
   const { running } = system.member(member);
   if (!running) throw new Error(`${member} is not running`);
@@ -110,29 +113,30 @@ async function pidsOf({ system }: BenchSystem, member: string): Promise<number[]
   return children.trim().split(' ').map(Number);
 }
 
-/** The peak memory of a member's process, in MiB. */
+/** Returns the peak memory of the process of a member, in MiB. */
 export async function peakMib(benchSystem: BenchSystem, member: string): Promise<number> {
   const peaks = await Promise.all((await pidsOf(benchSystem, member)).map(peakMemory));
   return Math.round(Math.max(...peaks) / 1024 / 1024);
 }
 
-/** The number of open file descriptors of a member's process. */
+/** Returns the number of open file descriptors of the process of a member. */
 export async function descriptors(benchSystem: BenchSystem, member: string): Promise<number> {
   const counts = await Promise.all((await pidsOf(benchSystem, member)).map(async (pid) => (await readdir(`/proc/${pid}/fd`)).length));
   return Math.max(...counts);
 }
 
-/** The number of connections that a server on this port holds, as counted by the kernel. */
+/** Returns the number of connections of the server on this port, as counted by the kernel. */
 export async function connectionsTo(port: number): Promise<number> {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
-  // 01 is established; 08 is close wait: the client has closed the connection and the server has not, so it still holds it.
+  // State 01 is an established connection. State 08 is close wait: the client has closed the connection, but the server has not closed it
+  // yet.
   return lines.filter(([, from, , state]) => from === local && (state === '01' || state === '08')).length;
 }
 
 type Row = Record<string, string | number>;
 
-/** Prints the figures. Reporters find them in the test's meta as `figures`. */
+/** Prints the figures. Reporters find them as `figures` in the meta data of the test. */
 export function printFigures({ task }: Pick<TestContext, 'task'>, rows: readonly Row[]): void {
   const meta = task.meta as { figures?: Row[] };
   const first = meta.figures === undefined;

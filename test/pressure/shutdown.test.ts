@@ -10,9 +10,9 @@ import { sendSlowly, requestOf, startClicking } from './clients.ts';
 import { committedBytes } from '../../bench/system.ts';
 import { createSetup, type PressureSetup, printFigures } from './setup.ts';
 
-// Each part is stopped while it is busy. It finishes or hands back its work, and exits without being killed.
+// Tests that each part can be stopped while it is busy. It must finish its work or leave it to others, and exit before it is killed.
 
-/** How long service managers wait before they kill a part. Docker's default is the shortest. */
+/** The time for which service managers wait before they kill a part. Docker has the shortest default. */
 const GRACE_MS = 10_000;
 const PER_SECOND = 200;
 const LINES = 60_000;
@@ -32,7 +32,7 @@ beforeAll(async () => {
 
 afterAll(() => setup?.stop());
 
-/** Stops a member, and kills it after GRACE_MS. Returns how it ended and how many ms that took. */
+/** Stops a member, and kills it after GRACE_MS. Returns the exit of the process and the duration of the stop in ms. */
 async function stop(name: string): Promise<{ exit: string; ms: number }> {
   const member = setup.system.member(name);
   const { running } = member;
@@ -84,7 +84,7 @@ test('nginx answers what it has begun, whoever dawdles is cut off, and then it e
     return sendSlowly(port, requestOf(path, address).slice(0, -10));
   });
   await sleep(200);
-  // Both backends are frozen for a moment, so that all these requests are in flight when nginx is stopped.
+  // Both backends are frozen for a moment, so that all requests of this moment are in flight when nginx is stopped.
   for (const backend of backends) backend?.signal('SIGSTOP');
   const clicking = startClicking({ port, perSecond: PER_SECOND, next: newClick });
   await sleep(700);

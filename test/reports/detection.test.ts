@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CAUSES } from '../traffic/hits.ts';
 import { makeLetter, type Setup, send, startSetup, type StoredHit, storedHits } from './letters.ts';
 
-// Measures how well the judge separates people from machines. Newsletters whose hits have known causes go through the whole system, and the
-// verdicts are counted.
+// Measures how well the judge separates people from machines. Generated newsletters with hits of known causes go through the whole system,
+// and the verdicts are counted.
 
 const SENT_AT = Date.UTC(new Date().getUTCFullYear() + 1, 9, 5, 7);
 const RECIPIENTS = 6000;
-/** The seed and the number of links of each newsletter. With few links a scanner's burst is short. */
+/** The seed and the number of links of each newsletter. With few links, the burst of a scanner is short. */
 const LETTERS = [
   [1, 3],
   [2, 4],
@@ -27,7 +27,7 @@ beforeAll(async () => {
     for (const [seed, links] of LETTERS) {
       const options = { seed, recipients: RECIPIENTS, links, sentAt: SENT_AT, set };
       const targets = Array.from({ length: links }, (_, i) => ({ target: `https://shop.example/page-${i + 1}` }));
-      // Each newsletter has other recipients, because a burst includes all hits of a recipient, in any letter.
+      // Each newsletter has different recipients, because a burst may include hits of a recipient from several letters.
       const letter = await makeLetter(setup, { ...options, name: `${set} ${seed}`, people: `${set}-${seed}`, targets });
       letters.push({ set, letter });
     }
@@ -53,7 +53,7 @@ const countJudged = (set: 'ordinary' | 'hard', wanted: (hit: StoredHit) => boole
 const formatShare = ({ n, machines, share }: ReturnType<typeof countJudged>): string =>
   `${(share * 100).toFixed(2)} % (${machines} of ${n})`;
 
-/** One line for each cause: the share of its hits that were judged to be a machine's. */
+/** Returns one line for each cause: the share of its hits that were judged as made by a machine. */
 function describeSet(set: 'ordinary' | 'hard'): string {
   const lines = (['click', 'open'] as const).flatMap((kind) => [
     `${set}: ${kind}s by machines judged as machines: ${formatShare(countJudged(set, (hit) => hit.kind === kind && hit.truth.who === 'machine'))}`,
@@ -77,7 +77,7 @@ describe('the ordinary set', () => {
     const clicks = countJudged('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'machine');
     expect(clicks.n).toBeGreaterThan(1000);
     expect(clicks.share).toBeGreaterThanOrEqual(0.95);
-    // Also without HEAD requests, which are trivial to detect.
+    // The same must hold without HEAD requests, which are easy to detect.
     expect(
       countJudged('ordinary', (hit) => hit.kind === 'click' && hit.truth.who === 'machine' && hit.method === 'GET').share,
     ).toBeGreaterThanOrEqual(0.95);

@@ -4,13 +4,13 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createDatabases, type Databases, COUNT_ALL } from '../support/databases.ts';
 import { mergeAll } from '../support/merge.ts';
 
-// The queries of docs/analysts.md give what the same question gives when it is asked of the events without any care, and the shards do the
-// work.
+// Tests the fast queries of docs/analysts.md. Each must give the same result as a simple query over all events, and the shards must do most
+// of the work.
 
 const PEOPLE = 40;
 const HITS = 900;
 
-/** The same questions, as somebody would ask them who does not know of shards. */
+/** The same questions as simple queries, written without knowledge of the shards. */
 const NAIVE = [
   'SELECT campaign_id, count(*) AS hits FROM analytics.events GROUP BY campaign_id ORDER BY campaign_id',
   `SELECT count(DISTINCT recipient_id) AS human_opened, count(DISTINCT recipient_id) FILTER (WHERE kind = 'click') AS human_clicked
@@ -31,7 +31,7 @@ const NAIVE = [
   `SELECT email FROM analytics.recipients r WHERE NOT EXISTS (
      SELECT FROM analytics.events e WHERE e.recipient_id = r.recipient_id AND e.campaign_id IN (1, 2) AND e.verdict = 'human') ORDER BY email`,
 ];
-/** Those that have to read single hits. */
+/** The numbers of the queries that have to read single hits. */
 const READ_EVENTS = [3, 8, 9];
 
 const page = await readFile(new URL('../../docs/analysts.md', import.meta.url), 'utf8');
@@ -58,7 +58,8 @@ beforeAll(async () => {
       name,
       `INSERT INTO shard.user_agent VALUES (0, 'Firefox', '140', 'Linux', 'desktop'), (1, 'Safari', '18', 'iOS', 'mobile')`,
     );
-    // The number of a hit determines all its values. The last twenty recipients have few hits judged human, and the very last ones have none.
+    // The number of a hit determines all its values. Of the last twenty recipients, most have few hits that were judged human, and the last
+    // two have none.
     await databases.query(
       name,
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, country)
@@ -94,7 +95,7 @@ describe.each(queries)('$n. $question', ({ n, sql }) => {
     for (const statement of remote) {
       expect(statement.includes('shard_analytics.events')).toBe(READ_EVENTS.includes(n));
       if (READ_EVENTS.includes(n)) expect(statement).toMatch(/GROUP BY|recipient_id = ANY/);
-      // What the query selects is selected there.
+      // The conditions of the query must be sent to the shard.
       if (sql.includes('WHERE')) expect(statement).toContain('WHERE');
     }
   });

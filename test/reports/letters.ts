@@ -34,7 +34,7 @@ export interface Letter {
 
 interface LetterPlan extends TrafficOptions {
   name: string;
-  /** Names the recipients: addresses are `<people>-1@example.com`, …, and external ids are `<PEOPLE>/1`, …. */
+  /** A prefix for the recipients: their addresses are `<people>-1@example.com`, …, and their external ids are `<PEOPLE>/1`, …. */
   people: string;
   targets: readonly { target: string; label?: string }[];
 }
@@ -106,7 +106,7 @@ export async function send(setup: Setup, letters: readonly Letter[]): Promise<vo
   try {
     await appendAndWait(setup, letters);
   } catch (error) {
-    // The logs of the parts are deleted with the system, so the error must quote them.
+    // The logs of the parts are deleted together with the system, so the error must contain them.
     throw new Error([messageOf(error), ...(await collectDiagnostics(setup))].join('\n'), { cause: error });
   }
 }
@@ -143,7 +143,7 @@ async function appendAndWait({ system, analyst, shards }: Setup, letters: readon
   }
 }
 
-/** A hit with what the database stored about it. */
+/** A hit with the values that the database stored for it. */
 export interface StoredHit extends Hit {
   verdict: string;
   country: string | null;
@@ -152,7 +152,7 @@ export interface StoredHit extends Hit {
   device: string | null;
 }
 
-/** The hits of a letter as they are stored, in the order of the traffic; undefined for a hit that is not counted. */
+/** Returns the stored hits of a letter in the order of the traffic. A hit that is not counted is undefined. */
 export async function storedHits(analyst: Pool, letter: Letter): Promise<(StoredHit | undefined)[]> {
   const { rows } = await analyst.query<{
     rid: string;

@@ -13,7 +13,7 @@ import { createDatabases, type Databases } from '../support/databases.ts';
 import { temporaryDirectory } from '../support/servers.ts';
 import { readXlsx } from '../support/xlsx.ts';
 
-// How reports leave the command: to a terminal, a pipe, a file and a spreadsheet, however long they are and whatever is in them.
+// Tests the output of reports to a terminal, a pipe, a file and a spreadsheet, also with many rows and with unusual content.
 
 const FULL = process.env['PRESSURE'] === 'full';
 const ROWS = FULL ? 1_000_000 : 200_000;
@@ -21,7 +21,7 @@ const ROWS = FULL ? 1_000_000 : 200_000;
 const MAX_MIB = 143;
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const SCRIPT = '/usr/bin/script';
-/** A name that would colour a terminal, write its title and move its cursor. */
+/** A name with control characters that would change the colour, the title and the cursor of a terminal. */
 const ESCAPES = 'red \x1b[31m sale \x1b]0;title\x07 \x9b2J \u202e gnp.exe';
 
 let databases: Databases;
@@ -43,7 +43,7 @@ async function reportFile(sql: string): Promise<string> {
   return file;
 }
 
-/** Runs a command on a terminal and returns what it shows. */
+/** Runs a command on a terminal and returns its output. */
 async function onTerminal(...args: string[]): Promise<string> {
   const command = [execPath, MAIN, '--data', data, ...args].map((word) => `'${word}'`).join(' ');
   const child = spawn(SCRIPT, ['-qec', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -177,7 +177,7 @@ describe('a spreadsheet', () => {
     const [head, row = []] = rows;
     expect(head).toEqual(['hits', 'percent', 'visitor', 'sent', 'at', 'day', ...'abcdefghijkl'.split('')]);
     expect(row.slice(0, 4)).toEqual([5, 12.5, '9007199254740993', true]);
-    // Berlin is two hours ahead of UTC. A spreadsheet has no zones.
+    // Berlin is two hours ahead of UTC. Times in a spreadsheet have no zone, so they are local times.
     expect(row[4]).toEqual(new Date('2030-05-01T10:00:00Z'));
     expect(row[5]).toEqual(new Date('2030-05-01T00:00:00Z'));
     expect(row.slice(6, 11)).toEqual(['=HYPERLINK("http://x")', '+49 151', '@x', '-1+1', 'Jürgen 💩']);
@@ -213,7 +213,7 @@ describe('a reader that closes the pipe', () => {
     'ends %s quietly',
     async (words) => {
       const command = [execPath, MAIN, '--data', data, ...words.split(' ')].map((word) => `'${word}'`).join(' ');
-      // The reader is gone before anything is written.
+      // The reader has exited before the command writes anything.
       const child = spawn('/bin/sh', ['-c', `{ sleep 0.2; ${command}; echo "code $?" >&2; } | true`], {
         stdio: ['ignore', 'ignore', 'pipe'],
       });

@@ -10,17 +10,17 @@ import { mergeAll } from '../support/merge.ts';
 import { runs } from '../support/runs.ts';
 import { DAY, HOUR, MINUTE } from '../traffic/figures.ts';
 
-// What reports say about people, for generated hits.
+// Tests the numbers of people in reports, with generated hits.
 //
-// A recipient who clicked has opened, also if the mail client showed no images. So no rate exceeds 100 %, and every report and page has the
-// same number of people for the same measure. The hits are those of people, machines, test recipients, recipients who opted out and recipients
-// for whom no mail was prepared.
+// A recipient who clicked counts as a recipient who opened, even if the mail client showed no images. So no rate exceeds 100 %, and all
+// reports and pages must show the same number of people for the same measure. The hits come from people, machines, test recipients,
+// recipients who opted out and recipients for whom no mail was prepared.
 
 const PEOPLE = 7;
 const START = Date.UTC(2030, 4, 1, 8);
 
 interface Hit {
-  /** The index of the recipient; PEOPLE: the shared link. */
+  /** The index of the recipient. The index PEOPLE stands for the shared link. */
   who: number;
   kind: 'click' | 'open';
   isHuman: boolean;
@@ -30,16 +30,16 @@ interface Hit {
 interface Person {
   isPrepared: boolean;
   isTest: boolean;
-  /** When the recipient opted out of tracking, compared with when the letter was prepared. */
+  /** Whether the recipient opted out of tracking before or after the letter was prepared, or never. */
   optedOut: 'never' | 'before' | 'after';
 }
 
 interface Plan {
   people: Person[];
   hits: Hit[];
-  /** Whether the judge runs before the reports, or the marks still wait. */
+  /** Whether the judge runs before the reports. Otherwise the marks still wait for the judge. */
   isJudged: boolean;
-  /** When the mail was sent; undefined: the author has not recorded it. */
+  /** The time at which the mail was sent. Undefined if the author has not recorded it. */
   sentAfterMs: number | undefined;
 }
 
@@ -63,14 +63,17 @@ const anyPlan: fc.Arbitrary<Plan> = fc.record({
 
 const person: Person = { isPrepared: true, isTest: false, optedOut: 'never' };
 const clickOf = (who: number): Hit => ({ who, kind: 'click', isHuman: true, afterMs: who * MINUTE });
-/** Six people clicked with images blocked, one opened: once a click-to-open rate of 600 %, and six clickers among the non-openers. */
+/**
+ * Six people clicked with images blocked, and one person opened. An earlier version reported a click-to-open rate of 600 % for this, and
+ * listed the six clickers as non-openers.
+ */
 const IMAGES_BLOCKED: Plan = {
   people: Array.from({ length: PEOPLE }, () => person),
   hits: [...[0, 1, 2, 3, 4, 5].map(clickOf), { who: 6, kind: 'open', isHuman: true, afterMs: 0 }],
   isJudged: true,
   sentAfterMs: 0,
 };
-/** More people clicked than mail was prepared for. */
+/** The number of people who clicked is larger than the number of people for whom mail was prepared. */
 const WITHOUT_MAIL: Plan = {
   people: Array.from({ length: PEOPLE }, (_, i) => ({ ...person, isPrepared: i === 0 })),
   hits: [1, 2, 3].map(clickOf),
@@ -94,7 +97,7 @@ beforeAll(async () => {
   };
 });
 
-/** The rows of a report. What looks like a number is one. */
+/** Returns the rows of a report. Texts that look like numbers become numbers. */
 async function report(name: string, values: Record<string, string>): Promise<Row[]> {
   const { columns, rows } = await runReport(analyst, await readReport(name), values, { timeoutSeconds: 30, zone: 'UTC' });
   const valueOf = (text: string | null): string | number | null => (text !== null && /^-?[\d.]+$/.test(text) ? Number(text) : text);
@@ -153,7 +156,7 @@ async function insert({ people, hits, isJudged, sentAfterMs }: Plan): Promise<{ 
   return { campaign, ids };
 }
 
-/** The table of campaign-summary in a page of the dashboard, by the names of its columns. */
+/** Returns the rows of the table campaign-summary in a page of the dashboard, as objects by column name. */
 async function summaryOn(url: string): Promise<Record<string, string>[]> {
   const { body } = await app.inject(url);
   const [, section = body] = /<section id="campaign-summary"([^]*?)<\/section>/.exec(body) ?? [];
@@ -169,10 +172,13 @@ async function summaryOn(url: string): Promise<Record<string, string>[]> {
   return cells.map((row) => Object.fromEntries(head.map((column, i) => [column, row[i] ?? ''])));
 }
 
-/** The ends of the ranges of first-click-delay. */
+/** The ends of the time ranges in the report first-click-delay. */
 const ENDS = [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, Number.POSITIVE_INFINITY];
 
-/** What first-click-delay says of these hits. Without a time of sending the first hit of a recipient counts as such. */
+/**
+ * Returns the expected rows of the report first-click-delay for these hits. If the time of sending is not recorded, the first hit counts as
+ * the time of sending.
+ */
 function delaysOf(counted: readonly Hit[], sentAfterMs: number | undefined): Row[] {
   const startMs = sentAfterMs ?? Math.min(...counted.map(({ afterMs }) => afterMs));
   const clicks = counted.filter(({ kind, isHuman }) => kind === 'click' && isHuman);
@@ -260,7 +266,7 @@ test('who clicked has opened: no rate exceeds 100 %, and every report and page h
       for (const row of [clicks, opens, ...compared, ...delays])
         for (const [column, value] of Object.entries(row)) if (column.includes('percent')) expect(Number(value)).toBeLessThanOrEqual(100);
 
-      // The page of a campaign runs all reports, so most runs are content with the page of this report.
+      // The page of a campaign runs all reports and is slow, so only two runs check it. The other runs check only the page of this report.
       for (const url of [`/report/campaign-summary?campaign=${campaign}`, ...(campaign <= 2 ? [`/campaign/${campaign}`] : [])]) {
         const shown = await summaryOn(url);
         const text = (value: string | number | null | undefined): string => (value == null ? '–' : String(value));
@@ -272,7 +278,7 @@ test('who clicked has opened: no rate exceeds 100 %, and every report and page h
     }),
     { ...runs(25), examples: [[IMAGES_BLOCKED], [WITHOUT_MAIL]] },
   );
-  // Of all campaigns together, those with and those without a time of sending have rows of their own.
+  // In a report over all campaigns, campaigns with a time of sending and campaigns without one have separate rows.
   const ofAll = Map.groupBy(await report('first-click-delay', {}), ({ since }) => since);
   for (const [since, clicks] of firstClicks)
     expect({ since, clicks: (ofAll.get(since as string) ?? []).reduce((n, row) => n + Number(row['human_recipients']), 0) }).toEqual({

@@ -29,16 +29,16 @@ import {
 } from '../traffic/recount.ts';
 import { type Letter, makeLetter, type Setup, send, setting, startSetup, type StoredHit, storedHits } from './letters.ts';
 
-// Newsletters with known traffic go through the whole system, on one shard and on three. Then every report must return what a recount of
-// the traffic returns.
+// Newsletters with known traffic go through the whole system, on one shard and on three shards. Then every report must return the same
+// result as a recount of the traffic.
 
-// The time lies in the future, so that the salt of the day does not exist yet. Within the following 30 days New York changes its clocks.
+// The time is in the future, so that the salt of the day does not exist yet. In the 30 days after this time, the clocks in New York change.
 const SENT_AT = Date.UTC(new Date().getUTCFullYear() + 1, 9, 20, 7);
 const LINKS = [
   { target: 'https://shop.example/sale?a=1&b=2' },
   { target: 'https://shop.example/news' },
   { target: "https://shop.example/it's" },
-  // The same address as the first link, further down in the letter.
+  // The same address as the first link, at a later position in the letter.
   { target: 'https://shop.example/sale?a=1&b=2', label: 'button' },
   { target: 'https://shop.example/imprint' },
   { target: 'https://shop.example/wrong' },
@@ -52,10 +52,10 @@ const OPTIONS = { timeoutSeconds: 60, zone: 'UTC' };
 
 interface World {
   setup: Setup;
-  /** The newsletter of the reports, and an earlier one to the same people with one address in common. */
+  /** The newsletter that the reports are about, and an earlier newsletter to the same people. Both contain one common address. */
   letter: Letter;
   other: Letter;
-  /** The counted hits, whose truth is replaced by the stored verdict. */
+  /** The counted hits. Their true cause is replaced by the stored verdict. */
   hits: StoredHit[];
   /** The index of a recipient who clicked and is marked as a test recipient. */
   tester: number;
@@ -109,19 +109,19 @@ async function rowsOf(world: World, name: string, values: Record<string, string>
   return toRows(await runReport(world.setup.analyst, await readReport(name), values, OPTIONS));
 }
 
-/** The rows of a report about the newsletter. */
+/** Returns the rows of a report about the newsletter. */
 const rowsOfLetter = (world: World, name: string, values: Record<string, string> = {}): Promise<Row[]> =>
   rowsOf(world, name, { campaign: String(world.letter.campaign), ...values });
 
 const pick = (rows: readonly Row[], ...columns: string[]): Row[] =>
   rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column] as Row[string]])));
 
-/** All hits as if people had made them, for counts that include everybody. */
+/** Returns all hits as if people had made them, for counts that include machines. */
 const asPeople = (hits: readonly Hit[]): Hit[] => hits.map((hit) => ({ ...hit, truth: { ...hit.truth, who: 'person' } }));
 const percentOf = (part: number, whole: number): number => Math.round((10_000 * part) / whole) / 100;
 const sum = (rows: readonly Row[], column: string): number => rows.reduce((total, row) => total + Number(row[column]), 0);
 
-/** The UTC offset of a time zone in minutes. */
+/** Returns the UTC offset of a time zone at a time, in minutes. */
 function offsetOf(zone: string, t: number): number {
   const parts = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' }).formatToParts(t);
   const [, sign = '+', hours = '0', minutes = '0'] =
@@ -129,7 +129,7 @@ function offsetOf(zone: string, t: number): number {
   return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
 }
 
-/** The hits in order of time, split where the UTC offset changes. */
+/** Returns the hits in order of time, split at each change of the UTC offset. */
 function byOffset<T extends Hit>(hits: readonly T[], zone: string): [offset: number, hits: T[]][] {
   const stretches: [number, T[]][] = [];
   for (const hit of [...hits].sort((a, b) => a.t - b.t)) {
@@ -141,7 +141,7 @@ function byOffset<T extends Hit>(hits: readonly T[], zone: string): [offset: num
   return stretches;
 }
 
-/** The time of a clock, with its offset if the clock shows it twice. */
+/** Returns a local time as text. If the clock shows this time twice, the offset is appended. */
 function labelOf(text: string, offset: number, zone: string): string {
   const local = Date.parse(`${text.replace(' ', 'T')}Z`);
   const others = [-120, -60, -30, 30, 60, 120].map((minutes) => offset + minutes);
@@ -207,7 +207,7 @@ describe('reports say what a recount says', () => {
         human_click_to_open_percent: kind === 'click' ? percentOf(human.click, human.open) : null,
       });
       expect(rows).toEqual([row('click'), row('open')]);
-      // Whatever the verdict is, no hit is lost and none is stored twice.
+      // Independent of the verdict, no hit is lost and no hit is stored twice.
       const sent = letter.hits.filter(({ recipient }) => recipient !== tester);
       const truth = totals(sent);
       expect(rows.map((r) => r['hits'])).toEqual([truth.click, truth.open].map(({ person, machine }) => person + machine));
@@ -254,7 +254,7 @@ describe('reports say what a recount says', () => {
         expect(
           rows.filter(({ hits }) => hits !== 0).map((row) => [row['hour'], { person: row['human_hits'], machine: row['machine_hits'] }]),
         ).toEqual(hourly(world.hits, timezone, kind));
-        // Every hour between the first and the last has exactly one row.
+        // Every hour between the first and the last hour has exactly one row.
         const times = world.hits.filter((hit) => hit.kind === kind).map(({ t }) => t);
         const hourOf = (t: number): number => Math.floor((t + offsetOf(timezone, t) * MINUTE) / HOUR) - offsetOf(timezone, t) / 60;
         expect(rows.length).toBe(hourOf(Math.max(...times)) - hourOf(Math.min(...times)) + 1);
@@ -390,7 +390,8 @@ describe('reports say what a recount says', () => {
           human_recipients: people,
         };
       });
-      // In the order of the letter, which is neither that of the numbers nor that of the clicks.
+      // The rows are in the order of the links in the letter. This order differs from the order of the link numbers and from the order of
+      // the clicks.
       expect(expected.map(({ link_id }) => link_id)).not.toEqual(expected.map(({ link_id }) => link_id).toSorted((a, b) => a - b));
       expect(rows).toEqual(expected);
     }),
@@ -654,7 +655,7 @@ describe('reports say what a recount says', () => {
   );
 
   const nameOf = (link: number): string => ('label' in LINKS[link]! ? LINKS[link].label : targetOf(link));
-  /** The index of a recipient who clicked a link, according to the stored verdicts. */
+  /** Returns the index of a recipient who clicked a link as a person, according to the stored verdicts. */
   const clickerOf = (hits: readonly StoredHit[], wanted: number): number =>
     hits.find(({ kind, link, verdict, recipient }) => kind === 'click' && link === wanted && verdict === 'human' && recipient !== SHARED)
       ?.recipient as number;
@@ -662,7 +663,7 @@ describe('reports say what a recount says', () => {
   const sorted = (rows: readonly Row[]): Row[] => rows.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 });
 
-/** For each report, the parameters of several calls: the defaults, and values that exist in the data. */
+/** Returns the parameters for several calls of a report: the defaults, and values that exist in the data. */
 function parameterSets(report: Report, { letter, hits }: World): Record<string, string>[] {
   const [busiest] = mostEngaged(hits);
   const values: Record<string, string> = {
@@ -682,7 +683,10 @@ function parameterSets(report: Report, { letter, hits }: World): Record<string, 
   return [{}, valuesWithout(), valuesWithout('url', 'limit', 'from', 'to'), valuesWithout('campaign', 'from', 'limit')];
 }
 
-/** Parameters of a report that shows or cuts time: zones with days and times, around the change of the clocks and elsewhere. */
+/**
+ * Returns parameters for a report that shows times or selects a period: time zones with days and times, at the clock change and at other
+ * times.
+ */
 function periods(report: Report): Record<string, string>[] {
   const has = (wanted: string): boolean => report.parameters.some((parameter) => parameter.name === wanted);
   if (!has('timezone') && !has('from')) return [{}];
@@ -700,7 +704,7 @@ function periods(report: Report): Record<string, string>[] {
           [`${day(0)} 00:00+05:45`, undefined],
         ] as [string, string | undefined][])),
   ];
-  // Each zone with one range, so that every zone and every range is tried.
+  // Each zone is combined with only one range, but every zone and every range is used.
   const count = Math.max(has('timezone') ? zones.length : 1, has('from') ? ranges.length : 1);
   return Array.from({ length: count }, (_, i) => {
     const [from, to] = ranges[i % ranges.length] as (typeof ranges)[number];
@@ -748,7 +752,7 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
       }
       expect(plan.length).toBeGreaterThan(0);
       expect(plan.join('\n')).not.toMatch(/fleet\.events|shard_analytics\.events/);
-      // The query to each shard must contain the filter on the campaign, too.
+      // The query to each shard must also contain the filter by campaign.
       for (const query of values['campaign'] === undefined ? [] : plan.filter((line) => line.includes('Remote SQL: ')))
         expect(query).toMatch(new RegExp(`campaign_id = '?${values['campaign']}\\b|link_id = ANY`));
     }

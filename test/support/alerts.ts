@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parser } from '@prometheus-io/lezer-promql';
 import { parse } from 'yaml';
 
-// Parses docs/alerts.yml, and its expressions with the PromQL grammar of Prometheus.
+// Parses docs/alerts.yml. Parses the expressions in it with the PromQL grammar of Prometheus.
 
 export interface Alert {
   alert: string;
@@ -17,14 +17,17 @@ export async function readAlerts(): Promise<Alert[]> {
   return file.groups.flatMap(({ rules }) => rules);
 }
 
-/** What an expression reads: a metric, the labels that it must have, and the values that some of them must have. */
+/** One metric in an expression, the labels that it must have, and the values that some of these labels must have. */
 export interface Selector {
   metric: string;
   labels: string[];
   values: Record<string, string>;
 }
 
-/** Throws if the expression is not valid PromQL. The labels of `by (…)` belong to every metric inside the aggregation. */
+/**
+ * Returns the metrics of an expression. Throws if the expression is not valid PromQL. Every metric inside an aggregation must also have the
+ * labels of its `by (…)`.
+ */
 export function selectorsOf(expr: string): Selector[] {
   const selectors: Selector[] = [];
   /** The labels of all aggregations around the current node. */

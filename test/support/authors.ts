@@ -11,7 +11,7 @@ import { temporaryDirectory } from './servers.ts';
 
 export const BASE = 'https://t.example.org';
 
-/** The settings of an author, as environment variables. */
+/** Returns the settings of an author as environment variables. */
 export function authorSettings(databases: Databases): Record<string, string> {
   return { BASE_URL: BASE, AUTHOR_URL: databases.roleUrls.author, SHARDS: databases.shardsText, SLUG_KEYS: databases.keysText };
 }
@@ -26,12 +26,12 @@ export async function createDesk(files: Record<string, string | Buffer>): Promis
   return desk;
 }
 
-/** All paths below a directory, sorted. */
+/** Returns all paths below a directory, sorted. */
 export async function listFiles(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).toSorted();
 }
 
-/** The kind, link and recipient of each tracked address in a text, in order. Throws if a slug has no valid signature. */
+/** Returns the kind, link and recipient of each tracked address in a text, in order. Throws if a slug has no valid signature. */
 export function trackedAddresses(databases: Databases, text: string): (SlugIds & { kind: 'u' | 'r' })[] {
   const slugs = createSlugCodec(databases.keys);
   return Array.from(text.matchAll(/https:\/\/t\.example\.org\/([ur])\/([0-9A-Za-z]+)/g), ([address, kind, slug]) => {
@@ -41,7 +41,7 @@ export function trackedAddresses(databases: Databases, text: string): (SlugIds &
   });
 }
 
-/** The rows of a CSV file, as objects by column. */
+/** Returns the rows of a CSV file as objects by column name. */
 export function readCsv(text: string | Buffer): Record<string, string>[] {
   return parse(text, { columns: true, relax_column_count: false });
 }

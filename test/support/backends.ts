@@ -21,7 +21,7 @@ export interface TestBackend {
   stop(): Promise<void>;
 }
 
-/** Connects the modules of the backend as its main.ts does, with a pool that records its queries. */
+/** Connects the modules of the backend in the same way as its main.ts. The connection pool records its queries. */
 export async function startTestBackend(
   databases: Databases,
   options: { stateDir?: string; pollMs?: number; wrap?: (query: Pool['query']) => Pool['query'] } = {},

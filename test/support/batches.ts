@@ -11,7 +11,7 @@ import type { Databases } from './databases.ts';
 
 export const newGen = (): string => randomBytes(16).toString('hex');
 
-/** A click as an agent publishes it. By default it is a click on the shared link 1. */
+/** Returns a click as an agent publishes it. By default it is a click on the shared link 1. */
 export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> = {}): Event {
   return {
     off,
@@ -31,7 +31,7 @@ export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> =
   };
 }
 
-/** A batch for the first shard. */
+/** Returns a batch for the first shard. */
 export function batchOf(
   databases: Databases,
   gen: string,

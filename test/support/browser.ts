@@ -6,7 +6,7 @@ import { libraryPath, locate } from '../../stack/debian.ts';
 export async function startBrowser(): Promise<Browser | string> {
   try {
     const executablePath = await locate('chromium-headless-shell', (text) => process.stderr.write(`${text}\n`));
-    // Chromium does not run as root with a sandbox. The tests load only their own pages.
+    // Chromium cannot use its sandbox as root. No sandbox is needed, because the tests load only their own pages.
     return await chromium.launch({
       executablePath,
       args: ['--no-sandbox', '--disable-gpu'],

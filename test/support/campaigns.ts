@@ -1,6 +1,6 @@
 import { appendDeltas, type Databases } from './databases.ts';
 
-// Inserts campaigns and hits as authors and workers would, for tests that read them.
+// Inserts campaigns and hits as authors and workers do, for tests that read them.
 
 /** A name that must never be interpreted as markup, as SQL or as a separate table cell. */
 export const HOSTILE = `<img src=x onerror=alert(1)> | "Sale" & 'more' ,;\\ </script>`;
@@ -57,7 +57,10 @@ export async function addCampaign(
   return { campaign, links, pixel };
 }
 
-/** Inserts hits as a worker does. The recipients are the first of the campaign, distributed over the shards in turn. */
+/**
+ * Inserts hits as a worker does. The hits belong to the first recipients of the campaign, which are distributed evenly over
+ * the shards.
+ */
 export async function addHits(
   databases: Databases,
   { campaign, link, kind, people, skip = 0, verdict = 'human', at = new Date('2030-05-01T09:20:00Z') }: Hits,
@@ -82,7 +85,7 @@ export async function addHits(
   }
 }
 
-/** Adds a finished log of 1,000 bytes. On each shard the last `missing` bytes of it are not committed. */
+/** Adds a finished log of 1,000 bytes to the ledgers. On each shard, its last `missing` bytes are not committed. */
 export async function addLog(databases: Databases, missing = 0): Promise<void> {
   for (const { name } of databases.shards.list)
     await databases.query(

@@ -14,7 +14,10 @@ export interface Certificates {
   key: string;
 }
 
-/** Creates a certificate authority, and a certificate that it signs for a server at `names`, by default all names of loopback. */
+/**
+ * Creates a certificate authority and a certificate that this authority signs. The certificate is for a server at `names`, by default all
+ * names of loopback.
+ */
 export async function makeCertificates(
   directory: string,
   name: string,

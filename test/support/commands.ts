@@ -11,7 +11,7 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** Runs the command line in its own process. Of the environment it inherits only PATH and HOME. */
+/** Runs the command line in a separate process. This process inherits only PATH and HOME from the environment. */
 export function clickledger(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; entry?: string } = {},

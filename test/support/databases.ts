@@ -6,7 +6,7 @@ import { parseSlugKeys, type SlugKey } from '../../core/slug.ts';
 import { migrate, type RoleUrls } from '../../sql/migrate.ts';
 import { eventually } from './servers.ts';
 
-/** A migrated catalog and its shards, for one test file, on the shared cluster. */
+/** A migrated catalog and its shards for one test file. They are on the Postgres cluster that all tests share. */
 export interface Databases {
   ownerUrl: string;
   roleUrls: RoleUrls;
@@ -33,7 +33,10 @@ export const appendDeltas = (relation: string): string => `
 /** Appends all events of a shard to the deltas. */
 export const COUNT_ALL = appendDeltas('shard.event');
 
-/** Names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server for the owner. */
+/**
+ * Returns names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server with the credentials
+ * of the owner.
+ */
 export function describeDatabases(shardCount = 1, cluster = inject('clusterUrl')): Databases {
   const name = `t_${randomBytes(6).toString('hex')}`;
   const host = new URL(cluster).host;

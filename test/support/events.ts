@@ -1,7 +1,7 @@
 import type { Event } from '../../core/batch-v1.ts';
 import type { Batch, EventColumns } from '../../core/event.ts';
 
-/** The events of columns, as objects. */
+/** Returns events that are stored by column as a list of objects. */
 export function eventsOf(columns: EventColumns): Event[] {
   return columns.off.map((off, i) => ({
     off: Number(off),
@@ -20,7 +20,7 @@ export function eventsOf(columns: EventColumns): Event[] {
   }));
 }
 
-/** A batch as an agent of the version before wrote it: a message of version 1. */
+/** Encodes a batch as a message of version 1, as agents of an earlier version did. */
 export function encodeV1({ events, ...head }: Batch): Buffer {
   return Buffer.from(JSON.stringify({ v: 1, ...head, events: eventsOf(events) }));
 }

@@ -1,4 +1,4 @@
-// What mail clients, and programs that make links of plain text, take for a part of an address that it follows.
+// Characters after an address that mail clients, and programs that turn plain text into links, may treat as a part of the address.
 
 const MARKS = [
   ...'.,;:!*|)>]}"\'&=+~@$^`\\/'.split(''),
@@ -29,15 +29,15 @@ const MARKS = [
   ".'",
   '?',
 ];
-/** Names of links and aliases may contain these, so they are no end of an alias. */
+/** The name of an alias may contain these characters, so they do not end the name. */
 const MARKS_OF_NAMES = ['_', '-', '__', '_)', '--', '-.', '_,'];
 const isAllowedInARequest = (text: string): boolean => /^[^\s\0-\x20\x7f\ufeff]*$/u.test(text);
 
 const percentEncoded = (text: string): string => Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 
 /**
- * All forms in which they are found behind an address in a request: as they are, in percent-encoding of either case, encoded twice, several in
- * a row, and with a query. Every text has the characters of a request line, with the bytes of UTF-8 decoded as Latin-1.
+ * Returns all forms in which these characters may follow an address in a request: without encoding, percent-encoded in upper and lower
+ * case, encoded twice, several in a row, and with a query. Every text contains the bytes of a request line in UTF-8, decoded as Latin-1.
  */
 export function gluedForms(): string[] {
   const single = [...MARKS, ...MARKS_OF_NAMES];
@@ -64,6 +64,6 @@ export function gluedForms(): string[] {
     forms.add(percentEncoded(text).toUpperCase());
     forms.add(encodeURIComponent(encodeURIComponent(text)));
   }
-  // An unencoded fragment is never sent.
+  // Clients never send the fragment of a URL, so forms with an unencoded # are left out.
   return [...forms].filter((form) => form !== '' && !form.includes('#'));
 }

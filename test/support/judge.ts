@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 
-// Computes from the bytes of the logs what must be in the databases. It deliberately shares no code with the product.
+// Computes the expected content of the databases from the bytes of the logs. It deliberately shares no code with the product.
 
 /** The ids in a slug. */
 export interface Issued {
@@ -17,16 +17,16 @@ export interface ExpectedEvent {
   kind: 'click' | 'open';
   link: number;
   recipient: number;
-  /** Null if the hit did not come from a versioned address. */
+  /** The version of the link. Null if the log line has none. */
   version: number | null;
   shard: string;
   head: boolean;
 }
 
 export interface Expected {
-  /** By request id. */
+  /** The expected events, by request id. */
   events: Map<string, ExpectedEvent>;
-  /** `gen off` → reason. */
+  /** The expected dead letters: keys `gen off`, values are the reasons. */
   dead: Map<string, string>;
   skipped: Map<string, number>;
   /** The number of bytes by generation. */
@@ -36,8 +36,8 @@ export interface Expected {
 }
 
 /**
- * Classifies every line of every log in the directories. `issued` has all valid slugs, `tagOfLink` returns the tag of a shared link, and
- * `shards` are names and first tags in order.
+ * Classifies every line of every log in the directories. `issued` contains all valid slugs. `tagOfLink` returns the tag of a shared link.
+ * `shards` lists the names and the first tags of the shards in order.
  */
 export async function readLogs(options: {
   directories: readonly string[];
@@ -60,14 +60,17 @@ function contentOf(name: string, bytes: Buffer): Buffer {
   return name.endsWith('.zst') ? unzstd(bytes) : bytes;
 }
 
-/** Node's function reads one frame only, so every place where one may begin is tried. */
+/**
+ * Decompresses a zstd file with several frames. The function of Node reads only one frame, so this code tries every position at which a
+ * frame may begin.
+ */
 function unzstd(bytes: Buffer): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at >= 0; at = bytes.indexOf(FRAME_START, at + 1)) {
     try {
       frames.push(zstdDecompressSync(bytes.subarray(at)));
     } catch {
-      // These four bytes were within a frame.
+      // These four bytes were not the start of a frame.
     }
   }
   return Buffer.concat(frames);
@@ -75,7 +78,7 @@ function unzstd(bytes: Buffer): Buffer {
 
 const FRAME_START = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const START = Buffer.from('{"v":1,"rid":"');
-/** With its newline. Nothing longer is a line, but one may stand at its end. */
+/** The maximum length of a line with its newline. A longer text is not a line, but a line may follow at its end without a newline. */
 const LONGEST_LINE = 262_144;
 
 function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expected: Expected): void {
@@ -147,7 +150,7 @@ function generationOf(bytes: Buffer, lines: { from: number; to: number }[]): str
   return createHash('sha256').update(head).digest('hex').slice(0, 32);
 }
 
-/** Removes a torn last line from what is expected. The agent commits such a line only after the log was rotated twice. */
+/** Removes a torn last line from the expected content. The agent commits such a line only after the log was rotated twice. */
 export function dropTail(expected: Expected, gen: string): void {
   const from = expected.tails.get(gen) ?? Number.POSITIVE_INFINITY;
   for (const key of expected.dead.keys()) {

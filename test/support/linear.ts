@@ -1,13 +1,13 @@
 import { expect } from 'vitest';
 
-// Linux may count CPU time in ticks of 4 or 10 ms, so a short run can measure 0. The sums of many runs are compared instead.
+// Linux may count CPU time in ticks of 4 or 10 ms, so a short run can measure 0. So the tests compare the sums of many runs.
 const LEAST_MICROSECONDS = 40_000;
 const MOST_MICROSECONDS = 1_000_000;
 
 /**
- * Expects that `work` takes linear time: one input of four times the size takes about as long as four inputs of the size. With quadratic
- * work it takes four times as long, however often both are repeated. Only the CPU time of this thread is measured, and both kinds of runs
- * alternate, so that other load on the machine and collections of garbage affect both.
+ * Expects that `work` takes linear time: one input of size 4n takes about as long as four inputs of size n. With quadratic time, the input
+ * of size 4n would take four times as long. Only the CPU time of this thread is measured. Both kinds of runs alternate, so that other load
+ * on the machine and garbage collection affect both.
  */
 export function expectLinear<T>(size: number, make: (size: number) => T, work: (input: T) => void): void {
   const [once, fourTimes] = [make(size), make(4 * size)];
@@ -24,7 +24,7 @@ export function expectLinear<T>(size: number, make: (size: number) => T, work: (
   expect(long, 'the CPU time for four times the size').toBeLessThan(2.5 * short);
 }
 
-/** The CPU time in microseconds. */
+/** Returns the CPU time of `work` in microseconds. */
 function cpuTime(work: () => void): number {
   const before = process.threadCpuUsage();
   work();

@@ -3,7 +3,7 @@ import type { LineFields } from '../../log-agent/parse.ts';
 
 const escapes: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f' };
 
-/** Escapes as nginx's `escape=json` does: quotes, backslashes and control characters below the space. */
+/** Escapes a text like `escape=json` in nginx: quotes, backslashes and control characters below the space. */
 function escaped(text: string): string {
   return text.replace(
     /["\\\u0000-\u001f]/g,
@@ -11,7 +11,7 @@ function escaped(text: string): string {
   );
 }
 
-/** One line in the log format `tracking`, including the newline. All fields have defaults. */
+/** Returns one line in the log format `tracking`, including the newline. All fields have defaults. */
 export function logLine(fields: Partial<LineFields> = {}): string {
   const { rid = randomBytes(16).toString('hex'), t = 1_790_000_000.123, m = 'GET', u = '/u/00abcdefghijklmnopq', s = 302 } = fields;
   const { ip = '192.0.2.7', ua = 'Mozilla/5.0', ref = '', purpose = '   ', link = '7.1' } = fields;

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-// Starts the longest test files first. If one of them started last, the other worker would be idle while it runs.
+// Starts the longest test files first. If a long file started last, the other workers would be idle while it runs.
 
 /** The beginnings of the paths of long test files, the longest first. */
 const LONG = ['test/chaos/', 'test/e2e/', 'cli/', 'test/', 'stack/', 'sql/', 'log-agent/', 'event-worker/'];

@@ -13,8 +13,8 @@ export interface PgbouncerOptions {
 }
 
 /**
- * Starts pgbouncer in front of all databases of a Postgres server on loopback. Its settings are the least that it needs, and those that make
- * it change the session after each transaction: a pool of two sessions for each role and database, used in turn.
+ * Starts pgbouncer in front of all databases of a Postgres server on loopback. It has only the necessary settings, and settings that make
+ * it use another session for each transaction: a pool of two sessions for each role and database, which are used alternately.
  */
 export async function startPgbouncer({ runDir, port, postgresPort, users }: PgbouncerOptions): Promise<Running> {
   await mkdir(runDir, { recursive: true, mode: 0o700 });
@@ -57,7 +57,7 @@ server_round_robin = 1
   });
 }
 
-/** Whether pgbouncer answers, if only with the error that a role does not exist. */
+/** Returns whether pgbouncer answers. The error that a role does not exist also counts as an answer. */
 async function listens(port: number): Promise<boolean> {
   const client = new pg.Client({
     host: '127.0.0.1',

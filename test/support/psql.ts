@@ -21,7 +21,10 @@ export async function runPsql(url: string, file: string, variables: Readonly<Rec
   return text === '' ? [] : text.split('\x1e').map((row) => row.split('\x1f'));
 }
 
-/** Runs a script with the psql of the distribution's Postgres. `postgres` is the path of that server, `url` the database to begin with. */
+/**
+ * Runs a script with the psql of the distribution. `postgres` is the path of the Postgres server of the distribution. `url` is the URL of
+ * the database to which psql connects first.
+ */
 export async function runScript(postgres: string, url: string, script: string): Promise<void> {
   const psql = join(dirname(await realpath(postgres)), 'psql');
   const env = { PATH: process.env['PATH'], LD_LIBRARY_PATH: libraryPath(postgres) };

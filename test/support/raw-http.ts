@@ -8,8 +8,8 @@ export interface RawAnswer {
 }
 
 /**
- * Sends one request on a new connection, byte for byte as given. Header values may have any bytes; HTTP clients would refuse to send some
- * of them.
+ * Sends one request on a new connection with exactly the given bytes. Header values may contain any bytes. HTTP clients would refuse to
+ * send some of them.
  */
 export function rawRequest(port: number, method: string, path: string, headers: Record<string, string | Buffer> = {}): Promise<RawAnswer> {
   const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: t.example\r\nConnection: close\r\n`, 'latin1')];

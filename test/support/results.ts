@@ -4,10 +4,10 @@ import { type ChartSpec, parseReport } from '../../reporting/report-file.ts';
 
 const { INT4, TEXT } = pg.types.builtins;
 
-/** A value of a made-up result: numbers are in columns of int4, everything else in columns of text. */
+/** A value of a sample result. Numbers are in columns of type int4, and all other values are in columns of type text. */
 export type Sample = string | number | null;
 
-/** A result of a made-up report. The type of a column is that of its first value, or as given. */
+/** Creates the result of a sample report. The type of a column follows from its values, unless `types` gives it. */
 export function createResult(
   names: string[],
   samples: Sample[][],
@@ -26,7 +26,7 @@ export function createResult(
   return { report, values: {}, asked: undefined, messages: [], columns, rows, truncated: false };
 }
 
-/** A result as a stream with one row at a time. */
+/** Returns a result as a stream with one row per batch. */
 export function asStream(result: Result): ResultStream {
   async function* batches(): AsyncGenerator<Value[][]> {
     for (const row of result.rows) yield [row];
@@ -34,14 +34,14 @@ export function asStream(result: Result): ResultStream {
   return { ...result, batches: batches(), countRest: () => Promise.resolve(0) };
 }
 
-/** Puts the pieces of a formatted result together. */
+/** Joins the pieces of a formatted result. */
 export async function textOf(pieces: AsyncIterable<string | Uint8Array>): Promise<string> {
   let text = '';
   for await (const piece of pieces) text += String(piece);
   return text;
 }
 
-/** The rows of a result as objects. Numbers become numbers; every other value stays the text that Postgres sent. */
+/** Returns the rows of a result as objects. Numeric values become numbers. Every other value stays the text that Postgres sent. */
 export function toRows({ columns, rows }: Pick<Result, 'columns' | 'rows'>): Record<string, string | number | null>[] {
   const { INT2, INT8, FLOAT4, FLOAT8, NUMERIC } = pg.types.builtins;
   const numbers: number[] = [INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC];

@@ -8,13 +8,13 @@ export interface Sheet {
   xml: string;
 }
 
-/** Reads a workbook: its values by the library, and its XML by the directory of the ZIP file. */
+/** Reads a workbook. A library reads the values. The XML is found by the central directory of the ZIP file. */
 export async function readXlsx(bytes: Uint8Array): Promise<Sheet> {
   const { sheets } = await readWorkbook(bytes);
   return { rows: sheets.flatMap((sheet) => sheet.rows), xml: entryOf(Buffer.from(bytes), 'xl/worksheets/sheet1.xml') };
 }
 
-/** Returns the text of a file of a ZIP archive, by the central directory at its end. */
+/** Returns the text of one file in a ZIP archive. It finds the file by the central directory at the end of the archive. */
 function entryOf(zip: Buffer, name: string): string {
   for (let at = zip.indexOf('PK\u0001\u0002', 0, 'latin1'); at !== -1; at = zip.indexOf('PK\u0001\u0002', at + 46, 'latin1')) {
     const [size, nameLength, start] = [zip.readUInt32LE(at + 20), zip.readUInt16LE(at + 28), zip.readUInt32LE(at + 42)];

@@ -17,12 +17,12 @@ export function weighted<K extends string>(random: Random, weights: Readonly<Rec
   return (entries.at(-1) as [K, number])[0];
 }
 
-/** A random waiting time of an exponential distribution with this mean. */
+/** Returns a random waiting time from an exponential distribution with this mean. */
 export function exponential(random: Random, mean: number): number {
   return -Math.log(1 - random.next()) * mean;
 }
 
-/** A random number 0, 1, 2, … of a geometric distribution with this mean. */
+/** Returns a random number 0, 1, 2, … from a geometric distribution with this mean. */
 export function geometric(random: Random, mean: number): number {
   return Math.floor(Math.log(1 - random.next()) / Math.log(mean / (1 + mean)));
 }
@@ -31,7 +31,10 @@ export function between(random: Random, [min, max]: readonly [number, number]): 
   return min + random.next() * (max - min);
 }
 
-/** A random time of the timeline. Between two of its points the logarithm of the time is interpolated, because most hits come early. */
+/**
+ * Returns a random time from the timeline. Between two points of the timeline, the logarithm of the time is interpolated, because most hits
+ * come early.
+ */
 export function timeOf(random: Random, timeline: Timeline): number {
   const share = random.next();
   const next = Math.max(
@@ -43,7 +46,7 @@ export function timeOf(random: Random, timeline: Timeline): number {
   return from * (to / from) ** ((share - low) / (high - low));
 }
 
-/** The share of hits that the timeline has reached at a time. */
+/** Returns the share of hits that the timeline has reached at a time. */
 export function shareBy(timeline: Timeline, ms: number): number {
   const next = timeline.findIndex(([, time]) => ms < time);
   if (next === 0) return 0;
@@ -53,7 +56,10 @@ export function shareBy(timeline: Timeline, ms: number): number {
   return low + ((high - low) * Math.log(ms / from)) / Math.log(to / from);
 }
 
-/** Returns the timeline of the others: `part` is the timeline of the share `weight` of all hits, and is subtracted from `all`. */
+/**
+ * Returns the timeline of the remaining hits when a part of all hits is removed. `part` is the timeline of this part, and `weight` is its
+ * share.
+ */
 export function withoutPart(all: Timeline, part: Timeline, weight: number): Timeline {
   return all.map(([share, ms]) => [(share - weight * shareBy(part, ms)) / (1 - weight), ms]);
 }

@@ -1,4 +1,4 @@
-// Every number that shapes the traffic, with its source. A number without a published source is marked as assumed.
+// All numbers that determine the generated traffic, with their sources. A number without a published source is marked as assumed.
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -11,22 +11,25 @@ export type Timeline = readonly (readonly [share: number, ms: number])[];
 // ---- Opening and clicking --------------------------------------------------------------------------------------------------------
 
 /**
- * Share of recipients with a recorded open, including opens by Apple's proxy: GetResponse 2022, almost 7 billion messages, worldwide 26.8
- * %.
- * https://campaignsms.com/global-metrics-playoff-whos-doing-best-with-their-email-marketing-mediapost-communications
- * (the same page: click-to-open 7 %, North America 9.6 %; GetResponse 2019, before Apple: open rate of newsletters 20.48 %, click-to-open
- * 13.86 %, https://www.mediapost.com/publications/article/339901/worldwide-opens-and-clicks-newsletters-do-well-t.html)
+ * The share of recipients with a recorded open, including opens by Apple's proxy. Source: GetResponse 2022, almost 7 billion messages, 26.8
+ * % worldwide. https://campaignsms.com/global-metrics-playoff-whos-doing-best-with-their-email-marketing-mediapost-communications (the same
+ * page: click-to-open 7 %, North America 9.6 %; GetResponse 2019, before Apple: open rate of newsletters 20.48 %, click-to-open 13.86 %,
+ * https://www.mediapost.com/publications/article/339901/worldwide-opens-and-clicks-newsletters-do-well-t.html)
  */
 export const OPEN_RATE = 0.268;
 
-/** The mean number of opens by a person who opens. Assumed: pages define total and unique opens, but none was found that measures them. */
+/**
+ * The mean number of opens by a person who opens. Assumed: some pages define total and unique opens, but no page with measured numbers was
+ * found.
+ */
 export const OPENS_PER_OPENER = 1.3;
 
 /**
- * Share of all opens by client. Litmus, December 2021, over a billion opens, the last month found with all parts of Apple's share:
- * https://www.litmus.com/blog/email-client-market-share-december-2021 (Apple 57.4 %: Mail Privacy Protection 41.0, iPhone 10.7, Mail 5.0,
- * iPad 0.6; Gmail 30.4; Outlook 4.1; Yahoo 2.5; Google Android 2.0; Outlook.com 1.0; Samsung 0.4). The rest is «other». Later reports
- * attribute more than half of all opens to Mail Privacy Protection: https://feeds.houseofsummary.com/blog/average-newsletter-open-rate
+ * The share of each mail client in all opens. Source: Litmus, December 2021, over a billion opens. This is the last month that was found
+ * with all parts of Apple's share: https://www.litmus.com/blog/email-client-market-share-december-2021 (Apple 57.4 %: Mail Privacy
+ * Protection 41.0, iPhone 10.7, Mail 5.0, iPad 0.6; Gmail 30.4; Outlook 4.1; Yahoo 2.5; Google Android 2.0; Outlook.com 1.0; Samsung 0.4).
+ * The remaining share is «other». Later reports attribute more than half of all opens to Mail Privacy Protection:
+ * https://feeds.houseofsummary.com/blog/average-newsletter-open-rate
  */
 export const OPEN_SHARES = {
   'apple-mpp': 0.41,
@@ -44,8 +47,9 @@ export const OPEN_SHARES = {
 export type ClientName = keyof typeof OPEN_SHARES;
 
 /**
- * Recipients with at least one click, and clicks per recipient, by device; shares of devices among addresses. Mailchimp, 395 million
- * messages: PC 64 %, tablet 9 %, phone 27 % of addresses; unique click rate 3.8, 3.8, 2.7 %; total 6.7, 5.6, 3.9 %.
+ * For each device: its share of the addresses, the share of recipients with at least one click, and the number of clicks per recipient.
+ * Source: Mailchimp, 395 million messages. PC, tablet and phone have 64 %, 9 % and 27 % of the addresses, unique click rates of 3.8, 3.8
+ * and 2.7 %, and total click rates of 6.7, 5.6 and 3.9 %.
  * https://mailchimp.com/resources/research/impact-of-mobile-use-on-email-engagement/ and
  * https://www.marketingcharts.com/marketing-data-roundup-facebooks-growth-for-may-less-than-expected-google-yahoo-stay-the-course-in-search-rankings-049432/page/2
  */
@@ -56,15 +60,15 @@ export const DEVICES = {
 } as const;
 export type Device = keyof typeof DEVICES;
 
-/** The fifth link of a letter gets about half the clicks of the first: Mailchimp, same study. */
+/** The fifth link of a letter gets about half the clicks of the first link. Source: Mailchimp, the same study. */
 export const HALF_LIFE_OF_LINKS = 4;
 
-/** Share of a person's clicks that repeat a link. Assumed, no figure found. */
+/** The share of a person's clicks that repeat a link. Assumed, because no figure was found. */
 export const REPEATED_CLICK = 0.15;
 
 /**
- * Share of clickers who have not loaded a picture. Sources confirm that clients block pictures and that clicks come without opens:
- * https://github.com/anymail/django-anymail/issues/200, https://academy.insiderone.com/docs/email-bot-clicks; the share is assumed.
+ * The share of clickers who have not loaded a picture. These sources confirm that clients block pictures and that there are clicks without
+ * opens: https://github.com/anymail/django-anymail/issues/200, https://academy.insiderone.com/docs/email-bot-clicks; the share is assumed.
  */
 export const CLICKERS_WITHOUT_PICTURES = 0.1;
 
@@ -87,7 +91,8 @@ export const OPENS_BY: Timeline = [
 ];
 
 /**
- * Times of clicks: 33.6 % in the first hour, 51.4 % by the third, 81 % within 24 hours (GetResponse, as above). The tail is that of opens.
+ * Times of clicks: 33.6 % in the first hour, 51.4 % by the third, 81 % within 24 hours (GetResponse, as above). The later times are those
+ * of opens.
  */
 export const CLICKS_BY: Timeline = [
   [0, 30 * SECOND],
@@ -101,7 +106,7 @@ export const CLICKS_BY: Timeline = [
 /**
  * The time from an open to the first click equals the time for which people look at a letter. Litmus 2022: 30 % under 2 s, 41 % 2 to 8 s,
  * 29 % longer; https://www.digitalinformationworld.com/2023/01/people-spend-33-less-time-reading.html. A clicker looks for at least 2 s.
- * How much longer than 8 s readers stay is assumed: half a minute on average.
+ * The time that readers stay beyond 8 s is assumed: half a minute on average.
  */
 export const SKIM_SHARE = 0.41 / (0.41 + 0.29);
 export const SKIM: readonly [min: number, max: number] = [2 * SECOND, 8 * SECOND];
@@ -111,8 +116,9 @@ export const READ_LONGER = 30 * SECOND;
 export const NEXT_CLICK_AT_LEAST = 3 * SECOND;
 
 /**
- * Forwards per open. Litmus, 400,000 letters: the median letter has one per 370 opens, the top one per cent one per 21.
- * https://dev.marketingcharts.com/digital-56110, https://www.cmswire.com/digital-marketing/how-to-succeed-in-email-marketing/
+ * Forwards per open. Source: Litmus, 400,000 letters. The median letter has one forward per 370 opens. The top one per cent of the letters
+ * have one forward per 21 opens. https://dev.marketingcharts.com/digital-56110,
+ * https://www.cmswire.com/digital-marketing/how-to-succeed-in-email-marketing/
  */
 export const FORWARDS_PER_OPEN = { ordinary: 1 / 370, hard: 1 / 21 } as const;
 
@@ -121,18 +127,21 @@ export const FORWARD_CLICKS = 0.5;
 export const PASTED_PER_FORWARD = 0.5;
 
 /**
- * Links that the author posts, per recipient, and the number of people who follow each. Assumed: figures on newsletters do not cover this.
+ * How many times the author publishes a shared link (e.g. on a social network), divided by the number of recipients. CLICKS_PER_POST has the
+ * number of people who click each published link. Both are assumed, because figures on newsletters do not cover them.
  */
 export const POSTS_PER_RECIPIENT = 1 / 1000;
 export const CLICKS_PER_POST: readonly [min: number, max: number] = [0, 12];
 
-/** Share of clickers whose browser prefetches a link. Assumed, no figure found. */
+/** The share of clickers whose browser prefetches a link. Assumed, because no figure was found. */
 export const PREFETCHING_CLICKERS = 0.02;
 
-/** Share of connections by IPv6. Assumed to be somewhat more than a third; Google's counter of its users was not available. */
+/**
+ * The share of connections by IPv6. Assumed to be a little more than a third, because Google's statistics of its users were not available.
+ */
 export const IPV6_SHARE = 0.35;
 
-/** Share of clicks from a person's other device or network, e.g. the phone outside. Assumed. */
+/** The share of clicks from another device or network of the person, e.g. from the phone away from home. Assumed. */
 export const OTHER_NETWORK = 0.1;
 
 /**
@@ -156,8 +165,8 @@ export const PHONE_BROWSERS = { chrome: 0.6915, safari: 0.2032, samsung: 0.0333 
  * Apple's proxy loads the pixel when the recipient's device fetches the mail, on wifi and power («when Apple Mail app launches»,
  * https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events). It loads the pixel of almost every letter
  * (http://rightmarker.com/2021/09/22/how-you-can-establish-non-human-opening-of-apples-electronic-mail-privateness/), and only once,
- * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). How soon it
- * loads the pixel is not published, so these times are an assumption.
+ * because it caches it (https://support.clickdimensions.com/hc/en-us/articles/15707875851917-Introduction-to-Adjusted-Opens). The time
+ * until it loads the pixel is not published, so these times are assumed.
  */
 export const MPP_BY: Timeline = [
   [0, 5 * SECOND],
@@ -168,7 +177,7 @@ export const MPP_BY: Timeline = [
 ];
 
 /**
- * Share of machines among all clicks: «more than half» in letters to consumers, about 75 % in letters to businesses (Omnivery,
+ * The share of machines in all clicks: «more than half» in letters to consumers, about 75 % in letters to businesses (Omnivery,
  * https://blog.omnivery.com/blog/nhi-is-getting-worse). Others say 10 to 30 %
  * (https://check.live-direct-marketing.online/blog/bot-clicks-security-scanners-detect) and 5 to 60 %
  * (https://help.evalanche.cloud/hc/en-us/articles/20426081188380-Deviating-opening-rate-and-click-rate-due-to-bots). The number of scanned
@@ -177,9 +186,9 @@ export const MPP_BY: Timeline = [
 export const MACHINE_SHARE_OF_CLICKS = 0.55;
 
 /**
- * Start times of scanner bursts. Measured for 836 contacts, with every link in a sweep of less than a second: 0.5 % within 10 s of sending,
- * 2.2 % to 20 s, 66.4 % to 60 s, 28.3 % to 5 min, 1.9 % to 30 min, 0.7 % in 1 to 24 h; median 43 s.
- * https://github.com/putyourlightson/craft-campaign/issues/546
+ * Start times of scanner bursts. Measured for 836 contacts whose scanner requested every link within a second. After sending, 0.5 % of the
+ * bursts started within 10 s, 2.2 % between 10 and 20 s, 66.4 % up to 60 s, 28.3 % up to 5 min, 1.9 % up to 30 min, and 0.7 % in 1 to 24 h.
+ * The median is 43 s. https://github.com/putyourlightson/craft-campaign/issues/546
  */
 export const BURSTS_BY: Timeline = [
   [0, 2 * SECOND],
@@ -216,7 +225,7 @@ export const LONG_SWEEPS = 1 / 7;
 export const SECOND_SWEEPS = 0.1;
 
 /**
- * Scanned recipients by the kind of scanner. HEAD is «a significant portion of all click-tracking traffic»:
+ * Scanned recipients by the kind of scanner. HEAD requests are «a significant portion of all click-tracking traffic»:
  * https://github.com/civicrm/civicrm-core/pull/35328, https://github.com/jdavidbakr/mail-tracker/pull/200. Some scanners name themselves:
  * https://github.com/JayBizzle/Crawler-Detect/issues/552, «Python Requests» in craft-campaign#546. The shares are assumed.
  */
@@ -238,10 +247,10 @@ export const SCANNER_NETWORKS = {
 } as const;
 
 /**
- * Hard set: share of recipients whose scanner follows one link. In MillionSend #22 «the rest … single-link hits from the same fleet» come
- * beside the bursts; another scanner comes from an ordinary network with another system 12 s after the person:
- * https://github.com/resend/resend-node/issues/901. The share is assumed. They come at the times when people come, which is the hardest
- * case.
+ * Hard set: share of recipients whose scanner follows one link. According to MillionSend #22, «the rest … single-link hits from the same
+ * fleet» come in addition to the bursts. Another scanner comes from an ordinary network with another system 12 s after the person:
+ * https://github.com/resend/resend-node/issues/901. The share is assumed. These scanners come at the same times as people, which is the
+ * hardest case.
  */
 export const SINGLE_LINK_SCANNED = 0.01;
 

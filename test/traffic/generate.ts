@@ -53,9 +53,9 @@ export interface TrafficOptions {
 
 /** Shares of recipients, computed from the published figures. */
 interface Rates {
-  /** Recipients whose mail is loaded by Apple's proxy. */
+  /** The share of recipients whose pictures are loaded by Apple's proxy. */
   apple: number;
-  /** Of the other recipients: those who open, so that their pictures are loaded. */
+  /** The share of the other recipients who open the letter and load the pictures. */
   openers: number;
   scanned: number;
 }
@@ -64,15 +64,16 @@ interface Rates {
 const { 'apple-mpp': _apple, ...OTHER_CLIENTS } = OPEN_SHARES;
 
 /**
- * OPEN_SHARES are shares of all opens: Apple's proxy opens once per recipient, people may open several times. Let a be the share of
- * recipients with Apple's proxy and h the share who open themselves. Then a + h = OPEN_RATE, and a / (a + h × OPENS_PER_OPENER) = Apple's
- * share.
+ * Computes the shares of recipients. OPEN_SHARES are shares of all opens. Apple's proxy opens once per recipient, but people may open
+ * several times. Let a be the share of recipients with Apple's proxy and h the share of recipients who open themselves. Then a + h =
+ * OPEN_RATE, and a / (a + h × OPENS_PER_OPENER) = Apple's share.
  */
 export function ratesFor(links: number): Rates {
   const share = OPEN_SHARES['apple-mpp'];
   const apple = (share * OPEN_RATE * OPENS_PER_OPENER) / (1 - share + share * OPENS_PER_OPENER);
   const openers = (OPEN_RATE - apple) / (1 - apple);
-  // The mean number of clicks by people per recipient, with Mailchimp's shares of devices. The drawn devices differ only slightly.
+  // The mean number of clicks by people per recipient, with Mailchimp's shares of devices. The randomly chosen devices differ only slightly
+  // from these shares.
   const clicks = Object.values(DEVICES).reduce((sum, device) => sum + device.share * device.totalClickRate, 0);
   const byGet = SCANNER_WAYS['scanner-burst'] + SCANNER_WAYS['scanner-bot-ua'];
   const scans = (MACHINE_SHARE_OF_CLICKS / (1 - MACHINE_SHARE_OF_CLICKS)) * clicks;
@@ -88,7 +89,7 @@ export function generateTraffic(options: TrafficOptions): Hit[] {
   const rates = ratesFor(links);
   const opensOfOthers = opensWithoutClickers(rates);
   const hits: Hit[] = [];
-  /** People who have read the letter, and the time. Some of them forward it. */
+  /** People who have read the letter, and the time of reading. Some of them forward the letter. */
   const readers: { person: Person; recipient: number; t: number }[] = [];
   const clickers: typeof readers = [];
 
@@ -139,13 +140,15 @@ function otherClient(random: Random): ClientName {
   return weighted<ClientName>(random, OTHER_CLIENTS as Record<ClientName, number>);
 }
 
-/** The times of opens by people who do not click. Together with the opens of clickers they give the published times of opens. */
+/** Returns the times of opens by people who do not click. Together with the opens of clickers, they give the published times of opens. */
 function opensWithoutClickers({ openers }: Rates): Timeline {
   const clickers = Object.values(DEVICES).reduce((sum, device) => sum + device.share * device.clickRate, 0);
   return withoutPart(OPENS_BY, CLICKS_BY, (clickers * (1 - CLICKERS_WITHOUT_PICTURES)) / openers);
 }
 
-/** The opens of one person. None are visible if Apple's proxy has already loaded the pixel. */
+/**
+ * Returns the opens of one person. If the person uses Apple's proxy, no open is visible, because the proxy has already loaded the pixel.
+ */
 function opensOf(random: Random, person: Person, recipient: number, first: number): Hit[] {
   if (person.client === 'apple-mpp') return [];
   const hits = [openBy(random, person, recipient, first)];
@@ -160,7 +163,7 @@ function opensOf(random: Random, person: Person, recipient: number, first: numbe
   return hits;
 }
 
-/** A person forwards the letter by mail, and may also paste a link of it into a messenger. */
+/** Returns the hits after a person forwards the letter by mail. The person may also paste a link of the letter into a messenger. */
 function forwardLetter(random: Random, from: Person, recipient: number, at: number, links: number): Hit[] {
   const truth: Truth = { who: 'person', cause: 'forward' };
   const arrival = (): number =>
@@ -189,7 +192,7 @@ function forwardLetter(random: Random, from: Person, recipient: number, at: numb
   return hits;
 }
 
-/** The author posts a link that is the same for all. Previews of it come first, then clicks by people. */
+/** Returns the hits after the author posts a shared link. Previews of the link come first, then clicks by people. */
 function postLink(random: Random, sentAt: number, links: number): Hit[] {
   const at = sentAt + timeOf(random, OPENS_BY);
   const link = random.whole(0, links - 1);
@@ -210,7 +213,7 @@ export interface Summary {
    * The number of distinct recipients with a GET click, with any HEAD request, and with an open. Hits on shared links have no recipient.
    */
   recipients: Record<Who, { click: number; head: number; open: number }>;
-  /** GET clicks. */
+  /** The number of GET clicks. */
   clicks: Record<Who, number>;
   opens: Record<Who, number>;
   addresses: Record<Who, number>;

@@ -1,4 +1,4 @@
-/** The true cause of a hit. The list is closed, because tests count by it. */
+/** The true cause of a hit. The list is closed, because tests count hits by cause. */
 export type Cause =
   /** A person's device loads the picture or follows a link. */
   | 'reader'
@@ -14,7 +14,7 @@ export type Cause =
   | 'scanner-head'
   /** A security scanner whose user agent names it or its library. */
   | 'scanner-bot-ua'
-  /** A browser that prefetches and declares it in a header. */
+  /** A browser that prefetches a link and declares this in a header. */
   | 'prefetch'
   /** A messenger or a social network that previews a shared link. */
   | 'link-preview';
@@ -34,9 +34,9 @@ export const CAUSES: readonly Cause[] = [
 export type Who = 'person' | 'machine';
 export type Kind = 'click' | 'open';
 
-/** Why a hit of the hard set is hard to judge. Absent for all other hits. */
+/** The reason why a hit of the hard set is hard to judge. All other hits have no difficulty. */
 export type Difficulty =
-  /** A scanner that follows one link, late, with an ordinary user agent from an ordinary network. */
+  /** A scanner that follows only one link, later than other scanners, with an ordinary user agent from an ordinary network. */
   | 'single-link'
   /** A scanner that requests the links one by one, about one second apart. */
   | 'slow-sweep'
@@ -62,7 +62,7 @@ export interface Hit {
   ip: string;
   ua: string;
   referrer: string;
-  /** The values of those of the headers Sec-Purpose, Purpose, X-Purpose and X-Moz that were sent. */
+  /** The values of the headers Sec-Purpose, Purpose, X-Purpose and X-Moz that the client sent. */
   purpose: string;
   truth: Truth;
 }

@@ -2,15 +2,15 @@ import { hash } from 'node:crypto';
 import { logLine } from '../support/log-lines.ts';
 import type { Hit } from './hits.ts';
 
-/** The path of a hit's request, and the link header of the backend: `<id>.<version>`, or '' for a pixel. */
+/** The path of the request of a hit, and the value of the header X-Link from the backend: `<id>.<version>`, or '' for a pixel. */
 export interface Served {
   path: string;
   link: string;
 }
 
 /**
- * The access log that nginx would write for these hits. Request ids are unique and derived from the hits, so they are the same in every
- * run.
+ * Returns the access log that nginx would write for these hits. Request ids are unique and derived from the hits, so they are the same in
+ * every run.
  */
 export function accessLogLines(hits: readonly Hit[], slugOf: (hit: Hit) => Served): string {
   return hits.map((hit, i) => lineOf(hit, i, slugOf(hit))).join('');

@@ -25,7 +25,9 @@ function createHit(request: Request, truth: Truth, purpose = ''): Hit {
   return { ...request, t: Math.round(request.t), referrer: '', purpose, truth };
 }
 
-/** All requests of a security scanner for one recipient's letter: every link, in the way of its kind. */
+/**
+ * Returns all requests of a security scanner for the letter of one recipient. It requests every link, in the way of its kind of scanner.
+ */
 export function scan(random: Random, recipient: number, sentAt: number, links: number, hard: boolean): Hit[] {
   const cause = weighted(random, SCANNER_WAYS);
   const networks = MACHINE_NETWORKS[weighted(random, SCANNER_NETWORKS)];
@@ -54,7 +56,7 @@ export function scan(random: Random, recipient: number, sentAt: number, links: n
   return hits;
 }
 
-/** The time of each request. The order is not that of the links, because scanners work in parallel. */
+/** Returns the time of each request. The requests are not in the order of the links, because scanners work in parallel. */
 function sweepTimes(random: Random, begin: number, links: number, slow: boolean): number[] {
   if (slow) {
     let t = begin;
@@ -67,7 +69,7 @@ function sweepTimes(random: Random, begin: number, links: number, slow: boolean)
   return Array.from({ length: links }, () => begin + random.next() * length);
 }
 
-/** A scanner that follows one link at a time when people click, from a network and with a user agent like theirs. */
+/** Returns the request of a scanner that follows only one link. The time, the network and the user agent are like those of people. */
 export function scanOne(random: Random, recipient: number, sentAt: number, links: number): Hit {
   return createHit(
     {
@@ -84,15 +86,15 @@ export function scanOne(random: Random, recipient: number, sentAt: number, links
 }
 
 /**
- * Values that browsers send when they prefetch, as the log joins them from four headers. Chromium: `prefetch`, `prefetch;prerender`,
- * `prefetch;anonymous-client-ip` in Sec-Purpose
- * (https://chromium.googlesource.com/chromium/src/+/9e001703a2/chrome/browser/prefetch/prefetch_headers.cc), with or without the older
- * `Purpose: prefetch`, or that header alone; Firefox formerly `X-moz: prefetch`
- * (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Purpose and its table of browsers).
+ * Values of the field `purpose` of the log for a browser that prefetches. nginx joins the headers Sec-Purpose, Purpose, X-Purpose and X-Moz
+ * with spaces in this field. Chromium sends `prefetch`, `prefetch;prerender` or `prefetch;anonymous-client-ip` in the header Sec-Purpose
+ * (https://chromium.googlesource.com/chromium/src/+/9e001703a2/chrome/browser/prefetch/prefetch_headers.cc). It may also send the older
+ * header `Purpose: prefetch`, or only this older header. Earlier versions of Firefox sent the header `X-moz: prefetch`
+ * (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Purpose, and its table of browsers).
  */
 const PURPOSES = ['prefetch', 'prefetch;prerender', 'prefetch;anonymous-client-ip', 'prefetch;prerender prefetch', 'prefetch prefetch'];
 
-/** A person's browser prefetches a link. */
+/** Returns the request of a person's browser that prefetches a link. */
 export function prefetch(random: Random, person: Person, recipient: number, t: number, links: number): Hit {
   const request: Request = {
     t,
@@ -106,11 +108,14 @@ export function prefetch(random: Random, person: Person, recipient: number, t: n
   return createHit(request, { who: 'machine', cause: 'prefetch' }, random.pick(PURPOSES));
 }
 
-/** How one service previews links. Without a network, the device of the person who pastes the link makes the request. */
+/**
+ * The way in which one service previews links. If the service has no network, the device of the person who pastes the link makes the
+ * request.
+ */
 interface Previewer {
   ua: string;
   network?: MachineNetwork;
-  /** Whether HEAD requests follow. */
+  /** Whether HEAD requests follow the GET request. */
   heads?: true;
 }
 
@@ -133,7 +138,7 @@ const PREVIEWERS: readonly Previewer[] = [
   { ua: 'Twitterbot/1.0', network: 'x', heads: true },
 ];
 
-/** The requests that follow when somebody pastes a link. `pastedFrom` is that person's address. */
+/** Returns the requests that follow when a person pastes a link. `pastedFrom` is the address of this person. */
 export function preview(random: Random, pastedFrom: string, recipient: number, link: number, t: number): Hit[] {
   const { ua, network, heads = false } = random.pick(PREVIEWERS);
   const truth: Truth = { who: 'machine', cause: 'link-preview' };

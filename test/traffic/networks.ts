@@ -2,14 +2,15 @@ import { BlockList, isIPv6 } from 'node:net';
 import type { Random } from '../chaos/random.ts';
 import type { Country } from './figures.ts';
 
-// The networks that requests come from. Those of machines and image proxies are published; people get addresses of access providers.
+// The networks from which requests come. The networks of machines and image proxies are published. People get addresses of access
+// providers.
 
 /** Networks of machines. No person in this traffic has such an address. */
 export const MACHINE_NETWORKS = {
-  // The proxy of Mail Privacy Protection leaves by the addresses of iCloud Private Relay
-  // (https://wordtothewise.com/2021/09/apple-mpp-reporting-and-geolocation/), of which Apple has a list,
-  // https://mask-api.icloud.com/egress-ip-ranges.csv. Some of it, by https://github.com/rezmoss/cloud-provider-ip-addresses
-  // (apple_private_relay) and other copies; relays of Akamai, Cloudflare and Fastly.
+  // The proxy of Mail Privacy Protection sends its requests from the addresses of iCloud Private Relay
+  // (https://wordtothewise.com/2021/09/apple-mpp-reporting-and-geolocation/). Apple publishes a list of them:
+  // https://mask-api.icloud.com/egress-ip-ranges.csv. This is a part of the list, according to
+  // https://github.com/rezmoss/cloud-provider-ip-addresses (apple_private_relay) and other copies; relays of Akamai, Cloudflare and Fastly.
   'apple-relay': [
     '172.224.224.0/27',
     '172.225.69.0/27',
@@ -30,8 +31,8 @@ export const MACHINE_NETWORKS = {
   // Microsoft 365 endpoint sets 9 and 10: https://github.com/warmbly/warmbly/blob/main/tracking/scanner-networks.txt,
   // https://blog.rmilne.ca/?p=46964
   'microsoft-eop': ['40.92.0.0/15', '40.107.0.0/16', '52.100.0.0/14', '104.47.0.0/17', '2a01:111:f400::/48', '2a01:111:f403::/48'],
-  // Scans from Microsoft's AS 8075 outside of those: https://github.com/warmbly/warmbly/issues/410. The ranges from memory of the service
-  // tags (https://www.microsoft.com/en-us/download/details.aspx?id=56519).
+  // Scans from Microsoft's AS 8075, from other addresses than the networks above: https://github.com/warmbly/warmbly/issues/410. The ranges
+  // are from the service tags (https://www.microsoft.com/en-us/download/details.aspx?id=56519), from memory.
   azure: ['52.160.0.0/12', '20.40.0.0/13'],
   // https://proofpoint.my.site.com/support/PPSup_SupportInfo, and 148.163.128.0/19 in lists of inbound addresses
   proofpoint: ['67.231.144.0/20', '208.84.64.0/22', '208.86.200.0/22', '91.209.104.0/24', '62.209.50.0/24', '148.163.128.0/19'],
@@ -64,7 +65,8 @@ export const PROXY_NETWORKS = {
 export type ProxyNetwork = keyof typeof PROXY_NETWORKS;
 
 /**
- * Access providers by country. The product's country database places each network in its country; this was checked by hand, not by a test.
+ * Networks of access providers by country. The country database of the product gives the right country for each network. This was checked
+ * by hand, not by a test.
  */
 export const ACCESS_NETWORKS: Record<Country, { v4: readonly string[]; v6: readonly string[] }> = {
   DE: { v4: ['79.192.0.0/10', '84.128.0.0/10', '91.0.0.0/10', '178.0.0.0/12', '188.192.0.0/14'], v6: ['2003:c0::/26', '2a02:8108::/30'] },
@@ -77,7 +79,7 @@ export const ACCESS_NETWORKS: Record<Country, { v4: readonly string[]; v6: reado
   CA: { v4: ['99.224.0.0/11', '70.48.0.0/13'], v6: ['2607:fea8::/32'] },
 };
 
-/** A random address of one of the networks, as nginx writes it. */
+/** Returns a random address in one of the networks, as nginx writes it. */
 export function addressIn(random: Random, networks: readonly string[]): string {
   const [address = '', bits = ''] = random.pick(networks).split('/');
   return isIPv6(address) ? addressIn6(random, address, Number(bits)) : addressIn4(random, address, Number(bits));

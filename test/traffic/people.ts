@@ -47,8 +47,8 @@ const WEBMAIL: Partial<Record<ClientName, string>> = {
 const DEVICE_SHARES = { pc: DEVICES.pc.share, tablet: DEVICES.tablet.share, phone: DEVICES.phone.share };
 
 /**
- * The device on which users of a mail program read. If the program does not determine it, Mailchimp's shares apply. For Apple's proxy the
- * shares of Apple's clients apply.
+ * Returns the device on which a user of a mail program reads. If the program does not determine the device, the shares of Mailchimp apply.
+ * For Apple's proxy, the shares of Apple's clients apply.
  */
 function deviceOf(random: Random, client: ClientName): Device {
   if (client === 'apple-mpp') {
@@ -77,18 +77,21 @@ export function createPerson(random: Random, client: ClientName): Person {
   };
 }
 
-/** An address of an access provider. */
+/** Returns an address of an access provider. */
 export function ordinaryAddress(random: Random): string {
   const networks = ACCESS_NETWORKS[weighted(random, COUNTRIES)];
   return addressIn(random, chance(random, IPV6_SHARE) ? networks.v6 : networks.v4);
 }
 
-/** The time between an open and the click that follows it, in ms. */
+/** Returns the time between an open and the click after it, in ms. */
 export function readingTime(random: Random): number {
   return chance(random, SKIM_SHARE) ? between(random, SKIM) : SKIM[1] + exponential(random, READ_LONGER);
 }
 
-/** The open of a person as the server sees it: from the person's device or from the provider's image proxy, but not from Apple's. */
+/**
+ * Returns the open of a person as the server sees it: from the device of the person or from the image proxy of the mail provider, but not
+ * from Apple's proxy.
+ */
 export function openBy(random: Random, person: Person, recipient: number, t: number, truth?: Truth): Hit {
   const proxy = PROXIES[person.client];
   return {
@@ -105,9 +108,10 @@ export function openBy(random: Random, person: Person, recipient: number, t: num
   };
 }
 
-/** Apple's proxy loads the pixel once. */
+/** Returns the open by Apple's proxy, which loads the pixel once. */
 export function openByAppleProxy(random: Random, recipient: number, sentAt: number): Hit {
-  // Nine in ten come from the relays on Apple's list and one from Apple's own network, because sources name both. The ratio is assumed.
+  // Nine of ten requests come from the relays on Apple's list, and one comes from Apple's own network, because sources name both. The ratio
+  // is assumed.
   const networks = MACHINE_NETWORKS[chance(random, 0.9) ? 'apple-relay' : 'apple'];
   return {
     t: Math.round(sentAt + timeOf(random, MPP_BY)),
@@ -138,7 +142,7 @@ export function clickBy(random: Random, person: Person, recipient: number, link:
   };
 }
 
-/** A link as a reader would choose it: links further down are less likely. */
+/** Returns a link that a reader might choose. Links at later positions in the letter are less likely. */
 export function chooseLink(random: Random, links: number, without: ReadonlySet<number> = new Set()): number {
   const weights: number[] = [];
   for (let link = 0; link < links; link++) weights.push(without.has(link) ? 0 : 0.5 ** (link / HALF_LIFE_OF_LINKS));
@@ -150,18 +154,18 @@ export function chooseLink(random: Random, links: number, without: ReadonlySet<n
   return weights.findLastIndex((weight) => weight > 0);
 }
 
-/** The number of clicks of a person who clicks at all. */
+/** Returns the number of clicks of a person who clicks at least once. */
 function numberOfClicks(random: Random, device: Device): number {
   const { clickRate, totalClickRate } = DEVICES[device];
   return 1 + geometric(random, totalClickRate / clickRate - 1);
 }
 
-/** The time of a person's first click, in ms after sending. */
+/** Returns the time of the first click of a person, in ms after sending. */
 export function firstClickAfter(random: Random): number {
   return timeOf(random, CLICKS_BY);
 }
 
-/** The clicks of one person, the first at `first`. With `hard`, some people open their links in tabs. */
+/** Returns the clicks of one person, the first at the time `first`. With `hard`, some people open their links in tabs. */
 export function clicksFrom(random: Random, person: Person, recipient: number, first: number, links: number, hard: boolean): Hit[] {
   if (hard && links > 1 && chance(random, TAB_OPENERS)) return clicksInTabs(random, person, recipient, first, links);
   const truth: Truth = { who: 'person', cause: 'reader' };
@@ -173,13 +177,13 @@ export function clicksFrom(random: Random, person: Person, recipient: number, fi
     const link = again ? random.pick([...seen]) : chooseLink(random, links, seen);
     seen.add(link);
     hits.push(clickBy(random, person, recipient, link, t, truth));
-    // One person in five pauses before the next click. Assumed, as nothing is published on it.
+    // One of five people pauses before the next click. This is assumed, because no figures are published.
     t += NEXT_CLICK_AT_LEAST + (chance(random, 0.2) ? exponential(random, 20 * MINUTE) : readingTime(random));
   }
   return hits;
 }
 
-/** Clicks on two or three different links within two seconds, from one address. */
+/** Returns clicks on two or three different links within two seconds, from one address. */
 function clicksInTabs(random: Random, person: Person, recipient: number, first: number, links: number): Hit[] {
   const truth: Truth = { who: 'person', cause: 'reader', difficulty: 'fast-tabs' };
   const seen = new Set<number>();

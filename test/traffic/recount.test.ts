@@ -23,8 +23,8 @@ function at(time: string, who: 'person' | 'machine', kind: 'click' | 'open', rec
   return { t: Date.parse(`2026-10-${time}Z`), method: 'GET', kind, recipient, link, ip, ua: 'Browser', referrer: '', purpose: '', truth };
 }
 
-// The hits are deliberately out of order. There are six recipients, 0 to 5: 4 has only hits of machines, 5 has none, and -1 is a shared
-// link.
+// The hits are deliberately out of order. There are six recipients, 0 to 5. Recipient 4 has only hits of machines, and recipient 5 has no
+// hits. The number -1 stands for a shared link.
 const HITS = [
   at('05T21:20:00', 'person', 'click', 0, 2),
   at('05T21:10:00', 'person', 'open', 0),
@@ -55,7 +55,7 @@ test('counts by the hour of a local clock', () => {
     ['2026-10-06T00', { click: { person: 1, machine: 0 }, open: { person: 0, machine: 0 } }],
     ['2026-10-12T21', { click: { person: 1, machine: 0 }, open: { person: 0, machine: 0 } }],
   ]);
-  // An offset of 5 h 30 min puts 21:20 and 22:31 into different hours than UTC does.
+  // With an offset of 5 h 30 min, 21:20 and 22:31 are in different hours than in UTC.
   expect([...hitsByHour(HITS, 330).keys()]).toEqual(['2026-10-06T02', '2026-10-06T04', '2026-10-06T05', '2026-10-13T03']);
   expect([...hitsByHour(HITS, -60).keys()][3]).toBe('2026-10-05T23');
 

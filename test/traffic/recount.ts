@@ -1,8 +1,9 @@
 import { type Hit, type Kind, SHARED, type Who } from './hits.ts';
 
-// Counts hits by their true causes in plain loops, to compare with the reports. It shares no code with the product.
+// Counts hits by their true causes in simple loops. The tests compare the results with the reports. This file shares no code with the
+// product.
 
-/** A number for each kind of hit, by people and by machines. HEAD requests count as clicks and opens of machines. */
+/** A number for each kind of hit, separately for people and machines. HEAD requests count as clicks and opens of machines. */
 export type Table = Record<Kind, Record<Who, number>>;
 
 const MINUTE = 60_000;
@@ -13,14 +14,14 @@ function emptyTable(): Table {
   return { click: { person: 0, machine: 0 }, open: { person: 0, machine: 0 } };
 }
 
-/** The number of hits. */
+/** Returns the number of hits. */
 export function totals(hits: readonly Hit[]): Table {
   const table = emptyTable();
   for (const hit of hits) table[hit.kind][hit.truth.who]++;
   return table;
 }
 
-/** The number of distinct recipients with at least one such hit. Shared links have no recipient. */
+/** Returns the number of distinct recipients with at least one such hit. Shared links have no recipient. */
 export function uniqueRecipients(hits: readonly Hit[]): Table {
   const table = emptyTable();
   const seen = new Set<string>();
@@ -33,18 +34,21 @@ export function uniqueRecipients(hits: readonly Hit[]): Table {
   return table;
 }
 
-/** The number of distinct recipients whose letter a person opened. Who clicked has opened, also without a loaded picture. */
+/**
+ * Returns the number of distinct recipients whose letter a person opened. A recipient who clicked counts as a recipient who opened, even if
+ * no picture was loaded.
+ */
 export function recipientsWhoOpened(hits: readonly Hit[]): number {
   return new Set(hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED).map(({ recipient }) => recipient))
     .size;
 }
 
-/** The local time as a date whose UTC fields are the local ones. */
+/** Returns a date whose UTC fields have the values of the local time. */
 function localTime(t: number, utcOffsetMinutes: number): Date {
   return new Date(t + utcOffsetMinutes * MINUTE);
 }
 
-/** Hits by local hour, e.g. `2026-10-05T08`, in order of time. Hours without hits are absent. */
+/** Returns hits by local hour, e.g. `2026-10-05T08`, in order of time. Hours without hits are left out. */
 export function hitsByHour(hits: readonly Hit[], utcOffsetMinutes: number): Map<string, Table> {
   const hours = new Map<string, Table>();
   for (const hit of [...hits].sort((a, b) => a.t - b.t)) {
@@ -56,7 +60,7 @@ export function hitsByHour(hits: readonly Hit[], utcOffsetMinutes: number): Map<
   return hours;
 }
 
-/** Opens by local hour of the day, from 0 to 23. */
+/** Returns opens by local hour of the day, from 0 to 23. */
 export function opensByHour(hits: readonly Hit[], utcOffsetMinutes: number): Record<Who, number[]> {
   const opens = { person: new Array<number>(24).fill(0), machine: new Array<number>(24).fill(0) };
   for (const hit of hits) {
@@ -67,7 +71,10 @@ export function opensByHour(hits: readonly Hit[], utcOffsetMinutes: number): Rec
   return opens;
 }
 
-/** Hits of one kind, by people or machines, by local day of the week (0 is Monday) and hour: `heatmap[day][hour]`. */
+/**
+ * Returns the hits of one kind by people or by machines as `heatmap[day][hour]`. The day is the local day of the week (0 is Monday), and
+ * the hour is the local hour.
+ */
 export function weekHeatmap(hits: readonly Hit[], kind: Kind, who: Who, utcOffsetMinutes: number): number[][] {
   const week = Array.from({ length: 7 }, () => new Array<number>(24).fill(0));
   for (const hit of hits) {
@@ -86,7 +93,7 @@ export interface LinkCount {
   people: number;
 }
 
-/** Clicks by link, in the order of the links. Links without clicks are absent. */
+/** Returns clicks by link, in the order of the links. Links without clicks are left out. */
 export function clicksByLink(hits: readonly Hit[]): Map<number, LinkCount> {
   const links = new Map<number, LinkCount>();
   const seen = new Set<string>();
@@ -104,7 +111,7 @@ export function clicksByLink(hits: readonly Hit[]): Map<number, LinkCount> {
   return links;
 }
 
-/** Milliseconds from sending to the first click of a person, by recipient. */
+/** Returns the milliseconds from sending to the first click of a person, by recipient. */
 export function firstClickDelays(hits: readonly Hit[], sentAt: number): Map<number, number> {
   const delays = new Map<number, number>();
   for (const hit of hits) {
@@ -115,7 +122,10 @@ export function firstClickDelays(hits: readonly Hit[], sentAt: number): Map<numb
   return delays;
 }
 
-/** Recipients from 0 to `recipients` - 1 without an open or a click by `by`, in order. With 'anyone' the hits of machines count, too. */
+/**
+ * Returns the recipients from 0 to `recipients` - 1 without an open or a click by `by`, in order. With 'anyone', the hits of machines also
+ * count.
+ */
 export function nonOpeners(hits: readonly Hit[], recipients: number, by: Who | 'anyone'): number[] {
   const openers = new Set<number>();
   for (const hit of hits) {
@@ -132,7 +142,7 @@ export interface Engagement {
   opens: number;
 }
 
-/** The number of clicks and opens of people for each recipient, ordered by clicks, then opens (both descending), then recipient. */
+/** Returns the number of clicks and opens of people for each recipient, ordered by clicks, then opens (both descending), then recipient. */
 export function mostEngaged(hits: readonly Hit[]): Engagement[] {
   const all = new Map<number, Engagement>();
   for (const hit of hits) {
@@ -154,8 +164,8 @@ export interface LinkVisitors {
 }
 
 /**
- * The number of distinct visitors (address and user agent) per recipient, link and UTC day among the clicks of people, in this order. More
- * than one suggests a forward or a second device. Shared links have recipient -1.
+ * Counts the distinct visitors (address and user agent) among the clicks of people, for each recipient, link and UTC day. The rows are
+ * sorted in this order. More than one visitor may mean a forward or a second device. Shared links have recipient -1.
  */
 export function visitorsPerLink(hits: readonly Hit[]): LinkVisitors[] {
   const rows = new Map<string, { row: LinkVisitors; seen: Set<string> }>();
@@ -171,7 +181,7 @@ export function visitorsPerLink(hits: readonly Hit[]): LinkVisitors[] {
   return [...rows.values()].map(({ row }) => row).sort((a, b) => a.recipient - b.recipient || a.link - b.link || (a.day < b.day ? -1 : 1));
 }
 
-/** The rows of `visitorsPerLink` with more than one visitor, without shared links. */
+/** Returns the rows of `visitorsPerLink` with more than one visitor, without shared links. */
 export function forwards(hits: readonly Hit[]): LinkVisitors[] {
   return visitorsPerLink(hits).filter(({ recipient, visitors }) => recipient !== SHARED && visitors > 1);
 }

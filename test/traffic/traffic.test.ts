@@ -31,15 +31,15 @@ function traffic(options: Partial<TrafficOptions> = {}): Hit[] {
   return generateTraffic({ seed: 1, recipients: RECIPIENTS, links: LINKS, sentAt: SENT_AT, set: 'ordinary', ...options });
 }
 
-/** Several newsletters together, so that rare causes are frequent enough for statistics. */
+/** Several newsletters together, so that rare causes occur often enough for statistics. */
 const MANY = Array.from({ length: 12 }, (_, seed) => traffic({ seed }));
 const ALL = MANY.flat();
 const MANY_HARD = Array.from({ length: 12 }, (_, seed) => traffic({ seed, set: 'hard' }));
 const ALL_HARD = MANY_HARD.flat();
 
 /**
- * Expects that the share of `n` independent draws is within four standard deviations of `share`. By chance it is outside once in 16,000
- * times.
+ * Expects that the share of `n` independent draws is within four standard deviations of `share`. The share of random draws is outside this
+ * range only once in 16,000 times.
  */
 function expectShare(hits: number, n: number, share: number): void {
   expect(n).toBeGreaterThan(100);
@@ -52,7 +52,7 @@ function count(hits: readonly Hit[], wanted: (hit: Hit) => boolean): number {
   return hits.reduce((sum, hit) => sum + (wanted(hit) ? 1 : 0), 0);
 }
 
-/** The hits that `wanted` accepts, grouped by newsletter and recipient. */
+/** Returns the hits that `wanted` accepts, grouped by newsletter and recipient. */
 function perRecipient(newsletters: readonly Hit[][], wanted: (hit: Hit) => boolean): Hit[][] {
   return newsletters.flatMap((hits) => {
     const groups = new Map<number, Hit[]>();
@@ -113,7 +113,7 @@ describe('opens', () => {
     expectShare(opened, recipients, OPEN_RATE);
 
     const opens = ALL.filter((hit) => hit.kind === 'open' && !hit.truth.cause.startsWith('scanner') && hit.truth.cause !== 'forward');
-    // Repeated opens of one person are not independent draws. A fraction of n widens the bounds accordingly.
+    // Repeated opens of one person are not independent draws, so the test uses a third of the numbers, which makes the allowed range wider.
     const expectOpens = (hits: number, share: number): void => expectShare(hits / 3, opens.length / 3, share);
     expectOpens(
       count(opens, (hit) => hit.truth.cause === 'apple-mpp'),
@@ -150,7 +150,7 @@ describe('opens', () => {
     const apple = perRecipient(MANY, (hit) => hit.truth.cause === 'apple-mpp');
     expectShare(apple.length, MANY.length * RECIPIENTS, ratesFor(LINKS).apple);
     const once = apple.filter((opens) => opens.length === 1).length;
-    // A recipient has two if the letter was forwarded to a person who has Apple's proxy.
+    // A recipient has two such opens if the letter was forwarded to a person who uses Apple's proxy.
     expect(once / apple.length).toBeGreaterThan(0.99);
     expect(apple.flat().every((hit) => hit.ua === 'Mozilla/5.0')).toBe(true);
   });
@@ -160,7 +160,8 @@ describe('clicks of people', () => {
   test('are of as many recipients as published', () => {
     const clickers = perRecipient(MANY, isClick('reader'));
     const [low, high] = [DEVICES.phone.clickRate, DEVICES.pc.clickRate];
-    // The figures are published by device. Devices follow from the mail clients, so the result lies between phone and PC.
+    // The figures are published by device. The device of a person depends on the mail client, so the result is between the rates of phones
+    // and PCs.
     expect(clickers.length / (MANY.length * RECIPIENTS)).toBeGreaterThan(low);
     expect(clickers.length / (MANY.length * RECIPIENTS)).toBeLessThan(high);
     const clicks = clickers.flat().length / clickers.length;
@@ -209,7 +210,7 @@ describe('clicks of people', () => {
       [MANY, 'ordinary'],
       [MANY_HARD, 'hard'],
     ] as const) {
-      // Forwards to readers with Apple's proxy have no open by a person, so only the other forwards are counted here.
+      // A forward to a reader with Apple's proxy has no open by a person, so only the other forwards are counted here.
       const forwards =
         count(newsletters.flat(), (hit) => hit.truth.cause === 'forward' && hit.kind === 'open') / (1 - OPEN_SHARES['apple-mpp']);
       const opens = count(newsletters.flat(), (hit) => hit.kind === 'open' && hit.truth.who === 'person' && hit.truth.cause !== 'forward');
@@ -236,7 +237,8 @@ describe('scanners', () => {
   test('begin as long after sending as published', () => {
     const starts = [...bursts, ...perRecipient(MANY, isClick('scanner-bot-ua')), ...perRecipient(MANY, isClick('scanner-head'))];
     const upTo = (ms: number): number => starts.filter(([hit]) => (hit as Hit).t - SENT_AT <= ms).length;
-    // The first request of a burst comes a little after its start. The difference is negligible above a minute.
+    // The first request of a burst comes shortly after the start of the burst. The difference does not matter for times of a minute or
+    // more.
     for (const ms of [MINUTE, 5 * MINUTE, 30 * MINUTE])
       expect(Math.abs(upTo(ms) / starts.length - shareBy(BURSTS_BY, ms))).toBeLessThan(0.05);
     expect(upTo(10 * SECOND) / starts.length).toBeLessThan(0.02);

@@ -2,7 +2,7 @@ import type { Random } from '../chaos/random.ts';
 import { weighted } from './chance.ts';
 import { type ClientName, type Device, PC_BROWSERS, PHONE_BROWSERS } from './figures.ts';
 
-// User agents in the form that the products send.
+// Creates user agents in the form in which the real products send them.
 
 const WEBKIT = 'AppleWebKit/537.36 (KHTML, like Gecko)';
 const WINDOWS = 'Windows NT 10.0; Win64; x64';
@@ -47,14 +47,14 @@ function phoneBrowser(random: Random): string {
   }
 }
 
-/** The browser in which a person's links open. */
+/** Returns the user agent of the browser in which the links of a person open. */
 export function browser(random: Random, device: Device, apple: boolean): string {
   if (device === 'pc') return pcBrowser(random, apple);
   if (device === 'tablet') return iphoneSafari(random, 'iPad');
   return apple ? iphoneSafari(random, 'iPhone') : phoneBrowser(random);
 }
 
-/** The user agent of a mail program that loads pictures itself. */
+/** Returns the user agent of a mail program that loads pictures itself. */
 export function mailProgram(random: Random, client: ClientName): string {
   switch (client) {
     case 'iphone':
@@ -81,7 +81,7 @@ export function mailProgram(random: Random, client: ClientName): string {
 
 /**
  * Image proxies. Google: https://www.scientiamobile.com/what-is-google-image-proxy/. Yahoo: https://crawlerdex.tn3w.dev/YahooMailProxy.
- * Microsoft documents none; a browser's is assumed, because the webmail runs in one.
+ * Microsoft does not document the user agent of its proxy. The user agent of a browser is assumed, because the webmail runs in a browser.
  */
 export const PROXY_USER_AGENTS = {
   google: 'Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)',

@@ -2,19 +2,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { planLetter } from '../../authoring/letter/plan.ts';
 
-// The labelled corpus of links, and the letters that the tests build around it. The files known.tsv and held-out.tsv have one link a line:
-// language, label (`keep`: not tracked, or `track`), kind and phrase. The phrases of held-out.tsv were written before the rules. Do not
-// look at them when you change the rules, or they show nothing any more.
+// The labelled corpus of links, and the letters that the tests build around it. The files known.tsv and held-out.tsv have one link per
+// line: language, label (`track`, or `keep` for a link that is not tracked), kind and phrase. The phrases of held-out.tsv were written
+// before the rules. Do not look at them when you change the rules. Otherwise they can no longer show whether the rules work for unknown
+// phrases.
 
 type Kind = 'words' | 'sentence' | 'before' | 'alt' | 'address';
 
 export interface Item {
-  /** An ISO 639 code. `und`: no language, for addresses. */
+  /** An ISO 639 code. Addresses have `und`, which means no language. */
   language: string;
   label: 'keep' | 'track';
   /**
-   * What the phrase is: the text of the link (`words`), a sentence with the link in square brackets (`sentence`), the text before a link
-   * whose own text is its address (`before`), the alternative text of an image in the link (`alt`), or the link's address (`address`).
+   * The kind of the phrase: the text of the link (`words`), a sentence with the link in square brackets (`sentence`), the text before a
+   * link whose text is its address (`before`), the alternative text of an image in the link (`alt`), or the address of the link
+   * (`address`).
    */
   kind: Kind;
   phrase: string;
@@ -37,7 +39,7 @@ const ADDRESS = 'https://news.example/x/1';
 export type Spelling = (phrase: string) => string;
 export const asIs: Spelling = (phrase) => phrase.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** Returns the item's link in a small HTML letter. `spell` writes its phrase. */
+/** Returns the item's link in a small HTML letter. `spell` writes the phrase in HTML. */
 export function inHtml({ kind, phrase }: Item, spell: Spelling = asIs): string {
   const link = (text: string, address = ADDRESS) => `<a href="${asIs(address)}">${text}</a>`;
   const paragraph = (): string => {
@@ -65,7 +67,7 @@ export function inText({ kind, phrase }: Item): string {
   return `Ann,\n\n${line}\n\nBob\n`;
 }
 
-/** Decides about the only link of a letter, as `prepare` does. */
+/** Returns the decision of `prepare` about the only link of a letter. */
 export function decisionOn(letter: string, kind: 'html' | 'text'): 'keep' | 'track' {
   const rules = { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'none' } as const;
   const { tracked, kept } = planLetter(Buffer.from(letter), kind, rules);

@@ -2,8 +2,8 @@ import { stdout } from 'node:process';
 import { describe, expect, test } from 'vitest';
 import { asIs, decisionOn, type Item, inHtml, inText, readCorpus, type Spelling } from './corpus.ts';
 
-// Measures which links of the corpus `prepare` keeps. Recall: of the links to keep, the part that is kept. Precision: of the links that are
-// kept, the part that is to be kept.
+// Measures which links of the corpus `prepare` keeps, which means that it does not track them. Recall is the share of the links with the
+// label `keep` that are kept. Precision is the share of the kept links that have the label `keep`.
 
 const PARTS = { known: readCorpus('known'), 'held-out': readCorpus('held-out') };
 const ALL = Object.values(PARTS).flat();
@@ -55,7 +55,7 @@ describe('the corpus', () => {
 });
 
 describe.each(['HTML', 'plain text'] as const)('in %s', (medium) => {
-  // Plain text has no images.
+  // Plain text has no images, so there are no alternative texts.
   const of = (items: readonly Item[]) => items.filter(({ kind }) => medium === 'HTML' || kind !== 'alt');
 
   test.each(['known', 'held-out'] as const)('of the phrases that are %s, nearly all are decided right', (part) => {
@@ -90,7 +90,7 @@ const SPELLINGS: Readonly<Record<string, Spelling>> = {
   'decomposed accents': (phrase) => asIs(phrase.normalize('NFD')),
   'line breaks': (phrase) => asIs(phrase).replace(/ /g, '\n   '),
 };
-// These add something, which makes no sense in an alternative text or in a part of a sentence.
+// These spellings add text or tags. This makes no sense in an alternative text or in a part of a sentence.
 const WRAPPINGS: Readonly<Record<string, Spelling>> = {
   'a span and a b': (phrase) => `<span style="color:red"><b>${asIs(phrase)}</b></span>`,
   'a b for the first letters': (phrase) => `<b>${asIs(phrase.slice(0, 2))}</b>${asIs(phrase.slice(2))}`,
