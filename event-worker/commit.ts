@@ -13,9 +13,9 @@ import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
 import { inTransaction } from './transaction.ts';
 
-// Commits a group of batches in one transaction: their events, a mark for the judge for each event, dead letters, counts of
-// skipped lines, and their ranges in the ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are sent. All workers run
-// them in the same order, so they cannot deadlock.
+// Commits a group of batches in one transaction: their events, a mark for the judge for each event, dead letters, counts of skipped lines, and
+// their ranges in the ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are
+// sent. All workers run these statements in the same order, so they cannot deadlock.
 
 /** The result of a commit. All batches of the group may now be acked. */
 export interface Committed {
