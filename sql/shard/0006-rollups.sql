@@ -103,7 +103,8 @@ BEGIN
   RETURN in_bursts;
 END $$;
 
--- Returns how `more` human hits change whether there are any: 1 if they are the first, -1 if the last were subtracted, otherwise 0.
+-- Returns the change of "has human hits" (0 or 1) when `more`, which may be negative, is added to `known`: 1 if these are the first human hits,
+-- -1 if no human hit is left, otherwise 0.
 CREATE FUNCTION shard.turned_human(known bigint, more bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (known + more > 0)::int - (known > 0)::int;
 
@@ -209,7 +210,8 @@ BEGIN
       recipients = known.recipients + excluded.recipients, human_recipients = known.human_recipients + excluded.human_recipients
   ),
   -- The clicks of recipients who may have a burst now. A burst extends up to `span` from its first click. So a new click can change the
-  -- clicks within `span` of it, and those depend on the clicks within 2 * `span`.
+  -- verdicts of clicks that are at most `span` away. Each of these verdicts depends on clicks that are at most `span` further away. So all
+  -- clicks at most 2 * `span` from the new click are read.
   clicks AS (
     SELECT array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
            array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
@@ -398,7 +400,7 @@ CREATE VIEW shard.waiting_link AS
     SELECT * FROM shard.clicked_link c WHERE (c.campaign_id, c.recipient_id, c.link_id) = (added.campaign_id, added.recipient_id, added.link_id) OFFSET 0
   ) known ON true;
 
--- The same by recipient and campaign.
+-- The waiting clicks and opens by recipient and campaign, with the stored row of shard.engagement.
 CREATE VIEW shard.waiting_person AS
   SELECT added.*, known.recipient_id IS NULL AS is_new, coalesce(known.human_clicks, 0) AS known_human_clicks, known.last_click_at AS known_last_click_at,
          coalesce(known.human_opens, 0) AS known_human_opens, known.last_open_at AS known_last_open_at
