@@ -83,8 +83,8 @@ export interface FollowerOptions {
   directory: string;
   now?: () => number;
   /**
-   * The time for which a file must be unchanged. This applies to a plain file that is two rotations old before it becomes final, and to a
-   * compressed file before it is read.
+   * A file must be unchanged for this time before the follower does one of two things: mark a plain file with two newer generations as
+   * final, or read a compressed file.
    */
   quietMs?: number;
   onEvent?: (event: FollowEvent, path: string | undefined) => void;

@@ -78,6 +78,11 @@ class Worker {
     if (batch.size !== undefined) this.sizes.set(gen, Math.max(batch.size, this.sizes.get(gen) ?? 0));
   }
 
+  /** Removes everything. */
+  reset(): void {
+    for (const kept of [this.committed, this.sizes, this.events, this.dead]) kept.clear();
+  }
+
   /** Removes a range, as if the database had been restored to a time before it. */
   forget(gen: string, from: number, to: number): void {
     this.committed.set(gen, subtract(this.committed.get(gen) ?? NO_RANGES, [[from, to]]));
@@ -297,6 +302,40 @@ describe('shipping a log', () => {
       expect(worker.sizes).toEqual(final);
     }
     await run.stop();
+  });
+
+  test('a line that was incomplete at an earlier scan is one hit, also if a turn still has the generation of that scan', async () => {
+    const setting = await setUp();
+    const { path, workers, connection, directory } = setting;
+    const content = makeContent(20);
+    const bytes = Buffer.from(content.text);
+    const metrics = createAgentMetrics(new Registry());
+    const publisher = createPublisher(connection, log, metrics);
+    const salts = createSalts(connection, log, metrics);
+    for (let cut = bytes.indexOf(10) + 1; cut < bytes.length; cut += 97) {
+      await rm(path('access.log'), { force: true });
+      for (const worker of [workers.a, workers.b]) worker.reset();
+      const shipper = createShipper({ shards, enricher, salts, publisher, metrics, windowBytes: 1e9 });
+      const follower = new Follower({ directory, quietMs: 0 });
+      await writeFile(path('access.log'), bytes.subarray(0, cut));
+      await follower.scan();
+      const [earlier] = follower.generations;
+      if (!earlier) throw new Error('the log has no generation');
+      await appendFile(path('access.log'), bytes.subarray(cut));
+      await follower.scan();
+      const { signal } = new AbortController();
+      for (const { name } of shards.list) shipper.coverage(earlier.id, name).confirm(NO_RANGES, null, { floor: 0, last: 0 });
+      for (const generation of [earlier, ...follower.generations]) while (await shipper.shipNext(generation, signal));
+      await shipper.flush(true);
+      await eventually('everything is committed', () =>
+        [workers.a, workers.b].every(({ committed }) => covers(committed.get(earlier.id) ?? NO_RANGES, 0, bytes.length)),
+      );
+      const offsets = (keys: Iterable<string>): number[] => Array.from(keys, (key) => Number(key.split(' ')[1])).sort((a, b) => a - b);
+      expect(offsets(workers.a.events.keys())).toEqual(content.a);
+      expect(offsets(workers.b.events.keys())).toEqual(content.b);
+      expect(offsets(workers.a.dead.keys())).toEqual(content.dead);
+      await follower.close();
+    }
   });
 
   test('no batch is larger than 512 KiB or has more than 500 lines', async () => {

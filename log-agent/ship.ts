@@ -165,15 +165,16 @@ export function createShipper(deps: {
     coverage: (gen, shard) => (sharesOf(gen).get(shard) as Share).coverage,
 
     async shipNext(generation, signal) {
+      const { size, source } = generation;
       const needs: { share: Share; range: Range }[] = [];
       for (const share of sharesOf(generation.id).values()) {
         const { coverage, batch } = share;
-        if (!coverage.known || coverage.settled(generation.size)) continue;
+        if (!coverage.known || coverage.settled(size)) continue;
         const building = batch ? ([[batch.from, batch.to]] as const) : NO_RANGES;
-        const range = coverage.needed(generation.size, building);
+        const range = coverage.needed(size, building);
         const buildingBytes = sizeOf(building) - (batch?.passedOver ?? 0);
         if (range && unconfirmed(share.shard) + buildingBytes < windowBytes) needs.push({ share, range });
-        const unrecorded = (coverage.recordedSize ?? -1) < generation.size;
+        const unrecorded = (coverage.recordedSize ?? -1) < size;
         if (!range && generation.final && batch === undefined && !coverage.hasFlights && unrecorded) {
           await publishClosing(generation, share);
         }
@@ -181,13 +182,16 @@ export function createShipper(deps: {
       let progressed = false;
       // Of a source that must be read in order, one turn reads only the first of these ranges. Otherwise each turn would read the source
       // from its start again.
-      const readOnce = generation.source.sequential;
+      const readOnce = source.sequential;
       while (needs.length > 0 && !(readOnce && progressed)) {
         const from = Math.min(...needs.map(({ range }) => range[0]));
         const current = needs.filter(({ range }) => range[0] === from);
         const later = needs.filter(({ range }) => range[0] !== from);
         // The range ends where one of these shards needs no more, or where another shard also needs the bytes.
         const to = Math.min(...current.map(({ range }) => range[1]), ...later.map(({ range }) => range[0]));
+        // The source may have been scanned again since `size` was taken. Its last line may have been incomplete at that time. The source
+        // would take `size` for the end of that line, because more bytes follow now. The next turn has the new size.
+        if (to === size && source.size !== size) break;
         progressed =
           (await shipRange(
             generation,

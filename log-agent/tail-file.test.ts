@@ -93,7 +93,7 @@ describe('an ordinary rotation', () => {
     const late = [await log.write(undefined, old), await log.write(undefined, old)];
     await old.close();
     const last = await log.write();
-    // tail-file reads in order, so it will emit no further lines of the old file.
+    // tail-file reads in order. So after it has emitted the last line, it emits no more lines of the old file.
     await eventually('tail-file has the last line', () => tailed.some((line) => line.includes(last)));
     await followOn(follower, offsets, followed);
 

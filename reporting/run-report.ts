@@ -32,7 +32,7 @@ interface ResultHead {
 
 /** A result that is read while the database produces it. */
 export interface ResultStream extends ResultHead {
-  /** The time up to which hits are counted, and the missing parts. Undefined if `withReach` was not set. */
+  /** The time up to which hits are counted, and how much of the logs is not counted. Undefined if `withReach` was not set. */
   reach?: Reach;
   /** Lists of rows. The values of a row are in the order of `columns`. */
   batches: AsyncIterable<Value[][]>;

@@ -8,7 +8,7 @@
 -- reach: yes
 --
 -- A visitor is a network address and a browser on one day (UTC). A visitor is not a recipient. A person who comes on two days is two
--- visitors, so do not add up the days. A hit has no visitor if the log was read so late that the secret of its day was already deleted. The
+-- visitors, so do not add up the days. A hit has no visitor if the agent read its line more than 48 hours after the end of its day. The
 -- report has no time zone, because a visitor cannot be recognised after midnight UTC.
 
 \if :{?campaign} \else \set campaign '' \endif

@@ -21,8 +21,9 @@ import { runScript } from '../test/support/psql.ts';
 import { runs } from '../test/support/runs.ts';
 import { migrate, ROLES, type RoleUrls } from './migrate.ts';
 
-// Tests owners that are not superusers, with the Postgres of the distribution and with the Postgres of npm. The administrator is the
-// superuser of each server, and runs only the script in the error message.
+// Tests owners that are not superusers, with the Postgres of the distribution and with the Postgres of npm. If such an owner lacks rights,
+// `migrate` fails, and its error message contains a script. The tests run this script as the superuser of the server. Then `migrate` must
+// succeed.
 
 let directory: string;
 let program: string;

@@ -3,7 +3,7 @@ import { EVERYWHERE, LANGUAGES, ROLES, type Role } from './wording-data.ts';
 // Finds the roles of the words of a text, by language. All entries of wording-data.ts are in one tree of characters, so the time for a text
 // grows with its length and does not depend on the number of languages.
 
-/** The result of reading a text in one language. */
+/** The result of reading a text as if its words were words of one language. */
 export interface Reading {
   readonly language: string;
   /** The roles that occur in the text. */

@@ -254,6 +254,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'who loses a part of a group counts the rest of it',
   },
   {
+    mechanism: 'a turn with the size of an earlier scan does not cut the line that was incomplete then',
+    file: 'log-agent/ship.ts',
+    from: 'if (to === size && source.size !== size) break;',
+    to: '',
+    test: 'log-agent/ship.test.ts',
+    name: 'a line that was incomplete at an earlier scan is one hit',
+  },
+  {
     mechanism: 'deltas are committed with their events',
     file: 'event-worker/commit.ts',
     from: 'await copyDeltas(',

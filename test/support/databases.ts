@@ -19,7 +19,7 @@ export interface Databases {
   shardUrlAs(shard: string, role: keyof RoleUrls | 'owner'): string;
   /** Runs one statement as the owner, on the catalog or a shard. */
   query<Row extends pg.QueryResultRow>(database: string, sql: string, values?: unknown[]): Promise<Row[]>;
-  /** Begins a transaction as the owner and runs the statements in it. The connection is closed after the test. */
+  /** Begins a transaction as the owner, runs the statements in it, and leaves it open. The connection is closed after the test. */
   begin(database: string, ...statements: string[]): Promise<pg.Client>;
 }
 
