@@ -14,8 +14,8 @@ export interface Addressee {
  * Reads a list and yields its addressees in chunks. The next chunk is read and resolved while the caller processes the current one. A
  * person who is in the list twice is yielded once.
  *
- * `only` selects people. People who are not selected are not added to the catalog. With `campaign`, the catalog records that mail of this
- * campaign was prepared for the yielded recipients. `onReject` is called for each line that is left out.
+ * `only` selects people. People who are not selected are not added to the catalog. If `campaign` is given, the catalog records for
+ * each yielded recipient that mail of this campaign was prepared. `onReject` is called for each line that is left out.
  */
 export async function* resolveAddressees(
   pool: Pool,

@@ -38,8 +38,8 @@ const IN_BRACKETS = /^\(([^()]*)\)$|^\[([^[\]]*)\]$|^\{([^{}]*)\}$/;
 const SCHEME = /^(mailto|smtp|e-?mail)\s*:\s*/i;
 
 /**
- * Returns the mail address in a field without the text around it. This text may be a display name (`"Ann Lee <ann@shop.example>"`), a
- * scheme (`mailto:ann@shop.example`), quotes, brackets, punctuation at the end, and invisible characters. Full-width characters become
+ * Extracts the mail address from a field. Removes a display name (`"Ann Lee <ann@shop.example>"`), a scheme
+ * (`mailto:ann@shop.example`), quotes, brackets, punctuation at the end, and invisible characters. Full-width characters become
  * ASCII. Upper and lower case do not change. If no single address can be taken from the text, only the ends of the text are cleaned,
  * because the text may not be an address.
  */

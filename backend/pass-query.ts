@@ -9,8 +9,8 @@ import { MAX_TARGET_BYTES } from '../core/target.ts';
 const NOT_IN_QUERY = /[^\x21-\x7e]|["#<>\\^`{|}]|%(?![0-9A-Fa-f]{2})/g;
 
 /**
- * Returns `target` with those parameters of `query` that `target` does not have yet. They are added before the fragment. Parameters are
- * compared by their decoded names. Only the end of the query of the target changes. `query` contains the bytes of the request, decoded as
+ * Returns `target` with those parameters of `query` that `target` does not have yet. They are added before the fragment. Two
+ * parameters are the same if their decoded names are equal. Nothing else in the target changes. `query` contains the bytes of the request, decoded as
  * Latin-1. Bytes that a query must not contain are percent-encoded. Returns the target unchanged if the result would be longer than
  * MAX_TARGET_BYTES.
  */

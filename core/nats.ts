@@ -51,7 +51,7 @@ function readCertificate(path: string): string {
 
 /**
  * Connects to NATS. Retries without limit until `signal` aborts, and then throws the reason of the abort. No hit is lost while NATS is
- * down, because hits stay in the access log. Once connected, the client reconnects by itself.
+ * down, because hits stay in the access log. If this connection breaks later, the client reconnects by itself.
  */
 export async function connectNats(options: NodeConnectionOptions, name: string, log: Logger, signal: AbortSignal): Promise<NatsConnection> {
   for (;;) {

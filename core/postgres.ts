@@ -108,10 +108,13 @@ const POISON_CLASSES = ['22', '23'];
 export type Failure = 'retry' | 'poison' | 'fatal';
 
 /**
- * Classifies the error of a statement. `retry`: the same statement may succeed later. `poison`: one of the rows is invalid. `fatal`: the
- * set-up is wrong, e.g. a table or a privilege is missing. pg reports an error without a code if a connection broke or was not established
- * in time; this counts as `retry`. Code 23514 (check violation) without the name of a constraint means that no partition exists for a row;
- * this counts as `fatal`.
+ * Classifies the error of a statement:
+ *   retry   the same statement may succeed later
+ *   poison  one of the rows is invalid
+ *   fatal   the database is set up wrongly, e.g. a table or a privilege is missing
+ *
+ * If a connection breaks or is not established in time, the error of pg has no code, and counts as `retry`. Code 23514 (check violation)
+ * without the name of a constraint means that no partition exists for a row, and counts as `fatal`.
  */
 export function classify(error: unknown): Failure {
   const code = codeOf(error);

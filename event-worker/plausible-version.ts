@@ -1,5 +1,5 @@
-// Decides which major versions a client can have had at a given time. Anybody can send `Chrome/7777`. Without such a bound, invented
-// version numbers would fill the list of user agents.
+// Decides which major versions a client can have had at a given time. A request can claim any version, such as `Chrome/7777`. Without an
+// upper bound, such versions would fill the list of user agents.
 
 /** Upper bounds for a client: its major version at the start of 2026, and the number of its new versions per year. */
 interface Pace {

@@ -48,8 +48,8 @@ export function createIdentifier(): Identifier {
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
         const part = bytes.subarray(start, end + 1);
         digest.update(part);
-        // A request id in a longer line is ignored, because otherwise the identity would depend on the chunk boundaries. The bytes of such
-        // a line are still hashed.
+        // The request id of a longer line is ignored. Otherwise the identity would depend on how the file is split into chunks. The bytes
+        // of such a line are hashed like all others.
         if (lineBytes + part.length <= MAX_SEARCHED_LINE_BYTES) {
           const text = (line.length > 0 ? Buffer.concat([line, part]) : part).toString('latin1');
           if (REQUEST_ID.test(text)) return identity(Number(LOGGED_AT.exec(text)?.[1] ?? 0));

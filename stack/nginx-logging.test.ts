@@ -153,7 +153,7 @@ describe('the log', () => {
       'a path out of the root': request('GET /u/../../etc/passwd HTTP/1.1'),
       'a bad escape': request('GET /u/%zz HTTP/1.1'),
     };
-    // A client that does not wait for the answer. nginx would log status 499 for its request.
+    // This client closes its connection before the answer. nginx gives its request the status 499.
     const breakOff = async (): Promise<void> => {
       await new Promise<void>((resolve) => {
         const socket = connect({ host: '127.0.0.1', port }, () =>
