@@ -91,7 +91,10 @@ export function createCommitter(deps: {
     try {
       const committed = await inTransaction(pool, async (client) => {
         await copyEvents(client, rows);
-        await copyDeltas(client, rows.map(({ hits }) => hits));
+        await copyDeltas(
+          client,
+          rows.map(({ hits }) => hits),
+        );
         await insertAgents(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);

@@ -52,7 +52,9 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
   const agentNumbers = new Map<ReducedAgent, number>();
   const referrerNumbers = new Map<string | null, number>();
   const profileKeyOf = (i: number, agent: ReducedAgent, referrer: string | null, kind: Kind, verdict: Verdict): number =>
-    ((numberOf(agentNumbers, agent) * targets.length + numberOf(referrerNumbers, referrer)) * events.origins.length + (events.origin[i] as number)) * 32 +
+    ((numberOf(agentNumbers, agent) * targets.length + numberOf(referrerNumbers, referrer)) * events.origins.length +
+      (events.origin[i] as number)) *
+      32 +
     VERDICTS.indexOf(verdict) * 2 +
     KINDS.indexOf(kind);
 

@@ -43,17 +43,12 @@ export function addWorkerGauges(
   );
 
   const unjudged = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countUnjudged(pool)) }));
-  addShardGauge(
-    registry,
-    'clickledger_worker_unjudged_hits',
-    'Hits that the judge has not looked at yet',
-    async () => {
-      const counted = await Promise.all(
-        unjudged.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
-      );
-      return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
-    },
-  );
+  addShardGauge(registry, 'clickledger_worker_unjudged_hits', 'Hits that the judge has not looked at yet', async () => {
+    const counted = await Promise.all(
+      unjudged.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
+    );
+    return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
+  });
   addShardGauge(registry, 'clickledger_worker_judge_delay_seconds', 'Time since the judge last had nothing left to process', () =>
     shards.map(({ name, worker }) => [name, worker.judgedAgoMs() / 1000]),
   );

@@ -39,7 +39,12 @@ export interface HitCollector {
 /** Collects at most `capacity` hits. */
 export function collectHits(capacity: number): HitCollector {
   // Typed arrays, because the garbage collector does not look into them.
-  const [campaign, t, recipient, link] = [0, 1, 2, 3].map(() => new Float64Array(capacity)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+  const [campaign, t, recipient, link] = [0, 1, 2, 3].map(() => new Float64Array(capacity)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
   const profile = new Uint32Array(capacity);
   const profiles: Profile[] = [];
   const numbers = new Map<number, number>();
@@ -59,7 +64,12 @@ export function collectHits(capacity: number): HitCollector {
       profile[n++] = itsProfile;
     },
     hits() {
-      const [c, time, r, l] = [campaign, t, recipient, link].map((column) => column.subarray(0, n)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+      const [c, time, r, l] = [campaign, t, recipient, link].map((column) => column.subarray(0, n)) as [
+        Float64Array,
+        Float64Array,
+        Float64Array,
+        Float64Array,
+      ];
       return { campaign: c, t: time, recipient: r, link: l, profile: profile.subarray(0, n), profiles };
     },
   };

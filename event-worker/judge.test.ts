@@ -178,7 +178,11 @@ interface Counted {
 
 /** All counts and sets, by campaign, kind, facet, link and value, as the events give them. */
 async function recountEvents(): Promise<Record<string, Counted>> {
-  const { rows } = await owner.query<Record<'campaign' | 'recipient' | 'link' | 'quarter', number> & Record<'kind' | 'verdict', string> & Record<'country' | 'net' | 'referrer' | 'client' | 'system' | 'device', string | null>>(
+  const { rows } = await owner.query<
+    Record<'campaign' | 'recipient' | 'link' | 'quarter', number> &
+      Record<'kind' | 'verdict', string> &
+      Record<'country' | 'net' | 'referrer' | 'client' | 'system' | 'device', string | null>
+  >(
     `SELECT campaign_id AS campaign, recipient_id AS recipient, link_id AS link, floor(extract(epoch FROM at) / 900)::bigint * 900 AS quarter, kind::text, verdict::text, country, net, referrer,
             client, system, device
      FROM (SELECT * FROM ${COUNTED}) e LEFT JOIN shard.user_agent a ON a.id = e.agent_id`,

@@ -8,4 +8,5 @@ export function literal<T>(rows: readonly T[], elementOf: (row: T) => string | n
 }
 
 /** A text as an element of such a literal. NUL characters are dropped, because Postgres does not allow them in a text. */
-export const literalText = (text: string | null): string => (text === null ? 'NULL' : `"${text.replaceAll('\0', '').replace(/["\\]/g, '\\$&')}"`);
+export const literalText = (text: string | null): string =>
+  text === null ? 'NULL' : `"${text.replaceAll('\0', '').replace(/["\\]/g, '\\$&')}"`;

@@ -55,7 +55,14 @@ export async function mergeDeltas(client: PoolClient, campaigns: readonly number
       const id = row.agent_ids[i] as string;
       const agent = agentOf.get(id) ?? { id, client: '', system: '', device: '' };
       const { countries, nets, referrers, verdicts } = row;
-      return { kind, verdict: verdicts[i] as Verdict, agent, country: countries[i] ?? null, net: nets[i] ?? null, referrer: referrers[i] ?? null };
+      return {
+        kind,
+        verdict: verdicts[i] as Verdict,
+        agent,
+        country: countries[i] ?? null,
+        net: nets[i] ?? null,
+        referrer: referrers[i] ?? null,
+      };
     });
     return {
       campaign: row.campaign_id,

@@ -22,7 +22,10 @@ test('no number of a campaign, link or recipient that was seen anywhere is given
   };
   expect(await next()).toEqual({ campaign: 1, link: 1, recipient: 1 });
   // These hits have numbers that were created after the backup. Some of the hits are merged. One hit is still in a delta.
-  await databases.query('b', "INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids) VALUES (3, 1, '{1}', '{900}', '{57}', '{1}', '{click}', '{human}', '{NULL}', '{NULL}', '{NULL}', '{1}')");
+  await databases.query(
+    'b',
+    "INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids) VALUES (3, 1, '{1}', '{900}', '{57}', '{1}', '{click}', '{human}', '{NULL}', '{NULL}', '{NULL}', '{1}')",
+  );
   await databases.query('a', `INSERT INTO shard.activity_15m VALUES (7, 40, now(), 'click', 'human', 1)`);
   await databases.query('a', `INSERT INTO shard.people VALUES (7, 'all', '', 0, 'click', 0, 1, 1, '{800}', NULL, '{800}', NULL)`);
 

@@ -136,7 +136,10 @@ async function appendAndWait({ system, analyst, shards }: Setup, letters: readon
     const owner = new pg.Client({ connectionString: shardUrl(shard, setting(system, 'CATALOG_URL')) });
     await owner.connect();
     try {
-      await eventually(`shard ${shard.name} is judged`, async () => (await owner.query('SELECT FROM shard.delta WHERE NOT is_judged LIMIT 1')).rowCount === 0);
+      await eventually(
+        `shard ${shard.name} is judged`,
+        async () => (await owner.query('SELECT FROM shard.delta WHERE NOT is_judged LIMIT 1')).rowCount === 0,
+      );
     } finally {
       await owner.end();
     }
