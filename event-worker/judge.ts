@@ -2,7 +2,8 @@ import type { Logger } from '../core/log.ts';
 import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
-import { type MergeLimits, mergeDeltas } from './merge.ts';
+import { mergeDeltas } from './merge.ts';
+import { entryOf } from './sets.ts';
 import { inTransaction } from './transaction.ts';
 
 // The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
@@ -17,30 +18,40 @@ const MAX_DELAY_MS = 10_000;
 const MAX_HITS = 50_000;
 
 /**
- * Runs one step of the judge: judges deltas until they have `mostHits` hits or more, merges deltas, and changes verdicts.
- * Returns the number of hits that it judged, or undefined if another judge works on the shard.
+ * Runs one step of the judge: judges and merges the oldest deltas until they have `mostHits` hits or more. Returns the number of these
+ * hits, or undefined if another judge works on the shard.
  */
-export async function judgeOnce(pool: Pool, mostHits = MAX_HITS, limits?: MergeLimits): Promise<number | undefined> {
-  let judged: number | undefined;
+export async function judgeOnce(pool: Pool, mostHits = MAX_HITS): Promise<number | undefined> {
+  let hits: number | undefined;
   await inTransaction(pool, async (client) => {
-    judged = await judgeStep(client, mostHits, limits);
-    return judged !== undefined;
+    hits = await judgeStep(client, mostHits);
+    return hits !== undefined;
   });
-  return judged;
+  return hits;
 }
 
 /** The same in the transaction of the caller. */
-export async function judgeStep(client: PoolClient, mostHits: number, limits?: MergeLimits): Promise<number | undefined> {
-  const { rows } = await client.query<{ judged: number | null; campaigns: string[] }>(
-    'SELECT judged, campaigns FROM shard.find_bursts($1, make_interval(secs => $2), $3)',
-    [mostHits, BURST.spanMs / 1000, BURST.differentLinks],
-  );
-  const { judged, campaigns } = rows[0] as { judged: number | null; campaigns: string[] };
-  if (judged === null) return undefined;
-  await mergeDeltas(client, campaigns.map(Number), limits);
-  if (campaigns.length > 0) await client.query('SELECT shard.mark_bursts($1)', [RULES_VERSION]);
-  return judged;
+export async function judgeStep(client: PoolClient, mostHits: number): Promise<number | undefined> {
+  const { rows } = await client.query<{
+    deltas: string[] | null;
+    hits: number;
+    burst_deltas: string[] | null;
+    burst_places: number[] | null;
+  }>('SELECT * FROM shard.judge($1, $2, make_interval(secs => $3), $4)', [
+    mostHits,
+    RULES_VERSION,
+    BURST.spanMs / 1000,
+    BURST.differentLinks,
+  ]);
+  const { deltas, hits, burst_deltas, burst_places } = rows[0] as (typeof rows)[number];
+  if (deltas === null) return undefined;
+  const bursts = new Map<number, number[]>();
+  for (const [i, delta] of (burst_deltas ?? []).entries()) entryOf(bursts, Number(delta), newList).push((burst_places as number[])[i] as number);
+  if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
+  return hits;
 }
+
+const newList = (): number[] => [];
 
 /**
  * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,

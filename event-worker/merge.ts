@@ -2,22 +2,12 @@ import type { Kind } from '../core/event.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import type { Verdict } from '../core/rules.ts';
 import type { CountedAgent, Profile } from './hits.ts';
-import { type CampaignHits, countHits } from './sets.ts';
+import { type CampaignHits, countHits, entryOf } from './sets.ts';
 
-// Merges deltas into the counts and sets of recipients. The larger a merge is, the less each hit costs. So a campaign is merged when it has many
-// hits in deltas, or when its hits have waited for a while.
-
-/** When a campaign is merged, and how many hits one step merges at most. */
-export interface MergeLimits {
-  readonly hits: number;
-  readonly seconds: number;
-  readonly most: number;
-}
-
-// A report adds the hits in deltas to the stored counts: for 10,000 hits that takes some milliseconds.
-const LIMITS: MergeLimits = { hits: 10_000, seconds: 60, most: 50_000 };
+// Merges deltas into the counts and sets of recipients. The larger a merge is, the less each hit costs.
 
 interface DeltaRow {
+  id: number;
   campaign_id: number;
   /** JSON arrays of numbers. */
   times: string;
@@ -33,17 +23,11 @@ interface DeltaRow {
 }
 
 /**
- * Merges the deltas that are due, and all those of `campaigns`. Returns the number of merged hits. The caller holds the lock of the judge; the
- * deltas disappear and their hits are counted in its transaction.
+ * Merges deltas. The caller holds the lock of the judge; the deltas disappear and their hits are counted in its transaction. `bursts` has the
+ * places, from 1, of the hits that are part of a burst, by delta.
  */
-export async function mergeDeltas(client: PoolClient, campaigns: readonly number[], limits = LIMITS): Promise<number> {
-  const { rows } = await client.query<DeltaRow>('SELECT * FROM shard.take_deltas($1, $2, make_interval(secs => $3), $4)', [
-    campaigns,
-    limits.hits,
-    limits.seconds,
-    limits.most,
-  ]);
-  if (rows.length === 0) return 0;
+export async function mergeDeltas(client: PoolClient, ids: readonly string[], bursts: ReadonlyMap<number, readonly number[]>): Promise<void> {
+  const { rows } = await client.query<DeltaRow>('SELECT * FROM shard.take_deltas($1)', [ids]);
   const tests = await client.query<{ id: number }>('SELECT shard.test_recipients() AS id');
   const agents = await client.query<CountedAgent>('SELECT id::text, client, system, device FROM shard.user_agent WHERE id = ANY ($1)', [
     [...new Set(rows.flatMap(({ agent_ids }) => agent_ids))],
@@ -64,17 +48,22 @@ export async function mergeDeltas(client: PoolClient, campaigns: readonly number
         referrer: referrers[i] ?? null,
       };
     });
+    const profile = numbers(row.profiles).map((place) => place - 1);
+    const inBursts = new Map<number, number>();
+    for (const place of bursts.get(row.id) ?? []) {
+      const human = profile[place - 1] as number;
+      profile[place - 1] = entryOf(inBursts, human, () => profiles.push({ ...(profiles[human] as Profile), verdict: 'burst' }) - 1);
+    }
     return {
       campaign: row.campaign_id,
       t: numbers(row.times),
       recipient: numbers(row.recipient_ids),
       link: numbers(row.link_ids),
-      profile: numbers(row.profiles).map((place) => place - 1),
+      profile,
       profiles,
     };
   });
   const { people, activity } = countHits(deltas, new Set(tests.rows.map(({ id }) => id)));
   await client.query('SELECT shard.add_activity($1, $2, $3, $4, $5, $6)', activity);
   await client.query('SELECT shard.add_people($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', people);
-  return deltas.reduce((sum, { t }) => sum + t.length, 0);
 }

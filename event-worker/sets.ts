@@ -33,7 +33,7 @@ export interface CountRows {
 }
 
 /** Creates the entry of a map when it is needed first. */
-function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V {
+export function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V {
   let value = map.get(key);
   if (value === undefined) {
     value = create(key);

@@ -78,10 +78,9 @@ describe('the functions of Postgres', () => {
         'shard.drop_months(integer)',
         'shard.end_long_queries(interval)',
         'shard.ensure_month(timestamp with time zone)',
-        'shard.find_bursts(integer,interval,integer)',
-        'shard.mark_bursts(integer)',
+        'shard.judge(integer,integer,interval,integer)',
         'shard.reclassify(bigint,integer,text[],text[],interval,integer,boolean)',
-        'shard.take_deltas(bigint[],integer,interval,integer)',
+        'shard.take_deltas(bigint[])',
       ],
       'author a': ['shard.tell(bigint[],boolean[],boolean[])'],
     };

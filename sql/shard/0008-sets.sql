@@ -2,14 +2,14 @@
 -- tables shard.people and shard.activity_15m; many hits at once cost much less than each hit by itself. The views shard.people_now and
 -- shard.activity_now are these tables with the deltas, so at any time they equal a recount of the events.
 
--- Versions before this one kept other tables for the same purpose.
+-- Versions before this one had other tables for the same purpose. The end of this file takes over what they have.
 DROP VIEW IF EXISTS shard_analytics.activity_15m, shard_analytics.hits_by_day, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.first_hits,
   shard_analytics.openers, shard_analytics.campaign_totals, shard_analytics.link_totals, shard_analytics.visitors, shard_analytics.passed_on, shard_analytics.first_human,
   shard_analytics.facets, shard_analytics.human_clicks, shard_analytics.machine_traffic CASCADE;
 DROP FUNCTION IF EXISTS shard.judge, shard.reclassify, shard.drop_months, shard.tell, shard.waiting_marks, shard.in_burst, shard.turned_human, shard.opening_hits CASCADE;
-DROP TABLE IF EXISTS shard.mark, shard.clicked_link, shard.engagement, shard.reach CASCADE;
-DROP TABLE IF EXISTS shard.activity_15m CASCADE;
 DROP FUNCTION IF EXISTS shard.quarter_of CASCADE;
+ALTER TABLE IF EXISTS shard.mark RENAME TO old_mark;
+ALTER TABLE IF EXISTS shard.activity_15m RENAME TO old_activity;
 
 -- Hits by quarter of an hour, without those of test recipients.
 CREATE TABLE shard.activity_15m (
@@ -48,6 +48,9 @@ CREATE TABLE shard.people (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_threshold = -1);
 -- Neither compressed nor moved to a table of their own: both cost more than the room they save.
 ALTER TABLE shard.people ALTER few SET STORAGE PLAIN, ALTER bits SET STORAGE PLAIN, ALTER human_few SET STORAGE PLAIN, ALTER human_bits SET STORAGE PLAIN;
+
+-- Campaigns that have lost events with the months that were dropped. The dropped events may be why a recipient is in a set.
+CREATE TABLE shard.thinned_campaign (campaign_id bigint PRIMARY KEY);
 
 CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
@@ -88,11 +91,12 @@ CREATE FUNCTION shard.size(few integer[], bits bit varying) RETURNS bigint LANGU
 RETURN CASE WHEN bits IS NULL THEN (SELECT count(DISTINCT position) FROM unnest(few) AS position) ELSE bit_count(bits) END;
 
 -- The recipients of a set.
-CREATE FUNCTION shard.members(chunk integer, few integer[], bits bit varying) RETURNS SETOF bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500 AS $$
+CREATE FUNCTION shard.members(chunk integer, few integer[], bits bit varying) RETURNS SETOF bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500
+BEGIN ATOMIC
   SELECT DISTINCT chunk * 15000::bigint + position FROM unnest(few) AS position
   UNION ALL
-  SELECT chunk * 15000::bigint + position FROM generate_series(0, length(bits) - 1) AS position WHERE get_bit(bits, position) = 1
-$$;
+  SELECT chunk * 15000::bigint + position FROM generate_series(0, length(bits) - 1) AS position WHERE get_bit(bits, position) = 1;
+END;
 
 -- Adds hits and recipients to shard.people. The arrays have one element for each row. A set is the text of a list, such as {3,14}, or of bits in hexadecimal, such as x0F.
 CREATE FUNCTION shard.add_people(campaign_ids bigint[], facets shard.facet[], vals text[], link_ids bigint[], kinds shard.kind[], chunks integer[],
@@ -124,26 +128,24 @@ REVOKE EXECUTE ON FUNCTION shard.add_activity FROM PUBLIC;
 
 -- The facets of one hit and their values. event-worker/sets.ts has the same for the hits of a batch.
 CREATE FUNCTION shard.facts(at timestamptz, link_id bigint, kind shard.kind, verdict shard.verdict, country text, net text, referrer text, client text, system text, device text)
-RETURNS TABLE (facet shard.facet, value text, link bigint) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+RETURNS TABLE (facet shard.facet, value text, link bigint) LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT f.facet::shard.facet, coalesce(f.value, ''), f.link
   FROM (VALUES
     ('all', '', 0), ('country', country, 0), ('referrer', referrer, 0), ('network', net, 0), ('client', client, 0), ('system', system, 0), ('device', device, 0),
     ('link', '', link_id), ('quarter', extract(epoch FROM shard.quarter_of(at))::bigint::text, link_id),
     ('verdict', verdict::text, 0), ('machine', verdict || ' ' || coalesce(net, ''), 0)
   ) AS f (facet, value, link)
-  WHERE CASE f.facet WHEN 'link' THEN kind = 'click' WHEN 'quarter' THEN kind = 'click' WHEN 'verdict' THEN verdict <> 'human' WHEN 'machine' THEN verdict <> 'human' ELSE true END
-$$;
+  WHERE CASE f.facet WHEN 'link' THEN kind = 'click' WHEN 'quarter' THEN kind = 'click' WHEN 'verdict' THEN verdict <> 'human' WHEN 'machine' THEN verdict <> 'human' ELSE true END;
+END;
 
--- The hits of one commit in one campaign that are not merged yet, by column. The elements at one place of the first four arrays are one hit. What
+-- The hits of one commit in one campaign that wait for the judge, by column. The elements at one place of the first four arrays are one hit. What
 -- many hits have in common is a profile: the elements at one place of the other arrays.
 CREATE TABLE shard.delta (
   id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   added_at      timestamptz NOT NULL DEFAULT now(),
   campaign_id   bigint NOT NULL,
   hits          integer NOT NULL,
-  -- Whether the judge has looked for bursts with its clicks. It is deleted once it is judged and merged.
-  is_judged     boolean NOT NULL DEFAULT false,
-  is_merged     boolean NOT NULL DEFAULT false,
   -- Epoch milliseconds.
   times         bigint[] NOT NULL,
   recipient_ids bigint[] NOT NULL,
@@ -157,18 +159,16 @@ CREATE TABLE shard.delta (
   agent_ids     bigint[] NOT NULL
 );
 CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
-CREATE INDEX delta_unjudged ON shard.delta (id) WHERE NOT is_judged;
 -- Compression would take longer than writing.
 ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER profiles SET STORAGE EXTERNAL;
 
--- The hits of all deltas that are not merged. A join finds the profile of a hit, because an index into a long array reads the whole array.
+-- The hits of all deltas. A join finds the profile of a hit, because an index into a long array reads the whole array.
 CREATE VIEW shard.any_delta_hit AS
   SELECT id, to_timestamp(t / 1000.0) AS at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id
   FROM shard.delta CROSS JOIN LATERAL (
     SELECT * FROM unnest(times, recipient_ids, link_ids, profiles) AS hit (t, recipient_id, link_id, place)
     JOIN unnest(kinds, verdicts, countries, nets, referrers, agent_ids) WITH ORDINALITY AS profile (kind, verdict, country, net, referrer, agent_id, place) USING (place)
-  ) AS hit
-  WHERE NOT is_merged;
+  ) AS hit;
 
 -- Those that are counted.
 CREATE VIEW shard.delta_hit AS
@@ -193,27 +193,14 @@ CREATE VIEW shard.people_now AS
     GROUP BY 1, 2, 3, 4, 5, 6
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
--- Takes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller adds their hits to the counts
--- and sets in the same transaction, except those of test recipients. It takes all deltas of `campaigns`, and the judged ones of other campaigns that
--- have at least `size` hits in deltas or one that is older than `age`, as far as there is room in `most` hits. The caller holds the lock of the judge.
-CREATE FUNCTION shard.take_deltas(campaigns bigint[], size integer, age interval, most integer)
-RETURNS TABLE (campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids bigint[])
+-- Deletes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller holds the lock of the
+-- judge, and adds their hits to the counts and sets in the same transaction, except those of test recipients.
+CREATE FUNCTION shard.take_deltas(ids bigint[])
+RETURNS TABLE (id bigint, campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids bigint[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-  WITH waiting AS (SELECT campaign_id, sum(hits) AS hits, min(added_at) AS oldest FROM shard.delta WHERE is_judged GROUP BY campaign_id),
-  due AS (
-    SELECT campaign_id FROM (
-      SELECT campaign_id, hits, sum(hits) OVER (ORDER BY oldest, campaign_id) - hits AS hits_before FROM waiting WHERE hits >= size OR oldest <= now() - age
-    ) AS each WHERE hits_before < most
-  ),
-  judged AS (
-    DELETE FROM shard.delta WHERE is_judged AND (campaign_id = ANY (campaigns) OR campaign_id IN (SELECT campaign_id FROM due)) RETURNING *
-  ),
-  unjudged AS (
-    UPDATE shard.delta SET is_merged = true WHERE NOT is_judged AND NOT is_merged AND campaign_id = ANY (campaigns) RETURNING *
-  )
-  SELECT campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries, nets,
-         referrers, agent_ids
-  FROM (SELECT * FROM judged UNION ALL SELECT * FROM unjudged) AS taken
+  DELETE FROM shard.delta WHERE id = ANY (ids)
+  RETURNING id, campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries,
+            nets, referrers, agent_ids
 $$;
 REVOKE EXECUTE ON FUNCTION shard.take_deltas FROM PUBLIC;
 
@@ -224,3 +211,56 @@ REVOKE EXECUTE ON FUNCTION shard.test_recipients FROM PUBLIC;
 
 GRANT INSERT ON shard.delta TO clickledger_worker;
 GRANT EXECUTE ON FUNCTION shard.take_deltas, shard.test_recipients, shard.add_people, shard.add_activity TO clickledger_worker;
+
+-- The counts of versions before this one. All events become deltas, so the judge counts them again, in steps. Events that were dropped with their
+-- month are counted only in the old tables: these have more hits than there are events.
+DO $$
+DECLARE
+  part regclass;
+  block bigint;
+  STEP CONSTANT bigint := 400;
+BEGIN
+  IF to_regclass('shard.old_activity') IS NULL THEN RETURN; END IF;
+  INSERT INTO shard.activity_15m (campaign_id, link_id, quarter, kind, verdict, hits)
+  SELECT campaign_id, link_id, quarter, kind, verdict, sum(hits) FROM (
+    SELECT campaign_id, link_id, quarter, kind, verdict, hits FROM shard.old_activity
+    UNION ALL
+    SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, hits FROM shard.old_mark WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+    UNION ALL
+    SELECT campaign_id, link_id, shard.quarter_of(at), kind::shard.kind, verdict, -1 FROM shard.counted
+  ) AS each GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) > 0;
+  INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.activity_15m;
+
+  INSERT INTO shard.people (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, human_few)
+  SELECT campaign_id, f.facet, '', f.link_id, kind, 0, sum(hits), coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0), '{}', '{}'
+  FROM shard.activity_15m a CROSS JOIN LATERAL (VALUES ('all'::shard.facet, 0), ('link', a.link_id)) AS f (facet, link_id)
+  WHERE f.facet = 'all' OR kind = 'click' GROUP BY campaign_id, f.facet, f.link_id, kind;
+  INSERT INTO shard.people AS p (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, bits, human_few, human_bits)
+  SELECT campaign_id, facet, '', link_id, kind, chunk, 0, 0, shard.union_few('{}', NULL, people, NULL), shard.union_bits('{}', NULL, people, NULL),
+         shard.union_few('{}', NULL, humans, NULL), shard.union_bits('{}', NULL, humans, NULL)
+  FROM (
+    SELECT campaign_id, facet, link_id, kind, (recipient_id / 15000)::integer AS chunk, array_agg((recipient_id % 15000)::integer) AS people,
+           coalesce(array_agg((recipient_id % 15000)::integer) FILTER (WHERE is_human), '{}') AS humans
+    FROM (
+      SELECT campaign_id, 'all'::shard.facet AS facet, 0 AS link_id, 'click'::shard.kind AS kind, recipient_id, human_clicks > 0 AS is_human
+      FROM shard.engagement WHERE human_clicks + machine_clicks > 0
+      UNION ALL SELECT campaign_id, 'all', 0, 'open', recipient_id, human_opens > 0 FROM shard.engagement WHERE human_opens + machine_opens > 0
+      UNION ALL SELECT campaign_id, 'link', link_id, 'click', recipient_id, human_hits > 0 FROM shard.clicked_link
+    ) AS each
+    WHERE campaign_id IN (SELECT campaign_id FROM shard.thinned_campaign) AND recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+    GROUP BY campaign_id, facet, link_id, kind, chunk
+  ) AS known
+  ON CONFLICT (campaign_id, facet, value, link_id, kind, chunk) DO UPDATE SET
+    few = excluded.few, bits = excluded.bits, human_few = excluded.human_few, human_bits = excluded.human_bits;
+
+  FOR part IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'shard.event'::regclass LOOP
+    FOR block IN SELECT generate_series(0, pg_relation_size(part) / current_setting('block_size')::bigint, STEP) LOOP
+      EXECUTE format(
+        $sql$INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
+        SELECT campaign_id, count(*), array_agg((extract(epoch FROM at) * 1000)::bigint), array_agg(recipient_id), array_agg(link_id), array_agg(n),
+               array_agg(kind), array_agg(verdict), array_agg(country), array_agg(net), array_agg(referrer), array_agg(agent_id)
+        FROM (SELECT *, row_number() OVER (PARTITION BY campaign_id) AS n FROM %s WHERE ctid >= %L AND ctid < %L) AS each GROUP BY campaign_id$sql$, part, format('(%s,0)', block), format('(%s,0)', block + STEP));
+    END LOOP;
+  END LOOP;
+  DROP TABLE shard.old_mark, shard.old_activity, shard.clicked_link, shard.engagement, shard.reach;
+END $$;

@@ -16,9 +16,6 @@ CREATE TABLE shard.hit_change (
   agent_id     bigint NOT NULL
 );
 
--- Campaigns that have lost events with the months that were dropped. The dropped events may be why a recipient is in a set.
-CREATE TABLE shard.thinned_campaign (campaign_id bigint PRIMARY KEY);
-
 -- The facts about each changed hit.
 CREATE VIEW shard.changed_fact AS
   SELECT h.sign, h.campaign_id, h.recipient_id, f.facet, f.value, f.link AS link_id, h.kind, (h.recipient_id / 15000)::integer AS chunk, h.verdict = 'human' AS is_human
@@ -112,78 +109,94 @@ END $$;
 
 -- The clicks that the judge found to be part of a burst. Its transaction deletes them.
 CREATE TABLE shard.burst_click (
-  part        oid NOT NULL,
-  place       tid NOT NULL,
-  at          timestamptz NOT NULL,
-  campaign_id bigint NOT NULL
+  part  oid NOT NULL,
+  place tid NOT NULL,
+  at    timestamptz NOT NULL
 );
 
--- A step of the judge is one transaction: it calls find_bursts, merges deltas, among them all of the campaigns with bursts, and calls
--- mark_bursts. So a click is in no delta that is merged later when its verdict changes.
+-- One step of the judge, without the merge. It chooses the oldest deltas with `most` hits together, and looks again at the clicks of their
+-- recipients. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The caller merges the
+-- chosen deltas in the same transaction. It gets their ids and number of hits (null if another judge is running), and the places of the hits that
+-- are part of a burst, to merge them with this verdict. Only clicks that were merged before are moved in the counts and sets, which costs more.
 --
--- find_bursts looks again at the clicks of deltas that are not judged yet, until they have about `most` hits. It returns the number of hits, and the
--- campaigns with bursts; the number is null if another judge is running. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The
--- planner's statistics may be out of date, so the settings force index lookups.
-CREATE FUNCTION shard.find_bursts(most integer, span interval, links integer, OUT judged bigint, OUT campaigns bigint[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+-- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
+-- it waits. The planner's statistics may be out of date. So the settings force index lookups, and allow nested loops only for LATERAL lookups.
+CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer,
+                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
-  WITH oldest AS (
-    SELECT id, is_merged, hits FROM (
-      SELECT id, is_merged, hits, sum(hits) OVER (ORDER BY id) - hits AS hits_before
-      FROM (SELECT o.id, o.is_merged, o.hits FROM shard.delta o WHERE NOT o.is_judged ORDER BY o.id LIMIT 10000) AS unjudged
-    ) AS each WHERE hits_before < most
-  ),
-  waiting AS (UPDATE shard.delta d SET is_judged = true WHERE d.id = ANY (ARRAY(SELECT id FROM oldest WHERE NOT is_merged))),
-  merged AS (DELETE FROM shard.delta d WHERE d.id = ANY (ARRAY(SELECT id FROM oldest WHERE is_merged))),
-  person AS (
+  SELECT coalesce(array_agg(id), '{}'), coalesce(sum(n), 0) INTO deltas, hits FROM (
+    SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
+  ) AS each WHERE hits_before < most;
+
+  INSERT INTO shard.burst_click (part, place, at)
+  WITH person AS (
     SELECT d.campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
     FROM shard.delta d CROSS JOIN LATERAL (
       SELECT * FROM unnest(d.times, d.recipient_ids, d.profiles) AS hit (t, recipient_id, place) JOIN unnest(d.kinds) WITH ORDINALITY AS profile (kind, place) USING (place)
     ) AS hit
-    WHERE d.id = ANY (ARRAY(SELECT id FROM oldest)) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
+    WHERE d.id = ANY (deltas) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
   -- within 2 * `span`.
   clicks_of_person AS (
-    SELECT person.campaign_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places, array_agg(e.at ORDER BY e.at, e.place) AS times,
-           array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
+    SELECT person.campaign_id, person.recipient_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places,
+           array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
     FROM person CROSS JOIN LATERAL (
-      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human, count(*) OVER () AS n FROM shard.event e
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human, count(*) OVER () AS n,
+             e.at - lag(e.at, links - 1) OVER (ORDER BY e.at) <= span AS is_fast
+      FROM shard.event e
       WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
         AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
     ) e
-    WHERE e.n >= find_bursts.links
-    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND count(DISTINCT e.link_id) >= find_bursts.links
+    WHERE e.n >= links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
   ),
-  found AS (
-    INSERT INTO shard.burst_click (part, place, at, campaign_id)
-    SELECT part, place, at, campaign_id
-    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, humans, shard.in_burst(times, link_ids, span, find_bursts.links)) AS c (part, place, at, is_human, in_burst)
-    WHERE is_human AND in_burst RETURNING campaign_id
+  burst AS MATERIALIZED (
+    SELECT campaign_id, recipient_id, part, place, at, link_id
+    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, link_ids, humans, shard.in_burst(times, link_ids, span, links)) AS c (part, place, at, link_id, is_human, in_burst)
+    WHERE is_human AND in_burst
+  ),
+  waiting AS (
+    SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t / 1000.0) AS at
+    FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
+    WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM burst)) AND d.id <> ALL (deltas)
   )
-  SELECT (SELECT coalesce(sum(oldest.hits), 0) FROM oldest), (SELECT coalesce(array_agg(DISTINCT campaign_id), '{}') FROM found) INTO judged, campaigns;
-END $$;
-REVOKE EXECUTE ON FUNCTION shard.find_bursts FROM PUBLIC;
+  SELECT part, place, at FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
+  IF NOT FOUND THEN RETURN; END IF;
 
--- Gives the found clicks the verdict burst.
-CREATE FUNCTION shard.mark_bursts(rules_version integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
-BEGIN
   WITH changed AS (
     UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
     WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.burst_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.burst_click) AND (SELECT max(at) FROM shard.burst_click)
       AND (e.tableoid, e.ctid) IN (SELECT part, place FROM shard.burst_click)
-    RETURNING e.*
+    RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
+  ),
+  -- Equal clicks are counted, because it makes no difference which of them is in a delta.
+  click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
+  in_delta AS MATERIALIZED (
+    SELECT d.id, hit.n AS place, d.campaign_id, hit.recipient_id, hit.link_id, to_timestamp(hit.t / 1000.0) AS at, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net,
+           coalesce(referrer, '') AS referrer
+    FROM shard.delta d CROSS JOIN LATERAL (
+      SELECT * FROM unnest(d.times, d.recipient_ids, d.link_ids, d.profiles) WITH ORDINALITY AS hit (t, recipient_id, link_id, profile, n)
+      JOIN unnest(d.kinds, d.verdicts, d.agent_ids, d.countries, d.nets, d.referrers) WITH ORDINALITY AS profile (kind, verdict, agent_id, country, net, referrer, profile) USING (profile)
+    ) AS hit
+    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND verdict = 'human'
+  ),
+  unmerged AS MATERIALIZED (SELECT in_delta.* FROM in_delta JOIN click USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),
+  merged AS (
+    INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT v.sign, at, recipient_id, link_id, campaign_id, 'click', v.verdict, country, net, referrer, agent_id
+    FROM click LEFT JOIN (SELECT at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) AS found
+      USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)
+    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
+    WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   )
-  INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
-  SELECT v.sign, at, recipient_id, link_id, campaign_id, kind, v.verdict, country, net, referrer, agent_id
-  FROM changed CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
-  WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
+  SELECT array_agg(id), array_agg(place) INTO burst_deltas, burst_places FROM unmerged;
   DELETE FROM shard.burst_click;
-  PERFORM shard.apply_changes();
+  IF EXISTS (SELECT FROM shard.hit_change) THEN PERFORM shard.apply_changes(); END IF;
 END $$;
-REVOKE EXECUTE ON FUNCTION shard.mark_bursts FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
 -- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
 -- agent is not kept. `machine_signals` are all signs of a machine in their order of priority. Returns the number of hits by old and new
@@ -244,7 +257,7 @@ REVOKE EXECUTE ON FUNCTION shard.reclassify FROM PUBLIC;
 
 -- Returns the number of hits that wait for the judge.
 CREATE FUNCTION shard.unjudged_hits() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
-$$ SELECT coalesce(sum(hits), 0)::bigint FROM shard.delta WHERE NOT is_judged $$;
+$$ SELECT coalesce(sum(hits), 0)::bigint FROM shard.delta $$;
 REVOKE EXECUTE ON FUNCTION shard.unjudged_hits FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION shard.find_bursts, shard.mark_bursts, shard.reclassify, shard.unjudged_hits TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.judge, shard.reclassify, shard.unjudged_hits TO clickledger_worker;

@@ -1,5 +1,5 @@
 -- Drops the partitions of months that began more than `keep` months before the current month, and returns their names. Their counts stay in
--- shard.people and shard.activity_15m, so it drops nothing while clicks of these months wait for the judge. It waits at most 200 ms for readers; the caller tries again later.
+-- shard.people and shard.activity_15m, so it drops nothing while hits of these months wait for the judge. It waits at most 200 ms for readers; the caller tries again later.
 CREATE FUNCTION shard.drop_months(keep integer) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' SET timezone = 'UTC' AS $$
 DECLARE
@@ -8,7 +8,7 @@ DECLARE
 BEGIN
   IF keep < 1 THEN RAISE EXCEPTION 'keep must be at least 1 month'; END IF;
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
-  IF EXISTS (SELECT FROM shard.delta CROSS JOIN LATERAL unnest(times) AS t WHERE NOT is_judged AND to_timestamp(t / 1000.0) < oldest) THEN RETURN; END IF;
+  IF EXISTS (SELECT FROM shard.delta CROSS JOIN LATERAL unnest(times) AS t WHERE to_timestamp(t / 1000.0) < oldest) THEN RETURN; END IF;
   IF EXISTS (SELECT FROM shard.event_default WHERE at < oldest) THEN
     INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.event_default WHERE at < oldest ON CONFLICT DO NOTHING;
     DELETE FROM shard.event_default WHERE at < oldest;

@@ -5,9 +5,7 @@ import { judgeOnce } from '../../event-worker/judge.ts';
 export async function mergeAll(url: string): Promise<void> {
   const pool = createPool(url, { max: 1, name: 'test' });
   try {
-    const limits = { hits: 1, seconds: 0, most: 1_000_000 };
-    while (((await judgeOnce(pool, 1_000_000, limits)) ?? 1) > 0);
-    await judgeOnce(pool, 1, limits);
+    while (((await judgeOnce(pool)) ?? 1) > 0);
   } finally {
     await pool.end();
   }
