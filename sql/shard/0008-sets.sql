@@ -90,12 +90,15 @@ END;
 CREATE FUNCTION shard.size(few integer[], bits bit varying) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN bits IS NULL THEN (SELECT count(DISTINCT position) FROM unnest(few) AS position) ELSE bit_count(bits) END;
 
--- The recipients of a set.
+-- The recipients of a set. OFFSET 0 keeps Postgres from computing the arguments again for every position.
 CREATE FUNCTION shard.members(chunk integer, few integer[], bits bit varying) RETURNS SETOF bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500
 BEGIN ATOMIC
-  SELECT DISTINCT chunk * 15000::bigint + position FROM unnest(few) AS position
-  UNION ALL
-  SELECT chunk * 15000::bigint + position FROM generate_series(0, length(bits) - 1) AS position WHERE get_bit(bits, position) = 1;
+  SELECT s.chunk * 15000::bigint + position
+  FROM (SELECT chunk, few, bits OFFSET 0) AS s CROSS JOIN LATERAL (
+    SELECT DISTINCT position FROM unnest(s.few) AS position
+    UNION ALL
+    SELECT position FROM generate_series(0, length(s.bits) - 1) AS position WHERE get_bit(s.bits, position) = 1
+  ) AS member;
 END;
 
 -- Adds hits and recipients to shard.people. The arrays have one element for each row. A set is the text of a list, such as {3,14}, or of bits in hexadecimal, such as x0F.
@@ -162,13 +165,20 @@ CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
 -- Compression would take longer than writing.
 ALTER TABLE shard.delta ALTER times SET STORAGE EXTERNAL, ALTER recipient_ids SET STORAGE EXTERNAL, ALTER link_ids SET STORAGE EXTERNAL, ALTER profiles SET STORAGE EXTERNAL;
 
--- The hits of all deltas. A join finds the profile of a hit, because an index into a long array reads the whole array.
+-- The hits of a delta; `n` is their place in its arrays. A join finds the profile of a hit, because an index into a long array reads the whole
+-- array. The planner does not know how long the arrays are, so it must not choose a nested loop.
+CREATE FUNCTION shard.hits_of(delta shard.delta)
+RETURNS TABLE (n bigint, at timestamptz, recipient_id bigint, link_id bigint, kind shard.kind, verdict shard.verdict, country text, net text, referrer text, agent_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 5000 SET enable_nestloop = off
+BEGIN ATOMIC
+  SELECT hit.n, to_timestamp(t::double precision / 1000), hit.recipient_id, hit.link_id, profile.kind, profile.verdict, profile.country, profile.net, profile.referrer, profile.agent_id
+  FROM unnest(delta.times, delta.recipient_ids, delta.link_ids, delta.profiles) WITH ORDINALITY AS hit (t, recipient_id, link_id, place, n)
+  JOIN unnest(delta.kinds, delta.verdicts, delta.countries, delta.nets, delta.referrers, delta.agent_ids) WITH ORDINALITY AS profile (kind, verdict, country, net, referrer, agent_id, place)
+    USING (place);
+END;
+
 CREATE VIEW shard.any_delta_hit AS
-  SELECT id, to_timestamp(t / 1000.0) AS at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id
-  FROM shard.delta CROSS JOIN LATERAL (
-    SELECT * FROM unnest(times, recipient_ids, link_ids, profiles) AS hit (t, recipient_id, link_id, place)
-    JOIN unnest(kinds, verdicts, countries, nets, referrers, agent_ids) WITH ORDINALITY AS profile (kind, verdict, country, net, referrer, agent_id, place) USING (place)
-  ) AS hit;
+  SELECT d.campaign_id, hit.* FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS hit;
 
 -- Those that are counted.
 CREATE VIEW shard.delta_hit AS

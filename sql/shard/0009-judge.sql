@@ -132,7 +132,7 @@ BEGIN
 
   INSERT INTO shard.burst_click (part, place, at)
   WITH person AS (
-    SELECT d.campaign_id, recipient_id, to_timestamp(min(t) / 1000.0) AS first_at, to_timestamp(max(t) / 1000.0) AS last_at
+    SELECT d.campaign_id, recipient_id, to_timestamp(min(t)::double precision / 1000) AS first_at, to_timestamp(max(t)::double precision / 1000) AS last_at
     FROM shard.delta d CROSS JOIN LATERAL (
       SELECT * FROM unnest(d.times, d.recipient_ids, d.profiles) AS hit (t, recipient_id, place) JOIN unnest(d.kinds) WITH ORDINALITY AS profile (kind, place) USING (place)
     ) AS hit
@@ -159,7 +159,7 @@ BEGIN
     WHERE is_human AND in_burst
   ),
   waiting AS (
-    SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t / 1000.0) AS at
+    SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000) AS at
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
     WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM burst)) AND d.id <> ALL (deltas)
   )
@@ -175,12 +175,8 @@ BEGIN
   -- Equal clicks are counted, because it makes no difference which of them is in a delta.
   click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
   in_delta AS MATERIALIZED (
-    SELECT d.id, hit.n AS place, d.campaign_id, hit.recipient_id, hit.link_id, to_timestamp(hit.t / 1000.0) AS at, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net,
-           coalesce(referrer, '') AS referrer
-    FROM shard.delta d CROSS JOIN LATERAL (
-      SELECT * FROM unnest(d.times, d.recipient_ids, d.link_ids, d.profiles) WITH ORDINALITY AS hit (t, recipient_id, link_id, profile, n)
-      JOIN unnest(d.kinds, d.verdicts, d.agent_ids, d.countries, d.nets, d.referrers) WITH ORDINALITY AS profile (kind, verdict, agent_id, country, net, referrer, profile) USING (profile)
-    ) AS hit
+    SELECT d.id, hit.n AS place, d.campaign_id, at, recipient_id, link_id, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net, coalesce(referrer, '') AS referrer
+    FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS hit
     WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND verdict = 'human'
   ),
   unmerged AS MATERIALIZED (SELECT in_delta.* FROM in_delta JOIN click USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),

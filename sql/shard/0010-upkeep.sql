@@ -8,7 +8,7 @@ DECLARE
 BEGIN
   IF keep < 1 THEN RAISE EXCEPTION 'keep must be at least 1 month'; END IF;
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
-  IF EXISTS (SELECT FROM shard.delta CROSS JOIN LATERAL unnest(times) AS t WHERE to_timestamp(t / 1000.0) < oldest) THEN RETURN; END IF;
+  IF EXISTS (SELECT FROM shard.delta CROSS JOIN LATERAL unnest(times) AS t WHERE to_timestamp(t::double precision / 1000) < oldest) THEN RETURN; END IF;
   IF EXISTS (SELECT FROM shard.event_default WHERE at < oldest) THEN
     INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.event_default WHERE at < oldest ON CONFLICT DO NOTHING;
     DELETE FROM shard.event_default WHERE at < oldest;
