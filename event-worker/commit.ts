@@ -7,6 +7,7 @@ import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
+import { Profiles } from './hits.ts';
 import { addSkipped, copyDeltas, copyEvents, countEvents, insertAgents, insertDead } from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
@@ -58,13 +59,14 @@ export function createCommitter(deps: {
       for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
+    const profiles = new Profiles();
     let total = 0;
     for (const batch of batches) {
       total++;
       assertSameShard(batch);
       if (!ledger.has(batch.gen)) await refresh([batch.gen]);
       // A batch that is already committed needs no rows, and this worker perhaps cannot build them, e.g. if SLUG_KEYS lacks a key.
-      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside }));
+      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside, profiles }));
     }
     const done: BatchRows[] = [];
     for (;;) {

@@ -1,9 +1,9 @@
 import { type Batch, type DeadLetter, type Kind, KINDS, type Origin, type Skipped } from '../core/event.ts';
-import { RULES_VERSION, type Verdict, VERDICTS } from '../core/rules.ts';
+import { RULES_VERSION } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
-import { collectHits, type Hits } from './hits.ts';
+import { HitCollector, type Hits, type Profiles } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
@@ -30,13 +30,21 @@ export interface BatchRows extends GenerationRange {
 }
 
 export const EVENT_COLUMNS =
-  'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
+  'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, link_version, agent_id, rules, kind, verdict, country, net, referrer, signals';
+
+export interface RowDependencies {
+  readonly slugs: SlugCodec;
+  readonly catalog: Catalog;
+  readonly outside: OutsideValues;
+  /** Collects the profiles of all batches of a commit. */
+  readonly profiles: Profiles;
+}
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
  * as skipped. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
  */
-export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog; outside: OutsideValues }): Promise<BatchRows> {
+export async function buildRows(batch: Batch, deps: RowDependencies): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
   const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
@@ -46,20 +54,10 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
   const campaignOf = await deps.catalog.campaignsOf(links);
   const campaigns = targets.map((target) => target && (campaignOf.get(target.link) ?? 0));
   const values = await foldValues(events, campaigns, deps.outside);
-  const origins = events.origins.map(({ country, net }) => `${copyText(country)}\t${copyText(net)}`);
-
-  // Numbers the combinations of what makes a profile. It is called for each hit, so it compares indexes instead of texts.
-  const agentNumbers = new Map<ReducedAgent, number>();
-  const referrerNumbers = new Map<string | null, number>();
-  const profileKeyOf = (i: number, agent: ReducedAgent, referrer: string | null, kind: Kind, verdict: Verdict): number =>
-    ((numberOf(agentNumbers, agent) * targets.length + numberOf(referrerNumbers, referrer)) * events.origins.length +
-      (events.origin[i] as number)) *
-      32 +
-    VERDICTS.indexOf(verdict) * 2 +
-    KINDS.indexOf(kind);
+  const tailOf = tails(batch, deps.profiles);
 
   let lines = '';
-  const collector = collectHits(targets.length);
+  const collector = new HitCollector(targets.length);
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   for (let i = 0; i < targets.length; i++) {
@@ -67,30 +65,53 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
     if (!target || campaign === undefined) continue;
     const { recipient, link, version } = target;
     const agent = values.agent(i);
-    const kind = events.kind[i] as Kind;
-    const originIndex = events.origin[i] as number;
-    const origin = events.origins[originIndex] as Origin;
-    const purpose = events.purposes[events.purpose[i] as number] as string;
-    const signals = signalsOf({ head: events.head[i] as boolean, purpose, net: origin.net }, agent.signals[kind]);
-    const verdict = verdictOf(signals);
+    const { text, profile } = tailOf(i, agent, values.referrer(i, campaign));
     const t = events.t[i] as number;
     const off = events.off[i];
-    const referrer = values.referrer(i, campaign);
-    lines +=
-      `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
-      `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[originIndex]}\t` +
-      `${copyText(referrer)}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
-    const key = profileKeyOf(i, agent, referrer, kind, verdict);
-    const profile =
-      collector.profile(key) ?? collector.addProfile(key, { kind, verdict, agent, country: origin.country, net: origin.net, referrer });
+    lines += `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${version ?? '\\N'}${text}`;
     collector.add(campaign, t, recipient, link, profile);
     offs.push(Number(off));
     usedAgents.add(agent);
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  const copied = { events: Buffer.from(lines), hits: collector.hits(), offs, agents: [...usedAgents] };
+  const copied = { events: Buffer.from(lines), hits: collector.hits(deps.profiles.list), offs, agents: [...usedAgents] };
   return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
+}
+
+/** The end of a COPY line, from the column agent_id, and the profile of the hit. */
+interface Tail {
+  readonly text: string;
+  readonly profile: number;
+}
+
+/** Returns a function that computes the tail of event `i`. Many events have the same tail, so each one is computed once. */
+function tails({ events }: Batch, profiles: Profiles): (i: number, agent: ReducedAgent, referrer: string | null) => Tail {
+  const known = new Map<number, Tail>();
+  const agents = new Map<ReducedAgent, number>();
+  const referrers = new Map<string | null, number>();
+  return (i, agent, referrer) => {
+    const kind = events.kind[i] as Kind;
+    const head = events.head[i] as boolean;
+    const originIndex = events.origin[i] as number;
+    const purposeIndex = events.purpose[i] as number;
+    // Indexes instead of texts, because this runs for each event.
+    let key = numberOf(agents, agent) * events.t.length + numberOf(referrers, referrer);
+    key = (key * events.origins.length + originIndex) * events.purposes.length + purposeIndex;
+    key = key * 4 + (head ? 2 : 0) + KINDS.indexOf(kind);
+    let tail = known.get(key);
+    if (tail) return tail;
+    const { country, net } = events.origins[originIndex] as Origin;
+    const signals = signalsOf({ head, purpose: events.purposes[purposeIndex] as string, net }, agent.signals[kind]);
+    const verdict = verdictOf(signals);
+    const columns = [agent.id, RULES_VERSION, kind, verdict, copyText(country), copyText(net), copyText(referrer)];
+    tail = {
+      text: `\t${columns.join('\t')}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`,
+      profile: profiles.numberOf({ kind, verdict, agent, country, net, referrer }),
+    };
+    known.set(key, tail);
+    return tail;
+  };
 }
 
 /** The number of a key, from 0 in the order of their first use. */

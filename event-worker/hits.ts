@@ -17,62 +17,73 @@ export interface Profile {
   readonly referrer: string | null;
 }
 
-/** Hits by column: the values at one index are one hit. `profile` has indexes of `profiles`. */
+/** Hits by column: the values at one index are one hit. */
 export interface Hits {
   readonly campaign: Float64Array;
   /** Epoch milliseconds. */
   readonly t: Float64Array;
   readonly recipient: Float64Array;
   readonly link: Float64Array;
+  /** Indexes of `profiles`. */
   readonly profile: Uint32Array;
   readonly profiles: readonly Profile[];
 }
 
-export interface HitCollector {
-  /** Returns the number of the profile with a key; undefined if it is not added yet. */
-  profile(key: number): number | undefined;
-  addProfile(key: number, profile: Profile): number;
-  add(campaign: number, t: number, recipient: number, link: number, profile: number): void;
-  hits(): Hits;
+/** The different profiles of the batches of one commit. */
+export class Profiles {
+  readonly list: Profile[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  /** The index of the profile in the list. Equal profiles have one index. */
+  numberOf(profile: Profile): number {
+    const key = profileKey(profile);
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.list.push(profile) - 1;
+      this.#numbers.set(key, number);
+    }
+    return number;
+  }
 }
 
 /** Collects at most `capacity` hits. */
-export function collectHits(capacity: number): HitCollector {
+export class HitCollector {
   // Typed arrays, because the garbage collector does not look into them.
-  const [campaign, t, recipient, link] = [0, 1, 2, 3].map(() => new Float64Array(capacity)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
-  const profile = new Uint32Array(capacity);
-  const profiles: Profile[] = [];
-  const numbers = new Map<number, number>();
-  let n = 0;
-  return {
-    profile: (key) => numbers.get(key),
-    addProfile(key, its) {
-      const number = profiles.push(its) - 1;
-      numbers.set(key, number);
-      return number;
-    },
-    add(itsCampaign, itsTime, itsRecipient, itsLink, itsProfile) {
-      campaign[n] = itsCampaign;
-      t[n] = itsTime;
-      recipient[n] = itsRecipient;
-      link[n] = itsLink;
-      profile[n++] = itsProfile;
-    },
-    hits() {
-      const [c, time, r, l] = [campaign, t, recipient, link].map((column) => column.subarray(0, n)) as [
-        Float64Array,
-        Float64Array,
-        Float64Array,
-        Float64Array,
-      ];
-      return { campaign: c, t: time, recipient: r, link: l, profile: profile.subarray(0, n), profiles };
-    },
-  };
+  readonly #campaign: Float64Array;
+  readonly #t: Float64Array;
+  readonly #recipient: Float64Array;
+  readonly #link: Float64Array;
+  readonly #profile: Uint32Array;
+  #length = 0;
+
+  constructor(capacity: number) {
+    this.#campaign = new Float64Array(capacity);
+    this.#t = new Float64Array(capacity);
+    this.#recipient = new Float64Array(capacity);
+    this.#link = new Float64Array(capacity);
+    this.#profile = new Uint32Array(capacity);
+  }
+
+  add(campaign: number, t: number, recipient: number, link: number, profile: number): void {
+    const i = this.#length++;
+    this.#campaign[i] = campaign;
+    this.#t[i] = t;
+    this.#recipient[i] = recipient;
+    this.#link[i] = link;
+    this.#profile[i] = profile;
+  }
+
+  hits(profiles: readonly Profile[]): Hits {
+    const n = this.#length;
+    return {
+      campaign: this.#campaign.subarray(0, n),
+      t: this.#t.subarray(0, n),
+      recipient: this.#recipient.subarray(0, n),
+      link: this.#link.subarray(0, n),
+      profile: this.#profile.subarray(0, n),
+      profiles,
+    };
+  }
 }
 
 /** The hits whose index `isKept` accepts. */

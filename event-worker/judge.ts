@@ -13,7 +13,7 @@ import { inTransaction } from './transaction.ts';
 // are counted before the judge looks at them; only bursts are found later.
 const POLL_MS = 250;
 const QUIET_MS = 500;
-const MAX_DELAY_MS = 10_000;
+const MAX_DELAY_MS = 4_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
 const MAX_HITS = 50_000;
 
@@ -46,7 +46,8 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
   const { deltas, hits, burst_deltas, burst_places } = rows[0] as (typeof rows)[number];
   if (deltas === null) return undefined;
   const bursts = new Map<number, number[]>();
-  for (const [i, delta] of (burst_deltas ?? []).entries()) entryOf(bursts, Number(delta), newList).push((burst_places as number[])[i] as number);
+  for (const [i, delta] of (burst_deltas ?? []).entries())
+    entryOf(bursts, Number(delta), newList).push((burst_places as number[])[i] as number);
   if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
   return hits;
 }

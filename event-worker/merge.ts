@@ -26,7 +26,11 @@ interface DeltaRow {
  * Merges deltas. The caller holds the lock of the judge; the deltas disappear and their hits are counted in its transaction. `bursts` has the
  * places, from 1, of the hits that are part of a burst, by delta.
  */
-export async function mergeDeltas(client: PoolClient, ids: readonly string[], bursts: ReadonlyMap<number, readonly number[]>): Promise<void> {
+export async function mergeDeltas(
+  client: PoolClient,
+  ids: readonly string[],
+  bursts: ReadonlyMap<number, readonly number[]>,
+): Promise<void> {
   const { rows } = await client.query<DeltaRow>('SELECT * FROM shard.take_deltas($1)', [ids]);
   const tests = await client.query<{ id: number }>('SELECT shard.test_recipients() AS id');
   const agents = await client.query<CountedAgent>('SELECT id::text, client, system, device FROM shard.user_agent WHERE id = ANY ($1)', [

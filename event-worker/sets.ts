@@ -42,10 +42,27 @@ export function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V 
   return value;
 }
 
-/** The ids of recipients, one for each hit; 0 for a hit of a shared link. */
+/** Hits of recipients in one chunk. */
+interface Part {
+  hits: number;
+  /** A position in the chunk for each hit, except those of shared links. */
+  readonly positions: number[];
+}
+
+/** Hits by chunk, which are either all human or all those of machines. */
 interface Recipients {
   readonly isHuman: boolean;
-  readonly ids: number[];
+  readonly parts: Map<number, Part>;
+}
+
+const newRecipients = (isHuman: boolean): Recipients => ({ isHuman, parts: new Map() });
+const newPart = (): Part => ({ hits: 0, positions: [] });
+
+function addHit({ parts }: Recipients, recipient: number): void {
+  const chunk = Math.floor(recipient / CHUNK);
+  const part = entryOf(parts, chunk, newPart);
+  part.hits++;
+  if (recipient !== 0) part.positions.push(recipient - chunk * CHUNK);
 }
 
 /** The hits of one link in one quarter of an hour. */
@@ -56,12 +73,19 @@ interface LinkActivity {
   readonly machines: Recipients;
 }
 
+/** The hits of one profile. */
+interface ProfileHits {
+  readonly profile: Profile;
+  readonly recipients: Recipients;
+  readonly verdictIndex: number;
+}
+
 /** The hits of one kind in one campaign. */
 interface Counts {
   readonly campaign: number;
   readonly kind: Kind;
   /** By the text of the profile. */
-  readonly byProfile: Map<string, { readonly profile: Profile; readonly recipients: Recipients; readonly verdictIndex: number }>;
+  readonly byProfile: Map<string, ProfileHits>;
   /** By start in epoch milliseconds, and by link. */
   readonly quarters: Map<number, Map<number, LinkActivity>>;
 }
@@ -73,23 +97,21 @@ export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<numbe
     const resolved = profiles.map((each) => {
       const { kind, verdict } = each;
       const of = entryOf(counts, `${campaign} ${kind}`, () => ({ campaign, kind, byProfile: new Map(), quarters: new Map() }));
-      const bucket = entryOf(of.byProfile, profileKey(each), () => ({
-        profile: each,
-        recipients: { isHuman: verdict === 'human', ids: [] },
-        verdictIndex: VERDICTS.indexOf(verdict),
-      }));
-      return { ...bucket, quarters: of.quarters };
+      const hits = entryOf(of.byProfile, profileKey(each), () => {
+        return { profile: each, recipients: newRecipients(verdict === 'human'), verdictIndex: VERDICTS.indexOf(verdict) };
+      });
+      return { hits, quarters: of.quarters };
     });
     for (let i = 0; i < t.length; i++) {
       const id = recipient[i] as number;
       if (tests.has(id)) continue;
       // Each facet takes the recipients of its profiles below. That is much cheaper than to add each hit to each facet.
-      const { recipients, verdictIndex, quarters } = resolved[profile[i] as number] as (typeof resolved)[number];
-      recipients.ids.push(id);
+      const { hits, quarters } = resolved[profile[i] as number] as (typeof resolved)[number];
+      addHit(hits.recipients, id);
       const links = entryOf(quarters, Math.floor((t[i] as number) / QUARTER_MS) * QUARTER_MS, newLinks);
       const activity = entryOf(links, link[i] as number, newActivity);
-      activity.hits[verdictIndex] = (activity.hits[verdictIndex] as number) + 1;
-      (recipients.isHuman ? activity.humans : activity.machines).ids.push(id);
+      activity.hits[hits.verdictIndex] = (activity.hits[hits.verdictIndex] as number) + 1;
+      addHit(hits.recipients.isHuman ? activity.humans : activity.machines, id);
     }
   }
   const counted = [...counts.values()];
@@ -97,11 +119,7 @@ export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<numbe
 }
 
 const newLinks = (): Map<number, LinkActivity> => new Map();
-const newActivity = (): LinkActivity => ({
-  hits: VERDICTS.map(() => 0),
-  humans: { isHuman: true, ids: [] },
-  machines: { isHuman: false, ids: [] },
-});
+const newActivity = (): LinkActivity => ({ hits: VERDICTS.map(() => 0), humans: newRecipients(true), machines: newRecipients(false) });
 
 function activityOf(counts: readonly Counts[]): Parameters {
   const rows: { campaign: number; quarterMs: number; link: number; kind: Kind; verdict: Verdict; hits: number }[] = [];
@@ -156,39 +174,43 @@ function peopleOf(counts: readonly Counts[]): Parameters {
   return columns.literals();
 }
 
-/** The rows of one value in one chunk, before they become text. Recipients are positions in the chunk, which may occur several times. */
-interface Part {
-  hits: number;
-  humanHits: number;
-  readonly people: number[];
-  readonly humans: number[];
-}
-
 /** The parameters of shard.add_people, column by column. */
 class PeopleColumns {
-  readonly #columns: string[][] = Array.from({ length: 10 }, () => []);
+  readonly #columns: (string | number)[][] = Array.from({ length: 10 }, () => []);
 
   /** Adds the recipients of one value of a facet: a row for each of their chunks. */
   add(key: { campaign: number; facet: string; value: string; link: number; kind: Kind }, recipients: readonly Recipients[]): void {
-    const parts = new Map<number, Part>();
-    for (const { isHuman, ids } of recipients) {
-      for (const id of ids) {
-        const chunk = Math.floor(id / CHUNK);
-        const part = entryOf(parts, chunk, newPart);
-        part.hits++;
-        if (isHuman) part.humanHits++;
-        if (id === 0) continue;
-        part.people.push(id - chunk * CHUNK);
-        if (isHuman) part.humans.push(id - chunk * CHUNK);
-      }
-    }
     const value = literalText(key.value);
-    for (const [chunk, { hits, humanHits, people, humans }] of parts) {
-      const everyone = setText(people);
-      const humansText = humans.length === people.length ? everyone : setText(humans);
-      const row = [key.campaign, key.facet, value, key.link, key.kind, chunk, hits, humanHits, everyone, humansText];
-      for (const [i, element] of row.entries()) this.#columns[i]?.push(String(element));
+    for (const chunk of new Set(recipients.flatMap(({ parts }) => [...parts.keys()]))) {
+      const [people, humans] = [new PositionSet(), new PositionSet()];
+      let [hits, humanHits] = [0, 0];
+      for (const { isHuman, parts } of recipients) {
+        const part = parts.get(chunk);
+        if (!part) continue;
+        hits += part.hits;
+        people.add(part.positions);
+        if (!isHuman) continue;
+        humanHits += part.hits;
+        humans.add(part.positions);
+      }
+      const everyone = people.text();
+      this.#addRow(
+        key.campaign,
+        key.facet,
+        value,
+        key.link,
+        key.kind,
+        chunk,
+        hits,
+        humanHits,
+        everyone,
+        hits === humanHits ? everyone : humans.text(),
+      );
     }
+  }
+
+  #addRow(...row: (string | number)[]): void {
+    for (let i = 0; i < row.length; i++) this.#columns[i]?.push(row[i] as string | number);
   }
 
   literals(): Parameters {
@@ -196,12 +218,22 @@ class PeopleColumns {
   }
 }
 
-const newPart = (): Part => ({ hits: 0, humanHits: 0, people: [], humans: [] });
+/** A set of positions in a chunk, made of lists. */
+class PositionSet {
+  readonly #lists: (readonly number[])[] = [];
+  #length = 0;
 
-/** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
-function setText(positions: readonly number[]): string {
-  if (positions.length <= MOST_LISTED) return `"{${positions.join(',')}}"`;
-  const bits = Buffer.alloc(CHUNK / 8);
-  for (const position of positions) bits[position >> 3] = (bits[position >> 3] as number) | (128 >> (position & 7));
-  return `x${bits.toString('hex')}`;
+  add(positions: readonly number[]): void {
+    this.#lists.push(positions);
+    this.#length += positions.length;
+  }
+
+  /** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
+  text(): string {
+    if (this.#length <= MOST_LISTED) return `"{${this.#lists.flat().join(',')}}"`;
+    const bits = Buffer.alloc(CHUNK / 8);
+    for (const positions of this.#lists)
+      for (const position of positions) bits[position >> 3] = (bits[position >> 3] as number) | (128 >> (position & 7));
+    return `x${bits.toString('hex')}`;
+  }
 }

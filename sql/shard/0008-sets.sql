@@ -154,12 +154,12 @@ CREATE TABLE shard.delta (
   recipient_ids bigint[] NOT NULL,
   link_ids      bigint[] NOT NULL,
   profiles      integer[] NOT NULL,
-  kinds         shard.kind[] NOT NULL,
-  verdicts      shard.verdict[] NOT NULL,
+  kinds         text[] NOT NULL,
+  verdicts      text[] NOT NULL,
   countries     text[] NOT NULL,
   nets          text[] NOT NULL,
   referrers     text[] NOT NULL,
-  agent_ids     bigint[] NOT NULL
+  agent_ids     text[] NOT NULL
 );
 CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
 -- Compression would take longer than writing.
@@ -173,7 +173,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 5000 SET enable_nestloop = off
 BEGIN ATOMIC
   SELECT hit.n, to_timestamp(t::double precision / 1000), hit.recipient_id, hit.link_id, profile.kind, profile.verdict, profile.country, profile.net, profile.referrer, profile.agent_id
   FROM unnest(delta.times, delta.recipient_ids, delta.link_ids, delta.profiles) WITH ORDINALITY AS hit (t, recipient_id, link_id, place, n)
-  JOIN unnest(delta.kinds, delta.verdicts, delta.countries, delta.nets, delta.referrers, delta.agent_ids) WITH ORDINALITY AS profile (kind, verdict, country, net, referrer, agent_id, place)
+  JOIN unnest(delta.kinds::shard.kind[], delta.verdicts::shard.verdict[], delta.countries, delta.nets, delta.referrers, delta.agent_ids::bigint[]) WITH ORDINALITY AS profile (kind, verdict, country, net, referrer, agent_id, place)
     USING (place);
 END;
 
@@ -206,11 +206,10 @@ CREATE VIEW shard.people_now AS
 -- Deletes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller holds the lock of the
 -- judge, and adds their hits to the counts and sets in the same transaction, except those of test recipients.
 CREATE FUNCTION shard.take_deltas(ids bigint[])
-RETURNS TABLE (id bigint, campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids bigint[])
+RETURNS TABLE (id bigint, campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids text[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   DELETE FROM shard.delta WHERE id = ANY (ids)
-  RETURNING id, campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds::text[], verdicts::text[], countries,
-            nets, referrers, agent_ids
+  RETURNING id, campaign_id, to_json(times)::text, to_json(recipient_ids)::text, to_json(link_ids)::text, to_json(profiles)::text, kinds, verdicts, countries, nets, referrers, agent_ids
 $$;
 REVOKE EXECUTE ON FUNCTION shard.take_deltas FROM PUBLIC;
 
@@ -268,7 +267,7 @@ BEGIN
       EXECUTE format(
         $sql$INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
         SELECT campaign_id, count(*), array_agg((extract(epoch FROM at) * 1000)::bigint), array_agg(recipient_id), array_agg(link_id), array_agg(n),
-               array_agg(kind), array_agg(verdict), array_agg(country), array_agg(net), array_agg(referrer), array_agg(agent_id)
+               array_agg(kind::text), array_agg(verdict::text), array_agg(country), array_agg(net), array_agg(referrer), array_agg(agent_id::text)
         FROM (SELECT *, row_number() OVER (PARTITION BY campaign_id) AS n FROM %s WHERE ctid >= %L AND ctid < %L) AS each GROUP BY campaign_id$sql$, part, format('(%s,0)', block), format('(%s,0)', block + STEP));
     END LOOP;
   END LOOP;
