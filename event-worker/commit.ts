@@ -7,11 +7,11 @@ import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
-import { Profiles } from './hits.ts';
 import { addSkipped, copyDeltas, copyEvents, countEvents, insertAgents, insertDead } from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
+import { Tails } from './tails.ts';
 import { inTransaction } from './transaction.ts';
 
 // Commits a group of batches in one transaction: their events and deltas, dead letters and counts of skipped lines, and their ranges in the
@@ -52,6 +52,8 @@ export function createCommitter(deps: {
 }): Committer {
   const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
 
+  let lastTails = new Tails();
+
   async function commit(batches: Iterable<Batch>): Promise<Committed> {
     const ledger = new Map<string, LedgerEntry>();
     const refresh = async (gens: readonly string[]): Promise<void> => {
@@ -59,14 +61,15 @@ export function createCommitter(deps: {
       for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
-    const profiles = new Profiles();
+    const tails = lastTails.isFull ? new Tails() : lastTails;
+    lastTails = tails;
     let total = 0;
     for (const batch of batches) {
       total++;
       assertSameShard(batch);
       if (!ledger.has(batch.gen)) await refresh([batch.gen]);
       // A batch that is already committed needs no rows, and this worker perhaps cannot build them, e.g. if SLUG_KEYS lacks a key.
-      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside, profiles }));
+      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside, tails }));
     }
     const done: BatchRows[] = [];
     for (;;) {

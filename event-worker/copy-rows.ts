@@ -1,14 +1,13 @@
-import { type Batch, type DeadLetter, type Kind, KINDS, type Origin, type Skipped } from '../core/event.ts';
-import { RULES_VERSION } from '../core/rules.ts';
+import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
-import { HitCollector, type Hits, type Profiles } from './hits.ts';
+import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
 import type { ReducedAgent } from './user-agent.ts';
-import { signalsOf, verdictOf } from './verdict.ts';
+import { TAIL_COLUMNS, type Tails } from './tails.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
@@ -29,15 +28,14 @@ export interface BatchRows extends GenerationRange {
   readonly folded: Readonly<Record<FoldReason, number>>;
 }
 
-export const EVENT_COLUMNS =
-  'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, link_version, agent_id, rules, kind, verdict, country, net, referrer, signals';
+export const EVENT_COLUMNS = `at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, link_version, ${TAIL_COLUMNS}`;
 
 export interface RowDependencies {
   readonly slugs: SlugCodec;
   readonly catalog: Catalog;
   readonly outside: OutsideValues;
-  /** Collects the profiles of all batches of a commit. */
-  readonly profiles: Profiles;
+  /** The same for all batches of a commit. */
+  readonly tails: Tails;
 }
 
 /**
@@ -54,7 +52,17 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const campaignOf = await deps.catalog.campaignsOf(links);
   const campaigns = targets.map((target) => target && (campaignOf.get(target.link) ?? 0));
   const values = await foldValues(events, campaigns, deps.outside);
-  const tailOf = tails(batch, deps.profiles);
+  const { purposes, origins } = events;
+  const contexts = new Map<number, number>();
+  const contextOf = (origin: number, purpose: number): number => {
+    const index = origin * purposes.length + purpose;
+    let context = contexts.get(index);
+    if (context === undefined) {
+      context = deps.tails.contextOf(origins[origin] as Origin, purposes[purpose] as string);
+      contexts.set(index, context);
+    }
+    return context;
+  };
 
   let lines = '';
   const collector = new HitCollector(targets.length);
@@ -65,7 +73,16 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     if (!target || campaign === undefined) continue;
     const { recipient, link, version } = target;
     const agent = values.agent(i);
-    const { text, profile } = tailOf(i, agent, values.referrer(i, campaign));
+    const [origin, purpose] = [events.origin[i] as number, events.purpose[i] as number];
+    const { text, profile } = deps.tails.of(
+      agent,
+      values.referrer(i, campaign),
+      events.kind[i] as Kind,
+      events.head[i] as boolean,
+      contextOf(origin, purpose),
+      origins[origin] as Origin,
+      purposes[purpose] as string,
+    );
     const t = events.t[i] as number;
     const off = events.off[i];
     lines += `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${version ?? '\\N'}${text}`;
@@ -75,53 +92,8 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  const copied = { events: Buffer.from(lines), hits: collector.hits(deps.profiles.list), offs, agents: [...usedAgents] };
+  const copied = { events: Buffer.from(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
   return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
-}
-
-/** The end of a COPY line, from the column agent_id, and the profile of the hit. */
-interface Tail {
-  readonly text: string;
-  readonly profile: number;
-}
-
-/** Returns a function that computes the tail of event `i`. Many events have the same tail, so each one is computed once. */
-function tails({ events }: Batch, profiles: Profiles): (i: number, agent: ReducedAgent, referrer: string | null) => Tail {
-  const known = new Map<number, Tail>();
-  const agents = new Map<ReducedAgent, number>();
-  const referrers = new Map<string | null, number>();
-  return (i, agent, referrer) => {
-    const kind = events.kind[i] as Kind;
-    const head = events.head[i] as boolean;
-    const originIndex = events.origin[i] as number;
-    const purposeIndex = events.purpose[i] as number;
-    // Indexes instead of texts, because this runs for each event.
-    let key = numberOf(agents, agent) * events.t.length + numberOf(referrers, referrer);
-    key = (key * events.origins.length + originIndex) * events.purposes.length + purposeIndex;
-    key = key * 4 + (head ? 2 : 0) + KINDS.indexOf(kind);
-    let tail = known.get(key);
-    if (tail) return tail;
-    const { country, net } = events.origins[originIndex] as Origin;
-    const signals = signalsOf({ head, purpose: events.purposes[purposeIndex] as string, net }, agent.signals[kind]);
-    const verdict = verdictOf(signals);
-    const columns = [agent.id, RULES_VERSION, kind, verdict, copyText(country), copyText(net), copyText(referrer)];
-    tail = {
-      text: `\t${columns.join('\t')}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`,
-      profile: profiles.numberOf({ kind, verdict, agent, country, net, referrer }),
-    };
-    known.set(key, tail);
-    return tail;
-  };
-}
-
-/** The number of a key, from 0 in the order of their first use. */
-function numberOf<K>(numbers: Map<K, number>, key: K): number {
-  let number = numbers.get(key);
-  if (number === undefined) {
-    number = numbers.size;
-    numbers.set(key, number);
-  }
-  return number;
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.
@@ -136,11 +108,4 @@ function timestamp(t: number): string {
     lastSecond = second;
   }
   return `${lastSecondText}${String(t - second * 1000).padStart(3, '0')}Z`;
-}
-
-/** Escapes a value for the text format of COPY. NUL characters are dropped, because Postgres does not allow them in a text. */
-export function copyText(value: string | null): string {
-  if (value === null) return '\\N';
-  if (!/[\\\n\r\t\0]/.test(value)) return value;
-  return value.replaceAll('\0', '').replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t');
 }

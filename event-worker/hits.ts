@@ -29,23 +29,6 @@ export interface Hits {
   readonly profiles: readonly Profile[];
 }
 
-/** The different profiles of the batches of one commit. */
-export class Profiles {
-  readonly list: Profile[] = [];
-  readonly #numbers = new Map<string, number>();
-
-  /** The index of the profile in the list. Equal profiles have one index. */
-  numberOf(profile: Profile): number {
-    const key = profileKey(profile);
-    let number = this.#numbers.get(key);
-    if (number === undefined) {
-      number = this.list.push(profile) - 1;
-      this.#numbers.set(key, number);
-    }
-    return number;
-  }
-}
-
 /** Collects at most `capacity` hits. */
 export class HitCollector {
   // Typed arrays, because the garbage collector does not look into them.

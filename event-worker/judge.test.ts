@@ -4,7 +4,7 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
 import { COUNT_ALL, createDatabases, type Databases } from '../test/support/databases.ts';
 import { runs } from '../test/support/runs.ts';
-import { HitCollector, Profiles } from './hits.ts';
+import { HitCollector, type Profile } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
 import { inTransaction } from './transaction.ts';
@@ -120,12 +120,12 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     events.map(({ agent }) => AGENTS[agent]?.id),
   ];
   const collector = new HitCollector(events.length);
-  const profiles = new Profiles();
+  const profiles: Profile[] = [];
   for (const event of events) {
     const { afterMs, recipient, link, kind, verdict, country, net, referrer } = event;
     const agent = AGENTS[event.agent] as (typeof AGENTS)[number];
     const profile = { kind, verdict, agent, country, net, referrer };
-    collector.add(campaignOf(event), START + afterMs, recipient, link, profiles.numberOf(profile));
+    collector.add(campaignOf(event), START + afterMs, recipient, link, profiles.push(profile) - 1);
   }
   await inTransaction(owner, async (client) => {
     await client.query(
@@ -136,7 +136,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
          AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent)`,
       columns,
     );
-    await copyDeltas(client, [collector.hits(profiles.list)]);
+    await copyDeltas(client, [collector.hits(profiles)]);
     return !abort;
   });
 }

@@ -42,27 +42,10 @@ export function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V 
   return value;
 }
 
-/** Hits of recipients in one chunk. */
-interface Part {
-  hits: number;
-  /** A position in the chunk for each hit, except those of shared links. */
-  readonly positions: number[];
-}
-
-/** Hits by chunk, which are either all human or all those of machines. */
+/** The ids of recipients, one for each hit; 0 for a hit of a shared link. */
 interface Recipients {
   readonly isHuman: boolean;
-  readonly parts: Map<number, Part>;
-}
-
-const newRecipients = (isHuman: boolean): Recipients => ({ isHuman, parts: new Map() });
-const newPart = (): Part => ({ hits: 0, positions: [] });
-
-function addHit({ parts }: Recipients, recipient: number): void {
-  const chunk = Math.floor(recipient / CHUNK);
-  const part = entryOf(parts, chunk, newPart);
-  part.hits++;
-  if (recipient !== 0) part.positions.push(recipient - chunk * CHUNK);
+  readonly ids: number[];
 }
 
 /** The hits of one link in one quarter of an hour. */
@@ -73,19 +56,12 @@ interface LinkActivity {
   readonly machines: Recipients;
 }
 
-/** The hits of one profile. */
-interface ProfileHits {
-  readonly profile: Profile;
-  readonly recipients: Recipients;
-  readonly verdictIndex: number;
-}
-
 /** The hits of one kind in one campaign. */
 interface Counts {
   readonly campaign: number;
   readonly kind: Kind;
   /** By the text of the profile. */
-  readonly byProfile: Map<string, ProfileHits>;
+  readonly byProfile: Map<string, { readonly profile: Profile; readonly recipients: Recipients; readonly verdictIndex: number }>;
   /** By start in epoch milliseconds, and by link. */
   readonly quarters: Map<number, Map<number, LinkActivity>>;
 }
@@ -97,21 +73,23 @@ export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<numbe
     const resolved = profiles.map((each) => {
       const { kind, verdict } = each;
       const of = entryOf(counts, `${campaign} ${kind}`, () => ({ campaign, kind, byProfile: new Map(), quarters: new Map() }));
-      const hits = entryOf(of.byProfile, profileKey(each), () => {
-        return { profile: each, recipients: newRecipients(verdict === 'human'), verdictIndex: VERDICTS.indexOf(verdict) };
-      });
-      return { hits, quarters: of.quarters };
+      const bucket = entryOf(of.byProfile, profileKey(each), () => ({
+        profile: each,
+        recipients: { isHuman: verdict === 'human', ids: [] },
+        verdictIndex: VERDICTS.indexOf(verdict),
+      }));
+      return { ...bucket, quarters: of.quarters };
     });
     for (let i = 0; i < t.length; i++) {
       const id = recipient[i] as number;
       if (tests.has(id)) continue;
       // Each facet takes the recipients of its profiles below. That is much cheaper than to add each hit to each facet.
-      const { hits, quarters } = resolved[profile[i] as number] as (typeof resolved)[number];
-      addHit(hits.recipients, id);
+      const { recipients, verdictIndex, quarters } = resolved[profile[i] as number] as (typeof resolved)[number];
+      recipients.ids.push(id);
       const links = entryOf(quarters, Math.floor((t[i] as number) / QUARTER_MS) * QUARTER_MS, newLinks);
       const activity = entryOf(links, link[i] as number, newActivity);
-      activity.hits[hits.verdictIndex] = (activity.hits[hits.verdictIndex] as number) + 1;
-      addHit(hits.recipients.isHuman ? activity.humans : activity.machines, id);
+      activity.hits[verdictIndex] = (activity.hits[verdictIndex] as number) + 1;
+      (recipients.isHuman ? activity.humans : activity.machines).ids.push(id);
     }
   }
   const counted = [...counts.values()];
@@ -119,7 +97,11 @@ export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<numbe
 }
 
 const newLinks = (): Map<number, LinkActivity> => new Map();
-const newActivity = (): LinkActivity => ({ hits: VERDICTS.map(() => 0), humans: newRecipients(true), machines: newRecipients(false) });
+const newActivity = (): LinkActivity => ({
+  hits: VERDICTS.map(() => 0),
+  humans: { isHuman: true, ids: [] },
+  machines: { isHuman: false, ids: [] },
+});
 
 function activityOf(counts: readonly Counts[]): Parameters {
   const rows: { campaign: number; quarterMs: number; link: number; kind: Kind; verdict: Verdict; hits: number }[] = [];
@@ -174,38 +156,37 @@ function peopleOf(counts: readonly Counts[]): Parameters {
   return columns.literals();
 }
 
+/** The rows of one value in one chunk, before they become text. Recipients are positions in the chunk, which may occur several times. */
+interface Part {
+  hits: number;
+  humanHits: number;
+  readonly people: number[];
+  readonly humans: number[];
+}
+
 /** The parameters of shard.add_people, column by column. */
 class PeopleColumns {
   readonly #columns: (string | number)[][] = Array.from({ length: 10 }, () => []);
 
   /** Adds the recipients of one value of a facet: a row for each of their chunks. */
   add(key: { campaign: number; facet: string; value: string; link: number; kind: Kind }, recipients: readonly Recipients[]): void {
-    const value = literalText(key.value);
-    for (const chunk of new Set(recipients.flatMap(({ parts }) => [...parts.keys()]))) {
-      const [people, humans] = [new PositionSet(), new PositionSet()];
-      let [hits, humanHits] = [0, 0];
-      for (const { isHuman, parts } of recipients) {
-        const part = parts.get(chunk);
-        if (!part) continue;
-        hits += part.hits;
-        people.add(part.positions);
-        if (!isHuman) continue;
-        humanHits += part.hits;
-        humans.add(part.positions);
+    const parts = new Map<number, Part>();
+    for (const { isHuman, ids } of recipients) {
+      for (const id of ids) {
+        const chunk = Math.floor(id / CHUNK);
+        const part = entryOf(parts, chunk, newPart);
+        part.hits++;
+        if (isHuman) part.humanHits++;
+        if (id === 0) continue;
+        part.people.push(id - chunk * CHUNK);
+        if (isHuman) part.humans.push(id - chunk * CHUNK);
       }
-      const everyone = people.text();
-      this.#addRow(
-        key.campaign,
-        key.facet,
-        value,
-        key.link,
-        key.kind,
-        chunk,
-        hits,
-        humanHits,
-        everyone,
-        hits === humanHits ? everyone : humans.text(),
-      );
+    }
+    const value = literalText(key.value);
+    for (const [chunk, { hits, humanHits, people, humans }] of parts) {
+      const everyone = setText(people);
+      const humansText = humans.length === people.length ? everyone : setText(humans);
+      this.#addRow(key.campaign, key.facet, value, key.link, key.kind, chunk, hits, humanHits, everyone, humansText);
     }
   }
 
@@ -218,22 +199,12 @@ class PeopleColumns {
   }
 }
 
-/** A set of positions in a chunk, made of lists. */
-class PositionSet {
-  readonly #lists: (readonly number[])[] = [];
-  #length = 0;
+const newPart = (): Part => ({ hits: 0, humanHits: 0, people: [], humans: [] });
 
-  add(positions: readonly number[]): void {
-    this.#lists.push(positions);
-    this.#length += positions.length;
-  }
-
-  /** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
-  text(): string {
-    if (this.#length <= MOST_LISTED) return `"{${this.#lists.flat().join(',')}}"`;
-    const bits = Buffer.alloc(CHUNK / 8);
-    for (const positions of this.#lists)
-      for (const position of positions) bits[position >> 3] = (bits[position >> 3] as number) | (128 >> (position & 7));
-    return `x${bits.toString('hex')}`;
-  }
+/** The set as shard.add_people takes it, as an element of a literal: a list of positions, or bits in hexadecimal. */
+function setText(positions: readonly number[]): string {
+  if (positions.length <= MOST_LISTED) return `"{${positions.join(',')}}"`;
+  const bits = Buffer.alloc(CHUNK / 8);
+  for (const position of positions) bits[position >> 3] = (bits[position >> 3] as number) | (128 >> (position & 7));
+  return `x${bits.toString('hex')}`;
 }
