@@ -15,17 +15,16 @@ export type BinaryValue =
 
 /** The rows as one buffer for COPY. Integers must be exact, so below 2^53. */
 export function binaryRows(rows: readonly (readonly BinaryValue[])[]): Buffer {
-  return Buffer.concat([SIGNATURE, ...rows.map(binaryRow), Buffer.from([0xff, 0xff])]);
-}
-
-function binaryRow(values: readonly BinaryValue[]): Buffer {
-  const row = Buffer.allocUnsafe(values.reduce((sum, value) => sum + 4 + sizeOf(value), 2));
-  let at = row.writeInt16BE(values.length);
-  for (const value of values) {
-    at = row.writeInt32BE(sizeOf(value), at);
-    at = write(row, at, value);
+  const sizes = rows.map((values) => values.map(sizeOf));
+  const size = sizes.flat().reduce((sum, bytes) => sum + 4 + bytes, SIGNATURE.length + 2 * rows.length + 2);
+  const buffer = Buffer.allocUnsafe(size);
+  let at = SIGNATURE.copy(buffer);
+  for (const [n, values] of rows.entries()) {
+    at = buffer.writeInt16BE(values.length, at);
+    for (const [i, value] of values.entries()) at = write(buffer, buffer.writeInt32BE(sizes[n]?.[i] as number, at), value);
   }
-  return row;
+  buffer.writeInt16BE(-1, at);
+  return buffer;
 }
 
 /** The size of a value in bytes, without its length. An array has a header of 20 bytes, and a length before each element. */

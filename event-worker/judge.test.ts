@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
-import { COUNT_ALL, createDatabases, type Databases } from '../test/support/databases.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { COUNT_ALL } from '../test/support/deltas.ts';
 import { runs } from '../test/support/runs.ts';
 import { HitCollector, type Profile } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
@@ -84,6 +85,16 @@ const IN_THREE_COMMITS: Step[] = [1, 3, 5].flatMap((link) => [
   { commit: [[clickOf(link, link * 200)]], abort: false },
   { judge: 1000, abort: false },
 ]);
+
+/** A burst of a merged click and two that wait, of which the first step takes only one. */
+const WITH_ONE_WAITING: Step[] = [
+  { commit: [[clickOf(1, 200)]], abort: false },
+  { judge: 1000, abort: false },
+  { commit: [[clickOf(3, 400)]], abort: false },
+  { commit: [[clickOf(5, 600)]], abort: false },
+  { judge: 1, abort: false },
+  { judge: 1, abort: false },
+];
 
 let databases: Databases;
 let pool: Pool;
@@ -336,7 +347,7 @@ describe('the judge', () => {
         expect(await rowsOf('SELECT FROM shard.delta UNION ALL SELECT FROM shard.hit_change')).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
       }),
-      { ...runs(60), endOnFailure: true, examples: [[IN_THREE_COMMITS]] },
+      { ...runs(60), endOnFailure: true, examples: [[IN_THREE_COMMITS], [WITH_ONE_WAITING]] },
     );
   }, 300_000);
 });

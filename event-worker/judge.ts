@@ -37,18 +37,20 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
     hits: number;
     burst_deltas: string[] | null;
     burst_places: number[] | null;
+    has_changes: boolean | null;
   }>('SELECT * FROM shard.judge($1, $2, make_interval(secs => $3), $4)', [
     mostHits,
     RULES_VERSION,
     BURST.spanMs / 1000,
     BURST.differentLinks,
   ]);
-  const { deltas, hits, burst_deltas, burst_places } = rows[0] as (typeof rows)[number];
+  const { deltas, hits, burst_deltas, burst_places, has_changes } = rows[0] as (typeof rows)[number];
   if (deltas === null) return undefined;
   const bursts = new Map<number, number[]>();
   for (const [i, delta] of (burst_deltas ?? []).entries())
     entryOf(bursts, Number(delta), newList).push((burst_places as number[])[i] as number);
   if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
+  if (has_changes) await client.query('SELECT shard.apply_changes()');
   return hits;
 }
 

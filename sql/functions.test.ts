@@ -75,6 +75,7 @@ describe('the functions of Postgres', () => {
         'shard.add_activity(bigint[],bigint[],bigint[],shard.kind[],shard.verdict[],bigint[])',
         'shard.add_people(bigint[],shard.facet[],text[],bigint[],shard.kind[],integer[],bigint[],bigint[],text[],text[])',
         'shard.admit(text,integer,bigint[],text[],date[])',
+        'shard.apply_changes()',
         'shard.drop_months(integer)',
         'shard.end_long_queries(interval)',
         'shard.ensure_month(timestamp with time zone)',

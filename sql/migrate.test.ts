@@ -7,7 +7,8 @@ import { evenShards, parseShards, shardUrl } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { freePort } from '../stack/ports.ts';
 import { OWNER, startPostgres } from '../stack/postgres.ts';
-import { createDatabases, type Databases, describeDatabases, COUNT_ALL } from '../test/support/databases.ts';
+import { createDatabases, type Databases, describeDatabases } from '../test/support/databases.ts';
+import { COUNT_ALL } from '../test/support/deltas.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { COUNT_ALL, createDatabases, type Databases } from '../test/support/databases.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { COUNT_ALL } from '../test/support/deltas.ts';
 import { mergeAll } from '../test/support/merge.ts';
 import { migrate } from './migrate.ts';
 

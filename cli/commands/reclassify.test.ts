@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { RULES_VERSION } from '../../core/rules.ts';
 import { clickledger, createDataDirectory } from '../../test/support/commands.ts';
-import { createDatabases, type Databases, COUNT_ALL } from '../../test/support/databases.ts';
+import { createDatabases, type Databases } from '../../test/support/databases.ts';
+import { COUNT_ALL } from '../../test/support/deltas.ts';
 
 let databases: Databases;
 

@@ -23,10 +23,10 @@ CREATE VIEW shard.changed_fact AS
   CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f;
 
 -- Moves the counts and sets with the changed hits. The caller has changed the events and the test recipients before, and holds the lock of the
--- judge. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so. These may have hits
--- that are still in a delta; to merge them later changes no set.
+-- judge. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so, without those that are
+-- still in a delta.
 CREATE FUNCTION shard.apply_changes() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog SET work_mem = '32MB' SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET jit = off AS $$
 BEGIN
   INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
   SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(sign) FROM shard.hit_change GROUP BY 1, 2, 3, 4, 5 HAVING sum(sign) <> 0
@@ -46,6 +46,11 @@ BEGIN
     FROM changed GROUP BY campaign_id, facet, value, link_id, kind, chunk
   ),
   person AS MATERIALIZED (SELECT DISTINCT campaign_id, recipient_id FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0),
+  waiting AS (
+    SELECT h.campaign_id, h.recipient_id, h.link_id, h.at, h.kind, h.verdict, h.agent_id, coalesce(h.country, '') AS country, coalesce(h.net, '') AS net,
+           coalesce(h.referrer, '') AS referrer
+    FROM shard.any_delta_hit h WHERE h.campaign_id IN (SELECT campaign_id FROM person)
+  ),
   -- The remaining facts of everyone who was taken out.
   remaining AS MATERIALIZED (
     SELECT e.campaign_id, f.facet, f.value, f.link AS link_id, e.kind, e.recipient_id, e.verdict = 'human' AS is_human
@@ -53,6 +58,8 @@ BEGIN
     LEFT JOIN shard.user_agent a ON a.id = e.agent_id
     CROSS JOIN LATERAL shard.facts(e.at, e.link_id, e.kind, e.verdict, e.country, e.net, e.referrer, a.client, a.system, a.device) f
     WHERE e.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+      AND (e.campaign_id, e.recipient_id, e.link_id, e.at, e.kind, e.verdict, e.agent_id, coalesce(e.country, ''), coalesce(e.net, ''), coalesce(e.referrer, ''))
+          NOT IN (SELECT campaign_id, recipient_id, link_id, at, kind, verdict, agent_id, country, net, referrer FROM waiting)
   ),
   added AS (
     SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM remaining
@@ -117,12 +124,13 @@ CREATE TABLE shard.burst_click (
 -- One step of the judge, without the merge. It chooses the oldest deltas with `most` hits together, and looks again at the clicks of their
 -- recipients. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The caller merges the
 -- chosen deltas in the same transaction. It gets their ids and number of hits (null if another judge is running), and the places of the hits that
--- are part of a burst, to merge them with this verdict. Only clicks that were merged before are moved in the counts and sets, which costs more.
+-- are part of a burst, to merge them with this verdict. Clicks that were merged before are moved in the counts and sets, which costs more: if
+-- `has_changes` is true, the caller calls shard.apply_changes after the merge.
 --
 -- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
 -- it waits. The planner's statistics may be out of date. So the settings force index lookups, and allow nested loops only for LATERAL lookups.
 CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer,
-                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[])
+                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
@@ -190,7 +198,7 @@ BEGIN
   )
   SELECT array_agg(id), array_agg(place) INTO burst_deltas, burst_places FROM unmerged;
   DELETE FROM shard.burst_click;
-  IF EXISTS (SELECT FROM shard.hit_change) THEN PERFORM shard.apply_changes(); END IF;
+  has_changes := EXISTS (SELECT FROM shard.hit_change);
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
@@ -256,4 +264,4 @@ CREATE FUNCTION shard.unjudged_hits() RETURNS bigint LANGUAGE sql STABLE SECURIT
 $$ SELECT coalesce(sum(hits), 0)::bigint FROM shard.delta $$;
 REVOKE EXECUTE ON FUNCTION shard.unjudged_hits FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION shard.judge, shard.reclassify, shard.unjudged_hits TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.judge, shard.apply_changes, shard.reclassify, shard.unjudged_hits TO clickledger_worker;

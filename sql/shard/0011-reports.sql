@@ -79,9 +79,17 @@ CREATE VIEW shard_analytics.engagement AS
          true AS opened, bool_or(verdict = 'human') AS human_opened
   FROM shard.counted WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id;
 
--- The time of the first hit of a recipient in each campaign.
+-- The time of the first hit of a recipient in each campaign. It looks into one quarter of an hour after the other, until it finds such a hit.
 CREATE VIEW shard_analytics.first_hits AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, min(at) AS first_at FROM shard.counted WHERE recipient_id <> 0 GROUP BY campaign_id;
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, first_at
+  FROM (SELECT DISTINCT campaign_id FROM shard.people_now WHERE facet = 'all') AS campaign CROSS JOIN LATERAL (
+    SELECT first_at
+    FROM (SELECT DISTINCT quarter FROM shard.activity_now WHERE activity_now.campaign_id = campaign.campaign_id ORDER BY quarter OFFSET 0) AS active CROSS JOIN LATERAL (
+      SELECT min(at) AS first_at FROM shard.counted
+      WHERE counted.campaign_id = campaign.campaign_id AND recipient_id <> 0 AND at >= active.quarter AND at < active.quarter + interval '15 minutes'
+    ) AS earliest
+    WHERE first_at IS NOT NULL LIMIT 1
+  ) AS first;
 
 -- The visitors of shared links. Their hits have no recipient, and a visitor can be recognised only within one day.
 CREATE VIEW shard_analytics.visitors AS

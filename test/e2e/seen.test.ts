@@ -140,7 +140,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // These gauges count things, so they have no unit in their names.
-    const counts = /_(links|aliases|generations|files|salts|messages|marks|ready|degraded)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|hits|ready|degraded)$/;
     for (const { name, url } of parts) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;

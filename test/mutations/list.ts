@@ -334,6 +334,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'equal to a recount',
   },
   {
+    mechanism: 'hits that wait in a delta do not put a recipient into a set',
+    file: 'sql/shard/0009-judge.sql',
+    from: 'FROM shard.any_delta_hit h WHERE h.campaign_id IN',
+    to: 'FROM shard.any_delta_hit h WHERE false AND h.campaign_id IN',
+    test: 'event-worker/judge.test.ts',
+    name: 'equal to a recount',
+  },
+  {
     mechanism: 'hits in deltas count already',
     file: 'sql/shard/0008-sets.sql',
     from: 'UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.delta_hit',

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createDatabases, type Databases, COUNT_ALL } from '../support/databases.ts';
+import { createDatabases, type Databases } from '../support/databases.ts';
+import { COUNT_ALL } from '../support/deltas.ts';
 import { mergeAll } from '../support/merge.ts';
 
 // Tests the fast queries of docs/analysts.md. Each must give the same result as a simple query over all events, and the shards must do most

@@ -1,4 +1,5 @@
-import { appendDeltas, type Databases } from './databases.ts';
+import { type Databases } from './databases.ts';
+import { appendDeltas } from './deltas.ts';
 
 // Inserts campaigns and hits as authors and workers do, for tests that read them.
 

@@ -23,16 +23,6 @@ export interface Databases {
   begin(database: string, ...statements: string[]): Promise<pg.Client>;
 }
 
-/** Appends the events of a relation to the deltas, as a commit does. For tests that insert events themselves. */
-export const appendDeltas = (relation: string): string => `
-  INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
-  SELECT campaign_id, count(*), array_agg((extract(epoch FROM at) * 1000)::bigint), array_agg(recipient_id), array_agg(link_id), array_agg(n),
-         array_agg(kind::text), array_agg(verdict::text), array_agg(country), array_agg(net), array_agg(referrer), array_agg(agent_id::text)
-  FROM (SELECT *, row_number() OVER (PARTITION BY campaign_id) AS n FROM ${relation}) AS each GROUP BY campaign_id`;
-
-/** Appends all events of a shard to the deltas. */
-export const COUNT_ALL = appendDeltas('shard.event');
-
 /**
  * Returns names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server with the credentials
  * of the owner.
