@@ -3,7 +3,8 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { evenShards, parseShards } from '../core/shards.ts';
 import { migrate } from '../sql/migrate.ts';
 import { freePort } from '../stack/ports.ts';
-import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { COUNT_ALL } from '../test/support/deltas.ts';
 import { ensureCampaign } from './campaigns.ts';
 import { resolveRecipients } from './resolve-recipients.ts';
 import { ensureRecipient, findRecipient, forget, normaliseEmail, setOptedOut, setTest, copyFlagsToShards } from './recipients.ts';
@@ -215,10 +216,7 @@ describe('on the shards', () => {
     );
     people = found.map((recipient, i) => ({ id: recipient?.id as number, email: emails[i] as string }));
     for (const shard of ['a', 'b']) {
-      await databases.query(
-        shard,
-        'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach',
-      );
+      await databases.query(shard, 'TRUNCATE shard.event, shard.delta, shard.people, shard.activity_15m');
       await databases.query(shard, 'TRUNCATE shard.recipient');
       await databases.query(
         shard,
@@ -235,7 +233,7 @@ describe('on the shards', () => {
          VALUES ('2026-03-01T12:00:00Z', 9999, gen_random_uuid(), gen_random_uuid(), 0, 2, $1, 7, 1, 1, 'click', 'human')`,
         [campaign],
       );
-      await databases.query(shard, MARK_ALL);
+      await databases.query(shard, COUNT_ALL);
     }
   });
 

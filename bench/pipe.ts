@@ -69,7 +69,7 @@ function pidsOf({ system }: BenchSystem): Record<string, number> {
 
 async function isJudged({ query }: BenchSystem): Promise<boolean> {
   for (const shard of SHARDS) {
-    const [row] = await query<{ done: boolean }>(shard, 'SELECT NOT EXISTS (SELECT FROM shard.mark) AS done');
+    const [row] = await query<{ done: boolean }>(shard, 'SELECT NOT EXISTS (SELECT FROM shard.delta) AS done');
     if (row?.done !== true) return false;
   }
   return true;

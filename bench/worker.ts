@@ -149,7 +149,7 @@ async function runWorker(
   });
   const seconds = (performance.now() - startedMs) / 1000;
   await waitUntil('the judge has processed everything', async () => {
-    const [row] = await query<{ done: boolean }>('a', 'SELECT NOT EXISTS (SELECT FROM shard.mark) AS done');
+    const [row] = await query<{ done: boolean }>('a', 'SELECT NOT EXISTS (SELECT FROM shard.delta) AS done');
     return row?.done === true;
   });
   onJudged((performance.now() - startedMs) / 1000);
@@ -228,7 +228,7 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
 async function emptyTables({ query }: BenchSystem): Promise<void> {
   await query(
     'a',
-    'TRUNCATE shard.event, shard.mark, shard.clicked_link, shard.activity_15m, shard.engagement, shard.reach, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent, shard.outside_value',
+    'TRUNCATE shard.event, shard.people, shard.activity_15m, shard.delta, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent, shard.outside_value',
   );
   await query('a', 'CHECKPOINT');
 }

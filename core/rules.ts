@@ -11,6 +11,7 @@ export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
 /** All signals. `proxied` is not a signal of a machine: a proxy fetched an image because a person opened the letter. */
 export type Signal = MachineSignal | 'proxied';
 export type Verdict = 'human' | MachineSignal;
+export const VERDICTS: readonly Verdict[] = ['human', ...MACHINE_SIGNALS];
 
 interface Rule {
   readonly signal: Signal;

@@ -7,15 +7,16 @@ import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
-import { addSkipped, copyEvents, copyMarks, countEvents, insertAgents, insertDead } from './insert-rows.ts';
+import { addSkipped, copyDeltas, copyEvents, countEvents, insertAgents, insertDead } from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
+import { Tails } from './tails.ts';
 import { inTransaction } from './transaction.ts';
 
-// Commits a group of batches in one transaction: their events, a mark for the judge for each event, dead letters, counts of skipped lines, and
-// their ranges in the ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are
-// sent. All workers run these statements in the same order, so they cannot deadlock.
+// Commits a group of batches in one transaction: their events and deltas, dead letters and counts of skipped lines, and their ranges in the
+// ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are sent. All workers run
+// them in the same order, so they cannot deadlock.
 
 /** The result of a commit. All batches of the group may now be acked. */
 export interface Committed {
@@ -51,6 +52,8 @@ export function createCommitter(deps: {
 }): Committer {
   const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
 
+  let lastTails = new Tails();
+
   async function commit(batches: Iterable<Batch>): Promise<Committed> {
     const ledger = new Map<string, LedgerEntry>();
     const refresh = async (gens: readonly string[]): Promise<void> => {
@@ -58,13 +61,15 @@ export function createCommitter(deps: {
       for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
+    const tails = lastTails.isFull ? new Tails() : lastTails;
+    lastTails = tails;
     let total = 0;
     for (const batch of batches) {
       total++;
       assertSameShard(batch);
       if (!ledger.has(batch.gen)) await refresh([batch.gen]);
       // A batch that is already committed needs no rows, and this worker perhaps cannot build them, e.g. if SLUG_KEYS lacks a key.
-      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside }));
+      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside, tails }));
     }
     const done: BatchRows[] = [];
     for (;;) {
@@ -91,7 +96,10 @@ export function createCommitter(deps: {
     try {
       const committed = await inTransaction(pool, async (client) => {
         await copyEvents(client, rows);
-        await copyMarks(client, rows);
+        await copyDeltas(
+          client,
+          rows.map(({ hits }) => hits),
+        );
         await insertAgents(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);

@@ -1,25 +1,24 @@
-import type { Batch, DeadLetter, Kind, Skipped } from '../core/event.ts';
-import { RULES_VERSION } from '../core/rules.ts';
+import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
+import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
 import type { ReducedAgent } from './user-agent.ts';
-import { signalsOf, verdictOf } from './verdict.ts';
+import { TAIL_COLUMNS, type Tails } from './tails.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
 /**
- * The rows of one batch. They do not refer to the events of the batch: otherwise the events would stay in memory until Postgres has
- * committed.
+ * The rows of one batch. They do not refer to the columns of the batch: otherwise these would stay in memory until Postgres has committed.
  */
 export interface BatchRows extends GenerationRange {
   /** COPY lines of the events, with the columns EVENT_COLUMNS. */
   readonly events: Buffer;
-  /** COPY lines of the marks of the same events, with the columns MARK_COLUMNS. */
-  readonly marks: Buffer;
+  /** What the counts and sets need of the same events, in the order of the lines. */
+  readonly hits: Hits;
   /** The offsets of the events, in the order of the lines. */
   readonly offs: readonly number[];
   readonly agents: readonly ReducedAgent[];
@@ -29,16 +28,21 @@ export interface BatchRows extends GenerationRange {
   readonly folded: Readonly<Record<FoldReason, number>>;
 }
 
-export const EVENT_COLUMNS =
-  'at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, link_version, rules, kind, verdict, country, net, referrer, signals';
+export const EVENT_COLUMNS = `at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, link_version, ${TAIL_COLUMNS}`;
 
-export const MARK_COLUMNS = 'at, recipient_id, link_id, campaign_id, kind, verdict';
+export interface RowDependencies {
+  readonly slugs: SlugCodec;
+  readonly catalog: Catalog;
+  readonly outside: OutsideValues;
+  /** The same for all batches of a commit. */
+  readonly tails: Tails;
+}
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
  * as skipped. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
  */
-export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog: Catalog; outside: OutsideValues }): Promise<BatchRows> {
+export async function buildRows(batch: Batch, deps: RowDependencies): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
   const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
@@ -48,10 +52,20 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
   const campaignOf = await deps.catalog.campaignsOf(links);
   const campaigns = targets.map((target) => target && (campaignOf.get(target.link) ?? 0));
   const values = await foldValues(events, campaigns, deps.outside);
-  const origins = events.origins.map(({ country, net }) => `${copyText(country)}\t${copyText(net)}`);
+  const { purposes, origins } = events;
+  const contexts = new Map<number, number>();
+  const contextOf = (origin: number, purpose: number): number => {
+    const index = origin * purposes.length + purpose;
+    let context = contexts.get(index);
+    if (context === undefined) {
+      context = deps.tails.contextOf(origins[origin] as Origin, purposes[purpose] as string);
+      contexts.set(index, context);
+    }
+    return context;
+  };
 
   let lines = '';
-  let marks = '';
+  const collector = new HitCollector(targets.length);
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   for (let i = 0; i < targets.length; i++) {
@@ -59,25 +73,26 @@ export async function buildRows(batch: Batch, deps: { slugs: SlugCodec; catalog:
     if (!target || campaign === undefined) continue;
     const { recipient, link, version } = target;
     const agent = values.agent(i);
-    const kind = events.kind[i] as Kind;
-    const origin = events.origin[i] as number;
-    const net = events.origins[origin]?.net ?? null;
-    const purpose = events.purposes[events.purpose[i] as number] as string;
-    const signals = signalsOf({ head: events.head[i] as boolean, purpose, net }, agent.signals[kind]);
-    const verdict = verdictOf(signals);
-    const at = timestamp(events.t[i] as number);
+    const [origin, purpose] = [events.origin[i] as number, events.purpose[i] as number];
+    const { text, profile } = deps.tails.of(
+      agent,
+      values.referrer(i, campaign),
+      events.kind[i] as Kind,
+      events.head[i] as boolean,
+      contextOf(origin, purpose),
+      origins[origin] as Origin,
+      purposes[purpose] as string,
+    );
+    const t = events.t[i] as number;
     const off = events.off[i];
-    lines +=
-      `${at}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${agent.id}\t` +
-      `${version ?? '\\N'}\t${RULES_VERSION}\t${kind}\t${verdict}\t${origins[origin]}\t` +
-      `${copyText(values.referrer(i, campaign))}\t${signals.length === 0 ? '\\N' : `{${signals.join(',')}}`}\n`;
-    marks += `${at}\t${recipient}\t${link}\t${campaign}\t${kind}\t${verdict}\n`;
+    lines += `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${version ?? '\\N'}${text}`;
+    collector.add(campaign, t, recipient, link, profile);
     offs.push(Number(off));
     usedAgents.add(agent);
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  const copied = { events: Buffer.from(lines), marks: Buffer.from(marks), offs, agents: [...usedAgents] };
+  const copied = { events: Buffer.from(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
   return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
 }
 
@@ -93,11 +108,4 @@ function timestamp(t: number): string {
     lastSecond = second;
   }
   return `${lastSecondText}${String(t - second * 1000).padStart(3, '0')}Z`;
-}
-
-/** Escapes a value for the text format of COPY. NUL characters are dropped, because Postgres does not allow them in a text. */
-export function copyText(value: string | null): string {
-  if (value === null) return '\\N';
-  if (!/[\\\n\r\t\0]/.test(value)) return value;
-  return value.replaceAll('\0', '').replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t');
 }

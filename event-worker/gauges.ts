@@ -42,18 +42,13 @@ export function addWorkerGauges(
     oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
   );
 
-  const marks = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countMarks(pool)) }));
-  addShardGauge(
-    registry,
-    'clickledger_worker_waiting_marks',
-    'Events that the judge has not processed yet, counted up to one million',
-    async () => {
-      const counted = await Promise.all(
-        marks.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
-      );
-      return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
-    },
-  );
+  const unjudged = shards.map(({ name, pool }) => ({ name, count: singleFlight(() => countUnjudged(pool)) }));
+  addShardGauge(registry, 'clickledger_worker_unjudged_hits', 'Hits that the judge has not looked at yet', async () => {
+    const counted = await Promise.all(
+      unjudged.map(async ({ name, count }) => [name, await orUndefinedAfter(count(), TIMEOUT_MS).catch(() => undefined)] as const),
+    );
+    return counted.flatMap(([name, count]) => (count === undefined ? [] : [[name, count] as const]));
+  });
   addShardGauge(registry, 'clickledger_worker_judge_delay_seconds', 'Time since the judge last had nothing left to process', () =>
     shards.map(({ name, worker }) => [name, worker.judgedAgoMs() / 1000]),
   );
@@ -92,7 +87,7 @@ async function readStreamState(streams: JetStreamManager, shards: readonly Obser
   return { messages: state.messages, bytes: state.bytes, limitBytes: config.max_bytes, backlogs };
 }
 
-async function countMarks(pool: Pool): Promise<number | undefined> {
-  const { rows } = await pool.query<{ marks: number }>('SELECT shard.waiting_marks() AS marks');
-  return rows[0]?.marks;
+async function countUnjudged(pool: Pool): Promise<number | undefined> {
+  const { rows } = await pool.query<{ hits: number }>('SELECT shard.unjudged_hits() AS hits');
+  return rows[0]?.hits;
 }

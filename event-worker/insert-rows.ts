@@ -3,7 +3,9 @@ import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PoolClient } from '../core/postgres.ts';
-import { type BatchRows, EVENT_COLUMNS, MARK_COLUMNS } from './copy-rows.ts';
+import { type BatchRows, EVENT_COLUMNS } from './copy-rows.ts';
+import { DELTA_COLUMNS, deltaRows } from './delta.ts';
+import type { Hits } from './hits.ts';
 
 // The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
 // workers that insert the same keys lock them in the same order and cannot deadlock.
@@ -16,21 +18,21 @@ export async function copyEvents(client: PoolClient, rows: readonly BatchRows[])
 
 /** COPYs lines into `shard.event`. Throws `server-failed` unless Postgres stores exactly `expected` rows. */
 export async function copyEventLines(client: PoolClient, lines: readonly Buffer[], expected: number): Promise<void> {
-  await copyLines(client, `shard.event (${EVENT_COLUMNS})`, lines, expected);
+  await copy(client, `shard.event (${EVENT_COLUMNS}) FROM STDIN`, lines, expected);
 }
 
-/** COPYs one mark for each event: the judge processes the marks. */
-export async function copyMarks(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
-  const lines = rows.map(({ marks }) => marks);
-  await copyLines(client, `shard.mark (${MARK_COLUMNS})`, lines, countEvents(rows));
+/** Appends the hits of all batches to the deltas. */
+export async function copyDeltas(client: PoolClient, batches: readonly Hits[]): Promise<void> {
+  const { rows, bytes } = deltaRows(batches);
+  await copy(client, `shard.delta (${DELTA_COLUMNS}) FROM STDIN (FORMAT binary)`, [bytes], rows);
 }
 
-async function copyLines(client: PoolClient, table: string, lines: readonly Buffer[], expected: number): Promise<void> {
+async function copy(client: PoolClient, target: string, chunks: readonly Buffer[], expected: number): Promise<void> {
   if (expected === 0) return;
-  const copy = client.query(copyFrom(`COPY ${table} FROM STDIN`));
-  await pipeline(Readable.from(lines), copy);
+  const stream = client.query(copyFrom(`COPY ${target}`));
+  await pipeline(Readable.from(chunks), stream);
   // A line that ends the COPY early, such as `\.`, would drop the following lines, and the COPY would still succeed.
-  if (copy.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY stored ${copy.rowCount} of ${expected} rows`);
+  if (stream.rowCount !== expected) throw new ClickledgerError('server-failed', `COPY stored ${stream.rowCount} of ${expected} rows`);
 }
 
 /** Inserts the user agents that the database does not have yet. */

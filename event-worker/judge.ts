@@ -1,36 +1,64 @@
 import type { Logger } from '../core/log.ts';
-import { classify, type Pool } from '../core/postgres.ts';
+import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
+import { mergeDeltas } from './merge.ts';
+import { entryOf } from './sets.ts';
+import { inTransaction } from './transaction.ts';
 
-// The judge moves the marks of committed events into the rollups and finds bursts (sql/shard/0006-rollups.sql). Every worker of a shard
-// runs a judge, but only one judge at a time works on a shard. The next one continues with the marks that are left.
+// The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
+// judge at a time works on a shard. The next one continues with the clicks that are left.
 
-// Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. Events
-// that still have a mark are in all counts; only bursts are found later.
+// Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
+// are counted before the judge looks at them; only bursts are found later.
 const POLL_MS = 250;
 const QUIET_MS = 500;
-const MAX_DELAY_MS = 10_000;
+const MAX_DELAY_MS = 4_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
-const MAX_MARKS = 50_000;
+const MAX_HITS = 50_000;
 
 /**
- * Runs one step of the judge, with at most `maxMarks` marks. Returns the number of marks that it processed, or undefined if another judge
- * works on the shard.
+ * Runs one step of the judge: judges and merges the oldest deltas until they have `mostHits` hits or more. Returns the number of these
+ * hits, or undefined if another judge works on the shard.
  */
-export async function judgeOnce(pool: Pool, maxMarks = MAX_MARKS): Promise<number | undefined> {
-  const { rows } = await pool.query<{ marks: number | null }>('SELECT shard.judge($1, $2, make_interval(secs => $3), $4) AS marks', [
-    maxMarks,
+export async function judgeOnce(pool: Pool, mostHits = MAX_HITS): Promise<number | undefined> {
+  let hits: number | undefined;
+  await inTransaction(pool, async (client) => {
+    hits = await judgeStep(client, mostHits);
+    return hits !== undefined;
+  });
+  return hits;
+}
+
+/** The same in the transaction of the caller. */
+export async function judgeStep(client: PoolClient, mostHits: number): Promise<number | undefined> {
+  const { rows } = await client.query<{
+    deltas: string[] | null;
+    hits: number;
+    burst_deltas: string[] | null;
+    burst_places: number[] | null;
+    has_changes: boolean | null;
+  }>('SELECT * FROM shard.judge($1, $2, make_interval(secs => $3), $4)', [
+    mostHits,
     RULES_VERSION,
     BURST.spanMs / 1000,
     BURST.differentLinks,
   ]);
-  return rows[0]?.marks ?? undefined;
+  const { deltas, hits, burst_deltas, burst_places, has_changes } = rows[0] as (typeof rows)[number];
+  if (deltas === null) return undefined;
+  const bursts = new Map<number, number[]>();
+  for (const [i, delta] of (burst_deltas ?? []).entries())
+    entryOf(bursts, Number(delta), newList).push((burst_places as number[])[i] as number);
+  if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
+  if (has_changes) await client.query('SELECT shard.apply_changes()');
+  return hits;
 }
+
+const newList = (): number[] => [];
 
 /**
  * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,
- * `onJudged` gets the number of marks that the step processed, and whether no mark is left. `onFailure` gets the error of a step that
+ * `onJudged` gets the number of hits that the step judged, and whether none is left. `onFailure` gets the error of a step that
  * failed.
  */
 export async function keepJudging(deps: {
@@ -38,7 +66,7 @@ export async function keepJudging(deps: {
   log: Logger;
   signal: AbortSignal;
   lastCommitMs: () => number;
-  onJudged: (marks: number, noneLeft: boolean) => void;
+  onJudged: (hits: number, noneLeft: boolean) => void;
   onFailure: (error: unknown) => void;
 }): Promise<void> {
   const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
@@ -50,16 +78,16 @@ export async function keepJudging(deps: {
       await sleep(POLL_MS, signal);
       continue;
     }
-    let marks: number | undefined;
+    let hits: number | undefined;
     try {
-      marks = await judgeOnce(pool);
-      onJudged(marks ?? 0, marks !== undefined && marks < MAX_MARKS);
+      hits = await judgeOnce(pool);
+      onJudged(hits ?? 0, hits !== undefined && hits < MAX_HITS);
     } catch (error) {
       onFailure(error);
       if (classify(error) !== 'retry') log.error({ err: error }, 'the judge failed; retrying');
     }
-    // A full step means that more marks are left: continue without a pause.
-    if (marks === MAX_MARKS) continue;
+    // After a full step more hits may be left: continue without a pause.
+    if (hits !== undefined && hits >= MAX_HITS) continue;
     judgedMs = performance.now();
     await sleep(2 * QUIET_MS, signal);
   }

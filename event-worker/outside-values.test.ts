@@ -78,7 +78,10 @@ async function newDatabases(): Promise<Databases> {
 }
 
 async function clear(): Promise<void> {
-  await databases.query('a', 'TRUNCATE shard.event, shard.mark, shard.ledger, shard.user_agent, shard.outside_value');
+  await databases.query(
+    'a',
+    'TRUNCATE shard.event, shard.delta, shard.people, shard.activity_15m, shard.ledger, shard.user_agent, shard.outside_value',
+  );
 }
 
 beforeAll(async () => {

@@ -3,6 +3,7 @@ import type { DeadLetter } from '../core/event.ts';
 import { classify, type Pool } from '../core/postgres.ts';
 import type { BatchRows } from './copy-rows.ts';
 import { copyEventLines } from './insert-rows.ts';
+import { keepHits } from './hits.ts';
 import { inTransaction } from './transaction.ts';
 
 // If Postgres refuses one row, the whole COPY fails. This file finds such rows in a batch.
@@ -21,7 +22,7 @@ export async function withoutPoison(pool: Pool, batch: BatchRows, error: unknown
   return {
     ...batch,
     events: Buffer.concat(accepted(events)),
-    marks: Buffer.concat(accepted(linesOf(batch.marks))),
+    hits: keepHits(batch.hits, (i) => !poison.has(i)),
     offs: accepted(batch.offs),
     dead: [...batch.dead, ...rejected],
   };

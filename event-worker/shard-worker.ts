@@ -38,7 +38,7 @@ export interface ShardWorker {
   problems(): Problem[];
   /** The time at which the oldest held message was stored in the stream, in epoch milliseconds; undefined if no message is held. */
   oldestHeldMs(): number | undefined;
-  /** The time in milliseconds since the judge last had no marks left. */
+  /** The time in milliseconds since the judge last had no clicks left. */
   judgedAgoMs(): number;
 }
 
@@ -186,8 +186,8 @@ export function createShardWorker(deps: {
         log,
         signal,
         lastCommitMs: () => lastCommitMs,
-        onJudged(marks, noneLeft) {
-          metrics.judged.inc(labels, marks);
+        onJudged(clicks, noneLeft) {
+          metrics.judged.inc(labels, clicks);
           failing.delete('judge');
           if (noneLeft) judgedMs = performance.now();
         },

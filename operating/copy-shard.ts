@@ -16,10 +16,9 @@ const TABLES = [
   'skipped',
   'recipient',
   'activity_15m',
-  'clicked_link',
-  'engagement',
-  'reach',
-  'mark',
+  'people',
+  'delta',
+  'thinned_campaign',
   'event',
 ] as const;
 
@@ -77,7 +76,7 @@ export async function copyShard(source: string, target: string, onTable: (table:
 
 async function columnsOf(client: pg.Client, table: string): Promise<string> {
   const { rows } = await client.query<{ name: string }>(
-    "SELECT quote_ident(attname) AS name FROM pg_attribute WHERE attrelid = ('shard.' || $1)::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+    "SELECT quote_ident(attname) AS name FROM pg_attribute WHERE attrelid = ('shard.' || $1)::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = '' ORDER BY attnum",
     [table],
   );
   return rows.map(({ name }) => name).join(', ');

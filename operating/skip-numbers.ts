@@ -20,12 +20,12 @@ export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number
   for (const shard of shards.list) {
     const client = await connect(shardUrl(shard, ownerUrl));
     try {
-      // Rollups are read, because they are kept longer than events. Rollups lack the hits that are not judged yet. These hits are in
-      // shard.mark.
+      // Counts and sets are kept longer than events.
       const { rows } = await client.query<Record<keyof typeof seen, string | null>>(
-        `SELECT greatest((SELECT max(campaign_id) FROM shard.activity_15m), (SELECT max(campaign_id) FROM shard.engagement), (SELECT max(campaign_id) FROM shard.mark)) AS campaign,
-                greatest((SELECT max(link_id) FROM shard.activity_15m), (SELECT max(link_id) FROM shard.clicked_link), (SELECT max(link_id) FROM shard.mark)) AS link,
-                greatest((SELECT max(recipient_id) FROM shard.engagement), (SELECT max(recipient_id) FROM shard.mark)) AS recipient`,
+        `SELECT (SELECT max(campaign_id) FROM shard.activity_now) AS campaign, (SELECT max(link_id) FROM shard.activity_now) AS link,
+                greatest((SELECT max(recipient_id) FROM shard.delta_hit),
+                         (SELECT max(recipient) FROM shard.people CROSS JOIN LATERAL shard.members(chunk, few, bits) AS recipient
+                          WHERE facet = 'all' AND chunk = (SELECT max(chunk) FROM shard.people WHERE facet = 'all'))) AS recipient`,
       );
       for (const table of TABLES) seen[table] = Math.max(seen[table], Number(rows[0]?.[table] ?? 0));
     } finally {

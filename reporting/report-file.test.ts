@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../core/postgres.ts';
-import { createDatabases, type Databases, MARK_ALL } from '../test/support/databases.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { COUNT_ALL } from '../test/support/deltas.ts';
 import { runPsql, PSQL } from '../test/support/psql.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { fillIn, listReports, type Report, readReport } from './report-file.ts';
@@ -29,7 +30,7 @@ beforeAll(async () => {
               CASE WHEN hit % 2 = 0 THEN 'click' ELSE 'open' END::shard.kind, CASE WHEN hit = 2 THEN 'bot-ua' ELSE 'human' END::shard.verdict
        FROM generate_series(1, ${people}) person, generate_series(0, 2) hit`,
     );
-    await databases.query(shard, MARK_ALL);
+    await databases.query(shard, COUNT_ALL);
   }
 });
 

@@ -72,12 +72,16 @@ describe('the functions of Postgres', () => {
     const own: Record<string, string[]> = {
       'worker catalog': ['catalog.end_long_queries(interval)'],
       'worker a': [
+        'shard.add_activity(bigint[],bigint[],bigint[],shard.kind[],shard.verdict[],bigint[])',
+        'shard.add_people(bigint[],shard.facet[],text[],bigint[],shard.kind[],integer[],bigint[],bigint[],text[],text[])',
         'shard.admit(text,integer,bigint[],text[],date[])',
+        'shard.apply_changes()',
         'shard.drop_months(integer)',
         'shard.end_long_queries(interval)',
         'shard.ensure_month(timestamp with time zone)',
         'shard.judge(integer,integer,interval,integer)',
         'shard.reclassify(bigint,integer,text[],text[],interval,integer,boolean)',
+        'shard.take_deltas(bigint[])',
       ],
       'author a': ['shard.tell(bigint[],boolean[],boolean[])'],
     };

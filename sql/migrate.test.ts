@@ -7,7 +7,8 @@ import { evenShards, parseShards, shardUrl } from '../core/shards.ts';
 import { parseSlugKeys } from '../core/slug.ts';
 import { freePort } from '../stack/ports.ts';
 import { OWNER, startPostgres } from '../stack/postgres.ts';
-import { createDatabases, type Databases, describeDatabases, MARK_ALL } from '../test/support/databases.ts';
+import { createDatabases, type Databases, describeDatabases } from '../test/support/databases.ts';
+import { COUNT_ALL } from '../test/support/deltas.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { migrate, type Role, ROLES } from './migrate.ts';
 
@@ -152,7 +153,7 @@ describe('migrate', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
        VALUES (now(), 0, gen_random_uuid(), gen_random_uuid(), 1, 1, 1, 1, 1, 'click', 'human')`,
     );
-    await databases.query('catalog', MARK_ALL);
+    await databases.query('catalog', COUNT_ALL);
     const analyst = await connectTo(databases.roleUrls.analyst);
     expect((await analyst.query("SELECT hits FROM analytics.campaign_totals WHERE kind = 'click'")).rows).toEqual([{ hits: 1 }]);
     for (const role of ['backend', 'author', 'analyst'] as const)
@@ -283,8 +284,10 @@ describe('rights', () => {
           'UPDATE shard.skipped SET lines = lines + 1',
           `INSERT INTO shard.user_agent VALUES (1, '', '', '', '')`,
           `INSERT INTO shard.dead_letter (gen, off, reason, length, hash) VALUES (gen_random_uuid(), 1, 'torn', 1, '')`,
-          `INSERT INTO shard.mark VALUES (now(), 1, 1, 1, 'click', 'human')`,
+          `INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
+           VALUES (1, 1, '{1}', '{1}', '{1}', '{1}', '{click}', '{human}', '{NULL}', '{NULL}', '{NULL}', '{1}')`,
           `SELECT shard.judge(1, 1, '1 second', 3)`,
+          `SELECT shard.take_deltas('{}')`,
           'SELECT shard.ensure_month(now())',
         ],
         mayNot: [
@@ -300,8 +303,10 @@ describe('rights', () => {
           'TRUNCATE shard.ledger',
           'DELETE FROM shard.skipped',
           'UPDATE shard.user_agent SET client = $$x$$',
-          'DELETE FROM shard.mark',
-          'SELECT * FROM shard.clicked_link',
+          'DELETE FROM shard.delta',
+          'SELECT * FROM shard.people',
+          'DELETE FROM shard.people',
+          'INSERT INTO shard.hit_change SELECT * FROM shard.hit_change',
           'UPDATE shard.activity_15m SET hits = 0',
           `SELECT shard.tell('{1}', '{true}', '{false}')`,
           'DELETE FROM shard.dead_letter',
@@ -511,7 +516,7 @@ describe('analytics over two shards', () => {
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, link_version, rules, kind, verdict)
        SELECT '2026-03-01T12:00:00Z', 5000 + n, '${gens.g}', gen_random_uuid(), 0, 1, n % 2 + 1, 8, 1, 1, 'click', 'human' FROM generate_series(1, 10) n`,
     );
-    for (const shard of ['a', 'b']) await databases.query(shard, MARK_ALL);
+    for (const shard of ['a', 'b']) await databases.query(shard, COUNT_ALL);
     await databases.query('a', `INSERT INTO shard.user_agent VALUES (7, 'Firefox', '140', 'Linux', 'desktop')`);
     await databases.query(
       'a',

@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { RULES_VERSION } from '../../core/rules.ts';
 import { clickledger, createDataDirectory } from '../../test/support/commands.ts';
-import { createDatabases, type Databases, MARK_ALL } from '../../test/support/databases.ts';
+import { createDatabases, type Databases } from '../../test/support/databases.ts';
+import { COUNT_ALL } from '../../test/support/deltas.ts';
 
 let databases: Databases;
 
@@ -18,7 +19,7 @@ beforeAll(async () => {
        FROM (VALUES (1, 0, 1, 1, 1, 'barracuda'), (2, 0, 2, 1, 1, NULL), (3, 300, 2, 2, 1, NULL), (4, 900, 2, 3, 1, NULL), (5, 0, 3, 1, 1, NULL), (6, 0, 4, 1, 2, 'barracuda'))
             AS hit (n, ms, person, link, campaign, net)`,
     );
-    await databases.query(shard, MARK_ALL);
+    await databases.query(shard, COUNT_ALL);
   }
 });
 

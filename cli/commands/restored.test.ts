@@ -21,10 +21,13 @@ test('no number of a campaign, link or recipient that was seen anywhere is given
     return { campaign: campaign?.id ?? 0, link: link?.id ?? 0, recipient: recipient?.id ?? 0 };
   };
   expect(await next()).toEqual({ campaign: 1, link: 1, recipient: 1 });
-  // These hits have numbers that were created after the backup. The judge has already counted some of the hits. One hit is still a mark.
-  await databases.query('b', `INSERT INTO shard.mark VALUES (now(), 900, 57, 3, 'click', 'human')`);
+  // These hits have numbers that were created after the backup. Some of the hits are merged. One hit is still in a delta.
+  await databases.query(
+    'b',
+    "INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids) VALUES (3, 1, '{1}', '{900}', '{57}', '{1}', '{click}', '{human}', '{NULL}', '{NULL}', '{NULL}', '{1}')",
+  );
   await databases.query('a', `INSERT INTO shard.activity_15m VALUES (7, 40, now(), 'click', 'human', 1)`);
-  await databases.query('a', `INSERT INTO shard.engagement VALUES (7, 800, 1, 0, 1, 1, now(), 0, 0)`);
+  await databases.query('a', `INSERT INTO shard.people VALUES (7, 'all', '', 0, 'click', 0, 1, 1, '{800}', NULL, '{800}', NULL)`);
 
   const data = await createDataDirectory(databases);
   const run = (...args: string[]) => clickledger(['--data', data, 'restored', ...args]);

@@ -23,7 +23,7 @@ Exit code 0: all is well. 3: there are problems; the last lines show them and wh
             log_disk_size_bytes (agents), links, links_age_seconds (backends)
   stream    answers, messages, bytes, limit_bytes
   shards    shard, answers, waiting_messages, waiting_bytes, last_commit, generations, committed_bytes, missing_bytes, holes,
-            dead_letters, dead_letters_last_day, judge_delay_seconds, waiting_marks, folded_hits, database_bytes,
+            dead_letters, dead_letters_last_day, judge_delay_seconds, unjudged_hits, folded_hits, database_bytes,
             database_disk_free_bytes (always null: Postgres does not show it to the analyst)
   problems  where, code, about, what, mend (what to do)
 With --watch, each line is one such object.

@@ -29,7 +29,7 @@ export interface ShardStatus {
   dead_letters_last_day: number | null;
   /** Both values come from the metrics of a worker of this shard. */
   judge_delay_seconds: number | null;
-  waiting_marks: number | null;
+  unjudged_hits: number | null;
   /** The number of hits that the workers of this shard have stored with `(other)` instead of a value since their start. */
   folded_hits: number | null;
   database_bytes: number | null;
@@ -113,7 +113,7 @@ export function shardStatuses(
       waiting_bytes: messages === null ? null : Math.round(messages * meanBytes),
       ...summarizeShard(databases[i] as ShardData | ClickledgerError, ends),
       judge_delay_seconds: valuesOf('clickledger_worker_judge_delay_seconds').sort((a, b) => a - b)[0] ?? null,
-      waiting_marks: valuesOf('clickledger_worker_waiting_marks')[0] ?? null,
+      unjudged_hits: valuesOf('clickledger_worker_unjudged_hits')[0] ?? null,
       folded_hits: sumOf(valuesOf('clickledger_worker_folded_hits_total')),
       database_disk_free_bytes: null,
     };

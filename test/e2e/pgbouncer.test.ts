@@ -206,7 +206,7 @@ test('hits are counted exactly once while a worker is killed and pgbouncer is re
   await eventually('all hits are judged', async () => {
     const marks = await Promise.all(
       ['a', 'b'].map((name) =>
-        query<{ n: number }>('SELECT count(*)::int AS n FROM shard.mark', { database: `clickledger_shard_${name}` }),
+        query<{ n: number }>('SELECT count(*)::int AS n FROM shard.delta', { database: `clickledger_shard_${name}` }),
       ),
     );
     return marks.every(([row]) => row?.n === 0);

@@ -140,7 +140,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // These gauges count things, so they have no unit in their names.
-    const counts = /_(links|aliases|generations|files|salts|messages|marks|ready|degraded)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|hits|ready|degraded)$/;
     for (const { name, url } of parts) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;
@@ -278,7 +278,7 @@ describe('metrics', () => {
     expect(increase('clickledger_worker_batches_total')).toBeGreaterThan(0);
     await eventually('everything is judged', async () => {
       after = await allSamples();
-      return increase('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_waiting_marks') === 0;
+      return increase('clickledger_worker_judged_events_total') === hits && sum(after, 'clickledger_worker_unjudged_hits') === 0;
     });
     expect(sum(after, 'clickledger_agent_salts')).toBe(1);
     expect(sum(after, 'clickledger_agent_generations')).toBe(1);

@@ -87,7 +87,7 @@ test(`a backlog of ${(LOGS * LINES).toLocaleString('en-US')} lines is committed 
   await eventually('every byte is committed', async () => (await committedBytes(setup)) === SHARDS.length * (await logBytes(setup)));
   const committedMs = performance.now();
   for (const shard of SHARDS) {
-    const judged = async () => (await query(shard, 'SELECT FROM shard.mark LIMIT 1')).length === 0;
+    const judged = async () => (await query(shard, 'SELECT FROM shard.delta LIMIT 1')).length === 0;
     await eventually('every hit is judged', judged, PATIENCE_MS);
   }
   const judgedSeconds = (performance.now() - committedMs) / 1000;

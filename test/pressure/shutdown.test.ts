@@ -119,7 +119,7 @@ async function addHalfCommittedLog(): Promise<{ totalBytes: number; release: () 
   const holder = new pg.Client({ connectionString: setup.urlOf('b') });
   await holder.connect();
   await holder.query('BEGIN');
-  await holder.query('LOCK TABLE shard.mark IN SHARE MODE');
+  await holder.query('LOCK TABLE shard.delta IN SHARE MODE');
   const before = await committedBytes(setup);
   const stagedLog = join(setup.dataDir, 'waiting', 'log');
   const bytes = await writeLog(stagedLog, slugs, ids, ++logs);

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createDatabases, type Databases, MARK_ALL } from '../support/databases.ts';
+import { createDatabases, type Databases } from '../support/databases.ts';
+import { COUNT_ALL } from '../support/deltas.ts';
+import { mergeAll } from '../support/merge.ts';
 
 // Tests the fast queries of docs/analysts.md. Each must give the same result as a simple query over all events, and the shards must do most
 // of the work.
@@ -68,8 +70,8 @@ beforeAll(async () => {
        FROM (SELECT n, CASE WHEN n % 13 = 0 THEN 0 ELSE 1 + n * 7 % $1::int END AS who FROM generate_series(1, $2::int) n) AS hit WHERE who % 3 = $3`,
       [PEOPLE, HITS, i],
     );
-    await databases.query(name, MARK_ALL);
-    await databases.query(name, `SELECT shard.judge(200, 2, '1 millisecond', 100)`);
+    await databases.query(name, COUNT_ALL);
+    await mergeAll(databases.shardUrlAs(name, 'worker'));
   }
   analyst = new pg.Client({ connectionString: databases.roleUrls.analyst });
   await analyst.connect();

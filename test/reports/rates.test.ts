@@ -6,6 +6,8 @@ import { createDashboard } from '../../desk/app.ts';
 import { readReport } from '../../reporting/report-file.ts';
 import { runReport } from '../../reporting/run-report.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
+import { appendDeltas } from '../support/deltas.ts';
+import { mergeAll } from '../support/merge.ts';
 import { runs } from '../support/runs.ts';
 import { DAY, HOUR, MINUTE } from '../traffic/figures.ts';
 
@@ -138,8 +140,8 @@ async function insert({ people, hits, isJudged, sentAfterMs }: Plan): Promise<{ 
       shard,
       `WITH hit AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::shard.kind[], $5::shard.verdict[], $7::timestamptz[]) AS t (off, recipient, link, kind, verdict, at)),
             kept AS (INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict)
-                     SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, $6, 0, 2, kind, verdict FROM hit)
-       INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient, link, $6, kind, verdict FROM hit`,
+                     SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, $6, 0, 2, kind, verdict FROM hit RETURNING *)
+       ${appendDeltas('kept')}`,
       [
         own.map(() => off++),
         own.map(({ recipient }) => recipient),
@@ -151,7 +153,7 @@ async function insert({ people, hits, isJudged, sentAfterMs }: Plan): Promise<{ 
       ],
     );
   }
-  for (const { name } of isJudged ? databases.shards.list : []) await databases.query(name, `SELECT shard.judge(100000, 2, '1 second', 3)`);
+  for (const { name } of isJudged ? databases.shards.list : []) await mergeAll(databases.shardUrlAs(name, 'worker'));
   return { campaign, ids };
 }
 

@@ -1,4 +1,5 @@
-import type { Databases } from './databases.ts';
+import { type Databases } from './databases.ts';
+import { appendDeltas } from './deltas.ts';
 
 // Inserts campaigns and hits as authors and workers do, for tests that read them.
 
@@ -58,7 +59,7 @@ export async function addCampaign(
 }
 
 /**
- * Inserts hits and their marks as a worker does. The hits belong to the first recipients of the campaign, which are distributed evenly over
+ * Inserts hits as a worker does. The hits belong to the first recipients of the campaign, which are distributed evenly over
  * the shards.
  */
 export async function addHits(
@@ -78,8 +79,8 @@ export async function addHits(
       `WITH hit AS (SELECT $1::timestamptz + n * interval '7 minutes' AS at, recipient, n FROM unnest($2::bigint[]) WITH ORDINALITY AS t (recipient, n)),
             event AS (INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, agent_id, rules, kind, verdict, country, signals)
                       SELECT at, n, '${GEN}', gen_random_uuid(), recipient, $3, $4, recipient, 0, 2, $5::shard.kind, $6::shard.verdict,
-                             CASE WHEN n % 3 = 0 THEN 'DE' ELSE 'FR' END, CASE $6 WHEN 'human' THEN NULL ELSE ARRAY[$6::text] END FROM hit)
-       INSERT INTO shard.mark SELECT at, recipient, $3, $4, $5::shard.kind, $6::shard.verdict FROM hit`,
+                             CASE WHEN n % 3 = 0 THEN 'DE' ELSE 'FR' END, CASE $6 WHEN 'human' THEN NULL ELSE ARRAY[$6::text] END FROM hit RETURNING *)
+       ${appendDeltas('event')}`,
       [at, recipients, link, campaign, kind, verdict],
     );
   }

@@ -23,10 +23,6 @@ export interface Databases {
   begin(database: string, ...statements: string[]): Promise<pg.Client>;
 }
 
-/** A statement that inserts the marks of all events, as a worker does. It is for tests that insert events themselves. */
-export const MARK_ALL =
-  'INSERT INTO shard.mark (at, recipient_id, link_id, campaign_id, kind, verdict) SELECT at, recipient_id, link_id, campaign_id, kind, verdict FROM shard.event';
-
 /**
  * Returns names and URLs of databases that do not exist yet, for tests of migrations. `cluster` is the URL of a server with the credentials
  * of the owner.

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { copyText } from './copy-rows.ts';
+import { copyText } from './copy-text.ts';
 import { hostOf } from './fold-values.ts';
 
 /** Decodes a value in the text format of COPY, as the PostgreSQL documentation describes it. */

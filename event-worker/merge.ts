@@ -1,0 +1,73 @@
+import type { Kind } from '../core/event.ts';
+import type { PoolClient } from '../core/postgres.ts';
+import type { Verdict } from '../core/rules.ts';
+import type { CountedAgent, Profile } from './hits.ts';
+import { type CampaignHits, countHits, entryOf } from './sets.ts';
+
+// Merges deltas into the counts and sets of recipients. The larger a merge is, the less each hit costs.
+
+interface DeltaRow {
+  id: number;
+  campaign_id: number;
+  /** JSON arrays of numbers. */
+  times: string;
+  recipient_ids: string;
+  link_ids: string;
+  profiles: string;
+  kinds: Kind[];
+  verdicts: Verdict[];
+  countries: (string | null)[];
+  nets: (string | null)[];
+  referrers: (string | null)[];
+  agent_ids: string[];
+}
+
+/**
+ * Merges deltas. The caller holds the lock of the judge; the deltas disappear and their hits are counted in its transaction. `bursts` has the
+ * places, from 1, of the hits that are part of a burst, by delta.
+ */
+export async function mergeDeltas(
+  client: PoolClient,
+  ids: readonly string[],
+  bursts: ReadonlyMap<number, readonly number[]>,
+): Promise<void> {
+  const { rows } = await client.query<DeltaRow>('SELECT * FROM shard.take_deltas($1)', [ids]);
+  const tests = await client.query<{ id: number }>('SELECT shard.test_recipients() AS id');
+  const agents = await client.query<CountedAgent>('SELECT id::text, client, system, device FROM shard.user_agent WHERE id = ANY ($1)', [
+    [...new Set(rows.flatMap(({ agent_ids }) => agent_ids))],
+  ]);
+  const agentOf = new Map(agents.rows.map((agent) => [agent.id, agent]));
+  const deltas = rows.map((row): CampaignHits => {
+    const numbers = (json: string): number[] => JSON.parse(json) as number[];
+    const profiles = row.kinds.map((kind, i): Profile => {
+      const id = row.agent_ids[i] as string;
+      const agent = agentOf.get(id) ?? { id, client: '', system: '', device: '' };
+      const { countries, nets, referrers, verdicts } = row;
+      return {
+        kind,
+        verdict: verdicts[i] as Verdict,
+        agent,
+        country: countries[i] ?? null,
+        net: nets[i] ?? null,
+        referrer: referrers[i] ?? null,
+      };
+    });
+    const profile = numbers(row.profiles).map((place) => place - 1);
+    const inBursts = new Map<number, number>();
+    for (const place of bursts.get(row.id) ?? []) {
+      const human = profile[place - 1] as number;
+      profile[place - 1] = entryOf(inBursts, human, () => profiles.push({ ...(profiles[human] as Profile), verdict: 'burst' }) - 1);
+    }
+    return {
+      campaign: row.campaign_id,
+      t: numbers(row.times),
+      recipient: numbers(row.recipient_ids),
+      link: numbers(row.link_ids),
+      profile,
+      profiles,
+    };
+  });
+  const { people, activity } = countHits(deltas, new Set(tests.rows.map(({ id }) => id)));
+  await client.query('SELECT shard.add_activity($1, $2, $3, $4, $5, $6)', activity);
+  await client.query('SELECT shard.add_people($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', people);
+}

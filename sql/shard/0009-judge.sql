@@ -1,0 +1,267 @@
+-- Hits whose verdict changes. The judge looks again at clicks whose verdict depends on other clicks; `clickledger reclassify` applies other
+-- rules to a whole campaign. Test recipients are handled likewise: their hits are taken out of the counts and sets, or put back.
+
+-- The hits that one transaction takes out of the counts and sets (sign -1) or puts in (sign 1). shard.apply_changes deletes them.
+CREATE TABLE shard.hit_change (
+  sign         smallint NOT NULL,
+  at           timestamptz NOT NULL,
+  recipient_id bigint NOT NULL,
+  link_id      bigint NOT NULL,
+  campaign_id  bigint NOT NULL,
+  kind         shard.kind NOT NULL,
+  verdict      shard.verdict NOT NULL,
+  country      text,
+  net          text,
+  referrer     text,
+  agent_id     bigint NOT NULL
+);
+
+-- The facts about each changed hit.
+CREATE VIEW shard.changed_fact AS
+  SELECT h.sign, h.campaign_id, h.recipient_id, f.facet, f.value, f.link AS link_id, h.kind, (h.recipient_id / 15000)::integer AS chunk, h.verdict = 'human' AS is_human
+  FROM shard.hit_change h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
+  CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f;
+
+-- Moves the counts and sets with the changed hits. The caller has changed the events and the test recipients before, and holds the lock of the
+-- judge. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so, without those that are
+-- still in a delta.
+CREATE FUNCTION shard.apply_changes() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET jit = off AS $$
+BEGIN
+  INSERT INTO shard.activity_15m AS known (campaign_id, link_id, quarter, kind, verdict, hits)
+  SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(sign) FROM shard.hit_change GROUP BY 1, 2, 3, 4, 5 HAVING sum(sign) <> 0
+  ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits;
+
+  UPDATE shard.people p SET
+    few = shard.without_few(p.few, gone.people), bits = shard.set_bits(p.bits, gone.people, 0),
+    human_few = shard.without_few(p.human_few, gone.people), human_bits = shard.set_bits(p.human_bits, gone.people, 0)
+  FROM (SELECT campaign_id, facet, value, link_id, kind, chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people
+        FROM shard.changed_fact WHERE sign = -1 AND recipient_id <> 0 AND campaign_id NOT IN (SELECT campaign_id FROM shard.thinned_campaign)
+        GROUP BY campaign_id, facet, value, link_id, kind, chunk) AS gone
+  WHERE (p.campaign_id, p.facet, p.value, p.link_id, p.kind, p.chunk) = (gone.campaign_id, gone.facet, gone.value, gone.link_id, gone.kind, gone.chunk);
+
+  WITH changed AS MATERIALIZED (SELECT * FROM shard.changed_fact),
+  difference AS (
+    SELECT campaign_id, facet, value, link_id, kind, chunk, sum(sign) AS hits, coalesce(sum(sign) FILTER (WHERE is_human), 0) AS human_hits
+    FROM changed GROUP BY campaign_id, facet, value, link_id, kind, chunk
+  ),
+  person AS MATERIALIZED (SELECT DISTINCT campaign_id, recipient_id FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0),
+  waiting AS (
+    SELECT h.campaign_id, h.recipient_id, h.link_id, h.at, h.kind, h.verdict, h.agent_id, coalesce(h.country, '') AS country, coalesce(h.net, '') AS net,
+           coalesce(h.referrer, '') AS referrer
+    FROM shard.any_delta_hit h WHERE h.campaign_id IN (SELECT campaign_id FROM person)
+  ),
+  -- The remaining facts of everyone who was taken out.
+  remaining AS MATERIALIZED (
+    SELECT e.campaign_id, f.facet, f.value, f.link AS link_id, e.kind, e.recipient_id, e.verdict = 'human' AS is_human
+    FROM person JOIN shard.event e ON e.recipient_id = person.recipient_id AND e.campaign_id = person.campaign_id
+    LEFT JOIN shard.user_agent a ON a.id = e.agent_id
+    CROSS JOIN LATERAL shard.facts(e.at, e.link_id, e.kind, e.verdict, e.country, e.net, e.referrer, a.client, a.system, a.device) f
+    WHERE e.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+      AND (e.campaign_id, e.recipient_id, e.link_id, e.at, e.kind, e.verdict, e.agent_id, coalesce(e.country, ''), coalesce(e.net, ''), coalesce(e.referrer, ''))
+          NOT IN (SELECT campaign_id, recipient_id, link_id, at, kind, verdict, agent_id, country, net, referrer FROM waiting)
+  ),
+  added AS (
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM remaining
+    WHERE (campaign_id, facet, value, link_id, kind, recipient_id) IN (SELECT campaign_id, facet, value, link_id, kind, recipient_id FROM changed)
+    UNION ALL
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id, is_human FROM changed
+    WHERE recipient_id <> 0 AND (campaign_id, recipient_id) NOT IN (SELECT campaign_id, recipient_id FROM person)
+  ),
+  people AS (
+    SELECT campaign_id, facet, value, link_id, kind, (recipient_id / 15000)::integer AS chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people,
+           coalesce(array_agg(DISTINCT (recipient_id % 15000)::integer) FILTER (WHERE is_human), '{}') AS humans
+    FROM added GROUP BY campaign_id, facet, value, link_id, kind, chunk
+  )
+  INSERT INTO shard.people AS p (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, bits, human_few, human_bits)
+  SELECT campaign_id, facet, value, link_id, kind, chunk, hits, human_hits,
+         shard.union_few('{}', NULL, coalesce(people, '{}'), NULL), shard.union_bits('{}', NULL, coalesce(people, '{}'), NULL),
+         shard.union_few('{}', NULL, coalesce(humans, '{}'), NULL), shard.union_bits('{}', NULL, coalesce(humans, '{}'), NULL)
+  FROM difference LEFT JOIN people USING (campaign_id, facet, value, link_id, kind, chunk)
+  ON CONFLICT (campaign_id, facet, value, link_id, kind, chunk) DO UPDATE SET
+    hits = p.hits + excluded.hits, human_hits = p.human_hits + excluded.human_hits,
+    few = shard.union_few(p.few, p.bits, excluded.few, excluded.bits), bits = shard.union_bits(p.few, p.bits, excluded.few, excluded.bits),
+    human_few = shard.union_few(p.human_few, p.human_bits, excluded.human_few, excluded.human_bits),
+    human_bits = shard.union_bits(p.human_few, p.human_bits, excluded.human_few, excluded.human_bits);
+
+  DELETE FROM shard.hit_change;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.apply_changes FROM PUBLIC;
+
+CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
+DECLARE
+  link_numbers integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  clicks_in_window integer[] := array_fill(0, ARRAY[cardinality(link_ids)]);
+  in_bursts boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
+  links_in_window integer := 0;
+  newest integer := 0;
+  marked_to integer := 0;
+BEGIN
+  FOR oldest IN 1 .. cardinality(times) LOOP
+    WHILE newest < cardinality(times) AND times[newest + 1] <= times[oldest] + span LOOP
+      newest := newest + 1;
+      IF clicks_in_window[link_numbers[newest]] = 0 THEN links_in_window := links_in_window + 1; END IF;
+      clicks_in_window[link_numbers[newest]] := clicks_in_window[link_numbers[newest]] + 1;
+    END LOOP;
+    IF links_in_window >= links THEN
+      FOR i IN greatest(oldest, marked_to + 1) .. newest LOOP in_bursts[i] := true; END LOOP;
+      marked_to := newest;
+    END IF;
+    clicks_in_window[link_numbers[oldest]] := clicks_in_window[link_numbers[oldest]] - 1;
+    IF clicks_in_window[link_numbers[oldest]] = 0 THEN links_in_window := links_in_window - 1; END IF;
+  END LOOP;
+  RETURN in_bursts;
+END $$;
+
+-- The clicks that the judge found to be part of a burst. Its transaction deletes them.
+CREATE TABLE shard.burst_click (
+  part  oid NOT NULL,
+  place tid NOT NULL,
+  at    timestamptz NOT NULL
+);
+
+-- One step of the judge, without the merge. It chooses the oldest deltas with `most` hits together, and looks again at the clicks of their
+-- recipients. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The caller merges the
+-- chosen deltas in the same transaction. It gets their ids and number of hits (null if another judge is running), and the places of the hits that
+-- are part of a burst, to merge them with this verdict. Clicks that were merged before are moved in the counts and sets, which costs more: if
+-- `has_changes` is true, the caller calls shard.apply_changes after the merge.
+--
+-- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
+-- it waits. The planner's statistics may be out of date. So the settings force index lookups, and allow nested loops only for LATERAL lookups.
+CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer,
+                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[], OUT has_changes boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
+  SELECT coalesce(array_agg(id), '{}'), coalesce(sum(n), 0) INTO deltas, hits FROM (
+    SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
+  ) AS each WHERE hits_before < most;
+
+  INSERT INTO shard.burst_click (part, place, at)
+  WITH person AS (
+    SELECT d.campaign_id, recipient_id, to_timestamp(min(t)::double precision / 1000) AS first_at, to_timestamp(max(t)::double precision / 1000) AS last_at
+    FROM shard.delta d CROSS JOIN LATERAL (
+      SELECT * FROM unnest(d.times, d.recipient_ids, d.profiles) AS hit (t, recipient_id, place) JOIN unnest(d.kinds) WITH ORDINALITY AS profile (kind, place) USING (place)
+    ) AS hit
+    WHERE d.id = ANY (deltas) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
+  ),
+  -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
+  -- within 2 * `span`.
+  clicks_of_person AS (
+    SELECT person.campaign_id, person.recipient_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places,
+           array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
+    FROM person CROSS JOIN LATERAL (
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human, count(*) OVER () AS n,
+             e.at - lag(e.at, links - 1) OVER (ORDER BY e.at) <= span AS is_fast
+      FROM shard.event e
+      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
+        AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
+    ) e
+    WHERE e.n >= links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
+  ),
+  burst AS MATERIALIZED (
+    SELECT campaign_id, recipient_id, part, place, at, link_id
+    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, link_ids, humans, shard.in_burst(times, link_ids, span, links)) AS c (part, place, at, link_id, is_human, in_burst)
+    WHERE is_human AND in_burst
+  ),
+  waiting AS (
+    SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000) AS at
+    FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
+    WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM burst)) AND d.id <> ALL (deltas)
+  )
+  SELECT part, place, at FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
+  IF NOT FOUND THEN RETURN; END IF;
+
+  WITH changed AS (
+    UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
+    WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.burst_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.burst_click) AND (SELECT max(at) FROM shard.burst_click)
+      AND (e.tableoid, e.ctid) IN (SELECT part, place FROM shard.burst_click)
+    RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
+  ),
+  -- Equal clicks are counted, because it makes no difference which of them is in a delta.
+  click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
+  in_delta AS MATERIALIZED (
+    SELECT d.id, hit.n AS place, d.campaign_id, at, recipient_id, link_id, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net, coalesce(referrer, '') AS referrer
+    FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS hit
+    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND verdict = 'human'
+  ),
+  unmerged AS MATERIALIZED (SELECT in_delta.* FROM in_delta JOIN click USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),
+  merged AS (
+    INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT v.sign, at, recipient_id, link_id, campaign_id, 'click', v.verdict, country, net, referrer, agent_id
+    FROM click LEFT JOIN (SELECT at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) AS found
+      USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)
+    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
+    WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+  )
+  SELECT array_agg(id), array_agg(place) INTO burst_deltas, burst_places FROM unmerged;
+  DELETE FROM shard.burst_click;
+  has_changes := EXISTS (SELECT FROM shard.hit_change);
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
+
+-- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
+-- agent is not kept. `machine_signals` are all signs of a machine in their order of priority. Returns the number of hits by old and new
+-- verdict. With `dry_run` it changes nothing.
+CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
+RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
+  RETURN QUERY
+  WITH hit AS MATERIALIZED (
+    SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.kind, e.verdict, e.rules, coalesce(e.signals, '{}') AS signals, e.net, e.country, e.referrer, e.agent_id
+    FROM shard.event e WHERE e.campaign_id = campaign
+  ),
+  clicks AS (
+    SELECT array_agg(part ORDER BY at, place) AS parts, array_agg(place ORDER BY at, place) AS places, array_agg(at ORDER BY at, place) AS times,
+           array_agg(link_id ORDER BY at, place) AS link_ids
+    FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(DISTINCT link_id) >= links
+  ),
+  burst AS (
+    SELECT part, place FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, span, links)) AS c (part, place, in_burst) WHERE in_burst
+  ),
+  without_burst AS (
+    SELECT hit.*, ARRAY(SELECT sign FROM unnest(machine_signals || '{proxied}') WITH ORDINALITY AS known (sign, n)
+                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
+    FROM hit
+  ),
+  with_burst AS (
+    SELECT without_burst.*, CASE WHEN burst.part IS NOT NULL AND NOT other_signals && machine_signals THEN other_signals || '{burst}' ELSE other_signals END AS new_signals
+    FROM without_burst LEFT JOIN burst USING (part, place)
+  ),
+  judged AS MATERIALIZED (
+    SELECT with_burst.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (new_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS new_verdict
+    FROM with_burst
+  ),
+  -- The statement sees the deltas and the events of the same commits, so no changed hit is in a delta afterwards.
+  taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign),
+  merged AS (
+    INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT 1, h.at, h.recipient_id, h.link_id, h.campaign_id, h.kind, h.verdict, h.country, h.net, h.referrer, h.agent_id
+    FROM shard.delta_hit h WHERE NOT dry_run AND h.campaign_id = campaign
+  ),
+  updated AS (
+    UPDATE shard.event e SET verdict = j.new_verdict, signals = nullif(j.new_signals, '{}'), rules = rules_version
+    FROM judged j WHERE NOT dry_run AND e.tableoid = j.part AND e.ctid = j.place AND (e.rules <> rules_version OR j.new_signals <> j.signals)
+  ),
+  changes AS (
+    INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
+    SELECT v.sign, j.at, j.recipient_id, j.link_id, campaign, j.kind, v.verdict, j.country, j.net, j.referrer, j.agent_id
+    FROM judged j CROSS JOIN LATERAL (VALUES (j.verdict, -1), (j.new_verdict, 1)) AS v (verdict, sign)
+    WHERE NOT dry_run AND j.new_verdict <> j.verdict AND j.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+  )
+  SELECT j.kind::text, j.verdict::text, j.new_verdict::text, count(*), count(*) FILTER (WHERE j.rules < rules_version)
+  FROM judged j GROUP BY j.kind, j.verdict, j.new_verdict ORDER BY 1, 2, 3;
+  PERFORM shard.apply_changes();
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.reclassify FROM PUBLIC;
+
+-- Returns the number of hits that wait for the judge.
+CREATE FUNCTION shard.unjudged_hits() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS
+$$ SELECT coalesce(sum(hits), 0)::bigint FROM shard.delta $$;
+REVOKE EXECUTE ON FUNCTION shard.unjudged_hits FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION shard.judge, shard.apply_changes, shard.reclassify, shard.unjudged_hits TO clickledger_worker;

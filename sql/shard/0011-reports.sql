@@ -1,0 +1,120 @@
+-- The views of a shard for reports. They count on the shard, so that a count transfers no events. The schema `analytics` of the catalog adds up
+-- the shards.
+
+CREATE VIEW shard_analytics.activity_15m AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, quarter, kind::text AS kind, verdict::text AS verdict, hits
+  FROM shard.activity_now;
+
+CREATE VIEW shard_analytics.hits_by_day AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, (quarter AT TIME ZONE 'UTC')::date AS day, kind, sum(hits)::bigint AS hits,
+         coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0)::bigint AS human_hits
+  FROM shard_analytics.activity_15m GROUP BY campaign_id, day, kind;
+
+CREATE VIEW shard_analytics.link_totals AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
+         sum(shard.size(few, bits))::bigint AS recipients, sum(shard.size(human_few, human_bits))::bigint AS human_recipients
+  FROM shard.people_now WHERE facet = 'link' GROUP BY campaign_id, link_id HAVING sum(hits) <> 0;
+
+-- The recipients with any hit: a recipient who clicked has opened, because nobody can click in a closed letter, even if the mail client shows no
+-- images. This is the one definition of an opened letter.
+CREATE VIEW shard.opened AS
+  SELECT campaign_id, chunk, shard.union_few(o.few, o.bits, c.few, c.bits) AS few, shard.union_bits(o.few, o.bits, c.few, c.bits) AS bits,
+         shard.union_few(o.human_few, o.human_bits, c.human_few, c.human_bits) AS human_few,
+         shard.union_bits(o.human_few, o.human_bits, c.human_few, c.human_bits) AS human_bits
+  FROM (SELECT * FROM shard.people_now WHERE facet = 'all' AND kind = 'open') o
+  FULL JOIN (SELECT * FROM shard.people_now WHERE facet = 'all' AND kind = 'click') c USING (campaign_id, chunk);
+
+-- Opens are hits of that kind, but their recipients are all who opened.
+CREATE VIEW shard_analytics.campaign_totals AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
+         sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
+  FROM (SELECT campaign_id, kind, hits, human_hits, CASE kind WHEN 'click' THEN shard.size(few, bits) ELSE 0 END AS recipients,
+               CASE kind WHEN 'click' THEN shard.size(human_few, human_bits) ELSE 0 END AS human_recipients
+        FROM shard.people_now WHERE facet = 'all'
+        UNION ALL
+        SELECT campaign_id, 'open', 0, 0, shard.size(few, bits), shard.size(human_few, human_bits) FROM shard.opened) AS both_of_them
+  GROUP BY campaign_id, kind HAVING sum(hits) <> 0 OR sum(recipients) <> 0;
+
+-- The recipients who opened a letter, in one row for each chunk. One row for each recipient would take ten times as long to transfer.
+CREATE VIEW shard_analytics.openers AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, is_human, recipient_ids
+  FROM (SELECT campaign_id, chunk, ARRAY(SELECT * FROM shard.members(chunk, human_few, human_bits)) AS humans, ARRAY(SELECT * FROM shard.members(chunk, few, bits)) AS everyone
+        FROM shard.opened) AS each
+  CROSS JOIN LATERAL (VALUES (true, humans), (false, ARRAY(SELECT unnest(everyone) EXCEPT SELECT unnest(humans)))) AS by_verdict (is_human, recipient_ids)
+  WHERE recipient_ids <> '{}';
+
+-- The verdict human is not a facet of its own: it has the hits and recipients of facet 'all' that are human.
+CREATE VIEW shard_analytics.facets AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
+         sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
+  FROM (SELECT campaign_id, kind, f.facet, nullif(value, '') AS value, hits, human_hits, shard.size(few, bits) AS recipients, shard.size(human_few, human_bits) AS human_recipients
+        FROM (VALUES ('country', 'country'::shard.facet), ('referrer', 'referrer'), ('network', 'network'), ('client', 'client'), ('system', 'system'), ('device', 'device'),
+                     ('verdict', 'verdict')) AS f (facet, stored)
+        JOIN shard.people_now ON people_now.facet = f.stored
+        UNION ALL
+        SELECT campaign_id, kind, 'verdict', 'human', human_hits, human_hits, shard.size(human_few, human_bits), shard.size(human_few, human_bits)
+        FROM shard.people_now WHERE facet = 'all') AS each
+  GROUP BY campaign_id, kind, facet, value HAVING sum(hits) <> 0;
+
+CREATE VIEW shard_analytics.machine_traffic AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, split_part(value, ' ', 1) AS verdict,
+         nullif(substr(value, strpos(value, ' ') + 1), '') AS network, sum(hits)::bigint AS hits, sum(shard.size(few, bits))::bigint AS recipients
+  FROM shard.people_now WHERE facet = 'machine' GROUP BY campaign_id, kind, value HAVING sum(hits) <> 0;
+
+-- Views of single events. They go back only as far as the kept months.
+
+-- Clicks by recipient and link.
+CREATE VIEW shard_analytics.clicked_links AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, min(at) AS first_at, max(at) AS last_at,
+         count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
+  FROM shard.counted WHERE kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, link_id, recipient_id;
+
+-- Clicks and opens by recipient and campaign.
+CREATE VIEW shard_analytics.engagement AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id,
+         count(*) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicks, count(*) FILTER (WHERE kind = 'click' AND verdict <> 'human') AS machine_clicks,
+         count(DISTINCT link_id) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicked_links, max(at) FILTER (WHERE kind = 'click') AS last_click_at,
+         count(*) FILTER (WHERE kind = 'open' AND verdict = 'human') AS human_opens, count(*) FILTER (WHERE kind = 'open' AND verdict <> 'human') AS machine_opens,
+         min(at) FILTER (WHERE kind = 'open') AS first_open_at, max(at) FILTER (WHERE kind = 'open') AS last_open_at,
+         true AS opened, bool_or(verdict = 'human') AS human_opened
+  FROM shard.counted WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id;
+
+-- The time of the first hit of a recipient in each campaign. It looks into one quarter of an hour after the other, until it finds such a hit.
+CREATE VIEW shard_analytics.first_hits AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, first_at
+  FROM (SELECT DISTINCT campaign_id FROM shard.people_now WHERE facet = 'all') AS campaign CROSS JOIN LATERAL (
+    SELECT first_at
+    FROM (SELECT DISTINCT quarter FROM shard.activity_now WHERE activity_now.campaign_id = campaign.campaign_id ORDER BY quarter OFFSET 0) AS active CROSS JOIN LATERAL (
+      SELECT min(at) AS first_at FROM shard.counted
+      WHERE counted.campaign_id = campaign.campaign_id AND recipient_id <> 0 AND at >= active.quarter AND at < active.quarter + interval '15 minutes'
+    ) AS earliest
+    WHERE first_at IS NOT NULL LIMIT 1
+  ) AS first;
+
+-- The visitors of shared links. Their hits have no recipient, and a visitor can be recognised only within one day.
+CREATE VIEW shard_analytics.visitors AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, (at AT TIME ZONE 'UTC')::date AS day, kind,
+         count(DISTINCT visitor) AS visitors, count(DISTINCT visitor) FILTER (WHERE verdict = 'human') AS human_visitors
+  FROM shard.counted WHERE recipient_id = 0 GROUP BY campaign_id, link_id, day, kind;
+
+-- The links of a recipient that more than one visitor clicked on one day: the letter was forwarded, or the reader has several devices. The
+-- query sorts all clicks. So the grouping begins with the column with the most values, and days are computed with date_bin, which is cheap.
+CREATE VIEW shard_analytics.passed_on AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, (midnight AT TIME ZONE 'UTC')::date AS day, visitors
+  FROM (SELECT recipient_id, link_id, date_bin('1 day', at, '2000-01-01 00:00+00') AS midnight, campaign_id, count(DISTINCT visitor) AS visitors
+        FROM shard.counted WHERE recipient_id <> 0 AND kind = 'click' AND verdict = 'human' GROUP BY recipient_id, link_id, midnight, campaign_id) AS each
+  WHERE visitors > 1;
+
+CREATE VIEW shard_analytics.first_human AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, kind, min(at) AS first_human_at
+  FROM shard.counted WHERE recipient_id <> 0 AND verdict = 'human' GROUP BY campaign_id, recipient_id, kind;
+
+-- The clicks by recipient and quarter of an hour. A report that counts recipients by hour in a time zone needs the recipients, not only
+-- their number.
+CREATE VIEW shard_analytics.human_clicks AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, shard.quarter_of(at) AS quarter, count(*) AS hits
+  FROM shard.counted WHERE kind = 'click' AND verdict = 'human' AND recipient_id <> 0 GROUP BY campaign_id, link_id, recipient_id, quarter;
+
+GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.hits_by_day, shard_analytics.link_totals, shard_analytics.campaign_totals, shard_analytics.openers, shard_analytics.facets,
+  shard_analytics.machine_traffic, shard_analytics.clicked_links, shard_analytics.engagement, shard_analytics.first_hits, shard_analytics.visitors, shard_analytics.passed_on,
+  shard_analytics.first_human, shard_analytics.human_clicks TO clickledger_analyst;
