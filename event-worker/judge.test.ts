@@ -15,7 +15,7 @@ import { reduceUserAgent } from './user-agent.ts';
 // changes of test recipients. After each step all counts and sets, and the views on them, must equal a recount of the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign';
+const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign, shard.past_hits';
 
 interface Hit {
   afterMs: number;
@@ -382,7 +382,17 @@ describe('months that are dropped', () => {
     await commit([clickAt(OLD), clickAt(OLD), clickAt(now)]);
     const dropped = async () =>
       (await pool.query<{ month: string }>('SELECT shard.drop_months(1) AS month')).rows.map(({ month }) => month);
-    const counts = () => rowsOf('SELECT link_id, kind, sum(hits) AS hits FROM shard_analytics.activity_15m GROUP BY 1, 2');
+    const counts = async () =>
+      Promise.all(
+        [
+          'SELECT link_id, kind, sum(hits) AS hits FROM shard_analytics.activity_15m GROUP BY 1, 2',
+          'SELECT * FROM shard_analytics.campaign_totals ORDER BY campaign_id, kind',
+          'SELECT * FROM shard_analytics.engagement',
+          'SELECT * FROM shard_analytics.clicked_links',
+          'SELECT * FROM shard_analytics.first_hits',
+          'SELECT * FROM shard_analytics.facets ORDER BY facet, kind, value',
+        ].map(rowsOf),
+      );
     const before = await counts();
     expect(await dropped()).toEqual([]);
     while (((await judgeOnce(pool)) ?? 1) > 0);

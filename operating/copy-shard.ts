@@ -19,6 +19,7 @@ const TABLES = [
   'people',
   'delta',
   'thinned_campaign',
+  'past_hits',
   'event',
 ] as const;
 

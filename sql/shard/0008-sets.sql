@@ -52,6 +52,19 @@ ALTER TABLE shard.people ALTER few SET STORAGE PLAIN, ALTER bits SET STORAGE PLA
 -- Campaigns that have lost events with the months that were dropped. The dropped events may be why a recipient is in a set.
 CREATE TABLE shard.thinned_campaign (campaign_id bigint PRIMARY KEY);
 
+-- What each recipient did in the months that were dropped. The link of an open is 0, because a campaign has only one pixel.
+CREATE TABLE shard.past_hits (
+  recipient_id bigint NOT NULL,
+  campaign_id  bigint NOT NULL,
+  link_id      bigint NOT NULL,
+  kind         shard.kind NOT NULL,
+  human_hits   bigint NOT NULL,
+  machine_hits bigint NOT NULL,
+  first_at     timestamptz NOT NULL,
+  last_at      timestamptz NOT NULL,
+  PRIMARY KEY (recipient_id, campaign_id, link_id, kind)
+);
+
 CREATE FUNCTION shard.quarter_of(at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN date_bin('15 minutes', at, '2000-01-01 00:00+00');
 
@@ -239,6 +252,22 @@ BEGIN
     SELECT campaign_id, link_id, shard.quarter_of(at), kind::shard.kind, verdict, -1 FROM shard.counted
   ) AS each GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) > 0;
   INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.activity_15m;
+
+  INSERT INTO shard.past_hits (recipient_id, campaign_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
+  SELECT recipient_id, campaign_id, link_id, kind, sum(human_hits), sum(machine_hits), min(first_at), min(last_at)
+  FROM (
+    SELECT recipient_id, campaign_id, link_id, 'click'::shard.kind AS kind, human_hits, machine_hits, first_at, last_at FROM shard.clicked_link
+    UNION ALL
+    SELECT recipient_id, campaign_id, 0, 'open', human_opens, machine_opens, first_open_at, last_open_at FROM shard.engagement WHERE human_opens + machine_opens > 0
+    UNION ALL
+    SELECT recipient_id, campaign_id, CASE kind WHEN 'click' THEN link_id ELSE 0 END, kind, CASE verdict WHEN 'human' THEN hits ELSE 0 END, CASE verdict WHEN 'human' THEN 0 ELSE hits END, NULL, NULL
+    FROM shard.old_mark WHERE recipient_id <> 0
+    UNION ALL
+    SELECT recipient_id, campaign_id, CASE kind WHEN 'click' THEN link_id ELSE 0 END, kind, -(verdict = 'human')::int, -(verdict <> 'human')::int, NULL, NULL
+    FROM shard.event WHERE recipient_id <> 0
+  ) AS each
+  WHERE campaign_id IN (SELECT campaign_id FROM shard.thinned_campaign)
+  GROUP BY recipient_id, campaign_id, link_id, kind HAVING sum(human_hits + machine_hits) > 0;
 
   INSERT INTO shard.people (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, human_few)
   SELECT campaign_id, f.facet, '', f.link_id, kind, 0, sum(hits), coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0), '{}', '{}'

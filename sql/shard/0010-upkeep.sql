@@ -1,5 +1,19 @@
+-- Adds the hits of a partition that began before `oldest` to shard.past_hits.
+CREATE FUNCTION shard.keep_past(partition regclass, oldest timestamptz) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  EXECUTE format('INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM %s WHERE at < %L ON CONFLICT DO NOTHING', partition, oldest);
+  EXECUTE format(
+    $sql$INSERT INTO shard.past_hits AS p (recipient_id, campaign_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
+    SELECT recipient_id, campaign_id, CASE kind WHEN 'click' THEN link_id ELSE 0 END AS link, kind, count(*) FILTER (WHERE verdict = 'human'), count(*) FILTER (WHERE verdict <> 'human'), min(at), max(at)
+    FROM %s WHERE at < %L AND recipient_id <> 0 GROUP BY recipient_id, campaign_id, link, kind
+    ON CONFLICT (recipient_id, campaign_id, link_id, kind) DO UPDATE SET
+      human_hits = p.human_hits + excluded.human_hits, machine_hits = p.machine_hits + excluded.machine_hits,
+      first_at = least(p.first_at, excluded.first_at), last_at = greatest(p.last_at, excluded.last_at)$sql$, partition, oldest);
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.keep_past FROM PUBLIC;
+
 -- Drops the partitions of months that began more than `keep` months before the current month, and returns their names. Their counts stay in
--- shard.people and shard.activity_15m, so it drops nothing while hits of these months wait for the judge. It waits at most 200 ms for readers; the caller tries again later.
+-- shard.people, shard.activity_15m and shard.past_hits, so it drops nothing while hits of these months wait for the judge. It waits at most 200 ms for readers; the caller tries again later.
 CREATE FUNCTION shard.drop_months(keep integer) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' SET timezone = 'UTC' AS $$
 DECLARE
@@ -10,14 +24,14 @@ BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   IF EXISTS (SELECT FROM shard.delta CROSS JOIN LATERAL unnest(times) AS t WHERE to_timestamp(t::double precision / 1000) < oldest) THEN RETURN; END IF;
   IF EXISTS (SELECT FROM shard.event_default WHERE at < oldest) THEN
-    INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.event_default WHERE at < oldest ON CONFLICT DO NOTHING;
+    PERFORM shard.keep_past('shard.event_default', oldest);
     DELETE FROM shard.event_default WHERE at < oldest;
   END IF;
   FOR partition IN
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'shard.event'::regclass AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$' AND to_date(c.relname, '"event_"YYYY_MM')::timestamptz < oldest
   LOOP
-    EXECUTE format('INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.%I ON CONFLICT DO NOTHING', partition);
+    PERFORM shard.keep_past(format('shard.%I', partition)::regclass, oldest);
     EXECUTE format('DROP TABLE shard.%I', partition);
     RETURN NEXT partition;
   END LOOP;

@@ -61,23 +61,32 @@ CREATE VIEW shard_analytics.machine_traffic AS
          nullif(substr(value, strpos(value, ' ') + 1), '') AS network, sum(hits)::bigint AS hits, sum(shard.size(few, bits))::bigint AS recipients
   FROM shard.people_now WHERE facet = 'machine' GROUP BY campaign_id, kind, value HAVING sum(hits) <> 0;
 
--- Views of single events. They go back only as far as the kept months.
+-- What each recipient did with each link, also in months that were dropped. The link of an open is 0.
+CREATE VIEW shard.recipient_hits AS
+  SELECT recipient_id, campaign_id, link_id, kind, sum(human_hits)::bigint AS human_hits, sum(machine_hits)::bigint AS machine_hits, min(first_at) AS first_at, max(last_at) AS last_at
+  FROM (
+    SELECT recipient_id, campaign_id, link_id, kind, (verdict = 'human')::int AS human_hits, (verdict <> 'human')::int AS machine_hits, at AS first_at, at AS last_at
+    FROM shard.counted WHERE kind = 'click' AND recipient_id <> 0
+    UNION ALL
+    SELECT recipient_id, campaign_id, 0, kind, (verdict = 'human')::int, (verdict <> 'human')::int, at, at FROM shard.counted WHERE kind = 'open' AND recipient_id <> 0
+    UNION ALL
+    SELECT recipient_id, campaign_id, link_id, kind::text, human_hits, machine_hits, first_at, last_at FROM shard.past_hits
+    WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
+  ) AS each GROUP BY recipient_id, campaign_id, link_id, kind;
 
--- Clicks by recipient and link.
 CREATE VIEW shard_analytics.clicked_links AS
-  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, min(at) AS first_at, max(at) AS last_at,
-         count(*) FILTER (WHERE verdict = 'human') AS human_hits, count(*) FILTER (WHERE verdict <> 'human') AS machine_hits
-  FROM shard.counted WHERE kind = 'click' AND recipient_id <> 0 GROUP BY campaign_id, link_id, recipient_id;
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, first_at, last_at, human_hits, machine_hits
+  FROM shard.recipient_hits WHERE kind = 'click';
 
 -- Clicks and opens by recipient and campaign.
 CREATE VIEW shard_analytics.engagement AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id,
-         count(*) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicks, count(*) FILTER (WHERE kind = 'click' AND verdict <> 'human') AS machine_clicks,
-         count(DISTINCT link_id) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicked_links, max(at) FILTER (WHERE kind = 'click') AS last_click_at,
-         count(*) FILTER (WHERE kind = 'open' AND verdict = 'human') AS human_opens, count(*) FILTER (WHERE kind = 'open' AND verdict <> 'human') AS machine_opens,
-         min(at) FILTER (WHERE kind = 'open') AS first_open_at, max(at) FILTER (WHERE kind = 'open') AS last_open_at,
-         true AS opened, bool_or(verdict = 'human') AS human_opened
-  FROM shard.counted WHERE recipient_id <> 0 GROUP BY campaign_id, recipient_id;
+         coalesce(sum(human_hits) FILTER (WHERE kind = 'click'), 0)::bigint AS human_clicks, coalesce(sum(machine_hits) FILTER (WHERE kind = 'click'), 0)::bigint AS machine_clicks,
+         count(*) FILTER (WHERE kind = 'click' AND human_hits > 0) AS human_clicked_links, max(last_at) FILTER (WHERE kind = 'click') AS last_click_at,
+         coalesce(sum(human_hits) FILTER (WHERE kind = 'open'), 0)::bigint AS human_opens, coalesce(sum(machine_hits) FILTER (WHERE kind = 'open'), 0)::bigint AS machine_opens,
+         min(first_at) FILTER (WHERE kind = 'open') AS first_open_at, max(last_at) FILTER (WHERE kind = 'open') AS last_open_at,
+         true AS opened, bool_or(human_hits > 0) AS human_opened
+  FROM shard.recipient_hits GROUP BY campaign_id, recipient_id;
 
 -- The time of the first hit of a recipient in each campaign. It looks into one quarter of an hour after the other, until it finds such a hit.
 CREATE VIEW shard_analytics.first_hits AS
@@ -85,11 +94,17 @@ CREATE VIEW shard_analytics.first_hits AS
   FROM (SELECT DISTINCT campaign_id FROM shard.people_now WHERE facet = 'all') AS campaign CROSS JOIN LATERAL (
     SELECT first_at
     FROM (SELECT DISTINCT quarter FROM shard.activity_now WHERE activity_now.campaign_id = campaign.campaign_id ORDER BY quarter OFFSET 0) AS active CROSS JOIN LATERAL (
-      SELECT min(at) AS first_at FROM shard.counted
-      WHERE counted.campaign_id = campaign.campaign_id AND recipient_id <> 0 AND at >= active.quarter AND at < active.quarter + interval '15 minutes'
+      SELECT least(
+        (SELECT min(at) FROM shard.counted
+         WHERE counted.campaign_id = campaign.campaign_id AND recipient_id <> 0 AND at >= active.quarter AND at < active.quarter + interval '15 minutes'),
+        (SELECT min(first_at) FROM shard.past_hits
+         WHERE past_hits.campaign_id = campaign.campaign_id AND first_at >= active.quarter AND first_at < active.quarter + interval '15 minutes'
+           AND recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test))) AS first_at
     ) AS earliest
     WHERE first_at IS NOT NULL LIMIT 1
   ) AS first;
+
+-- Views of single events. They go back only as far as the kept months.
 
 -- The visitors of shared links. Their hits have no recipient, and a visitor can be recognised only within one day.
 CREATE VIEW shard_analytics.visitors AS
