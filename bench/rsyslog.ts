@@ -11,7 +11,7 @@ import { type BenchSystem, waitUntil } from './system.ts';
 // rsyslog as a baseline. It follows the same log and inserts each line as text into one table of the same Postgres. It does not parse or
 // count anything, and it keeps no rollups.
 
-const DAEMON = '/nonexistent';
+const DAEMON = '/usr/sbin/rsyslogd';
 const MODULES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((platform) => `/usr/lib/${platform}/rsyslog/ompgsql.so`);
 
 /** Returns whether rsyslog and its module for Postgres are installed (Debian packages rsyslog and rsyslog-pgsql). */
