@@ -7,6 +7,9 @@ import type { ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import type { Progress } from './coverage.ts';
 
+/** A worker that stops at the wrong moment does not reply to a request. The request fails after this time. */
+export const REPLY_TIMEOUT_MS = 5_000;
+
 // Asks the ledger of each shard which ranges are committed, and asks JetStream which messages are processed. Both answers together show
 // which messages are lost.
 
@@ -47,7 +50,7 @@ export function createLedgerClient(deps: {
     const generations: LedgerReply['gens'] = {};
     for (let i = 0; i < gens.length; i += GENERATIONS_PER_REQUEST) {
       const request = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_REQUEST) });
-      const message = await connection.request(ledgerSubject(shard), request, { timeout: 5_000 });
+      const message = await connection.request(ledgerSubject(shard), request, { timeout: REPLY_TIMEOUT_MS });
       const reply = parseLedgerReply(message.string());
       if (reply.shards !== shards.fingerprint) {
         log.error(
