@@ -7,13 +7,12 @@ import type { ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import type { Progress } from './coverage.ts';
 
-/** A worker that stops at the wrong moment does not reply to a request. The request fails after this time. */
-export const REPLY_TIMEOUT_MS = 5_000;
-
 // Asks the ledger of each shard which ranges are committed, and asks JetStream which messages are processed. Both answers together show
 // which messages are lost.
 
 const GENERATIONS_PER_REQUEST = 200;
+/** A worker that stops at the wrong moment does not reply to a request. The request fails after this time. */
+export const REPLY_TIMEOUT_MS = 5_000;
 
 /** The state of a shard at one time. `incarnation` is the creation time of the stream. It changes when the stream is created again. */
 export interface ShardState {
