@@ -35,8 +35,8 @@ type Step =
   | { test: number; is: boolean }
   | { reclassify: number; links: number };
 
-// The recipients are in three chunks, at both ends of one of them. 0 is a shared link.
-const RECIPIENTS = [0, 1, 14_999, 15_000, 30_007];
+// The recipients are in three chunks, at both ends of one of them. 0 is a shared link. The last number is near the greatest one.
+const RECIPIENTS = [0, 1, 14_999, 15_000, 9_007_199_254_700_007];
 const AGENTS = [
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0',
   'Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1',

@@ -11,6 +11,8 @@ import type { Progress } from './coverage.ts';
 // which messages are lost.
 
 const GENERATIONS_PER_REQUEST = 200;
+/** A worker that stops at the wrong moment does not reply to a request. The request fails after this time. */
+export const REPLY_TIMEOUT_MS = 5_000;
 
 /** The state of a shard at one time. `incarnation` is the creation time of the stream. It changes when the stream is created again. */
 export interface ShardState {
@@ -47,7 +49,7 @@ export function createLedgerClient(deps: {
     const generations: LedgerReply['gens'] = {};
     for (let i = 0; i < gens.length; i += GENERATIONS_PER_REQUEST) {
       const request = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_REQUEST) });
-      const message = await connection.request(ledgerSubject(shard), request, { timeout: 5_000 });
+      const message = await connection.request(ledgerSubject(shard), request, { timeout: REPLY_TIMEOUT_MS });
       const reply = parseLedgerReply(message.string());
       if (reply.shards !== shards.fingerprint) {
         log.error(

@@ -37,7 +37,7 @@ CREATE TABLE shard.people (
   -- 0 for facets of the whole campaign.
   link_id     bigint NOT NULL,
   kind        shard.kind NOT NULL,
-  chunk       integer NOT NULL,
+  chunk       bigint NOT NULL,
   hits        bigint NOT NULL,
   human_hits  bigint NOT NULL,
   few         integer[],
@@ -104,7 +104,7 @@ CREATE FUNCTION shard.size(few integer[], bits bit varying) RETURNS bigint LANGU
 RETURN CASE WHEN bits IS NULL THEN (SELECT count(DISTINCT position) FROM unnest(few) AS position) ELSE bit_count(bits) END;
 
 -- The recipients of a set. OFFSET 0 keeps Postgres from computing the arguments again for every position.
-CREATE FUNCTION shard.members(chunk integer, few integer[], bits bit varying) RETURNS SETOF bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500
+CREATE FUNCTION shard.members(chunk bigint, few integer[], bits bit varying) RETURNS SETOF bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500
 BEGIN ATOMIC
   SELECT s.chunk * 15000::bigint + position
   FROM (SELECT chunk, few, bits OFFSET 0) AS s CROSS JOIN LATERAL (
@@ -115,7 +115,7 @@ BEGIN ATOMIC
 END;
 
 -- Adds hits and recipients to shard.people. The arrays have one element for each row. A set is the text of a list, such as {3,14}, or of bits in hexadecimal, such as x0F.
-CREATE FUNCTION shard.add_people(campaign_ids bigint[], facets shard.facet[], vals text[], link_ids bigint[], kinds shard.kind[], chunks integer[],
+CREATE FUNCTION shard.add_people(campaign_ids bigint[], facets shard.facet[], vals text[], link_ids bigint[], kinds shard.kind[], chunks bigint[],
                                  hits bigint[], human_hits bigint[], people text[], humans text[])
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   INSERT INTO shard.people AS p (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, bits, human_few, human_bits)
@@ -208,7 +208,7 @@ CREATE VIEW shard.people_now AS
          shard.union_few(p.few, p.bits, d.few, NULL) AS few, shard.union_bits(p.few, p.bits, d.few, NULL) AS bits,
          shard.union_few(p.human_few, p.human_bits, d.human_few, NULL) AS human_few, shard.union_bits(p.human_few, p.human_bits, d.human_few, NULL) AS human_bits
   FROM shard.people p FULL JOIN (
-    SELECT h.campaign_id, f.facet, f.value, f.link AS link_id, h.kind, (h.recipient_id / 15000)::integer AS chunk, count(*) AS hits, count(*) FILTER (WHERE h.verdict = 'human') AS human_hits,
+    SELECT h.campaign_id, f.facet, f.value, f.link AS link_id, h.kind, h.recipient_id / 15000 AS chunk, count(*) AS hits, count(*) FILTER (WHERE h.verdict = 'human') AS human_hits,
            array_agg((h.recipient_id % 15000)::integer) FILTER (WHERE h.recipient_id <> 0) AS few,
            array_agg((h.recipient_id % 15000)::integer) FILTER (WHERE h.recipient_id <> 0 AND h.verdict = 'human') AS human_few
     FROM shard.delta_hit h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
@@ -277,7 +277,7 @@ BEGIN
   SELECT campaign_id, facet, '', link_id, kind, chunk, 0, 0, shard.union_few('{}', NULL, people, NULL), shard.union_bits('{}', NULL, people, NULL),
          shard.union_few('{}', NULL, humans, NULL), shard.union_bits('{}', NULL, humans, NULL)
   FROM (
-    SELECT campaign_id, facet, link_id, kind, (recipient_id / 15000)::integer AS chunk, array_agg((recipient_id % 15000)::integer) AS people,
+    SELECT campaign_id, facet, link_id, kind, recipient_id / 15000 AS chunk, array_agg((recipient_id % 15000)::integer) AS people,
            coalesce(array_agg((recipient_id % 15000)::integer) FILTER (WHERE is_human), '{}') AS humans
     FROM (
       SELECT campaign_id, 'all'::shard.facet AS facet, 0 AS link_id, 'click'::shard.kind AS kind, recipient_id, human_clicks > 0 AS is_human

@@ -18,7 +18,7 @@ CREATE TABLE shard.hit_change (
 
 -- The facts about each changed hit.
 CREATE VIEW shard.changed_fact AS
-  SELECT h.sign, h.campaign_id, h.recipient_id, f.facet, f.value, f.link AS link_id, h.kind, (h.recipient_id / 15000)::integer AS chunk, h.verdict = 'human' AS is_human
+  SELECT h.sign, h.campaign_id, h.recipient_id, f.facet, f.value, f.link AS link_id, h.kind, h.recipient_id / 15000 AS chunk, h.verdict = 'human' AS is_human
   FROM shard.hit_change h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
   CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f;
 
@@ -69,7 +69,7 @@ BEGIN
     WHERE recipient_id <> 0 AND (campaign_id, recipient_id) NOT IN (SELECT campaign_id, recipient_id FROM person)
   ),
   people AS (
-    SELECT campaign_id, facet, value, link_id, kind, (recipient_id / 15000)::integer AS chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people,
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id / 15000 AS chunk, array_agg(DISTINCT (recipient_id % 15000)::integer) AS people,
            coalesce(array_agg(DISTINCT (recipient_id % 15000)::integer) FILTER (WHERE is_human), '{}') AS humans
     FROM added GROUP BY campaign_id, facet, value, link_id, kind, chunk
   )

@@ -14,6 +14,7 @@ import { type PartAddress, parseParts } from '../../core/parts.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.ts';
 import { consumerName, STREAM } from '../../core/subjects.ts';
+import { REPLY_TIMEOUT_MS } from '../../log-agent/ledger-client.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { readAlerts, selectorsOf } from '../support/alerts.ts';
 import { clickledger, type CommandResult } from '../support/commands.ts';
@@ -428,6 +429,7 @@ describe('while something is down', () => {
 
   test('a consumer: only its shard is told of, and not that NATS is silent', async () => {
     await system.member('event-worker-1').running?.stop();
+    const stoppedMs = performance.now();
     const connection = await natsConnection(natsUrlWithCredentials(system.env['WORKER_NATS_URL'] ?? '', 'operator', OPERATOR_PASSWORD));
     try {
       await (await createJetStreamManager(connection)).consumers.delete(STREAM, consumerName('b'));
@@ -440,6 +442,8 @@ describe('while something is down', () => {
     expect(seen.stream.answers).toBe(true);
     expect(seen.shards.map(({ waiting_messages }) => waiting_messages)).toEqual([0, null]);
     await system.member('event-worker-1').start();
+    // Until then, the agent may report that a shard is silent, because the stopped worker has not replied to a request.
+    await eventually('requests to the stopped worker have failed', async () => performance.now() - stoppedMs > REPLY_TIMEOUT_MS);
     await untilHealthy();
   });
 });
