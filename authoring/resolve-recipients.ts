@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { from as copyFrom } from 'pg-copy-streams';
 import { codeOf } from '../core/errors.ts';
 import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
+import { copyText } from '../core/copy-text.ts';
 
 // Finds or creates many recipients at once. COPY writes a chunk of people into a temporary table. The statements below then update known
 // recipients, insert new recipients and read the ids of all people.
@@ -116,14 +117,7 @@ async function copyIn(client: PoolClient, people: readonly PersonKey[]): Promise
     if (!isConsistent[n]) return '';
     const email = person.email ?? emailOf.get(person.externalId as string);
     const externalId = person.externalId ?? idOf.get(person.email as string);
-    return `${n}\t${copyField(email)}\t${copyField(externalId)}\n`;
+    return `${n}\t${copyText(email ?? null)}\t${copyText(externalId ?? null)}\n`;
   });
   await pipeline(Readable.from([lines.join('')]), client.query(copyFrom('COPY incoming FROM STDIN')));
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
-
-/** Encodes a field for the text format of COPY. NUL characters are removed, because Postgres cannot store them in text. */
-function copyField(value: string | undefined): string {
-  return value === undefined ? '\\N' : value.replaceAll('\0', '').replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] as string);
 }

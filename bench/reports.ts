@@ -3,8 +3,8 @@ import { runReport } from '../reporting/run-report.ts';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { RULES_VERSION } from '../core/rules.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
-import { judgeOnce } from '../event-worker/judge.ts';
 import { appendDeltas } from '../test/support/deltas.ts';
+import { judgeAll } from '../test/support/merge.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { withBenchSystem, type BenchSystem, targetOf } from './system.ts';
 
@@ -56,7 +56,7 @@ export const reportsBench: Bench = async ({ directory, progress }) =>
   });
 
 /**
- * Inserts events and deltas as workers commit them, and runs the judge on them. The database generates the events, one million at a time.
+ * Generates events in the database, one million at a time. Appends their deltas as commits do, and runs the judge.
  */
 async function insertEvents({ query }: BenchSystem, worker: Pool, progress: (text: string) => void): Promise<void> {
   await query(
@@ -83,9 +83,7 @@ async function insertEvents({ query }: BenchSystem, worker: Pool, progress: (tex
     // Only the events of this step have offsets of at least `from`.
     await query('a', appendDeltas(`(SELECT * FROM shard.event WHERE off >= ${from}) AS new`));
     const startedMs = performance.now();
-    let judged = 0;
-    for (let hits: number | undefined; hits !== 0; judged += hits ?? 0) hits = await judgeOnce(worker);
-    expectEqual('events that the judge processed', judged, STEP);
+    expectEqual('events that the judge processed', await judgeAll(worker), STEP);
     progress(
       `   ${((from + STEP) / 1e6).toFixed(0)} million events; the judge processed the last million in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`,
     );

@@ -1,11 +1,11 @@
-// Writes rows for COPY ... (FORMAT binary): https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". The values of arrays are
-// written without making a text of each number.
+// Writes rows for COPY ... (FORMAT binary): https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". This
+// format needs no text for each number of an array.
 
 /** The types of elements, by their OIDs in pg_type. */
 const OIDS = { int8: 20, int4: 23, text: 25 } as const;
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 
-/** A value of a row: an integer, or an array. Null stands for an element that is unknown. */
+/** A value of a row: an integer, or an array. A null in an array is written as NULL. */
 export type BinaryValue =
   | { readonly type: 'int8'; readonly value: number }
   | { readonly type: 'int4'; readonly value: number }
@@ -66,7 +66,7 @@ function write(row: Buffer, start: number, value: BinaryValue): number {
   return at;
 }
 
-/** Writes an integer in two halves: a BigInt for each number would be garbage. */
+/** Writes an integer in two halves, because writeBigInt64BE would need a new BigInt for each number. */
 function writeInt8(row: Buffer, at: number, value: number): number {
   const high = Math.floor(value / 2 ** 32);
   return row.writeUInt32BE(value - high * 2 ** 32, row.writeInt32BE(high, at));

@@ -52,7 +52,7 @@ export function createCommitter(deps: {
 }): Committer {
   const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
 
-  let lastTails = new Tails();
+  let tails = new Tails();
 
   async function commit(batches: Iterable<Batch>): Promise<Committed> {
     const ledger = new Map<string, LedgerEntry>();
@@ -61,15 +61,16 @@ export function createCommitter(deps: {
       for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
-    const tails = lastTails.isFull ? new Tails() : lastTails;
-    lastTails = tails;
+    // Parallel commits may use the same tails, but a commit never changes to others.
+    if (tails.isFull) tails = new Tails();
+    const dependencies = { slugs, catalog, outside, tails };
     let total = 0;
     for (const batch of batches) {
       total++;
       assertSameShard(batch);
       if (!ledger.has(batch.gen)) await refresh([batch.gen]);
       // A batch that is already committed needs no rows, and this worker perhaps cannot build them, e.g. if SLUG_KEYS lacks a key.
-      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, { slugs, catalog, outside, tails }));
+      if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, dependencies));
     }
     const done: BatchRows[] = [];
     for (;;) {

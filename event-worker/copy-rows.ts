@@ -1,13 +1,14 @@
 import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
+import { entryOf } from './entry-of.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
 import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
 import type { ReducedAgent } from './user-agent.ts';
-import { TAIL_COLUMNS, type Tails } from './tails.ts';
+import { type Context, TAIL_COLUMNS, type Tails } from './tails.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
@@ -53,15 +54,12 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const campaigns = targets.map((target) => target && (campaignOf.get(target.link) ?? 0));
   const values = await foldValues(events, campaigns, deps.outside);
   const { purposes, origins } = events;
-  const contexts = new Map<number, number>();
-  const contextOf = (origin: number, purpose: number): number => {
-    const index = origin * purposes.length + purpose;
-    let context = contexts.get(index);
-    if (context === undefined) {
-      context = deps.tails.contextOf(origins[origin] as Origin, purposes[purpose] as string);
-      contexts.set(index, context);
-    }
-    return context;
+  const contexts = new Map<number, Context>();
+  const contextAt = (i: number): Context => {
+    const [origin, purpose] = [events.origin[i] as number, events.purpose[i] as number];
+    return entryOf(contexts, origin * purposes.length + purpose, () =>
+      deps.tails.contextOf(origins[origin] as Origin, purposes[purpose] as string),
+    );
   };
 
   let lines = '';
@@ -73,16 +71,8 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     if (!target || campaign === undefined) continue;
     const { recipient, link, version } = target;
     const agent = values.agent(i);
-    const [origin, purpose] = [events.origin[i] as number, events.purpose[i] as number];
-    const { text, profile } = deps.tails.of(
-      agent,
-      values.referrer(i, campaign),
-      events.kind[i] as Kind,
-      events.head[i] as boolean,
-      contextOf(origin, purpose),
-      origins[origin] as Origin,
-      purposes[purpose] as string,
-    );
+    const referrer = values.referrer(i, campaign);
+    const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as Kind, events.head[i] as boolean, contextAt(i));
     const t = events.t[i] as number;
     const off = events.off[i];
     lines += `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${version ?? '\\N'}${text}`;

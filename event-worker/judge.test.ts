@@ -4,6 +4,7 @@ import { createPool, type Pool } from '../core/postgres.ts';
 import { BURST, MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
+import { judgeAll } from '../test/support/merge.ts';
 import { runs } from '../test/support/runs.ts';
 import { HitCollector, type Profile } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
@@ -335,14 +336,14 @@ describe('the judge', () => {
           await run(step);
           await expectCountsRight();
         }
-        while (((await judgeOnce(pool)) ?? 1) > 0);
+        await judgeAll(pool);
         await expectCountsRight();
         if (!steps.some((step) => 'reclassify' in step)) expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
         // The reclassifications above may have used other rules. After one with the current rules, all verdicts must be those of the
         // current rules.
         for (const campaign of [1, 2]) await reclassify(campaign, BURST.differentLinks);
         await expectCountsRight();
-        while (((await judgeOnce(pool)) ?? 1) > 0);
+        await judgeAll(pool);
         await expectCountsRight();
         expect(await rowsOf('SELECT FROM shard.delta UNION ALL SELECT FROM shard.hit_change')).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
@@ -363,7 +364,7 @@ test('much at once is judged in time that grows with it, also where the statisti
     [START],
   );
   await owner.query(COUNT_ALL);
-  while (((await judgeOnce(pool)) ?? 1) > 0);
+  await judgeAll(pool);
   await expectCountsRight();
   expect(await rowsOf(`SELECT verdict, count(*)::int AS n FROM shard.event GROUP BY 1 ORDER BY 1`)).toEqual([
     { verdict: 'human', n: 3 * 26_667 },
@@ -395,7 +396,7 @@ describe('months that are dropped', () => {
       );
     const before = await counts();
     expect(await dropped()).toEqual([]);
-    while (((await judgeOnce(pool)) ?? 1) > 0);
+    await judgeAll(pool);
     expect(await dropped()).toContain(`event_${new Date(OLD).toISOString().slice(0, 7).replace('-', '_')}`);
     expect(await rowsOf('SELECT count(*)::int AS n FROM shard.event')).toEqual([{ n: 1 }]);
     expect(await counts()).toEqual(before);

@@ -2,8 +2,8 @@ import type { Logger } from '../core/log.ts';
 import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
 import { BURST, RULES_VERSION } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
+import { entryOf } from './entry-of.ts';
 import { mergeDeltas } from './merge.ts';
-import { entryOf } from './sets.ts';
 import { inTransaction } from './transaction.ts';
 
 // The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
@@ -35,9 +35,9 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
   const { rows } = await client.query<{
     deltas: string[] | null;
     hits: number;
-    burst_deltas: string[] | null;
-    burst_places: number[] | null;
-    has_changes: boolean | null;
+    burst_deltas: string[];
+    burst_places: number[];
+    has_changes: boolean;
   }>('SELECT * FROM shard.judge($1, $2, make_interval(secs => $3), $4)', [
     mostHits,
     RULES_VERSION,
@@ -47,8 +47,7 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
   const { deltas, hits, burst_deltas, burst_places, has_changes } = rows[0] as (typeof rows)[number];
   if (deltas === null) return undefined;
   const bursts = new Map<number, number[]>();
-  for (const [i, delta] of (burst_deltas ?? []).entries())
-    entryOf(bursts, Number(delta), newList).push((burst_places as number[])[i] as number);
+  for (const [i, delta] of burst_deltas.entries()) entryOf(bursts, Number(delta), newList).push(burst_places[i] as number);
   if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
   if (has_changes) await client.query('SELECT shard.apply_changes()');
   return hits;

@@ -1,8 +1,9 @@
 import type { Kind } from '../core/event.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import type { Verdict } from '../core/rules.ts';
+import { entryOf } from './entry-of.ts';
 import type { CountedAgent, Profile } from './hits.ts';
-import { type CampaignHits, countHits, entryOf } from './sets.ts';
+import { type CampaignHits, countHits } from './sets.ts';
 
 // Merges deltas into the counts and sets of recipients. The larger a merge is, the less each hit costs.
 
@@ -23,8 +24,8 @@ interface DeltaRow {
 }
 
 /**
- * Merges deltas. The caller holds the lock of the judge; the deltas disappear and their hits are counted in its transaction. `bursts` has the
- * places, from 1, of the hits that are part of a burst, by delta.
+ * Adds the hits of deltas to the counts and sets, and deletes the deltas, in the transaction of the caller. The caller must hold the lock of the
+ * judge. `bursts` has, by delta, the places of the hits that are part of a burst. Places begin at 1.
  */
 export async function mergeDeltas(
   client: PoolClient,

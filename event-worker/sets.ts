@@ -1,5 +1,6 @@
 import type { Kind } from '../core/event.ts';
 import { type Verdict, VERDICTS } from '../core/rules.ts';
+import { entryOf } from './entry-of.ts';
 import { type Profile, profileKey } from './hits.ts';
 import { literal, literalText } from './literal.ts';
 
@@ -30,16 +31,6 @@ export interface CountRows {
   readonly people: Parameters;
   /** The parameters of shard.add_activity. */
   readonly activity: Parameters;
-}
-
-/** Creates the entry of a map when it is needed first. */
-export function entryOf<K, V>(map: Map<K, V>, key: K, create: (key: K) => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = create(key);
-    map.set(key, value);
-  }
-  return value;
 }
 
 /** The ids of recipients, one for each hit; 0 for a hit of a shared link. */

@@ -1,6 +1,6 @@
 import { type Kind, KINDS, type Origin } from '../core/event.ts';
 import { RULES_VERSION } from '../core/rules.ts';
-import { copyText } from './copy-text.ts';
+import { copyText } from '../core/copy-text.ts';
 import type { Profile } from './hits.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { signalsOf, verdictOf } from './verdict.ts';
@@ -15,14 +15,21 @@ export interface Tail {
 
 export const TAIL_COLUMNS = 'agent_id, rules, kind, verdict, country, net, referrer, signals';
 
-// About one hit in four needs a new tail, and a tail takes some hundred bytes.
+// Bounds the memory: a tail takes a few hundred bytes.
 const MOST_TAILS = 20_000;
-// All numbers are below this limit, because a commit has fewer events.
+// All numbers are below this limit: there are at most MOST_TAILS tails, and those of one more group of batches for each parallel commit.
 const RADIX = 2 ** 20;
 
-/** Computes the verdicts of hits and the ends of their COPY lines. Many hits have the same, so they are kept. */
+/** The origin and the purpose of a request, with a number that is the same for equal ones. */
+export interface Context {
+  readonly number: number;
+  readonly origin: Origin;
+  readonly purpose: string;
+}
+
+/** Computes the verdicts of hits and the ends of their COPY lines. Many hits have an equal tail, so each tail is computed once. */
 export class Tails {
-  /** The different profiles. Equal profiles may occur several times. */
+  /** The profiles of all tails. Two of them may be equal. */
   readonly profiles: Profile[] = [];
   readonly #tails = new Map<number, Tail>();
   readonly #agents = new Map<ReducedAgent, number>();
@@ -30,20 +37,19 @@ export class Tails {
   readonly #pairs = new Map<number, number>();
   readonly #contexts = new Map<string, number>();
 
-  /** Whether new ones should be created before the next commit. */
+  /** Whether the next commit should use a new instance. */
   get isFull(): boolean {
     return this.#tails.size >= MOST_TAILS;
   }
 
-  /** The number of an origin and a purpose, for `of`. */
-  contextOf({ country, net }: Origin, purpose: string): number {
-    return numberOf(this.#contexts, `${country}\n${net}\n${purpose}`);
+  contextOf(origin: Origin, purpose: string): Context {
+    return { number: numberOf(this.#contexts, `${origin.country}\n${origin.net}\n${purpose}`), origin, purpose };
   }
 
-  of(agent: ReducedAgent, referrer: string | null, kind: Kind, head: boolean, context: number, origin: Origin, purpose: string): Tail {
+  of(agent: ReducedAgent, referrer: string | null, kind: Kind, head: boolean, { number, origin, purpose }: Context): Tail {
     // Numbers instead of texts, because this runs for each event.
     const pair = numberOf(this.#pairs, numberOf(this.#agents, agent) * RADIX + numberOf(this.#referrers, referrer));
-    const key = (pair * RADIX + context) * 4 + (head ? 2 : 0) + KINDS.indexOf(kind);
+    const key = (pair * RADIX + number) * 4 + (head ? 2 : 0) + KINDS.indexOf(kind);
     let tail = this.#tails.get(key);
     if (tail) return tail;
     const { country, net } = origin;

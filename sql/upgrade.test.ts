@@ -6,7 +6,7 @@ import { COUNT_ALL } from '../test/support/deltas.ts';
 import { mergeAll } from '../test/support/merge.ts';
 import { migrate } from './migrate.ts';
 
-// A database whose counts are those of the version with marks and rollups gets counts and sets.
+// Tests `migrate` with a database of the version that kept its counts in marks and rollups.
 
 /** The tables with counts of the older version, filled as its judge did. The hits of one campaign in April still wait for it, as marks. */
 const OLDER_COUNTS = `

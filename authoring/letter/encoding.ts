@@ -224,8 +224,8 @@ export function encode(text: string, encoding: Encoding, replace: (character: st
 }
 
 /**
- * Returns a URL as browsers request it from a page in this encoding. In the query, browsers encode a character
- * that is not ASCII in the encoding of the page, and then percent-encode the bytes (WHATWG URL, query state).
+ * Returns the URL that browsers request if a page in this encoding links to `address`. In the query, a character that is not ASCII becomes its
+ * bytes in the encoding of the page, and each byte is percent-encoded (WHATWG URL, query state).
  */
 export function encodeQuery(address: string, encoding: Encoding): string {
   if (encoding === 'utf-8' || UTF_16.has(encoding)) return address;

@@ -49,7 +49,7 @@ CREATE TABLE shard.people (
 -- Neither compressed nor moved to a table of their own: both cost more than the room they save.
 ALTER TABLE shard.people ALTER few SET STORAGE PLAIN, ALTER bits SET STORAGE PLAIN, ALTER human_few SET STORAGE PLAIN, ALTER human_bits SET STORAGE PLAIN;
 
--- Campaigns that have lost events with the months that were dropped. The dropped events may be why a recipient is in a set.
+-- Campaigns that have lost events with the months that were dropped. A recipient may be in a set because of a dropped event.
 CREATE TABLE shard.thinned_campaign (campaign_id bigint PRIMARY KEY);
 
 -- What each recipient did in the months that were dropped. The link of an open is 0, because a campaign has only one pixel.
@@ -58,8 +58,8 @@ CREATE TABLE shard.past_hits (
   campaign_id  bigint NOT NULL,
   link_id      bigint NOT NULL,
   kind         shard.kind NOT NULL,
-  human_hits   bigint NOT NULL,
-  machine_hits bigint NOT NULL,
+  human_hits   integer NOT NULL,
+  machine_hits integer NOT NULL,
   first_at     timestamptz NOT NULL,
   last_at      timestamptz NOT NULL,
   PRIMARY KEY (recipient_id, campaign_id, link_id, kind)
@@ -159,7 +159,6 @@ END;
 -- many hits have in common is a profile: the elements at one place of the other arrays.
 CREATE TABLE shard.delta (
   id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  added_at      timestamptz NOT NULL DEFAULT now(),
   campaign_id   bigint NOT NULL,
   hits          integer NOT NULL,
   -- Epoch milliseconds.
@@ -193,7 +192,7 @@ END;
 CREATE VIEW shard.any_delta_hit AS
   SELECT d.campaign_id, hit.* FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS hit;
 
--- Those that are counted.
+-- The hits of deltas without those of test recipients.
 CREATE VIEW shard.delta_hit AS
   SELECT * FROM shard.any_delta_hit WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
@@ -216,8 +215,8 @@ CREATE VIEW shard.people_now AS
     GROUP BY 1, 2, 3, 4, 5, 6
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
--- Deletes deltas and returns their columns; those of single hits as JSON arrays, which the caller reads fastest. The caller holds the lock of the
--- judge, and adds their hits to the counts and sets in the same transaction, except those of test recipients.
+-- Deletes deltas and returns their columns. The columns of single hits are returned as JSON arrays, which the caller parses fastest. The caller
+-- must hold the lock of the judge. In the same transaction it must add the hits to the counts and sets, except the hits of test recipients.
 CREATE FUNCTION shard.take_deltas(ids bigint[])
 RETURNS TABLE (id bigint, campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids text[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -234,8 +233,8 @@ REVOKE EXECUTE ON FUNCTION shard.test_recipients FROM PUBLIC;
 GRANT INSERT ON shard.delta TO clickledger_worker;
 GRANT EXECUTE ON FUNCTION shard.take_deltas, shard.test_recipients, shard.add_people, shard.add_activity TO clickledger_worker;
 
--- The counts of versions before this one. All events become deltas, so the judge counts them again, in steps. Events that were dropped with their
--- month are counted only in the old tables: these have more hits than there are events.
+-- Takes over the counts of an earlier version. All events become deltas, and the judge counts them again, in steps. Events of dropped months no
+-- longer exist. Their number is the difference between the hits in the old tables and the events.
 DO $$
 DECLARE
   part regclass;
@@ -254,7 +253,7 @@ BEGIN
   INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM shard.activity_15m;
 
   INSERT INTO shard.past_hits (recipient_id, campaign_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
-  SELECT recipient_id, campaign_id, link_id, kind, sum(human_hits), sum(machine_hits), min(first_at), min(last_at)
+  SELECT recipient_id, campaign_id, link_id, kind, sum(human_hits), sum(machine_hits), min(first_at), max(last_at)
   FROM (
     SELECT recipient_id, campaign_id, link_id, 'click'::shard.kind AS kind, human_hits, machine_hits, first_at, last_at FROM shard.clicked_link
     UNION ALL

@@ -23,8 +23,8 @@ CREATE VIEW shard.changed_fact AS
   CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f;
 
 -- Moves the counts and sets with the changed hits. The caller has changed the events and the test recipients before, and holds the lock of the
--- judge. A recipient who loses a hit is taken out of its sets, and put in again where one of the remaining events says so, without those that are
--- still in a delta.
+-- judge. A recipient who loses a hit is taken out of the sets of this hit, and put in again where another event belongs to the same set. Events whose
+-- hit is still in a delta do not count for this.
 CREATE FUNCTION shard.apply_changes() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET jit = off AS $$
 BEGIN
@@ -121,18 +121,21 @@ CREATE TABLE shard.burst_click (
   at    timestamptz NOT NULL
 );
 
--- One step of the judge, without the merge. It chooses the oldest deltas with `most` hits together, and looks again at the clicks of their
--- recipients. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The caller merges the
--- chosen deltas in the same transaction. It gets their ids and number of hits (null if another judge is running), and the places of the hits that
--- are part of a burst, to merge them with this verdict. Clicks that were merged before are moved in the counts and sets, which costs more: if
--- `has_changes` is true, the caller calls shard.apply_changes after the merge.
+-- The first part of a step of the judge. It chooses the oldest deltas, until they have `most` hits, and looks for bursts with the clicks of their
+-- recipients. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The caller then merges
+-- the chosen deltas in the same transaction. The result has the ids of these deltas and the number of their hits, which are null if another
+-- judge is running. It also has the places of the hits that are part of a burst; the caller merges them with the verdict burst. If
+-- `has_changes` is true, a burst has clicks that an earlier step merged. Then the caller must call shard.apply_changes after the merge.
 --
 -- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
--- it waits. The planner's statistics may be out of date. So the settings force index lookups, and allow nested loops only for LATERAL lookups.
+-- it waits. The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
 CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer,
                             OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
+  burst_deltas := '{}';
+  burst_places := '{}';
+  has_changes := false;
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   SELECT coalesce(array_agg(id), '{}'), coalesce(sum(n), 0) INTO deltas, hits FROM (
     SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
@@ -196,7 +199,7 @@ BEGIN
     CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
     WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   )
-  SELECT array_agg(id), array_agg(place) INTO burst_deltas, burst_places FROM unmerged;
+  SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}') INTO burst_deltas, burst_places FROM unmerged;
   DELETE FROM shard.burst_click;
   has_changes := EXISTS (SELECT FROM shard.hit_change);
 END $$;

@@ -1,4 +1,4 @@
--- Adds the hits of a partition that began before `oldest` to shard.past_hits.
+-- Adds the hits of a partition that are older than `oldest` to shard.past_hits.
 CREATE FUNCTION shard.keep_past(partition regclass, oldest timestamptz) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   EXECUTE format('INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM %s WHERE at < %L ON CONFLICT DO NOTHING', partition, oldest);

@@ -61,8 +61,8 @@ CREATE VIEW shard_analytics.machine_traffic AS
          nullif(substr(value, strpos(value, ' ') + 1), '') AS network, sum(hits)::bigint AS hits, sum(shard.size(few, bits))::bigint AS recipients
   FROM shard.people_now WHERE facet = 'machine' GROUP BY campaign_id, kind, value HAVING sum(hits) <> 0;
 
--- What each recipient did with each link, also in months that were dropped. The link of an open is 0. Sums of integers are much faster than sums
--- of bigints, which Postgres computes as numeric.
+-- The hits of each recipient on each link, including those of dropped months. Opens have link 0. All sums are of integers, because Postgres
+-- computes a sum of bigints as numeric, which is much slower.
 CREATE VIEW shard.recipient_hits AS
   SELECT recipient_id, campaign_id, link_id, kind, sum(human_hits)::integer AS human_hits, sum(machine_hits)::integer AS machine_hits, min(first_at) AS first_at, max(last_at) AS last_at
   FROM (
@@ -70,7 +70,7 @@ CREATE VIEW shard.recipient_hits AS
            (verdict <> 'human')::integer AS machine_hits, at AS first_at, at AS last_at
     FROM shard.event WHERE recipient_id <> 0
     UNION ALL
-    SELECT recipient_id, campaign_id, link_id, kind, human_hits::integer, machine_hits::integer, first_at, last_at FROM shard.past_hits
+    SELECT recipient_id, campaign_id, link_id, kind, human_hits, machine_hits, first_at, last_at FROM shard.past_hits
   ) AS each
   WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   GROUP BY recipient_id, campaign_id, link_id, kind;
@@ -105,7 +105,7 @@ CREATE VIEW shard_analytics.first_hits AS
     WHERE first_at IS NOT NULL LIMIT 1
   ) AS first;
 
--- Views of single events. They go back only as far as the kept months.
+-- The following views read single events, so they have nothing of dropped months.
 
 -- The visitors of shared links. Their hits have no recipient, and a visitor can be recognised only within one day.
 CREATE VIEW shard_analytics.visitors AS
