@@ -6,9 +6,16 @@ import { covers, firstGap, NO_RANGES, type Range, type Ranges, sizeOf, subtract,
 //   in flight   published, and neither committed nor known to be lost
 //   needed      the rest, up to the end of the file: holes and new lines
 //
-// A range moves needed ──publish──► in flight ──ledger──► committed. A range in flight becomes needed again in three cases: publishing
-// fails; the ledger lacks the range although the ack floor of the consumer has passed its message; or the stream was created again. A
-// committed range becomes needed again when the ledger no longer has it, because the shard was restored.
+// A range moves needed ──publish──► in flight ──ledger──► committed. A range in flight becomes needed again in four cases: publishing
+// fails; the ledger lacks the range although the ack floor of the consumer has passed its message; the ledger lacks it although JetStream
+// delivered the message long ago; or the stream was created again. A committed range becomes needed again when the ledger no longer has it,
+// because the shard was restored.
+
+// After a crash JetStream can have lost a message while its ack floor stays below it for ever. So a message that was delivered and is not
+// committed is published again after this time. That is three times the ack wait, so the message has been delivered again before. While
+// nothing is committed, the time doubles: if Postgres refuses to write, publishing again only fills the stream.
+const FIRST_PATIENCE_MS = 30_000;
+const MAX_PATIENCE_MS = 3600_000;
 
 interface Flight {
   ranges: Ranges;
@@ -23,11 +30,17 @@ interface Flight {
    * the query.
    */
   storedBeforeQuery: boolean;
+  /** The time of the first reply that showed the message as delivered. */
+  deliveredMs: number | undefined;
 }
 
-/** Progress of the shard's consumer. All messages up to `floor` are acked; `last` is the last sequence of the stream. */
+/**
+ * Progress of the shard's consumer. All messages up to `floor` are acked, and all up to `delivered` were delivered at least once; `last` is the
+ * last sequence of the stream.
+ */
 export interface Progress {
   floor: number;
+  delivered: number;
   last: number;
 }
 
@@ -39,6 +52,7 @@ export class Coverage {
   /** The size of the final generation in the ledger. Null until the ledger has recorded it. */
   recordedSize: number | null = null;
   #flights: Flight[] = [];
+  #patienceMs = FIRST_PATIENCE_MS;
   #committedOrInFlight: Ranges | undefined;
 
   get committedOrInFlight(): Ranges {
@@ -79,7 +93,7 @@ export class Coverage {
     ranges: Ranges,
     { closes = false, passedOver = 0 }: { closes?: boolean; passedOver?: number } = {},
   ): { stored: (sequence: number) => void; failed: () => void } {
-    const flight: Flight = { ranges, closes, passedOver, sequence: undefined, storedBeforeQuery: false };
+    const flight: Flight = { ranges, closes, passedOver, sequence: undefined, storedBeforeQuery: false, deliveredMs: undefined };
     this.#flights.push(flight);
     this.#committedOrInFlight = undefined;
     return {
@@ -96,7 +110,7 @@ export class Coverage {
   /** Adds ranges that the agent published before a restart. Their messages have sequence numbers up to `sequence`. */
   resume(ranges: Ranges, sequence: number): void {
     if (ranges.length === 0) return;
-    this.#flights.push({ ranges, closes: false, passedOver: 0, sequence, storedBeforeQuery: true });
+    this.#flights.push({ ranges, closes: false, passedOver: 0, sequence, storedBeforeQuery: true, deliveredMs: undefined });
     this.#committedOrInFlight = undefined;
   }
 
@@ -107,18 +121,27 @@ export class Coverage {
 
   /**
    * Applies a reply of the ledger. The caller must read `progress` before it reads the ledger. Otherwise a message that was committed in
-   * between would look lost.
+   * between would look lost. `nowMs` is the time of a monotonic clock.
    */
-  confirm(committed: Ranges, recordedSize: number | null, progress: Progress): void {
+  confirm(committed: Ranges, recordedSize: number | null, progress: Progress, nowMs = performance.now()): void {
     this.known = true;
+    const grew = sizeOf(committed) > sizeOf(this.committed);
     this.committed = committed;
     this.recordedSize = recordedSize;
+    let isAnyOverdue = false;
     this.#flights = this.#flights.filter((flight) => {
       const arrived = flight.closes ? recordedSize !== null : dropCommitted(flight, committed);
       const { sequence, storedBeforeQuery } = flight;
-      const lost = sequence !== undefined && (sequence <= progress.floor || (storedBeforeQuery && sequence > progress.last));
-      return !arrived && !lost;
+      if (arrived) return false;
+      if (sequence === undefined) return true;
+      const lost = sequence <= progress.floor || (storedBeforeQuery && sequence > progress.last);
+      if (sequence <= progress.delivered) flight.deliveredMs ??= nowMs;
+      const overdue = flight.deliveredMs !== undefined && nowMs - flight.deliveredMs >= this.#patienceMs;
+      if (overdue) isAnyOverdue = true;
+      return !lost && !overdue;
     });
+    if (grew) this.#patienceMs = FIRST_PATIENCE_MS;
+    else if (isAnyOverdue) this.#patienceMs = Math.min(2 * this.#patienceMs, MAX_PATIENCE_MS);
     this.#committedOrInFlight = undefined;
   }
 

@@ -46,6 +46,7 @@ export function createLedgerClient(deps: {
     const last = stream.state.last_seq;
     // If nothing is pending, everything up to the end of the stream is acked, even if the floor has not moved over gaps.
     const floor = idle ? last : consumer.ack_floor.stream_seq;
+    const delivered = consumer.num_pending === 0 ? last : consumer.delivered.stream_seq;
     const generations: LedgerReply['gens'] = {};
     for (let i = 0; i < gens.length; i += GENERATIONS_PER_REQUEST) {
       const request = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_REQUEST) });
@@ -60,7 +61,7 @@ export function createLedgerClient(deps: {
       }
       Object.assign(generations, reply.gens);
     }
-    return { incarnation: String(stream.created), progress: { floor, last }, generations };
+    return { incarnation: String(stream.created), progress: { floor, delivered, last }, generations };
   }
 
   return {

@@ -327,7 +327,7 @@ describe('shipping a log', () => {
       await appendFile(path('access.log'), bytes.subarray(cut));
       await follower.scan();
       const { signal } = new AbortController();
-      for (const { name } of shards.list) shipper.coverage(earlier.id, name).confirm(NO_RANGES, null, { floor: 0, last: 0 });
+      for (const { name } of shards.list) shipper.coverage(earlier.id, name).confirm(NO_RANGES, null, { floor: 0, delivered: 0, last: 0 });
       for (const generation of [earlier, ...follower.generations]) while (await shipper.shipNext(generation, signal));
       await shipper.flush(true);
       await untilCommitted({ follower }, workers, [content]);

@@ -86,6 +86,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'messages that are acked and not committed are sent again',
   },
   {
+    mechanism: 'a message that was delivered long ago and is not committed is a hole, even if the floor stays below it',
+    file: 'log-agent/coverage.ts',
+    from: 'nowMs - flight.deliveredMs >= this.#patienceMs',
+    to: 'false',
+    test: 'log-agent/coverage.test.ts',
+    name: 'is needed again after 30 s, and one that was not delivered is not',
+  },
+  {
     mechanism: 'a message that was stored before the ledger was asked, and that the stream lacks, is a hole',
     file: 'log-agent/coverage.ts',
     from: '|| (storedBeforeQuery && sequence > progress.last)',
