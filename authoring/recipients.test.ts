@@ -216,7 +216,7 @@ describe('on the shards', () => {
     );
     people = found.map((recipient, i) => ({ id: recipient?.id as number, email: emails[i] as string }));
     for (const shard of ['a', 'b']) {
-      await databases.query(shard, 'TRUNCATE shard.event, shard.delta, shard.people, shard.activity_15m');
+      await databases.query(shard, 'TRUNCATE shard.event, shard.delta, shard.people, shard.hit_count, shard.activity_15m');
       await databases.query(shard, 'TRUNCATE shard.recipient');
       await databases.query(
         shard,

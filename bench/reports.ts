@@ -15,7 +15,7 @@ const PEOPLE = 500_000;
 const STEP = 1_000_000;
 const ROUNDS = 3;
 /** The views that read single events. A report that reads one of these views counts single events instead of sets. */
-const SINGLE_EVENT_VIEWS = /analytics\.(?:events|visitors|passed_on|first_human|first_hits|human_clicks|engagement|clicked_links)/;
+const SINGLE_EVENT_VIEWS = /analytics\.(?:events|visitors|passed_on|first_human|first_hits|human_clicks|activity)/;
 
 export const reportsBench: Bench = async ({ directory, progress }) =>
   withBenchSystem({ directory, members: ['postgres'] }, async (benchSystem): Promise<Figure[]> => {

@@ -228,7 +228,7 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
 async function emptyTables({ query }: BenchSystem): Promise<void> {
   await query(
     'a',
-    'TRUNCATE shard.event, shard.people, shard.activity_15m, shard.delta, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent, shard.outside_value',
+    'TRUNCATE shard.event, shard.people, shard.hit_count, shard.activity_15m, shard.delta, shard.ledger, shard.skipped, shard.dead_letter, shard.user_agent, shard.outside_value',
   );
   await query('a', 'CHECKPOINT');
 }

@@ -16,7 +16,8 @@ import { reduceUserAgent } from './user-agent.ts';
 // changes of test recipients. After each step all counts and sets, and the views on them, must equal a recount of the events.
 
 const START = Date.UTC(2026, 4, 1, 12);
-const TABLES = 'shard.event, shard.people, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign, shard.past_hits';
+const TABLES =
+  'shard.event, shard.people, shard.hit_count, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign, shard.past_hits';
 
 interface Hit {
   afterMs: number;
@@ -265,6 +266,16 @@ async function expectCountsRight(): Promise<void> {
        FROM ${COUNTED} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5`,
     ),
   );
+  expect(await rowsOf('SELECT * FROM shard_analytics.engagement ORDER BY campaign_id, recipient_id')).toEqual(
+    await rowsOf(
+      `SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, recipient_id, count(*) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicks,
+              count(*) FILTER (WHERE kind = 'click' AND verdict <> 'human') AS machine_clicks,
+              count(DISTINCT link_id) FILTER (WHERE kind = 'click' AND verdict = 'human') AS human_clicked_links, max(at) FILTER (WHERE kind = 'click') AS last_click_at,
+              count(*) FILTER (WHERE kind = 'open' AND verdict = 'human') AS human_opens, count(*) FILTER (WHERE kind = 'open' AND verdict <> 'human') AS machine_opens,
+              min(at) FILTER (WHERE kind = 'open') AS first_open_at, max(at) FILTER (WHERE kind = 'open') AS last_open_at, true AS opened, bool_or(verdict = 'human') AS human_opened
+       FROM ${COUNTED} AND recipient_id <> 0 GROUP BY campaign_id, recipient_id ORDER BY campaign_id, recipient_id`,
+    ),
+  );
   expect(
     await rowsOf('SELECT campaign_id, is_human, unnest(recipient_ids) AS recipient_id FROM shard_analytics.openers ORDER BY 1, 2, 3'),
   ).toEqual(
@@ -389,7 +400,7 @@ describe('months that are dropped', () => {
           'SELECT link_id, kind, sum(hits) AS hits FROM shard_analytics.activity_15m GROUP BY 1, 2',
           'SELECT * FROM shard_analytics.campaign_totals ORDER BY campaign_id, kind',
           'SELECT * FROM shard_analytics.engagement',
-          'SELECT * FROM shard_analytics.clicked_links',
+          'SELECT * FROM shard_analytics.activity ORDER BY link_id, kind',
           'SELECT * FROM shard_analytics.first_hits',
           'SELECT * FROM shard_analytics.facets ORDER BY facet, kind, value',
         ].map(rowsOf),

@@ -68,7 +68,8 @@ export async function mergeDeltas(
       profiles,
     };
   });
-  const { people, activity } = countHits(deltas, new Set(tests.rows.map(({ id }) => id)));
+  const { people, hitCounts, activity } = countHits(deltas, new Set(tests.rows.map(({ id }) => id)));
   await client.query('SELECT shard.add_activity($1, $2, $3, $4, $5, $6)', activity);
+  await client.query('SELECT shard.add_hit_counts($1, $2, $3)', hitCounts);
   await client.query('SELECT shard.add_people($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', people);
 }

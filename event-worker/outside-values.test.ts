@@ -80,7 +80,7 @@ async function newDatabases(): Promise<Databases> {
 async function clear(): Promise<void> {
   await databases.query(
     'a',
-    'TRUNCATE shard.event, shard.delta, shard.people, shard.activity_15m, shard.ledger, shard.user_agent, shard.outside_value',
+    'TRUNCATE shard.event, shard.delta, shard.people, shard.hit_count, shard.activity_15m, shard.ledger, shard.user_agent, shard.outside_value',
   );
 }
 

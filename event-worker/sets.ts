@@ -19,6 +19,8 @@ export interface CampaignHits {
 
 /** The number of successive recipient ids in one row of shard.people. */
 const CHUNK = 15_000;
+/** The same in one row of shard.hit_count. */
+const COUNTED_CHUNK = 250;
 // A shorter list is cheaper to send and to add than bits.
 const MOST_LISTED = 64;
 const QUARTER_MS = 900_000;
@@ -29,6 +31,8 @@ type Parameters = string[];
 export interface CountRows {
   /** The parameters of shard.add_people. */
   readonly people: Parameters;
+  /** The parameters of shard.add_hit_counts. */
+  readonly hitCounts: Parameters;
   /** The parameters of shard.add_activity. */
   readonly activity: Parameters;
 }
@@ -84,7 +88,7 @@ export function countHits(all: readonly CampaignHits[], tests: ReadonlySet<numbe
     }
   }
   const counted = [...counts.values()];
-  return { people: peopleOf(counted), activity: activityOf(counted) };
+  return { people: peopleOf(counted), hitCounts: hitCountsOf(counted), activity: activityOf(counted) };
 }
 
 const newLinks = (): Map<number, LinkActivity> => new Map();
@@ -108,6 +112,28 @@ function activityOf(counts: readonly Counts[]): Parameters {
     literal(rows, ({ kind }) => kind),
     literal(rows, ({ verdict }) => verdict),
     literal(rows, ({ hits }) => hits),
+  ];
+}
+
+/** The rows have the numbers of counters as shard.counter_of computes them. */
+function hitCountsOf(counts: readonly Counts[]): Parameters {
+  const rows = new Map<string, { campaign: number; chunk: number; numbers: number[] }>();
+  for (const { campaign, kind, byProfile } of counts) {
+    for (const { recipients } of byProfile.values()) {
+      const counter = (kind === 'open' ? 2 : 0) + (recipients.isHuman ? 0 : 1);
+      for (const id of recipients.ids) {
+        if (id === 0) continue;
+        const chunk = Math.floor(id / COUNTED_CHUNK);
+        const { numbers } = entryOf(rows, `${campaign} ${chunk}`, () => ({ campaign, chunk, numbers: [] }));
+        numbers.push(4 * (id - chunk * COUNTED_CHUNK) + counter);
+      }
+    }
+  }
+  const all = [...rows.values()];
+  return [
+    literal(all, ({ campaign }) => campaign),
+    literal(all, ({ chunk }) => chunk),
+    literal(all, ({ numbers }) => `"{${numbers.join(',')}}"`),
   ];
 }
 

@@ -73,6 +73,7 @@ describe('the functions of Postgres', () => {
       'worker catalog': ['catalog.end_long_queries(interval)'],
       'worker a': [
         'shard.add_activity(bigint[],bigint[],bigint[],shard.kind[],shard.verdict[],bigint[])',
+        'shard.add_hit_counts(bigint[],bigint[],text[])',
         'shard.add_people(bigint[],shard.facet[],text[],bigint[],shard.kind[],bigint[],bigint[],bigint[],text[],text[])',
         'shard.admit(text,integer,bigint[],text[],date[])',
         'shard.apply_changes()',

@@ -54,7 +54,7 @@ const VIEWS = [
   'SELECT campaign_id, link_id, hits, human_hits, recipients, human_recipients FROM shard_analytics.link_totals',
   'SELECT campaign_id, is_human, unnest(recipient_ids) FROM shard_analytics.openers',
   'SELECT campaign_id, recipient_id, human_clicks, machine_clicks, human_clicked_links, human_opens, machine_opens, first_open_at FROM shard_analytics.engagement',
-  'SELECT campaign_id, link_id, recipient_id, human_hits, machine_hits, first_at FROM shard_analytics.clicked_links',
+  `SELECT campaign_id, link_id, recipient_id, human_hits, machine_hits, first_at FROM shard_analytics.activity WHERE kind = 'click'`,
   'SELECT campaign_id, first_at FROM shard_analytics.first_hits',
   // Their counts by country and so on were never kept longer than the events.
   `SELECT campaign_id, kind, facet, value, hits, human_hits, recipients, human_recipients FROM shard_analytics.facets

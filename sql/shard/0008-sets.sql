@@ -49,6 +49,19 @@ CREATE TABLE shard.people (
 -- Neither compressed nor moved to a table of their own: both cost more than the room they save.
 ALTER TABLE shard.people ALTER few SET STORAGE PLAIN, ALTER bits SET STORAGE PLAIN, ALTER human_few SET STORAGE PLAIN, ALTER human_bits SET STORAGE PLAIN;
 
+-- Hits by recipient, which rank the recipients of a campaign. A row has 250 successive ids, and each id has four counters: clicks judged human,
+-- other clicks, opens judged human, and other opens. The counters of the id at position p have the numbers 4 * p to 4 * p + 3. A row with at
+-- most 250 hits is a list of their counter numbers; other rows have all counters by number. So a row is never longer than half a page. Hits
+-- of test recipients and of shared links are not counted.
+CREATE TABLE shard.hit_count (
+  campaign_id bigint NOT NULL,
+  chunk       bigint NOT NULL,
+  few         integer[],
+  counters    integer[],
+  PRIMARY KEY (campaign_id, chunk)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_threshold = -1);
+ALTER TABLE shard.hit_count ALTER few SET STORAGE PLAIN, ALTER counters SET STORAGE PLAIN;
+
 -- Campaigns that have lost events with the months that were dropped. A recipient may be in a set because of a dropped event.
 CREATE TABLE shard.thinned_campaign (campaign_id bigint PRIMARY KEY);
 
@@ -142,6 +155,46 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION shard.add_activity FROM PUBLIC;
 
+-- The counter of a hit in its row of shard.hit_count. event-worker/sets.ts has the same for the hits of a batch.
+CREATE FUNCTION shard.counter_of(recipient_id bigint, kind shard.kind, is_human boolean) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 4 * (recipient_id % 250)::integer + CASE kind WHEN 'open' THEN 2 ELSE 0 END + CASE WHEN is_human THEN 0 ELSE 1 END;
+
+-- Returns the counters with `step` added to each counter in `numbers`, once for each time that its number is there.
+CREATE FUNCTION shard.add_to_counters(counters integer[], numbers integer[], step integer) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  number integer;
+BEGIN
+  IF counters IS NULL THEN counters := array_fill(0, ARRAY[1000]); END IF;
+  FOREACH number IN ARRAY coalesce(numbers, '{}') LOOP counters[number + 1] := counters[number + 1] + step; END LOOP;
+  RETURN counters;
+END $$;
+
+-- A row of shard.hit_count with more hits. more_few is its list, or null if it has counters; more_counters is the other way round.
+CREATE FUNCTION shard.more_few(few integer[], counters integer[], numbers integer[]) RETURNS integer[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN counters IS NULL AND coalesce(cardinality(few), 0) + coalesce(cardinality(numbers), 0) <= 250 THEN coalesce(few || numbers, '{}') END;
+
+CREATE FUNCTION shard.more_counters(few integer[], counters integer[], numbers integer[]) RETURNS integer[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN counters IS NOT NULL OR coalesce(cardinality(few), 0) + coalesce(cardinality(numbers), 0) > 250
+            THEN shard.add_to_counters(counters, few || numbers, 1) END;
+
+-- Adds hits to shard.hit_count. The arrays have one element for each row; `added` is the text of a list of counter numbers, such as {3,14}. The
+-- caller must hold the lock of the judge.
+CREATE FUNCTION shard.add_hit_counts(campaign_ids bigint[], chunks bigint[], added text[])
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  WITH input AS MATERIALIZED (
+    SELECT campaign_id, chunk, numbers::integer[] AS numbers FROM unnest(campaign_ids, chunks, added) AS input (campaign_id, chunk, numbers)
+  ),
+  updated AS (
+    UPDATE shard.hit_count c SET few = shard.more_few(c.few, c.counters, input.numbers), counters = shard.more_counters(c.few, c.counters, input.numbers)
+    FROM input WHERE (c.campaign_id, c.chunk) = (input.campaign_id, input.chunk) RETURNING c.campaign_id, c.chunk
+  )
+  INSERT INTO shard.hit_count (campaign_id, chunk, few, counters)
+  SELECT campaign_id, chunk, shard.more_few(NULL, NULL, numbers), shard.more_counters(NULL, NULL, numbers)
+  FROM input WHERE (campaign_id, chunk) NOT IN (SELECT campaign_id, chunk FROM updated)
+$$;
+REVOKE EXECUTE ON FUNCTION shard.add_hit_counts FROM PUBLIC;
+
 -- The facets of one hit and their values. event-worker/sets.ts has the same for the hits of a batch.
 CREATE FUNCTION shard.facts(at timestamptz, link_id bigint, kind shard.kind, verdict shard.verdict, country text, net text, referrer text, client text, system text, device text)
 RETURNS TABLE (facet shard.facet, value text, link bigint) LANGUAGE sql STABLE PARALLEL SAFE
@@ -215,6 +268,13 @@ CREATE VIEW shard.people_now AS
     GROUP BY 1, 2, 3, 4, 5, 6
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
+CREATE VIEW shard.hit_count_now AS
+  SELECT campaign_id, chunk, CASE WHEN c.few IS NULL AND d.numbers IS NULL THEN c.counters ELSE shard.add_to_counters(c.counters, c.few || d.numbers, 1) END AS counters
+  FROM shard.hit_count c FULL JOIN (
+    SELECT campaign_id, recipient_id / 250 AS chunk, array_agg(shard.counter_of(recipient_id, kind, verdict = 'human')) AS numbers
+    FROM shard.delta_hit WHERE recipient_id <> 0 GROUP BY 1, 2
+  ) d USING (campaign_id, chunk);
+
 -- Deletes deltas and returns their columns. The columns of single hits are returned as JSON arrays, which the caller parses fastest. The caller
 -- must hold the lock of the judge. In the same transaction it must add the hits to the counts and sets, except the hits of test recipients.
 CREATE FUNCTION shard.take_deltas(ids bigint[])
@@ -231,7 +291,7 @@ $$ SELECT recipient_id FROM shard.recipient WHERE is_test $$;
 REVOKE EXECUTE ON FUNCTION shard.test_recipients FROM PUBLIC;
 
 GRANT INSERT ON shard.delta TO clickledger_worker;
-GRANT EXECUTE ON FUNCTION shard.take_deltas, shard.test_recipients, shard.add_people, shard.add_activity TO clickledger_worker;
+GRANT EXECUTE ON FUNCTION shard.take_deltas, shard.test_recipients, shard.add_people, shard.add_hit_counts, shard.add_activity TO clickledger_worker;
 
 -- Takes over the counts of an earlier version. All events become deltas, and the judge counts them again, in steps. Events of dropped months no
 -- longer exist. Their number is the difference between the hits in the old tables and the events.
@@ -267,6 +327,13 @@ BEGIN
   ) AS each
   WHERE campaign_id IN (SELECT campaign_id FROM shard.thinned_campaign)
   GROUP BY recipient_id, campaign_id, link_id, kind HAVING sum(human_hits + machine_hits) > 0;
+
+  INSERT INTO shard.hit_count (campaign_id, chunk, counters)
+  SELECT campaign_id, chunk, array_agg(coalesce(hits, 0) ORDER BY number)
+  FROM (SELECT DISTINCT campaign_id, recipient_id / 250 AS chunk FROM shard.past_hits) AS chunks CROSS JOIN generate_series(0, 999) AS number LEFT JOIN (
+    SELECT campaign_id, recipient_id / 250 AS chunk, shard.counter_of(recipient_id, kind, is_human) AS number, sum(hits)::integer AS hits
+    FROM shard.past_hits CROSS JOIN LATERAL (VALUES (true, human_hits), (false, machine_hits)) AS by_verdict (is_human, hits) GROUP BY 1, 2, 3
+  ) AS known USING (campaign_id, chunk, number) GROUP BY campaign_id, chunk;
 
   INSERT INTO shard.people (campaign_id, facet, value, link_id, kind, chunk, hits, human_hits, few, human_few)
   SELECT campaign_id, f.facet, '', f.link_id, kind, 0, sum(hits), coalesce(sum(hits) FILTER (WHERE verdict = 'human'), 0), '{}', '{}'

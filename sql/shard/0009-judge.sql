@@ -32,6 +32,15 @@ BEGIN
   SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, sum(sign) FROM shard.hit_change GROUP BY 1, 2, 3, 4, 5 HAVING sum(sign) <> 0
   ON CONFLICT (campaign_id, quarter, link_id, kind, verdict) DO UPDATE SET hits = known.hits + excluded.hits;
 
+  -- Hits are added first, because a hit may be added and taken out again.
+  PERFORM shard.add_hit_counts(array_agg(campaign_id), array_agg(chunk), array_agg(numbers::text))
+  FROM (SELECT campaign_id, recipient_id / 250 AS chunk, array_agg(shard.counter_of(recipient_id, kind, verdict = 'human')) AS numbers
+        FROM shard.hit_change WHERE sign = 1 AND recipient_id <> 0 GROUP BY 1, 2) AS added;
+  UPDATE shard.hit_count c SET few = NULL, counters = shard.add_to_counters(shard.add_to_counters(c.counters, c.few, 1), gone.numbers, -1)
+  FROM (SELECT campaign_id, recipient_id / 250 AS chunk, array_agg(shard.counter_of(recipient_id, kind, verdict = 'human')) AS numbers
+        FROM shard.hit_change WHERE sign = -1 AND recipient_id <> 0 GROUP BY 1, 2) AS gone
+  WHERE (c.campaign_id, c.chunk) = (gone.campaign_id, gone.chunk);
+
   UPDATE shard.people p SET
     few = shard.without_few(p.few, gone.people), bits = shard.set_bits(p.bits, gone.people, 0),
     human_few = shard.without_few(p.human_few, gone.people), human_bits = shard.set_bits(p.human_bits, gone.people, 0)

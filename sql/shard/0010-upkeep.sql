@@ -1,11 +1,11 @@
--- Adds the hits of a partition that are older than `oldest` to shard.past_hits.
+-- Adds the hits of a partition that are older than `oldest` to shard.past_hits, without those of test recipients.
 CREATE FUNCTION shard.keep_past(partition regclass, oldest timestamptz) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   EXECUTE format('INSERT INTO shard.thinned_campaign SELECT DISTINCT campaign_id FROM %s WHERE at < %L ON CONFLICT DO NOTHING', partition, oldest);
   EXECUTE format(
     $sql$INSERT INTO shard.past_hits AS p (recipient_id, campaign_id, link_id, kind, human_hits, machine_hits, first_at, last_at)
     SELECT recipient_id, campaign_id, CASE kind WHEN 'click' THEN link_id ELSE 0 END AS link, kind, count(*) FILTER (WHERE verdict = 'human'), count(*) FILTER (WHERE verdict <> 'human'), min(at), max(at)
-    FROM %s WHERE at < %L AND recipient_id <> 0 GROUP BY recipient_id, campaign_id, link, kind
+    FROM %s WHERE at < %L AND recipient_id <> 0 AND recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test) GROUP BY recipient_id, campaign_id, link, kind
     ON CONFLICT (recipient_id, campaign_id, link_id, kind) DO UPDATE SET
       human_hits = p.human_hits + excluded.human_hits, machine_hits = p.machine_hits + excluded.machine_hits,
       first_at = least(p.first_at, excluded.first_at), last_at = greatest(p.last_at, excluded.last_at)$sql$, partition, oldest);
