@@ -80,14 +80,6 @@ CREATE VIEW shard_analytics.activity AS
          machine_hits::bigint AS machine_hits
   FROM shard.recipient_hits;
 
--- The counters of a row of shard.hit_count_now by recipient. OFFSET 0 keeps Postgres from computing the arguments again for every recipient.
-CREATE FUNCTION shard.counters_of(chunk bigint, counters integer[])
-RETURNS TABLE (recipient_id bigint, human_clicks integer, machine_clicks integer, human_opens integer, machine_opens integer) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 250
-BEGIN ATOMIC
-  SELECT c.chunk * 250 + p, c.counters[4 * p + 1], c.counters[4 * p + 2], c.counters[4 * p + 3], c.counters[4 * p + 4]
-  FROM (SELECT chunk, counters OFFSET 0) AS c CROSS JOIN generate_series(0, 249) AS p;
-END;
-
 -- Counts for each position in how many sets it is. Element i of the result has one bit for each position: bit i - 1 of its count. So one
 -- operation on bits adds a set to the counts of all positions of a chunk.
 CREATE FUNCTION shard.add_set(slices bit varying[], set_bits bit varying) RETURNS bit varying[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -114,23 +106,37 @@ BEGIN
   RETURN sum;
 END $$;
 
--- Clicks and opens by recipient and campaign. The planner omits each join whose columns a query does not read. The times are those of single hits,
--- so they take longest.
+-- The recipients of a row of shard.hit_count_now who have hits. `slices` counts for each recipient of the larger chunk the links with a click
+-- judged human; see shard.count_sets.
+CREATE FUNCTION shard.counted_recipients(chunk bigint, counters integer[], slices bit varying[])
+RETURNS TABLE (recipient_id bigint, human_clicks bigint, machine_clicks bigint, human_clicked_links bigint, human_opens bigint, machine_opens bigint)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 250 SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  RETURN QUERY
+    SELECT chunk * 250 + p, counters[4 * p + 1]::bigint, counters[4 * p + 2]::bigint,
+           CASE WHEN counters[4 * p + 1] > 1 THEN shard.sets_with(slices, (chunk % 60)::integer * 250 + p) ELSE counters[4 * p + 1] END,
+           counters[4 * p + 3]::bigint, counters[4 * p + 4]::bigint
+    FROM generate_series(0, 249) AS p WHERE counters[4 * p + 1] + counters[4 * p + 2] + counters[4 * p + 3] + counters[4 * p + 4] > 0;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.counted_recipients FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.counted_recipients TO clickledger_analyst;
+
+-- Clicks and opens by recipient and campaign. The times are those of single hits. They take longest, so they are only read if a query needs them.
 CREATE VIEW shard_analytics.engagement AS
-  SELECT (SELECT name FROM shard.identity) AS shard, c.campaign_id, counted.recipient_id, human_clicks::bigint AS human_clicks, machine_clicks::bigint AS machine_clicks,
-         CASE WHEN human_clicks > 1 THEN shard.sets_with(links.slices, (counted.recipient_id % 15000)::integer) ELSE human_clicks END AS human_clicked_links, times.last_click_at,
-         human_opens::bigint AS human_opens, machine_opens::bigint AS machine_opens, times.first_open_at, times.last_open_at, true AS opened, human_clicks + human_opens > 0 AS human_opened
-  FROM shard.hit_count_now AS c CROSS JOIN LATERAL shard.counters_of(c.chunk, c.counters) AS counted
+  SELECT (SELECT name FROM shard.identity) AS shard, c.campaign_id, r.recipient_id, r.human_clicks, r.machine_clicks, r.human_clicked_links, times.last_click_at,
+         r.human_opens, r.machine_opens, times.first_open_at, times.last_open_at, true AS opened, r.human_clicks + r.human_opens > 0 AS human_opened
+  FROM shard.hit_count_now AS c
   LEFT JOIN (
     SELECT campaign_id, chunk, shard.count_sets(coalesce(human_bits, shard.set_bits(repeat('0', 15000)::bit varying, human_few, 1))) AS slices
     FROM shard.people_now WHERE facet = 'link' GROUP BY campaign_id, chunk
   ) AS links ON links.campaign_id = c.campaign_id AND links.chunk = c.chunk / 60
-  LEFT JOIN (
-    SELECT campaign_id, recipient_id, max(last_at) FILTER (WHERE kind = 'click') AS last_click_at, min(first_at) FILTER (WHERE kind = 'open') AS first_open_at,
+  CROSS JOIN LATERAL shard.counted_recipients(c.chunk, c.counters, links.slices) AS r
+  LEFT JOIN LATERAL (
+    SELECT max(last_at) FILTER (WHERE kind = 'click') AS last_click_at, min(first_at) FILTER (WHERE kind = 'open') AS first_open_at,
            max(last_at) FILTER (WHERE kind = 'open') AS last_open_at
-    FROM shard.recipient_hits GROUP BY campaign_id, recipient_id
-  ) AS times ON times.campaign_id = c.campaign_id AND times.recipient_id = counted.recipient_id
-  WHERE human_clicks + machine_clicks + human_opens + machine_opens > 0 AND counted.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
+    FROM shard.recipient_hits h WHERE h.campaign_id = c.campaign_id AND h.recipient_id = r.recipient_id
+  ) AS times ON true
+  WHERE r.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
 -- The time of the first hit of a recipient in each campaign. It looks into one quarter of an hour after the other, until it finds such a hit.
 CREATE VIEW shard_analytics.first_hits AS
