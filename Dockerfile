@@ -21,6 +21,8 @@ RUN install -d -o node -g node -m 0750 /settings /settings/owner /settings/backe
  && install -d -o node -g node /desk
 COPY --from=dependencies /app/node_modules node_modules
 COPY . .
+# The settings of malloc are those of stack/part.ts.
+ENV MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072
 ENV NODE_ENV=production CLICKLEDGER_DATA=/settings STATE_DIR=/var/lib/clickledger LOG_DIR=/var/log/clickledger ADMIN_PORT=9100
 USER node
 STOPSIGNAL SIGTERM

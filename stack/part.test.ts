@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { serveAdmin } from '../core/admin.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
-import { HEAP_OPTIONS, startPart } from './part.ts';
+import { HEAP_OPTIONS, MALLOC_SETTINGS, startPart } from './part.ts';
 import { freePort } from './ports.ts';
 
 test('containers give Node the memory that it is given here', async () => {
@@ -23,6 +23,8 @@ test('containers give Node the memory that it is given here', async () => {
     agent: HEAP_OPTIONS['log-agent'],
     worker: HEAP_OPTIONS['event-worker'],
   });
+  const settings = Object.entries(MALLOC_SETTINGS).map(([name, value]) => `${name}=${value}`);
+  expect(await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')).toContain(`\nENV ${settings.join(' ')}\n`);
 });
 
 test('a part is not taken for ready because another one answers at its port', async () => {

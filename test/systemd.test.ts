@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { SETTINGS } from '../core/config.ts';
-import { HEAP_OPTIONS } from '../stack/part.ts';
+import { HEAP_OPTIONS, MALLOC_SETTINGS } from '../stack/part.ts';
 
 const UNITS = join(import.meta.dirname, '..', 'docs', 'systemd');
 const HEAP_OF = { backend: HEAP_OPTIONS.backend, agent: HEAP_OPTIONS['log-agent'], worker: HEAP_OPTIONS['event-worker'] } as const;
+const MALLOC_TEXT = Object.entries(MALLOC_SETTINGS)
+  .map(([name, value]) => `${name}=${value}`)
+  .join(' ');
 
 describe('the systemd units', async () => {
   const names = await readdir(UNITS);
@@ -28,7 +31,8 @@ describe('the systemd units', async () => {
     const set = Array.from(text.matchAll(/^Environment=(.*)$/gm), ([, list]) => list as string).flatMap((list) =>
       Array.from(list.matchAll(/(?:^| )([A-Z_]+)=/g), ([, name]) => name as string),
     );
-    expect(set.filter((name) => name !== 'NODE_OPTIONS' && !(name in SETTINGS))).toEqual([]);
+    expect(set.filter((name) => name !== 'NODE_OPTIONS' && !(name in MALLOC_SETTINGS) && !(name in SETTINGS))).toEqual([]);
+    expect(text).toContain(`\nEnvironment=${MALLOC_TEXT}\n`);
     expect(text).toMatch(new RegExp(`^Environment=NODE_OPTIONS="?${heap.join(' ')}"?$`, 'm'));
   });
 
