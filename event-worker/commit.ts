@@ -11,6 +11,7 @@ import { addSkipped, copyDeltas, copyEvents, countEvents, insertAgents, insertDe
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
+import { Slab } from './slab.ts';
 import { Tails } from './tails.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -53,8 +54,21 @@ export function createCommitter(deps: {
   const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
 
   let tails = new Tails();
+  /** One for each commit that has ever run in parallel with others. */
+  const freeSlabs: Slab[] = [];
 
   async function commit(batches: Iterable<Batch>): Promise<Committed> {
+    const slab = freeSlabs.pop() ?? new Slab();
+    try {
+      return await commitWith(batches, slab);
+    } finally {
+      // After an error the client may still send this memory, but then the transaction is rolled back.
+      slab.reset();
+      freeSlabs.push(slab);
+    }
+  }
+
+  async function commitWith(batches: Iterable<Batch>, slab: Slab): Promise<Committed> {
     const ledger = new Map<string, LedgerEntry>();
     const refresh = async (gens: readonly string[]): Promise<void> => {
       const found = await readLedger(pool, shard, shardsFingerprint, gens);
@@ -63,7 +77,7 @@ export function createCommitter(deps: {
     const rows: BatchRows[] = [];
     // Parallel commits may use the same tails, but a commit never changes to others.
     if (tails.isFull) tails = new Tails();
-    const dependencies = { slugs, catalog, outside, tails };
+    const dependencies = { slugs, catalog, outside, tails, slab };
     let total = 0;
     for (const batch of batches) {
       total++;

@@ -7,6 +7,7 @@ import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
 import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
+import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { type Context, TAIL_COLUMNS, type Tails } from './tails.ts';
 
@@ -37,6 +38,8 @@ export interface RowDependencies {
   readonly outside: OutsideValues;
   /** The same for all batches of a commit. */
   readonly tails: Tails;
+  /** The memory of the rows. */
+  readonly slab: Slab;
 }
 
 /**
@@ -63,7 +66,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   };
 
   let lines = '';
-  const collector = new HitCollector(targets.length);
+  const collector = new HitCollector(targets.length, deps.slab);
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   for (let i = 0; i < targets.length; i++) {
@@ -82,7 +85,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   }
   const forged = targets.length - offs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
-  const copied = { events: Buffer.from(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
+  const copied = { events: deps.slab.text(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
   return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
 }
 

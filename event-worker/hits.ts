@@ -1,5 +1,6 @@
 import type { Kind } from '../core/event.ts';
 import type { Verdict } from '../core/rules.ts';
+import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
 
 // The hits of a batch, as the counts and sets of recipients need them.
@@ -29,7 +30,7 @@ export interface Hits {
   readonly profiles: readonly Profile[];
 }
 
-/** Collects at most `capacity` hits. */
+/** Collects at most `capacity` hits in memory of `slab`. */
 export class HitCollector {
   // Typed arrays, because the garbage collector does not look into them.
   readonly #campaign: Float64Array;
@@ -39,12 +40,12 @@ export class HitCollector {
   readonly #profile: Uint32Array;
   #length = 0;
 
-  constructor(capacity: number) {
-    this.#campaign = new Float64Array(capacity);
-    this.#t = new Float64Array(capacity);
-    this.#recipient = new Float64Array(capacity);
-    this.#link = new Float64Array(capacity);
-    this.#profile = new Uint32Array(capacity);
+  constructor(capacity: number, slab: Slab) {
+    this.#campaign = slab.floats(capacity);
+    this.#t = slab.floats(capacity);
+    this.#recipient = slab.floats(capacity);
+    this.#link = slab.floats(capacity);
+    this.#profile = slab.integers(capacity);
   }
 
   add(campaign: number, t: number, recipient: number, link: number, profile: number): void {

@@ -6,6 +6,7 @@ import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
 import { runs } from '../test/support/runs.ts';
+import { Slab } from './slab.ts';
 import { HitCollector, type Profile } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
@@ -132,7 +133,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     events.map(({ referrer }) => referrer),
     events.map(({ agent }) => AGENTS[agent]?.id),
   ];
-  const collector = new HitCollector(events.length);
+  const collector = new HitCollector(events.length, new Slab());
   const profiles: Profile[] = [];
   for (const event of events) {
     const { afterMs, recipient, link, kind, verdict, country, net, referrer } = event;
