@@ -1,6 +1,8 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, rename, copyFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { decodeBatch } from '../core/batch.ts';
 import { type LedgerReply, parseLedgerRequest } from '../core/event.ts';
@@ -8,7 +10,7 @@ import { createJetStreamManager, natsOptions } from '../core/nats.ts';
 import { natsUrlWithCredentials, parseNatsUrl } from '../core/nats-url.ts';
 import { covers, NO_RANGES, type Ranges, touches, union } from '../core/ranges.ts';
 import { evenShards, parseShards, type ShardMap } from '../core/shards.ts';
-import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
+import { consumerName, eventsSubject, ledgerSubject, STREAM } from '../core/subjects.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { startNats } from '../stack/nats.ts';
 import { startPart } from '../stack/part.ts';
@@ -20,7 +22,7 @@ import { NODE_OPTIONS, waitUntil } from './system.ts';
 
 // Measures how fast the agent publishes a log. A log of one million lines is moved into the directory of a running agent. The measured time
 // ends when JetStream has received the last byte. A small responder in this process replaces the workers: it receives the batches, acks
-// them and answers ledger requests from memory.
+// them and answers ledger requests from memory. The baseline, bare-agent.ts, publishes the lines of the same log unchanged.
 
 const ROUNDS = 2;
 
@@ -28,13 +30,61 @@ export const agentBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
   const offsets = await eventOffsets(log.path);
   const rates: number[] = [];
+  const bareRates: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    const measureBare = async (): Promise<void> => {
+      bareRates.push(LINES / (await measureBareRound({ directory: join(directory, `bare ${round}`), log })));
+      progress(`   round ${round + 1}: lines published unchanged: ${Math.round(bareRates.at(-1) as number)} lines/s`);
+    };
+    if (round % 2 === 1) await measureBare();
     const { seconds, repeated } = await measureRound({ directory: join(directory, String(round)), log, offsets });
     rates.push(LINES / seconds);
     progress(`   round ${round + 1}: ${Math.round(LINES / seconds)} lines/s, ${repeated} batches repeated`);
+    if (round % 2 === 0) await measureBare();
   }
-  return [{ what: 'agent: log to JetStream, 2 shards', unit: 'lines/s', ours: median(rates), target: { atLeast: 100_000 } }];
+  const bare = { what: 'lines published unchanged', value: median(bareRates) };
+  return [{ what: 'agent: log to JetStream, 2 shards', unit: 'lines/s', ours: median(rates), bare, target: { ratio: 0.5 } }];
 };
+
+/** Publishes the lines of the log unchanged. Returns the time in seconds. */
+async function measureBareRound({ directory, log }: { directory: string; log: { path: string } }): Promise<number> {
+  const passwords = { agent: 'agent', worker: 'worker', analyst: 'analyst' };
+  const port = await freePort();
+  await mkdir(directory, { recursive: true });
+  const nats = await startNats({ storeDir: join(directory, 'nats'), runDir: join(directory, 'run'), port, passwords });
+  const urlOf = (role: 'agent' | 'worker'): string => natsUrlWithCredentials(`nats://127.0.0.1:${port}`, role, passwords[role]);
+  const shards = ['a', 'b'];
+  let connection: NatsConnection | undefined;
+  try {
+    connection = await connect(natsOptions(parseNatsUrl(urlOf('worker'))));
+    const streams = await createJetStreamManager(connection);
+    for (const shard of shards) await consume(connection, streams, shard, (message) => message.ack());
+    const child = fork(new URL('bare-agent.ts', import.meta.url), [urlOf('agent'), log.path, ...shards.map(eventsSubject)]);
+    await once(child, 'message');
+    const startedMs = performance.now();
+    child.send('start');
+    const [lines] = (await once(child, 'message')) as [number];
+    const seconds = (performance.now() - startedMs) / 1000;
+    expectEqual('lines published unchanged', lines, LINES);
+    return seconds;
+  } finally {
+    await connection?.close();
+    await nats.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Calls `onMessage` for each message of a shard. */
+async function consume(
+  connection: NatsConnection,
+  streams: JetStreamManager,
+  shard: string,
+  onMessage: (message: JsMsg) => void,
+): Promise<void> {
+  await ensureConsumer(streams, shard, 1024 * 1024 * 1024);
+  const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(shard));
+  await consumer.consume({ max_messages: 128, callback: onMessage });
+}
 
 async function measureRound(options: {
   directory: string;
@@ -110,25 +160,20 @@ async function simulateWorkers(connection: NatsConnection, streams: JetStreamMan
         request.respond(JSON.stringify(reply));
       },
     });
-    await ensureConsumer(streams, name, 1024 * 1024 * 1024);
-    const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(name));
-    await consumer.consume({
-      max_messages: 128,
-      callback: (message) => {
-        const header = Buffer.from(message.data.buffer, message.data.byteOffset, 256).toString('latin1');
-        const match = /"gen":"([0-9a-f]{32})".*?"from":(\d+),"to":(\d+)/.exec(header);
-        if (!match) throw new Error('a message does not start like a batch');
-        generation = match[1];
-        const range = [Number(match[2]), Number(match[3])] as const;
-        const committed = ledgers.get(name) ?? NO_RANGES;
-        // Like a worker, the responder treats a batch that overlaps a committed range as a repetition.
-        if (touches(committed, ...range)) received.repeated++;
-        else {
-          ledgers.set(name, union(committed, [range]));
-          received.payloads.push(message.data);
-        }
-        message.ack();
-      },
+    await consume(connection, streams, name, (message) => {
+      const header = Buffer.from(message.data.buffer, message.data.byteOffset, 256).toString('latin1');
+      const match = /"gen":"([0-9a-f]{32})".*?"from":(\d+),"to":(\d+)/.exec(header);
+      if (!match) throw new Error('a message does not start like a batch');
+      generation = match[1];
+      const range = [Number(match[2]), Number(match[3])] as const;
+      const committed = ledgers.get(name) ?? NO_RANGES;
+      // Like a worker, the responder treats a batch that overlaps a committed range as a repetition.
+      if (touches(committed, ...range)) received.repeated++;
+      else {
+        ledgers.set(name, union(committed, [range]));
+        received.payloads.push(message.data);
+      }
+      message.ack();
     });
   }
   return received;

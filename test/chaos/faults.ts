@@ -477,7 +477,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'old-logs-shipped',
-    touches: (c) => [`ship-${c.edge}`, 'shard-a', 'shard-b', 'nats', 'postgres', ...WORKERS],
+    touches: (c) => [`ship-${c.edge}`, `gzip-${c.edge}`, 'shard-a', 'shard-b', 'nats', 'postgres', ...WORKERS],
     async run(world, parameters) {
       const directory = logDir(world, parameters);
       const files: string[] = [];

@@ -310,6 +310,22 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'equal to a recount',
   },
   {
+    mechanism: 'hits whose verdict changes move in the counts by recipient',
+    file: 'sql/shard/0009-judge.sql',
+    from: 'gone.numbers, -1)',
+    to: 'gone.numbers, 0)',
+    test: 'event-worker/judge.test.ts',
+    name: 'keeps every count and set equal to a recount, whatever the order of commits, judges and test recipients',
+  },
+  {
+    mechanism: 'hits by machines have a counter of their own',
+    file: 'event-worker/sets.ts',
+    from: "(kind === 'open' ? 2 : 0) + (recipients.isHuman ? 0 : 1)",
+    to: "kind === 'open' ? 2 : 0",
+    test: 'event-worker/judge.test.ts',
+    name: 'keeps every count and set equal to a recount, whatever the order of commits, judges and test recipients',
+  },
+  {
     mechanism: 'a click whose hit is in another delta keeps its verdict',
     file: 'sql/shard/0009-judge.sql',
     from: 'SELECT part, place, at FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);',
