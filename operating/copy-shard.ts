@@ -17,6 +17,7 @@ const TABLES = [
   'recipient',
   'activity_15m',
   'people',
+  'hit_count',
   'delta',
   'thinned_campaign',
   'past_hits',
