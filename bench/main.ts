@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentBench } from './agent.ts';
+import { flatBench } from './flat.ts';
 import { createFixture } from './fixture.ts';
 import { memoryFigures } from './memory.ts';
 import { pipeBench } from './pipe.ts';
@@ -23,6 +24,7 @@ const benches: Record<string, Bench> = {
   agent: agentBench,
   worker: workerBench,
   pipe: pipeBench,
+  flat: flatBench,
   prepare: prepareBench,
   reports: reportsBench,
 };

@@ -19,13 +19,11 @@ import { createCommitter } from '../event-worker/commit.ts';
 import { EVENT_COLUMNS } from '../event-worker/copy-rows.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
 import { createOutsideValues } from '../event-worker/outside-values.ts';
-import { createBatch } from '../log-agent/batch.ts';
-import { createEnricher } from '../log-agent/enrich.ts';
-import { scanLines } from '../log-agent/scan.ts';
 import type { Running } from '../stack/process.ts';
 import { type Bench, expectEqual, type Figure, median } from './figure.ts';
 import { EVENTS } from './fixture.ts';
 import { recordPeak } from './memory.ts';
+import { batchesOf } from './batches.ts';
 import { withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
 // Measures the worker. One million events wait in JetStream when the worker starts. The baseline is a simple client that copies the same
@@ -33,7 +31,6 @@ import { withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
 const ROUNDS = 2;
 const GROUP_BATCHES = 100;
-const GEN = 'b'.repeat(32);
 
 export const workerBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
@@ -73,46 +70,6 @@ export const workerBench: Bench = async ({ directory, fixture, progress }) => {
     ];
   });
 };
-
-/** Splits the log into the batches that the agent would publish for one shard. */
-async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[]> {
-  const { fingerprint } = parseShards(system.env['SHARDS'] ?? '');
-  const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 't.example.org' });
-  const payloads: Buffer[] = [];
-  let offset = 0;
-  const openBatch = () => createBatch({ gen: GEN, shard: 'a', shards: fingerprint, from: offset, startedMs: 0 });
-  let batch = openBatch();
-  let read = 0;
-  let partialLine: Buffer = Buffer.alloc(0);
-  const addLines = (bytes: Buffer): void =>
-    scanLines(
-      bytes,
-      read,
-      (off, parsed) => {
-        // The previous line ends at this offset.
-        offset = off;
-        batch.extend(off);
-        if (batch.full) {
-          payloads.push(batch.payload());
-          batch = openBatch();
-        }
-        if ('hit' in parsed) batch.addEvent(parsed.hit, off, enricher.enrich(parsed.hit, 'salt'));
-      },
-      () => {
-        throw new Error('the fixture log has a torn line');
-      },
-    );
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    const bytes = Buffer.concat([partialLine, chunk as Buffer]);
-    const end = bytes.lastIndexOf(10) + 1;
-    addLines(bytes.subarray(0, end));
-    read += end;
-    partialLine = bytes.subarray(end);
-  }
-  batch.extend(read);
-  payloads.push(batch.payload());
-  return payloads;
-}
 
 /**
  * Runs the real worker and returns the seconds from its start until every event is committed. `onJudged` receives the number of seconds

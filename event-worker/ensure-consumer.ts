@@ -10,9 +10,24 @@ const NOT_FOUND = [404];
 /**
  * Creates the stream and the consumer of a shard if they do not exist. They do not exist at the first start, or after they or all data of
  * NATS were deleted. After such a loss, the agents publish the lost batches again from the logs.
+ *
+ * `beforeCreation` is awaited before the stream is created. nats-server removes the directory of a deleted stream a moment after its API has
+ * forgotten the stream. A stream that is created in between loses its files, and delivers nothing until nats-server is restarted.
  */
-export async function ensureConsumer(manager: JetStreamManager, shard: string, streamMaxBytes: number): Promise<void> {
-  if (!(await exists(() => manager.streams.info(STREAM)))) {
+export async function ensureConsumer(
+  manager: JetStreamManager,
+  shard: string,
+  streamMaxBytes: number,
+  beforeCreation?: () => Promise<unknown>,
+): Promise<void> {
+  const streamExists = (): Promise<boolean> => exists(() => manager.streams.info(STREAM));
+  let isThere = await streamExists();
+  if (!isThere && beforeCreation) {
+    await beforeCreation();
+    // Another worker may have created it in the meantime.
+    isThere = await streamExists();
+  }
+  if (!isThere) {
     await manager.streams.add({
       name: STREAM,
       subjects: [STREAM_SUBJECTS],

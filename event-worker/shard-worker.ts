@@ -21,6 +21,8 @@ import { keepPartitions } from './partitions.ts';
 // limit. Dropping a batch would not help, because the agent would publish it again.
 
 const ENSURE_MS = 2_000;
+/** A stream that disappears is created again after this time; see ensureConsumer. */
+const CREATE_AGAIN_MS = 2_000;
 const MAX_MESSAGES = 48;
 /** Commits that run at the same time for one shard. Each needs a connection. */
 export const PARALLEL_COMMITS = 2;
@@ -64,6 +66,7 @@ export function createShardWorker(deps: {
   const held = new Set<Group>();
   let lastCommitMs = performance.now();
   let judgedMs = performance.now();
+  let sawStream = false;
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
     const unreadable = new Set<JsMsg>();
@@ -121,11 +124,16 @@ export function createShardWorker(deps: {
     }
   }
 
+  async function ensure(signal: AbortSignal): Promise<void> {
+    await ensureConsumer(manager, shard.name, streamMaxBytes, sawStream ? () => sleep(CREATE_AGAIN_MS, signal) : undefined);
+    sawStream = true;
+  }
+
   /** Creates the consumer again whenever it was deleted or NATS lost it, so that pulling continues. Runs until `signal` aborts. */
   async function keepConsumer(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await ensureConsumer(manager, shard.name, streamMaxBytes);
+        await ensure(signal);
       } catch (error) {
         log.debug({ err: error }, 'JetStream does not answer');
       }
@@ -139,7 +147,7 @@ export function createShardWorker(deps: {
       const stop = () => messages?.stop();
       signal.addEventListener('abort', stop, { once: true });
       try {
-        await ensureConsumer(manager, shard.name, streamMaxBytes);
+        await ensure(signal);
         const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(shard.name));
         messages = await consumer.consume({ max_messages: MAX_MESSAGES, expires: 5_000, idle_heartbeat: 1_000 });
         if (signal.aborted) messages.stop();
