@@ -76,7 +76,10 @@ ${await body(pool, report, id, limits)}
 
 async function body(pool: Pool, report: Report, id: string, limits: RunOptions): Promise<Markup> {
   try {
-    const result = await explainErrors(() => runReport(pool, report, { campaign: id }, { ...limits, maxRows: CHART_ROWS }));
+    // With a limit, Postgres need not send every recipient. One more row than the page shows tells that there are more.
+    const hasLimit = report.parameters.some(({ name }) => name === 'limit');
+    const values = { campaign: id, ...(hasLimit && { limit: String(CHART_ROWS + 1) }) };
+    const result = await explainErrors(() => runReport(pool, report, values, { ...limits, maxRows: CHART_ROWS }));
     const { length } = result.rows;
     const total = `${length.toLocaleString('en')}${result.truncated ? ' and more' : ''}`;
     return html`${chart(result)}
