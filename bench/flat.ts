@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { decodeBatch } from '../core/batch.ts';
+import type { Batch } from '../core/event.ts';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
@@ -17,10 +18,11 @@ import { type BenchSystem, withBenchSystem } from './system.ts';
 // worker. The cost is the CPU time of this process and of Postgres per event. The cost with one million rows, one shard and one
 // campaign is the baseline of the others.
 
-const MILLIONS = 10;
+const MILLIONS = 5;
 const SHARDS = 8;
 const CAMPAIGNS = [30, 1_000];
 const GROUP_BATCHES = 100;
+const DAY_MS = 86_400_000;
 /** The judge runs after as many groups as a busy worker commits between two steps. */
 const GROUPS_BEFORE_JUDGE = 4;
 
@@ -100,7 +102,7 @@ async function withShards(
   });
 }
 
-/** Commits and judges all events once more, in turn on all shards, as those of another log. Returns the CPU time in microseconds per event. */
+/** Commits and judges all events once more, in turn on all shards, as those of another log and another day. Returns the CPU time in microseconds per event. */
 async function costOf({ system }: BenchSystem, shards: readonly Shard[], payloads: readonly Buffer[], generation: number): Promise<number> {
   const postgres = system.member('postgres').running?.pid ?? 0;
   const postgresSeconds = async (): Promise<number> =>
@@ -110,7 +112,11 @@ async function costOf({ system }: BenchSystem, shards: readonly Shard[], payload
   let groups = 0;
   for (let i = 0; i < payloads.length; i += GROUP_BATCHES) {
     const { name, committer } = shards[groups++ % shards.length] as Shard;
-    await committer.commit(payloads.slice(i, i + GROUP_BATCHES).map((payload) => ({ ...decodeBatch(payload), gen, shard: name })));
+    const batches = payloads.slice(i, i + GROUP_BATCHES).map((payload): Batch => {
+      const batch = decodeBatch(payload);
+      return { ...batch, gen, shard: name, events: { ...batch.events, t: batch.events.t.map((t) => t - generation * DAY_MS) } };
+    });
+    await committer.commit(batches);
     if (groups % (GROUPS_BEFORE_JUDGE * shards.length) === 0) await judgeAll(shards);
   }
   await judgeAll(shards);
