@@ -48,18 +48,11 @@ export const agentBench: Bench = async ({ directory, fixture, progress }) => {
 
 /** Publishes the lines of the log unchanged. Returns the time in seconds. */
 async function measureBareRound({ directory, log }: { directory: string; log: { path: string } }): Promise<number> {
-  const passwords = { agent: 'agent', worker: 'worker', analyst: 'analyst' };
-  const port = await freePort();
-  await mkdir(directory, { recursive: true });
-  const nats = await startNats({ storeDir: join(directory, 'nats'), runDir: join(directory, 'run'), port, passwords });
-  const urlOf = (role: 'agent' | 'worker'): string => natsUrlWithCredentials(`nats://127.0.0.1:${port}`, role, passwords[role]);
-  const shards = ['a', 'b'];
-  let connection: NatsConnection | undefined;
-  try {
-    connection = await connect(natsOptions(parseNatsUrl(urlOf('worker'))));
+  return withNats(directory, async (connection, agentUrl) => {
+    const shards = ['a', 'b'];
     const streams = await createJetStreamManager(connection);
     for (const shard of shards) await consume(connection, streams, shard, (message) => message.ack());
-    const child = fork(new URL('bare-agent.ts', import.meta.url), [urlOf('agent'), log.path, ...shards.map(eventsSubject)]);
+    const child = fork(new URL('bare-agent.ts', import.meta.url), [agentUrl, log.path, ...shards.map(eventsSubject)]);
     await once(child, 'message');
     const startedMs = performance.now();
     child.send('start');
@@ -67,6 +60,20 @@ async function measureBareRound({ directory, log }: { directory: string; log: { 
     const seconds = (performance.now() - startedMs) / 1000;
     expectEqual('lines published unchanged', lines, LINES);
     return seconds;
+  });
+}
+
+/** Runs `work` with a nats-server in a new directory, and removes both. `connection` is that of a worker. */
+async function withNats<T>(directory: string, work: (connection: NatsConnection, agentUrl: string) => Promise<T>): Promise<T> {
+  const passwords = { agent: 'agent', worker: 'worker', analyst: 'analyst' };
+  const port = await freePort();
+  await mkdir(directory, { recursive: true });
+  const nats = await startNats({ storeDir: join(directory, 'nats'), runDir: join(directory, 'run'), port, passwords });
+  const urlOf = (role: 'agent' | 'worker'): string => natsUrlWithCredentials(`nats://127.0.0.1:${port}`, role, passwords[role]);
+  let connection: NatsConnection | undefined;
+  try {
+    connection = await connect(natsOptions(parseNatsUrl(urlOf('worker'))));
+    return await work(connection, urlOf('agent'));
   } finally {
     await connection?.close();
     await nats.stop();
@@ -92,30 +99,23 @@ async function measureRound(options: {
   offsets: ReadonlySet<number>;
 }): Promise<{ seconds: number; repeated: number }> {
   const { directory, log, offsets } = options;
-  const logDir = join(directory, 'logs');
-  await mkdir(logDir, { recursive: true });
-  const stagedLog = join(directory, 'access.log');
-  await copyFile(log.path, stagedLog);
-  const shardsText = evenShards(2, (name) => `postgres://127.0.0.1/${name}`);
-  const port = await freePort();
-  const runDir = join(directory, 'run');
-  const passwords = { agent: 'agent', worker: 'worker', analyst: 'analyst' };
-  const nats = await startNats({ storeDir: join(directory, 'nats'), runDir, port, passwords });
-  const url = `nats://127.0.0.1:${port}`;
-  let connection: NatsConnection | undefined;
-  try {
-    connection = await connect(natsOptions(parseNatsUrl(natsUrlWithCredentials(url, 'worker', passwords.worker))));
+  return withNats(directory, async (connection, agentUrl) => {
+    const logDir = join(directory, 'logs');
+    await mkdir(logDir, { recursive: true });
+    const stagedLog = join(directory, 'access.log');
+    await copyFile(log.path, stagedLog);
+    const shardsText = evenShards(2, (name) => `postgres://127.0.0.1/${name}`);
     const received = await simulateWorkers(connection, await createJetStreamManager(connection), parseShards(shardsText));
     const agent = await startPart({
       part: 'log-agent',
       name: 'log-agent',
-      runDir,
+      runDir: join(directory, 'run'),
       env: {
         BASE_URL: 'https://t.example.org',
         LOG_DIR: logDir,
         STATE_DIR: join(directory, 'state'),
         SHARDS: shardsText,
-        AGENT_NATS_URL: natsUrlWithCredentials(url, 'agent', passwords.agent),
+        AGENT_NATS_URL: agentUrl,
         LOG_LEVEL: 'warn',
         NODE_OPTIONS,
       },
@@ -131,11 +131,7 @@ async function measureRound(options: {
     } finally {
       await agent.stop();
     }
-  } finally {
-    await connection?.close();
-    await nats.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 interface Received {

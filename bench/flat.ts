@@ -1,36 +1,24 @@
 import { join } from 'node:path';
 import { decodeBatch } from '../core/batch.ts';
 import type { Batch } from '../core/event.ts';
-import { createPool, type Pool } from '../core/postgres.ts';
-import { parseShards, shardUrl } from '../core/shards.ts';
-import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
-import { createCatalog } from '../event-worker/catalog.ts';
-import { type Committer, createCommitter } from '../event-worker/commit.ts';
-import { judgeOnce } from '../event-worker/judge.ts';
-import { createOutsideValues } from '../event-worker/outside-values.ts';
+import { judgeAll } from '../test/support/merge.ts';
+import { batchesOf } from './batches.ts';
+import { GROUP_BATCHES, type ShardCommitter, withCommitters } from './committers.ts';
 import { cpuSeconds } from './cpu.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { EVENTS } from './fixture.ts';
-import { batchesOf } from './batches.ts';
 import { type BenchSystem, withBenchSystem } from './system.ts';
 
-// Measures whether an event costs the same with more rows, more shards and more campaigns. This process commits and judges the events like a
-// worker. The cost is the CPU time of this process and of Postgres per event. The cost with one million rows, one shard and one
-// campaign is the baseline of the others.
+// Measures whether an event costs the same with more rows, more shards and more campaigns. This process commits and judges the events, as a
+// worker does. The cost is the CPU time of this process and of Postgres, divided by the number of events. The baseline is the first million
+// events, on one shard and in one campaign.
 
 const MILLIONS = 5;
 const SHARDS = 8;
 const CAMPAIGNS = [30, 1_000];
-const GROUP_BATCHES = 100;
 const DAY_MS = 86_400_000;
 /** The judge runs after as many groups as a busy worker commits between two steps. */
 const GROUPS_BEFORE_JUDGE = 4;
-
-interface Shard {
-  name: string;
-  pool: Pool;
-  committer: Committer;
-}
 
 export const flatBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
@@ -71,39 +59,23 @@ export const flatBench: Bench = async ({ directory, fixture, progress }) => {
   );
 };
 
-async function withShards(
+function withShards(
   directory: string,
   count: number,
-  work: (benchSystem: BenchSystem, shards: readonly Shard[]) => Promise<void>,
+  work: (benchSystem: BenchSystem, shards: readonly ShardCommitter[]) => Promise<void>,
 ): Promise<void> {
-  await withBenchSystem({ directory, shards: count, members: ['postgres'] }, async (benchSystem) => {
-    const { env } = benchSystem.system;
-    const list = parseShards(env['SHARDS'] ?? '');
-    const workerUrl = env['WORKER_URL'] ?? '';
-    const keys = parseSlugKeys(env['SLUG_KEYS'] ?? '');
-    const catalogPool = createPool(workerUrl, { max: 1, name: 'bench' });
-    const shards = list.list.map((shard): Shard => {
-      const pool = createPool(shardUrl(shard, workerUrl), { max: 2, name: 'bench' });
-      const outside = createOutsideValues(pool, { referrer: 5000, 'user-agent': 5000 });
-      const slugs = createSlugCodec(keys);
-      const catalog = createCatalog(catalogPool, keys);
-      return {
-        name: shard.name,
-        pool,
-        committer: createCommitter({ pool, shard, shardsFingerprint: list.fingerprint, slugs, catalog, outside }),
-      };
-    });
-    try {
-      await work(benchSystem, shards);
-    } finally {
-      for (const { pool } of shards) await pool.end();
-      await catalogPool.end();
-    }
-  });
+  return withBenchSystem({ directory, shards: count, members: ['postgres'] }, (benchSystem) =>
+    withCommitters(benchSystem, (shards) => work(benchSystem, shards)),
+  );
 }
 
 /** Commits and judges all events once more, in turn on all shards, as those of another log and another day. Returns the CPU time in microseconds per event. */
-async function costOf({ system }: BenchSystem, shards: readonly Shard[], payloads: readonly Buffer[], generation: number): Promise<number> {
+async function costOf(
+  { system }: BenchSystem,
+  shards: readonly ShardCommitter[],
+  payloads: readonly Buffer[],
+  generation: number,
+): Promise<number> {
   const postgres = system.member('postgres').running?.pid ?? 0;
   const postgresSeconds = async (): Promise<number> =>
     [...(await cpuSeconds({ postgres })).values()].reduce((sum, seconds) => sum + seconds, 0);
@@ -111,19 +83,15 @@ async function costOf({ system }: BenchSystem, shards: readonly Shard[], payload
   const [startCpu, startPostgres] = [process.cpuUsage(), await postgresSeconds()];
   let groups = 0;
   for (let i = 0; i < payloads.length; i += GROUP_BATCHES) {
-    const { name, committer } = shards[groups++ % shards.length] as Shard;
+    const { name, committer } = shards[groups++ % shards.length] as ShardCommitter;
     const batches = payloads.slice(i, i + GROUP_BATCHES).map((payload): Batch => {
       const batch = decodeBatch(payload);
       return { ...batch, gen, shard: name, events: { ...batch.events, t: batch.events.t.map((t) => t - generation * DAY_MS) } };
     });
     await committer.commit(batches);
-    if (groups % (GROUPS_BEFORE_JUDGE * shards.length) === 0) await judgeAll(shards);
+    if (groups % (GROUPS_BEFORE_JUDGE * shards.length) === 0) for (const { pool } of shards) await judgeAll(pool);
   }
-  await judgeAll(shards);
+  for (const { pool } of shards) await judgeAll(pool);
   const { user, system: kernel } = process.cpuUsage(startCpu);
   return (user + kernel + ((await postgresSeconds()) - startPostgres) * 1e6) / EVENTS;
-}
-
-async function judgeAll(shards: readonly Shard[]): Promise<void> {
-  for (const { pool } of shards) while ((await judgeOnce(pool)) !== 0);
 }

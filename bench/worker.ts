@@ -10,27 +10,21 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { decodeBatch } from '../core/batch.ts';
 import { createJetStreamManager, natsOptions } from '../core/nats.ts';
 import { parseNatsUrl } from '../core/nats-url.ts';
-import { createPool } from '../core/postgres.ts';
-import { parseShards, shardUrl } from '../core/shards.ts';
-import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { consumerName, eventsSubject, STREAM } from '../core/subjects.ts';
-import { createCatalog } from '../event-worker/catalog.ts';
-import { createCommitter } from '../event-worker/commit.ts';
 import { EVENT_COLUMNS } from '../event-worker/copy-rows.ts';
 import { ensureConsumer } from '../event-worker/ensure-consumer.ts';
-import { createOutsideValues } from '../event-worker/outside-values.ts';
 import type { Running } from '../stack/process.ts';
 import { type Bench, expectEqual, type Figure, median } from './figure.ts';
 import { EVENTS } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { batchesOf } from './batches.ts';
+import { GROUP_BATCHES, withCommitters } from './committers.ts';
 import { withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
 // Measures the worker. One million events wait in JetStream when the worker starts. The baseline is a simple client that copies the same
 // rows into the same table, with its indexes, in one COPY statement. Postgres flushes every commit to disk.
 
 const ROUNDS = 2;
-const GROUP_BATCHES = 100;
 
 export const workerBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
@@ -118,33 +112,17 @@ async function runWorker(
 }
 
 /** Runs the committer in this process. The time for decoding the next batches is not measured. */
-async function runCommitter({ system }: BenchSystem, payloads: readonly Buffer[]): Promise<number> {
-  const shards = parseShards(system.env['SHARDS'] ?? '');
-  const workerUrl = system.env['WORKER_URL'] ?? '';
-  const keys = parseSlugKeys(system.env['SLUG_KEYS'] ?? '');
-  const pool = createPool(shardUrl(shards.first, workerUrl), { max: 2, name: 'bench' });
-  const catalogPool = createPool(workerUrl, { max: 1, name: 'bench' });
-  try {
-    const committer = createCommitter({
-      pool,
-      shard: shards.first,
-      shardsFingerprint: shards.fingerprint,
-      slugs: createSlugCodec(keys),
-      catalog: createCatalog(catalogPool, keys),
-      outside: createOutsideValues(pool, { referrer: 5000, 'user-agent': 5000 }),
-    });
+async function runCommitter(benchSystem: BenchSystem, payloads: readonly Buffer[]): Promise<number> {
+  return withCommitters(benchSystem, async ([shard]) => {
     let milliseconds = 0;
     for (let i = 0; i < payloads.length; i += GROUP_BATCHES) {
       const batches = payloads.slice(i, i + GROUP_BATCHES).map(decodeBatch);
       const startedMs = performance.now();
-      await committer.commit(batches);
+      await shard?.committer.commit(batches);
       milliseconds += performance.now() - startedMs;
     }
     return milliseconds / 1000;
-  } finally {
-    await pool.end();
-    await catalogPool.end();
-  }
+  });
 }
 
 async function copyFromNode(url: string, rowsPath: string): Promise<number> {

@@ -54,7 +54,7 @@ export function createCommitter(deps: {
   const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
 
   let tails = new Tails();
-  /** One for each commit that has ever run in parallel with others. */
+  /** The slabs that no commit uses at the moment. There are as many slabs as commits have run in parallel. */
   const freeSlabs: Slab[] = [];
 
   async function commit(batches: Iterable<Batch>): Promise<Committed> {
@@ -75,7 +75,7 @@ export function createCommitter(deps: {
       for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
-    // Parallel commits may use the same tails, but a commit never changes to others.
+    // A commit uses one instance from start to end. Parallel commits may share it.
     if (tails.isFull) tails = new Tails();
     const dependencies = { slugs, catalog, outside, tails, slab };
     let total = 0;

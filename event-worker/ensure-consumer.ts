@@ -11,8 +11,8 @@ const NOT_FOUND = [404];
  * Creates the stream and the consumer of a shard if they do not exist. They do not exist at the first start, or after they or all data of
  * NATS were deleted. After such a loss, the agents publish the lost batches again from the logs.
  *
- * `beforeCreation` is awaited before the stream is created. nats-server removes the directory of a deleted stream a moment after its API has
- * forgotten the stream. A stream that is created in between loses its files, and delivers nothing until nats-server is restarted.
+ * `beforeCreation` is awaited before the stream is created. When a stream is deleted, nats-server first removes it from its API, and a moment
+ * later removes its directory. If the stream is created again in between, it loses its files, and delivers nothing until nats-server restarts.
  */
 export async function ensureConsumer(
   manager: JetStreamManager,
@@ -24,7 +24,7 @@ export async function ensureConsumer(
   let isThere = await streamExists();
   if (!isThere && beforeCreation) {
     await beforeCreation();
-    // Another worker may have created it in the meantime.
+    // Another worker may have created the stream in the meantime.
     isThere = await streamExists();
   }
   if (!isThere) {

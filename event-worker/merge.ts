@@ -25,7 +25,7 @@ interface DeltaRow {
 
 /**
  * Adds the hits of deltas to the counts and sets, and deletes the deltas, in the transaction of the caller. The caller must hold the lock of the
- * judge. `bursts` has, by delta, the places of the hits that are part of a burst. Places begin at 1.
+ * judge. `bursts` maps the id of a delta to the places of its hits that are part of a burst. The first hit of a delta has place 1.
  */
 export async function mergeDeltas(
   client: PoolClient,

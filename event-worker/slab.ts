@@ -1,5 +1,5 @@
-// Memory for the rows of a commit, which the next commit uses again. New buffers for each commit would be some 10 MB per second, and V8 collects
-// such memory only after 64 MB.
+// Memory for the rows of a commit. The next commit uses the same memory again. New buffers for each commit would take some 10 MB per second, and
+// V8 frees the memory of buffers only after 64 MB of it.
 
 const BLOCK_BYTES = 1024 * 1024;
 // Float64Array needs this alignment.

@@ -11,9 +11,10 @@ import { covers, firstGap, NO_RANGES, type Range, type Ranges, sizeOf, subtract,
 // delivered the message long ago; or the stream was created again. A committed range becomes needed again when the ledger no longer has it,
 // because the shard was restored.
 
-// After a crash JetStream can have lost a message while its ack floor stays below it for ever. So a message that was delivered and is not
-// committed is published again after this time. That is three times the ack wait, so the message has been delivered again before. While
-// nothing is committed, the time doubles: if Postgres refuses to write, publishing again only fills the stream.
+// When nats-server crashes, JetStream can lose a message, and its ack floor can stay below this message permanently. So the agent publishes a
+// message again if it was delivered and is still not committed after this time. The time is three times the ack wait, so JetStream itself has
+// had the chance to deliver the message again. While nothing is committed, the time doubles. If Postgres refuses to write, for example,
+// publishing again would only fill the stream.
 const FIRST_PATIENCE_MS = 30_000;
 const MAX_PATIENCE_MS = 3600_000;
 
@@ -35,8 +36,8 @@ interface Flight {
 }
 
 /**
- * Progress of the shard's consumer. All messages up to `floor` are acked, and all up to `delivered` were delivered at least once; `last` is the
- * last sequence of the stream.
+ * Progress of the shard's consumer, as sequence numbers of the stream. All messages up to `floor` are acked. All messages up to `delivered`
+ * were delivered at least once. `last` is the last message of the stream.
  */
 export interface Progress {
   floor: number;

@@ -50,9 +50,9 @@ CREATE TABLE shard.people (
 ALTER TABLE shard.people ALTER few SET STORAGE PLAIN, ALTER bits SET STORAGE PLAIN, ALTER human_few SET STORAGE PLAIN, ALTER human_bits SET STORAGE PLAIN;
 
 -- Hits by recipient, which rank the recipients of a campaign. A row has 250 successive ids, and each id has four counters: clicks judged human,
--- other clicks, opens judged human, and other opens. The counters of the id at position p have the numbers 4 * p to 4 * p + 3. A row with at
--- most 250 hits is a list of their counter numbers; other rows have all counters by number. So a row is never longer than half a page. Hits
--- of test recipients and of shared links are not counted.
+-- other clicks, opens judged human, and other opens. The counters of the id at position p have the numbers 4 * p to 4 * p + 3. As
+-- long as a row has at most 250 hits, `few` lists the counter number of each hit. Later, `counters` has all 1,000 counters in the order of
+-- their numbers. So a row is never longer than half a page. Hits of test recipients and of shared links are not counted.
 CREATE TABLE shard.hit_count (
   campaign_id bigint NOT NULL,
   chunk       bigint NOT NULL,
@@ -276,7 +276,7 @@ CREATE VIEW shard.hit_count_now AS
   ) d USING (campaign_id, chunk);
 
 -- Deletes deltas and returns their columns. The columns of single hits are returned as JSON arrays, which the caller parses fastest. The caller
--- must hold the lock of the judge. In the same transaction it must add the hits to the counts and sets, except the hits of test recipients.
+-- must hold the lock of the judge. In the same transaction, the caller must add all hits except those of test recipients to the counts and sets.
 CREATE FUNCTION shard.take_deltas(ids bigint[])
 RETURNS TABLE (id bigint, campaign_id bigint, times text, recipient_ids text, link_ids text, profiles text, kinds text[], verdicts text[], countries text[], nets text[], referrers text[], agent_ids text[])
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
