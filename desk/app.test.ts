@@ -36,7 +36,8 @@ beforeAll(async () => {
   const { campaign, links, pixel } = spring;
   await addHits(databases, { campaign, link: pixel, kind: 'open', people: 60 });
   await addHits(databases, { campaign, link: pixel, kind: 'open', people: 20, verdict: 'privacy-proxy' });
-  await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 20 });
+  await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 10 });
+  await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 10, skip: 10, at: new Date('2030-05-02T09:20:00Z') });
   await addLog(databases);
   app = dashboardOf(databases.roleUrls.analyst);
   return () => app.close();
@@ -76,16 +77,21 @@ describe('pages', () => {
     expect(html).not.toContain('<img');
   });
 
-  test('a campaign has a section for each of its reports, with a chart, at most 20 rows and links', async () => {
+  test('a campaign has a section for each of its fast reports, with a chart, at most 20 rows and links, and links to its other reports', async () => {
     const html = await page(`/campaign/${spring.campaign}`);
     const sections = html.split('<section ').slice(1);
     const own = (await listReports()).filter(({ parameters }) => parameters.some(({ name }) => name === 'campaign'));
-    for (const { name } of own) expect(html).toContain(`href="/report/${name}?campaign=${spring.campaign}"`);
+    for (const { name, isOnPage, parameters } of own) {
+      expect(html).toContain(`href="/report/${name}?campaign=${spring.campaign}"`);
+      const isShown = isOnPage && parameters.every((parameter) => parameter.name === 'campaign' || parameter.help.includes('default:'));
+      expect({ name, isShown: html.includes(`<section id="${name}"`) }).toEqual({ name, isShown });
+    }
+    expect(sections.at(-1)).toContain('Which recipients have not opened');
     expect(sections[0]).toMatch(/^id="campaign-summary"/);
     expect(sections[0]).toContain('<svg role="img"');
     expect(sections[0]).toContain(`href="/report/campaign-summary.csv?campaign=${spring.campaign}"`);
     for (const section of sections) expect(section.split('<tr>').length).toBeLessThanOrEqual(1 + 1 + 20);
-    expect(html).toContain('The first 20 of 40 rows.');
+    expect(html).toContain('The first 20 of 25 rows.');
     expect(html).not.toContain('class="error"');
   });
 

@@ -22,8 +22,8 @@ const CONCURRENCY = 2;
 const FIRST_REPORTS = ['campaign-summary', 'clicks-by-link', 'clicks-by-hour', 'opens-by-hour', 'machine-traffic'];
 
 /**
- * Builds the page of a campaign with all its reports. If a report needs other parameters than the campaign, the page shows only a link to
- * it.
+ * Builds the page of a campaign with its reports. The page shows only a link to a report that needs other parameters than the campaign, or
+ * that takes long.
  */
 export async function campaignPage(pool: Pool, numberOrName: string, limits: RunOptions): Promise<Content> {
   const [campaign, reports] = await Promise.all([readCampaign(pool, numberOrName, limits), listReports()]);
@@ -31,7 +31,8 @@ export async function campaignPage(pool: Pool, numberOrName: string, limits: Run
   const own = reports
     .filter(({ parameters }) => parameters.some(({ name }) => name === 'campaign'))
     .toSorted((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));
-  const [shown, linked] = [own.filter(needsOnlyCampaign), own.filter((report) => !needsOnlyCampaign(report))];
+  const isShown = (report: Report): boolean => report.isOnPage && needsOnlyCampaign(report);
+  const [shown, linked] = [own.filter(isShown), own.filter((report) => !isShown(report))];
   const [reach, ...sections] = await mapConcurrently(CONCURRENCY, [undefined, ...shown], (report) =>
     report === undefined ? reachNote(pool, limits) : section(pool, report, id, limits),
   );
@@ -46,7 +47,7 @@ ${reach}
 ${sections}
 ${
   linked.length > 0 &&
-  html`<section aria-labelledby="more"><h2 id="more">Reports that need more parameters</h2>
+  html`<section aria-labelledby="more"><h2 id="more">More reports</h2>
 <ul>${linked.map((report) => html`<li><a href="${addressOf(report, id)}">${report.title}</a>: <span class="question">${report.question}</span></li>`)}</ul></section>`
 }`,
   };

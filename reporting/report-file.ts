@@ -45,6 +45,11 @@ export interface Report {
    * already show this time.
    */
   hasReach: boolean;
+  /**
+   * True if the page of a campaign shows the rows. `-- page: link` turns this off, for a report that reads single events or has a row for
+   * each recipient. Such a report takes too long for a page that is refreshed every few seconds.
+   */
+  isOnPage: boolean;
   file: SourceFile;
   /** True if the report was found by its name in the directory of reports, and not by a path. */
   isListed: boolean;
@@ -100,6 +105,7 @@ export function parseReport(name: string, file: SourceFile, isListed = false): R
     chart: parseChart(header('chart')[0] ?? 'none'),
     remarks: remarksOf(file.text),
     hasReach: header('reach')[0] !== 'no',
+    isOnPage: header('page')[0] !== 'link',
     file,
     isListed,
   };

@@ -3,6 +3,7 @@
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- chart: bar x=delay y=human_recipients
 -- reach: yes
+-- page: link
 --
 -- For each recipient and campaign, the report counts the first click that was judged human. The column since says from which time the delay
 -- is counted. The value sent is the time of sending that the author recorded (clickledger campaign sent). If the author recorded none, the

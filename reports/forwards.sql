@@ -4,6 +4,7 @@
 -- parameter: limit  the most rows to show; default: all
 -- chart: none
 -- reach: yes
+-- page: link
 --
 -- A visitor is a network address and a browser on one day (UTC). A recipient who uses two devices or two networks on one day is two
 -- visitors. So a row is a hint that the letter was forwarded, not a proof.

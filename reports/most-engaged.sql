@@ -4,6 +4,7 @@
 -- parameter: limit  the most recipients to show; default: all
 -- chart: bar x=recipient y=human_clicks,human_opens
 -- reach: yes
+-- page: link
 --
 -- The rows are in the order of the clicks judged human, then of the opens judged human. Both columns count hits. The column links_clicked
 -- has the number of different links. The column campaigns has the number of campaigns in which the recipient opened or clicked. A recipient

@@ -5,6 +5,7 @@
 -- parameter: limit  the most recipients to show; default: all
 -- chart: none
 -- reach: yes
+-- page: link
 --
 -- A recipient who clicked has opened, even if the mail client showed no images, and is not in the list. The recipients in this list and the
 -- recipients who opened (report campaign-summary) together are all recipients in prepared_for. A recipient with machine_opens may have read
