@@ -199,13 +199,13 @@ REVOKE EXECUTE ON FUNCTION shard.add_hit_counts FROM PUBLIC;
 CREATE FUNCTION shard.facts(at timestamptz, link_id bigint, kind shard.kind, verdict shard.verdict, country text, net text, referrer text, client text, system text, device text)
 RETURNS TABLE (facet shard.facet, value text, link bigint) LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-  SELECT f.facet::shard.facet, coalesce(f.value, ''), f.link
+  SELECT f.facet, coalesce(f.value, ''), f.link
   FROM (VALUES
-    ('all', '', 0), ('country', country, 0), ('referrer', referrer, 0), ('network', net, 0), ('client', client, 0), ('system', system, 0), ('device', device, 0),
+    ('all'::shard.facet, '', 0), ('country', country, 0), ('referrer', referrer, 0), ('network', net, 0), ('client', client, 0), ('system', system, 0), ('device', device, 0),
     ('link', '', link_id), ('quarter', extract(epoch FROM shard.quarter_of(at))::bigint::text, link_id),
     ('verdict', verdict::text, 0), ('machine', verdict || ' ' || coalesce(net, ''), 0)
   ) AS f (facet, value, link)
-  WHERE CASE f.facet WHEN 'link' THEN kind = 'click' WHEN 'quarter' THEN kind = 'click' WHEN 'verdict' THEN verdict <> 'human' WHEN 'machine' THEN verdict <> 'human' ELSE true END;
+  WHERE CASE WHEN f.facet IN ('link', 'quarter') THEN kind = 'click' WHEN f.facet IN ('verdict', 'machine') THEN verdict <> 'human' ELSE true END;
 END;
 
 -- The hits of one commit in one campaign that wait for the judge, by column. The elements at one place of the first four arrays are one hit. What
@@ -255,17 +255,29 @@ CREATE VIEW shard.activity_now AS
         UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.delta_hit) AS both_of_them
   GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
 
+-- The hits of deltas by facet and recipient. Hits with the same profile have the same facts, except those by link and quarter. So the facts
+-- of a profile are found once. A query with a condition on the facet reads only the parts that have this facet.
+CREATE VIEW shard.delta_fact AS
+  SELECT campaign_id, f.facet, f.value, 0::bigint AS link_id, kind, unnest(recipient_ids) AS recipient_id, verdict = 'human' AS is_human
+  FROM (SELECT campaign_id, kind, verdict, country, net, referrer, agent_id, array_agg(recipient_id) AS recipient_ids
+        FROM shard.delta_hit GROUP BY campaign_id, kind, verdict, country, net, referrer, agent_id) AS profile
+  LEFT JOIN shard.user_agent a ON a.id = profile.agent_id
+  CROSS JOIN LATERAL shard.facts(NULL, NULL, kind, verdict, country, net, referrer, a.client, a.system, a.device) f
+  WHERE f.facet NOT IN ('link', 'quarter')
+  UNION ALL
+  SELECT campaign_id, 'link', '', link_id, kind, recipient_id, verdict = 'human' FROM shard.delta_hit WHERE kind = 'click'
+  UNION ALL
+  SELECT campaign_id, 'quarter', extract(epoch FROM shard.quarter_of(at))::bigint::text, link_id, kind, recipient_id, verdict = 'human' FROM shard.delta_hit WHERE kind = 'click';
+
 CREATE VIEW shard.people_now AS
   SELECT campaign_id, facet, value, link_id, kind, chunk, coalesce(p.hits, 0) + coalesce(d.hits, 0) AS hits, coalesce(p.human_hits, 0) + coalesce(d.human_hits, 0) AS human_hits,
          shard.union_few(p.few, p.bits, d.few, NULL) AS few, shard.union_bits(p.few, p.bits, d.few, NULL) AS bits,
          shard.union_few(p.human_few, p.human_bits, d.human_few, NULL) AS human_few, shard.union_bits(p.human_few, p.human_bits, d.human_few, NULL) AS human_bits
   FROM shard.people p FULL JOIN (
-    SELECT h.campaign_id, f.facet, f.value, f.link AS link_id, h.kind, h.recipient_id / 15000 AS chunk, count(*) AS hits, count(*) FILTER (WHERE h.verdict = 'human') AS human_hits,
-           array_agg((h.recipient_id % 15000)::integer) FILTER (WHERE h.recipient_id <> 0) AS few,
-           array_agg((h.recipient_id % 15000)::integer) FILTER (WHERE h.recipient_id <> 0 AND h.verdict = 'human') AS human_few
-    FROM shard.delta_hit h LEFT JOIN shard.user_agent a ON a.id = h.agent_id
-    CROSS JOIN LATERAL shard.facts(h.at, h.link_id, h.kind, h.verdict, h.country, h.net, h.referrer, a.client, a.system, a.device) f
-    GROUP BY 1, 2, 3, 4, 5, 6
+    SELECT campaign_id, facet, value, link_id, kind, recipient_id / 15000 AS chunk, count(*) AS hits, count(*) FILTER (WHERE is_human) AS human_hits,
+           array_agg((recipient_id % 15000)::integer) FILTER (WHERE recipient_id <> 0) AS few,
+           array_agg((recipient_id % 15000)::integer) FILTER (WHERE recipient_id <> 0 AND is_human) AS human_few
+    FROM shard.delta_fact GROUP BY 1, 2, 3, 4, 5, 6
   ) d USING (campaign_id, facet, value, link_id, kind, chunk);
 
 CREATE VIEW shard.hit_count_now AS
