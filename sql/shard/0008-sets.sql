@@ -112,16 +112,16 @@ RETURN CASE
   WHEN coalesce(cardinality(few), 0) + coalesce(cardinality(more_few), 0) > 450 THEN shard.set_bits(repeat('0', 15000)::bit varying, few || more_few, 1)
 END;
 
--- The number of recipients in a set.
+-- The number of recipients in a set. A set that a view returns may have both a list and bits.
 CREATE FUNCTION shard.size(few integer[], bits bit varying) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN bits IS NULL THEN (SELECT count(DISTINCT position) FROM unnest(few) AS position) ELSE bit_count(bits) END;
+RETURN coalesce(bit_count(bits), 0) + (SELECT count(DISTINCT position) FROM unnest(few) AS position WHERE bits IS NULL OR get_bit(bits, position) = 0);
 
--- The recipients of a set. OFFSET 0 keeps Postgres from computing the arguments again for every position.
+-- The recipients of such a set. OFFSET 0 keeps Postgres from computing the arguments again for every position.
 CREATE FUNCTION shard.members(chunk bigint, few integer[], bits bit varying) RETURNS SETOF bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 500
 BEGIN ATOMIC
   SELECT s.chunk * 15000::bigint + position
   FROM (SELECT chunk, few, bits OFFSET 0) AS s CROSS JOIN LATERAL (
-    SELECT DISTINCT position FROM unnest(s.few) AS position
+    SELECT DISTINCT position FROM unnest(s.few) AS position WHERE s.bits IS NULL OR get_bit(s.bits, position) = 0
     UNION ALL
     SELECT position FROM generate_series(0, length(s.bits) - 1) AS position WHERE get_bit(s.bits, position) = 1
   ) AS member;
@@ -269,10 +269,10 @@ CREATE VIEW shard.delta_fact AS
   UNION ALL
   SELECT campaign_id, 'quarter', extract(epoch FROM shard.quarter_of(at))::bigint::text, link_id, kind, recipient_id, verdict = 'human' FROM shard.delta_hit WHERE kind = 'click';
 
+-- A set has the recipients of its list, which includes those of deltas, and of its bits.
 CREATE VIEW shard.people_now AS
   SELECT campaign_id, facet, value, link_id, kind, chunk, coalesce(p.hits, 0) + coalesce(d.hits, 0) AS hits, coalesce(p.human_hits, 0) + coalesce(d.human_hits, 0) AS human_hits,
-         shard.union_few(p.few, p.bits, d.few, NULL) AS few, shard.union_bits(p.few, p.bits, d.few, NULL) AS bits,
-         shard.union_few(p.human_few, p.human_bits, d.human_few, NULL) AS human_few, shard.union_bits(p.human_few, p.human_bits, d.human_few, NULL) AS human_bits
+         p.few || d.few AS few, p.bits, p.human_few || d.human_few AS human_few, p.human_bits
   FROM shard.people p FULL JOIN (
     SELECT campaign_id, facet, value, link_id, kind, recipient_id / 15000 AS chunk, count(*) AS hits, count(*) FILTER (WHERE is_human) AS human_hits,
            array_agg((recipient_id % 15000)::integer) FILTER (WHERE recipient_id <> 0) AS few,

@@ -18,11 +18,9 @@ CREATE VIEW shard_analytics.link_totals AS
 -- The recipients with any hit: a recipient who clicked has opened, because nobody can click in a closed letter, even if the mail client shows no
 -- images. This is the one definition of an opened letter.
 CREATE VIEW shard.opened AS
-  SELECT campaign_id, chunk, shard.union_few(o.few, o.bits, c.few, c.bits) AS few, shard.union_bits(o.few, o.bits, c.few, c.bits) AS bits,
-         shard.union_few(o.human_few, o.human_bits, c.human_few, c.human_bits) AS human_few,
-         shard.union_bits(o.human_few, o.human_bits, c.human_few, c.human_bits) AS human_bits
-  FROM (SELECT * FROM shard.people_now WHERE facet = 'all' AND kind = 'open') o
-  FULL JOIN (SELECT * FROM shard.people_now WHERE facet = 'all' AND kind = 'click') c USING (campaign_id, chunk);
+  SELECT campaign_id, chunk, max(few) FILTER (WHERE kind = 'open') || max(few) FILTER (WHERE kind = 'click') AS few, bit_or(bits)::bit varying AS bits,
+         max(human_few) FILTER (WHERE kind = 'open') || max(human_few) FILTER (WHERE kind = 'click') AS human_few, bit_or(human_bits)::bit varying AS human_bits
+  FROM shard.people_now WHERE facet = 'all' GROUP BY campaign_id, chunk;
 
 -- Opens are hits of that kind, but their recipients are all who opened.
 CREATE VIEW shard_analytics.campaign_totals AS
@@ -43,14 +41,19 @@ CREATE VIEW shard_analytics.openers AS
   CROSS JOIN LATERAL (VALUES (true, humans), (false, ARRAY(SELECT unnest(everyone) EXCEPT SELECT unnest(humans)))) AS by_verdict (is_human, recipient_ids)
   WHERE recipient_ids <> '{}';
 
--- The verdict human is not a facet of its own: it has the hits and recipients of facet 'all' that are human.
+-- A query has a condition on the facet. Each part has only one facet, so Postgres reads one part. The verdict human is not a facet of its own:
+-- it has the hits and recipients of facet 'all' that are human.
 CREATE VIEW shard_analytics.facets AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
          sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients
-  FROM (SELECT campaign_id, kind, f.facet, nullif(value, '') AS value, hits, human_hits, shard.size(few, bits) AS recipients, shard.size(human_few, human_bits) AS human_recipients
-        FROM (VALUES ('country', 'country'::shard.facet), ('referrer', 'referrer'), ('network', 'network'), ('client', 'client'), ('system', 'system'), ('device', 'device'),
-                     ('verdict', 'verdict')) AS f (facet, stored)
-        JOIN shard.people_now ON people_now.facet = f.stored
+  FROM (SELECT campaign_id, kind, p.name AS facet, nullif(value, '') AS value, hits, human_hits, shard.size(few, bits) AS recipients, shard.size(human_few, human_bits) AS human_recipients
+        FROM (SELECT 'country' AS name, * FROM shard.people_now WHERE facet = 'country'
+              UNION ALL SELECT 'referrer', * FROM shard.people_now WHERE facet = 'referrer'
+              UNION ALL SELECT 'network', * FROM shard.people_now WHERE facet = 'network'
+              UNION ALL SELECT 'client', * FROM shard.people_now WHERE facet = 'client'
+              UNION ALL SELECT 'system', * FROM shard.people_now WHERE facet = 'system'
+              UNION ALL SELECT 'device', * FROM shard.people_now WHERE facet = 'device'
+              UNION ALL SELECT 'verdict', * FROM shard.people_now WHERE facet = 'verdict') AS p
         UNION ALL
         SELECT campaign_id, kind, 'verdict', 'human', human_hits, human_hits, shard.size(human_few, human_bits), shard.size(human_few, human_bits)
         FROM shard.people_now WHERE facet = 'all') AS each
@@ -127,7 +130,7 @@ CREATE VIEW shard_analytics.engagement AS
          r.human_opens, r.machine_opens, times.first_open_at, times.last_open_at, true AS opened, r.human_clicks + r.human_opens > 0 AS human_opened
   FROM shard.hit_count_now AS c
   LEFT JOIN (
-    SELECT campaign_id, chunk, shard.count_sets(coalesce(human_bits, shard.set_bits(repeat('0', 15000)::bit varying, human_few, 1))) AS slices
+    SELECT campaign_id, chunk, shard.count_sets(shard.set_bits(coalesce(human_bits, repeat('0', 15000)::bit varying), human_few, 1)) AS slices
     FROM shard.people_now WHERE facet = 'link' GROUP BY campaign_id, chunk
   ) AS links ON links.campaign_id = c.campaign_id AND links.chunk = c.chunk / 60
   CROSS JOIN LATERAL shard.counted_recipients(c.chunk, c.counters, links.slices) AS r
