@@ -11,8 +11,8 @@ export interface Addressee {
 }
 
 /**
- * Reads a list and yields its addressees in chunks. The next chunk is read and resolved while the caller processes the current one. A
- * person who is in the list twice is yielded once.
+ * Reads a list and yields its addressees in chunks. While the caller processes a chunk, the database resolves the next one, and the one
+ * after that is read. A person who is in the list twice is yielded once.
  *
  * `only` selects people. People who are not selected are not added to the catalog. If `campaign` is given, the catalog records for
  * each yielded recipient that mail of this campaign was prepared. `onReject` is called for each line that is left out.
@@ -39,23 +39,32 @@ export async function* resolveAddressees(
   }
 
   const chunks = people.chunks(onReject);
-  const readNext = async (): Promise<Addressee[] | undefined> => {
-    const { done, value } = await chunks.next();
-    return done ? undefined : resolve(value);
+  const readNext = () => inAdvance(chunks.next());
+  let reading = readNext();
+  const resolveNext = async (): Promise<Addressee[] | undefined> => {
+    const { done, value } = await reading;
+    if (done) return undefined;
+    // The database resolves this chunk while this process reads the next one.
+    reading = readNext();
+    return resolve(value);
   };
   try {
-    let ahead = readNext();
+    let resolving = inAdvance(resolveNext());
     for (;;) {
-      const current = await ahead;
+      const current = await resolving;
       if (current === undefined) return;
-      ahead = readNext();
-      // If the caller stops here, nothing awaits the next chunk. Its error must not become an unhandled rejection.
-      ahead.catch(() => {});
+      resolving = inAdvance(resolveNext());
       yield current;
     }
   } finally {
     await chunks.return(undefined);
   }
+}
+
+/** Marks a promise that nothing awaits if the caller stops early. Then its error must not become an unhandled rejection. */
+export function inAdvance<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /** A set of recipient ids with one bit for each id. This is compact because recipients are numbered without large gaps. */

@@ -4,7 +4,6 @@ import { parse as parseCsv } from 'csv-parse/sync';
 import { parse as parseHtml, type DefaultTreeAdapterTypes } from 'parse5';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { createSlugCodec } from '../core/slug.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { NO_PIXEL, SENDERS, type Sender } from './letter/senders.ts';
@@ -14,7 +13,6 @@ import { createMerge, type Merge } from './merge-list.ts';
 import { openPeople, type PeopleFile, type Person } from './list-file.ts';
 import type { Recipient } from './resolve-recipients.ts';
 import { arePrepared, planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
-import { createUrls } from './urls.ts';
 
 const BASE = 'https://t.example.org';
 const OPTIONS = { baseUrl: BASE, exclude: [], trackUnsubscribe: false, utm: {} };
@@ -30,11 +28,10 @@ beforeAll(async () => {
   return () => pool.end();
 });
 
-const urls = () => createUrls(BASE, createSlugCodec(databases.keys));
 
 async function letterOf(html: string | undefined, text: string | undefined, pixel: PixelPlace = 'bottom'): Promise<TrackedLetter> {
   const parts = { html: html === undefined ? undefined : Buffer.from(html), text: text === undefined ? undefined : Buffer.from(text) };
-  return trackLetter({ pool, urls: urls() }, campaign, planParts(parts, { ...OPTIONS, pixel }));
+  return trackLetter({ pool, baseUrl: BASE, keys: databases.keys }, campaign, planParts(parts, { ...OPTIONS, pixel }));
 }
 
 async function listOf(content: string): Promise<{ people: PeopleFile; all: Person[] }> {
@@ -323,7 +320,7 @@ describe('columns', () => {
   test('a letter in Latin-1 stays in it', async () => {
     const { people, all } = await listOf('email\nann@example.com\n');
     const bytes = Buffer.from('<p>Gr\xf6\xdfe \x80</p><a href="https://shop.example/\xfc">x</a>', 'latin1');
-    const letter = await trackLetter({ pool, urls: urls() }, campaign, planParts({ html: bytes }, { ...OPTIONS, pixel: 'none' }));
+    const letter = await trackLetter({ pool, baseUrl: BASE, keys: databases.keys }, campaign, planParts({ html: bytes }, { ...OPTIONS, pixel: 'none' }));
     const merge = createMerge(letter, 'generic', people);
     expect(merge.html?.toString('latin1')).toBe('<p>Gr\xf6\xdfe \x80</p><a href="{{CL_1}}">x</a>');
     expect(rowsOf(merge, [merge.row(all[0] as Person, optedOut)])[0]?.['CL_1']).toBe('https://shop.example/ü');

@@ -21,8 +21,10 @@ export function normaliseEmail(text: string): string | undefined {
   if (local.length > 64 || /^\.|\.\.|\.$/.test(local)) return undefined;
   if (!/\.[^.]*\p{L}[^.]*$/u.test(domain) || /[^\p{L}\p{M}\p{N}.-]/u.test(domain)) return undefined;
   const ascii = `${local}@${domainToASCII(domain)}`;
-  return ascii.length <= 254 && z.email({ pattern: z.regexes.html5Email }).safeParse(ascii).success ? ascii : undefined;
+  return ascii.length <= 254 && EMAIL.safeParse(ascii).success ? ascii : undefined;
 }
+
+const EMAIL = z.email({ pattern: z.regexes.html5Email });
 
 function parseEmail(text: string): string {
   const email = normaliseEmail(text);

@@ -4,7 +4,6 @@ import { parse as parseCsv } from 'csv-parse/sync';
 import PostalMime from 'postal-mime';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { createSlugCodec } from '../core/slug.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { ensureCampaign } from './campaigns.ts';
@@ -14,7 +13,6 @@ import { openPeople, type PeopleColumns, type PeopleFile } from './list-file.ts'
 import type { Envelope } from './letter/envelope.ts';
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type LetterWriter } from './render.ts';
-import { createUrls } from './urls.ts';
 
 const BASE = 'https://t.example.org';
 
@@ -30,10 +28,9 @@ beforeAll(async () => {
 });
 
 async function letterOf(html: string | Buffer | undefined, text: string | undefined): Promise<TrackedLetter> {
-  const urls = createUrls(BASE, createSlugCodec(databases.keys));
   const parts = { html: html === undefined ? undefined : Buffer.from(html), text: text === undefined ? undefined : Buffer.from(text) };
   const options = { baseUrl: BASE, exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom' } as const;
-  return trackLetter({ pool, urls }, campaign, planParts(parts, options));
+  return trackLetter({ pool, baseUrl: BASE, keys: databases.keys }, campaign, planParts(parts, options));
 }
 
 const LIST = 'email,name\nann@example.com,"Ann <A> & ""B"""\nbob@example.com,Bob\neve@example.com,Ünï 🎉\n';

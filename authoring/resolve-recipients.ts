@@ -48,15 +48,19 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
     await client.query('CREATE TEMPORARY TABLE incoming (n integer, email text, external_id text) ON COMMIT DROP');
     await client.query('SELECT pg_advisory_xact_lock($1)', [IMPORT_LOCK]);
     await copyIn(client, people);
-    // Without ANALYZE the planner has no statistics of the temporary table and may choose a plan that reads all recipients.
-    await client.query('ANALYZE incoming');
+    // Without these settings and statistics, the planner may choose a plan that reads all recipients, for each chunk of a list.
+    await client.query('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; ANALYZE incoming');
     const byId = people.some(({ externalId }) => externalId !== undefined);
     // A new address may still belong to a recipient whose own address changes in the same list. The statement is repeated until it changes
     // no row, so that such an address is set in a later round.
     while (byId && ((await client.query(UPDATE_CHANGED_EMAILS)).rowCount ?? 0) > 0);
     if (byId) await client.query(SET_MISSING_IDS);
-    await client.query(INSERT_NEW);
     const { rows } = await client.query<Recipient & { n: number }>(SELECT_ALL);
+    if (rows.length < people.length) {
+      await client.query('DELETE FROM incoming WHERE n = ANY ($1)', [rows.map(({ n }) => n)]);
+      await client.query(INSERT_NEW);
+      rows.push(...(await client.query<Recipient & { n: number }>(SELECT_ALL)).rows);
+    }
     if (campaign !== undefined)
       await client.query(
         `INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING`,

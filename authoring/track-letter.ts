@@ -1,9 +1,10 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
+import type { SlugKey } from '../core/slug.ts';
 import type { Encoding } from './letter/encoding.ts';
 import { isPrepared, type LetterPlan, planLetter, type PixelPlace } from './letter/plan.ts';
 import { ensureLinks, type LinkSpec } from './links.ts';
-import type { Urls } from './urls.ts';
+import { type AddressPlan, type Addresses, createAddresses } from './letter-addresses.ts';
 
 // Makes a tracked letter from a letter. Plans both parts, finds or creates their links in the catalog, and returns the URLs of each
 // recipient. A link that occurs several times in one part is one link. The HTML part and the text part have separate links.
@@ -64,13 +65,15 @@ export interface TrackedLetter {
   places: { html: readonly number[]; text: readonly number[] };
   /** True if a pixel is inserted into the letter. */
   hasPixel: boolean;
+  /** What `addressesOf` depends on. */
+  addressPlan: AddressPlan;
   /** Returns the URLs of one recipient, in the order of `links`, and the URL of the pixel. For recipient 0, returns the shared URLs. */
-  addressesOf: (recipient: number) => { links: string[]; pixel: string | undefined };
+  addressesOf: (recipient: number) => Addresses;
 }
 
 /** Finds or creates the links of a planned letter in the catalog. `expires` is set on all these links. */
 export async function trackLetter(
-  deps: { pool: Pool; urls: Urls },
+  deps: { pool: Pool; baseUrl: string; keys: readonly SlugKey[] },
   campaign: number,
   plans: LetterPlans,
   expires?: Date,
@@ -80,16 +83,15 @@ export async function trackLetter(
   const hasPixel = plans.html?.pixelAt !== undefined;
   const specs: LinkSpec[] = links.map(({ target, label }, i) => ({ kind: 'url', target, label, position: i + 1 }));
   const ids = await ensureLinks(deps.pool, campaign, hasPixel ? [...specs, { kind: 'pixel' }] : specs, expires);
-  const pixel = hasPixel ? ids.at(-1) : undefined;
+  const { baseUrl, keys } = deps;
+  const addressPlan = { baseUrl, keys, links: ids.slice(0, links.length), pixel: hasPixel ? ids.at(-1) : undefined };
   return {
     plans,
     links: links.map((link, i) => ({ ...link, id: ids[i] as number })),
     places,
     hasPixel,
-    addressesOf: (recipient) => ({
-      links: links.map((_, i) => deps.urls.click(ids[i] as number, recipient)),
-      pixel: pixel === undefined ? undefined : deps.urls.pixel(pixel, recipient),
-    }),
+    addressPlan,
+    addressesOf: createAddresses(addressPlan),
   };
 }
 

@@ -159,7 +159,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             charset: 'utf-8',
           },
         );
-        const tracked = await trackLetter({ pool, urls }, campaign, plans, letter.expires);
+        const tracked = await trackLetter({ pool, baseUrl: config.BASE_URL, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
         return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
       }),
     close: () => (closing ??= pool.end()),

@@ -3,10 +3,11 @@ import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
-import { type Addressee, resolveAddressees } from './addressees.ts';
+import { type Addressee, inAdvance, resolveAddressees } from './addressees.ts';
 import { createMerge } from './merge-list.ts';
 import { openOutputFile, withOutputDirectory, withOutputFile } from './output-files.ts';
 import type { PeopleFile, Person } from './list-file.ts';
+import { type Addresses, type AddressThread, startAddressThread } from './letter-addresses.ts';
 import type { TrackedLetter } from './track-letter.ts';
 import { normaliseEmail } from './recipients.ts';
 import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type LetterWriter } from './render.ts';
@@ -37,6 +38,8 @@ export interface FileNames {
 }
 
 const WRITTEN_AT_ONCE = 250;
+/** For fewer people, starting the thread would take longer than making their URLs. */
+const LONG_CHUNK = 1000;
 
 /** Only the owner may read the files, because they contain people's mail addresses. */
 const OWNER_ONLY = { mode: 0o600 };
@@ -98,6 +101,8 @@ export async function writePersonalLetters(
   { onProgress, onWarning }: WriteCallbacks,
 ): Promise<WriteResult> {
   const out = resolve(options.out ?? (options.mbox ? 'prepared.mbox' : 'prepared'));
+  const addresses = createAddressesAhead(letter);
+  const letterAhead = { ...letter, addressesOf: addresses.of };
   const counts = { prepared: 0, opted_out: 0, tests: 0 };
   const wanted = options.only === undefined ? undefined : (normaliseEmail(options.only) ?? options.only);
   const chunks = resolveAddressees(pool, people, {
@@ -109,7 +114,7 @@ export async function writePersonalLetters(
    * chunk. Otherwise Postgres would wait until the letters of the whole chunk are written.
    */
   async function* countedAddressees(): AsyncGenerator<Addressee[]> {
-    for await (const chunk of chunks) {
+    for await (const chunk of addresses.ahead(chunks)) {
       for (let from = 0; from < chunk.length; from += WRITTEN_AT_ONCE) {
         yield chunk.slice(from, from + WRITTEN_AT_ONCE);
         await setImmediate();
@@ -124,22 +129,63 @@ export async function writePersonalLetters(
   }
   try {
     if (options.merge)
-      await withOutputDirectory(out, () => writeMerge(letter, people, options.merge as Sender, out, names, countedAddressees(), onWarning));
+      await withOutputDirectory(out, () => writeMerge(letterAhead, people, options.merge as Sender, out, names, countedAddressees(), onWarning));
     else if (options.mbox)
       await withOutputFile(out, async () =>
-        writeLetters(await createMboxWriter(out, people, letter, options.envelope as Envelope), letter, people, countedAddressees()),
+        writeLetters(await createMboxWriter(out, people, letter, options.envelope as Envelope), letterAhead, people, countedAddressees()),
       );
     else
       await withOutputDirectory(out, async () => {
         const writer = await (options.eml
           ? createEmlWriter(out, people, letter, options.envelope as Envelope)
           : createFilesWriter(out, people, letter));
-        return writeLetters(writer, letter, people, countedAddressees());
+        return writeLetters(writer, letterAhead, people, countedAddressees());
       });
   } finally {
+    await addresses.end();
     await rejects.end();
   }
   return { out, ...counts, rejected: rejects.rejected, rejected_total: rejects.total() };
+}
+
+/**
+ * The URLs of the addressees of a list. If the list is long, a thread makes the URLs of each chunk while the chunk before it is written.
+ * `of` returns the URLs of any recipient. `end` ends the thread.
+ */
+function createAddressesAhead(letter: TrackedLetter): {
+  ahead: (chunks: AsyncIterable<Addressee[]>) => AsyncIterable<Addressee[]>;
+  of: (recipient: number) => Addresses;
+  end: () => Promise<void>;
+} {
+  let thread: AddressThread | undefined;
+  let known = new Map<number, Addresses>();
+
+  async function addressesOf(chunk: readonly Addressee[]): Promise<Map<number, Addresses>> {
+    if (chunk.length < LONG_CHUNK) return new Map();
+    thread ??= startAddressThread(letter.addressPlan);
+    const recipients = chunk.filter(({ recipient }) => !recipient.optedOut).map(({ recipient }) => recipient.id);
+    const addresses = await thread.addressesOf(recipients);
+    return new Map(recipients.map((id, i) => [id, addresses[i] as Addresses]));
+  }
+
+  return {
+    async *ahead(chunks) {
+      let previous: { chunk: Addressee[]; addresses: Promise<Map<number, Addresses>> } | undefined;
+      for await (const chunk of chunks) {
+        const addresses = inAdvance(addressesOf(chunk));
+        if (previous !== undefined) {
+          known = await previous.addresses;
+          yield previous.chunk;
+        }
+        previous = { chunk, addresses };
+      }
+      if (previous === undefined) return;
+      known = await previous.addresses;
+      yield previous.chunk;
+    },
+    of: (recipient) => known.get(recipient) ?? letter.addressesOf(recipient),
+    end: async () => thread?.end(),
+  };
 }
 
 async function writeMerge(

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
-import { createSlugCodec } from '../../core/slug.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { openPeople } from '../../authoring/list-file.ts';
 import { type Encoding, parseCharset } from '../../authoring/letter/encoding.ts';
@@ -13,7 +12,7 @@ import { createLineCounter } from '../../authoring/letter/line-counter.ts';
 import { assertIsLetter } from '../../authoring/letter/recognise-file.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
 import { arePrepared, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
-import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
+import { assertKeyListed } from '../../authoring/urls.ts';
 import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
 import { type WriteOptions, writePersonalLetters, writeSharedLetter, type WriteResult } from '../../authoring/write-letters.ts';
@@ -132,12 +131,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
     const campaign = await findOpenCampaign(pool, options.campaign as string);
     const people = options.to === undefined ? undefined : await openPeople(options.to, options);
     if (people) noteFindings(people.findings);
-    const letter = await trackLetter(
-      { pool, urls: createUrls(BASE_URL, createSlugCodec(config.SLUG_KEYS)) },
-      campaign.id,
-      plans,
-      expires?.at,
-    );
+    const letter = await trackLetter({ pool, baseUrl: BASE_URL, keys: config.SLUG_KEYS }, campaign.id, plans, expires?.at);
     const bytes = sentBytes(letter);
     if (letter.hasPixel && bytes > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')
       note(
