@@ -36,30 +36,41 @@ export const RECIPIENT_END = '\n';
 export const ADDRESS_END = ' ';
 
 export interface AddressThread {
-  /** Returns the URLs of many recipients, in their order. Requests are processed one after the other. */
-  addressesOf(recipients: readonly number[]): Promise<Addresses[]>;
+  /**
+   * Makes the URLs of many recipients. Requests are processed one after the other. The result returns the URLs, in the order of the
+   * recipients. Until then they are one text, which takes a third of the memory.
+   */
+  addressesOf(recipients: readonly number[]): Promise<() => Addresses[]>;
   /** Ends the thread. Requests that it has not answered stay unanswered. */
   end(): Promise<void>;
 }
 
 /** Starts a thread that makes URLs as `createAddresses` does. */
 export function startAddressThread(plan: AddressPlan): AddressThread {
-  const thread = new Worker(new URL(`address-thread${extname(import.meta.filename)}`, import.meta.url), { workerData: plan });
+  const thread = new Worker(new URL(`address-thread${extname(import.meta.filename)}`, import.meta.url), {
+    workerData: plan,
+    // Without a limit, V8 delays garbage collection as long as the machine has memory.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
+  let failure: Error | undefined;
   const waiting: { resolve: (text: string) => void; reject: (error: unknown) => void }[] = [];
   thread.on('message', (text: string) => waiting.shift()?.resolve(text));
-  thread.on('error', (error) => {
+  thread.on('error', (error: Error) => {
+    failure = error;
     for (const { reject } of waiting.splice(0)) reject(error);
   });
   return {
     async addressesOf(recipients) {
+      if (failure !== undefined) throw failure;
       const text = await new Promise<string>((resolve, reject) => {
         waiting.push({ resolve, reject });
         thread.postMessage(Float64Array.from(recipients));
       });
-      return text.split(RECIPIENT_END).map((line) => {
-        const addresses = line === '' ? [] : line.split(ADDRESS_END);
-        return plan.pixel === undefined ? { links: addresses, pixel: undefined } : { links: addresses, pixel: addresses.pop() };
-      });
+      return () =>
+        text.split(RECIPIENT_END).map((line) => {
+          const addresses = line === '' ? [] : line.split(ADDRESS_END);
+          return plan.pixel === undefined ? { links: addresses, pixel: undefined } : { links: addresses, pixel: addresses.pop() };
+        });
     },
     async end() {
       await thread.terminate();

@@ -28,7 +28,6 @@ beforeAll(async () => {
   return () => pool.end();
 });
 
-
 async function letterOf(html: string | undefined, text: string | undefined, pixel: PixelPlace = 'bottom'): Promise<TrackedLetter> {
   const parts = { html: html === undefined ? undefined : Buffer.from(html), text: text === undefined ? undefined : Buffer.from(text) };
   return trackLetter({ pool, baseUrl: BASE, keys: databases.keys }, campaign, planParts(parts, { ...OPTIONS, pixel }));
@@ -320,7 +319,11 @@ describe('columns', () => {
   test('a letter in Latin-1 stays in it', async () => {
     const { people, all } = await listOf('email\nann@example.com\n');
     const bytes = Buffer.from('<p>Gr\xf6\xdfe \x80</p><a href="https://shop.example/\xfc">x</a>', 'latin1');
-    const letter = await trackLetter({ pool, baseUrl: BASE, keys: databases.keys }, campaign, planParts({ html: bytes }, { ...OPTIONS, pixel: 'none' }));
+    const letter = await trackLetter(
+      { pool, baseUrl: BASE, keys: databases.keys },
+      campaign,
+      planParts({ html: bytes }, { ...OPTIONS, pixel: 'none' }),
+    );
     const merge = createMerge(letter, 'generic', people);
     expect(merge.html?.toString('latin1')).toBe('<p>Gr\xf6\xdfe \x80</p><a href="{{CL_1}}">x</a>');
     expect(rowsOf(merge, [merge.row(all[0] as Person, optedOut)])[0]?.['CL_1']).toBe('https://shop.example/ü');

@@ -37,7 +37,8 @@ export interface FileNames {
   people: string;
 }
 
-const WRITTEN_AT_ONCE = 250;
+/** The addressees of a group. The URLs of a group are one text in memory, and V8 handles texts above 128 KiB with more effort. */
+const WRITTEN_AT_ONCE = 150;
 /** For fewer people, starting the thread would take longer than making their URLs. */
 const LONG_CHUNK = 1000;
 
@@ -114,22 +115,22 @@ export async function writePersonalLetters(
    * chunk. Otherwise Postgres would wait until the letters of the whole chunk are written.
    */
   async function* countedAddressees(): AsyncGenerator<Addressee[]> {
-    for await (const chunk of addresses.ahead(chunks)) {
-      for (let from = 0; from < chunk.length; from += WRITTEN_AT_ONCE) {
-        yield chunk.slice(from, from + WRITTEN_AT_ONCE);
-        await setImmediate();
-      }
-      counts.prepared += chunk.length;
-      counts.opted_out += chunk.filter(({ recipient }) => recipient.optedOut).length;
-      counts.tests += chunk.filter(({ recipient }) => recipient.isTest).length;
+    for await (const group of addresses.groups(chunks)) {
+      yield group;
+      counts.prepared += group.length;
+      counts.opted_out += group.filter(({ recipient }) => recipient.optedOut).length;
+      counts.tests += group.filter(({ recipient }) => recipient.isTest).length;
       onProgress(counts.prepared, people.bytesRead(), people.bytes);
+      await setImmediate();
     }
     // This error is thrown before any file gets its final name.
     if (wanted !== undefined && counts.prepared === 0) throw new ClickledgerError('not-found', `${options.only} is not in ${options.to}`);
   }
   try {
     if (options.merge)
-      await withOutputDirectory(out, () => writeMerge(letterAhead, people, options.merge as Sender, out, names, countedAddressees(), onWarning));
+      await withOutputDirectory(out, () =>
+        writeMerge(letterAhead, people, options.merge as Sender, out, names, countedAddressees(), onWarning),
+      );
     else if (options.mbox)
       await withOutputFile(out, async () =>
         writeLetters(await createMboxWriter(out, people, letter, options.envelope as Envelope), letterAhead, people, countedAddressees()),
@@ -149,39 +150,42 @@ export async function writePersonalLetters(
 }
 
 /**
- * The URLs of the addressees of a list. If the list is long, a thread makes the URLs of each chunk while the chunk before it is written.
- * `of` returns the URLs of any recipient. `end` ends the thread.
+ * The URLs of the addressees of a list. If the list is long, a thread makes the URLs of a chunk while the chunk before it is written.
+ * `groups` yields the addressees of all chunks in small groups, so that only few URLs are in memory as separate texts. `of` returns the URLs
+ * of any recipient. `end` ends the thread.
  */
 function createAddressesAhead(letter: TrackedLetter): {
-  ahead: (chunks: AsyncIterable<Addressee[]>) => AsyncIterable<Addressee[]>;
+  groups: (chunks: AsyncIterable<Addressee[]>) => AsyncIterable<Addressee[]>;
   of: (recipient: number) => Addresses;
   end: () => Promise<void>;
 } {
   let thread: AddressThread | undefined;
   let known = new Map<number, Addresses>();
 
-  async function addressesOf(chunk: readonly Addressee[]): Promise<Map<number, Addresses>> {
-    if (chunk.length < LONG_CHUNK) return new Map();
-    thread ??= startAddressThread(letter.addressPlan);
-    const recipients = chunk.filter(({ recipient }) => !recipient.optedOut).map(({ recipient }) => recipient.id);
-    const addresses = await thread.addressesOf(recipients);
-    return new Map(recipients.map((id, i) => [id, addresses[i] as Addresses]));
+  /** Starts to make the URLs of a chunk. */
+  function begin(chunk: readonly Addressee[]): (() => Promise<Addressee[]>)[] {
+    if (chunk.length >= LONG_CHUNK) thread ??= startAddressThread(letter.addressPlan);
+    return Array.from({ length: Math.ceil(chunk.length / WRITTEN_AT_ONCE) }, (_, i) => {
+      const group = chunk.slice(i * WRITTEN_AT_ONCE, (i + 1) * WRITTEN_AT_ONCE);
+      const recipients = group.filter(({ recipient }) => !recipient.optedOut).map(({ recipient }) => recipient.id);
+      const addresses = thread === undefined ? undefined : inAdvance(thread.addressesOf(recipients));
+      return async () => {
+        const all = (await addresses)?.();
+        known = new Map(all?.map((each, n) => [recipients[n] as number, each]));
+        return group;
+      };
+    });
   }
 
   return {
-    async *ahead(chunks) {
-      let previous: { chunk: Addressee[]; addresses: Promise<Map<number, Addresses>> } | undefined;
+    async *groups(chunks) {
+      let begun: (() => Promise<Addressee[]>)[] = [];
       for await (const chunk of chunks) {
-        const addresses = inAdvance(addressesOf(chunk));
-        if (previous !== undefined) {
-          known = await previous.addresses;
-          yield previous.chunk;
-        }
-        previous = { chunk, addresses };
+        const next = begin(chunk);
+        for (const group of begun) yield group();
+        begun = next;
       }
-      if (previous === undefined) return;
-      known = await previous.addresses;
-      yield previous.chunk;
+      for (const group of begun) yield group();
     },
     of: (recipient) => known.get(recipient) ?? letter.addressesOf(recipient),
     end: async () => thread?.end(),

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { createUrls } from '../authoring/urls.ts';
@@ -41,7 +41,7 @@ export const prepareBench: Bench = async ({ directory, progress }) =>
     const [recorded] = await benchSystem.query<{ n: number }>('catalog', 'SELECT count(*)::int AS n FROM catalog.mailing');
     expectEqual('people for whom mail was prepared', recorded?.n ?? 0, PEOPLE);
     const bare = { what: 'encoding the slugs alone', value: PEOPLE / timeEncoding() };
-    const target = { atLeast: 10_000 };
+    const target = { ratio: 0.5 };
     return [
       { what: `prepare: ${LINKS} links and a pixel for new people`, unit: 'people/s', ours: rates['new'] as number, bare, target },
       { what: `prepare: ${LINKS} links and a pixel for known people`, unit: 'people/s', ours: rates['known'] as number, bare, target },
@@ -65,14 +65,20 @@ async function writePeople(path: string): Promise<void> {
 
 /** Runs the command in a separate process, as users do. */
 async function runCommand(dataDir: string, args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [new URL('../cli/main.ts', import.meta.url).pathname, '--data', dataDir, ...args], {
+  const child = spawn(process.execPath, [new URL('../bin/clickledger.js', import.meta.url).pathname, '--data', dataDir, ...args], {
     env: { PATH: process.env['PATH'] },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const peakTimer = setInterval(() => void recordPeak('prepare', child.pid as number).catch(() => {}), 200);
+  const peakTimer = setInterval(() => void recordPeakOfChild(child.pid as number).catch(() => {}), 200);
   const [code] = (await once(child, 'exit')) as [number | null];
   clearInterval(peakTimer);
   expectEqual(`exit code of ${args[0]}`, code ?? -1, 0);
+}
+
+/** bin/clickledger.js runs the command in a child process. */
+async function recordPeakOfChild(pid: number): Promise<void> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  for (const child of children.trim().split(' ').filter(Boolean)) await recordPeak('prepare', Number(child));
 }
 
 /** Throws unless every person is in the list, with a URL in each column. */

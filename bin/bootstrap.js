@@ -124,10 +124,10 @@ function isWritable(directory) {
  * signal twice: Ctrl-C sends a signal to all processes of the terminal, and npm sends it to this process a second time. `kill` and a
  * supervisor send a signal only to this process.
  */
-export function run(file, args, { withTools = false, env = environment() } = {}) {
+export function run(file, args, { withTools = false, env = {}, nodeOptions = [] } = {}) {
   if (!isInstalled(withTools)) install(withTools);
-  const [command, ...rest] = guarded([findNode(), file, ...args]);
-  const child = spawn(command, rest, { stdio: 'inherit', env, detached: true });
+  const [command, ...rest] = guarded([findNode(), ...nodeOptions, file, ...args]);
+  const child = spawn(command, rest, { stdio: 'inherit', env: { ...environment(), ...env }, detached: true });
   const signalGroup = (signal) => {
     if (child.pid !== undefined) process.kill(-child.pid, signal);
   };
@@ -154,6 +154,6 @@ if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.ur
   const [file, ...args] = process.argv.slice(2);
   // A user may have set variables such as PGSSLMODE and PGOPTIONS for other databases. They are removed, because psql and the tests would
   // use them.
-  const env = Object.fromEntries(Object.entries(environment()).filter(([name]) => !/^PG[A-Z]/.test(name)));
-  run(resolve(root, file), args, { withTools: true, env });
+  for (const name of Object.keys(process.env)) if (/^PG[A-Z]/.test(name)) delete process.env[name];
+  run(resolve(root, file), args, { withTools: true });
 }

@@ -37,7 +37,14 @@ beforeAll(async () => {
   await addHits(databases, { campaign, link: pixel, kind: 'open', people: 60 });
   await addHits(databases, { campaign, link: pixel, kind: 'open', people: 20, verdict: 'privacy-proxy' });
   await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 10 });
-  await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 10, skip: 10, at: new Date('2030-05-02T09:20:00Z') });
+  await addHits(databases, {
+    campaign,
+    link: links[0] as number,
+    kind: 'click',
+    people: 10,
+    skip: 10,
+    at: new Date('2030-05-02T09:20:00Z'),
+  });
   await addLog(databases);
   app = dashboardOf(databases.roleUrls.analyst);
   return () => app.close();

@@ -84,7 +84,9 @@ describe('a letter for everybody', () => {
       ...options,
     });
     const { id: campaign } = await ensureCampaign(author, 'the corpus', undefined);
-    const render = createRenderer(await trackLetter({ pool: author, baseUrl: BASE_URL, keys: parseSlugKeys(system.env['SLUG_KEYS'] ?? '') }, campaign, plans));
+    const render = createRenderer(
+      await trackLetter({ pool: author, baseUrl: BASE_URL, keys: parseSlugKeys(system.env['SLUG_KEYS'] ?? '') }, campaign, plans),
+    );
     const part = isText ? 'text' : 'html';
     const rendered = (recipient: number, optedOut: boolean) => render({ id: recipient, optedOut }, () => '')[part] as Buffer;
 
