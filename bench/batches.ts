@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { parseShards } from '../core/shards.ts';
 import { createBatch } from '../log-agent/batch.ts';
-import { createEnricher } from '../log-agent/enrich.ts';
+import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
+import { readTable } from '../log-agent/network-table.ts';
 import { scanLines } from '../log-agent/scan.ts';
 import type { BenchSystem } from './system.ts';
 
@@ -10,7 +11,7 @@ const GEN = 'b'.repeat(32);
 /** Splits the log into the batches that the agent would publish for one shard. */
 export async function batchesOf(path: string, { system }: BenchSystem): Promise<Buffer[]> {
   const { fingerprint } = parseShards(system.env['SHARDS'] ?? '');
-  const enricher = await createEnricher({ mmdbPath: '', networks: [], site: 't.example.org' });
+  const enricher = await createEnricher({ mmdbPath: '', networks: await readNetworks(), table: await readTable(), site: 't.example.org' });
   const payloads: Buffer[] = [];
   let offset = 0;
   const openBatch = () => createBatch({ gen: GEN, shard: 'a', shards: fingerprint, from: offset, startedMs: 0 });

@@ -8,7 +8,17 @@ import { join } from 'node:path';
 import { root } from './bootstrap.js';
 
 /** Files and directories that are copied unchanged. */
-const FILES = ['package.json', 'nginx', 'reports', 'sql/catalog', 'sql/shard', 'log-agent/networks.json', 'operating/tail-file.d.ts'];
+const FILES = [
+  'package.json',
+  'nginx',
+  'reports',
+  'sql/catalog',
+  'sql/shard',
+  'core/networks.json',
+  'core/autonomous-systems.json',
+  'log-agent/networks.bin',
+  'operating/tail-file.d.ts',
+];
 
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });

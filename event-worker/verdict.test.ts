@@ -49,7 +49,7 @@ describe('person or machine', () => {
 
 describe('the rules', () => {
   test('name networks that the agent knows, and their sources', async () => {
-    const { networks } = JSON.parse(await readFile(new URL('../log-agent/networks.json', import.meta.url), 'utf8')) as {
+    const { networks } = JSON.parse(await readFile(new URL('../core/networks.json', import.meta.url), 'utf8')) as {
       networks: { label: string; source: string }[];
     };
     expect(networks.map(({ label }) => label)).toEqual(expect.arrayContaining([...SCANNER_NETWORKS]));

@@ -56,15 +56,15 @@ describe('enriching a hit', () => {
   test.each(['', 'unix:', 'x', '999.1.1.1', '1', '0x7f.1', '8.8', '8.8.8.8:80', 'fe80::1%eth0', '2001:::1', '8.8.8.8, 1.1.1.1', '\0'])(
     'an address that is none is no reason to fail: %j',
     async (ip) => {
-      const known = await enricher([{ label: 'x', source: 'https://a.example/', ranges: ['2001:db8::/32'] }]);
+      const known = await enricher([{ label: 'x', kind: 'proxy', source: 'https://a.example/', ranges: ['2001:db8::/32'] }]);
       expect(published(known, { ...base, ip })).toMatchObject({ off: 5, country: null, net: null });
     },
   );
 
   test('labels addresses of listed networks, also when they come mapped into IPv6', async () => {
     const known = await enricher([
-      { label: 'narrow', source: 'https://a.example/', ranges: ['192.0.2.128/25', '2001:db8:1::/48'] },
-      { label: 'wide', source: 'https://b.example/', ranges: ['192.0.2.0/24', '2001:db8::/32'] },
+      { label: 'narrow', kind: 'mail', source: 'https://a.example/', ranges: ['192.0.2.128/25', '2001:db8:1::/48'] },
+      { label: 'wide', kind: 'mail', source: 'https://b.example/', ranges: ['192.0.2.0/24', '2001:db8::/32'] },
     ]);
     const labels = ['192.0.2.129', '192.0.2.1', '::ffff:192.0.2.1', '2001:db8:1::5', '2001:db8:2::5', '192.0.3.1', '::1', 'unix:'].map(
       (ip) => known.enrich({ ...base, ip }, SALT).origin.net,
@@ -74,8 +74,9 @@ describe('enriching a hit', () => {
 
   test('refuses a networks file that is wrong, with its path', async () => {
     for (const wrong of [
-      { label: 'x', ranges: ['192.0.2.0/24'] },
-      { label: 'x', source: 'https://a.example/', ranges: ['192.0.2.0/33'] },
+      { label: 'x', kind: 'mail', ranges: ['192.0.2.0/24'] },
+      { label: 'x', kind: 'mail', source: 'https://a.example/', ranges: ['192.0.2.0/33'] },
+      { label: 'x', source: 'https://a.example/', ranges: ['192.0.2.0/24'] },
     ]) {
       await expect(enricher([wrong])).rejects.toThrow(ClickledgerError);
       await expect(enricher([wrong])).rejects.toThrow('networks.json');
@@ -116,7 +117,7 @@ describe('enriching a hit', () => {
   });
 
   test('nothing of the address is in the event', async () => {
-    const known = await enricher([{ label: 'known', source: 'https://a.example/', ranges: ['203.0.113.0/24'] }]);
+    const known = await enricher([{ label: 'known', kind: 'mail', source: 'https://a.example/', ranges: ['203.0.113.0/24'] }]);
     const result = published(known, { ...base, ip: '203.0.113.77' });
     expect(Object.keys(result).sort()).toEqual(
       ['country', 'head', 'kind', 'link', 'net', 'off', 'purpose', 'ref', 'rid', 'slug', 't', 'ua', 'visitor'].sort(),

@@ -9,7 +9,9 @@ import maxmind, { type Response } from 'maxmind';
 import { z } from 'zod';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Origin } from '../core/event.ts';
+import { rangesSchema } from '../core/network-kinds.ts';
 import type { Enrichment } from './batch.ts';
+import type { NetworkTable } from './network-table.ts';
 import type { Hit } from './parse.ts';
 import type { Salt } from './salt.ts';
 
@@ -36,31 +38,26 @@ const MAX_ADDRESSES = 100_000;
  */
 const MAX_VISITORS = 4;
 
-const networksSchema = z.object({
-  networks: z.array(
-    z.object({
-      label: z.string().min(1).max(64),
-      source: z.url(),
-      ranges: z.array(z.string().refine((cidr) => ipaddr.isValidCIDR(cidr), 'is not a CIDR range')),
-    }),
-  ),
-});
-
 type Network = { label: string; range: [ipaddr.IPv4 | ipaddr.IPv6, number] };
 
-/** Reads the labelled networks. Each entry of the file names its public source. Throws `bad-settings` if an entry is not valid. */
-export async function readNetworks(path = fileURLToPath(new URL('networks.json', import.meta.url))): Promise<Network[]> {
-  const parsed = networksSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+/** Reads the networks with published ranges. Throws `bad-settings` if an entry is not valid. */
+export async function readNetworks(path = fileURLToPath(new URL('../core/networks.json', import.meta.url))): Promise<Network[]> {
+  const parsed = rangesSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
   if (!parsed.success) throw new ClickledgerError('bad-settings', `${path}: ${z.prettifyError(parsed.error)}`);
   return parsed.data.networks.flatMap(({ label, ranges }) => ranges.map((cidr) => ({ label, range: ipaddr.parseCIDR(cidr) })));
 }
 
 /**
  * Opens the country database at `mmdbPath`. If `mmdbPath` is empty, opens the database of the package
- * @ip-location-db/geo-whois-asn-country-mmdb (CC0).
+ * @ip-location-db/geo-whois-asn-country-mmdb (CC0). An address that is not in `networks` gets the label that it has in `table`.
  */
-export async function createEnricher(options: { mmdbPath: string; networks: Network[]; site: string }): Promise<Enricher> {
-  const { networks, site } = options;
+export async function createEnricher(options: {
+  mmdbPath: string;
+  networks: Network[];
+  table?: NetworkTable;
+  site: string;
+}): Promise<Enricher> {
+  const { networks, table, site } = options;
   const path =
     options.mmdbPath || createRequire(import.meta.url).resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb');
   const database = await maxmind.open<Response>(path);
@@ -83,7 +80,7 @@ export async function createEnricher(options: { mmdbPath: string; networks: Netw
     // `process` turns an IPv4-mapped IPv6 address into IPv4.
     const address = isIP(ip) === 0 ? undefined : ipaddr.process(ip);
     const country = address ? countryCodeOf(database.get(address.toString())) : null;
-    const net = address ? labelOf(address, networks) : null;
+    const net = address ? (labelOf(address, networks) ?? table?.labelOf(address.toByteArray()) ?? null) : null;
     const key = `${country} ${net}`;
     const known = origins.get(key) ?? { country, net };
     origins.set(key, known);

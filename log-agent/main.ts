@@ -6,6 +6,7 @@ import { LEDGER_API } from '../core/subjects.ts';
 import { createAgent } from './agent.ts';
 import { createLedgerClient } from './ledger-client.ts';
 import { diskOf } from './disk.ts';
+import { readTable } from './network-table.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
 import { Follower } from './follow.ts';
 import { agentProblems } from './health.ts';
@@ -38,7 +39,12 @@ const { config, log, registry, signal } = part;
 
 const metrics = createAgentMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
-const enricher = await createEnricher({ mmdbPath: config.MMDB_PATH, networks: await readNetworks(), site: new URL(config.BASE_URL).host });
+const enricher = await createEnricher({
+  mmdbPath: config.MMDB_PATH,
+  networks: await readNetworks(),
+  table: await readTable(),
+  site: new URL(config.BASE_URL).host,
+});
 let problems = (): Promise<Problem[]> => Promise.resolve([problem('nats-unreachable')]);
 let following = false;
 const admin = await part.serveAdmin(async () => ({ ready: following, degraded: await problems() }));

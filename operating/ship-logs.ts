@@ -10,6 +10,7 @@ import { sleep } from '../core/time.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
 import { createLedgerClient, type LedgerClient } from '../log-agent/ledger-client.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
+import { readTable } from '../log-agent/network-table.ts';
 import { createAgentMetrics } from '../log-agent/metrics.ts';
 import { createPublisher } from '../log-agent/publish.ts';
 import { createSalts } from '../log-agent/salt.ts';
@@ -47,6 +48,7 @@ export async function prepareShipment(
   const enricher = await createEnricher({
     mmdbPath: config.MMDB_PATH,
     networks: await readNetworks(),
+    table: await readTable(),
     site: new URL(config.BASE_URL).host,
   });
   const publisher = createPublisher(connection, log, metrics);

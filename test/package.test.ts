@@ -78,7 +78,8 @@ describe('the package', () => {
         'dist/cli/main.js',
         'dist/authoring/tracker.js',
         'dist/authoring/tracker.d.ts',
-        'dist/log-agent/networks.json',
+        'dist/core/networks.json',
+        'dist/log-agent/networks.bin',
         'dist/nginx/nginx.conf.template',
         'dist/nginx/tracking.conf.template',
         'dist/nginx/to-https.conf.template',
@@ -96,7 +97,9 @@ describe('the package', () => {
   });
 
   test('has everything that the sources beside it read: SQL, reports and nginx files, byte for byte', async () => {
-    const listed = (await stdoutOf(program('git', ['ls-files', 'sql', 'reports', 'nginx', 'log-agent/networks.json'], { cwd: root })))
+    const listed = (
+      await stdoutOf(program('git', ['ls-files', 'sql', 'reports', 'nginx', 'core/*.json', 'log-agent/networks.bin'], { cwd: root }))
+    )
       .split('\n')
       .filter((name) => name !== '' && !name.endsWith('.ts'));
     expect(listed.length).toBeGreaterThan(10);
