@@ -1,17 +1,47 @@
+import type { NetworkKind } from './network-kinds.ts';
+
 // The rules that decide whether a person or a machine made a hit. Each rule is data and names its source. The rules never change the
 // response to a recipient. Each event is stored with all signals that were found, so `clickledger reclassify` can compute its verdict again
 // with changed rules.
+//
+// Each signal has a weight. The sum of the weights of a hit decides: machine, unsure or human.
 
 /** The version of the rules. It is stored with each event. Increase it with every change of the rules. */
-export const RULES_VERSION = 3;
+export const RULES_VERSION = 4;
 
-/** Signals of a machine, the most important first. All signals of an event are stored. The first of them in this order is the verdict. */
-export const MACHINE_SIGNALS = ['head', 'prefetch', 'privacy-proxy', 'scanner-net', 'bot-ua', 'burst'] as const;
+/**
+ * Signals of a machine, the most important first. All signals of an event are stored. If a machine made the hit, the first of its signals in
+ * this order is the verdict.
+ */
+export const MACHINE_SIGNALS = ['head', 'prefetch', 'privacy-proxy', 'scanner-net', 'bot-ua', 'burst', 'hosting-net'] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
-/** All signals. `proxied` is not a signal of a machine: a proxy fetched an image because a person opened the letter. */
-export type Signal = MachineSignal | 'proxied';
-export type Verdict = 'human' | MachineSignal;
-export const VERDICTS: readonly Verdict[] = ['human', ...MACHINE_SIGNALS];
+/** All signals. `proxied` is a signal of a person: a proxy fetched an image because a person opened the letter. */
+export const SIGNALS = [...MACHINE_SIGNALS, 'proxied'] as const;
+export type Signal = (typeof SIGNALS)[number];
+export type Verdict = 'human' | 'unsure' | MachineSignal;
+export const VERDICTS: readonly Verdict[] = ['human', 'unsure', ...MACHINE_SIGNALS];
+
+/**
+ * The weight of each signal: the natural logarithm of how many times more often it comes with hits of machines than with hits of people. No
+ * published figures were found, so all weights are assumed. A weight of 7 means that one hit in a thousand with this signal is a person's, if
+ * people and machines make equally many hits. A weight of 3 means one in twenty: people browse through servers of hosting providers if a
+ * VPN or the proxy of their company runs there.
+ */
+export const WEIGHTS: Readonly<Record<Signal, number>> = {
+  head: 7,
+  prefetch: 7,
+  'privacy-proxy': 7,
+  'scanner-net': 7,
+  'bot-ua': 7,
+  burst: 7,
+  'hosting-net': 3,
+  proxied: -2,
+};
+
+/** From this sum of weights a hit is judged as a machine's. One such hit in 150 or fewer is a person's. */
+export const MACHINE_FROM = 5;
+/** From this sum of weights a hit is unsure. Below it, the hit is judged as a person's. */
+export const UNSURE_FROM = 2;
 
 interface Rule {
   readonly signal: Signal;
@@ -67,8 +97,11 @@ export const AGENT_RULES: readonly AgentRule[] = [
   },
 ];
 
-/** Labels of the networks (log-agent/networks.json) from which scanners of incoming mail send requests. */
-export const SCANNER_NETWORKS: ReadonlySet<string> = new Set(['microsoft-eop', 'barracuda', 'hornetsecurity', 'fortinet-sandbox']);
+/**
+ * The signal of each kind of network (core/network-kinds.ts). Scanners of incoming mail often run in clouds
+ * (https://github.com/warmbly/warmbly/issues/410).
+ */
+export const NETWORK_SIGNALS: Readonly<Partial<Record<NetworkKind, Signal>>> = { scanner: 'scanner-net', hosting: 'hosting-net' };
 
 /**
  * Matches the values by which a client marks a prefetch, in the header Sec-Purpose or in its predecessors Purpose, X-Purpose and X-Moz

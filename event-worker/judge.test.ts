@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { BURST, MACHINE_SIGNALS, type Verdict } from '../core/rules.ts';
+import { BURST, MACHINE_FROM, SIGNALS, UNSURE_FROM, type Verdict, WEIGHTS } from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
@@ -46,18 +46,23 @@ const AGENTS = [
   'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36',
 ].map(reduceUserAgent);
 
-const anyHit = fc.record({
+/** The label of a network whose hits are unsure. */
+const HOSTING = 'hetzner';
+const mayChange = (verdict: Verdict): boolean => verdict === 'human' || verdict === 'unsure';
+
+const anyVerdictHit = fc.record({
   // The times are close enough for bursts. Some are exactly at the limits of a burst or of a quarter of an hour.
   afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, 900_000 - 1, 900_000)),
   recipient: fc.constantFrom(...RECIPIENTS),
   link: fc.integer({ min: 1, max: 8 }),
   kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
-  verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'bot-ua', 'head'),
+  verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'unsure', 'bot-ua', 'head'),
   country: fc.constantFrom('DE', 'FR', null),
   net: fc.constantFrom('google', null),
   referrer: fc.constantFrom('mail.example', '(other)', null),
   agent: fc.nat(AGENTS.length - 1),
 });
+const anyHit = anyVerdictHit.map((hit): Hit => (hit.verdict === 'unsure' ? { ...hit, net: HOSTING } : hit));
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
@@ -145,7 +150,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     await client.query(
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, signals, country, net, referrer)
        SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, campaign, agent, 2, kind, verdict,
-              CASE verdict WHEN 'human' THEN NULL ELSE ARRAY[verdict::text] END, country, net, referrer
+              CASE verdict WHEN 'human' THEN NULL WHEN 'unsure' THEN '{hosting-net}' ELSE ARRAY[verdict::text] END, country, net, referrer
        FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::shard.kind[], $7::shard.verdict[], $8::text[], $9::text[], $10::text[], $11::bigint[])
          AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent)`,
       columns,
@@ -163,7 +168,16 @@ const abortedJudge = (mostHits: number): Promise<boolean> =>
   });
 
 async function reclassify(campaign: number, links: number): Promise<void> {
-  await pool.query(`SELECT * FROM shard.reclassify($1, 2, $2, '{}', '1 second', $3, false)`, [campaign, MACHINE_SIGNALS, links]);
+  const weights = SIGNALS.map((signal) => WEIGHTS[signal]);
+  await pool.query(`SELECT * FROM shard.reclassify($1, 2, $2, $3, $4, $5, '{}', $6, '1 second', $7, false)`, [
+    campaign,
+    SIGNALS,
+    weights,
+    MACHINE_FROM,
+    UNSURE_FROM,
+    [HOSTING],
+    links,
+  ]);
 }
 
 async function run(step: Step): Promise<void> {
@@ -332,7 +346,7 @@ function burstsIn(steps: readonly Step[]): Map<string, number> {
       const within = (other: Hit) => sameLetter(other) && other.afterMs >= first.afterMs && other.afterMs <= first.afterMs + BURST.spanMs;
       return sameLetter(first) && within(click) && new Set(clicks.filter(within).map(({ link }) => link)).size >= BURST.differentLinks;
     });
-    const verdict = click.verdict !== 'human' ? click.verdict : inBurst ? 'burst' : 'human';
+    const verdict = mayChange(click.verdict) && inBurst ? 'burst' : click.verdict;
     const key = `${click.recipient} ${click.link} ${verdict}`;
     verdicts.set(key, (verdicts.get(key) ?? 0) + 1);
   }

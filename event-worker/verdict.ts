@@ -1,12 +1,16 @@
 import type { Kind } from '../core/event.ts';
+import { networkKindOf } from '../core/network-kinds.ts';
 import {
   AGENT_RULES,
+  MACHINE_FROM,
   MACHINE_SIGNALS,
-  type MachineSignal,
+  NETWORK_SIGNALS,
   PREFETCH_PURPOSE,
-  SCANNER_NETWORKS,
   type Signal,
+  SIGNALS,
+  UNSURE_FROM,
   type Verdict,
+  WEIGHTS,
 } from '../core/rules.ts';
 
 // Decides whether a person or a machine made a hit, from this hit alone. A burst (core/rules.ts) can be found only with the other clicks of
@@ -29,13 +33,17 @@ export function signalsOf(
   const found: Signal[] = [];
   if (head) found.push('head');
   if (purpose !== '' && PREFETCH_PURPOSE.test(purpose)) found.push('prefetch');
-  if (net !== null && SCANNER_NETWORKS.has(net)) found.push('scanner-net');
+  const kind = networkKindOf(net);
+  const byNetwork = kind && NETWORK_SIGNALS[kind];
+  if (byNetwork) found.push(byNetwork);
   if (byAgent) found.push(byAgent);
   if (found.length < 2) return found;
-  return [...MACHINE_SIGNALS, 'proxied' as const].filter((signal) => found.includes(signal));
+  return SIGNALS.filter((signal) => found.includes(signal));
 }
 
-/** Returns the verdict: the first signal of a machine, or `human` if there is no signal of a machine. */
+/** Returns the verdict of a hit with these signals. `shard.reclassify` computes the same. */
 export function verdictOf(signals: readonly Signal[]): Verdict {
-  return signals.find((signal): signal is MachineSignal => signal !== 'proxied') ?? 'human';
+  const sum = signals.reduce((total, signal) => total + WEIGHTS[signal], 0);
+  if (sum < UNSURE_FROM) return 'human';
+  return (sum >= MACHINE_FROM && MACHINE_SIGNALS.find((signal) => signals.includes(signal))) || 'unsure';
 }

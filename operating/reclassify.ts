@@ -1,6 +1,7 @@
 import type { Config } from '../core/config.ts';
 import { createPool, explainErrors } from '../core/postgres.ts';
-import { BURST, MACHINE_SIGNALS, RULES_VERSION, SCANNER_NETWORKS } from '../core/rules.ts';
+import { labelsOf } from '../core/network-kinds.ts';
+import { BURST, MACHINE_FROM, RULES_VERSION, SIGNALS, UNSURE_FROM, WEIGHTS } from '../core/rules.ts';
 import { shardUrl } from '../core/shards.ts';
 
 export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
@@ -37,11 +38,15 @@ export async function reclassify(
 async function reclassifyShard(url: string, campaign: number, dryRun: boolean): Promise<Reclassified[]> {
   const pool = createPool(url, { max: 1, name: 'reclassify' });
   const { rows } = await explainErrors(() =>
-    pool.query<Reclassified>('SELECT * FROM shard.reclassify($1, $2, $3, $4, make_interval(secs => $5), $6, $7)', [
+    pool.query<Reclassified>('SELECT * FROM shard.reclassify($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9), $10, $11)', [
       campaign,
       RULES_VERSION,
-      MACHINE_SIGNALS,
-      [...SCANNER_NETWORKS],
+      SIGNALS,
+      SIGNALS.map((signal) => WEIGHTS[signal]),
+      MACHINE_FROM,
+      UNSURE_FROM,
+      labelsOf('scanner'),
+      labelsOf('hosting'),
       BURST.spanMs / 1000,
       BURST.differentLinks,
       dryRun,

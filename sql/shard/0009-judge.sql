@@ -123,11 +123,12 @@ BEGIN
   RETURN in_bursts;
 END $$;
 
--- The clicks that the judge found to be part of a burst. Its transaction deletes them.
+-- The clicks that the judge found to be part of a burst, with their verdict before. Its transaction deletes them.
 CREATE TABLE shard.burst_click (
   part  oid NOT NULL,
   place tid NOT NULL,
-  at    timestamptz NOT NULL
+  at    timestamptz NOT NULL,
+  was   shard.verdict NOT NULL
 );
 
 -- The first part of a step of the judge. It chooses the oldest deltas, until they have `most` hits, and looks for bursts with the clicks of their
@@ -150,7 +151,7 @@ BEGIN
     SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
   ) AS each WHERE hits_before < most;
 
-  INSERT INTO shard.burst_click (part, place, at)
+  INSERT INTO shard.burst_click (part, place, at, was)
   WITH person AS (
     SELECT d.campaign_id, recipient_id, to_timestamp(min(t)::double precision / 1000) AS first_at, to_timestamp(max(t)::double precision / 1000) AS last_at
     FROM shard.delta d CROSS JOIN LATERAL (
@@ -162,50 +163,51 @@ BEGIN
   -- within 2 * `span`.
   clicks_of_person AS (
     SELECT person.campaign_id, person.recipient_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places,
-           array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.is_human ORDER BY e.at, e.place) AS humans
+           array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.verdict ORDER BY e.at, e.place) AS verdicts
     FROM person CROSS JOIN LATERAL (
-      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict = 'human' AS is_human, count(*) OVER () AS n,
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict, count(*) OVER () AS n,
              e.at - lag(e.at, links - 1) OVER (ORDER BY e.at) <= span AS is_fast
       FROM shard.event e
       WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
         AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
     ) e
     WHERE e.n >= links
-    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.is_human) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.verdict IN ('human', 'unsure')) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
   ),
   burst AS MATERIALIZED (
-    SELECT campaign_id, recipient_id, part, place, at, link_id
-    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, link_ids, humans, shard.in_burst(times, link_ids, span, links)) AS c (part, place, at, link_id, is_human, in_burst)
-    WHERE is_human AND in_burst
+    SELECT campaign_id, recipient_id, part, place, at, link_id, verdict
+    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, shard.in_burst(times, link_ids, span, links)) AS c (part, place, at, link_id, verdict, in_burst)
+    WHERE verdict IN ('human', 'unsure') AND in_burst
   ),
   waiting AS (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000) AS at
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
     WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM burst)) AND d.id <> ALL (deltas)
   )
-  SELECT part, place, at FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
+  SELECT part, place, at, verdict FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
   IF NOT FOUND THEN RETURN; END IF;
 
   WITH changed AS (
     UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
+    FROM shard.burst_click b
     WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.burst_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.burst_click) AND (SELECT max(at) FROM shard.burst_click)
-      AND (e.tableoid, e.ctid) IN (SELECT part, place FROM shard.burst_click)
-    RETURNING e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
+      AND e.tableoid = b.part AND e.ctid = b.place
+    RETURNING b.was, e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
   ),
   -- Equal clicks are counted, because it makes no difference which of them is in a delta.
-  click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
+  click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
   in_delta AS MATERIALIZED (
-    SELECT d.id, hit.n AS place, d.campaign_id, at, recipient_id, link_id, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net, coalesce(referrer, '') AS referrer
+    SELECT d.id, hit.n AS place, d.campaign_id, verdict AS was, at, recipient_id, link_id, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net, coalesce(referrer, '') AS referrer
     FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS hit
-    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND verdict = 'human'
+    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND verdict IN ('human', 'unsure')
   ),
-  unmerged AS MATERIALIZED (SELECT in_delta.* FROM in_delta JOIN click USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),
+  unmerged AS MATERIALIZED (SELECT in_delta.* FROM in_delta JOIN click USING (was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),
   merged AS (
     INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
     SELECT v.sign, at, recipient_id, link_id, campaign_id, 'click', v.verdict, country, net, referrer, agent_id
-    FROM click LEFT JOIN (SELECT at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) AS found
-      USING (at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)
-    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN (VALUES (-1, 'human'::shard.verdict), (1, 'burst')) AS v (sign, verdict)
+    FROM click LEFT JOIN (SELECT was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) AS found
+      USING (was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)
+    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN LATERAL (VALUES (-1, was), (1, 'burst'::shard.verdict)) AS v (sign, verdict)
     WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   )
   SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}') INTO burst_deltas, burst_places FROM unmerged;
@@ -214,10 +216,18 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
+-- The verdict of a hit with these signs; event-worker/verdict.ts has the same. The array `weights` has the weight of each sign in `all_signals`, which
+-- has the signs of machines first.
+CREATE FUNCTION shard.verdict_of(signals text[], all_signals text[], weights double precision[], machine_from double precision, unsure_from double precision)
+RETURNS shard.verdict LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN coalesce(sum(weight), 0) < unsure_from THEN 'human' WHEN sum(weight) < machine_from THEN 'unsure' ELSE (array_agg(sign ORDER BY n))[1] END::shard.verdict
+        FROM unnest(all_signals, weights) WITH ORDINALITY AS known (sign, weight, n) WHERE sign = ANY (signals));
+
 -- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
--- agent is not kept. `machine_signals` are all signs of a machine in their order of priority. Returns the number of hits by old and new
--- verdict. With `dry_run` it changes nothing.
-CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, machine_signals text[], scanner_networks text[], span interval, links integer, dry_run boolean)
+-- agent is not kept. `all_signals` are all signs in their order of priority, with their weights. From the sum `machine_from` a hit is a machine's, and
+-- from `unsure_from` it is unsure. Returns the number of hits by old and new verdict. With `dry_run` it changes nothing.
+CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, all_signals text[], weights double precision[], machine_from double precision, unsure_from double precision,
+                                 scanner_networks text[], hosting_networks text[], span interval, links integer, dry_run boolean)
 RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
 BEGIN
@@ -236,17 +246,18 @@ BEGIN
     SELECT part, place FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, span, links)) AS c (part, place, in_burst) WHERE in_burst
   ),
   without_burst AS (
-    SELECT hit.*, ARRAY(SELECT sign FROM unnest(machine_signals || '{proxied}') WITH ORDINALITY AS known (sign, n)
-                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
+    SELECT hit.*, ARRAY(SELECT sign FROM unnest(all_signals) WITH ORDINALITY AS known (sign, n)
+                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) WHEN 'hosting-net' THEN net = ANY (hosting_networks)
+                                                            ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
     FROM hit
   ),
   with_burst AS (
-    SELECT without_burst.*, CASE WHEN burst.part IS NOT NULL AND NOT other_signals && machine_signals THEN other_signals || '{burst}' ELSE other_signals END AS new_signals
+    SELECT without_burst.*, CASE WHEN burst.part IS NOT NULL AND shard.verdict_of(other_signals, all_signals, weights, machine_from, unsure_from) IN ('human', 'unsure')
+                                 THEN other_signals || '{burst}' ELSE other_signals END AS new_signals
     FROM without_burst LEFT JOIN burst USING (part, place)
   ),
   judged AS MATERIALIZED (
-    SELECT with_burst.*, coalesce((SELECT sign FROM unnest(machine_signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (new_signals) ORDER BY n LIMIT 1), 'human')::shard.verdict AS new_verdict
-    FROM with_burst
+    SELECT with_burst.*, shard.verdict_of(new_signals, all_signals, weights, machine_from, unsure_from) AS new_verdict FROM with_burst
   ),
   -- The statement sees the deltas and the events of the same commits, so no changed hit is in a delta afterwards.
   taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign),

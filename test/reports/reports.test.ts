@@ -190,16 +190,20 @@ describe('reports say what a recount says', () => {
       const [human, any] = [people(hits), people(asPeople(hits))];
       expect(human.open).toBeGreaterThan(uniqueRecipients(hits).open.person);
       const prepared = letter.people.length - 1;
+      const unsure = (kind: Kind) => hits.filter((hit) => hit.kind === kind && hit.verdict === 'unsure');
+      expect(unsure('click').length).toBeGreaterThan(0);
       const row = (kind: Kind): Row => ({
         campaign_id: letter.campaign,
         campaign: 'autumn',
         kind,
         hits: table[kind].person + table[kind].machine,
         human_hits: table[kind].person,
-        machine_hits: table[kind].machine,
+        machine_hits: table[kind].machine - unsure(kind).length,
+        unsure_hits: unsure(kind).length,
         recipients: any[kind],
         human_recipients: human[kind],
         machine_only_recipients: any[kind] - human[kind],
+        unsure_recipients: uniqueRecipients(asPeople(unsure(kind)))[kind].person,
         prepared_for: prepared,
         percent: percentOf(any[kind], prepared),
         human_percent: percentOf(human[kind], prepared),
@@ -593,7 +597,7 @@ describe('reports say what a recount says', () => {
       const expected = groups.entries().map(([group, hits]) => {
         const [kind = '', verdict = '', network = ''] = group.split(',');
         const recipients = uniqueRecipients(asPeople(hits))[kind as Kind].person;
-        return { campaign_id: world.letter.campaign, kind, verdict, network, machine_hits: hits.length, recipients };
+        return { campaign_id: world.letter.campaign, kind, verdict, network, hits: hits.length, recipients };
       });
       expect(sorted(await rowsOfLetter(world, 'machine-traffic'))).toEqual(sorted(expected.toArray()));
     }),
