@@ -81,7 +81,7 @@ describe('the functions of Postgres', () => {
         'shard.end_long_queries(interval)',
         'shard.ensure_month(timestamp with time zone)',
         'shard.judge(integer,integer,interval,integer)',
-        'shard.reclassify(bigint,integer,text[],text[],interval,integer,boolean)',
+        'shard.reclassify(bigint,integer,text[],double precision[],double precision,double precision,text[],text[],interval,integer,boolean)',
         'shard.take_deltas(bigint[])',
       ],
       'author a': ['shard.tell(bigint[],boolean[],boolean[])'],

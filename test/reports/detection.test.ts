@@ -45,13 +45,22 @@ beforeAll(async () => {
 
 afterAll(() => setup?.stop());
 
-const countJudged = (set: 'ordinary' | 'hard', wanted: (hit: StoredHit) => boolean): { n: number; machines: number; share: number } => {
+interface Judged {
+  n: number;
+  machines: number;
+  unsure: number;
+  /** The share that was judged as machines. */
+  share: number;
+}
+
+const countJudged = (set: 'ordinary' | 'hard', wanted: (hit: StoredHit) => boolean): Judged => {
   const hits = found[set].filter(wanted);
-  const machines = hits.filter(({ verdict }) => verdict !== 'human').length;
-  return { n: hits.length, machines, share: machines / hits.length };
+  const unsure = hits.filter(({ verdict }) => verdict === 'unsure').length;
+  const machines = hits.filter(({ verdict }) => verdict !== 'human').length - unsure;
+  return { n: hits.length, machines, unsure, share: machines / hits.length };
 };
-const formatShare = ({ n, machines, share }: ReturnType<typeof countJudged>): string =>
-  `${(share * 100).toFixed(2)} % (${machines} of ${n})`;
+const formatShare = ({ n, machines, unsure, share }: Judged): string =>
+  `${(share * 100).toFixed(2)} % (${machines} of ${n}), unsure ${((unsure / n) * 100).toFixed(2)} %`;
 
 /** Returns one line for each cause: the share of its hits that were judged as made by a machine. */
 function describeSet(set: 'ordinary' | 'hard'): string {
