@@ -1,4 +1,4 @@
-import type { NetworkKind } from './network-kinds.ts';
+import { labelsOf, type NetworkKind } from './network-kinds.ts';
 
 // The rules that decide whether a person or a machine made a hit. Each rule is data and names its source. The rules never change the
 // response to a recipient. Each event is stored with all signals that were found, so `clickledger reclassify` can compute its verdict again
@@ -13,7 +13,16 @@ export const RULES_VERSION = 4;
  * Signals of a machine, the most important first. All signals of an event are stored. If a machine made the hit, the first of its signals in
  * this order is the verdict.
  */
-export const MACHINE_SIGNALS = ['head', 'prefetch', 'privacy-proxy', 'scanner-net', 'bot-ua', 'burst', 'hosting-net'] as const;
+export const MACHINE_SIGNALS = [
+  'head',
+  'prefetch',
+  'privacy-proxy',
+  'scanner-net',
+  'bot-ua',
+  'burst',
+  'short-burst',
+  'hosting-net',
+] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
 /** All signals. `proxied` is a signal of a person: a proxy fetched an image because a person opened the letter. */
 export const SIGNALS = [...MACHINE_SIGNALS, 'proxied'] as const;
@@ -25,7 +34,7 @@ export const VERDICTS: readonly Verdict[] = ['human', 'unsure', ...MACHINE_SIGNA
  * The weight of each signal: the natural logarithm of how many times more often it comes with hits of machines than with hits of people. No
  * published figures were found, so all weights are assumed. A weight of 7 means that one hit in a thousand with this signal is a person's, if
  * people and machines make equally many hits. A weight of 3 means one in twenty: people browse through servers of hosting providers if a
- * VPN or the proxy of their company runs there.
+ * VPN or the proxy of their company runs there, and some people open three tabs within a second.
  */
 export const WEIGHTS: Readonly<Record<Signal, number>> = {
   head: 7,
@@ -34,6 +43,7 @@ export const WEIGHTS: Readonly<Record<Signal, number>> = {
   'scanner-net': 7,
   'bot-ua': 7,
   burst: 7,
+  'short-burst': 3,
   'hosting-net': 3,
   proxied: -2,
 };
@@ -110,8 +120,27 @@ export const NETWORK_SIGNALS: Readonly<Partial<Record<NetworkKind, Signal>>> = {
 export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 
 /**
- * A burst: clicks of one recipient on at least `differentLinks` different links of one campaign within `spanMs` milliseconds. All of these
- * clicks are counted as made by a machine. Most scanners follow every link of a letter within a second
- * (https://github.com/putyourlightson/craft-campaign/issues/546).
+ * A burst: clicks of one recipient on at least `manyLinks` different links of one campaign within `spanMs` milliseconds. Most scanners
+ * follow every link of a letter within a second; these numbers are from the largest published log of them
+ * (https://github.com/putyourlightson/craft-campaign/issues/546). With `fewLinks` or more, it is a short burst.
  */
-export const BURST = { differentLinks: 3, spanMs: 1000 } as const;
+export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
+
+/** The parameters of `RULES_ROW`, in their order. The rules may differ in tests. */
+export function rulesParameters(burst: Readonly<Record<keyof typeof BURST, number>> = BURST, version = RULES_VERSION): unknown[] {
+  return [
+    version,
+    burst.spanMs / 1000,
+    burst.fewLinks,
+    burst.manyLinks,
+    SIGNALS,
+    SIGNALS.map((signal) => WEIGHTS[signal]),
+    MACHINE_FROM,
+    UNSURE_FROM,
+    labelsOf('scanner'),
+    labelsOf('hosting'),
+  ];
+}
+
+/** The rules as a value of the type shard.rules, with the parameters $1 to $10 of a statement. */
+export const RULES_ROW = 'ROW($1, make_interval(secs => $2), $3, $4, $5, $6, $7, $8, $9, $10)::shard.rules';

@@ -1,9 +1,9 @@
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
-import { BURST, RULES_VERSION } from '../core/rules.ts';
+import { RULES_ROW, rulesParameters, type Verdict } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
 import { entryOf } from './entry-of.ts';
-import { mergeDeltas } from './merge.ts';
+import { type ChangedHit, mergeDeltas } from './merge.ts';
 import { inTransaction } from './transaction.ts';
 
 // The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
@@ -37,23 +37,20 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
     hits: number;
     burst_deltas: string[];
     burst_places: number[];
+    burst_verdicts: Verdict[];
     has_changes: boolean;
-  }>('SELECT * FROM shard.judge($1, $2, make_interval(secs => $3), $4)', [
-    mostHits,
-    RULES_VERSION,
-    BURST.spanMs / 1000,
-    BURST.differentLinks,
-  ]);
-  const { deltas, hits, burst_deltas, burst_places, has_changes } = rows[0] as (typeof rows)[number];
+  }>(`SELECT * FROM shard.judge(${RULES_ROW}, $11)`, [...rulesParameters(), mostHits]);
+  const { deltas, hits, burst_deltas, burst_places, burst_verdicts, has_changes } = rows[0] as (typeof rows)[number];
   if (deltas === null) return undefined;
-  const bursts = new Map<number, number[]>();
-  for (const [i, delta] of burst_deltas.entries()) entryOf(bursts, Number(delta), newList).push(burst_places[i] as number);
+  const bursts = new Map<number, ChangedHit[]>();
+  for (const [i, delta] of burst_deltas.entries())
+    entryOf(bursts, Number(delta), newList).push({ place: burst_places[i] as number, verdict: burst_verdicts[i] as Verdict });
   if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
   if (has_changes) await client.query('SELECT shard.apply_changes()');
   return hits;
 }
 
-const newList = (): number[] => [];
+const newList = (): ChangedHit[] => [];
 
 /**
  * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,

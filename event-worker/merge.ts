@@ -23,14 +23,20 @@ interface DeltaRow {
   agent_ids: string[];
 }
 
+/** A hit of a delta that gets another verdict. The first hit of a delta has place 1. */
+export interface ChangedHit {
+  readonly place: number;
+  readonly verdict: Verdict;
+}
+
 /**
  * Adds the hits of deltas to the counts and sets, and deletes the deltas, in the transaction of the caller. The caller must hold the lock of the
- * judge. `bursts` maps the id of a delta to the places of its hits that are part of a burst. The first hit of a delta has place 1.
+ * judge. `changed` maps the id of a delta to its hits that get another verdict.
  */
 export async function mergeDeltas(
   client: PoolClient,
   ids: readonly string[],
-  bursts: ReadonlyMap<number, readonly number[]>,
+  changed: ReadonlyMap<number, readonly ChangedHit[]>,
 ): Promise<void> {
   const { rows } = await client.query<DeltaRow>('SELECT * FROM shard.take_deltas($1)', [ids]);
   const tests = await client.query<{ id: number }>('SELECT shard.test_recipients() AS id');
@@ -54,10 +60,14 @@ export async function mergeDeltas(
       };
     });
     const profile = numbers(row.profiles).map((place) => place - 1);
-    const inBursts = new Map<number, number>();
-    for (const place of bursts.get(row.id) ?? []) {
-      const human = profile[place - 1] as number;
-      profile[place - 1] = entryOf(inBursts, human, () => profiles.push({ ...(profiles[human] as Profile), verdict: 'burst' }) - 1);
+    const changedProfiles = new Map<string, number>();
+    for (const { place, verdict } of changed.get(row.id) ?? []) {
+      const before = profile[place - 1] as number;
+      profile[place - 1] = entryOf(
+        changedProfiles,
+        `${before} ${verdict}`,
+        () => profiles.push({ ...(profiles[before] as Profile), verdict }) - 1,
+      );
     }
     return {
       campaign: row.campaign_id,

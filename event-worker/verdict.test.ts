@@ -1,6 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { AGENT_RULES, MACHINE_FROM, MACHINE_SIGNALS, SIGNALS, type Signal, UNSURE_FROM, WEIGHTS } from '../core/rules.ts';
+import {
+  AGENT_RULES,
+  MACHINE_FROM,
+  MACHINE_SIGNALS,
+  RULES_ROW,
+  rulesParameters,
+  type Signal,
+  SIGNALS,
+  UNSURE_FROM,
+  WEIGHTS,
+} from '../core/rules.ts';
 import { createDatabases } from '../test/support/databases.ts';
 import { agentSignal, signalsOf, verdictOf } from './verdict.ts';
 
@@ -53,7 +63,8 @@ describe('person or machine', () => {
   });
 
   test('every strong sign of a machine is a verdict, also with a sign of a person', () => {
-    const strong = MACHINE_SIGNALS.filter((signal) => signal !== 'hosting-net');
+    const strong = MACHINE_SIGNALS.filter((signal) => WEIGHTS[signal] >= 7);
+    expect(strong).toHaveLength(6);
     for (const signal of strong) expect([verdictOf([signal]), verdictOf([signal, 'proxied'])]).toEqual([signal, signal]);
   });
 
@@ -62,9 +73,9 @@ describe('person or machine', () => {
     const sets = Array.from({ length: 2 ** SIGNALS.length }, (_, bits) => SIGNALS.filter((_signal, i) => (bits >> i) & 1));
     const rows = await databases.query<{ verdict: string }>(
       'a',
-      `SELECT shard.verdict_of(ARRAY(SELECT jsonb_array_elements_text(signals)), $2, $3, $4, $5) AS verdict
-       FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS t (signals, n) ORDER BY n`,
-      [JSON.stringify(sets), SIGNALS, SIGNALS.map((signal) => WEIGHTS[signal]), MACHINE_FROM, UNSURE_FROM],
+      `SELECT shard.verdict_of(ARRAY(SELECT jsonb_array_elements_text(signals)), ${RULES_ROW}) AS verdict
+       FROM jsonb_array_elements($11::jsonb) WITH ORDINALITY AS t (signals, n) ORDER BY n`,
+      [...rulesParameters(), JSON.stringify(sets)],
     );
     const expected = (signals: readonly Signal[]): string => {
       let sum = 0;

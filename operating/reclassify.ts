@@ -1,7 +1,6 @@
 import type { Config } from '../core/config.ts';
 import { createPool, explainErrors } from '../core/postgres.ts';
-import { labelsOf } from '../core/network-kinds.ts';
-import { BURST, MACHINE_FROM, RULES_VERSION, SIGNALS, UNSURE_FROM, WEIGHTS } from '../core/rules.ts';
+import { RULES_ROW, rulesParameters } from '../core/rules.ts';
 import { shardUrl } from '../core/shards.ts';
 
 export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
@@ -38,19 +37,7 @@ export async function reclassify(
 async function reclassifyShard(url: string, campaign: number, dryRun: boolean): Promise<Reclassified[]> {
   const pool = createPool(url, { max: 1, name: 'reclassify' });
   const { rows } = await explainErrors(() =>
-    pool.query<Reclassified>('SELECT * FROM shard.reclassify($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9), $10, $11)', [
-      campaign,
-      RULES_VERSION,
-      SIGNALS,
-      SIGNALS.map((signal) => WEIGHTS[signal]),
-      MACHINE_FROM,
-      UNSURE_FROM,
-      labelsOf('scanner'),
-      labelsOf('hosting'),
-      BURST.spanMs / 1000,
-      BURST.differentLinks,
-      dryRun,
-    ]),
+    pool.query<Reclassified>(`SELECT * FROM shard.reclassify(${RULES_ROW}, $11, $12)`, [...rulesParameters(), campaign, dryRun]),
   ).finally(() => pool.end());
   return rows;
 }

@@ -7,8 +7,9 @@
 --
 -- The column verdict has the first of these signs that was found: head (a HEAD request), prefetch (a header announces a prefetch),
 -- privacy-proxy (a proxy that fetches every image), scanner-net (a network of mail scanners), bot-ua (the user agent names a bot, or is
--- missing), burst (many links of one letter were clicked at once). The verdict unsure means that the signs are too weak to decide: the
--- request came from a server of a hosting provider, by a program or by a person behind a VPN. The column recipients has the number of recipients whose links or pixels
+-- missing), burst (many links of one letter were clicked at once), short-burst (three or four links, from a hosting provider). The verdict unsure
+-- means that the signs are too weak to decide, e.g. the request came from a server of a hosting provider, by a program or by a person behind a
+-- VPN. The column recipients has the number of recipients whose links or pixels
 -- were requested. Each row counts a recipient once. A recipient with hits in two rows counts in both rows.
 
 \if :{?campaign} \else \set campaign '' \endif

@@ -10,7 +10,7 @@ beforeAll(async () => {
   databases = await createDatabases(2);
   await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('old'), ('other')`);
   // These hits were judged by version 1 of the rules, which had no networks and no bursts. On each shard, campaign 1 has a click of a
-  // scanner, a burst over three links, and a click of a reader. Campaign 2 has a click of a scanner.
+  // scanner, a short burst over three links, and a click of a reader. Campaign 2 has a click of a scanner.
   for (const shard of ['a', 'b']) {
     await databases.query(
       shard,
@@ -34,7 +34,7 @@ test('history is judged again on every shard, and what changed is told', async (
   const before = await totals();
   const dry = await run('--campaign', 'old', '--dry-run');
   expect(dry.code).toBe(0);
-  expect(dry.stdout).toMatch(/click +human +burst +6\n/);
+  expect(dry.stdout).toMatch(/click +human +unsure +6\n/);
   expect(dry.stdout).toMatch(/click +human +scanner-net +2\n/);
   expect(dry.stderr).toContain('8 of 10 hits would change');
   expect(await totals()).toEqual(before);

@@ -97,6 +97,33 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.apply_changes FROM PUBLIC;
 
+-- The rules of verdicts; core/rules.ts has them. The caller passes them, so that they need no migration.
+CREATE TYPE shard.rules AS (
+  version          integer,
+  -- A burst is clicks on at least `many_links` different links within `span`, a short burst those on at least `few_links`.
+  span             interval,
+  few_links        integer,
+  many_links       integer,
+  -- All signs, those of machines first, and the weight of each.
+  signals          text[],
+  weights          double precision[],
+  -- From this sum of weights a hit is a machine's, or unsure.
+  machine_from     double precision,
+  unsure_from      double precision,
+  -- Labels of networks.
+  scanner_networks text[],
+  hosting_networks text[]
+);
+
+-- The verdict of a hit with these signs; event-worker/verdict.ts has the same.
+CREATE FUNCTION shard.verdict_of(signs text[], rules shard.rules) RETURNS shard.verdict LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN coalesce(sum(weight), 0) < rules.unsure_from THEN 'human' WHEN sum(weight) < rules.machine_from THEN 'unsure' ELSE (array_agg(sign ORDER BY n))[1] END::shard.verdict
+        FROM unnest(rules.signals, rules.weights) WITH ORDINALITY AS known (sign, weight, n) WHERE sign = ANY (signs));
+
+-- Whether a verdict depends on other clicks of the recipient.
+CREATE FUNCTION shard.may_change(verdict shard.verdict) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN verdict IN ('human', 'unsure', 'short-burst');
+
+-- For each click of one recipient, in the order of their times, whether it is among clicks on at least `links` different links within `span`.
 CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
 DECLARE
@@ -123,35 +150,41 @@ BEGIN
   RETURN in_bursts;
 END $$;
 
--- The clicks that the judge found to be part of a burst, with their verdict before. Its transaction deletes them.
+-- The clicks that get another verdict, because the judge found that they are part of a burst. Its transaction deletes them.
 CREATE TABLE shard.burst_click (
-  part  oid NOT NULL,
-  place tid NOT NULL,
-  at    timestamptz NOT NULL,
-  was   shard.verdict NOT NULL
+  part    oid NOT NULL,
+  place   tid NOT NULL,
+  at      timestamptz NOT NULL,
+  was     shard.verdict NOT NULL,
+  becomes shard.verdict NOT NULL,
+  signals text[] NOT NULL
 );
 
 -- The first part of a step of the judge. It chooses the oldest deltas, until they have `most` hits, and looks for bursts with the clicks of their
--- recipients. A click is part of a burst if its recipient clicked `links` different links of the campaign within `span`. The caller then merges
--- the chosen deltas in the same transaction. The result has the ids of these deltas and the number of their hits, which are null if another
--- judge is running. It also has the places of the hits that are part of a burst; the caller merges them with the verdict burst. If
--- `has_changes` is true, a burst has clicks that an earlier step merged. Then the caller must call shard.apply_changes after the merge.
+-- recipients. The caller then merges the chosen deltas in the same transaction. The result has the ids of these deltas and the number of their
+-- hits, which are null if another judge is running. It also has the places of the hits that are part of a burst and their new verdicts, with
+-- which the caller merges them. If `has_changes` is true, a burst has clicks that an earlier step merged. Then the caller must call
+-- shard.apply_changes after the merge.
 --
 -- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
 -- it waits. The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
-CREATE FUNCTION shard.judge(most integer, rules_version integer, span interval, links integer,
-                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[], OUT has_changes boolean)
+CREATE FUNCTION shard.judge(rules shard.rules, most integer,
+                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[], OUT burst_verdicts text[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  span CONSTANT interval := rules.span;
+  links CONSTANT integer := rules.few_links;
 BEGIN
   burst_deltas := '{}';
   burst_places := '{}';
+  burst_verdicts := '{}';
   has_changes := false;
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   SELECT coalesce(array_agg(id), '{}'), coalesce(sum(n), 0) INTO deltas, hits FROM (
     SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
   ) AS each WHERE hits_before < most;
 
-  INSERT INTO shard.burst_click (part, place, at, was)
+  INSERT INTO shard.burst_click (part, place, at, was, becomes, signals)
   WITH person AS (
     SELECT d.campaign_id, recipient_id, to_timestamp(min(t)::double precision / 1000) AS first_at, to_timestamp(max(t)::double precision / 1000) AS last_at
     FROM shard.delta d CROSS JOIN LATERAL (
@@ -163,73 +196,70 @@ BEGIN
   -- within 2 * `span`.
   clicks_of_person AS (
     SELECT person.campaign_id, person.recipient_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places,
-           array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.verdict ORDER BY e.at, e.place) AS verdicts
+           array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.verdict ORDER BY e.at, e.place) AS verdicts,
+           array_agg(coalesce(e.signals, '{}')::text ORDER BY e.at, e.place) AS signs
     FROM person CROSS JOIN LATERAL (
-      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict, count(*) OVER () AS n,
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict, e.signals, count(*) OVER () AS n,
              e.at - lag(e.at, links - 1) OVER (ORDER BY e.at) <= span AS is_fast
       FROM shard.event e
       WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
         AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
     ) e
     WHERE e.n >= links
-    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(e.verdict IN ('human', 'unsure')) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
+    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(shard.may_change(e.verdict)) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
   ),
   burst AS MATERIALIZED (
-    SELECT campaign_id, recipient_id, part, place, at, link_id, verdict
-    FROM clicks_of_person CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, shard.in_burst(times, link_ids, span, links)) AS c (part, place, at, link_id, verdict, in_burst)
-    WHERE verdict IN ('human', 'unsure') AND in_burst
+    SELECT campaign_id, recipient_id, part, place, at, link_id, verdict AS was, shard.verdict_of(new_signs, rules) AS becomes, new_signs
+    FROM clicks_of_person
+    CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, signs, shard.in_burst(times, link_ids, span, links), shard.in_burst(times, link_ids, span, rules.many_links))
+      AS c (part, place, at, link_id, verdict, signs_text, in_short_burst, in_burst)
+    CROSS JOIN LATERAL (SELECT array_remove(signs_text::text[], 'short-burst') || CASE WHEN in_burst THEN 'burst' ELSE 'short-burst' END) AS n (new_signs)
+    WHERE shard.may_change(verdict) AND in_short_burst AND new_signs <> signs_text::text[]
   ),
   waiting AS (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000) AS at
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
     WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM burst)) AND d.id <> ALL (deltas)
   )
-  SELECT part, place, at, verdict FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
+  SELECT part, place, at, was, becomes, new_signs FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
   IF NOT FOUND THEN RETURN; END IF;
 
   WITH changed AS (
-    UPDATE shard.event e SET verdict = 'burst', signals = coalesce(e.signals, '{}') || '{burst}', rules = rules_version
+    UPDATE shard.event e SET verdict = b.becomes, signals = b.signals, rules = (judge.rules).version
     FROM shard.burst_click b
     WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.burst_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.burst_click) AND (SELECT max(at) FROM shard.burst_click)
       AND e.tableoid = b.part AND e.ctid = b.place
-    RETURNING b.was, e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
+    RETURNING b.was, b.becomes, e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
   ),
   -- Equal clicks are counted, because it makes no difference which of them is in a delta.
-  click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
+  click AS (SELECT changed.*, count(*) AS n FROM changed GROUP BY was, becomes, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer),
   in_delta AS MATERIALIZED (
     SELECT d.id, hit.n AS place, d.campaign_id, verdict AS was, at, recipient_id, link_id, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net, coalesce(referrer, '') AS referrer
     FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS hit
-    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND verdict IN ('human', 'unsure')
+    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM changed)) AND kind = 'click' AND shard.may_change(verdict)
   ),
-  unmerged AS MATERIALIZED (SELECT in_delta.* FROM in_delta JOIN click USING (was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),
+  unmerged AS MATERIALIZED (SELECT in_delta.*, click.becomes FROM in_delta JOIN click USING (was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)),
   merged AS (
     INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
     SELECT v.sign, at, recipient_id, link_id, campaign_id, 'click', v.verdict, country, net, referrer, agent_id
     FROM click LEFT JOIN (SELECT was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) AS found
       USING (was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)
-    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN LATERAL (VALUES (-1, was), (1, 'burst'::shard.verdict)) AS v (sign, verdict)
+    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN LATERAL (VALUES (-1, was), (1, becomes)) AS v (sign, verdict)
     WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   )
-  SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}') INTO burst_deltas, burst_places FROM unmerged;
+  SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}'), coalesce(array_agg(becomes::text), '{}') INTO burst_deltas, burst_places, burst_verdicts FROM unmerged;
   DELETE FROM shard.burst_click;
   has_changes := EXISTS (SELECT FROM shard.hit_change);
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
--- The verdict of a hit with these signs; event-worker/verdict.ts has the same. The array `weights` has the weight of each sign in `all_signals`, which
--- has the signs of machines first.
-CREATE FUNCTION shard.verdict_of(signals text[], all_signals text[], weights double precision[], machine_from double precision, unsure_from double precision)
-RETURNS shard.verdict LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (SELECT CASE WHEN coalesce(sum(weight), 0) < unsure_from THEN 'human' WHEN sum(weight) < machine_from THEN 'unsure' ELSE (array_agg(sign ORDER BY n))[1] END::shard.verdict
-        FROM unnest(all_signals, weights) WITH ORDINALITY AS known (sign, weight, n) WHERE sign = ANY (signals));
-
 -- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
--- agent is not kept. `all_signals` are all signs in their order of priority, with their weights. From the sum `machine_from` a hit is a machine's, and
--- from `unsure_from` it is unsure. Returns the number of hits by old and new verdict. With `dry_run` it changes nothing.
-CREATE FUNCTION shard.reclassify(campaign bigint, rules_version integer, all_signals text[], weights double precision[], machine_from double precision, unsure_from double precision,
-                                 scanner_networks text[], hosting_networks text[], span interval, links integer, dry_run boolean)
+-- agent is not kept. Returns the number of hits by old and new verdict. With `dry_run` it changes nothing.
+CREATE FUNCTION shard.reclassify(rules shard.rules, campaign bigint, dry_run boolean)
 RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off AS $$
+DECLARE
+  rules_version CONSTANT integer := rules.version;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('clickledger.judge'));
   RETURN QUERY
@@ -240,25 +270,26 @@ BEGIN
   clicks AS (
     SELECT array_agg(part ORDER BY at, place) AS parts, array_agg(place ORDER BY at, place) AS places, array_agg(at ORDER BY at, place) AS times,
            array_agg(link_id ORDER BY at, place) AS link_ids
-    FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(DISTINCT link_id) >= links
+    FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(DISTINCT link_id) >= (reclassify.rules).few_links
   ),
   burst AS (
-    SELECT part, place FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, span, links)) AS c (part, place, in_burst) WHERE in_burst
+    SELECT part, place, CASE WHEN in_burst THEN 'burst' ELSE 'short-burst' END AS burst_sign
+    FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).few_links),
+                                          shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).many_links)) AS c (part, place, in_short_burst, in_burst)
+    WHERE in_short_burst
   ),
   without_burst AS (
-    SELECT hit.*, ARRAY(SELECT sign FROM unnest(all_signals) WITH ORDINALITY AS known (sign, n)
-                        WHERE sign <> 'burst' AND CASE sign WHEN 'scanner-net' THEN net = ANY (scanner_networks) WHEN 'hosting-net' THEN net = ANY (hosting_networks)
-                                                            ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
+    SELECT hit.*, ARRAY(SELECT sign FROM unnest((reclassify.rules).signals) WITH ORDINALITY AS known (sign, n)
+                        WHERE CASE sign WHEN 'burst' THEN false WHEN 'short-burst' THEN false
+                                        WHEN 'scanner-net' THEN net = ANY ((reclassify.rules).scanner_networks) WHEN 'hosting-net' THEN net = ANY ((reclassify.rules).hosting_networks)
+                                        ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
     FROM hit
   ),
   with_burst AS (
-    SELECT without_burst.*, CASE WHEN burst.part IS NOT NULL AND shard.verdict_of(other_signals, all_signals, weights, machine_from, unsure_from) IN ('human', 'unsure')
-                                 THEN other_signals || '{burst}' ELSE other_signals END AS new_signals
+    SELECT without_burst.*, CASE WHEN burst_sign IS NOT NULL AND shard.verdict_of(other_signals, reclassify.rules) IN ('human', 'unsure') THEN other_signals || burst_sign ELSE other_signals END AS new_signals
     FROM without_burst LEFT JOIN burst USING (part, place)
   ),
-  judged AS MATERIALIZED (
-    SELECT with_burst.*, shard.verdict_of(new_signals, all_signals, weights, machine_from, unsure_from) AS new_verdict FROM with_burst
-  ),
+  judged AS MATERIALIZED (SELECT with_burst.*, shard.verdict_of(new_signals, reclassify.rules) AS new_verdict FROM with_burst),
   -- The statement sees the deltas and the events of the same commits, so no changed hit is in a delta afterwards.
   taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign),
   merged AS (
