@@ -280,8 +280,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'hits of a burst are subtracted from the human hits',
     file: 'sql/shard/0009-judge.sql',
-    from: "(VALUES (-1, was), (1, becomes))",
-    to: "(VALUES (1, becomes))",
+    from: '(VALUES (-1, was), (1, becomes))',
+    to: '(VALUES (1, becomes))',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },
