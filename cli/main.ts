@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   link: async () => (await import('./commands/link.ts')).addLink,
   recipient: async () => (await import('./commands/recipient.ts')).addRecipient,
   report: async () => (await import('./commands/report.ts')).addReport,
+  why: async () => (await import('./commands/why.ts')).addWhy,
   dashboard: async () => (await import('./commands/dashboard.ts')).addDashboard,
   reclassify: async () => (await import('./commands/reclassify.ts')).addReclassify,
   status: async () => (await import('./commands/status.ts')).addStatus,

@@ -30,28 +30,77 @@ export type Signal = (typeof SIGNALS)[number];
 export type Verdict = 'human' | 'unsure' | MachineSignal;
 export const VERDICTS: readonly Verdict[] = ['human', 'unsure', ...MACHINE_SIGNALS];
 
-/**
- * The weight of each signal: the natural logarithm of how many times more often it comes with hits of machines than with hits of people. No
- * published figures were found, so all weights are assumed. A weight of 7 means that one hit in a thousand with this signal is a person's, if
- * people and machines make equally many hits. A weight of 3 means one in twenty: people browse through servers of hosting providers if a
- * VPN or the proxy of their company runs there, and some people open three tabs within a second.
- */
-export const WEIGHTS: Readonly<Record<Signal, number>> = {
-  head: 7,
-  prefetch: 7,
-  'privacy-proxy': 7,
-  'scanner-net': 7,
-  'bot-ua': 7,
-  burst: 7,
-  'short-burst': 3,
-  'hosting-net': 3,
-  proxied: -2,
+interface SignalRule {
+  /**
+   * The natural logarithm of how many times more often the signal comes with hits of machines than with hits of people. No published figures
+   * were found, so all weights are assumed. A weight of 7 means that one hit in a thousand with this signal is a person's, if people and
+   * machines make equally many hits. A weight of 3 means one in twenty.
+   */
+  readonly weight: number;
+  /** What was observed. */
+  readonly what: string;
+  /** URL of a public report of this behaviour. */
+  readonly source: string;
+}
+
+export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
+  head: { weight: 7, what: 'a HEAD request, which returns nothing to read', source: 'https://github.com/civicrm/civicrm-core/pull/35328' },
+  prefetch: {
+    weight: 7,
+    what: 'a header or the user agent says that the client prefetches',
+    source: 'https://wicg.github.io/nav-speculation/prefetch.html',
+  },
+  'privacy-proxy': {
+    weight: 7,
+    what: 'the proxy of Apple, which loads every pixel, whether or not the letter is opened',
+    source: 'https://github.com/jdavidbakr/mail-tracker/issues/255',
+  },
+  'scanner-net': {
+    weight: 7,
+    what: 'the network of a scanner of incoming mail',
+    source: 'https://github.com/warmbly/warmbly/blob/main/tracking/scanner-networks.txt',
+  },
+  'bot-ua': { weight: 7, what: 'the user agent is empty or names a bot', source: 'https://github.com/omrilotan/isbot' },
+  burst: {
+    weight: 7,
+    what: 'five or more different links of the letter within a second',
+    source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
+  },
+  // Some people open three tabs within a second.
+  'short-burst': {
+    weight: 3,
+    what: 'three or four different links of the letter within a second',
+    source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
+  },
+  // People browse through servers of hosting providers if a VPN or the proxy of their company runs there.
+  'hosting-net': {
+    weight: 3,
+    what: 'a server of a hosting provider or cloud',
+    source: 'https://github.com/warmbly/warmbly/issues/410',
+  },
+  proxied: {
+    weight: -2,
+    what: 'the image proxy of Gmail or Yahoo, which loads an image when the reader opens the letter',
+    source: 'https://support.google.com/mail/answer/145919',
+  },
 };
 
 /** From this sum of weights a hit is judged as a machine's. One such hit in 150 or fewer is a person's. */
 export const MACHINE_FROM = 5;
 /** From this sum of weights a hit is unsure. Below it, the hit is judged as a person's. */
 export const UNSURE_FROM = 2;
+
+/** Returns the sum of the weights of signals. */
+export function weightOf(signals: readonly Signal[]): number {
+  return signals.reduce((total, signal) => total + SIGNAL_RULES[signal].weight, 0);
+}
+
+/** Returns the verdict of a hit with these signals. `shard.verdict_of` computes the same. */
+export function verdictOf(signals: readonly Signal[]): Verdict {
+  const weight = weightOf(signals);
+  if (weight < UNSURE_FROM) return 'human';
+  return (weight >= MACHINE_FROM && MACHINE_SIGNALS.find((signal) => signals.includes(signal))) || 'unsure';
+}
 
 interface Rule {
   readonly signal: Signal;
@@ -134,7 +183,7 @@ export function rulesParameters(burst: Readonly<Record<keyof typeof BURST, numbe
     burst.fewLinks,
     burst.manyLinks,
     SIGNALS,
-    SIGNALS.map((signal) => WEIGHTS[signal]),
+    SIGNALS.map((signal) => SIGNAL_RULES[signal].weight),
     MACHINE_FROM,
     UNSURE_FROM,
     labelsOf('scanner'),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { BURST, RULES_ROW, rulesParameters, type Signal, type Verdict } from '../core/rules.ts';
+import { BURST, RULES_ROW, rulesParameters, type Signal, type Verdict, verdictOf } from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
@@ -12,7 +12,6 @@ import { copyDeltas } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
 import { inTransaction } from './transaction.ts';
 import { reduceUserAgent } from './user-agent.ts';
-import { verdictOf } from './verdict.ts';
 
 // Runs random sequences of commits (also parallel and aborted ones), steps of the judge (parallel and aborted ones), reclassifications and
 // changes of test recipients. After each step all counts and sets, and the views on them, must equal a recount of the events.

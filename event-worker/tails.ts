@@ -1,9 +1,9 @@
 import { type Kind, KINDS, type Origin } from '../core/event.ts';
-import { RULES_VERSION } from '../core/rules.ts';
+import { RULES_VERSION, verdictOf } from '../core/rules.ts';
 import { copyText } from '../core/copy-text.ts';
 import type { Profile } from './hits.ts';
 import type { ReducedAgent } from './user-agent.ts';
-import { signalsOf, verdictOf } from './verdict.ts';
+import { signalsOf } from './verdict.ts';
 
 /** The end of a COPY line, and the profile of the hit. */
 export interface Tail {

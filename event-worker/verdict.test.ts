@@ -9,10 +9,11 @@ import {
   type Signal,
   SIGNALS,
   UNSURE_FROM,
-  WEIGHTS,
+  verdictOf,
+  SIGNAL_RULES,
 } from '../core/rules.ts';
 import { createDatabases } from '../test/support/databases.ts';
-import { agentSignal, signalsOf, verdictOf } from './verdict.ts';
+import { agentSignal, signalsOf } from './verdict.ts';
 
 const click = {
   kind: 'click',
@@ -63,7 +64,7 @@ describe('person or machine', () => {
   });
 
   test('every strong sign of a machine is a verdict, also with a sign of a person', () => {
-    const strong = MACHINE_SIGNALS.filter((signal) => WEIGHTS[signal] >= 7);
+    const strong = MACHINE_SIGNALS.filter((signal) => SIGNAL_RULES[signal].weight >= 7);
     expect(strong).toHaveLength(6);
     for (const signal of strong) expect([verdictOf([signal]), verdictOf([signal, 'proxied'])]).toEqual([signal, signal]);
   });
@@ -79,7 +80,7 @@ describe('person or machine', () => {
     );
     const expected = (signals: readonly Signal[]): string => {
       let sum = 0;
-      for (const signal of signals) sum += WEIGHTS[signal];
+      for (const signal of signals) sum += SIGNAL_RULES[signal].weight;
       return sum < UNSURE_FROM ? 'human' : sum < MACHINE_FROM ? 'unsure' : (signals[0] as string);
     };
     expect(sets.map(verdictOf)).toEqual(sets.map(expected));
@@ -92,6 +93,6 @@ describe('the rules', () => {
     const { networks } = JSON.parse(await readFile(new URL('../core/networks.json', import.meta.url), 'utf8')) as {
       networks: { label: string; source: string }[];
     };
-    for (const { source } of [...networks, ...AGENT_RULES]) expect(source).toMatch(/^https:\/\//);
+    for (const { source } of [...networks, ...AGENT_RULES, ...Object.values(SIGNAL_RULES)]) expect(source).toMatch(/^https:\/\//);
   });
 });

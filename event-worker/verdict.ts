@@ -1,17 +1,6 @@
 import type { Kind } from '../core/event.ts';
 import { networkKindOf } from '../core/network-kinds.ts';
-import {
-  AGENT_RULES,
-  MACHINE_FROM,
-  MACHINE_SIGNALS,
-  NETWORK_SIGNALS,
-  PREFETCH_PURPOSE,
-  type Signal,
-  SIGNALS,
-  UNSURE_FROM,
-  type Verdict,
-  WEIGHTS,
-} from '../core/rules.ts';
+import { AGENT_RULES, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } from '../core/rules.ts';
 
 // Decides whether a person or a machine made a hit, from this hit alone. A burst (core/rules.ts) can be found only with the other clicks of
 // the recipient, so judge.ts finds bursts later.
@@ -39,11 +28,4 @@ export function signalsOf(
   if (byAgent) found.push(byAgent);
   if (found.length < 2) return found;
   return SIGNALS.filter((signal) => found.includes(signal));
-}
-
-/** Returns the verdict of a hit with these signals. `shard.reclassify` computes the same. */
-export function verdictOf(signals: readonly Signal[]): Verdict {
-  const sum = signals.reduce((total, signal) => total + WEIGHTS[signal], 0);
-  if (sum < UNSURE_FROM) return 'human';
-  return (sum >= MACHINE_FROM && MACHINE_SIGNALS.find((signal) => signals.includes(signal))) || 'unsure';
 }

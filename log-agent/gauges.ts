@@ -5,11 +5,15 @@ import type { Agent } from './agent.ts';
 import { diskOf } from './disk.ts';
 import type { Logs } from './follow.ts';
 import { ageSeconds, type Lag } from './lag.ts';
+import type { NetworkTable } from './network-table.ts';
 import type { Salts } from './salt.ts';
 
 /** Adds the gauges whose values are read from the agent when Prometheus asks for them. */
-export function addAgentGauges(registry: Registry, deps: { agent: Agent; follower: Logs; salts: Salts; logDir: string }): void {
-  const { agent, follower, salts, logDir } = deps;
+export function addAgentGauges(
+  registry: Registry,
+  deps: { agent: Agent; follower: Logs; salts: Salts; networks: NetworkTable; logDir: string },
+): void {
+  const { agent, follower, salts, networks, logDir } = deps;
   const lag = singleFlight(() => agent.lag());
   const byShard = (name: string, help: string, value: (lag: Lag) => number): void =>
     addShardGauge(registry, name, help, async () => (await lag()).map((one) => [one.shard, value(one)]));
@@ -28,6 +32,12 @@ export function addAgentGauges(registry: Registry, deps: { agent: Agent; followe
     () => follower.foreignFiles.length,
   );
   addGauge(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.count());
+  addGauge(
+    registry,
+    'clickledger_agent_networks_date_seconds',
+    'Day of the data in the table of networks, in epoch seconds',
+    () => Date.parse(networks.header.date) / 1000,
+  );
   const disk = singleFlight(() => diskOf(logDir));
   addGauge(
     registry,

@@ -39,10 +39,11 @@ const { config, log, registry, signal } = part;
 
 const metrics = createAgentMetrics(registry);
 await mkdir(config.STATE_DIR, { recursive: true, mode: 0o700 });
+const networks = await readTable();
 const enricher = await createEnricher({
   mmdbPath: config.MMDB_PATH,
   networks: await readNetworks(),
-  table: await readTable(),
+  table: networks,
   site: new URL(config.BASE_URL).host,
 });
 let problems = (): Promise<Problem[]> => Promise.resolve([problem('nats-unreachable')]);
@@ -86,7 +87,7 @@ const agent = createAgent({
   keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
 });
 
-addAgentGauges(registry, { agent, follower, salts, logDir: config.LOG_DIR });
+addAgentGauges(registry, { agent, follower, salts, networks, logDir: config.LOG_DIR });
 const natsConnected = trackConnected(connection);
 problems = async () =>
   agentProblems({

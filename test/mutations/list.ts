@@ -328,8 +328,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'a click whose hit is in another delta keeps its verdict',
     file: 'sql/shard/0009-judge.sql',
-    from: 'SELECT part, place, at FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);',
-    to: 'SELECT part, place, at FROM burst;',
+    from: 'SELECT part, place, at, was, becomes, new_signs FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);',
+    to: 'SELECT part, place, at, was, becomes, new_signs FROM burst;',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },
