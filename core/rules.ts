@@ -21,6 +21,7 @@ export const MACHINE_SIGNALS = [
   'bot-ua',
   'burst',
   'short-burst',
+  'echo',
   'hosting-net',
 ] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
@@ -71,6 +72,12 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     weight: 3,
     what: 'three or four different links of the letter within a second',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
+  },
+  // Some people open the same link on another device, too.
+  echo: {
+    weight: 3,
+    what: 'the same link again within a minute, by another browser or system',
+    source: 'https://github.com/resend/resend-node/issues/901',
   },
   // People browse through servers of hosting providers if a VPN or the proxy of their company runs there.
   'hosting-net': {
@@ -175,6 +182,12 @@ export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
  */
 export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
 
+/**
+ * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another reduced user agent, if that click
+ * has no signs of a machine of its own. Some scanners follow a link just after a person did.
+ */
+export const ECHO = { spanMs: 60_000 } as const;
+
 /** The parameters of `RULES_ROW`, in their order. The rules may differ in tests. */
 export function rulesParameters(burst: Readonly<Record<keyof typeof BURST, number>> = BURST, version = RULES_VERSION): unknown[] {
   return [
@@ -182,6 +195,7 @@ export function rulesParameters(burst: Readonly<Record<keyof typeof BURST, numbe
     burst.spanMs / 1000,
     burst.fewLinks,
     burst.manyLinks,
+    ECHO.spanMs / 1000,
     SIGNALS,
     SIGNALS.map((signal) => SIGNAL_RULES[signal].weight),
     MACHINE_FROM,
@@ -191,5 +205,5 @@ export function rulesParameters(burst: Readonly<Record<keyof typeof BURST, numbe
   ];
 }
 
-/** The rules as a value of the type shard.rules, with the parameters $1 to $10 of a statement. */
-export const RULES_ROW = 'ROW($1, make_interval(secs => $2), $3, $4, $5, $6, $7, $8, $9, $10)::shard.rules';
+/** The rules as a value of the type shard.rules, with the parameters $1 to $11 of a statement. */
+export const RULES_ROW = 'ROW($1, make_interval(secs => $2), $3, $4, make_interval(secs => $5), $6, $7, $8, $9, $10, $11)::shard.rules';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { BURST, RULES_ROW, rulesParameters, type Signal, type Verdict, verdictOf } from '../core/rules.ts';
+import { BURST, ECHO, RULES_ROW, rulesParameters, type Signal, type Verdict, verdictOf } from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
@@ -51,7 +51,7 @@ const HOSTING = 'hetzner';
 
 const anyVerdictHit = fc.record({
   // The times are close enough for bursts. Some are exactly at the limits of a burst or of a quarter of an hour.
-  afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, 900_000 - 1, 900_000)),
+  afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, ECHO.spanMs, ECHO.spanMs + 1, 900_000 - 1, 900_000)),
   recipient: fc.constantFrom(...RECIPIENTS),
   link: fc.integer({ min: 1, max: 14 }),
   kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
@@ -168,7 +168,7 @@ const abortedJudge = (mostHits: number): Promise<boolean> =>
 
 async function reclassify(campaign: number, links: number): Promise<void> {
   const burst = { ...BURST, fewLinks: links, manyLinks: links + BURST.manyLinks - BURST.fewLinks };
-  await pool.query(`SELECT * FROM shard.reclassify(${RULES_ROW}, $11, false)`, [...rulesParameters(burst), campaign]);
+  await pool.query(`SELECT * FROM shard.reclassify(${RULES_ROW}, $12, false)`, [...rulesParameters(burst), campaign]);
 }
 
 async function run(step: Step): Promise<void> {
@@ -325,6 +325,18 @@ async function verdictsOfClicks(): Promise<Map<string, number>> {
   return new Map(rows.map(({ key, n }) => [key, n]));
 }
 
+function isEcho(click: Hit, clicks: readonly Hit[]): boolean {
+  return clicks.some(
+    (first) =>
+      first.recipient === click.recipient &&
+      first.link === click.link &&
+      first.agent !== click.agent &&
+      first.verdict === 'human' &&
+      first.afterMs < click.afterMs &&
+      click.afterMs <= first.afterMs + ECHO.spanMs,
+  );
+}
+
 /** The same numbers, computed from the steps: tries every click as the first one of a burst. */
 function burstsIn(steps: readonly Step[]): Map<string, number> {
   const clicks = steps
@@ -340,6 +352,7 @@ function burstsIn(steps: readonly Step[]): Map<string, number> {
       }),
     );
     const signals: Signal[] = click.verdict === 'unsure' ? ['hosting-net'] : [];
+    if (isEcho(click, clicks)) signals.push('echo');
     if (linksAtOnce >= BURST.manyLinks) signals.unshift('burst');
     else if (linksAtOnce >= BURST.fewLinks) signals.unshift('short-burst');
     const verdict = click.verdict === 'human' || click.verdict === 'unsure' ? verdictOf(signals) : click.verdict;

@@ -39,7 +39,7 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
     burst_places: number[];
     burst_verdicts: Verdict[];
     has_changes: boolean;
-  }>(`SELECT * FROM shard.judge(${RULES_ROW}, $11)`, [...rulesParameters(), mostHits]);
+  }>(`SELECT * FROM shard.judge(${RULES_ROW}, $12)`, [...rulesParameters(), mostHits]);
   const { deltas, hits, burst_deltas, burst_places, burst_verdicts, has_changes } = rows[0] as (typeof rows)[number];
   if (deltas === null) return undefined;
   const bursts = new Map<number, ChangedHit[]>();

@@ -75,7 +75,7 @@ describe('person or machine', () => {
     const rows = await databases.query<{ verdict: string }>(
       'a',
       `SELECT shard.verdict_of(ARRAY(SELECT jsonb_array_elements_text(signals)), ${RULES_ROW}) AS verdict
-       FROM jsonb_array_elements($11::jsonb) WITH ORDINALITY AS t (signals, n) ORDER BY n`,
+       FROM jsonb_array_elements($12::jsonb) WITH ORDINALITY AS t (signals, n) ORDER BY n`,
       [...rulesParameters(), JSON.stringify(sets)],
     );
     const expected = (signals: readonly Signal[]): string => {

@@ -37,7 +37,7 @@ export async function reclassify(
 async function reclassifyShard(url: string, campaign: number, dryRun: boolean): Promise<Reclassified[]> {
   const pool = createPool(url, { max: 1, name: 'reclassify' });
   const { rows } = await explainErrors(() =>
-    pool.query<Reclassified>(`SELECT * FROM shard.reclassify(${RULES_ROW}, $11, $12)`, [...rulesParameters(), campaign, dryRun]),
+    pool.query<Reclassified>(`SELECT * FROM shard.reclassify(${RULES_ROW}, $12, $13)`, [...rulesParameters(), campaign, dryRun]),
   ).finally(() => pool.end());
   return rows;
 }

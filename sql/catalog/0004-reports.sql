@@ -136,7 +136,7 @@ COMMENT ON COLUMN analytics.campaign_rates.human_click_percent IS 'human_clicked
 COMMENT ON COLUMN analytics.campaign_rates.click_to_open_percent IS 'clicked as a share of opened. Null if nobody opened.';
 COMMENT ON COLUMN analytics.campaign_rates.human_click_to_open_percent IS 'human_clicked as a share of human_opened. Null if no person opened.';
 
-COMMENT ON COLUMN analytics.events.verdict IS 'human, unsure, or the sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst.';
+COMMENT ON COLUMN analytics.events.verdict IS 'human, unsure, or the sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst, echo, hosting-net.';
 COMMENT ON COLUMN analytics.events.signals IS 'All signs that were found, not only the one that decided the verdict. proxied is not a sign of a machine.';
 
 GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.hits_by_day, analytics.first_hits,
@@ -161,7 +161,7 @@ CREATE VIEW analytics.machine_traffic AS
 COMMENT ON VIEW analytics.machine_traffic IS 'Hits that were not judged human, by verdict and network.';
 COMMENT ON COLUMN analytics.machine_traffic.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.machine_traffic.kind IS 'click or open.';
-COMMENT ON COLUMN analytics.machine_traffic.verdict IS 'head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst, or unsure.';
+COMMENT ON COLUMN analytics.machine_traffic.verdict IS 'head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst, echo, hosting-net, or unsure.';
 COMMENT ON COLUMN analytics.machine_traffic.network IS 'Label of a known network; null if the network is not known.';
 COMMENT ON COLUMN analytics.machine_traffic.hits IS 'Number of hits.';
 COMMENT ON COLUMN analytics.machine_traffic.recipients IS 'Number of recipients whose links were fetched.';

@@ -104,6 +104,8 @@ CREATE TYPE shard.rules AS (
   span             interval,
   few_links        integer,
   many_links       integer,
+  -- An echo is a click up to this time after a click on the same link by another user agent.
+  echo_span        interval,
   -- All signs, those of machines first, and the weight of each.
   signals          text[],
   weights          double precision[],
@@ -120,8 +122,16 @@ CREATE FUNCTION shard.verdict_of(signs text[], rules shard.rules) RETURNS shard.
 RETURN (SELECT CASE WHEN coalesce(sum(weight), 0) < rules.unsure_from THEN 'human' WHEN sum(weight) < rules.machine_from THEN 'unsure' ELSE (array_agg(sign ORDER BY n))[1] END::shard.verdict
         FROM unnest(rules.signals, rules.weights) WITH ORDINALITY AS known (sign, weight, n) WHERE sign = ANY (signs));
 
--- Whether a verdict depends on other clicks of the recipient.
-CREATE FUNCTION shard.may_change(verdict shard.verdict) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN verdict IN ('human', 'unsure', 'short-burst');
+-- The signs in the order of the rules, each once.
+CREATE FUNCTION shard.in_order(signs text[], rules shard.rules) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT sign FROM unnest(rules.signals) WITH ORDINALITY AS known (sign, n) WHERE sign = ANY (signs) ORDER BY n);
+
+-- The signs that do not depend on other clicks.
+CREATE FUNCTION shard.own_signs(signs text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN array_remove(array_remove(array_remove(signs, 'burst'), 'short-burst'), 'echo');
+
+-- Whether a click with this verdict may get another one by other clicks of the recipient.
+CREATE FUNCTION shard.may_change(verdict shard.verdict) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN verdict IN ('human', 'unsure', 'short-burst', 'echo');
 
 -- For each click of one recipient, in the order of their times, whether it is among clicks on at least `links` different links within `span`.
 CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
@@ -150,7 +160,38 @@ BEGIN
   RETURN in_bursts;
 END $$;
 
--- The clicks that get another verdict, because the judge found that they are part of a burst. Its transaction deletes them.
+-- For each click of one recipient, in the order of their times, whether it is an echo: a click on the same link, up to `span` before, has another user agent
+-- and no signs of a machine of its own (`clean`). For each link, it is enough to know the last such click, and the last one by another user
+-- agent than that.
+CREATE FUNCTION shard.echoes(times timestamptz[], link_ids bigint[], agent_ids bigint[], clean boolean[], span interval) RETURNS boolean[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
+DECLARE
+  link_numbers integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  last integer[] := array_fill(NULL::integer, ARRAY[cardinality(link_ids)]);
+  last_of_another integer[] := array_fill(NULL::integer, ARRAY[cardinality(link_ids)]);
+  are_echoes boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
+  seen integer := 0;
+  link integer;
+  earlier integer;
+BEGIN
+  FOR i IN 1 .. cardinality(times) LOOP
+    -- Clicks at the same time are no echoes of each other.
+    WHILE times[seen + 1] < times[i] LOOP
+      seen := seen + 1;
+      link := link_numbers[seen];
+      IF clean[seen] THEN
+        IF agent_ids[last[link]] <> agent_ids[seen] THEN last_of_another[link] := last[link]; END IF;
+        last[link] := seen;
+      END IF;
+    END LOOP;
+    link := link_numbers[i];
+    earlier := CASE WHEN agent_ids[last[link]] = agent_ids[i] THEN last_of_another[link] ELSE last[link] END;
+    are_echoes[i] := coalesce(times[earlier] >= times[i] - span, false);
+  END LOOP;
+  RETURN are_echoes;
+END $$;
+
+-- The clicks that get another verdict, because the judge found that they are part of a burst, or echoes. Its transaction deletes them.
 CREATE TABLE shard.burst_click (
   part    oid NOT NULL,
   place   tid NOT NULL,
@@ -160,10 +201,10 @@ CREATE TABLE shard.burst_click (
   signals text[] NOT NULL
 );
 
--- The first part of a step of the judge. It chooses the oldest deltas, until they have `most` hits, and looks for bursts with the clicks of their
--- recipients. The caller then merges the chosen deltas in the same transaction. The result has the ids of these deltas and the number of their
--- hits, which are null if another judge is running. It also has the places of the hits that are part of a burst and their new verdicts, with
--- which the caller merges them. If `has_changes` is true, a burst has clicks that an earlier step merged. Then the caller must call
+-- The first part of a step of the judge. It chooses the oldest deltas, until they have `most` hits, and looks for bursts and echoes among the
+-- clicks of their recipients. The caller then merges the chosen deltas in the same transaction. The result has the ids of these deltas and the number of their
+-- hits, which are null if another judge is running. It also has the places of the hits that get another verdict, and these verdicts, with
+-- which the caller merges them. If `has_changes` is true, some of the clicks were merged by an earlier step. Then the caller must call
 -- shard.apply_changes after the merge.
 --
 -- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
@@ -174,6 +215,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '3
 DECLARE
   span CONSTANT interval := rules.span;
   links CONSTANT integer := rules.few_links;
+  reach CONSTANT interval := greatest(2 * rules.span, rules.echo_span);
 BEGIN
   burst_deltas := '{}';
   burst_places := '{}';
@@ -193,35 +235,43 @@ BEGIN
     WHERE d.id = ANY (deltas) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
   ),
   -- A burst extends up to `span` from its first click. So a click can change the clicks within `span` of it, and those depend on the clicks
-  -- within 2 * `span`.
+  -- within 2 * `span`. An echo depends on the clicks before it, within `echo_span`. A recipient is left out if there is neither a burst nor
+  -- a pair of successive clicks on one link by different user agents.
   clicks_of_person AS (
     SELECT person.campaign_id, person.recipient_id, array_agg(e.part ORDER BY e.at, e.place) AS parts, array_agg(e.place ORDER BY e.at, e.place) AS places,
            array_agg(e.at ORDER BY e.at, e.place) AS times, array_agg(e.link_id ORDER BY e.at, e.place) AS link_ids, array_agg(e.verdict ORDER BY e.at, e.place) AS verdicts,
-           array_agg(coalesce(e.signals, '{}')::text ORDER BY e.at, e.place) AS signs
+           array_agg(coalesce(e.signals, '{}')::text ORDER BY e.at, e.place) AS signs, array_agg(e.agent_id ORDER BY e.at, e.place) AS agent_ids
     FROM person CROSS JOIN LATERAL (
-      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict, e.signals, count(*) OVER () AS n,
-             e.at - lag(e.at, links - 1) OVER (ORDER BY e.at) <= span AS is_fast
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict, e.signals, e.agent_id, count(*) OVER () AS n,
+             e.at - lag(e.at, links - 1) OVER (ORDER BY e.at) <= span AS is_fast, e.agent_id <> lag(e.agent_id) OVER (PARTITION BY e.link_id ORDER BY e.at) AS is_by_another
       FROM shard.event e
-      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * span AND person.last_at + 2 * span
+      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - reach AND person.last_at + reach
         AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
     ) e
-    WHERE e.n >= links
-    GROUP BY person.campaign_id, person.recipient_id HAVING bool_or(shard.may_change(e.verdict)) AND bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links
+    WHERE e.n >= 2
+    GROUP BY person.campaign_id, person.recipient_id
+    HAVING bool_or(shard.may_change(e.verdict)) AND (bool_or(e.is_fast) AND count(DISTINCT e.link_id) >= links OR bool_or(e.is_by_another))
   ),
-  burst AS MATERIALIZED (
+  found AS MATERIALIZED (
     SELECT campaign_id, recipient_id, part, place, at, link_id, verdict AS was, shard.verdict_of(new_signs, rules) AS becomes, new_signs
     FROM clicks_of_person
-    CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, signs, shard.in_burst(times, link_ids, span, links), shard.in_burst(times, link_ids, span, rules.many_links))
-      AS c (part, place, at, link_id, verdict, signs_text, in_short_burst, in_burst)
-    CROSS JOIN LATERAL (SELECT array_remove(signs_text::text[], 'short-burst') || CASE WHEN in_burst THEN 'burst' ELSE 'short-burst' END) AS n (new_signs)
-    WHERE shard.may_change(verdict) AND in_short_burst AND new_signs <> signs_text::text[]
+    CROSS JOIN LATERAL (SELECT array_agg(shard.verdict_of(shard.own_signs(each::text[]), rules) = 'human' ORDER BY n) AS clean FROM unnest(signs) WITH ORDINALITY AS t (each, n)) AS own
+    CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, signs, shard.in_burst(times, link_ids, span, links), shard.in_burst(times, link_ids, span, rules.many_links),
+                              shard.echoes(times, link_ids, agent_ids, clean, rules.echo_span))
+      AS c (part, place, at, link_id, verdict, signs_text, in_short_burst, in_burst, is_echo)
+    CROSS JOIN LATERAL (SELECT signs_text::text[] AS known_signs) AS k
+    CROSS JOIN LATERAL (
+      SELECT shard.in_order(CASE WHEN in_burst THEN array_remove(known_signs, 'short-burst') || '{burst}' WHEN in_short_burst AND 'burst' <> ALL (known_signs) THEN known_signs || '{short-burst}'
+                                 ELSE known_signs END || CASE WHEN is_echo THEN ARRAY['echo'] ELSE '{}' END, rules) AS new_signs
+    ) AS n
+    WHERE shard.may_change(verdict) AND (in_short_burst OR is_echo) AND new_signs <> known_signs
   ),
   waiting AS (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000) AS at
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
-    WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM burst)) AND d.id <> ALL (deltas)
+    WHERE d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM found)) AND d.id <> ALL (deltas)
   )
-  SELECT part, place, at, was, becomes, new_signs FROM burst WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
+  SELECT part, place, at, was, becomes, new_signs FROM found WHERE (campaign_id, recipient_id, link_id, at) NOT IN (SELECT campaign_id, recipient_id, link_id, at FROM waiting);
   IF NOT FOUND THEN RETURN; END IF;
 
   WITH changed AS (
@@ -242,9 +292,9 @@ BEGIN
   merged AS (
     INSERT INTO shard.hit_change (sign, at, recipient_id, link_id, campaign_id, kind, verdict, country, net, referrer, agent_id)
     SELECT v.sign, at, recipient_id, link_id, campaign_id, 'click', v.verdict, country, net, referrer, agent_id
-    FROM click LEFT JOIN (SELECT was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) AS found
+    FROM click LEFT JOIN (SELECT was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer, count(*) AS n FROM unmerged GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) AS waited
       USING (was, at, recipient_id, link_id, campaign_id, agent_id, country, net, referrer)
-    CROSS JOIN generate_series(1, click.n - coalesce(found.n, 0)) CROSS JOIN LATERAL (VALUES (-1, was), (1, becomes)) AS v (sign, verdict)
+    CROSS JOIN generate_series(1, click.n - coalesce(waited.n, 0)) CROSS JOIN LATERAL (VALUES (-1, was), (1, becomes)) AS v (sign, verdict)
     WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   )
   SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}'), coalesce(array_agg(becomes::text), '{}') INTO burst_deltas, burst_places, burst_verdicts FROM unmerged;
@@ -267,29 +317,31 @@ BEGIN
     SELECT e.tableoid AS part, e.ctid AS place, e.at, e.recipient_id, e.link_id, e.kind, e.verdict, e.rules, coalesce(e.signals, '{}') AS signals, e.net, e.country, e.referrer, e.agent_id
     FROM shard.event e WHERE e.campaign_id = campaign
   ),
-  clicks AS (
-    SELECT array_agg(part ORDER BY at, place) AS parts, array_agg(place ORDER BY at, place) AS places, array_agg(at ORDER BY at, place) AS times,
-           array_agg(link_id ORDER BY at, place) AS link_ids
-    FROM hit WHERE hit.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(DISTINCT link_id) >= (reclassify.rules).few_links
-  ),
-  burst AS (
-    SELECT part, place, CASE WHEN in_burst THEN 'burst' ELSE 'short-burst' END AS burst_sign
-    FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).few_links),
-                                          shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).many_links)) AS c (part, place, in_short_burst, in_burst)
-    WHERE in_short_burst
-  ),
-  without_burst AS (
+  own AS MATERIALIZED (
     SELECT hit.*, ARRAY(SELECT sign FROM unnest((reclassify.rules).signals) WITH ORDINALITY AS known (sign, n)
-                        WHERE CASE sign WHEN 'burst' THEN false WHEN 'short-burst' THEN false
-                                        WHEN 'scanner-net' THEN net = ANY ((reclassify.rules).scanner_networks) WHEN 'hosting-net' THEN net = ANY ((reclassify.rules).hosting_networks)
-                                        ELSE sign = ANY (hit.signals) END ORDER BY n) AS other_signals
+                        WHERE CASE sign WHEN 'scanner-net' THEN net = ANY ((reclassify.rules).scanner_networks) WHEN 'hosting-net' THEN net = ANY ((reclassify.rules).hosting_networks)
+                                        ELSE sign = ANY (shard.own_signs(hit.signals)) END ORDER BY n) AS own_signs
     FROM hit
   ),
-  with_burst AS (
-    SELECT without_burst.*, CASE WHEN burst_sign IS NOT NULL AND shard.verdict_of(other_signals, reclassify.rules) IN ('human', 'unsure') THEN other_signals || burst_sign ELSE other_signals END AS new_signals
-    FROM without_burst LEFT JOIN burst USING (part, place)
+  clicks AS (
+    SELECT array_agg(part ORDER BY at, place) AS parts, array_agg(place ORDER BY at, place) AS places, array_agg(at ORDER BY at, place) AS times,
+           array_agg(link_id ORDER BY at, place) AS link_ids, array_agg(agent_id ORDER BY at, place) AS agent_ids,
+           array_agg(shard.verdict_of(own_signs, reclassify.rules) = 'human' ORDER BY at, place) AS clean
+    FROM own WHERE own.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(*) >= 2
   ),
-  judged AS MATERIALIZED (SELECT with_burst.*, shard.verdict_of(new_signals, reclassify.rules) AS new_verdict FROM with_burst),
+  found AS (
+    SELECT part, place, CASE WHEN in_burst THEN ARRAY['burst'] WHEN in_short_burst THEN ARRAY['short-burst'] ELSE '{}' END || CASE WHEN is_echo THEN ARRAY['echo'] ELSE '{}' END AS found_signs
+    FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).few_links),
+                                          shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).many_links),
+                                          shard.echoes(times, link_ids, agent_ids, clean, (reclassify.rules).echo_span)) AS c (part, place, in_short_burst, in_burst, is_echo)
+    WHERE in_short_burst OR is_echo
+  ),
+  with_found AS (
+    SELECT own.*, CASE WHEN found_signs IS NOT NULL AND shard.verdict_of(own_signs, reclassify.rules) IN ('human', 'unsure') THEN shard.in_order(own_signs || found_signs, reclassify.rules)
+                       ELSE own_signs END AS new_signals
+    FROM own LEFT JOIN found USING (part, place)
+  ),
+  judged AS MATERIALIZED (SELECT with_found.*, shard.verdict_of(new_signals, reclassify.rules) AS new_verdict FROM with_found),
   -- The statement sees the deltas and the events of the same commits, so no changed hit is in a delta afterwards.
   taken AS (DELETE FROM shard.delta d WHERE NOT dry_run AND d.campaign_id = campaign),
   merged AS (
