@@ -37,6 +37,8 @@ interface LetterPlan extends TrafficOptions {
   /** A prefix for the recipients: their addresses are `<people>-1@example.com`, …, and their external ids are `<PEOPLE>/1`, …. */
   people: string;
   targets: readonly { target: string; label?: string }[];
+  /** Makes the traffic; by default generateTraffic. */
+  generate?: (options: TrafficOptions) => Hit[];
 }
 
 /** The whole system on loopback. Lines that a test appends to its access log are processed like real traffic. */
@@ -90,7 +92,7 @@ export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Pro
   const people = keys.map((key, i) => ({ ...key, id: recipients[i]?.id ?? 0 }));
   await markSent(author, campaign, new Date(plan.sentAt));
 
-  const hits = generateTraffic(plan);
+  const hits = (plan.generate ?? generateTraffic)(plan);
   const text = accessLogLines(hits, (hit) => {
     const recipient = hit.recipient === SHARED ? 0 : (people[hit.recipient]?.id as number);
     const link = links[hit.link]?.id as number;
