@@ -78,7 +78,7 @@ export async function explainVerdict(pool: Pool, requestId: string, limits: RunO
 }
 
 /** Returns what would change the verdict of a hit with these signals by the current rules. */
-export function changesOf(signals: readonly Signal[]): string[] {
+function changesOf(signals: readonly Signal[]): string[] {
   const verdict = verdictOf(signals);
   const weight = weightOf(signals);
   const changes: string[] = [];
