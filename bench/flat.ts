@@ -15,7 +15,11 @@ import { type BenchSystem, withBenchSystem } from './system.ts';
 
 const MILLIONS = 5;
 const SHARDS = 8;
-const CAMPAIGNS = [30, 1_000];
+/** With a thousand campaigns only a part of the events is committed, because each of them costs much more. */
+const CAMPAIGNS = [
+  { campaigns: 30, part: 1 },
+  { campaigns: 1_000, part: 0.1 },
+];
 const DAY_MS = 86_400_000;
 /** The judge runs after as many groups as a busy worker commits between two steps. */
 const GROUPS_BEFORE_JUDGE = 4;
@@ -37,7 +41,7 @@ export const flatBench: Bench = async ({ directory, fixture, progress }) => {
   await withShards(join(directory, 'shards'), SHARDS, async (benchSystem, shards) =>
     record(`${SHARDS} shards`, await costOf(benchSystem, shards, await batchesOf(log.path, benchSystem), 1)),
   );
-  for (const campaigns of CAMPAIGNS) {
+  for (const { campaigns, part } of CAMPAIGNS) {
     await withShards(join(directory, `campaigns ${campaigns}`), 1, async (benchSystem, shards) => {
       await benchSystem.query(
         'catalog',
@@ -45,7 +49,8 @@ export const flatBench: Bench = async ({ directory, fixture, progress }) => {
         [campaigns],
       );
       await benchSystem.query('catalog', 'UPDATE catalog.link SET campaign_id = 1 + id % $1::bigint', [campaigns]);
-      record(`${campaigns} campaigns`, await costOf(benchSystem, shards, await batchesOf(log.path, benchSystem), 1));
+      const payloads = await batchesOf(log.path, benchSystem);
+      record(`${campaigns} campaigns`, await costOf(benchSystem, shards, payloads.slice(0, payloads.length * part), 1));
     });
   }
   const [first, ...others] = costs as [(typeof costs)[number], ...typeof costs];
@@ -69,7 +74,7 @@ function withShards(
   );
 }
 
-/** Commits and judges all events once more, in turn on all shards, as those of another log and another day. Returns the CPU time in microseconds per event. */
+/** Commits and judges the events once more, in turn on all shards, as those of another log and another day. Returns the CPU time in microseconds per event. */
 async function costOf(
   { system }: BenchSystem,
   shards: readonly ShardCommitter[],
@@ -82,10 +87,12 @@ async function costOf(
   const gen = String(generation).padStart(32, '0');
   const [startCpu, startPostgres] = [process.cpuUsage(), await postgresSeconds()];
   let groups = 0;
+  let events = 0;
   for (let i = 0; i < payloads.length; i += GROUP_BATCHES) {
     const { name, committer } = shards[groups++ % shards.length] as ShardCommitter;
     const batches = payloads.slice(i, i + GROUP_BATCHES).map((payload): Batch => {
       const batch = decodeBatch(payload);
+      events += batch.events.t.length;
       return { ...batch, gen, shard: name, events: { ...batch.events, t: batch.events.t.map((t) => t - generation * DAY_MS) } };
     });
     await committer.commit(batches);
@@ -93,5 +100,5 @@ async function costOf(
   }
   for (const { pool } of shards) await judgeAll(pool);
   const { user, system: kernel } = process.cpuUsage(startCpu);
-  return (user + kernel + ((await postgresSeconds()) - startPostgres) * 1e6) / EVENTS;
+  return (user + kernel + ((await postgresSeconds()) - startPostgres) * 1e6) / events;
 }
