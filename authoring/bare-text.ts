@@ -3,9 +3,9 @@
 const PLAIN_ASCII = /^[\x20-\x7e]*$/;
 /** Characters that are never displayed: zero-width characters, bidirectional marks, soft hyphens, byte order marks, variation selectors. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
-/** A letter of a script that uses joiners in its spelling. */
+/** A letter of a script that uses joiners in its spelling. Some of these scripts have invisible characters, too, which are no letters. */
 const JOINING =
-  /^[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}]$/u;
+  /^(?!\p{Default_Ignorable_Code_Point})[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}]$/u;
 
 /**
  * Removes invisible characters. The joiners U+200C and U+200D stay between letters of scripts such as Arabic and Devanagari, whose spelling

@@ -55,8 +55,8 @@ export function isConsistent({ from, to, dead, skipped }: BatchHead): boolean {
 }
 
 /**
- * The origin of a request: the ISO 3166-1 alpha-2 code of the country, and the label of the network if it is that of a known mail proxy or
- * scanner.
+ * The origin of a request: the ISO 3166-1 alpha-2 code of the country, and the label of the network if it is listed (hosting
+ * provider, proxy, mail service or scanner).
  */
 export interface Origin {
   readonly country: string | null;

@@ -100,7 +100,7 @@ const KINDS = {
   },
   'judge-behind': {
     of: ['worker'],
-    what: 'nothing has been judged for five minutes: all counts are right, but bursts of machines are not found yet',
+    what: 'nothing has been judged for five minutes: all counts are right, but bursts and echoes of machines are not found yet',
     mend: 'read the reason in the log of the worker; `clickledger reclassify` and moving a shard make the judge wait',
   },
   'part-silent': {

@@ -92,7 +92,10 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   },
 };
 
-/** From this sum of weights a hit is judged as a machine's. One such hit in 150 or fewer is a person's. */
+/**
+ * From this sum of weights a hit is judged as a machine's. If people and machines make equally many hits, at most one such hit in 150 is a
+ * person's.
+ */
 export const MACHINE_FROM = 5;
 /** From this sum of weights a hit is unsure. Below it, the hit is judged as a person's. */
 export const UNSURE_FROM = 2;
@@ -183,8 +186,8 @@ export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
 
 /**
- * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another reduced user agent, if that click
- * has no signs of a machine of its own. Some scanners follow a link just after a person did.
+ * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another reduced user agent. The
+ * earlier click counts only if its verdict would be `human` without bursts and echoes. Some scanners follow a link just after a person did.
  */
 export const ECHO = { spanMs: 60_000 } as const;
 

@@ -19,7 +19,7 @@ export async function overviewPage(pool: Pool, limits: RunOptions): Promise<Cont
     title: 'Campaigns',
     breadcrumbs: [],
     live: html`<h1>Campaigns</h1>
-<p class="question">How often people opened and clicked, and the share of hits that came from machines.</p>
+<p class="question">How often people opened and clicked, and the share of hits that were not judged human.</p>
 ${campaigns.length === 0 ? html`<p>There are no campaigns yet. Create one with <code>clickledger campaign create</code>.</p>` : scrollBox('campaigns', tableOf(campaigns, limits.zone))}
 <p class="note">${describeReach(reach)}</p>
 <section aria-labelledby="reports"><h2 id="reports">Reports</h2>

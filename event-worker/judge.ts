@@ -6,11 +6,11 @@ import { entryOf } from './entry-of.ts';
 import { type ChangedHit, mergeDeltas } from './merge.ts';
 import { inTransaction } from './transaction.ts';
 
-// The judge looks again at committed clicks, and finds bursts (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
+// The judge looks again at committed clicks, and finds bursts and echoes (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
 // judge at a time works on a shard. The next one continues with the clicks that are left.
 
 // Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
-// are counted before the judge looks at them; only bursts are found later.
+// are counted before the judge looks at them; only bursts and echoes are found later.
 const POLL_MS = 250;
 const QUIET_MS = 500;
 const MAX_DELAY_MS = 4_000;
@@ -35,17 +35,17 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
   const { rows } = await client.query<{
     deltas: string[] | null;
     hits: number;
-    burst_deltas: string[];
-    burst_places: number[];
-    burst_verdicts: Verdict[];
+    changed_deltas: string[];
+    changed_places: number[];
+    changed_verdicts: Verdict[];
     has_changes: boolean;
   }>(`SELECT * FROM shard.judge(${RULES_ROW}, $12)`, [...rulesParameters(), mostHits]);
-  const { deltas, hits, burst_deltas, burst_places, burst_verdicts, has_changes } = rows[0] as (typeof rows)[number];
+  const { deltas, hits, changed_deltas, changed_places, changed_verdicts, has_changes } = rows[0] as (typeof rows)[number];
   if (deltas === null) return undefined;
-  const bursts = new Map<number, ChangedHit[]>();
-  for (const [i, delta] of burst_deltas.entries())
-    entryOf(bursts, Number(delta), newList).push({ place: burst_places[i] as number, verdict: burst_verdicts[i] as Verdict });
-  if (deltas.length > 0) await mergeDeltas(client, deltas, bursts);
+  const changed = new Map<number, ChangedHit[]>();
+  for (const [i, delta] of changed_deltas.entries())
+    entryOf(changed, Number(delta), newList).push({ place: changed_places[i] as number, verdict: changed_verdicts[i] as Verdict });
+  if (deltas.length > 0) await mergeDeltas(client, deltas, changed);
   if (has_changes) await client.query('SELECT shard.apply_changes()');
   return hits;
 }

@@ -2,8 +2,8 @@ import type { Kind } from '../core/event.ts';
 import { networkKindOf } from '../core/network-kinds.ts';
 import { AGENT_RULES, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } from '../core/rules.ts';
 
-// Decides whether a person or a machine made a hit, from this hit alone. A burst (core/rules.ts) can be found only with the other clicks of
-// the recipient, so judge.ts finds bursts later.
+// Finds the signals of a hit that follow from this hit alone. Bursts and echoes (core/rules.ts) can be found only with the other
+// clicks of the recipient, so judge.ts finds them later.
 
 /**
  * Returns the signal of the user agent of a click or an open, if there is one. `bot` is true if the user agent is empty, or if the package

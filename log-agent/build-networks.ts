@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { OPERATORS } from '../core/network-kinds.ts';
 import { encodeTable, type Ranges } from './network-table.ts';
 
-// `npm run networks`: makes networks.bin from public routing data, the package @ip-location-db/asn (RouteViews and DB-IP, CC BY 4.0). The
+// `npm run networks`: makes networks.bin from public routing data, the package @ip-location-db/asn (RouteViews, DB-IP and NRO, CC BY 4.0). The
 // package has every announced range of addresses with the number and the name of its autonomous system. The table keeps the ranges of the
 // operators in core/autonomous-systems.json.
 
@@ -78,7 +78,8 @@ export function toRanges<Address extends number | bigint>(ranges: readonly Range
     add(from, label);
     next = after(end);
   }
-  if (next !== undefined) add(next, 0);
+  // Nothing follows the last address of a family.
+  if (next !== undefined && next < (typeof next === 'bigint' ? 2n ** 64n : 2 ** 32)) add(next, 0);
   return result;
 }
 

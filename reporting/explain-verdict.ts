@@ -29,6 +29,9 @@ export interface Explanation {
   would_change: string[];
 }
 
+/** A signal that a newer worker has stored. */
+const UNKNOWN = { weight: 0, what: 'a signal that this version of clickledger does not know', source: '' };
+
 interface Row {
   at: Date;
   kind: 'click' | 'open';
@@ -62,6 +65,7 @@ export async function explainVerdict(pool: Pool, requestId: string, limits: RunO
     );
   const { net, verdict, signals: found, ...hit } = row;
   const signals = found ?? [];
+  const known = signals.filter((signal) => signal in SIGNAL_RULES);
   return {
     request_id: id,
     ...hit,
@@ -69,11 +73,11 @@ export async function explainVerdict(pool: Pool, requestId: string, limits: RunO
     network_kind: networkKindOf(net) ?? null,
     verdict,
     current_rules: RULES_VERSION,
-    signals: signals.map((signal) => ({ signal, ...SIGNAL_RULES[signal] })),
-    weight: weightOf(signals),
+    signals: signals.map((signal) => ({ signal, ...(SIGNAL_RULES[signal] ?? UNKNOWN) })),
+    weight: weightOf(known),
     unsure_from: UNSURE_FROM,
     machine_from: MACHINE_FROM,
-    would_change: changesOf(signals),
+    would_change: changesOf(known),
   };
 }
 

@@ -37,6 +37,6 @@ function printChanges(judged: readonly Reclassified[], dryRun: boolean, json: bo
   note(`${changedHits} of ${hits} hits ${dryRun ? 'would change' : 'changed'} by the rules of version ${RULES_VERSION}`);
   if (older > 0)
     note(
-      `${older} of these ${hits} hits were first judged by older rules. Their networks and bursts were checked again. Their user agents were not, because user agents are not stored.`,
+      `${older} of these ${hits} hits were first judged by older rules. Their networks, bursts and echoes were checked again. Their user agents were not, because user agents are not stored.`,
     );
 }

@@ -76,7 +76,7 @@ CREATE VIEW analytics.facets AS
   SELECT campaign_id, kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits, sum(recipients)::bigint AS recipients,
          sum(human_recipients)::bigint AS human_recipients
   FROM fleet.facets GROUP BY campaign_id, kind, facet, value;
-COMMENT ON VIEW analytics.facets IS 'Hits and recipients of a campaign by one property of its hits. Select one facet in a query.';
+COMMENT ON VIEW analytics.facets IS 'Hits and recipients of a campaign by one property of its hits. Select one facet in a query: each facet reads all events.';
 COMMENT ON COLUMN analytics.facets.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.facets.kind IS 'click or open.';
 COMMENT ON COLUMN analytics.facets.facet IS 'country, referrer, network, verdict, client, system or device.';
@@ -136,7 +136,7 @@ COMMENT ON COLUMN analytics.campaign_rates.human_click_percent IS 'human_clicked
 COMMENT ON COLUMN analytics.campaign_rates.click_to_open_percent IS 'clicked as a share of opened. Null if nobody opened.';
 COMMENT ON COLUMN analytics.campaign_rates.human_click_to_open_percent IS 'human_clicked as a share of human_opened. Null if no person opened.';
 
-COMMENT ON COLUMN analytics.events.verdict IS 'human, unsure, or the sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst, echo, hosting-net.';
+COMMENT ON COLUMN analytics.events.verdict IS 'human, or the sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst.';
 COMMENT ON COLUMN analytics.events.signals IS 'All signs that were found, not only the one that decided the verdict. proxied is not a sign of a machine.';
 
 GRANT SELECT ON analytics.link_totals, analytics.visitors, analytics.passed_on, analytics.first_human, analytics.hits_by_day, analytics.first_hits,
@@ -158,10 +158,10 @@ COMMENT ON COLUMN analytics.human_clicks.hits IS 'Number of clicks.';
 CREATE VIEW analytics.machine_traffic AS
   SELECT campaign_id, kind, verdict, network, sum(hits)::bigint AS hits, sum(recipients)::bigint AS recipients
   FROM fleet.machine_traffic GROUP BY campaign_id, kind, verdict, network;
-COMMENT ON VIEW analytics.machine_traffic IS 'Hits that were not judged human, by verdict and network.';
+COMMENT ON VIEW analytics.machine_traffic IS 'Hits of machines, by verdict and network.';
 COMMENT ON COLUMN analytics.machine_traffic.campaign_id IS 'The campaign.';
 COMMENT ON COLUMN analytics.machine_traffic.kind IS 'click or open.';
-COMMENT ON COLUMN analytics.machine_traffic.verdict IS 'head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst, echo, hosting-net, or unsure.';
+COMMENT ON COLUMN analytics.machine_traffic.verdict IS 'head, prefetch, privacy-proxy, scanner-net, bot-ua or burst.';
 COMMENT ON COLUMN analytics.machine_traffic.network IS 'Label of a known network; null if the network is not known.';
 COMMENT ON COLUMN analytics.machine_traffic.hits IS 'Number of hits.';
 COMMENT ON COLUMN analytics.machine_traffic.recipients IS 'Number of recipients whose links were fetched.';

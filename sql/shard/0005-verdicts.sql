@@ -2,7 +2,3 @@
 ALTER TYPE shard.verdict ADD VALUE 'privacy-proxy';
 ALTER TYPE shard.verdict ADD VALUE 'scanner-net';
 ALTER TYPE shard.verdict ADD VALUE 'burst';
-ALTER TYPE shard.verdict ADD VALUE 'short-burst';
-ALTER TYPE shard.verdict ADD VALUE 'echo';
-ALTER TYPE shard.verdict ADD VALUE 'hosting-net';
-ALTER TYPE shard.verdict ADD VALUE 'unsure';

@@ -109,15 +109,16 @@ CREATE TYPE shard.rules AS (
   -- All signs, those of machines first, and the weight of each.
   signals          text[],
   weights          double precision[],
-  -- From this sum of weights a hit is a machine's, or unsure.
+  -- From this sum of weights, a machine made the hit.
   machine_from     double precision,
+  -- From this sum, the hit is unsure.
   unsure_from      double precision,
   -- Labels of networks.
   scanner_networks text[],
   hosting_networks text[]
 );
 
--- The verdict of a hit with these signs; event-worker/verdict.ts has the same.
+-- The verdict of a hit with these signs; verdictOf in core/rules.ts computes the same.
 CREATE FUNCTION shard.verdict_of(signs text[], rules shard.rules) RETURNS shard.verdict LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN coalesce(sum(weight), 0) < rules.unsure_from THEN 'human' WHEN sum(weight) < rules.machine_from THEN 'unsure' ELSE (array_agg(sign ORDER BY n))[1] END::shard.verdict
         FROM unnest(rules.signals, rules.weights) WITH ORDINALITY AS known (sign, weight, n) WHERE sign = ANY (signs));
@@ -131,7 +132,7 @@ CREATE FUNCTION shard.own_signs(signs text[]) RETURNS text[] LANGUAGE sql IMMUTA
 RETURN array_remove(array_remove(array_remove(signs, 'burst'), 'short-burst'), 'echo');
 
 -- Whether a click with this verdict may get another one by other clicks of the recipient.
-CREATE FUNCTION shard.may_change(verdict shard.verdict) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN verdict IN ('human', 'unsure', 'short-burst', 'echo');
+CREATE FUNCTION shard.may_change(verdict shard.verdict) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN verdict::text IN ('human', 'unsure', 'short-burst', 'echo');
 
 -- For each click of one recipient, in the order of their times, whether it is among clicks on at least `links` different links within `span`.
 CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
@@ -191,8 +192,8 @@ BEGIN
   RETURN are_echoes;
 END $$;
 
--- The clicks that get another verdict, because the judge found that they are part of a burst, or echoes. Its transaction deletes them.
-CREATE TABLE shard.burst_click (
+-- The clicks to which a step of the judge adds signs, with their old and new verdict. The same transaction empties the table.
+CREATE TABLE shard.changed_click (
   part    oid NOT NULL,
   place   tid NOT NULL,
   at      timestamptz NOT NULL,
@@ -210,23 +211,23 @@ CREATE TABLE shard.burst_click (
 -- A click whose hit is in a delta that was not chosen keeps its verdict until the step of that delta. So the verdict of a hit never changes while
 -- it waits. The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
 CREATE FUNCTION shard.judge(rules shard.rules, most integer,
-                            OUT deltas bigint[], OUT hits bigint, OUT burst_deltas bigint[], OUT burst_places integer[], OUT burst_verdicts text[], OUT has_changes boolean)
+                            OUT deltas bigint[], OUT hits bigint, OUT changed_deltas bigint[], OUT changed_places integer[], OUT changed_verdicts text[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   span CONSTANT interval := rules.span;
   links CONSTANT integer := rules.few_links;
   reach CONSTANT interval := greatest(2 * rules.span, rules.echo_span);
 BEGIN
-  burst_deltas := '{}';
-  burst_places := '{}';
-  burst_verdicts := '{}';
+  changed_deltas := '{}';
+  changed_places := '{}';
+  changed_verdicts := '{}';
   has_changes := false;
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   SELECT coalesce(array_agg(id), '{}'), coalesce(sum(n), 0) INTO deltas, hits FROM (
     SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
   ) AS each WHERE hits_before < most;
 
-  INSERT INTO shard.burst_click (part, place, at, was, becomes, signals)
+  INSERT INTO shard.changed_click (part, place, at, was, becomes, signals)
   WITH person AS (
     SELECT d.campaign_id, recipient_id, to_timestamp(min(t)::double precision / 1000) AS first_at, to_timestamp(max(t)::double precision / 1000) AS last_at
     FROM shard.delta d CROSS JOIN LATERAL (
@@ -255,16 +256,19 @@ BEGIN
   found AS MATERIALIZED (
     SELECT campaign_id, recipient_id, part, place, at, link_id, verdict AS was, shard.verdict_of(new_signs, rules) AS becomes, new_signs
     FROM clicks_of_person
-    CROSS JOIN LATERAL (SELECT array_agg(shard.verdict_of(shard.own_signs(each::text[]), rules) = 'human' ORDER BY n) AS clean FROM unnest(signs) WITH ORDINALITY AS t (each, n)) AS own
+    -- Many clicks have the same signs, so the verdict is computed once for each different text.
+    CROSS JOIN LATERAL (SELECT array_agg(different.clean ORDER BY n) AS clean
+                        FROM unnest(signs) WITH ORDINALITY AS t (each, n) JOIN (SELECT each, shard.verdict_of(shard.own_signs(each::text[]), rules) = 'human' AS clean
+                                                                                FROM (SELECT DISTINCT each FROM unnest(signs) AS each) AS once) AS different USING (each)) AS own
     CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, signs, shard.in_burst(times, link_ids, span, links), shard.in_burst(times, link_ids, span, rules.many_links),
                               shard.echoes(times, link_ids, agent_ids, clean, rules.echo_span))
       AS c (part, place, at, link_id, verdict, signs_text, in_short_burst, in_burst, is_echo)
-    CROSS JOIN LATERAL (SELECT signs_text::text[] AS known_signs) AS k
     CROSS JOIN LATERAL (
-      SELECT shard.in_order(CASE WHEN in_burst THEN array_remove(known_signs, 'short-burst') || '{burst}' WHEN in_short_burst AND 'burst' <> ALL (known_signs) THEN known_signs || '{short-burst}'
-                                 ELSE known_signs END || CASE WHEN is_echo THEN ARRAY['echo'] ELSE '{}' END, rules) AS new_signs
-    ) AS n
-    WHERE shard.may_change(verdict) AND (in_short_burst OR is_echo) AND new_signs <> known_signs
+      SELECT signs_text::text[] AS known_signs, CASE WHEN in_burst THEN ARRAY['burst'] WHEN in_short_burst THEN ARRAY['short-burst'] ELSE '{}' END
+                                                || CASE WHEN is_echo AND NOT in_burst THEN ARRAY['echo'] ELSE '{}' END AS found_signs
+    ) AS f
+    CROSS JOIN LATERAL (SELECT shard.in_order(CASE WHEN in_burst THEN shard.own_signs(known_signs) ELSE known_signs END || found_signs, rules) AS new_signs) AS n
+    WHERE shard.may_change(verdict) AND NOT known_signs @> found_signs
   ),
   waiting AS (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000) AS at
@@ -276,8 +280,8 @@ BEGIN
 
   WITH changed AS (
     UPDATE shard.event e SET verdict = b.becomes, signals = b.signals, rules = (judge.rules).version
-    FROM shard.burst_click b
-    WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.burst_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.burst_click) AND (SELECT max(at) FROM shard.burst_click)
+    FROM shard.changed_click b
+    WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.changed_click)) AND e.at BETWEEN (SELECT min(at) FROM shard.changed_click) AND (SELECT max(at) FROM shard.changed_click)
       AND e.tableoid = b.part AND e.ctid = b.place
     RETURNING b.was, b.becomes, e.at, e.recipient_id, e.link_id, e.campaign_id, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
   ),
@@ -297,13 +301,13 @@ BEGIN
     CROSS JOIN generate_series(1, click.n - coalesce(waited.n, 0)) CROSS JOIN LATERAL (VALUES (-1, was), (1, becomes)) AS v (sign, verdict)
     WHERE recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test)
   )
-  SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}'), coalesce(array_agg(becomes::text), '{}') INTO burst_deltas, burst_places, burst_verdicts FROM unmerged;
-  DELETE FROM shard.burst_click;
+  SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(place), '{}'), coalesce(array_agg(becomes::text), '{}') INTO changed_deltas, changed_places, changed_verdicts FROM unmerged;
+  DELETE FROM shard.changed_click;
   has_changes := EXISTS (SELECT FROM shard.hit_change);
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.judge FROM PUBLIC;
 
--- Judges all clicks and opens of a campaign again. Networks and bursts are computed anew. The other signs stay as stored, because the user
+-- Judges all clicks and opens of a campaign again. Networks, bursts and echoes are computed anew. The other signs stay as stored, because the user
 -- agent is not kept. Returns the number of hits by old and new verdict. With `dry_run` it changes nothing.
 CREATE FUNCTION shard.reclassify(rules shard.rules, campaign bigint, dry_run boolean)
 RETURNS TABLE (kind text, was text, becomes text, hits bigint, older_rules bigint)
@@ -330,7 +334,7 @@ BEGIN
     FROM own WHERE own.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(*) >= 2
   ),
   found AS (
-    SELECT part, place, CASE WHEN in_burst THEN ARRAY['burst'] WHEN in_short_burst THEN ARRAY['short-burst'] ELSE '{}' END || CASE WHEN is_echo THEN ARRAY['echo'] ELSE '{}' END AS found_signs
+    SELECT part, place, CASE WHEN in_burst THEN ARRAY['burst'] WHEN in_short_burst THEN ARRAY['short-burst'] ELSE '{}' END || CASE WHEN is_echo AND NOT in_burst THEN ARRAY['echo'] ELSE '{}' END AS found_signs
     FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).few_links),
                                           shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).many_links),
                                           shard.echoes(times, link_ids, agent_ids, clean, (reclassify.rules).echo_span)) AS c (part, place, in_short_burst, in_burst, is_echo)

@@ -41,8 +41,8 @@ CREATE VIEW shard_analytics.openers AS
   CROSS JOIN LATERAL (VALUES (true, humans), (false, ARRAY(SELECT unnest(everyone) EXCEPT SELECT unnest(humans)))) AS by_verdict (is_human, recipient_ids)
   WHERE recipient_ids <> '{}';
 
--- A query has a condition on the facet. Each part has only one facet, so Postgres reads one part. The verdict human is not a facet of its own:
--- it has the hits and recipients of facet 'all' that are human.
+-- If a query selects a facet, Postgres reads only the parts of this facet. The facet verdict has two parts, because the verdict human has no rows of
+-- its own: it has the hits and recipients of facet 'all' that are human.
 CREATE VIEW shard_analytics.facets AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, facet, value, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS human_hits,
          sum(recipients)::bigint AS recipients, sum(human_recipients)::bigint AS human_recipients

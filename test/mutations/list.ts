@@ -304,8 +304,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'a short burst becomes a burst when further clicks arrive',
     file: 'sql/shard/0009-judge.sql',
-    from: "array_remove(known_signs, 'short-burst') || '{burst}'",
-    to: "known_signs || CASE WHEN cardinality(known_signs) = 0 THEN '{burst}'::text[] ELSE '{}' END",
+    from: 'CASE WHEN in_burst THEN shard.own_signs(known_signs) ELSE known_signs END || found_signs',
+    to: "known_signs || CASE WHEN 'short-burst' = ANY (known_signs) THEN '{}' ELSE found_signs END",
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },
@@ -368,7 +368,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'a hit that is found to be part of a burst is merged with this verdict',
     file: 'event-worker/judge.ts',
-    from: 'await mergeDeltas(client, deltas, bursts);',
+    from: 'await mergeDeltas(client, deltas, changed);',
     to: 'await mergeDeltas(client, deltas, new Map());',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',

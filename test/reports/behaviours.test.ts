@@ -14,7 +14,7 @@ const SETS = ['ordinary', 'hard'] as const;
 type Judged = StoredHit & { behaviour: string };
 let setup: Setup;
 const judged: Record<(typeof SETS)[number], Judged[]> = { ordinary: [], hard: [] };
-/** The campaigns of each set with the number of recipients of whom a person clicked. */
+/** For each set: the number of recipients for whom a person clicked, and the number that the reports count. */
 const clickers: Record<(typeof SETS)[number], { truth: number; counted: number }> = {
   ordinary: { truth: 0, counted: 0 },
   hard: { truth: 0, counted: 0 },

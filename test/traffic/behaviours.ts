@@ -7,10 +7,9 @@ import { CLICKS_BY, HOUR, MINUTE, OPENS_BY, SECOND } from './figures.ts';
 import type { Hit, Kind, Who } from './hits.ts';
 import { APPLE_PROXY_USER_AGENT, browser, mailProgram, PROXY_USER_AGENTS, SCANNER_USER_AGENTS } from './user-agents.ts';
 
-// A second generator of traffic, by behaviour instead of by published shares: each recipient is subject to one behaviour of people or of
-// machines. The behaviours of machines are those that users of mail trackers describe; facts and sources are in core/rules.ts and
-// docs/analysts.md. Addresses are drawn from public routing data by the number of the autonomous system, so they are not only in networks
-// that the rules know by name.
+// A second generator of traffic, by behaviour instead of by published shares. Each recipient has one behaviour of clicks and one of opens, of people
+// or of machines. The behaviours of machines are those that users of mail trackers describe; core/rules.ts has sources. The shares are assumed.
+// Addresses are drawn from public routing data by the number of the autonomous system.
 
 /** Numbers of autonomous systems, by what is there. */
 const SYSTEMS = {

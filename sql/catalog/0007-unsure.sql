@@ -1,0 +1,9 @@
+-- Verdicts follow from the sum of the weights of all signs, and a hit may be unsure.
+COMMENT ON COLUMN analytics.events.verdict IS 'human, unsure, or the first sign of a machine: head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst or echo.';
+COMMENT ON COLUMN analytics.events.signals IS 'All signs that were found. The sum of their weights decides the verdict. proxied is a sign of a person.';
+COMMENT ON COLUMN analytics.events.net IS 'Label of the network, if it is listed (hosting provider, proxy, mail service or scanner); otherwise null.';
+COMMENT ON COLUMN analytics.activity_15m.verdict IS 'human, unsure, or the sign of a machine; see events.';
+COMMENT ON VIEW analytics.facets IS 'Hits and recipients of a campaign by one property of its hits. Select one facet in a query.';
+COMMENT ON COLUMN analytics.openers.is_human IS 'True if an open or a click was judged human, otherwise false.';
+COMMENT ON VIEW analytics.machine_traffic IS 'Hits that were not judged human, by verdict and network.';
+COMMENT ON COLUMN analytics.machine_traffic.verdict IS 'head, prefetch, privacy-proxy, scanner-net, bot-ua, burst, short-burst, echo or unsure.';
