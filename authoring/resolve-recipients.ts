@@ -48,7 +48,7 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
     await client.query('CREATE TEMPORARY TABLE incoming (n integer, email text, external_id text) ON COMMIT DROP');
     await client.query('SELECT pg_advisory_xact_lock($1)', [IMPORT_LOCK]);
     await copyIn(client, people);
-    // Without these settings and statistics, the planner may choose a plan that reads all recipients, for each chunk of a list.
+    // Postgres must look people up by index. Without these settings and statistics it may read all recipients, for each chunk of a list.
     await client.query('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; ANALYZE incoming');
     const byId = people.some(({ externalId }) => externalId !== undefined);
     // A new address may still belong to a recipient whose own address changes in the same list. The statement is repeated until it changes

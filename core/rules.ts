@@ -67,19 +67,19 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     what: 'five or more different links of the letter within a second',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
   },
-  // Some people open three tabs within a second.
+  // The weight is low, because some people open three tabs within a second.
   'short-burst': {
     weight: 3,
     what: 'three or four different links of the letter within a second',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
   },
-  // Some people open the same link on another device, too.
+  // The weight is low, because some people open the same link on another device, too.
   echo: {
     weight: 3,
     what: 'the same link again within a minute, by another browser or system',
     source: 'https://github.com/resend/resend-node/issues/901',
   },
-  // People browse through servers of hosting providers if a VPN or the proxy of their company runs there.
+  // The weight is low, because people browse through servers of hosting providers if a VPN or the proxy of their company runs there.
   'hosting-net': {
     weight: 3,
     what: 'a server of a hosting provider or cloud',

@@ -75,7 +75,7 @@ export function createCommitter(deps: {
       for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
-    // A commit uses one instance from start to end. Parallel commits may share it.
+    // If the cache of tails is full, this commit gets a new one. Commits that have begun keep the old one.
     if (tails.isFull) tails = new Tails();
     const dependencies = { slugs, catalog, outside, tails, slab };
     let total = 0;

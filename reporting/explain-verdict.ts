@@ -45,7 +45,7 @@ interface Row {
 }
 
 /**
- * Explains the verdict of the hit with this request id, the column `request_id` of `analytics.events`. Throws `bad-input` if the text is not a
+ * Explains the verdict of one hit. `requestId` is a value of the column `request_id` of `analytics.events`. Throws `bad-input` if it is not a
  * request id, and `not-found` if no such hit is kept.
  */
 export async function explainVerdict(pool: Pool, requestId: string, limits: RunOptions): Promise<Explanation> {

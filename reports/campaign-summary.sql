@@ -5,15 +5,15 @@
 -- chart: bar x=kind y=human_recipients,machine_only_recipients
 -- reach: yes
 --
--- The column hits has all hits: human_hits, machine_hits and unsure_hits together. An unsure hit has signs of a machine that are too weak to
--- decide, for example it came from a server of a hosting provider. It counts neither as human nor as a machine's. The column recipients counts each recipient once: the row click has
--- the recipients who clicked, and the row open has those who opened or clicked. A recipient who clicked has opened, even if the mail client
--- showed no images. human_recipients has the recipients with at least one such hit judged human. machine_only_recipients has the recipients
--- without such a hit: all their hits came from machines, or are unsure. unsure_recipients has the recipients with an unsure hit of
--- this kind. percent and human_percent are shares of prepared_for, the number of recipients for whom a tracked
--- letter was prepared. Recipients who had opted out before are not included. If more recipients have hits than prepared_for, the shares are
--- of all recipients with hits. click_to_open_percent is the number of recipients who clicked, as a share of the recipients who opened. Hits
--- of shared links count as hits, but have no recipient.
+-- The column hits is the sum of human_hits, machine_hits and unsure_hits. A hit is unsure if its signs of a machine are too weak to decide, for
+-- example if it came from a server of a hosting provider. The column recipients counts each recipient once: the row click has the recipients
+-- who clicked, and the row open has those who opened or clicked. A recipient who clicked has opened, even if the mail client showed no images.
+-- human_recipients has the recipients with at least one such hit judged human. machine_only_recipients has the recipients without such a hit:
+-- all their hits came from machines, or are unsure. unsure_recipients has the recipients with an unsure hit of this kind. percent and
+-- human_percent are shares of prepared_for, the number of recipients for whom a tracked letter was prepared. Recipients who had opted out
+-- before are not included. If more recipients have hits than prepared_for, the shares are of all recipients with hits. click_to_open_percent
+-- is the number of recipients who clicked, as a share of the recipients who opened. Hits of shared links count as hits, but have no
+-- recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

@@ -10,7 +10,7 @@ beforeAll(async () => {
   databases = await createDatabases(2);
   await databases.query('catalog', `INSERT INTO catalog.campaign (name) VALUES ('old'), ('other')`);
   // These hits were judged by version 1 of the rules, which had no networks and no bursts. On each shard, campaign 1 has a click of a
-  // scanner, a short burst over three links, and a click of a reader. Campaign 2 has a click of a scanner.
+  // scanner, three clicks within a second (a short burst), and a click of a reader. Campaign 2 has a click of a scanner.
   for (const shard of ['a', 'b']) {
     await databases.query(
       shard,

@@ -255,8 +255,9 @@ CREATE VIEW shard.activity_now AS
         UNION ALL SELECT campaign_id, link_id, shard.quarter_of(at), kind, verdict, 1 FROM shard.delta_hit) AS both_of_them
   GROUP BY campaign_id, link_id, quarter, kind, verdict HAVING sum(hits) <> 0;
 
--- The hits of deltas by facet and recipient. Hits with the same profile have the same facts, except those by link and quarter. So the facts
--- of a profile are found once. A query with a condition on the facet reads only the parts that have this facet.
+-- The hits of deltas by facet and recipient. Hits with the same profile have the same values of all facets, except link and quarter. So the first
+-- part computes these values once for each profile. If a query selects the facet link or quarter, Postgres reads only the part of this facet
+-- and the first part.
 CREATE VIEW shard.delta_fact AS
   SELECT campaign_id, f.facet, f.value, 0::bigint AS link_id, kind, unnest(recipient_ids) AS recipient_id, verdict = 'human' AS is_human
   FROM (SELECT campaign_id, kind, verdict, country, net, referrer, agent_id, array_agg(recipient_id) AS recipient_ids

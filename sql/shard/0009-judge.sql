@@ -118,7 +118,7 @@ CREATE TYPE shard.rules AS (
   hosting_networks text[]
 );
 
--- The verdict of a hit with these signs; verdictOf in core/rules.ts computes the same.
+-- Returns the verdict of a hit with these signs. The function verdictOf in core/rules.ts computes the same.
 CREATE FUNCTION shard.verdict_of(signs text[], rules shard.rules) RETURNS shard.verdict LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN coalesce(sum(weight), 0) < rules.unsure_from THEN 'human' WHEN sum(weight) < rules.machine_from THEN 'unsure' ELSE (array_agg(sign ORDER BY n))[1] END::shard.verdict
         FROM unnest(rules.signals, rules.weights) WITH ORDINALITY AS known (sign, weight, n) WHERE sign = ANY (signs));
@@ -134,11 +134,16 @@ RETURN array_remove(array_remove(array_remove(signs, 'burst'), 'short-burst'), '
 -- Whether a click with this verdict may get another one by other clicks of the recipient.
 CREATE FUNCTION shard.may_change(verdict shard.verdict) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN verdict::text IN ('human', 'unsure', 'short-burst', 'echo');
 
--- For each click of one recipient, in the order of their times, whether it is among clicks on at least `links` different links within `span`.
+-- Replaces each link id by a number from 1 up to the number of different links. The numbers are indexes of arrays.
+CREATE FUNCTION shard.link_numbers(link_ids bigint[]) RETURNS integer[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+
+-- The clicks are those of one recipient, in the order of their times. An element of the result is true if its click belongs to a burst: within `span`,
+-- the recipient clicked at least `links` different links.
 CREATE FUNCTION shard.in_burst(times timestamptz[], link_ids bigint[], span interval, links integer) RETURNS boolean[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
 DECLARE
-  link_numbers integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  link_numbers CONSTANT integer[] := shard.link_numbers(link_ids);
   clicks_in_window integer[] := array_fill(0, ARRAY[cardinality(link_ids)]);
   in_bursts boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
   links_in_window integer := 0;
@@ -167,7 +172,7 @@ END $$;
 CREATE FUNCTION shard.echoes(times timestamptz[], link_ids bigint[], agent_ids bigint[], clean boolean[], span interval) RETURNS boolean[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
 DECLARE
-  link_numbers integer[] := (SELECT array_agg(n ORDER BY i) FROM (SELECT i, dense_rank() OVER (ORDER BY link) AS n FROM unnest(link_ids) WITH ORDINALITY AS t (link, i)) AS numbered);
+  link_numbers CONSTANT integer[] := shard.link_numbers(link_ids);
   last integer[] := array_fill(NULL::integer, ARRAY[cardinality(link_ids)]);
   last_of_another integer[] := array_fill(NULL::integer, ARRAY[cardinality(link_ids)]);
   are_echoes boolean[] := array_fill(false, ARRAY[cardinality(link_ids)]);
@@ -191,6 +196,10 @@ BEGIN
   END LOOP;
   RETURN are_echoes;
 END $$;
+
+-- The signs that follow from the other clicks of the recipient. A burst is strong enough alone, so it needs no other of these signs.
+CREATE FUNCTION shard.found_signs(in_short_burst boolean, in_burst boolean, is_echo boolean) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN in_burst THEN '{burst}' ELSE CASE WHEN in_short_burst THEN '{short-burst}'::text[] ELSE '{}' END || CASE WHEN is_echo THEN '{echo}'::text[] ELSE '{}' END END;
 
 -- The clicks to which a step of the judge adds signs, with their old and new verdict. The same transaction empties the table.
 CREATE TABLE shard.changed_click (
@@ -263,10 +272,7 @@ BEGIN
     CROSS JOIN LATERAL unnest(parts, places, times, link_ids, verdicts, signs, shard.in_burst(times, link_ids, span, links), shard.in_burst(times, link_ids, span, rules.many_links),
                               shard.echoes(times, link_ids, agent_ids, clean, rules.echo_span))
       AS c (part, place, at, link_id, verdict, signs_text, in_short_burst, in_burst, is_echo)
-    CROSS JOIN LATERAL (
-      SELECT signs_text::text[] AS known_signs, CASE WHEN in_burst THEN ARRAY['burst'] WHEN in_short_burst THEN ARRAY['short-burst'] ELSE '{}' END
-                                                || CASE WHEN is_echo AND NOT in_burst THEN ARRAY['echo'] ELSE '{}' END AS found_signs
-    ) AS f
+    CROSS JOIN LATERAL (SELECT signs_text::text[] AS known_signs, shard.found_signs(in_short_burst, in_burst, is_echo) AS found_signs) AS f
     CROSS JOIN LATERAL (SELECT shard.in_order(CASE WHEN in_burst THEN shard.own_signs(known_signs) ELSE known_signs END || found_signs, rules) AS new_signs) AS n
     WHERE shard.may_change(verdict) AND NOT known_signs @> found_signs
   ),
@@ -334,7 +340,7 @@ BEGIN
     FROM own WHERE own.kind = 'click' AND recipient_id <> 0 GROUP BY recipient_id HAVING count(*) >= 2
   ),
   found AS (
-    SELECT part, place, CASE WHEN in_burst THEN ARRAY['burst'] WHEN in_short_burst THEN ARRAY['short-burst'] ELSE '{}' END || CASE WHEN is_echo AND NOT in_burst THEN ARRAY['echo'] ELSE '{}' END AS found_signs
+    SELECT part, place, shard.found_signs(in_short_burst, in_burst, is_echo) AS found_signs
     FROM clicks CROSS JOIN LATERAL unnest(parts, places, shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).few_links),
                                           shard.in_burst(times, link_ids, (reclassify.rules).span, (reclassify.rules).many_links),
                                           shard.echoes(times, link_ids, agent_ids, clean, (reclassify.rules).echo_span)) AS c (part, place, in_short_burst, in_burst, is_echo)

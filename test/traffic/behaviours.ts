@@ -9,7 +9,7 @@ import { APPLE_PROXY_USER_AGENT, browser, mailProgram, PROXY_USER_AGENTS, SCANNE
 
 // A second generator of traffic, by behaviour instead of by published shares. Each recipient has one behaviour of clicks and one of opens, of people
 // or of machines. The behaviours of machines are those that users of mail trackers describe; core/rules.ts has sources. The shares are assumed.
-// Addresses are drawn from public routing data by the number of the autonomous system.
+// The generator picks addresses from public routing data: random addresses of chosen network operators (autonomous systems).
 
 /** Numbers of autonomous systems, by what is there. */
 const SYSTEMS = {
@@ -114,6 +114,20 @@ function sweep(
   });
 }
 
+/** Returns a maker of a sweep from one address. `after` is the time after sending at which the sweep starts. */
+const sweepOfScanner =
+  (
+    place: Place,
+    after: readonly [number, number],
+    countOf: (scene: Scene) => number,
+    step: readonly [number, number],
+    agentOf: (random: Random) => string,
+  ) =>
+  (scene: Scene): Made[] => {
+    const ip = addressIn(scene.random, place);
+    return sweep(scene, scene.sentAt + between(scene.random, after), countOf(scene), step, () => ip, agentOf(scene.random));
+  };
+
 export const BEHAVIOURS: Readonly<Record<string, Maker>> = {
   'one or two clicks, at home or on the road': {
     who: 'person',
@@ -167,47 +181,17 @@ export const BEHAVIOURS: Readonly<Record<string, Maker>> = {
   'all links within seconds': {
     who: 'machine',
     share: [0.25, 0.1],
-    hits: (scene) => {
-      const ip = addressIn(scene.random, 'hosting');
-      return sweep(
-        scene,
-        scene.sentAt + between(scene.random, [2 * SECOND, 5 * MINUTE]),
-        scene.links,
-        [5, 800],
-        () => ip,
-        scannerAgent(scene.random),
-      );
-    },
+    hits: sweepOfScanner('hosting', [2 * SECOND, 5 * MINUTE], ({ links }) => links, [5, 800], scannerAgent),
   },
   'one or two links within 90 s, an ordinary browser': {
     who: 'machine',
     share: [0.25, 0.25],
-    hits: (scene) => {
-      const ip = addressIn(scene.random, 'microsoft');
-      return sweep(
-        scene,
-        scene.sentAt + between(scene.random, [2 * SECOND, 80 * SECOND]),
-        scene.random.whole(1, 2),
-        [SECOND, 9 * SECOND],
-        () => ip,
-        laptop(scene.random),
-      );
-    },
+    hits: sweepOfScanner('microsoft', [2 * SECOND, 80 * SECOND], ({ random }) => random.whole(1, 2), [SECOND, 9 * SECOND], laptop),
   },
   'some links, 1 to 9 s apart': {
     who: 'machine',
     share: [0.2, 0.2],
-    hits: (scene) => {
-      const ip = addressIn(scene.random, 'hosting');
-      return sweep(
-        scene,
-        scene.sentAt + between(scene.random, [10 * SECOND, 10 * MINUTE]),
-        scene.random.whole(2, 6),
-        [SECOND, 9 * SECOND],
-        () => ip,
-        laptop(scene.random),
-      );
-    },
+    hits: sweepOfScanner('hosting', [10 * SECOND, 10 * MINUTE], ({ random }) => random.whole(2, 6), [SECOND, 9 * SECOND], laptop),
   },
   'each link once, from many addresses': {
     who: 'machine',
@@ -248,25 +232,12 @@ export const BEHAVIOURS: Readonly<Record<string, Maker>> = {
   'a scanner of a vendor': {
     who: 'machine',
     share: [0.05, 0.05],
-    hits: (scene) => {
-      const ip = addressIn(scene.random, 'scanner');
-      return sweep(scene, scene.sentAt + between(scene.random, [SECOND, MINUTE]), 2, [SECOND, 5 * SECOND], () => ip, laptop(scene.random));
-    },
+    hits: sweepOfScanner('scanner', [SECOND, MINUTE], () => 2, [SECOND, 5 * SECOND], laptop),
   },
   'a gateway that waits an hour': {
     who: 'machine',
     share: [0, 0.06],
-    hits: (scene) => {
-      const ip = addressIn(scene.random, 'hosting');
-      return sweep(
-        scene,
-        scene.sentAt + between(scene.random, [HOUR, 2 * HOUR]),
-        scene.random.whole(1, 4),
-        [2 * SECOND, 40 * SECOND],
-        () => ip,
-        laptop(scene.random),
-      );
-    },
+    hits: sweepOfScanner('hosting', [HOUR, 2 * HOUR], ({ random }) => random.whole(1, 4), [2 * SECOND, 40 * SECOND], laptop),
   },
   'one link, from an ordinary network': {
     who: 'machine',
