@@ -1,4 +1,4 @@
-import { labelsOf, type NetworkKind } from './network-kinds.ts';
+import type { NetworkKind } from './network-kinds.ts';
 
 // The rules that decide whether a person or a machine made a hit. Each rule is data and names its source. The rules never change the
 // response to a recipient. Each event is stored with all signals that were found, so `clickledger reclassify` can compute its verdict again
@@ -7,7 +7,7 @@ import { labelsOf, type NetworkKind } from './network-kinds.ts';
 // Each signal has a weight. The sum of the weights of a hit decides: machine, unsure or human.
 
 /** The version of the rules. It is stored with each event. Increase it with every change of the rules. */
-export const RULES_VERSION = 4;
+export const RULES_VERSION = 5;
 
 /**
  * Signals of a machine, the most important first. All signals of an event are stored. If a machine made the hit, the first of its signals in
@@ -19,10 +19,18 @@ export const MACHINE_SIGNALS = [
   'privacy-proxy',
   'scanner-net',
   'bot-ua',
+  'honeypot',
+  'near-honeypot',
   'burst',
   'short-burst',
+  'many-links',
+  'even-steps',
+  'many-visitors',
+  'after-head',
   'echo',
   'hosting-net',
+  'early',
+  'old-browser',
 ] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
 /** All signals. `proxied` is a signal of a person: a proxy fetched an image because a person opened the letter. */
@@ -31,6 +39,18 @@ export type Signal = (typeof SIGNALS)[number];
 export type Verdict = 'human' | 'unsure' | MachineSignal;
 export const VERDICTS: readonly Verdict[] = ['human', 'unsure', ...MACHINE_SIGNALS];
 
+/** The signals of a click that follow from other clicks of the recipient. event-worker/found-signals.ts finds them. */
+export const FOUND_SIGNALS = [
+  'near-honeypot',
+  'burst',
+  'short-burst',
+  'many-links',
+  'even-steps',
+  'many-visitors',
+  'after-head',
+  'echo',
+] as const satisfies readonly Signal[];
+
 interface SignalRule {
   /**
    * The natural logarithm of how many times more often the signal comes with hits of machines than with hits of people. No published figures
@@ -38,6 +58,11 @@ interface SignalRule {
    * machines make equally many hits. A weight of 3 means one in twenty.
    */
   readonly weight: number;
+  /**
+   * Signals of one group often come together, because they have the same cause. Of these signals only the greatest weight counts. The
+   * default is a group of its own.
+   */
+  readonly group?: 'pace';
   /** What was observed. */
   readonly what: string;
   /** URL of a public report of this behaviour. */
@@ -62,16 +87,49 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     source: 'https://github.com/warmbly/warmbly/blob/main/tracking/scanner-networks.txt',
   },
   'bot-ua': { weight: 7, what: 'the user agent is empty or names a bot', source: 'https://github.com/omrilotan/isbot' },
+  honeypot: { weight: 7, what: 'a link that no person can see', source: 'https://github.com/mautic/mautic/issues/9798' },
+  // Lower than the weight of the hidden link itself, because a person may click while a scanner works.
+  'near-honeypot': {
+    weight: 5,
+    what: 'up to ten seconds before or after a click on a link that no person can see',
+    source: 'https://github.com/mautic/mautic/issues/9798',
+  },
   burst: {
     weight: 7,
+    group: 'pace',
     what: 'five or more different links of the letter within a second',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
   },
   // The weight is low, because some people open three tabs within a second.
   'short-burst': {
     weight: 3,
+    group: 'pace',
     what: 'three or four different links of the letter within a second',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
+  },
+  // The weight is low, because some people open many tabs first and read them later.
+  'many-links': {
+    weight: 3,
+    group: 'pace',
+    what: 'six or more different links of the letter within a minute, by one browser',
+    source: 'https://github.com/anymail/django-anymail/issues/200',
+  },
+  'even-steps': {
+    weight: 3,
+    group: 'pace',
+    what: 'five or more links in the order of the letter, in equal steps, by one browser',
+    source: 'https://github.com/mautic/mautic/issues/9798',
+  },
+  // The weight is low, because a letter may be forwarded to a group, and the address of a phone changes.
+  'many-visitors': {
+    weight: 3,
+    what: 'links of one recipient from three or more addresses or browsers within a minute',
+    source: 'https://github.com/resend/resend-node/issues/901',
+  },
+  'after-head': {
+    weight: 3,
+    what: 'up to ten seconds after a HEAD request for the same link, by the same browser',
+    source: 'https://github.com/civicrm/civicrm-core/pull/35328',
   },
   // The weight is low, because some people open the same link on another device, too.
   echo: {
@@ -81,9 +139,21 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   },
   // The weight is low, because people browse through servers of hosting providers if a VPN or the proxy of their company runs there.
   'hosting-net': {
-    weight: 3,
+    weight: 3.5,
     what: 'a server of a hosting provider or cloud',
     source: 'https://github.com/warmbly/warmbly/issues/410',
+  },
+  // The weight is too low to decide alone, because some people read at once, and most scanners come later.
+  early: {
+    weight: 1.5,
+    what: 'a hit within a minute after the campaign was sent',
+    source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
+  },
+  // The weight is too low to decide alone, because some people have old devices.
+  'old-browser': {
+    weight: 1.2,
+    what: 'a click by a version of a browser that is four years old or more',
+    source: 'https://github.com/mssola/user_agent/issues/71',
   },
   proxied: {
     weight: -2,
@@ -100,12 +170,17 @@ export const MACHINE_FROM = 5;
 /** From this sum of weights a hit is unsure. Below it, the hit is judged as a person's. */
 export const UNSURE_FROM = 2;
 
-/** Returns the sum of the weights of signals. */
+/** Returns the sum of the weights of signals. Of signals in one group only the greatest weight counts. */
 export function weightOf(signals: readonly Signal[]): number {
-  return signals.reduce((total, signal) => total + SIGNAL_RULES[signal].weight, 0);
+  const weights = new Map<string, number>();
+  for (const signal of signals) {
+    const group = SIGNAL_RULES[signal].group ?? signal;
+    weights.set(group, Math.max(weights.get(group) ?? Number.NEGATIVE_INFINITY, SIGNAL_RULES[signal].weight));
+  }
+  return [...weights.values()].reduce((total, weight) => total + weight, 0);
 }
 
-/** Returns the verdict of a hit with these signals. `shard.verdict_of` computes the same. */
+/** Returns the verdict of a hit with these signals. */
 export function verdictOf(signals: readonly Signal[]): Verdict {
   const weight = weightOf(signals);
   if (weight < UNSURE_FROM) return 'human';
@@ -178,6 +253,11 @@ export const NETWORK_SIGNALS: Readonly<Partial<Record<NetworkKind, Signal>>> = {
  */
 export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 
+/** A hit up to this time after the campaign was sent is early. */
+export const EARLY_MS = 60_000;
+/** A version of a browser is old this time after its release. */
+export const OLD_BROWSER_MS = 4 * 365.25 * 86_400_000;
+
 /**
  * A burst: clicks of one recipient on at least `manyLinks` different links of one campaign within `spanMs` milliseconds. Most scanners
  * follow every link of a letter within a second; these numbers are from the largest published log of them
@@ -187,26 +267,34 @@ export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
 
 /**
  * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another reduced user agent. The
- * earlier click counts only if its verdict would be `human` without bursts and echoes. Some scanners follow a link just after a person did.
+ * earlier click counts only if its verdict would be `human` by its own signals. Some scanners follow a link just after a person did.
  */
 export const ECHO = { spanMs: 60_000 } as const;
 
-/** The parameters of `RULES_ROW`, in their order. The rules may differ in tests. */
-export function rulesParameters(burst: Readonly<Record<keyof typeof BURST, number>> = BURST, version = RULES_VERSION): unknown[] {
-  return [
-    version,
-    burst.spanMs / 1000,
-    burst.fewLinks,
-    burst.manyLinks,
-    ECHO.spanMs / 1000,
-    SIGNALS,
-    SIGNALS.map((signal) => SIGNAL_RULES[signal].weight),
-    MACHINE_FROM,
-    UNSURE_FROM,
-    labelsOf('scanner'),
-    labelsOf('hosting'),
-  ];
-}
+/** Within `spanMs`, one reduced user agent clicks `links` different links of a recipient, or `visitors` different visitors click any of them. */
+export const NEARBY = { links: 6, visitors: 3, spanMs: 60_000 } as const;
 
-/** The rules as a value of the type shard.rules, with the parameters $1 to $11 of a statement. */
-export const RULES_ROW = 'ROW($1, make_interval(secs => $2), $3, $4, make_interval(secs => $5), $6, $7, $8, $9, $10, $11)::shard.rules';
+/**
+ * At least `clicks` successive clicks of one reduced user agent, each on a link with a higher number than the one before. No step is longer
+ * than `longestMs`. The longest step exceeds the shortest one by at most `toleranceMs`, or by a tenth.
+ */
+export const EVEN_STEPS = { clicks: 5, longestMs: 15_000, toleranceMs: 250 } as const;
+
+/** A click up to this time after a HEAD request for the same link by the same reduced user agent has the signal `after-head`. */
+export const AFTER_HEAD_MS = 10_000;
+
+/**
+ * A click up to this time before or after one on the hidden link has the signal `near-honeypot`. Mautic's users report ten seconds
+ * (https://github.com/mautic/mautic/issues/9798).
+ */
+export const NEAR_HONEYPOT_MS = 10_000;
+
+/** The found signals of a click depend only on the clicks up to this time before and after it. */
+export const REACH_MS = Math.max(
+  BURST.spanMs,
+  ECHO.spanMs,
+  NEARBY.spanMs,
+  (EVEN_STEPS.clicks - 1) * EVEN_STEPS.longestMs,
+  AFTER_HEAD_MS,
+  NEAR_HONEYPOT_MS,
+);

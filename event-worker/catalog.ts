@@ -2,16 +2,28 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import type { SlugKey } from '../core/slug.ts';
 
+/** What the catalog has of a link. */
+export interface CatalogLink {
+  readonly campaign: number;
+  /** Whether it is the hidden link of a letter (`prepare --honeypot`). */
+  readonly isHoneypot: boolean;
+}
+
 /**
- * The functions with which a worker reads the catalog. Both functions throw if they have to query the catalog and the catalog does not
- * answer. Then the worker keeps the batches and retries.
+ * The functions with which a worker reads the catalog. `linksOf` and `assertAllKeys` throw if they have to query the catalog and the catalog
+ * does not answer. Then the worker keeps the batches and retries.
  */
 export interface Catalog {
   /**
-   * Returns a map from link id to campaign id. The map contains all ids in `links` that the catalog has. The campaign of a link never
-   * changes, so it is read once and then cached.
+   * Returns a map by link id. The map contains all ids in `links` that the catalog has. These properties of a link never change, so they are
+   * read once and then cached.
    */
-  campaignsOf(links: ReadonlySet<number>): Promise<ReadonlyMap<number, number>>;
+  linksOf(links: ReadonlySet<number>): Promise<ReadonlyMap<number, CatalogLink>>;
+  /**
+   * Returns the time at which a campaign was sent, in epoch milliseconds. Undefined if the author has not recorded it. The time may be
+   * REFRESH_MS old, because no hit waits for it.
+   */
+  sentAt(campaign: number): number | undefined;
   /**
    * Throws `bad-settings` if SLUG_KEYS lacks a key that the catalog lists. A slug that was signed with the missing key would look forged.
    * So no slug may be counted as forged while a key is missing.
@@ -19,20 +31,55 @@ export interface Catalog {
   assertAllKeys(): Promise<void>;
 }
 
+/** The times of sending are read again after this time. */
+const REFRESH_MS = 30_000;
+
 export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
-  const campaigns = new Map<number, number>();
+  const known = new Map<number, CatalogLink>();
+  const sent = new Map<number, number>();
+  let refreshedMs = performance.now();
+  let isRefreshing = false;
+
+  /** Reads the times again in the background. If the catalog does not answer, the known times stay. */
+  function refresh(): void {
+    if (isRefreshing || performance.now() - refreshedMs < REFRESH_MS) return;
+    isRefreshing = true;
+    pool
+      .query<SentRow>(`SELECT id AS campaign, ${SENT_AT} FROM catalog.campaign WHERE id = ANY ($1::bigint[])`, [
+        [...new Set(Array.from(known.values(), ({ campaign }) => campaign))],
+      ])
+      .then(
+        ({ rows }) => remember(rows),
+        () => undefined,
+      )
+      .finally(() => {
+        refreshedMs = performance.now();
+        isRefreshing = false;
+      });
+  }
+
+  function remember(rows: readonly SentRow[]): void {
+    for (const { campaign, sentAt } of rows)
+      if (sentAt === null) sent.delete(campaign);
+      else sent.set(campaign, sentAt);
+  }
+
   return {
-    async campaignsOf(links) {
-      const uncached = [...links].filter((link) => !campaigns.has(link));
+    async linksOf(links) {
+      refresh();
+      const uncached = [...links].filter((link) => !known.has(link));
       if (uncached.length > 0) {
-        const found = await pool.query<{ id: number; campaign: number }>(
-          'SELECT id, campaign_id AS campaign FROM catalog.link WHERE id = ANY($1::bigint[])',
+        const found = await pool.query<SentRow & { id: number; isHoneypot: boolean }>(
+          `SELECT l.id, l.campaign_id AS campaign, l.kind = 'honeypot' AS "isHoneypot", ${SENT_AT}
+           FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE l.id = ANY ($1::bigint[])`,
           [uncached],
         );
-        for (const { id, campaign } of found.rows) campaigns.set(id, campaign);
+        for (const { id, campaign, isHoneypot } of found.rows) known.set(id, { campaign, isHoneypot });
+        remember(found.rows);
       }
-      return campaigns;
+      return known;
     },
+    sentAt: (campaign) => sent.get(campaign),
     async assertAllKeys() {
       const listed = await pool.query<{ fingerprint: string }>('SELECT fingerprint FROM catalog.signing_key');
       const missing = listed.rows.filter(({ fingerprint }) => !keys.some((key) => key.fingerprint === fingerprint));
@@ -45,3 +92,11 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
     },
   };
 }
+
+interface SentRow {
+  campaign: number;
+  /** Epoch milliseconds. */
+  sentAt: number | null;
+}
+
+const SENT_AT = '(extract(epoch FROM sent_at) * 1000)::float8 AS "sentAt"';

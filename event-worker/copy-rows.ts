@@ -1,4 +1,5 @@
 import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
+import { EARLY_MS } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { entryOf } from './entry-of.ts';
@@ -10,6 +11,7 @@ import type { OutsideValues } from './outside-values.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { type Context, TAIL_COLUMNS, type Tails } from './tails.ts';
+import { EARLY, HEAD, HONEYPOT, OLD_BROWSER } from './verdict.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
@@ -53,8 +55,8 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
   const links = new Set<number>();
   for (const target of targets) if (target) links.add(target.link);
-  const campaignOf = await deps.catalog.campaignsOf(links);
-  const campaigns = targets.map((target) => target && (campaignOf.get(target.link) ?? 0));
+  const known = await deps.catalog.linksOf(links);
+  const campaigns = targets.map((target) => target && (known.get(target.link)?.campaign ?? 0));
   const values = await foldValues(events, campaigns, deps.outside);
   const { purposes, origins } = events;
   const contexts = new Map<number, Context>();
@@ -75,8 +77,14 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     const { recipient, link, version } = target;
     const agent = values.agent(i);
     const referrer = values.referrer(i, campaign);
-    const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as Kind, events.head[i] as boolean, contextAt(i));
     const t = events.t[i] as number;
+    const sinceSent = t - (deps.catalog.sentAt(campaign) ?? Number.NaN);
+    const traits =
+      (events.head[i] ? HEAD : 0) |
+      (known.get(link)?.isHoneypot ? HONEYPOT : 0) |
+      (sinceSent >= 0 && sinceSent < EARLY_MS ? EARLY : 0) |
+      (t >= agent.oldFromMs ? OLD_BROWSER : 0);
+    const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as Kind, traits, contextAt(i));
     const off = events.off[i];
     lines += `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${version ?? '\\N'}${text}`;
     collector.add(campaign, t, recipient, link, profile);

@@ -1,7 +1,18 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
-import { BURST, ECHO, RULES_ROW, rulesParameters, type Signal, type Verdict, verdictOf } from '../core/rules.ts';
+import {
+  AFTER_HEAD_MS,
+  BURST,
+  ECHO,
+  EVEN_STEPS,
+  FOUND_SIGNALS,
+  NEAR_HONEYPOT_MS,
+  NEARBY,
+  type Signal,
+  type Verdict,
+  verdictOf,
+} from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
@@ -10,6 +21,7 @@ import { Slab } from './slab.ts';
 import { HitCollector, type Profile } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
+import { reclassifyShard } from './reclassify-shard.ts';
 import { inTransaction } from './transaction.ts';
 import { reduceUserAgent } from './user-agent.ts';
 
@@ -30,6 +42,7 @@ interface Hit {
   net: string | null;
   referrer: string | null;
   agent: number;
+  visitor: number | null;
 }
 
 type Step =
@@ -51,22 +64,54 @@ const HOSTING = 'hetzner';
 
 const anyVerdictHit = fc.record({
   // The times are close enough for bursts. Some are exactly at the limits of a burst or of a quarter of an hour.
-  afterMs: fc.oneof(fc.nat(4000), fc.constantFrom(0, BURST.spanMs, 2 * BURST.spanMs, ECHO.spanMs, ECHO.spanMs + 1, 900_000 - 1, 900_000)),
+  afterMs: fc.oneof(
+    fc.nat(4000),
+    fc.constantFrom(
+      0,
+      BURST.spanMs,
+      2 * BURST.spanMs,
+      NEAR_HONEYPOT_MS,
+      AFTER_HEAD_MS + 1,
+      ECHO.spanMs,
+      ECHO.spanMs + 1,
+      900_000 - 1,
+      900_000,
+    ),
+  ),
   recipient: fc.constantFrom(...RECIPIENTS),
   link: fc.integer({ min: 1, max: 14 }),
   kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
-  verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'unsure', 'bot-ua', 'head'),
+  verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'human', 'unsure', 'bot-ua', 'head', 'honeypot'),
   country: fc.constantFrom('DE', 'FR', null),
   net: fc.constantFrom('cloudflare', null),
   referrer: fc.constantFrom('mail.example', '(other)', null),
   agent: fc.nat(AGENTS.length - 1),
+  visitor: fc.constantFrom(1, 2, 3, null),
 });
 const anyHit = anyVerdictHit.map((hit): Hit => (hit.verdict === 'unsure' ? { ...hit, net: HOSTING } : hit));
+/** The clicks of a user agent that follows the links of one letter, in steps that are equal or almost equal. */
+const anySweep = fc
+  .record({
+    hit: anyHit,
+    links: fc.integer({ min: 4, max: 7 }),
+    stepMs: fc.constantFrom(0, 300, 5000, EVEN_STEPS.longestMs, EVEN_STEPS.longestMs + 1),
+    unevenMs: fc.constantFrom(0, 0, EVEN_STEPS.toleranceMs, EVEN_STEPS.toleranceMs + 1, 600),
+  })
+  .map(({ hit, links, stepMs, unevenMs }): Hit[] =>
+    Array.from({ length: links }, (_, i) => ({
+      ...hit,
+      kind: 'click',
+      link: (hit.link % 2) + 2 * (i + 1),
+      afterMs: hit.afterMs + i * stepMs + (i > 2 ? unevenMs : 0),
+    })),
+  );
+const anyHits = fc.oneof({ weight: 4, arbitrary: anyHit.map((hit) => [hit]) }, { weight: 1, arbitrary: anySweep });
+const anyEvents = fc.array(anyHits, { minLength: 1, maxLength: 12 }).map((groups) => groups.flat());
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      commit: fc.array(fc.array(anyHit, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 2 }),
+      commit: fc.array(anyEvents, { minLength: 1, maxLength: 2 }),
       abort: fc.nat(9).map((n) => n === 0),
     }),
   },
@@ -86,6 +131,7 @@ const clickOf = (link: number, afterMs: number): Hit => ({
   net: null,
   referrer: null,
   agent: 0,
+  visitor: null,
 });
 /** A burst whose first clicks were judged as human, and then as a short burst, before the last one was committed. */
 const IN_FIVE_COMMITS: Step[] = [1, 3, 5, 7, 9].flatMap((link) => [
@@ -136,6 +182,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     events.map(({ net }) => net),
     events.map(({ referrer }) => referrer),
     events.map(({ agent }) => AGENTS[agent]?.id),
+    events.map(({ visitor }) => visitor),
   ];
   const collector = new HitCollector(events.length, new Slab());
   const profiles: Profile[] = [];
@@ -147,11 +194,11 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
   }
   await inTransaction(owner, async (client) => {
     await client.query(
-      `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, signals, country, net, referrer)
-       SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, campaign, agent, 2, kind, verdict,
+      `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, visitor, rules, kind, verdict, signals, country, net, referrer)
+       SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, campaign, agent, visitor, 2, kind, verdict,
               CASE verdict WHEN 'human' THEN NULL WHEN 'unsure' THEN '{hosting-net}' ELSE ARRAY[verdict::text] END, country, net, referrer
-       FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::shard.kind[], $7::shard.verdict[], $8::text[], $9::text[], $10::text[], $11::bigint[])
-         AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent)`,
+       FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::shard.kind[], $7::shard.verdict[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+         AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent, visitor)`,
       columns,
     );
     await copyDeltas(client, [collector.hits(profiles)]);
@@ -168,7 +215,7 @@ const abortedJudge = (mostHits: number): Promise<boolean> =>
 
 async function reclassify(campaign: number, links: number): Promise<void> {
   const burst = { ...BURST, fewLinks: links, manyLinks: links + BURST.manyLinks - BURST.fewLinks };
-  await pool.query(`SELECT * FROM shard.reclassify(${RULES_ROW}, $12, false)`, [...rulesParameters(burst), campaign]);
+  await reclassifyShard(pool, campaign, false, burst);
 }
 
 async function run(step: Step): Promise<void> {
@@ -325,38 +372,72 @@ async function verdictsOfClicks(): Promise<Map<string, number>> {
   return new Map(rows.map(({ key, n }) => [key, n]));
 }
 
-function isEcho(click: Hit, clicks: readonly Hit[]): boolean {
-  return clicks.some(
-    (first) =>
-      first.recipient === click.recipient &&
-      first.link === click.link &&
-      first.agent !== click.agent &&
-      first.verdict === 'human' &&
-      first.afterMs < click.afterMs &&
-      click.afterMs <= first.afterMs + ECHO.spanMs,
-  );
+/** The signals that follow from the other clicks of the letter. Compares all clicks with each other. */
+function foundSignals(click: Hit, letter: readonly Hit[]): Signal[] {
+  const byAgent = letter.filter(({ agent }) => agent === click.agent);
+  const clean = letter.filter(({ verdict }) => verdict === 'human');
+  const between = (first: Hit, spanMs: number) => (other: Hit) => other.afterMs >= first.afterMs && other.afterMs <= first.afterMs + spanMs;
+  /** The most different values that clicks within a time have, if the time includes this click. */
+  const mostWithin = (clicks: readonly Hit[], spanMs: number, valueOf: (hit: Hit) => unknown): number =>
+    Math.max(
+      0,
+      ...clicks.map((first) => (between(first, spanMs)(click) ? new Set(clicks.filter(between(first, spanMs)).map(valueOf)).size : 0)),
+    );
+  const found: Signal[] = [];
+  const linksAtOnce = mostWithin(letter, BURST.spanMs, ({ link }) => link);
+  if (letter.some(({ verdict, afterMs }) => verdict === 'honeypot' && Math.abs(afterMs - click.afterMs) <= NEAR_HONEYPOT_MS))
+    found.push('near-honeypot');
+  if (linksAtOnce >= BURST.manyLinks) found.push('burst');
+  else if (linksAtOnce >= BURST.fewLinks) found.push('short-burst');
+  if (mostWithin(byAgent, NEARBY.spanMs, ({ link }) => link) >= NEARBY.links) found.push('many-links');
+  if (isInEvenSteps(click, byAgent)) found.push('even-steps');
+  const comparedWith = click.verdict === 'human' ? clean : letter;
+  if (mostWithin(comparedWith, NEARBY.spanMs, ({ visitor }) => visitor ?? 0) >= NEARBY.visitors) found.push('many-visitors');
+  const isHeadBefore = ({ verdict, link, afterMs }: Hit): boolean =>
+    verdict === 'head' && link === click.link && afterMs <= click.afterMs && click.afterMs <= afterMs + AFTER_HEAD_MS;
+  if (byAgent.some(isHeadBefore)) found.push('after-head');
+  const isEchoOf = (first: Hit): boolean =>
+    first.link === click.link &&
+    first.agent !== click.agent &&
+    first.afterMs < click.afterMs &&
+    click.afterMs <= first.afterMs + ECHO.spanMs;
+  if (clean.some(isEchoOf)) found.push('echo');
+  return found;
 }
 
-/** The same numbers, computed from the steps: tries every click as the first one of a burst. */
-function burstsIn(steps: readonly Step[]): Map<string, number> {
+function isInEvenSteps({ afterMs, link }: Hit, byAgent: readonly Hit[]): boolean {
+  const ordered = byAgent.toSorted((a, b) => a.afterMs - b.afterMs || a.link - b.link);
+  return ordered.some((_, i) => {
+    const run = ordered.slice(i, i + EVEN_STEPS.clicks);
+    const pairs = run.slice(1).map((later, j) => [run[j] as Hit, later] as const);
+    const steps = pairs.map(([earlier, later]) => later.afterMs - earlier.afterMs);
+    const [shortest, longest] = [Math.min(...steps), Math.max(...steps)];
+    return (
+      run.length === EVEN_STEPS.clicks &&
+      run.some((each) => each.afterMs === afterMs && each.link === link) &&
+      pairs.every(([earlier, later]) => later.link > earlier.link) &&
+      longest <= EVEN_STEPS.longestMs &&
+      longest - shortest <= Math.max(EVEN_STEPS.toleranceMs, shortest / 10)
+    );
+  });
+}
+
+/** How often each signal was found in all runs. */
+const foundIn: Partial<Record<Signal, number>> = {};
+
+/** The numbers of verdictsOfClicks, computed from the steps. */
+function expectedVerdicts(steps: readonly Step[]): Map<string, number> {
   const clicks = steps
     .flatMap((step) => ('commit' in step ? step.commit.slice(step.abort ? 1 : 0).flat() : []))
     .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0);
   const verdicts = new Map<string, number>();
   for (const click of clicks) {
-    const linksAtOnce = Math.max(
-      ...clicks.map((first) => {
-        const sameLetter = (other: Hit) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click);
-        const within = (other: Hit) => sameLetter(other) && other.afterMs >= first.afterMs && other.afterMs <= first.afterMs + BURST.spanMs;
-        return sameLetter(first) && within(click) ? new Set(clicks.filter(within).map(({ link }) => link)).size : 0;
-      }),
-    );
-    const signals: Signal[] = click.verdict === 'unsure' ? ['hosting-net'] : [];
-    if (isEcho(click, clicks)) signals.push('echo');
-    if (linksAtOnce >= BURST.manyLinks) signals.unshift('burst');
-    else if (linksAtOnce >= BURST.fewLinks) signals.unshift('short-burst');
-    const verdict = click.verdict === 'human' || click.verdict === 'unsure' ? verdictOf(signals) : click.verdict;
-    const key = `${click.recipient} ${click.link} ${verdict}`;
+    const letter = clicks.filter((other) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click));
+    const own: Signal[] = click.verdict === 'unsure' ? ['hosting-net'] : [];
+    const mayChange = click.verdict === 'human' || click.verdict === 'unsure';
+    const found = mayChange ? foundSignals(click, letter) : [];
+    for (const signal of found) foundIn[signal] = (foundIn[signal] ?? 0) + 1;
+    const key = `${click.recipient} ${click.link} ${mayChange ? verdictOf([...own, ...found]) : click.verdict}`;
     verdicts.set(key, (verdicts.get(key) ?? 0) + 1);
   }
   return verdicts;
@@ -373,18 +454,22 @@ describe('the judge', () => {
         }
         await judgeAll(pool);
         await expectCountsRight();
-        if (!steps.some((step) => 'reclassify' in step)) expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
+        if (!steps.some((step) => 'reclassify' in step)) expect(await verdictsOfClicks()).toEqual(expectedVerdicts(steps));
         // The reclassifications above may have used other rules. After one with the current rules, all verdicts must be those of the
         // current rules.
         for (const campaign of [1, 2]) await reclassify(campaign, BURST.fewLinks);
         await expectCountsRight();
         await judgeAll(pool);
         await expectCountsRight();
-        expect(await rowsOf('SELECT FROM shard.delta UNION ALL SELECT FROM shard.hit_change')).toEqual([]);
-        expect(await verdictsOfClicks()).toEqual(burstsIn(steps));
+        expect(
+          await rowsOf('SELECT FROM shard.delta UNION ALL SELECT FROM shard.hit_change UNION ALL SELECT FROM shard.judged_hit'),
+        ).toEqual([]);
+        expect(await verdictsOfClicks()).toEqual(expectedVerdicts(steps));
       }),
       { ...runs(60), endOnFailure: true, examples: [[IN_FIVE_COMMITS], [WITH_ONE_WAITING]] },
     );
+    // Each signal was found in some run.
+    expect(Object.keys(foundIn).toSorted()).toEqual(FOUND_SIGNALS.toSorted());
   }, 300_000);
 });
 

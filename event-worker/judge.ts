@@ -1,21 +1,54 @@
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
-import { RULES_ROW, rulesParameters, type Verdict } from '../core/rules.ts';
+import { BURST, FOUND_SIGNALS, NEARBY, REACH_MS, RULES_VERSION, type Signal, type Verdict, verdictOf } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
 import { entryOf } from './entry-of.ts';
+import { type Click, signalsOfClicks } from './found-signals.ts';
 import { type ChangedHit, mergeDeltas } from './merge.ts';
 import { inTransaction } from './transaction.ts';
 
-// The judge looks again at committed clicks, and finds bursts and echoes (sql/shard/0009-judge.sql). Every worker of a shard runs a judge, but only one
+// The judge looks again at committed clicks, and finds the signs that follow from other clicks (found-signals.ts). Every worker of a shard runs a judge, but only one
 // judge at a time works on a shard. The next one continues with the clicks that are left.
 
 // Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
-// are counted before the judge looks at them; only bursts and echoes are found later.
+// are counted before the judge looks at them; only these signs are found later.
 const POLL_MS = 250;
 const QUIET_MS = 500;
 const MAX_DELAY_MS = 4_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
 const MAX_HITS = 50_000;
+
+/** A click or an open, with what the judge needs to know of it. */
+export interface StoredHit {
+  /** Where the event is: the table and the row. */
+  part: number;
+  place: string;
+  campaign_id: number;
+  recipient_id: number;
+  /** Epoch milliseconds. */
+  at: number;
+  link_id: number;
+  agent_id: string;
+  visitor: string | null;
+  verdict: Verdict;
+  signals: Signal[] | null;
+  /** Whether all clicks are known on which its signals depend. */
+  complete: boolean;
+}
+
+/** A hit that gets other signals. The fields are the columns of shard.judged_hit. */
+export interface JudgedHit extends Pick<StoredHit, 'part' | 'place' | 'at' | 'campaign_id' | 'recipient_id' | 'link_id'> {
+  was: Verdict;
+  becomes: Verdict;
+  signals: readonly Signal[];
+}
+
+/** The verdicts that other clicks may change. */
+const OPEN_VERDICTS: readonly Verdict[] = ['human', 'unsure', ...FOUND_SIGNALS];
+/** The signals of a click by which other clicks get signals, and those that may have to be taken back. */
+const TELLING: readonly Signal[] = ['head', 'honeypot', ...FOUND_SIGNALS];
+/** No signal is found among fewer clicks, except for echoes and the clicks with a telling signal. */
+const FEWEST = Math.min(BURST.fewLinks, NEARBY.visitors);
 
 /**
  * Runs one step of the judge: judges and merges the oldest deltas until they have `mostHits` hits or more. Returns the number of these
@@ -32,22 +65,71 @@ export async function judgeOnce(pool: Pool, mostHits = MAX_HITS): Promise<number
 
 /** The same in the transaction of the caller. */
 export async function judgeStep(client: PoolClient, mostHits: number): Promise<number | undefined> {
+  const chosen = await client.query<{ deltas: string[] | null; hits: number }>('SELECT * FROM shard.next_deltas($1)', [mostHits]);
+  const { deltas, hits } = chosen.rows[0] as (typeof chosen.rows)[number];
+  if (deltas === null) return undefined;
+  if (deltas.length === 0) return 0;
+  const { rows } = await client.query<StoredHit>("SELECT * FROM shard.clicks_to_judge($1, $2 * interval '1 ms', $3, $4, $5)", [
+    deltas,
+    REACH_MS,
+    FEWEST,
+    OPEN_VERDICTS,
+    TELLING,
+  ]);
+  await addJudgedHits(client, judgeRecipients(rows));
+  await changeAndMerge(client, deltas);
+  return hits;
+}
+
+/** Returns the hits whose signals change. `clicks` has all clicks of a recipient in a campaign in succession, by time and link. */
+export function judgeRecipients(clicks: readonly StoredHit[]): JudgedHit[] {
+  const judged: JudgedHit[] = [];
+  for (let start = 0, end = 0; start < clicks.length; start = end) {
+    const { campaign_id, recipient_id } = clicks[start] as StoredHit;
+    while (clicks[end]?.recipient_id === recipient_id && clicks[end]?.campaign_id === campaign_id) end++;
+    const ofRecipient = clicks.slice(start, end);
+    for (const [i, signals] of signalsOfClicks(ofRecipient.map(clickOf)).entries()) {
+      const hit = ofRecipient[i] as StoredHit;
+      if (hit.complete && !haveSame(hit.signals ?? [], signals)) judged.push(judgedHit(hit, signals));
+    }
+  }
+  return judged;
+}
+
+export const clickOf = ({ at, link_id, agent_id, visitor, signals }: StoredHit): Click => ({
+  at,
+  link: link_id,
+  agent: agent_id,
+  visitor,
+  signals: signals ?? [],
+});
+
+export const judgedHit = (
+  { part, place, at, campaign_id, recipient_id, link_id, verdict }: StoredHit,
+  signals: readonly Signal[],
+): JudgedHit => ({ part, place, at, campaign_id, recipient_id, link_id, was: verdict, becomes: verdictOf(signals), signals });
+
+export const haveSame = (one: readonly Signal[], other: readonly Signal[]): boolean =>
+  one.length === other.length && one.every((signal, i) => signal === other[i]);
+
+export async function addJudgedHits(client: PoolClient, hits: readonly JudgedHit[]): Promise<void> {
+  if (hits.length > 0) await client.query('SELECT shard.add_judged_hits($1)', [JSON.stringify(hits)]);
+}
+
+/** Changes the judged hits, and merges the deltas. The caller holds the lock of the judge. */
+export async function changeAndMerge(client: PoolClient, deltas: readonly string[]): Promise<void> {
   const { rows } = await client.query<{
-    deltas: string[] | null;
-    hits: number;
     changed_deltas: string[];
     changed_places: number[];
     changed_verdicts: Verdict[];
     has_changes: boolean;
-  }>(`SELECT * FROM shard.judge(${RULES_ROW}, $12)`, [...rulesParameters(), mostHits]);
-  const { deltas, hits, changed_deltas, changed_places, changed_verdicts, has_changes } = rows[0] as (typeof rows)[number];
-  if (deltas === null) return undefined;
+  }>('SELECT * FROM shard.change_hits($1, $2)', [deltas, RULES_VERSION]);
+  const { changed_deltas, changed_places, changed_verdicts, has_changes } = rows[0] as (typeof rows)[number];
   const changed = new Map<number, ChangedHit[]>();
   for (const [i, delta] of changed_deltas.entries())
     entryOf(changed, Number(delta), newList).push({ place: changed_places[i] as number, verdict: changed_verdicts[i] as Verdict });
   if (deltas.length > 0) await mergeDeltas(client, deltas, changed);
   if (has_changes) await client.query('SELECT shard.apply_changes()');
-  return hits;
 }
 
 const newList = (): ChangedHit[] => [];

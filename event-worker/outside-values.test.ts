@@ -7,7 +7,7 @@ import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { runs } from '../test/support/runs.ts';
 import type { Committer } from './commit.ts';
-import { plausibleFromMs } from './plausible-version.ts';
+import { plausibleFromMs } from './browser-versions.ts';
 import { reduceUserAgent } from './user-agent.ts';
 
 const DAY_MS = 24 * 3600_000;

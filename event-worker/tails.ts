@@ -3,7 +3,7 @@ import { RULES_VERSION, verdictOf } from '../core/rules.ts';
 import { copyText } from '../core/copy-text.ts';
 import type { Profile } from './hits.ts';
 import type { ReducedAgent } from './user-agent.ts';
-import { signalsOf } from './verdict.ts';
+import { signalsOf, TRAITS } from './verdict.ts';
 
 /** The end of a COPY line, and the profile of the hit. */
 export interface Tail {
@@ -46,14 +46,15 @@ export class Tails {
     return { number: numberOf(this.#contexts, `${origin.country}\n${origin.net}\n${purpose}`), origin, purpose };
   }
 
-  of(agent: ReducedAgent, referrer: string | null, kind: Kind, head: boolean, { number, origin, purpose }: Context): Tail {
+  /** `traits` is a sum of the traits in verdict.ts. */
+  of(agent: ReducedAgent, referrer: string | null, kind: Kind, traits: number, { number, origin, purpose }: Context): Tail {
     // Numbers instead of texts, because this runs for each event.
     const pair = numberOf(this.#pairs, numberOf(this.#agents, agent) * RADIX + numberOf(this.#referrers, referrer));
-    const key = (pair * RADIX + number) * 4 + (head ? 2 : 0) + KINDS.indexOf(kind);
+    const key = ((pair * RADIX + number) * TRAITS + traits) * KINDS.length + KINDS.indexOf(kind);
     let tail = this.#tails.get(key);
     if (tail) return tail;
     const { country, net } = origin;
-    const signals = signalsOf({ head, purpose, net }, agent.signals[kind]);
+    const signals = signalsOf({ kind, traits, purpose, net }, agent.signals[kind]);
     const verdict = verdictOf(signals);
     const columns = [agent.id, RULES_VERSION, kind, verdict, copyText(country), copyText(net), copyText(referrer)];
     tail = {

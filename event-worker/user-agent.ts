@@ -4,7 +4,7 @@ import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import { AGENT_RULES, type Signal } from '../core/rules.ts';
 import { OTHER } from './outside-values.ts';
-import { plausibleFromMs } from './plausible-version.ts';
+import { oldFromMs, plausibleFromMs } from './browser-versions.ts';
 import { agentSignal } from './verdict.ts';
 
 // Reduces a user agent to a few values that many people share, so that no stored value identifies a person.
@@ -26,6 +26,8 @@ export interface ReducedAgent {
   readonly signals: Readonly<Record<'click' | 'open', Signal | undefined>>;
   /** The time in epoch milliseconds from which the version is plausible. */
   readonly plausibleFromMs: number;
+  /** The time in epoch milliseconds from which the version is old; see OLD_BROWSER_MS. */
+  readonly oldFromMs: number;
   /**
    * The same user agent with the version `(other)`. It is stored if the version is not admitted. Undefined if the user agent has no
    * version.
@@ -39,6 +41,7 @@ const BROWSERS: ReadonlySet<string> = new Set([...Object.values(Bowser.BROWSER_M
 const SYSTEMS: ReadonlySet<string> = new Set(Object.values(Bowser.OS_MAP));
 const DEVICES: ReadonlySet<string> = new Set(Object.values(Bowser.PLATFORMS_MAP));
 const ALWAYS = Number.NEGATIVE_INFINITY;
+const NEVER = Number.POSITIVE_INFINITY;
 const MAIL_CLIENTS = [
   { name: 'Thunderbird', pattern: /\bThunderbird\/(\d+)/ },
   // The user agent of this app begins with the build number. The version is in parentheses.
@@ -61,12 +64,20 @@ function reduce(ua: string): ReducedAgent {
   const bot = ua === '' || isbot(ua);
   const proxy = AGENT_RULES.find(({ client, userAgent }) => client !== undefined && userAgent.test(ua))?.client;
   const signals = { click: agentSignal(ua, 'click', bot), open: agentSignal(ua, 'open', bot) };
-  if (proxy !== undefined) return withFamily({ client: proxy, version: '', system: '', device: 'unknown', bot, signals });
+  if (proxy !== undefined) return withFamily({ client: proxy, version: '', system: '', device: 'unknown', bot, signals, oldFromMs: NEVER });
   const parsed = ua === '' ? undefined : Bowser.parse(ua);
   const { client, version } = clientOf(ua, parsed?.browser);
   const system = listed(parsed?.os.name, SYSTEMS);
   const device = bot ? 'bot' : listed(parsed?.platform.type, DEVICES) || 'unknown';
-  return withFamily({ client, version, system, device, bot, signals });
+  return withFamily({
+    client,
+    version,
+    system,
+    device,
+    bot,
+    signals,
+    oldFromMs: version === '' ? NEVER : oldFromMs(client, Number(version)),
+  });
 }
 
 function withFamily(agent: Omit<ReducedAgent, 'id' | 'plausibleFromMs' | 'family'>): ReducedAgent {

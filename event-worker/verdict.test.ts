@@ -1,23 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import {
-  AGENT_RULES,
-  MACHINE_FROM,
-  MACHINE_SIGNALS,
-  RULES_ROW,
-  rulesParameters,
-  type Signal,
-  SIGNALS,
-  UNSURE_FROM,
-  verdictOf,
-  SIGNAL_RULES,
-} from '../core/rules.ts';
-import { createDatabases } from '../test/support/databases.ts';
-import { agentSignal, signalsOf } from './verdict.ts';
+import { AGENT_RULES, MACHINE_FROM, MACHINE_SIGNALS, type Signal, SIGNALS, UNSURE_FROM, verdictOf, SIGNAL_RULES } from '../core/rules.ts';
+import { agentSignal, EARLY, HEAD, HONEYPOT, OLD_BROWSER, signalsOf } from './verdict.ts';
 
 const click = {
   kind: 'click',
-  head: false,
+  traits: 0,
   purpose: '',
   ua: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
   net: null,
@@ -29,13 +17,13 @@ const YAHOO = 'YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN287
 describe('person or machine', () => {
   test.each([
     [click, false, [], 'human'],
-    [{ ...click, head: true }, false, ['head'], 'head'],
+    [{ ...click, traits: HEAD }, false, ['head'], 'head'],
     [{ ...click, purpose: 'prefetch;prerender' }, false, ['prefetch'], 'prefetch'],
     [{ ...click, purpose: 'preview' }, false, ['prefetch'], 'prefetch'],
     [{ ...click, purpose: 'Prefetch' }, false, ['prefetch'], 'prefetch'],
     [{ ...click, purpose: 'something else' }, false, [], 'human'],
     [click, true, ['bot-ua'], 'bot-ua'],
-    [{ ...click, head: true, purpose: 'prefetch' }, true, ['head', 'prefetch', 'bot-ua'], 'head'],
+    [{ ...click, traits: HEAD, purpose: 'prefetch' }, true, ['head', 'prefetch', 'bot-ua'], 'head'],
     [{ ...click, net: 'barracuda' }, false, ['scanner-net'], 'scanner-net'],
     [{ ...click, net: 'barracuda' }, true, ['scanner-net', 'bot-ua'], 'scanner-net'],
     [{ ...click, net: 'gmail-image-proxy' }, false, [], 'human'],
@@ -44,6 +32,15 @@ describe('person or machine', () => {
     [{ ...click, net: 'hetzner' }, false, ['hosting-net'], 'unsure'],
     [{ ...click, net: 'hetzner' }, true, ['bot-ua', 'hosting-net'], 'bot-ua'],
     [{ ...open, net: 'amazon' }, false, ['hosting-net'], 'unsure'],
+    [{ ...click, traits: HONEYPOT }, false, ['honeypot'], 'honeypot'],
+    // Some people read at once, and some have old devices. Two weak signs are too weak, too.
+    [{ ...click, traits: EARLY }, false, ['early'], 'human'],
+    [{ ...click, traits: OLD_BROWSER }, false, ['old-browser'], 'human'],
+    [{ ...open, traits: OLD_BROWSER }, false, [], 'human'],
+    [{ ...click, traits: EARLY | OLD_BROWSER }, false, ['early', 'old-browser'], 'unsure'],
+    [{ ...click, traits: EARLY, net: 'hetzner' }, false, ['hosting-net', 'early'], 'hosting-net'],
+    [{ ...open, traits: EARLY, net: 'hetzner' }, false, ['hosting-net', 'early'], 'hosting-net'],
+    [{ ...click, traits: OLD_BROWSER, net: 'hetzner' }, false, ['hosting-net', 'old-browser'], 'unsure'],
     [{ ...open, ua: GMAIL, net: 'google' }, true, ['hosting-net', 'proxied'], 'human'],
     // Companies, VPNs and relays, and networks of a version that had other labels.
     [{ ...click, net: 'zscaler' }, false, [], 'human'],
@@ -52,7 +49,7 @@ describe('person or machine', () => {
     // These proxies fetch an image when the reader opens the letter. The list of bots contains their user agents, but the open is human.
     [{ ...open, ua: GMAIL, net: 'gmail-image-proxy' }, true, ['proxied'], 'human'],
     [{ ...open, ua: YAHOO }, true, ['proxied'], 'human'],
-    [{ ...open, ua: GMAIL, head: true }, true, ['head', 'proxied'], 'head'],
+    [{ ...open, ua: GMAIL, traits: HEAD }, true, ['head', 'proxied'], 'head'],
     [{ ...click, ua: YAHOO }, true, ['bot-ua'], 'bot-ua'],
     // The proxy of Apple fetches images whether or not the letter is opened.
     [{ ...open, ua: 'Mozilla/5.0' }, true, ['privacy-proxy'], 'privacy-proxy'],
@@ -65,26 +62,15 @@ describe('person or machine', () => {
 
   test('every strong sign of a machine is a verdict, also with a sign of a person', () => {
     const strong = MACHINE_SIGNALS.filter((signal) => SIGNAL_RULES[signal].weight >= 7);
-    expect(strong).toHaveLength(6);
+    expect(strong).toHaveLength(7);
     for (const signal of strong) expect([verdictOf([signal]), verdictOf([signal, 'proxied'])]).toEqual([signal, signal]);
   });
 
-  test('the verdict of any signs is that of the sum of their weights, and the database computes the same', async () => {
-    const databases = await createDatabases(1);
-    const sets = Array.from({ length: 2 ** SIGNALS.length }, (_, bits) => SIGNALS.filter((_signal, i) => (bits >> i) & 1));
-    const rows = await databases.query<{ verdict: string }>(
-      'a',
-      `SELECT shard.verdict_of(ARRAY(SELECT jsonb_array_elements_text(signals)), ${RULES_ROW}) AS verdict
-       FROM jsonb_array_elements($12::jsonb) WITH ORDINALITY AS t (signals, n) ORDER BY n`,
-      [...rulesParameters(), JSON.stringify(sets)],
-    );
-    const expected = (signals: readonly Signal[]): string => {
-      let sum = 0;
-      for (const signal of signals) sum += SIGNAL_RULES[signal].weight;
-      return sum < UNSURE_FROM ? 'human' : sum < MACHINE_FROM ? 'unsure' : (signals[0] as string);
-    };
-    expect(sets.map(verdictOf)).toEqual(sets.map(expected));
-    expect(rows.map(({ verdict }) => verdict)).toEqual(sets.map(expected));
+  test('of the signs that measure the pace only the strongest counts', () => {
+    expect(verdictOf(['short-burst', 'many-links', 'even-steps'])).toBe('unsure');
+    expect(verdictOf(['short-burst', 'echo'])).toBe('short-burst');
+    expect(verdictOf(['many-links', 'hosting-net'])).toBe('many-links');
+    expect(verdictOf(['burst', 'short-burst'])).toBe('burst');
   });
 });
 

@@ -2,8 +2,19 @@ import type { Kind } from '../core/event.ts';
 import { networkKindOf } from '../core/network-kinds.ts';
 import { AGENT_RULES, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } from '../core/rules.ts';
 
-// Finds the signals of a hit that follow from this hit alone. Bursts and echoes (core/rules.ts) can be found only with the other
-// clicks of the recipient, so judge.ts finds them later.
+// Finds the signals of a hit that follow from this hit alone. FOUND_SIGNALS (core/rules.ts) can be found only with the other clicks of the
+// recipient, so judge.ts finds them later.
+
+// Traits of a hit. They are bits, because many hits have the same traits, and their signals are computed once.
+export const HEAD = 1;
+/** The link is the hidden one of the letter. */
+export const HONEYPOT = 2;
+/** The hit came within EARLY_MS after the campaign was sent. */
+export const EARLY = 4;
+/** The version of the browser is old (`oldFromMs` of its user agent). */
+export const OLD_BROWSER = 8;
+/** All sums of traits are less than this number. */
+export const TRAITS = 16;
 
 /**
  * Returns the signal of the user agent of a click or an open, if there is one. `bot` is true if the user agent is empty, or if the package
@@ -16,14 +27,18 @@ export function agentSignal(ua: string, kind: Kind, bot: boolean): Signal | unde
 
 /** Returns all signals of one hit, the most important first. `byAgent` is the result of agentSignal. */
 export function signalsOf(
-  { head, purpose, net }: { head: boolean; purpose: string; net: string | null },
+  { kind, traits, purpose, net }: { kind: Kind; traits: number; purpose: string; net: string | null },
   byAgent: Signal | undefined,
 ): readonly Signal[] {
   const found: Signal[] = [];
-  if (head) found.push('head');
+  if (traits & HEAD) found.push('head');
+  if (traits & HONEYPOT) found.push('honeypot');
+  if (traits & EARLY) found.push('early');
+  // Mail programs load pixels with old browser engines.
+  if (traits & OLD_BROWSER && kind === 'click') found.push('old-browser');
   if (purpose !== '' && PREFETCH_PURPOSE.test(purpose)) found.push('prefetch');
-  const kind = networkKindOf(net);
-  const byNetwork = kind && NETWORK_SIGNALS[kind];
+  const networkKind = networkKindOf(net);
+  const byNetwork = networkKind && NETWORK_SIGNALS[networkKind];
   if (byNetwork) found.push(byNetwork);
   if (byAgent) found.push(byAgent);
   if (found.length < 2) return found;

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { RULES_VERSION } from '../../core/rules.ts';
-import { reclassify, RECLASSIFY_SETTINGS, type Reclassified } from '../../operating/reclassify.ts';
+import type { Reclassified } from '../../event-worker/reclassify-shard.ts';
+import { reclassify, RECLASSIFY_SETTINGS } from '../../operating/reclassify.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 
@@ -37,6 +38,6 @@ function printChanges(judged: readonly Reclassified[], dryRun: boolean, json: bo
   note(`${changedHits} of ${hits} hits ${dryRun ? 'would change' : 'changed'} by the rules of version ${RULES_VERSION}`);
   if (older > 0)
     note(
-      `${older} of these ${hits} hits were first judged by older rules. Their networks, bursts and echoes were checked again. Their user agents were not, because user agents are not stored.`,
+      `${older} of these ${hits} hits were first judged by older rules. Their networks and the signs that follow from other clicks were checked again. Their user agents were not, because user agents are not stored.`,
     );
 }
