@@ -4,15 +4,18 @@ import { isAlias } from '../core/slug.ts';
 import type { Database } from './campaigns.ts';
 import { parseTarget } from './target.ts';
 
-// Creates, finds and changes the links of a campaign, their pixel and their aliases in the catalog.
+// Creates, finds and changes the links of a campaign, its pixel, its hidden link and its aliases in the catalog.
 
 /**
  * A link to find or to create. Links to the same target with different labels are different links. `position` is the place of the link in a
- * letter, counted from 1.
+ * letter, counted from 1. A campaign has one pixel and one honeypot, which is a hidden link; its target is that of the first letter.
  */
-export type LinkSpec = { kind: 'url'; target: string; label?: string; position?: number } | { kind: 'pixel' };
+export type LinkSpec =
+  | { kind: 'url'; target: string; label?: string; position?: number }
+  | { kind: 'pixel' }
+  | { kind: 'honeypot'; target: string };
 
-/** Finds or creates the link of a campaign to a target, or the pixel of the campaign. Returns its id. Throws as `ensureLinks` does. */
+/** Finds or creates the link of a campaign to a target, its pixel or its honeypot. Returns its id. Throws as `ensureLinks` does. */
 export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, expires?: Date): Promise<number> {
   const [id] = await ensureLinks(pool, campaign, [link], expires);
   return id as number;
@@ -29,6 +32,7 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
     label: link.kind === 'url' ? (link.label ?? '') : '',
     original: link.kind === 'url' ? parseTarget(link.target) : '',
     position: link.kind === 'url' ? (link.position ?? null) : null,
+    target: link.kind === 'pixel' ? null : parseTarget(link.target),
   }));
   const ids: number[] = [];
   await transaction(pool, async (client) => {
@@ -71,7 +75,13 @@ async function updateLinks(
 async function findOrCreate(
   client: PoolClient,
   campaign: number,
-  { kind, label, original, position }: { kind: string; label: string; original: string; position: number | null },
+  {
+    kind,
+    label,
+    original,
+    position,
+    target,
+  }: { kind: string; label: string; original: string; position: number | null; target: string | null },
 ): Promise<number> {
   const inserted = await client.query<{ id: number }>(
     'INSERT INTO catalog.link (campaign_id, kind, label, original, position) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id',
@@ -79,8 +89,7 @@ async function findOrCreate(
   );
   const id = inserted.rows[0]?.id;
   if (id !== undefined) {
-    if (kind === 'url')
-      await client.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 1, $2)', [id, original]);
+    if (target !== null) await client.query('INSERT INTO catalog.link_version (link_id, version, target) VALUES ($1, 1, $2)', [id, target]);
     return id;
   }
   const found = await client.query<{ id: number }>(
@@ -106,9 +115,11 @@ export async function findLink(db: Database, idOrAlias: string): Promise<{ id: n
   return link;
 }
 
-/** Finds a link that has a target. Throws `not-found` if there is no such link and `bad-input` for a pixel. */
+/** Finds a link of a letter. Throws `not-found` if there is no such link and `bad-input` for a pixel or a honeypot. */
 export async function findUrlLink(db: Database, idOrAlias: string): Promise<number> {
   const link = await findLink(db, idOrAlias);
+  if (link.kind === 'honeypot')
+    throw new ClickledgerError('bad-input', `link ${link.id} is the hidden link of '${link.campaign}', which does not change`);
   if (link.kind !== 'url')
     throw new ClickledgerError('bad-input', `link ${link.id} is the pixel of '${link.campaign}', and a pixel has no target`);
   return link.id;

@@ -1,6 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
 import { DIALECTS, NO_PIXEL, type Sender } from './letter/senders.ts';
-import { PIXEL_COLUMN } from './letter/plan.ts';
+import { HONEYPOT_COLUMN, PIXEL_COLUMN } from './letter/plan.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
 import { csvRow } from '../core/csv.ts';
 import type { PeopleFile, Person } from './list-file.ts';
@@ -13,7 +13,7 @@ import type { TrackedLetter } from './track-letter.ts';
 export interface Merge {
   html: Buffer | undefined;
   text: Buffer | undefined;
-  /** The names of the added columns: one for each link, in the order of the letter, and then the pixel. */
+  /** The names of the added columns: one for each link, in the order of the letter, then the hidden link and the pixel. */
   columns: string[];
   /** The header line of the list, as CSV. */
   header: string;
@@ -30,12 +30,13 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
   const dialect = DIALECTS[sender];
   const counts = { html: 0, text: 0 };
   const columns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
-  const addedColumns = letter.hasPixel ? [...columns, PIXEL_COLUMN] : columns;
+  const addedColumns = [...columns, ...(letter.honeypot ? [HONEYPOT_COLUMN] : []), ...(letter.hasPixel ? [PIXEL_COLUMN] : [])];
   const existing = addedColumns.find((column) => people.header.includes(column));
   if (existing !== undefined)
     throw new ClickledgerError('conflict', `the list already has a column ${existing} from an earlier run. Give the original list.`);
   let tooLongCount = 0;
   const originals = letter.links.map(({ part, spelled, address }) => (part === 'html' && dialect.escapes ? address : spelled));
+  if (letter.honeypot) originals.push(letter.honeypot.target);
 
   const mergedPart = (kind: 'html' | 'text') => {
     const plan = letter.plans[kind];
@@ -44,6 +45,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
     return fillTemplate(compileTemplate(plan, undefined), {
       links: letter.places[kind].map((index) => tag(columns[index] as string)),
       pixel: dialect.html(PIXEL_COLUMN),
+      honeypot: dialect.html(HONEYPOT_COLUMN),
       column: () => '',
     });
   };

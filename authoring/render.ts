@@ -35,6 +35,7 @@ export function createRenderer(letter: TrackedLetter, columns?: readonly string[
       fillTemplate(template, {
         links: urls && letter.places[part].map((index) => urls.links[index] as string),
         pixel: urls?.pixel,
+        honeypot: letter.honeypot && urls?.links[letter.honeypot.index],
         column,
       });
     return { html: fill('html', templates.html), text: fill('text', templates.text) };

@@ -17,6 +17,8 @@ export interface PrepareOptions {
   /** The `utm_…` parameters that are added. Their names are without the prefix `utm_`. */
   utm: Readonly<Record<string, string>>;
   pixel: PixelPlace;
+  /** True if the HTML part gets a link that no person sees. Hits on it are signs of a machine. */
+  honeypot?: boolean;
   /** The encoding of both parts. By default it is detected. */
   charset?: Encoding | undefined;
 }
@@ -65,9 +67,14 @@ export interface TrackedLetter {
   places: { html: readonly number[]; text: readonly number[] };
   /** True if a pixel is inserted into the letter. */
   hasPixel: boolean;
+  /** The index of the hidden link in `links` of `addressesOf`, and its target. Undefined if the letter has none. */
+  honeypot: { index: number; target: string } | undefined;
   /** What `addressesOf` depends on. */
   addressPlan: AddressPlan;
-  /** Returns the URLs of one recipient, in the order of `links`, and the URL of the pixel. For recipient 0, returns the shared URLs. */
+  /**
+   * Returns the URLs of one recipient, in the order of `links`, then that of the hidden link if there is one, and the URL of the pixel. For
+   * recipient 0, returns the shared URLs.
+   */
   addressesOf: (recipient: number) => Addresses;
 }
 
@@ -82,14 +89,21 @@ export async function trackLetter(
   const places = { html: placesOf(plans.html, links), text: placesOf(plans.text, links) };
   const hasPixel = plans.html?.pixelAt !== undefined;
   const specs: LinkSpec[] = links.map(({ target, label }, i) => ({ kind: 'url', target, label, position: i + 1 }));
-  const ids = await ensureLinks(deps.pool, campaign, hasPixel ? [...specs, { kind: 'pixel' }] : specs, expires);
+  // A program that follows the hidden link gets the page of the first link.
+  const target = plans.html?.honeypotAt === undefined ? undefined : links[0]?.target;
+  const honeypot = target === undefined ? undefined : { index: links.length, target };
+  if (honeypot) specs.push({ kind: 'honeypot', target: honeypot.target });
+  const clicked = specs.length;
+  if (hasPixel) specs.push({ kind: 'pixel' });
+  const ids = await ensureLinks(deps.pool, campaign, specs, expires);
   const { baseUrl, keys } = deps;
-  const addressPlan = { baseUrl, keys, links: ids.slice(0, links.length), pixel: hasPixel ? ids.at(-1) : undefined };
+  const addressPlan = { baseUrl, keys, links: ids.slice(0, clicked), pixel: ids[clicked] };
   return {
     plans,
     links: links.map((link, i) => ({ ...link, id: ids[i] as number })),
     places,
     hasPixel,
+    honeypot,
     addressPlan,
     addressesOf: createAddresses(addressPlan),
   };

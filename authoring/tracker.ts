@@ -51,6 +51,8 @@ export interface TrackerPrepareOptions {
   utm?: Readonly<Record<string, string>>;
   /** The place of the pixel. The default is 'bottom'. */
   pixel?: PixelPlace;
+  /** True if the HTML part gets a link that no person sees. Hits on it are signs of a machine. The default is false. */
+  honeypot?: boolean;
   /** The time from which the letter's links lead to the fallback of the campaign. */
   expires?: Date;
   /**
@@ -155,6 +157,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             trackUnsubscribe: letter.trackUnsubscribe ?? false,
             utm: letter.utm ?? {},
             pixel: letter.pixel ?? 'bottom',
+            honeypot: letter.honeypot ?? false,
             // The letter is a string and is encoded as UTF-8 here, so the charset in its <meta> does not apply.
             charset: 'utf-8',
           },

@@ -79,7 +79,12 @@ export async function writeSharedLetter(letter: TrackedLetter, names: FileNames,
       if (plan)
         await writeFile(
           join(out, names[part]),
-          fillTemplate(compileTemplate(plan), { links, pixel: shared.pixel, column: () => '' }),
+          fillTemplate(compileTemplate(plan), {
+            links,
+            pixel: shared.pixel,
+            honeypot: letter.honeypot && shared.links[letter.honeypot.index],
+            column: () => '',
+          }),
           OWNER_ONLY,
         );
     }

@@ -24,6 +24,8 @@ beforeAll(async () => {
     'catalog',
     `INSERT INTO catalog.link (campaign_id, kind, original) SELECT 1 + n % 3, 'url', 'http://x/' || n FROM generate_series(1, 30) n`,
   );
+  await databases.query('catalog', `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'honeypot', '')`);
+  await databases.query('catalog', `UPDATE catalog.campaign SET sent_at = '2026-05-01T08:00:00Z' WHERE id = 1`);
 });
 
 interface StoredEvent {
@@ -299,6 +301,34 @@ describe('ranges and sizes', () => {
 });
 
 describe('rows', () => {
+  test('signs of a machine are those of the link, the time of sending and the age of the browser', async () => {
+    const gen = newGen();
+    const slug = slugs.encode({ link: 3, recipient: 9 });
+    const sentAt = Date.UTC(2026, 4, 1, 8);
+    const old = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/79.0.3945.136 Safari/537.36';
+    const events = [
+      clickAt(0, slugs, { slug, t: sentAt - 1 }),
+      clickAt(1, slugs, { slug, t: sentAt }),
+      clickAt(2, slugs, { slug, t: sentAt + 59_999 }),
+      clickAt(3, slugs, { slug, t: sentAt + 60_000 }),
+      clickAt(4, slugs, { slug, t: sentAt + 90_000, ua: old }),
+      clickAt(5, slugs, { slug: slugs.encode({ link: 31, recipient: 9 }), t: sentAt + 300_000 }),
+      // The other campaign was not sent.
+      clickAt(6, slugs, { slug: slugs.encode({ link: 1, recipient: 9 }), t: sentAt }),
+    ];
+    await ownCommitter(databases).commit([batchOf(databases, gen, 0, 10, { events })]);
+    const rows = await databases.query('a', 'SELECT signals, verdict FROM shard.event WHERE gen = $1 ORDER BY off', [gen]);
+    expect(rows).toEqual([
+      { signals: null, verdict: 'human' },
+      { signals: ['early'], verdict: 'human' },
+      { signals: ['early'], verdict: 'human' },
+      { signals: null, verdict: 'human' },
+      { signals: ['old-browser'], verdict: 'human' },
+      { signals: ['honeypot'], verdict: 'honeypot' },
+      { signals: null, verdict: 'human' },
+    ]);
+  });
+
   test('an event is stored with everything it says', async () => {
     const gen = newGen();
     const recipient = 77;

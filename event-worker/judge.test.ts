@@ -16,6 +16,7 @@ import {
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
+import { foundSignals } from '../test/support/found-signals.ts';
 import { runs } from '../test/support/runs.ts';
 import { Slab } from './slab.ts';
 import { HitCollector, type Profile } from './hits.ts';
@@ -370,56 +371,6 @@ async function verdictsOfClicks(): Promise<Map<string, number>> {
     `SELECT recipient_id || ' ' || link_id || ' ' || verdict AS key, count(*) AS n FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 GROUP BY 1`,
   );
   return new Map(rows.map(({ key, n }) => [key, n]));
-}
-
-/** The signals that follow from the other clicks of the letter. Compares all clicks with each other. */
-function foundSignals(click: Hit, letter: readonly Hit[]): Signal[] {
-  const byAgent = letter.filter(({ agent }) => agent === click.agent);
-  const clean = letter.filter(({ verdict }) => verdict === 'human');
-  const between = (first: Hit, spanMs: number) => (other: Hit) => other.afterMs >= first.afterMs && other.afterMs <= first.afterMs + spanMs;
-  /** The most different values that clicks within a time have, if the time includes this click. */
-  const mostWithin = (clicks: readonly Hit[], spanMs: number, valueOf: (hit: Hit) => unknown): number =>
-    Math.max(
-      0,
-      ...clicks.map((first) => (between(first, spanMs)(click) ? new Set(clicks.filter(between(first, spanMs)).map(valueOf)).size : 0)),
-    );
-  const found: Signal[] = [];
-  const linksAtOnce = mostWithin(letter, BURST.spanMs, ({ link }) => link);
-  if (letter.some(({ verdict, afterMs }) => verdict === 'honeypot' && Math.abs(afterMs - click.afterMs) <= NEAR_HONEYPOT_MS))
-    found.push('near-honeypot');
-  if (linksAtOnce >= BURST.manyLinks) found.push('burst');
-  else if (linksAtOnce >= BURST.fewLinks) found.push('short-burst');
-  if (mostWithin(byAgent, NEARBY.spanMs, ({ link }) => link) >= NEARBY.links) found.push('many-links');
-  if (isInEvenSteps(click, byAgent)) found.push('even-steps');
-  const comparedWith = click.verdict === 'human' ? clean : letter;
-  if (mostWithin(comparedWith, NEARBY.spanMs, ({ visitor }) => visitor ?? 0) >= NEARBY.visitors) found.push('many-visitors');
-  const isHeadBefore = ({ verdict, link, afterMs }: Hit): boolean =>
-    verdict === 'head' && link === click.link && afterMs <= click.afterMs && click.afterMs <= afterMs + AFTER_HEAD_MS;
-  if (byAgent.some(isHeadBefore)) found.push('after-head');
-  const isEchoOf = (first: Hit): boolean =>
-    first.link === click.link &&
-    first.agent !== click.agent &&
-    first.afterMs < click.afterMs &&
-    click.afterMs <= first.afterMs + ECHO.spanMs;
-  if (clean.some(isEchoOf)) found.push('echo');
-  return found;
-}
-
-function isInEvenSteps({ afterMs, link }: Hit, byAgent: readonly Hit[]): boolean {
-  const ordered = byAgent.toSorted((a, b) => a.afterMs - b.afterMs || a.link - b.link);
-  return ordered.some((_, i) => {
-    const run = ordered.slice(i, i + EVEN_STEPS.clicks);
-    const pairs = run.slice(1).map((later, j) => [run[j] as Hit, later] as const);
-    const steps = pairs.map(([earlier, later]) => later.afterMs - earlier.afterMs);
-    const [shortest, longest] = [Math.min(...steps), Math.max(...steps)];
-    return (
-      run.length === EVEN_STEPS.clicks &&
-      run.some((each) => each.afterMs === afterMs && each.link === link) &&
-      pairs.every(([earlier, later]) => later.link > earlier.link) &&
-      longest <= EVEN_STEPS.longestMs &&
-      longest - shortest <= Math.max(EVEN_STEPS.toleranceMs, shortest / 10)
-    );
-  });
 }
 
 /** How often each signal was found in all runs. */

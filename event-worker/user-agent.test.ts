@@ -79,6 +79,24 @@ describe('what is kept of a user agent', () => {
     expect(reduceUserAgent('').id).toBe('5346646162177179043');
   });
 
+  test('a browser that updates itself is old four years after the release of its version', () => {
+    const oldFrom = (ua: string): string | number => {
+      const { oldFromMs } = reduceUserAgent(ua);
+      return Number.isFinite(oldFromMs) ? new Date(oldFromMs).getUTCFullYear() : oldFromMs;
+    };
+    const chrome = (version: number) =>
+      `Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version}.0.0.0 Safari/537.36`;
+    expect([79, 96, 120, 144].map((version) => oldFrom(chrome(version)))).toEqual([2023, 2025, 2027, 2030]);
+    expect(oldFrom('Mozilla/5.0 (X11; Linux x86_64; rv:102.0) Gecko/20100101 Firefox/102.0')).toBe(2026);
+    // The age of these says how old the device is.
+    expect(
+      oldFrom(
+        'Mozilla/5.0 (iPhone; CPU iPhone OS 12_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/12.1 Mobile/15E148 Safari/604.1',
+      ),
+    ).toBe(Number.POSITIVE_INFINITY);
+    expect(oldFrom('curl/7.1')).toBe(Number.POSITIVE_INFINITY);
+  });
+
   test('a name that nobody else has is not among it', () => {
     for (const ua of ['Jane Doe personal browser/1.0 x', 'jane@example.com/7 (Linux)', 'x/jane y', 'Mozilla/5.0 (jane) Jane/1 x'])
       expect(JSON.stringify(reduceUserAgent(ua))).not.toMatch(/jane/i);

@@ -286,7 +286,7 @@ describe('rights', () => {
           `INSERT INTO shard.dead_letter (gen, off, reason, length, hash) VALUES (gen_random_uuid(), 1, 'torn', 1, '')`,
           `INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
            VALUES (1, 1, '{1}', '{1}', '{1}', '{1}', '{click}', '{human}', '{NULL}', '{NULL}', '{NULL}', '{1}')`,
-          `SELECT shard.judge(NULL, 1)`,
+          `SELECT shard.next_deltas(1)`,
           `SELECT shard.take_deltas('{}')`,
           'SELECT shard.ensure_month(now())',
         ],
@@ -298,7 +298,7 @@ describe('rights', () => {
           'DROP TABLE shard.event',
           'DROP TABLE shard.event_default',
           'ALTER TABLE shard.ledger DISABLE TRIGGER ALL',
-          'DROP FUNCTION shard.judge',
+          'DROP FUNCTION shard.next_deltas',
           'DELETE FROM shard.ledger',
           'TRUNCATE shard.ledger',
           'DELETE FROM shard.skipped',
@@ -359,7 +359,7 @@ describe('rights', () => {
         mayNot: [
           'DELETE FROM shard.recipient',
           'INSERT INTO shard.recipient (recipient_id, is_test) VALUES (1, true)',
-          `SELECT shard.judge(NULL, 1)`,
+          `SELECT shard.next_deltas(1)`,
           'SELECT * FROM shard.event',
           'SELECT * FROM shard.counted',
           'SELECT * FROM shard.ledger',

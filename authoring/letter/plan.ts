@@ -32,6 +32,8 @@ export interface LetterPlan extends DecodedText {
   readonly kept: readonly KeptLink[];
   /** The position at which the pixel is inserted. Undefined if no pixel is inserted. */
   readonly pixelAt: number | undefined;
+  /** The position at which a link is inserted that no person sees. Undefined if none is inserted. */
+  readonly honeypotAt: number | undefined;
   readonly amp: boolean;
   /** True if the letter already has tracked links, a pixel, or merge tags of an earlier run. */
   readonly hasTracking: boolean;
@@ -41,6 +43,8 @@ export interface LetterPlan extends DecodedText {
 
 export interface PlanOptions extends Omit<TrackingRules, 'base'> {
   pixel: PixelPlace;
+  /** True if the HTML part gets a hidden link. It needs another tracked link, whose target it has. */
+  honeypot?: boolean;
   /** The encoding that the user gives. It takes precedence over a declaration in the letter. */
   charset?: Encoding | undefined;
   /** The encoding of a letter that is not UTF-8 and declares no encoding. */
@@ -49,6 +53,8 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
 
 /** The name of the pixel's column in a merged letter. A second run finds the pixel by this name. */
 export const PIXEL_COLUMN = 'CL_PIXEL';
+/** The name of the hidden link's column in a merged letter. */
+export const HONEYPOT_COLUMN = 'CL_HIDDEN';
 
 /**
  * Reads one part of a letter and decides for each link whether it is tracked. Throws `bad-input` for a whole mail message, and for a link
@@ -86,6 +92,7 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
     tracked,
     kept,
     pixelAt: landmarks && !hasPixel ? pixelPosition(landmarks, text, options.pixel) : undefined,
+    honeypotAt: options.honeypot && landmarks && tracked.length > 0 ? startOfBody(landmarks, text) : undefined,
     amp: landmarks?.amp ?? false,
     hasTracking: hasPixel || isMerged || kept.some(({ reason }) => reason === 'already-tracked'),
     warnings: encodingWarnings(bytes, decoded, detected, kind),
@@ -138,13 +145,17 @@ function isPixel(address: string, baseUrl: string): boolean {
 }
 
 function pixelPosition(landmarks: Landmarks, text: string, place: PixelPlace): number | undefined {
-  const start = landmarks.afterHtmlStart ?? landmarks.afterDoctype ?? (text.startsWith('\ufeff') ? 1 : 0);
   switch (place) {
     case 'none':
       return undefined;
     case 'top':
-      return landmarks.afterBodyStart ?? landmarks.afterHead ?? start;
+      return startOfBody(landmarks, text);
     case 'bottom':
       return landmarks.beforeBodyEnd ?? landmarks.beforeHtmlEnd ?? landmarks.unclosed ?? text.length;
   }
+}
+
+function startOfBody(landmarks: Landmarks, text: string): number {
+  const start = landmarks.afterHtmlStart ?? landmarks.afterDoctype ?? (text.startsWith('\ufeff') ? 1 : 0);
+  return landmarks.afterBodyStart ?? landmarks.afterHead ?? start;
 }

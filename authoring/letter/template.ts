@@ -20,7 +20,10 @@ interface ColumnSlot {
 
 type Slot =
   /** `original` is the URL as it is spelled in the letter. It is for recipients who are not tracked. */
-  { readonly kind: 'link'; readonly index: number; readonly original: Buffer } | { readonly kind: 'pixel' } | ColumnSlot;
+  | { readonly kind: 'link'; readonly index: number; readonly original: Buffer }
+  | { readonly kind: 'pixel' }
+  | { readonly kind: 'honeypot' }
+  | ColumnSlot;
 
 export interface Template {
   readonly kind: 'html' | 'text';
@@ -44,6 +47,8 @@ export interface Filling {
   links: readonly string[] | undefined;
   /** The URL of the pixel. Undefined if the letter gets no pixel. */
   pixel: string | undefined;
+  /** The URL of the hidden link. Undefined if the letter gets none. */
+  honeypot?: string | undefined;
   column: ColumnValues;
 }
 
@@ -65,6 +70,7 @@ export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 
     slot: { kind: 'link', index, original: plan.slice(from, to) },
   }));
   if (plan.pixelAt !== undefined) cuts.push({ from: plan.pixelAt, to: plan.pixelAt, slot: { kind: 'pixel' } });
+  if (plan.honeypotAt !== undefined) cuts.push({ from: plan.honeypotAt, to: plan.honeypotAt, slot: { kind: 'honeypot' } });
   const columnCuts = columns ? findColumns(text, columns, plan.addresses) : [];
   cuts.push(...columnCuts);
   cuts.sort((a, b) => a.from - b.from || a.to - b.to);
@@ -164,6 +170,8 @@ export function fillTemplate(template: Template, filling: Filling): Buffer {
           return filling.links ? toBytes(filling.links[piece.index] as string) : piece.original;
         case 'pixel':
           return filling.pixel === undefined ? Buffer.alloc(0) : toBytes(pixelTag(filling.pixel, template.amp));
+        case 'honeypot':
+          return filling.honeypot === undefined ? Buffer.alloc(0) : toBytes(honeypotTag(filling.honeypot, template.amp));
         case 'column': {
           const value = valueOf(piece, filling.column);
           return toBytes(kind === 'html' ? escapeHtml(value) : value);
@@ -204,4 +212,10 @@ export function pixelTag(address: string, amp: boolean): string {
   return amp
     ? `<amp-img src="${address}" width="1" height="1" layout="fixed" alt=""></amp-img>`
     : `<img src="${address}" width="1" height="1" alt="" style="border:0;width:1px;height:1px" />`;
+}
+
+/** Returns the HTML element of the hidden link. It has no text and no size, and neither the keyboard nor a screen reader reaches it. */
+export function honeypotTag(address: string, amp: boolean): string {
+  const hidden = amp ? 'hidden' : 'style="display:none"';
+  return `<a href="${address}" ${hidden} aria-hidden="true" tabindex="-1"></a>`;
 }

@@ -198,6 +198,54 @@ describe('what an author should know', () => {
   });
 });
 
+describe('a hidden link', () => {
+  const HIDDEN = /<a href="([^"]*)" style="display:none" aria-hidden="true" tabindex="-1"><\/a>/g;
+
+  test('is in the letter of each person, and not in the text part or in letters of people who opted out', async () => {
+    const campaign = await insertCampaign(databases, 'hidden');
+    const at = await desk();
+    const arguments_ = words('letter.html --text letter.txt --to people.csv --render --honeypot --campaign hidden --out');
+    const { stderr } = await run(at, ...arguments_, 'made');
+    expect(stderr).toContain('prepared for 4 people: 3 links and a hidden link and a pixel\n');
+    const links = await linksOf(campaign);
+    const [ann, out, text] = await Promise.all(
+      ['0000001.html', '0000003.html', '0000001.txt'].map((name) => readFile(join(at, 'made', name), 'utf8')),
+    );
+    const hidden = Array.from((ann as string).matchAll(HIDDEN), ([, address]) => address as string);
+    expect(trackedAddresses(databases, hidden.join(' '))).toEqual([{ kind: 'u', link: links[''], recipient: ids.ann }]);
+    expect((ann as string).indexOf('<body>') + '<body>'.length).toBe((ann as string).search(HIDDEN));
+    expect(out).not.toMatch(HIDDEN);
+    expect(trackedAddresses(databases, text as string)).toHaveLength(1);
+    // A program that follows it gets a page of the letter.
+    expect(
+      await databases.query('catalog', 'SELECT kind, target FROM catalog.link JOIN catalog.link_version ON link_id = id WHERE id = $1', [
+        links[''],
+      ]),
+    ).toEqual([{ kind: 'honeypot', target: SALE }]);
+    // A campaign has one.
+    await run(at, ...arguments_, 'again');
+    expect(await linksOf(campaign)).toEqual(links);
+  });
+
+  test('has a column in a merged list', async () => {
+    await insertCampaign(databases, 'hidden merged');
+    const at = await desk();
+    await run(at, ...words('letter.html --to people.csv --merge mailchimp --honeypot --out made --campaign'), 'hidden merged');
+    const [html, list] = await Promise.all(['letter.html', 'people.csv'].map((name) => readFile(join(at, 'made', name), 'utf8')));
+    expect(Array.from((html as string).matchAll(HIDDEN), ([, address]) => address)).toEqual(['*|CL_HIDDEN|*']);
+    const rows = readCsv(list as string);
+    expect(Object.keys(rows[0] as object)).toEqual(['name', 'email', 'CL_1', 'CL_2', 'CL_HIDDEN', 'CL_PIXEL']);
+    expect(trackedAddresses(databases, rows[1]?.['CL_HIDDEN'] as string)).toMatchObject([{ kind: 'u', recipient: ids.bob }]);
+    expect(rows[2]?.['CL_HIDDEN']).toBe(SALE);
+  });
+
+  test('needs a link of the letter', async () => {
+    const at = await desk({ 'empty.html': '<p>no links</p>' });
+    const { stderr } = await run(at, 'empty.html', '--honeypot', '--dry-run');
+    expect(stderr).toBe('0 of 0 links would be tracked, and a pixel would be added\n');
+  });
+});
+
 describe('one letter and a list for a sender', () => {
   test.each([
     ['mailchimp', '*|CL_1|*', '*|CL_T1|*', false],

@@ -42,6 +42,7 @@ interface Options extends PeopleOptions, WriteOptions {
   trackUnsubscribe?: boolean;
   utm: Record<string, string>;
   pixel: PixelPlace;
+  honeypot?: boolean;
   expires?: string;
 }
 
@@ -71,6 +72,7 @@ export function addPrepare(program: Command): void {
     .option('--track-unsubscribe', 'track unsubscribe, preference and view-in-browser links, too')
     .option('--utm <name=value,…>', 'add utm parameters, e.g. source=letter,medium=email', parseUtm, {})
     .addOption(new Option('--pixel <place>', 'the place of the pixel').choices(['top', 'bottom', 'none']).default('bottom'))
+    .option('--honeypot', 'add a link that no person sees, so that scanners show themselves; some spam filters distrust hidden links')
     .option('--expires <when>', "the time from which the letter's links lead to the campaign's fallback");
   for (const option of PEOPLE_OPTIONS) prepare.addOption(option);
   prepare
@@ -181,7 +183,8 @@ function summary(letter: TrackedLetter, { prepared, opted_out, tests }: WriteRes
     ...(opted_out > 0 ? [`${opted_out} opted out of tracking: untracked links, no pixel`] : []),
     ...(tests > 0 ? [`${tests} test ${tests === 1 ? 'recipient' : 'recipients'}: left out of all counts`] : []),
   ];
-  return [`prepared for ${prepared} people: ${letter.links.length} links${letter.hasPixel ? ' and a pixel' : ''}`, ...details].join('\n  ');
+  const extras = [...(letter.honeypot ? ['a hidden link'] : []), ...(letter.hasPixel ? ['a pixel'] : [])].map((extra) => ` and ${extra}`);
+  return [`prepared for ${prepared} people: ${letter.links.length} links${extras.join('')}`, ...details].join('\n  ');
 }
 
 /** Returns an error message if the options cannot be combined, otherwise undefined. */
@@ -202,10 +205,15 @@ function findUsageError(file: string, options: Options): string | undefined {
 }
 
 /** Returns the size in bytes of the HTML part that is sent, with tracked links and the pixel. Values of columns are not counted. */
-function sentBytes({ plans, places, addressesOf }: TrackedLetter): number {
+function sentBytes({ plans, places, honeypot, addressesOf }: TrackedLetter): number {
   if (!plans.html) return 0;
   const { links, pixel } = addressesOf(0);
-  const filling = { links: places.html.map((index) => links[index] as string), pixel, column: () => '' };
+  const filling = {
+    links: places.html.map((index) => links[index] as string),
+    pixel,
+    honeypot: honeypot && links[honeypot.index],
+    column: () => '',
+  };
   return fillTemplate(compileTemplate(plans.html), filling).length;
 }
 
@@ -255,7 +263,8 @@ function showPlans(plans: readonly LetterPlan[], kept: KeptSummary, json: boolea
       }));
   });
   const hasPixel = plans.some(({ pixelAt }) => pixelAt !== undefined);
-  if (json) return printJson({ links: rows, pixel: hasPixel, kept: kept.counts, suspicious: kept.suspicious });
+  const hasHoneypot = plans.some(({ honeypotAt }) => honeypotAt !== undefined);
+  if (json) return printJson({ links: rows, pixel: hasPixel, honeypot: hasHoneypot, kept: kept.counts, suspicious: kept.suspicious });
   printTable(
     ['part', 'line', 'what', 'address', 'words'],
     rows.map(({ part, line, what, address, words }) => [
@@ -267,6 +276,8 @@ function showPlans(plans: readonly LetterPlan[], kept: KeptSummary, json: boolea
     ]),
   );
   const tracked = rows.filter(({ what }) => what === 'tracked').length;
-  note(`${tracked} of ${rows.length} links would be tracked${hasPixel ? ', and a pixel would be added' : ''}`);
+  note(
+    `${tracked} of ${rows.length} links would be tracked${hasHoneypot ? ', a hidden link would be added' : ''}${hasPixel ? ', and a pixel would be added' : ''}`,
+  );
   noteKept(kept);
 }
