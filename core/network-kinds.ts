@@ -48,10 +48,3 @@ const KIND_OF: ReadonlyMap<string, NetworkKind> = new Map(
 export function networkKindOf(net: string | null): NetworkKind | undefined {
   return net === null ? undefined : KIND_OF.get(net);
 }
-
-/** Returns the labels of all networks of a kind. */
-export function labelsOf(wanted: NetworkKind): string[] {
-  return Array.from(KIND_OF)
-    .filter(([, each]) => each === wanted)
-    .map(([each]) => each);
-}

@@ -82,7 +82,7 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
 }
 
 /** Returns the hits whose signals change. `clicks` has all clicks of a recipient in a campaign in succession, by time and link. */
-export function judgeRecipients(clicks: readonly StoredHit[]): JudgedHit[] {
+function judgeRecipients(clicks: readonly StoredHit[]): JudgedHit[] {
   const judged: JudgedHit[] = [];
   for (let start = 0, end = 0; start < clicks.length; start = end) {
     const { campaign_id, recipient_id } = clicks[start] as StoredHit;

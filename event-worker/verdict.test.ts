@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { AGENT_RULES, MACHINE_FROM, MACHINE_SIGNALS, type Signal, SIGNALS, UNSURE_FROM, verdictOf, SIGNAL_RULES } from '../core/rules.ts';
+import { AGENT_RULES, MACHINE_SIGNALS, SIGNAL_RULES, verdictOf } from '../core/rules.ts';
 import { agentSignal, EARLY, HEAD, HONEYPOT, OLD_BROWSER, signalsOf } from './verdict.ts';
 
 const click = {

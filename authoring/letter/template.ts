@@ -215,7 +215,7 @@ export function pixelTag(address: string, amp: boolean): string {
 }
 
 /** Returns the HTML element of the hidden link. It has no text and no size, and neither the keyboard nor a screen reader reaches it. */
-export function honeypotTag(address: string, amp: boolean): string {
+function honeypotTag(address: string, amp: boolean): string {
   const hidden = amp ? 'hidden' : 'style="display:none"';
   return `<a href="${address}" ${hidden} aria-hidden="true" tabindex="-1"></a>`;
 }

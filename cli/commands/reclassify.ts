@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { RULES_VERSION } from '../../core/rules.ts';
-import type { Reclassified } from '../../event-worker/reclassify-shard.ts';
-import { reclassify, RECLASSIFY_SETTINGS } from '../../operating/reclassify.ts';
+import { reclassify, RECLASSIFY_SETTINGS, type Reclassified } from '../../event-worker/reclassify.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 
