@@ -143,13 +143,13 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     what: 'a server of a hosting provider or cloud',
     source: 'https://github.com/warmbly/warmbly/issues/410',
   },
-  // The weight is too low to decide alone, because some people read at once, and most scanners come later.
+  // The weight is too low to decide alone or with `hosting-net`: some people read at once, also in companies that leave by a cloud.
   early: {
-    weight: 1.5,
+    weight: 1.4,
     what: 'a hit within a minute after the campaign was sent',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
   },
-  // The weight is too low to decide alone, because some people have old devices.
+  // The weight is too low to decide alone or with `hosting-net`, because some people have old devices.
   'old-browser': {
     weight: 1.2,
     what: 'a click by a version of a browser that is four years old or more',
