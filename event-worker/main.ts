@@ -16,7 +16,7 @@ import { keepEndingLongQueries } from './watchdog.ts';
 // The event worker: commits the batches of the stream into the shard databases.
 //
 // stream ──► group messages ──► build rows: verify slugs, format COPY lines ──► commit rows, deltas and ledger in one transaction ──► ack
-// deltas ──► judge: finds bursts and echoes, merges ──► counts and sets of recipients
+// deltas ──► judge: finds signs of other clicks, merges ──► counts and sets of recipients
 
 const settings = [
   'WORKER_URL',

@@ -22,6 +22,7 @@ export interface Explanation {
   rules: number;
   current_rules: number;
   signals: { signal: Signal; weight: number; what: string; source: string }[];
+  /** The sum of the weights. Of signals in one group only the greatest weight counts. */
   weight: number;
   unsure_from: number;
   machine_from: number;
@@ -74,20 +75,22 @@ export async function explainVerdict(pool: Pool, requestId: string, limits: RunO
     verdict,
     current_rules: RULES_VERSION,
     signals: signals.map((signal) => ({ signal, ...(SIGNAL_RULES[signal] ?? UNKNOWN) })),
-    weight: weightOf(known),
+    weight: rounded(weightOf(known)),
     unsure_from: UNSURE_FROM,
     machine_from: MACHINE_FROM,
     would_change: changesOf(known),
   };
 }
 
+const rounded = (weight: number): number => Math.round(weight * 10) / 10;
+
 /** Returns what would change the verdict of a hit with these signals by the current rules. */
 function changesOf(signals: readonly Signal[]): string[] {
   const verdict = verdictOf(signals);
   const weight = weightOf(signals);
   const changes: string[] = [];
-  if (verdict === 'human') changes.push(`Further signals that weigh ${UNSURE_FROM - weight} or more would make it unsure.`);
-  if (weight < MACHINE_FROM) changes.push(`Further signals that weigh ${MACHINE_FROM - weight} or more would make it a machine's.`);
+  if (verdict === 'human') changes.push(`Further signals that weigh ${rounded(UNSURE_FROM - weight)} or more would make it unsure.`);
+  if (weight < MACHINE_FROM) changes.push(`Further signals that weigh ${rounded(MACHINE_FROM - weight)} or more would make it a machine's.`);
   for (const signal of signals) {
     const without = verdictOf(signals.filter((other) => other !== signal));
     if (without !== verdict) changes.push(`Without ${signal} the verdict would be ${without}.`);

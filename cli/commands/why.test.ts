@@ -32,12 +32,12 @@ test('an unsure click: its signals with weight and source, and what would change
   const { code, stdout, stderr } = await why(idOf(2));
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /^signal +weight +what +source\nhosting-net +3 +a server of a hosting provider or cloud +https:\/\/\S+\nsum +3 +unsure from 2, a machine's from 5 *\n$/,
+    /^signal +weight +what +source\nhosting-net +3.5 +a server of a hosting provider or cloud +https:\/\/\S+\nsum +3.5 +unsure from 2, a machine's from 5 *\n$/,
   );
   expect(stderr.split('\n')).toEqual([
     'click of recipient 18 on link 5 of campaign 2 at 2030-05-01T09:20:00.000Z, from the network hetzner (hosting)',
     'verdict: unsure',
-    "Further signals that weigh 2 or more would make it a machine's.",
+    "Further signals that weigh 1.5 or more would make it a machine's.",
     'Without hosting-net the verdict would be human.',
     '',
   ]);
@@ -51,7 +51,7 @@ test('hits of people, of machines, and by older rules', async () => {
     `verdict: head, by version 1 of the rules; the weights are those of version ${RULES_VERSION}\nWithout head the verdict would be human.`,
   );
   const open = await why(idOf(4));
-  expect(open.stdout).toMatch(/hosting-net +3 .*\nproxied +-2 .*\nsum +1 /);
+  expect(open.stdout).toMatch(/hosting-net +3.5 .*\nproxied +-2 .*\nsum +1.5 /);
   expect(open.stderr).toContain('Without proxied the verdict would be unsure.');
 });
 
@@ -63,8 +63,8 @@ test('as JSON, and with an id as Postgres writes it', async () => {
     recipient_id: 18,
     network_kind: 'hosting',
     verdict: 'unsure',
-    signals: [{ signal: 'hosting-net', weight: 3 }],
-    weight: 3,
+    signals: [{ signal: 'hosting-net', weight: 3.5 }],
+    weight: 3.5,
   });
 });
 
