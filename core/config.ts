@@ -78,6 +78,12 @@ export const SETTINGS = {
     '',
   ),
 
+  COUNT_UNSURE: setting(
+    z.enum(['yes', 'no']).transform((value) => value === 'yes'),
+    'whether rates count recipients with an unsure click or open as people: yes or no',
+    'no',
+  ),
+
   STATE_DIR: setting(
     nonEmpty,
     'the directory where a backend keeps its snapshot of the links, or an agent its checkpoint; each instance needs its own',

@@ -25,6 +25,8 @@ export interface Dashboard {
   timeoutSeconds: number;
   /** The time zone of the times on pages, and of reports that are run without a time zone. */
   zone: string;
+  /** See RunOptions. */
+  countUnsure?: boolean;
   refreshSeconds: number;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
@@ -35,7 +37,7 @@ export interface Dashboard {
  * GET requests, sets no cookies and loads nothing from other hosts.
  */
 export function createDashboard(dashboard: Dashboard): FastifyInstance {
-  const { pool, timeoutSeconds, zone, refreshSeconds, onError } = dashboard;
+  const { pool, timeoutSeconds, zone, countUnsure = false, refreshSeconds, onError } = dashboard;
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
@@ -49,7 +51,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
       fail(reply, error);
     },
   });
-  const limits = { timeoutSeconds, zone };
+  const limits = { timeoutSeconds, zone, countUnsure };
 
   function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
     const nonce = randomBytes(16).toString('base64');

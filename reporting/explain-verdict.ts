@@ -90,7 +90,8 @@ function changesOf(signals: readonly Signal[]): string[] {
   const weight = weightOf(signals);
   const changes: string[] = [];
   if (verdict === 'human') changes.push(`Further signals that weigh ${rounded(UNSURE_FROM - weight)} or more would make it unsure.`);
-  if (weight < MACHINE_FROM) changes.push(`Further signals that weigh ${rounded(MACHINE_FROM - weight)} or more would make it a machine's.`);
+  if (weight < MACHINE_FROM)
+    changes.push(`Further signals that weigh ${rounded(MACHINE_FROM - weight)} or more would make it a machine's.`);
   for (const signal of signals) {
     const without = verdictOf(signals.filter((other) => other !== signal));
     if (without !== verdict) changes.push(`Without ${signal} the verdict would be ${without}.`);

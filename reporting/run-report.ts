@@ -61,6 +61,8 @@ export interface RunOptions {
   timeoutSeconds: number;
   /** The time zone of reports that are run without a time zone. */
   zone: string;
+  /** Whether rates count recipients with an unsure hit as people (setting COUNT_UNSURE). The default is false. */
+  countUnsure?: boolean;
   /** The longest time for which the reader of the rows may pause, e.g. a user who reads page by page. The default is 60 seconds. */
   maxPauseSeconds?: number;
   now?: Date;
@@ -223,7 +225,7 @@ async function queryReach(client: PoolClient): Promise<Reach> {
 /** Runs `work` in a read-only transaction with a timeout for each statement. Throws `unavailable` if a statement takes longer. */
 export async function readOnly<T>(
   pool: Pool,
-  options: Pick<RunOptions, 'timeoutSeconds'>,
+  options: Pick<RunOptions, 'timeoutSeconds' | 'countUnsure'>,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
@@ -232,7 +234,9 @@ export async function readOnly<T>(
   try {
     // `SELECT 1` is needed, because after its first query a transaction can no longer be changed to read-write.
     await client.query(
-      `BEGIN READ ONLY; SELECT 1; ${LIMIT_IDLE}; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}`,
+      `BEGIN READ ONLY; SELECT 1; ${LIMIT_IDLE}; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}${
+        options.countUnsure === true ? `; SET LOCAL clickledger.count_unsure = 'on'` : ''
+      }`,
     );
     const result = await work(client);
     await client.query('ROLLBACK');

@@ -73,12 +73,17 @@ export function addReport(program: Command): void {
       collectOften();
       const report = await readReport(nameOrPath);
       const values = parseParameters(command.args.slice(1));
-      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE']);
+      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE', 'COUNT_UNSURE']);
       const run = {
         report,
         values,
         format,
-        options: { timeoutSeconds: options.timeout, zone: config.TIMEZONE || 'UTC', maxPauseSeconds: 3600 },
+        options: {
+          timeoutSeconds: options.timeout,
+          zone: config.TIMEZONE || 'UTC',
+          countUnsure: config.COUNT_UNSURE,
+          maxPauseSeconds: 3600,
+        },
       };
       await withPool(config.ANALYST_URL, (pool) => writeReport(pool, run, options.out));
     });

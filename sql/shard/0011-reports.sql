@@ -33,6 +33,21 @@ CREATE VIEW shard_analytics.campaign_totals AS
         SELECT campaign_id, 'open', 0, 0, shard.size(few, bits), shard.size(human_few, human_bits) FROM shard.opened) AS both_of_them
   GROUP BY campaign_id, kind HAVING sum(hits) <> 0 OR sum(recipients) <> 0;
 
+-- The recipients with a hit that is human or unsure. Those of opens are all who opened, as above.
+CREATE VIEW shard.likely AS
+  SELECT campaign_id, kind, chunk, max(few) FILTER (WHERE is_unsure) || max(few) FILTER (WHERE NOT is_unsure) AS few, bit_or(bits)::bit varying AS bits
+  FROM (SELECT campaign_id, kind, chunk, false AS is_unsure, human_few AS few, human_bits AS bits FROM shard.people_now WHERE facet = 'all'
+        UNION ALL SELECT campaign_id, kind, chunk, true, few, bits FROM shard.people_now WHERE facet = 'verdict' AND value = 'unsure') AS each
+  GROUP BY campaign_id, kind, chunk;
+
+CREATE VIEW shard_analytics.likely_totals AS
+  SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, kind::text AS kind, sum(recipients)::bigint AS recipients
+  FROM (SELECT campaign_id, kind, shard.size(few, bits) AS recipients FROM shard.likely WHERE kind = 'click'
+        UNION ALL
+        SELECT campaign_id, 'open', shard.size(max(few) FILTER (WHERE kind = 'open') || max(few) FILTER (WHERE kind = 'click'), bit_or(bits)::bit varying)
+        FROM shard.likely GROUP BY campaign_id, chunk) AS both_of_them
+  GROUP BY campaign_id, kind;
+
 -- The recipients who opened a letter, in one row for each chunk. One row for each recipient would take ten times as long to transfer.
 CREATE VIEW shard_analytics.openers AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, is_human, recipient_ids
@@ -183,6 +198,6 @@ CREATE VIEW shard_analytics.human_clicks AS
   SELECT (SELECT name FROM shard.identity) AS shard, campaign_id, link_id, recipient_id, shard.quarter_of(at) AS quarter, count(*) AS hits
   FROM shard.counted WHERE kind = 'click' AND verdict = 'human' AND recipient_id <> 0 GROUP BY campaign_id, link_id, recipient_id, quarter;
 
-GRANT SELECT ON shard_analytics.activity_15m, shard_analytics.hits_by_day, shard_analytics.link_totals, shard_analytics.campaign_totals, shard_analytics.openers, shard_analytics.facets,
+GRANT SELECT ON shard_analytics.likely_totals, shard_analytics.activity_15m, shard_analytics.hits_by_day, shard_analytics.link_totals, shard_analytics.campaign_totals, shard_analytics.openers, shard_analytics.facets,
   shard_analytics.machine_traffic, shard_analytics.activity, shard_analytics.engagement, shard_analytics.first_hits, shard_analytics.visitors, shard_analytics.passed_on,
   shard_analytics.first_human, shard_analytics.human_clicks TO clickledger_analyst;

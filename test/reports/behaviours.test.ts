@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readOnly } from '../../reporting/run-report.ts';
 import { type BehavedHit, BEHAVIOURS, generateBehaviours, OPENS } from '../traffic/behaviours.ts';
+import type { Hit } from '../traffic/hits.ts';
 import { type Letter, makeLetter, type Setup, send, startSetup, type StoredHit, storedHits } from './letters.ts';
 
 // Measures the verdicts by behaviour, on traffic of networks of every kind. The hits go through the whole system. The seeds were not used when
@@ -19,6 +21,14 @@ const clickers: Record<(typeof SETS)[number], { truth: number; counted: number }
   ordinary: { truth: 0, counted: 0 },
   hard: { truth: 0, counted: 0 },
 };
+
+/** For each letter: the recipients who clicked, and who are counted with COUNT_UNSURE=yes. */
+const likely: { human: number; expected: number; counted: number | undefined }[] = [];
+
+/** The number of recipients with a click of such a verdict. */
+const recipientsWith = (stored: readonly (StoredHit | undefined)[], sent: readonly Hit[], verdicts: readonly string[]): number =>
+  new Set(sent.filter(({ kind }, i) => kind === 'click' && verdicts.includes(stored[i]?.verdict ?? '')).map(({ recipient }) => recipient))
+    .size;
 
 beforeAll(async () => {
   setup = await startSetup(1);
@@ -47,6 +57,16 @@ beforeAll(async () => {
       [letter.campaign],
     );
     clickers[set].counted += rows[0]?.n ?? 0;
+    likely.push({
+      human: rows[0]?.n ?? 0,
+      expected: recipientsWith(hits, letter.hits, ['human', 'unsure']),
+      counted: await readOnly(setup.analyst, { timeoutSeconds: 30, countUnsure: true }, async (client) => {
+        const rates = await client.query<{ n: number }>('SELECT human_clicked AS n FROM analytics.campaign_rates WHERE campaign_id = $1', [
+          letter.campaign,
+        ]);
+        return rates.rows[0]?.n;
+      }),
+    });
   }
 }, 180_000);
 
@@ -105,4 +125,11 @@ test.each([
   expect(of('open', 'machine').human).toBeLessThanOrEqual(limits.opensCalledHuman);
   const { truth, counted } = clickers[set];
   expect(Math.abs(counted - truth) / truth).toBeLessThanOrEqual(limits.clickersError);
+});
+
+test('with COUNT_UNSURE the rates count recipients with an unsure click', () => {
+  for (const { human, expected, counted } of likely) {
+    expect(counted).toBe(expected);
+    expect(expected).toBeGreaterThan(human);
+  }
 });

@@ -211,6 +211,19 @@ describe('reports say what a recount says', () => {
         human_click_to_open_percent: kind === 'click' ? percentOf(human.click, human.open) : null,
       });
       expect(rows).toEqual([row('click'), row('open')]);
+      // With the setting, rates count recipients with an unsure hit as people.
+      const likely = people(asPeople(hits.filter(({ verdict }) => verdict === 'human' || verdict === 'unsure')));
+      const report = await readReport('campaign-summary');
+      const values = { campaign: `${letter.campaign}` };
+      const counting = toRows(await runReport(world.setup.analyst, report, values, { ...OPTIONS, countUnsure: true }));
+      const withLikely = (kind: Kind): Row => ({
+        ...row(kind),
+        human_recipients: likely[kind],
+        machine_only_recipients: any[kind] - likely[kind],
+        human_percent: percentOf(likely[kind], prepared),
+        human_click_to_open_percent: kind === 'click' ? percentOf(likely.click, likely.open) : null,
+      });
+      expect(counting).toEqual([withLikely('click'), withLikely('open')]);
       // Independent of the verdict, no hit is lost and no hit is stored twice.
       const sent = letter.hits.filter(({ recipient }) => recipient !== tester);
       const truth = totals(sent);
