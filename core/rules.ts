@@ -117,7 +117,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   'even-steps': {
     weight: 3,
     group: 'pace',
-    what: 'five or more links in the order of the letter, in equal steps, by one browser',
+    what: 'four or more links in the order of the letter, in equal steps, by one browser',
     source: 'https://github.com/mautic/mautic/issues/9798',
   },
   // The weight is low, because a letter may be forwarded to a group, and the address of a phone changes.
@@ -278,7 +278,7 @@ export const NEARBY = { links: 6, visitors: 3, spanMs: 60_000 } as const;
  * At least `clicks` successive clicks of one reduced user agent, each on a link with a higher number than the one before. No step is longer
  * than `longestMs`. The longest step exceeds the shortest one by at most `toleranceMs`, or by a tenth.
  */
-export const EVEN_STEPS = { clicks: 5, longestMs: 15_000, toleranceMs: 250 } as const;
+export const EVEN_STEPS = { clicks: 4, longestMs: 15_000, toleranceMs: 250 } as const;
 
 /** A click up to this time after a HEAD request for the same link by the same reduced user agent has the signal `after-head`. */
 export const AFTER_HEAD_MS = 10_000;

@@ -73,6 +73,8 @@ interface Scene {
   random: Random;
   links: number;
   sentAt: number;
+  /** The address and the browser of everybody in one company. */
+  company: { ip: string; ua: string };
 }
 
 const click = (t: number, link: number, ip: string, ua: string, who?: Who): Made => ({
@@ -178,6 +180,15 @@ export const BEHAVIOURS: Readonly<Record<string, Maker>> = {
     share: [0, 0.06],
     hits: (scene) => clicksOfPerson(scene, addressIn(scene.random, 'hosting'), laptop(scene.random)),
   },
+  'a company behind one address, which reads at nine': {
+    who: 'person',
+    share: [0, 0.1],
+    hits: (scene) => {
+      const { random, company } = scene;
+      const t = scene.sentAt + 2 * HOUR + between(random, [0, 20 * MINUTE]);
+      return [click(t, anyLink(scene), company.ip, company.ua)];
+    },
+  },
   'all links within seconds': {
     who: 'machine',
     share: [0.25, 0.1],
@@ -239,6 +250,24 @@ export const BEHAVIOURS: Readonly<Record<string, Maker>> = {
     share: [0, 0.06],
     hits: sweepOfScanner('hosting', [HOUR, 2 * HOUR], ({ random }) => random.whole(1, 4), [2 * SECOND, 40 * SECOND], laptop),
   },
+  'a link each second, from an ordinary network': {
+    who: 'machine',
+    share: [0, 0.04],
+    hits: sweepOfScanner('access', [MINUTE, 10 * MINUTE], ({ links }) => links, [950, 1050], laptop),
+  },
+  'each link once, from many ordinary addresses': {
+    who: 'machine',
+    share: [0, 0.04],
+    hits: (scene) =>
+      sweep(
+        scene,
+        scene.sentAt + between(scene.random, [SECOND, 3 * MINUTE]),
+        scene.links,
+        [SECOND, 9 * SECOND],
+        () => addressIn(scene.random, 'access'),
+        laptop(scene.random),
+      ),
+  },
   'one link, from an ordinary network': {
     who: 'machine',
     share: [0, 0.06],
@@ -290,7 +319,8 @@ const open = (t: number, ip: string, ua: string): Made => ({ t, kind: 'open', ip
 /** Half of the recipients are subject to a behaviour of people, the others to one of machines. The same options give the same traffic. */
 export function generateBehaviours({ seed, recipients, links, sentAt, set }: BehaviourOptions): BehavedHit[] {
   const random = createRandom(seed);
-  const scene = { random, links, sentAt };
+  const company = { ip: addressIn(random, 'company'), ua: laptop(random) };
+  const scene = { random, links, sentAt, company };
   const hits: BehavedHit[] = [];
   for (let recipient = 0; recipient < recipients; recipient++) {
     for (const makers of [BEHAVIOURS, OPENS]) {
