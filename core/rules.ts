@@ -146,7 +146,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   // The weight is too low to decide alone or with `hosting-net`: some people read at once, also in companies that leave by a cloud.
   early: {
     weight: 1.4,
-    what: 'a hit within a minute after the campaign was sent',
+    what: 'a click within a minute after the campaign was sent',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
   },
   // The weight is too low to decide alone or with `hosting-net`, because some people have old devices.
@@ -253,7 +253,7 @@ export const NETWORK_SIGNALS: Readonly<Partial<Record<NetworkKind, Signal>>> = {
  */
 export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 
-/** A hit up to this time after the campaign was sent is early. */
+/** A click up to this time after the campaign was sent is early. */
 export const EARLY_MS = 60_000;
 /** A version of a browser is old this time after its release. */
 export const OLD_BROWSER_MS = 4 * 365.25 * 86_400_000;

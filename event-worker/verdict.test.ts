@@ -40,7 +40,7 @@ describe('person or machine', () => {
     [{ ...click, traits: EARLY | OLD_BROWSER }, false, ['early', 'old-browser'], 'unsure'],
     [{ ...click, traits: EARLY, net: 'hetzner' }, false, ['hosting-net', 'early'], 'unsure'],
     [{ ...click, traits: EARLY | OLD_BROWSER, net: 'hetzner' }, false, ['hosting-net', 'early', 'old-browser'], 'hosting-net'],
-    [{ ...open, traits: EARLY, net: 'hetzner' }, false, ['hosting-net', 'early'], 'unsure'],
+    [{ ...open, traits: EARLY, net: 'hetzner' }, false, ['hosting-net'], 'unsure'],
     [{ ...click, traits: OLD_BROWSER, net: 'hetzner' }, false, ['hosting-net', 'old-browser'], 'unsure'],
     [{ ...open, ua: GMAIL, net: 'google' }, true, ['hosting-net', 'proxied'], 'human'],
     // Companies, VPNs and relays, and networks of a version that had other labels.

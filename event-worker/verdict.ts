@@ -33,8 +33,8 @@ export function signalsOf(
   const found: Signal[] = [];
   if (traits & HEAD) found.push('head');
   if (traits & HONEYPOT) found.push('honeypot');
-  if (traits & EARLY) found.push('early');
-  // Mail programs load pixels with old browser engines.
+  // Image proxies load pixels as soon as a reader opens the letter, and mail programs do so with old browser engines.
+  if (traits & EARLY && kind === 'click') found.push('early');
   if (traits & OLD_BROWSER && kind === 'click') found.push('old-browser');
   if (purpose !== '' && PREFETCH_PURPOSE.test(purpose)) found.push('prefetch');
   const networkKind = networkKindOf(net);

@@ -392,7 +392,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'the sign early',
     file: 'event-worker/verdict.ts',
-    from: "if (traits & EARLY) found.push('early');",
+    from: "if (traits & EARLY && kind === 'click') found.push('early');",
     to: '',
     test: 'event-worker/verdict.test.ts',
     name: 'person or machine',
