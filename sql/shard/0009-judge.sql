@@ -152,22 +152,30 @@ BEGIN
       SELECT * FROM unnest(d.times, d.recipient_ids, d.profiles) AS hit (t, recipient_id, place) JOIN unnest(d.kinds) WITH ORDINALITY AS profile (kind, place) USING (place)
     ) AS hit
     WHERE d.id = ANY (deltas) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
-  )
-  SELECT e.part, e.place::text, person.campaign_id, person.recipient_id, extract(epoch FROM e.at)::double precision * 1000, e.link_id, e.agent_id::text, e.visitor::text,
-         e.verdict::text, e.signals, e.at BETWEEN person.first_at - reach AND person.last_at + reach
-  FROM person CROSS JOIN LATERAL (
-    SELECT c.*, bool_or(verdict::text = ANY (open_verdicts)) OVER () AND bool_or(is_close OR is_by_another OR coalesce(signals && telling, false)) OVER () AS is_wanted
-    FROM (
-      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict, e.signals, e.agent_id, e.visitor, count(*) OVER () AS n,
-             coalesce(e.at - lag(e.at, fewest - 1) OVER (ORDER BY e.at) <= reach, false) AS is_close,
-             coalesce(e.agent_id <> lag(e.agent_id) OVER (PARTITION BY e.link_id ORDER BY e.at), false) AS is_by_another
+  ),
+  -- One sort of all clicks is much faster than one for each recipient.
+  click AS (
+    SELECT person.campaign_id, person.recipient_id, person.first_at, person.last_at, e.*, count(*) OVER (PARTITION BY person.campaign_id, person.recipient_id) AS n,
+           e.at - lag(e.at, fewest - 1) OVER (PARTITION BY person.campaign_id, person.recipient_id ORDER BY e.at) <= reach AS is_close
+    FROM person CROSS JOIN LATERAL (
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict::text AS verdict, e.signals, e.agent_id, e.visitor
       FROM shard.event e
       WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * reach AND person.last_at + 2 * reach
         AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
-    ) AS c WHERE c.n >= 2 OFFSET 0
-  ) e
-  WHERE e.is_wanted
-  ORDER BY person.campaign_id, person.recipient_id, e.at, e.link_id;
+    ) e
+  ),
+  one_of_several AS MATERIALIZED (
+    SELECT click.*, agent_id <> lag(agent_id) OVER same_link AND at - lag(at) OVER same_link <= reach AS is_by_another
+    FROM click WHERE n >= 2 WINDOW same_link AS (PARTITION BY campaign_id, recipient_id, link_id ORDER BY at)
+  ),
+  wanted AS (
+    SELECT campaign_id, recipient_id FROM one_of_several GROUP BY campaign_id, recipient_id
+    HAVING bool_or(verdict = ANY (open_verdicts)) AND bool_or(is_close OR is_by_another OR signals && telling)
+  )
+  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, agent_id::text, visitor::text, verdict, signals,
+         at BETWEEN first_at - reach AND last_at + reach
+  FROM one_of_several JOIN wanted USING (campaign_id, recipient_id)
+  ORDER BY campaign_id, recipient_id, at, link_id;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.clicks_to_judge FROM PUBLIC;
 
@@ -195,6 +203,11 @@ REVOKE EXECUTE ON FUNCTION shard.add_judged_hits FROM PUBLIC;
 CREATE FUNCTION shard.change_hits(deltas bigint[], rules_version integer, OUT changed_deltas bigint[], OUT changed_places integer[], OUT changed_verdicts text[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
+  changed_deltas := '{}';
+  changed_places := '{}';
+  changed_verdicts := '{}';
+  has_changes := false;
+  IF NOT EXISTS (SELECT FROM shard.judged_hit) THEN RETURN; END IF;
   DELETE FROM shard.judged_hit WHERE (campaign_id, recipient_id, link_id, at) IN (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000)
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
