@@ -4,7 +4,7 @@ import type { Hits, Profile } from './hits.ts';
 // A delta has the hits of one commit in one campaign by column, until the judge merges them into the counts and sets (shard.delta).
 
 export const DELTA_COLUMNS =
-  'campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids';
+  'campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids, first_time, last_time';
 
 interface Delta {
   readonly t: Float64Array;
@@ -13,6 +13,8 @@ interface Delta {
   /** Places in `profiles`, from 1 as in Postgres. */
   readonly profile: Uint32Array;
   length: number;
+  first: number;
+  last: number;
   readonly profiles: Profile[];
   /** The places by index in the profiles of the commit. */
   readonly places: Map<number, number>;
@@ -30,7 +32,7 @@ export function deltaRows(batches: readonly Hits[]): DeltaRows {
   for (const [campaign, hits] of countByCampaign(batches)) {
     const column = (): Float64Array => new Float64Array(hits);
     const columns = { t: column(), recipient: column(), link: column(), profile: new Uint32Array(hits) };
-    deltas.set(campaign, { ...columns, length: 0, profiles: [], places: new Map() });
+    deltas.set(campaign, { ...columns, length: 0, first: Number.MAX_SAFE_INTEGER, last: 0, profiles: [], places: new Map() });
   }
   for (const { campaign, t, recipient, link, profile, profiles } of batches) {
     for (let i = 0; i < campaign.length; i++) {
@@ -42,7 +44,10 @@ export function deltaRows(batches: readonly Hits[]): DeltaRows {
         delta.places.set(number, place);
       }
       const at = delta.length++;
-      delta.t[at] = t[i] as number;
+      const time = t[i] as number;
+      delta.t[at] = time;
+      delta.first = Math.min(delta.first, time);
+      delta.last = Math.max(delta.last, time);
       delta.recipient[at] = recipient[i] as number;
       delta.link[at] = link[i] as number;
       delta.profile[at] = place;
@@ -50,7 +55,7 @@ export function deltaRows(batches: readonly Hits[]): DeltaRows {
   }
   const rows = Array.from(
     deltas,
-    ([campaign, { t, recipient, link, profile, profiles }]) =>
+    ([campaign, { t, recipient, link, profile, profiles, first, last }]) =>
       [
         { type: 'int8', value: campaign },
         { type: 'int4', value: t.length },
@@ -64,6 +69,8 @@ export function deltaRows(batches: readonly Hits[]): DeltaRows {
         { type: 'text[]', values: profiles.map(({ net }) => withoutNul(net)) },
         { type: 'text[]', values: profiles.map(({ referrer }) => withoutNul(referrer)) },
         { type: 'text[]', values: profiles.map(({ agent }) => agent.id) },
+        { type: 'int8', value: first },
+        { type: 'int8', value: last },
       ] as const,
   );
   return { rows: rows.length, bytes: binaryRows(rows) };

@@ -224,7 +224,10 @@ CREATE TABLE shard.delta (
   countries     text[] NOT NULL,
   nets          text[] NOT NULL,
   referrers     text[] NOT NULL,
-  agent_ids     text[] NOT NULL
+  agent_ids     text[] NOT NULL,
+  -- The first and the last of the times, if they are known.
+  first_time    bigint,
+  last_time     bigint
 );
 CREATE INDEX delta_by_campaign ON shard.delta (campaign_id);
 -- Compression would take longer than writing.

@@ -202,16 +202,23 @@ REVOKE EXECUTE ON FUNCTION shard.add_judged_hits FROM PUBLIC;
 -- Then the caller must call shard.apply_changes after the merge.
 CREATE FUNCTION shard.change_hits(deltas bigint[], rules_version integer, OUT changed_deltas bigint[], OUT changed_places integer[], OUT changed_verdicts text[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  -- The times of the judged hits, in epoch milliseconds.
+  first_judged bigint;
+  last_judged  bigint;
 BEGIN
   changed_deltas := '{}';
   changed_places := '{}';
   changed_verdicts := '{}';
   has_changes := false;
-  IF NOT EXISTS (SELECT FROM shard.judged_hit) THEN RETURN; END IF;
+  SELECT floor(extract(epoch FROM min(at)) * 1000), ceil(extract(epoch FROM max(at)) * 1000) INTO first_judged, last_judged FROM shard.judged_hit;
+  IF first_judged IS NULL THEN RETURN; END IF;
+  -- If many hits wait, most deltas are about other times.
   DELETE FROM shard.judged_hit WHERE (campaign_id, recipient_id, link_id, at) IN (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000)
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
     WHERE d.campaign_id IN (SELECT campaign_id FROM shard.judged_hit) AND d.id <> ALL (deltas)
+      AND coalesce(d.last_time >= first_judged AND d.first_time <= last_judged, true)
   );
   WITH changed AS (
     UPDATE shard.event e SET verdict = j.becomes, signals = nullif(j.signals, '{}'), rules = rules_version
@@ -226,9 +233,16 @@ BEGIN
     GROUP BY was, becomes, at, recipient_id, link_id, campaign_id, kind, agent_id, country, net, referrer
   ),
   in_delta AS MATERIALIZED (
-    SELECT d.id, h.n AS place, d.campaign_id, verdict AS was, at, recipient_id, link_id, kind, agent_id, coalesce(country, '') AS country, coalesce(net, '') AS net, coalesce(referrer, '') AS referrer
-    FROM shard.delta d CROSS JOIN LATERAL shard.hits_of(d) AS h
-    WHERE d.id = ANY (deltas) AND d.campaign_id = ANY (ARRAY(SELECT campaign_id FROM hit)) AND recipient_id IN (SELECT recipient_id FROM hit)
+    -- Few hits of a delta change, so the others are left out before their profiles are looked up (shard.hits_of).
+    SELECT few.id, few.place, few.campaign_id, profile.verdict AS was, few.at, few.recipient_id, few.link_id, profile.kind, profile.agent_id,
+           coalesce(profile.country, '') AS country, coalesce(profile.net, '') AS net, coalesce(profile.referrer, '') AS referrer
+    FROM (SELECT d.id, h.n AS place, d.campaign_id, to_timestamp(h.t::double precision / 1000) AS at, h.recipient_id, h.link_id, h.profile
+          FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids, d.profiles) WITH ORDINALITY AS h (t, recipient_id, link_id, profile, n)
+          WHERE d.id = ANY (deltas) AND (d.campaign_id, h.recipient_id) IN (SELECT campaign_id, recipient_id FROM hit)) AS few
+    JOIN (SELECT d.id, p.* FROM shard.delta d
+          CROSS JOIN LATERAL unnest(d.kinds::shard.kind[], d.verdicts::shard.verdict[], d.countries, d.nets, d.referrers, d.agent_ids::bigint[]) WITH ORDINALITY
+            AS p (kind, verdict, country, net, referrer, agent_id, profile)
+          WHERE d.id = ANY (deltas)) AS profile USING (id, profile)
   ),
   unmerged AS MATERIALIZED (SELECT in_delta.*, hit.becomes FROM in_delta JOIN hit USING (was, at, recipient_id, link_id, campaign_id, kind, agent_id, country, net, referrer)),
   merged AS (
