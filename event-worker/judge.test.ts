@@ -21,7 +21,7 @@ import { Slab } from './slab.ts';
 import { HitCollector, type Profile } from './hits.ts';
 import { copyDeltas } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
-import { reclassifyShard } from './reclassify.ts';
+import { reclassifyShard } from './reclassify-shard.ts';
 import { inTransaction } from './transaction.ts';
 import { reduceUserAgent } from './user-agent.ts';
 

@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'event-worker': ['core'],
   authoring: ['core', 'sql'],
   reporting: ['core', 'sql'],
-  operating: ['core', 'sql', 'log-agent'],
+  operating: ['core', 'sql', 'log-agent', 'event-worker'],
   stack: ['core', 'sql', 'operating'],
   desk: ['core', 'reporting'],
   cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'stack', 'desk'],

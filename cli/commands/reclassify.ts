@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { RULES_VERSION } from '../../core/rules.ts';
-import { reclassify, RECLASSIFY_SETTINGS, type Reclassified } from '../../event-worker/reclassify.ts';
+import { reclassify, RECLASSIFY_SETTINGS } from '../../operating/reclassify.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 
@@ -23,7 +23,7 @@ export function addReclassify(program: Command): void {
     });
 }
 
-function printChanges(judged: readonly Reclassified[], dryRun: boolean, json: boolean): void {
+function printChanges(judged: Awaited<ReturnType<typeof reclassify>>, dryRun: boolean, json: boolean): void {
   const changed = judged.filter(({ was, becomes }) => was !== becomes);
   const hits = judged.reduce((sum, row) => sum + row.hits, 0);
   const older = judged.reduce((sum, row) => sum + row.older_rules, 0);

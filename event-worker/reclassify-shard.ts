@@ -1,14 +1,12 @@
-import type { Config } from '../core/config.ts';
 import { networkKindOf } from '../core/network-kinds.ts';
-import { createPool, explainErrors, type Pool, type PoolClient } from '../core/postgres.ts';
+import type { Pool, PoolClient } from '../core/postgres.ts';
 import { BURST, NETWORK_SIGNALS, RULES_VERSION, type Signal, SIGNALS, verdictOf } from '../core/rules.ts';
-import { shardUrl } from '../core/shards.ts';
 import { entryOf } from './entry-of.ts';
 import { ownSignals, signalsOfClicks } from './found-signals.ts';
 import { addJudgedHits, changeAndMerge, clickOf, haveSame, judgedHit, type StoredHit } from './judge.ts';
 import { inTransaction } from './transaction.ts';
 
-// Judges all hits of a campaign again. The signals of networks, and those that follow from other clicks, are computed anew. The
+// Judges all hits of a campaign on one shard again. The signals of networks, and those that follow from other clicks, are computed anew. The
 // other signals stay as stored, because the user agent is not kept.
 
 /**
@@ -30,30 +28,10 @@ interface CampaignHit extends StoredHit {
   rules: number;
 }
 
-export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
-
 const ROWS = 20_000;
 const BY_NETWORK: readonly Signal[] = Object.values(NETWORK_SIGNALS);
 
-/** Judges all hits of a campaign again by the current rules, one shard after the other. With `dryRun` nothing is changed. */
-export async function reclassify(
-  config: Config<(typeof RECLASSIFY_SETTINGS)[number]>,
-  campaign: number,
-  dryRun: boolean,
-): Promise<Reclassified[]> {
-  const sum = new Map<string, Reclassified>();
-  for (const shard of config.SHARDS.list) {
-    const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: 1, name: 'reclassify' });
-    for (const row of await explainErrors(() => reclassifyShard(pool, campaign, dryRun)).finally(() => pool.end())) {
-      const key = `${row.kind} ${row.was} ${row.becomes}`;
-      const before = sum.get(key);
-      sum.set(key, before ? { ...row, hits: before.hits + row.hits, older_rules: before.older_rules + row.older_rules } : row);
-    }
-  }
-  return [...sum.values()];
-}
-
-/** The same on one shard. Tests may use another rule for bursts. */
+/** With `dryRun` nothing is changed. Tests may use another rule for bursts. */
 export async function reclassifyShard(
   pool: Pool,
   campaign: number,
