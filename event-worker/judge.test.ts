@@ -8,6 +8,7 @@ import {
   EVEN_STEPS,
   FOUND_SIGNALS,
   NEAR_HONEYPOT_MS,
+  REACH_MS,
   type Signal,
   type Verdict,
   verdictOf,
@@ -148,6 +149,16 @@ const WITH_ONE_WAITING: Step[] = [
   { judge: 1, abort: false },
   { judge: 1, abort: false },
 ];
+
+/** An echo, and a later click that brings the echo before the judge again, but not the click that it follows. */
+const WITH_A_LATER_CLICK: Step[] = [
+  clickOf(1, 0),
+  { ...clickOf(1, ECHO.spanMs), agent: 1 },
+  clickOf(3, ECHO.spanMs + 2 * REACH_MS),
+].flatMap((click) => [
+  { commit: [[click]], abort: false },
+  { judge: 1000, abort: false },
+]);
 
 let databases: Databases;
 let pool: Pool;
@@ -416,7 +427,7 @@ describe('the judge', () => {
         ).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(expectedVerdicts(steps));
       }),
-      { ...runs(60), endOnFailure: true, examples: [[IN_FIVE_COMMITS], [WITH_ONE_WAITING]] },
+      { ...runs(60), endOnFailure: true, examples: [[IN_FIVE_COMMITS], [WITH_ONE_WAITING], [WITH_A_LATER_CLICK]] },
     );
     // Each signal was found in some run.
     expect(Object.keys(foundIn).toSorted()).toEqual(FOUND_SIGNALS.toSorted());
