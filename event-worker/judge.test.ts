@@ -160,6 +160,12 @@ const WITH_A_LATER_CLICK: Step[] = [
   { judge: 1000, abort: false },
 ]);
 
+/** A click that was judged before the HEAD request that precedes it arrived. */
+const AFTER_HEAD: Step[] = [clickOf(1, AFTER_HEAD_MS), { ...clickOf(1, 0), verdict: 'head' as const }].flatMap((click) => [
+  { commit: [[click]], abort: false },
+  { judge: 1000, abort: false },
+]);
+
 let databases: Databases;
 let pool: Pool;
 let owner: Pool;
@@ -427,7 +433,7 @@ describe('the judge', () => {
         ).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(expectedVerdicts(steps));
       }),
-      { ...runs(60), endOnFailure: true, examples: [[IN_FIVE_COMMITS], [WITH_ONE_WAITING], [WITH_A_LATER_CLICK]] },
+      { ...runs(60), endOnFailure: true, examples: [[IN_FIVE_COMMITS], [WITH_ONE_WAITING], [WITH_A_LATER_CLICK], [AFTER_HEAD]] },
     );
     // Each signal was found in some run.
     expect(Object.keys(foundIn).toSorted()).toEqual(FOUND_SIGNALS.toSorted());
