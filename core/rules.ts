@@ -117,7 +117,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   'even-steps': {
     weight: 3,
     group: 'pace',
-    what: 'four or more links in the order of the letter, in equal steps, by one browser',
+    what: 'four or more links in the order of their numbers, in equal steps, by one browser',
     source: 'https://github.com/mautic/mautic/issues/9798',
   },
   // The weight is low, because a letter may be forwarded to a group, and the address of a phone changes.
