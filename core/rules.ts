@@ -9,6 +9,18 @@ import type { NetworkKind } from './network-kinds.ts';
 /** The version of the rules. It is stored with each event. Increase it with every change of the rules. */
 export const RULES_VERSION = 5;
 
+/** The signals of a click that follow from other clicks of the recipient. event-worker/found-signals.ts finds them. */
+export const FOUND_SIGNALS = [
+  'near-honeypot',
+  'burst',
+  'short-burst',
+  'many-links',
+  'even-steps',
+  'many-visitors',
+  'after-head',
+  'echo',
+] as const;
+
 /**
  * Signals of a machine, the most important first. All signals of an event are stored. If a machine made the hit, the first of its signals in
  * this order is the verdict.
@@ -20,14 +32,7 @@ export const MACHINE_SIGNALS = [
   'scanner-net',
   'bot-ua',
   'honeypot',
-  'near-honeypot',
-  'burst',
-  'short-burst',
-  'many-links',
-  'even-steps',
-  'many-visitors',
-  'after-head',
-  'echo',
+  ...FOUND_SIGNALS,
   'hosting-net',
   'early',
   'old-browser',
@@ -38,18 +43,6 @@ export const SIGNALS = [...MACHINE_SIGNALS, 'proxied'] as const;
 export type Signal = (typeof SIGNALS)[number];
 export type Verdict = 'human' | 'unsure' | MachineSignal;
 export const VERDICTS: readonly Verdict[] = ['human', 'unsure', ...MACHINE_SIGNALS];
-
-/** The signals of a click that follow from other clicks of the recipient. event-worker/found-signals.ts finds them. */
-export const FOUND_SIGNALS = [
-  'near-honeypot',
-  'burst',
-  'short-burst',
-  'many-links',
-  'even-steps',
-  'many-visitors',
-  'after-head',
-  'echo',
-] as const satisfies readonly Signal[];
 
 interface SignalRule {
   /**
@@ -264,6 +257,7 @@ export const OLD_BROWSER_MS = 4 * 365.25 * 86_400_000;
  * (https://github.com/putyourlightson/craft-campaign/issues/546). With `fewLinks` or more, it is a short burst.
  */
 export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
+export type BurstRule = Readonly<Record<keyof typeof BURST, number>>;
 
 /**
  * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another reduced user agent. The

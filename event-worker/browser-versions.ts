@@ -41,7 +41,7 @@ const PACES: Readonly<Record<string, Pace>> = {
  */
 export function plausibleFromMs(client: string, major: number): number {
   const pace = PACES[client] ?? SLOW;
-  return major <= pace.major ? Number.NEGATIVE_INFINITY : START_MS + ((major - pace.major) / pace.perYear) * YEAR_MS;
+  return major <= pace.major ? Number.NEGATIVE_INFINITY : timeOf(pace, major);
 }
 
 /**
@@ -59,5 +59,8 @@ const STABLE: Readonly<Record<string, Pace>> = {
 /** Returns the time in epoch milliseconds from which a version of a client is old: OLD_BROWSER_MS after its release. */
 export function oldFromMs(client: string, major: number): number {
   const pace = STABLE[client];
-  return pace === undefined ? Number.POSITIVE_INFINITY : START_MS + ((major - pace.major) / pace.perYear) * YEAR_MS + OLD_BROWSER_MS;
+  return pace === undefined ? Number.POSITIVE_INFINITY : timeOf(pace, major) + OLD_BROWSER_MS;
 }
+
+/** Returns the time of a version in epoch milliseconds, by a pace. */
+const timeOf = ({ major: atStart, perYear }: Pace, major: number): number => START_MS + ((major - atStart) / perYear) * YEAR_MS;

@@ -36,7 +36,8 @@ const REFRESH_MS = 30_000;
 
 export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
   const known = new Map<number, CatalogLink>();
-  const sent = new Map<number, number>();
+  /** The time of sending of each known campaign. */
+  const sent = new Map<number, number | null>();
   let refreshedMs = performance.now();
   let isRefreshing = false;
 
@@ -45,9 +46,7 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
     if (isRefreshing || performance.now() - refreshedMs < REFRESH_MS) return;
     isRefreshing = true;
     pool
-      .query<SentRow>(`SELECT id AS campaign, ${SENT_AT} FROM catalog.campaign WHERE id = ANY ($1::bigint[])`, [
-        [...new Set(Array.from(known.values(), ({ campaign }) => campaign))],
-      ])
+      .query<SentRow>(`SELECT id AS campaign, ${SENT_AT} FROM catalog.campaign WHERE id = ANY ($1::bigint[])`, [[...sent.keys()]])
       .then(
         ({ rows }) => remember(rows),
         () => undefined,
@@ -59,9 +58,7 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
   }
 
   function remember(rows: readonly SentRow[]): void {
-    for (const { campaign, sentAt } of rows)
-      if (sentAt === null) sent.delete(campaign);
-      else sent.set(campaign, sentAt);
+    for (const { campaign, sentAt } of rows) sent.set(campaign, sentAt);
   }
 
   return {
@@ -79,7 +76,7 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
       }
       return known;
     },
-    sentAt: (campaign) => sent.get(campaign),
+    sentAt: (campaign) => sent.get(campaign) ?? undefined,
     async assertAllKeys() {
       const listed = await pool.query<{ fingerprint: string }>('SELECT fingerprint FROM catalog.signing_key');
       const missing = listed.rows.filter(({ fingerprint }) => !keys.some((key) => key.fingerprint === fingerprint));

@@ -1,7 +1,7 @@
 import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
 import { EARLY_MS } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
-import type { Catalog } from './catalog.ts';
+import type { Catalog, CatalogLink } from './catalog.ts';
 import { entryOf } from './entry-of.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
 import { HitCollector, type Hits } from './hits.ts';
@@ -44,6 +44,9 @@ export interface RowDependencies {
   readonly slab: Slab;
 }
 
+/** Stands for a link that the catalog does not have. */
+const NO_LINK: CatalogLink = { campaign: 0, isHoneypot: false };
+
 /**
  * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
  * as skipped. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
@@ -56,7 +59,8 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const links = new Set<number>();
   for (const target of targets) if (target) links.add(target.link);
   const known = await deps.catalog.linksOf(links);
-  const campaigns = targets.map((target) => target && (known.get(target.link)?.campaign ?? 0));
+  const found = targets.map((target) => target && (known.get(target.link) ?? NO_LINK));
+  const campaigns = found.map((link) => link?.campaign);
   const values = await foldValues(events, campaigns, deps.outside);
   const { purposes, origins } = events;
   const contexts = new Map<number, Context>();
@@ -81,7 +85,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     const sinceSent = t - (deps.catalog.sentAt(campaign) ?? Number.NaN);
     const traits =
       (events.head[i] ? HEAD : 0) |
-      (known.get(link)?.isHoneypot ? HONEYPOT : 0) |
+      (found[i]?.isHoneypot ? HONEYPOT : 0) |
       (sinceSent >= 0 && sinceSent < EARLY_MS ? EARLY : 0) |
       (t >= agent.oldFromMs ? OLD_BROWSER : 0);
     const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as Kind, traits, contextAt(i));

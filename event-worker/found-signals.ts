@@ -1,17 +1,18 @@
 import {
   AFTER_HEAD_MS,
   BURST,
+  type BurstRule,
   ECHO,
   EVEN_STEPS,
   FOUND_SIGNALS,
   NEAR_HONEYPOT_MS,
   NEARBY,
   type Signal,
-  SIGNALS,
   type Verdict,
   verdictOf,
 } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
+import { inOrder } from './verdict.ts';
 
 // Finds the signals of clicks that follow from other clicks of the same recipient in the same campaign: FOUND_SIGNALS in core/rules.ts, where
 // each rule is described. The time that it takes grows with the number of clicks, not with its square, because a bot may click very often.
@@ -33,22 +34,18 @@ interface JudgedClick extends Click {
   readonly verdict: Verdict;
 }
 
-const NOT_FOUND: ReadonlySet<Signal> = new Set(SIGNALS.filter((signal) => !(FOUND_SIGNALS as readonly Signal[]).includes(signal)));
+const FOUND: ReadonlySet<Signal> = new Set(FOUND_SIGNALS);
 
 /** Returns the signals that do not depend on other clicks, in the order of SIGNALS. Signals of other versions of the rules are left out. */
 export function ownSignals(signals: readonly Signal[]): readonly Signal[] {
-  const own = signals.filter((signal) => NOT_FOUND.has(signal));
-  return own.length < 2 ? own : SIGNALS.filter((signal) => own.includes(signal));
+  return inOrder(signals.filter((signal) => !FOUND.has(signal)));
 }
 
 /**
  * Returns all signals of each click, in the order of SIGNALS. `clicks` are those of one recipient in one campaign, by time, and by link for
  * equal times. A click that is a machine's by its own signals gets no further ones. Tests may use another rule for bursts.
  */
-export function signalsOfClicks(
-  clicks: readonly Click[],
-  burst: Readonly<Record<keyof typeof BURST, number>> = BURST,
-): (readonly Signal[])[] {
+export function signalsOfClicks(clicks: readonly Click[], burst: BurstRule = BURST): (readonly Signal[])[] {
   const judged = clicks.map((click): JudgedClick => {
     const own = ownSignals(click.signals);
     return { ...click, own, verdict: verdictOf(own) };
@@ -77,7 +74,7 @@ export function signalsOfClicks(
   return judged.map(({ own, verdict }, i) => {
     const more = found[i] as Signal[];
     if (more.length === 0 || (verdict !== 'human' && verdict !== 'unsure')) return own;
-    return SIGNALS.filter((signal) => own.includes(signal) || more.includes(signal));
+    return inOrder([...own, ...more]);
   });
 }
 

@@ -32,6 +32,10 @@ export interface StoredHit {
   visitor: string | null;
   verdict: Verdict;
   signals: Signal[] | null;
+}
+
+/** A click of shard.clicks_to_judge. */
+interface ClickToJudge extends StoredHit {
   /** Whether all clicks are known on which its signals depend. */
   complete: boolean;
 }
@@ -69,7 +73,7 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
   const { deltas, hits } = chosen.rows[0] as (typeof chosen.rows)[number];
   if (deltas === null) return undefined;
   if (deltas.length === 0) return 0;
-  const { rows } = await client.query<StoredHit>("SELECT * FROM shard.clicks_to_judge($1, $2 * interval '1 ms', $3, $4, $5)", [
+  const { rows } = await client.query<ClickToJudge>("SELECT * FROM shard.clicks_to_judge($1, $2 * interval '1 ms', $3, $4, $5)", [
     deltas,
     REACH_MS,
     FEWEST,
@@ -82,14 +86,14 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
 }
 
 /** Returns the hits whose signals change. `clicks` has all clicks of a recipient in a campaign in succession, by time and link. */
-function judgeRecipients(clicks: readonly StoredHit[]): JudgedHit[] {
+function judgeRecipients(clicks: readonly ClickToJudge[]): JudgedHit[] {
   const judged: JudgedHit[] = [];
   for (let start = 0, end = 0; start < clicks.length; start = end) {
-    const { campaign_id, recipient_id } = clicks[start] as StoredHit;
+    const { campaign_id, recipient_id } = clicks[start] as ClickToJudge;
     while (clicks[end]?.recipient_id === recipient_id && clicks[end]?.campaign_id === campaign_id) end++;
     const ofRecipient = clicks.slice(start, end);
     for (const [i, signals] of signalsOfClicks(ofRecipient.map(clickOf)).entries()) {
-      const hit = ofRecipient[i] as StoredHit;
+      const hit = ofRecipient[i] as ClickToJudge;
       if (hit.complete && !haveSame(hit.signals ?? [], signals)) judged.push(judgedHit(hit, signals));
     }
   }

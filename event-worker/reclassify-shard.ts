@@ -1,10 +1,10 @@
-import { networkKindOf } from '../core/network-kinds.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
-import { BURST, NETWORK_SIGNALS, RULES_VERSION, type Signal, SIGNALS, verdictOf } from '../core/rules.ts';
+import { BURST, type BurstRule, NETWORK_SIGNALS, RULES_VERSION, type Signal, verdictOf } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
 import { ownSignals, signalsOfClicks } from './found-signals.ts';
 import { addJudgedHits, changeAndMerge, clickOf, haveSame, judgedHit, type StoredHit } from './judge.ts';
 import { inTransaction } from './transaction.ts';
+import { networkSignal } from './verdict.ts';
 
 // Judges all hits of a campaign on one shard again. The signals of networks, and those that follow from other clicks, are computed anew. The
 // other signals stay as stored, because the user agent is not kept.
@@ -32,12 +32,7 @@ const ROWS = 20_000;
 const BY_NETWORK: readonly Signal[] = Object.values(NETWORK_SIGNALS);
 
 /** With `dryRun` nothing is changed. Tests may use another rule for bursts. */
-export async function reclassifyShard(
-  pool: Pool,
-  campaign: number,
-  dryRun: boolean,
-  burst: Parameters<typeof signalsOfClicks>[1] = BURST,
-): Promise<Reclassified[]> {
+export async function reclassifyShard(pool: Pool, campaign: number, dryRun: boolean, burst: BurstRule = BURST): Promise<Reclassified[]> {
   const counts = new Map<string, Reclassified>();
   await inTransaction(pool, async (client) => {
     const { rows } = await client.query<{ deltas: string[] }>('SELECT shard.deltas_of($1) AS deltas', [campaign]);
@@ -75,16 +70,15 @@ async function* hitsByRecipient(client: PoolClient, campaign: number): AsyncGene
 }
 
 /** Returns the signals of each hit. */
-function judgeAgain(hits: readonly CampaignHit[], burst: Parameters<typeof signalsOfClicks>[1]): (readonly Signal[])[] {
-  const own = hits.map(withNetwork);
+function judgeAgain(hits: readonly CampaignHit[], burst: BurstRule): (readonly Signal[])[] {
+  const signals = hits.map(ownByCurrentRules);
   const clicks = new Map<number, number[]>();
   for (const [i, { kind, recipient_id }] of hits.entries())
     if (kind === 'click' && recipient_id !== 0) entryOf(clicks, recipient_id, () => []).push(i);
-  const signals = own.map((hit): readonly Signal[] => ownSignals(hit.signals ?? []));
   for (const numbers of clicks.values()) {
     if (numbers.length < 2) continue;
     const found = signalsOfClicks(
-      numbers.map((i) => clickOf(own[i] as CampaignHit)),
+      numbers.map((i) => ({ ...clickOf(hits[i] as CampaignHit), signals: signals[i] as readonly Signal[] })),
       burst,
     );
     for (const [n, i] of numbers.entries()) signals[i] = found[n] as readonly Signal[];
@@ -92,12 +86,11 @@ function judgeAgain(hits: readonly CampaignHit[], burst: Parameters<typeof signa
   return signals;
 }
 
-/** The hit with the signal that its network has by the current rules. */
-function withNetwork(hit: CampaignHit): CampaignHit {
-  const networkKind = networkKindOf(hit.net);
-  const byNetwork = networkKind && NETWORK_SIGNALS[networkKind];
-  const others = (hit.signals ?? []).filter((signal) => !BY_NETWORK.includes(signal));
-  return { ...hit, signals: SIGNALS.filter((signal) => signal === byNetwork || others.includes(signal)) };
+/** Returns the signals that do not depend on other clicks. That of the network follows from the current rules. */
+function ownByCurrentRules({ signals, net }: CampaignHit): readonly Signal[] {
+  const byNetwork = networkSignal(net);
+  const others = (signals ?? []).filter((signal) => !BY_NETWORK.includes(signal));
+  return ownSignals(byNetwork ? [...others, byNetwork] : others);
 }
 
 function count(counts: Map<string, Reclassified>, { kind, verdict, rules }: CampaignHit, signals: readonly Signal[]): void {

@@ -64,26 +64,21 @@ function reduce(ua: string): ReducedAgent {
   const bot = ua === '' || isbot(ua);
   const proxy = AGENT_RULES.find(({ client, userAgent }) => client !== undefined && userAgent.test(ua))?.client;
   const signals = { click: agentSignal(ua, 'click', bot), open: agentSignal(ua, 'open', bot) };
-  if (proxy !== undefined) return withFamily({ client: proxy, version: '', system: '', device: 'unknown', bot, signals, oldFromMs: NEVER });
+  if (proxy !== undefined) return withFamily({ client: proxy, version: '', system: '', device: 'unknown', bot, signals });
   const parsed = ua === '' ? undefined : Bowser.parse(ua);
   const { client, version } = clientOf(ua, parsed?.browser);
   const system = listed(parsed?.os.name, SYSTEMS);
   const device = bot ? 'bot' : listed(parsed?.platform.type, DEVICES) || 'unknown';
-  return withFamily({
-    client,
-    version,
-    system,
-    device,
-    bot,
-    signals,
-    oldFromMs: version === '' ? NEVER : oldFromMs(client, Number(version)),
-  });
+  return withFamily({ client, version, system, device, bot, signals });
 }
 
-function withFamily(agent: Omit<ReducedAgent, 'id' | 'plausibleFromMs' | 'family'>): ReducedAgent {
+function withFamily(agent: Omit<ReducedAgent, 'id' | 'plausibleFromMs' | 'oldFromMs' | 'family'>): ReducedAgent {
   const { client, version } = agent;
-  const family = version === '' ? undefined : withId({ ...agent, version: OTHER, plausibleFromMs: ALWAYS, family: undefined });
-  return withId({ ...agent, plausibleFromMs: family ? plausibleFromMs(client, Number(version)) : ALWAYS, family });
+  if (version === '') return withId({ ...agent, plausibleFromMs: ALWAYS, oldFromMs: NEVER, family: undefined });
+  // The age of a version that is not admitted is still known.
+  const aged = { ...agent, oldFromMs: oldFromMs(client, Number(version)) };
+  const family = withId({ ...aged, version: OTHER, plausibleFromMs: ALWAYS, family: undefined });
+  return withId({ ...aged, plausibleFromMs: plausibleFromMs(client, Number(version)), family });
 }
 
 function withId(agent: Omit<ReducedAgent, 'id'>): ReducedAgent {

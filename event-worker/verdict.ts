@@ -37,10 +37,17 @@ export function signalsOf(
   if (traits & EARLY && kind === 'click') found.push('early');
   if (traits & OLD_BROWSER && kind === 'click') found.push('old-browser');
   if (purpose !== '' && PREFETCH_PURPOSE.test(purpose)) found.push('prefetch');
-  const networkKind = networkKindOf(net);
-  const byNetwork = networkKind && NETWORK_SIGNALS[networkKind];
+  const byNetwork = networkSignal(net);
   if (byNetwork) found.push(byNetwork);
   if (byAgent) found.push(byAgent);
-  if (found.length < 2) return found;
-  return SIGNALS.filter((signal) => found.includes(signal));
+  return inOrder(found);
 }
+
+/** Returns the signal of the network with this label, if it has one. */
+export function networkSignal(net: string | null): Signal | undefined {
+  const kind = networkKindOf(net);
+  return kind && NETWORK_SIGNALS[kind];
+}
+
+/** Returns the signals in the order of SIGNALS, each once. Signals of other versions of the rules are left out. */
+export const inOrder = (signals: readonly Signal[]): Signal[] => SIGNALS.filter((signal) => signals.includes(signal));

@@ -181,11 +181,11 @@ REVOKE EXECUTE ON FUNCTION shard.clicks_to_judge FROM PUBLIC;
 
 -- All hits of a campaign, by recipient and time.
 CREATE FUNCTION shard.campaign_hits(campaign bigint)
-RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, agent_id text, visitor text, verdict text, signals text[], complete boolean,
+RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, agent_id text, visitor text, verdict text, signals text[],
                kind text, net text, rules integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' AS
 $$ SELECT e.tableoid, e.ctid::text, e.campaign_id, e.recipient_id, extract(epoch FROM e.at)::double precision * 1000, e.link_id, e.agent_id::text, e.visitor::text, e.verdict::text,
-          e.signals, true, e.kind::text, e.net, e.rules
+          e.signals, e.kind::text, e.net, e.rules
    FROM shard.event e WHERE e.campaign_id = campaign ORDER BY e.recipient_id, e.kind, e.at, e.link_id $$;
 REVOKE EXECUTE ON FUNCTION shard.campaign_hits FROM PUBLIC;
 
@@ -203,27 +203,26 @@ REVOKE EXECUTE ON FUNCTION shard.add_judged_hits FROM PUBLIC;
 CREATE FUNCTION shard.change_hits(deltas bigint[], rules_version integer, OUT changed_deltas bigint[], OUT changed_places integer[], OUT changed_verdicts text[], OUT has_changes boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
-  -- The times of the judged hits, in epoch milliseconds.
-  first_judged bigint;
-  last_judged  bigint;
+  first_judged timestamptz;
+  last_judged  timestamptz;
 BEGIN
   changed_deltas := '{}';
   changed_places := '{}';
   changed_verdicts := '{}';
   has_changes := false;
-  SELECT floor(extract(epoch FROM min(at)) * 1000), ceil(extract(epoch FROM max(at)) * 1000) INTO first_judged, last_judged FROM shard.judged_hit;
+  SELECT min(at), max(at) INTO first_judged, last_judged FROM shard.judged_hit;
   IF first_judged IS NULL THEN RETURN; END IF;
   -- If many hits wait, most deltas are about other times.
   DELETE FROM shard.judged_hit WHERE (campaign_id, recipient_id, link_id, at) IN (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000)
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)
     WHERE d.campaign_id IN (SELECT campaign_id FROM shard.judged_hit) AND d.id <> ALL (deltas)
-      AND coalesce(d.last_time >= first_judged AND d.first_time <= last_judged, true)
+      AND coalesce(to_timestamp(d.last_time::double precision / 1000) >= first_judged AND to_timestamp(d.first_time::double precision / 1000) <= last_judged, true)
   );
   WITH changed AS (
     UPDATE shard.event e SET verdict = j.becomes, signals = nullif(j.signals, '{}'), rules = rules_version
     FROM shard.judged_hit j
-    WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.judged_hit)) AND e.at BETWEEN (SELECT min(at) FROM shard.judged_hit) AND (SELECT max(at) FROM shard.judged_hit)
+    WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.judged_hit)) AND e.at BETWEEN first_judged AND last_judged
       AND e.tableoid = j.part AND e.ctid = j.place
     RETURNING j.was, j.becomes, e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
   ),
