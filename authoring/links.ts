@@ -8,7 +8,8 @@ import { parseTarget } from './target.ts';
 
 /**
  * A link to find or to create. Links to the same target with different labels are different links. `position` is the place of the link in a
- * letter, counted from 1. A campaign has one pixel and one honeypot, which is a hidden link; its target is that of the first letter.
+ * letter, counted from 1. A campaign has one pixel and one honeypot. A honeypot is a hidden
+ * link. It keeps the target with which it was created.
  */
 export type LinkSpec =
   | { kind: 'url'; target: string; label?: string; position?: number }

@@ -72,13 +72,13 @@ export interface TrackedLetter {
   /** What `addressesOf` depends on. */
   addressPlan: AddressPlan;
   /**
-   * Returns the URLs of one recipient, in the order of `links`, then that of the hidden link if there is one, and the URL of the pixel. For
-   * recipient 0, returns the shared URLs.
+   * Returns the URLs of one recipient. Its `links` has the URLs of the links, in their order, and then the URL of the hidden link, if the
+   * letter has one. Recipient 0 gets the shared URLs.
    */
   addressesOf: (recipient: number) => Addresses;
 }
 
-/** Finds or creates the links of a planned letter in the catalog. `expires` is set on all these links. */
+/** Finds or creates the links of a planned letter in the catalog. `expires` is set on all of them except the pixel and the hidden link. */
 export async function trackLetter(
   deps: { pool: Pool; baseUrl: string; keys: readonly SlugKey[] },
   campaign: number,
@@ -89,7 +89,7 @@ export async function trackLetter(
   const places = { html: placesOf(plans.html, links), text: placesOf(plans.text, links) };
   const hasPixel = plans.html?.pixelAt !== undefined;
   const specs: LinkSpec[] = links.map(({ target, label }, i) => ({ kind: 'url', target, label, position: i + 1 }));
-  // A program that follows the hidden link gets the page of the first link.
+  // The hidden link redirects to the target of the first link.
   const target = plans.html?.honeypotAt === undefined ? undefined : links[0]?.target;
   const honeypot = target === undefined ? undefined : { index: links.length, target };
   if (honeypot) specs.push({ kind: 'honeypot', target: honeypot.target });

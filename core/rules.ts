@@ -81,7 +81,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   },
   'bot-ua': { weight: 7, what: 'the user agent is empty or names a bot', source: 'https://github.com/omrilotan/isbot' },
   honeypot: { weight: 7, what: 'a link that no person can see', source: 'https://github.com/mautic/mautic/issues/9798' },
-  // Lower than the weight of the hidden link itself, because a person may click while a scanner works.
+  // The weight is lower than that of the hidden link, because a person may click at the same time as a scanner.
   'near-honeypot': {
     weight: 5,
     what: 'up to ten seconds before or after a click on a link that no person can see',
@@ -100,7 +100,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     what: 'three or four different links of the letter within a second',
     source: 'https://github.com/putyourlightson/craft-campaign/issues/546',
   },
-  // The weight is low, because some people open many tabs first and read them later.
+  // The weight is low, because some people open many links in tabs before they read the first one.
   'many-links': {
     weight: 3,
     group: 'pace',
@@ -113,7 +113,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     what: 'four or more links in the order of their numbers, in equal steps, by one browser',
     source: 'https://github.com/mautic/mautic/issues/9798',
   },
-  // The weight is low, because a letter may be forwarded to a group, and the address of a phone changes.
+  // The weight is low, because a group may get a forwarded letter, and a phone may change its address.
   'many-visitors': {
     weight: 3,
     what: 'links of one recipient from three or more addresses or browsers within a minute',
@@ -136,7 +136,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     what: 'a server of a hosting provider or cloud',
     source: 'https://github.com/warmbly/warmbly/issues/410',
   },
-  // The weight is too low to decide alone or with `hosting-net`: some people read at once, also in companies that leave by a cloud.
+  // The weight is too low to decide alone or with `hosting-net`: some people click at once, also in companies whose requests come from a cloud.
   early: {
     weight: 1.4,
     what: 'a click within a minute after the campaign was sent',
@@ -246,7 +246,7 @@ export const NETWORK_SIGNALS: Readonly<Partial<Record<NetworkKind, Signal>>> = {
  */
 export const PREFETCH_PURPOSE = /prefetch|prerender|preview/i;
 
-/** A click up to this time after the campaign was sent is early. */
+/** A click is early if it comes less than this time after the campaign was sent. */
 export const EARLY_MS = 60_000;
 /** A version of a browser is old this time after its release. */
 export const OLD_BROWSER_MS = 4 * 365.25 * 86_400_000;
@@ -265,12 +265,16 @@ export type BurstRule = Readonly<Record<keyof typeof BURST, number>>;
  */
 export const ECHO = { spanMs: 60_000 } as const;
 
-/** Within `spanMs`, one reduced user agent clicks `links` different links of a recipient, or `visitors` different visitors click any of them. */
+/**
+ * `many-links`: one reduced user agent clicks `links` different links of a recipient within `spanMs`. `many-visitors`: `visitors` different
+ * visitors click links of a recipient within `spanMs`.
+ */
 export const NEARBY = { links: 6, visitors: 3, spanMs: 60_000 } as const;
 
 /**
- * At least `clicks` successive clicks of one reduced user agent, each on a link with a higher number than the one before. No step is longer
- * than `longestMs`. The longest step exceeds the shortest one by at most `toleranceMs`, or by a tenth.
+ * At least `clicks` successive clicks of one reduced user agent, each on a link with a higher number than the link before. A step is the time
+ * between two successive clicks. Every step is at most `longestMs`. The steps count as equal if the longest one is at most `toleranceMs`
+ * longer than the shortest one, or at most a tenth longer.
  */
 export const EVEN_STEPS = { clicks: 4, longestMs: 15_000, toleranceMs: 250 } as const;
 

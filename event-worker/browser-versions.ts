@@ -45,14 +45,14 @@ export function plausibleFromMs(client: string, major: number): number {
 }
 
 /**
- * The stable versions of the browsers that update themselves on every system. Other browsers are as old as the system of their device, so
- * their versions say less.
+ * The stable versions of the browsers that update themselves on every system. Other browsers are updated with the system of the device, so
+ * an old version only shows that the device is old.
  */
 const STABLE: Readonly<Record<string, Pace>> = {
-  // Version 79 is of December 2019, version 144 of January 2026 (https://chromiumdash.appspot.com/schedule).
+  // Version 79 was released in December 2019, version 144 in January 2026 (https://chromiumdash.appspot.com/schedule).
   Chrome: { major: 144, perYear: 10.7 },
   'Microsoft Edge': { major: 144, perYear: 10.7 },
-  // Version 72 is of January 2020, version 147 of January 2026 (https://whattrainisitnow.com/calendar/).
+  // Version 72 was released in January 2020, version 147 in January 2026 (https://whattrainisitnow.com/calendar/).
   Firefox: { major: 147, perYear: 12.5 },
 };
 
@@ -62,5 +62,5 @@ export function oldFromMs(client: string, major: number): number {
   return pace === undefined ? Number.POSITIVE_INFINITY : timeOf(pace, major) + OLD_BROWSER_MS;
 }
 
-/** Returns the time of a version in epoch milliseconds, by a pace. */
+/** Returns the time of release of a version in epoch milliseconds, estimated from a pace. */
 const timeOf = ({ major: atStart, perYear }: Pace, major: number): number => START_MS + ((major - atStart) / perYear) * YEAR_MS;

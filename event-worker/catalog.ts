@@ -10,8 +10,8 @@ export interface CatalogLink {
 }
 
 /**
- * The functions with which a worker reads the catalog. `linksOf` and `assertAllKeys` throw if they have to query the catalog and the catalog
- * does not answer. Then the worker keeps the batches and retries.
+ * The functions with which a worker reads the catalog. If `linksOf` or `assertAllKeys` has to query the catalog, and the catalog does not
+ * answer, the function throws. The worker then keeps the batches and tries again.
  */
 export interface Catalog {
   /**
@@ -20,8 +20,8 @@ export interface Catalog {
    */
   linksOf(links: ReadonlySet<number>): Promise<ReadonlyMap<number, CatalogLink>>;
   /**
-   * Returns the time at which a campaign was sent, in epoch milliseconds. Undefined if the author has not recorded it. The time may be
-   * REFRESH_MS old, because no hit waits for it.
+   * Returns the time at which a campaign was sent, in epoch milliseconds. Undefined if the author has not recorded it. The time
+   * comes from a cache, so that commits do not wait for the catalog. A change is seen after about REFRESH_MS.
    */
   sentAt(campaign: number): number | undefined;
   /**

@@ -28,7 +28,7 @@ export interface Click {
   readonly signals: readonly Signal[];
 }
 
-/** A click with its own signals, which are not found by other clicks, and their verdict. */
+/** A click with its own signals, which do not depend on other clicks, and the verdict that they give. */
 interface JudgedClick extends Click {
   readonly own: readonly Signal[];
   readonly verdict: Verdict;
@@ -43,7 +43,7 @@ export function ownSignals(signals: readonly Signal[]): readonly Signal[] {
 
 /**
  * Returns all signals of each click, in the order of SIGNALS. `clicks` are those of one recipient in one campaign, by time, and by link for
- * equal times. A click that is a machine's by its own signals gets no further ones. Tests may use another rule for bursts.
+ * equal times. If the own signals of a click give the verdict of a machine, it gets no further ones. Tests may use another rule for bursts.
  */
 export function signalsOfClicks(clicks: readonly Click[], burst: BurstRule = BURST): (readonly Signal[])[] {
   const judged = clicks.map((click): JudgedClick => {
@@ -110,7 +110,8 @@ function manyWithin<T extends Click>(clicks: readonly T[], valueOf: (click: T) =
 }
 
 /**
- * Clicks without signals of their own are compared only with each other, because a scanner often comes within a minute of a person's click.
+ * Whether each click is one of those of many visitors. Clicks that are human by their own signals are compared only with each other, because a
+ * scanner often comes within a minute of a person's click.
  */
 function fromManyVisitors(clicks: readonly JudgedClick[]): boolean[] {
   const many = (some: readonly JudgedClick[]): boolean[] => manyWithin(some, ({ visitor }) => visitor, NEARBY.spanMs, NEARBY.visitors);
@@ -144,7 +145,7 @@ function echoes(clicks: readonly JudgedClick[]): boolean[] {
   });
 }
 
-/** The same for clicks of one user agent in even steps. Equal clicks have the same result. */
+/** Whether each click of one user agent belongs to a run of EVEN_STEPS. Equal clicks have the same result. */
 function inEvenSteps(clicks: readonly Click[]): boolean[] {
   const flags = clicks.map(() => false);
   for (let end = EVEN_STEPS.clicks; end <= clicks.length; end++) {
@@ -184,7 +185,7 @@ function afterHead(clicks: readonly JudgedClick[]): boolean[] {
   });
 }
 
-/** Whether each click is near one on the hidden link. */
+/** Whether a click on the hidden link is near each click. */
 function nearHoneypot(clicks: readonly JudgedClick[]): boolean[] {
   const times = clicks.filter(({ own }) => own.includes('honeypot')).map(({ at }) => at);
   let next = 0;

@@ -150,7 +150,7 @@ const WITH_ONE_WAITING: Step[] = [
   { judge: 1, abort: false },
 ];
 
-/** An echo, and a later click that brings the echo before the judge again, but not the click that it follows. */
+/** An echo, and a later click. Because of it the judge reads the echo again, but not the earlier click that makes it an echo. */
 const WITH_A_LATER_CLICK: Step[] = [
   clickOf(1, 0),
   { ...clickOf(1, ECHO.spanMs), agent: 1 },

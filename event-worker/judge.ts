@@ -11,14 +11,14 @@ import { inTransaction } from './transaction.ts';
 // judge at a time works on a shard. The next one continues with the clicks that are left.
 
 // Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
-// are counted before the judge looks at them; only these signs are found later.
+// are counted before the judge looks at them. Only the signs that follow from other clicks are found later.
 const POLL_MS = 250;
 const QUIET_MS = 500;
 const MAX_DELAY_MS = 4_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
 const MAX_HITS = 50_000;
 
-/** A click or an open, with what the judge needs to know of it. */
+/** What the judge needs to know of a click or an open. */
 export interface StoredHit {
   /** Where the event is: the table and the row. */
   part: number;
@@ -40,7 +40,7 @@ interface ClickToJudge extends StoredHit {
   complete: boolean;
 }
 
-/** A hit that gets other signals. The fields are the columns of shard.judged_hit. */
+/** A hit whose signals or rules change. The fields are the columns of shard.judged_hit. */
 export interface JudgedHit extends Pick<StoredHit, 'part' | 'place' | 'at' | 'campaign_id' | 'recipient_id' | 'link_id'> {
   was: Verdict;
   becomes: Verdict;
@@ -49,9 +49,9 @@ export interface JudgedHit extends Pick<StoredHit, 'part' | 'place' | 'at' | 'ca
 
 /** The verdicts that other clicks may change. */
 const OPEN_VERDICTS: readonly Verdict[] = ['human', 'unsure', ...FOUND_SIGNALS];
-/** The signals of a click by which other clicks get signals, and those that may have to be taken back. */
+/** If a click has one of these signals, the clicks of its recipient are judged: it gives signals to other clicks, or may lose its own. */
 const TELLING: readonly Signal[] = ['head', 'honeypot', ...FOUND_SIGNALS];
-/** No signal is found among fewer clicks, except for echoes and the clicks with a telling signal. */
+/** Other signals than `echo`, `after-head` and `near-honeypot` need at least this many clicks. */
 const FEWEST = Math.min(BURST.fewLinks, NEARBY.visitors);
 
 /**
@@ -85,7 +85,7 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<n
   return hits;
 }
 
-/** Returns the hits whose signals change. `clicks` has all clicks of a recipient in a campaign in succession, by time and link. */
+/** Returns the clicks whose signals change. `clicks` is ordered by campaign, recipient, time and link. */
 function judgeRecipients(clicks: readonly ClickToJudge[]): JudgedHit[] {
   const judged: JudgedHit[] = [];
   for (let start = 0, end = 0; start < clicks.length; start = end) {

@@ -7,7 +7,7 @@ import { inTransaction } from './transaction.ts';
 import { networkSignal } from './verdict.ts';
 
 // Judges all hits of a campaign on one shard again. The signals of networks, and those that follow from other clicks, are computed anew. The
-// other signals stay as stored, because the user agent is not kept.
+// other signals stay as stored, because what they follow from, such as the whole user agent, is not stored.
 
 /**
  * The number of hits of one kind whose old verdict is `was` and whose new verdict is `becomes`. Both verdicts may be the same.
@@ -86,7 +86,7 @@ function judgeAgain(hits: readonly CampaignHit[], burst: BurstRule): (readonly S
   return signals;
 }
 
-/** Returns the signals that do not depend on other clicks. That of the network follows from the current rules. */
+/** Returns the signals that do not depend on other clicks. The signal of the network is found by the current rules. */
 function ownByCurrentRules({ signals, net }: CampaignHit): readonly Signal[] {
   const byNetwork = networkSignal(net);
   const others = (signals ?? []).filter((signal) => !BY_NETWORK.includes(signal));

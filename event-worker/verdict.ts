@@ -5,9 +5,9 @@ import { AGENT_RULES, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } 
 // Finds the signals of a hit that follow from this hit alone. FOUND_SIGNALS (core/rules.ts) can be found only with the other clicks of the
 // recipient, so judge.ts finds them later.
 
-// Traits of a hit. They are bits, because many hits have the same traits, and their signals are computed once.
+// Traits of a hit, as bits. A sum of them is part of the key under which tails.ts caches the signals.
 export const HEAD = 1;
-/** The link is the hidden one of the letter. */
+/** The hit is on the hidden link of the letter. */
 export const HONEYPOT = 2;
 /** The hit came within EARLY_MS after the campaign was sent. */
 export const EARLY = 4;
@@ -33,7 +33,7 @@ export function signalsOf(
   const found: Signal[] = [];
   if (traits & HEAD) found.push('head');
   if (traits & HONEYPOT) found.push('honeypot');
-  // Image proxies load pixels as soon as a reader opens the letter, and mail programs do so with old browser engines.
+  // These signs are only for clicks. A pixel may be loaded at once by a reader, too, and mail programs have old browser engines.
   if (traits & EARLY && kind === 'click') found.push('early');
   if (traits & OLD_BROWSER && kind === 'click') found.push('old-browser');
   if (purpose !== '' && PREFETCH_PURPOSE.test(purpose)) found.push('prefetch');

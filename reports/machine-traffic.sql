@@ -5,13 +5,15 @@
 -- chart: bar x=kind,verdict,network y=hits
 -- reach: yes
 --
--- The column verdict has the first of these signs that was found: head (a HEAD request), prefetch (a header announces a prefetch),
--- privacy-proxy (a proxy that fetches every image), scanner-net (a network of mail scanners), bot-ua (the user agent names a bot, or is
--- missing), honeypot (the hidden link of the letter), near-honeypot (just before or after it), burst (many links of one letter were clicked at once).
--- Other signs are the verdict only with a further sign, e.g. the network of a hosting provider: short-burst (three or four links), many-links (six links
--- within a minute), even-steps (links in order, in equal steps), many-visitors (three addresses within a minute), after-head (just after a HEAD
--- request), echo (the same link again within a minute, by another browser), hosting-net (a server of a hosting provider). The verdict unsure means that the signs are too weak to decide: a program made the request, or, for example, a person behind a VPN. The column recipients has the number of
--- recipients whose links or pixels were requested. Each row counts a recipient once. A recipient with hits in two rows counts in both rows.
+-- The column verdict has the sign of the machine. If several signs were found, it has the first one of this list. These signs are enough alone:
+-- head (a HEAD request), prefetch (a header announces a prefetch), privacy-proxy (a proxy that fetches every image), scanner-net (a network of mail
+-- scanners), bot-ua (the user agent names a bot, or is missing), honeypot (a hit on the hidden link of the letter), near-honeypot (a click up to ten
+-- seconds before or after such a hit), burst (five or more links within a second). The other signs are the verdict only together with a
+-- further sign: short-burst (three or four links within a second), many-links (six links within a minute), even-steps (four links in equal
+-- steps), many-visitors (three visitors within a minute), after-head (a click just after a HEAD request), echo (the same link again within a
+-- minute, by another browser), hosting-net (a server of a hosting provider). The verdict unsure means that the signs are too weak to decide. A
+-- program may have made the request, or for example a person behind a VPN. The column recipients has the number of recipients whose links or
+-- pixels were requested. Each row counts a recipient once. A recipient with hits in two rows counts in both rows.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

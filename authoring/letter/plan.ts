@@ -43,7 +43,7 @@ export interface LetterPlan extends DecodedText {
 
 export interface PlanOptions extends Omit<TrackingRules, 'base'> {
   pixel: PixelPlace;
-  /** True if the HTML part gets a hidden link. It needs another tracked link, whose target it has. */
+  /** True if the HTML part gets a hidden link to the target of its first tracked link. Without a tracked link it gets none. */
   honeypot?: boolean;
   /** The encoding that the user gives. It takes precedence over a declaration in the letter. */
   charset?: Encoding | undefined;

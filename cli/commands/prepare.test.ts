@@ -216,13 +216,13 @@ describe('a hidden link', () => {
     expect((ann as string).indexOf('<body>') + '<body>'.length).toBe((ann as string).search(HIDDEN));
     expect(out).not.toMatch(HIDDEN);
     expect(trackedAddresses(databases, text as string)).toHaveLength(1);
-    // A program that follows it gets a page of the letter.
+    // The hidden link redirects to the target of the first link.
     expect(
       await databases.query('catalog', 'SELECT kind, target FROM catalog.link JOIN catalog.link_version ON link_id = id WHERE id = $1', [
         links[''],
       ]),
     ).toEqual([{ kind: 'honeypot', target: SALE }]);
-    // A campaign has one.
+    // A second run uses the same hidden link.
     await run(at, ...arguments_, 'again');
     expect(await linksOf(campaign)).toEqual(links);
   });

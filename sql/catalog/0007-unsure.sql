@@ -1,6 +1,6 @@
 -- Verdicts follow from the sum of the weights of all signs, and a hit may be unsure.
 
--- A honeypot is a hidden link of a letter. Its kind and the time of sending decide signs, so workers read them.
+-- A honeypot is a hidden link of a letter. Workers read the kind of a link and the time of sending, because signs depend on them.
 ALTER TABLE catalog.link DROP CONSTRAINT link_kind_check, ADD CONSTRAINT link_kind_check CHECK (kind IN ('url', 'pixel', 'honeypot'));
 GRANT SELECT (kind) ON catalog.link TO clickledger_worker;
 GRANT SELECT (id, sent_at) ON catalog.campaign TO clickledger_worker;
@@ -37,7 +37,7 @@ CREATE OR REPLACE VIEW analytics.campaign_rates AS
         UNION ALL
         SELECT campaign_id, NULL, kind, hits, human_hits, recipients, human_recipients FROM analytics.campaign_totals
         UNION ALL
-        -- These numbers are at least as great, so the maximum above takes them.
+        -- Each of these numbers is at least as great as the one without unsure hits, so the maximum above is this one.
         SELECT campaign_id, NULL, kind, NULL, NULL, NULL, sum(recipients)::bigint FROM fleet.likely_totals
         WHERE current_setting('clickledger.count_unsure', true) = 'on' GROUP BY campaign_id, kind
       ) AS both_of_them GROUP BY campaign_id

@@ -225,7 +225,7 @@ CREATE TABLE shard.delta (
   nets          text[] NOT NULL,
   referrers     text[] NOT NULL,
   agent_ids     text[] NOT NULL,
-  -- The first and the last of the times, if they are known.
+  -- The first and the last of the times. Null if unknown.
   first_time    bigint,
   last_time     bigint
 );

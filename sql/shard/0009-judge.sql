@@ -135,9 +135,10 @@ END $$;
 REVOKE EXECUTE ON FUNCTION shard.deltas_of FROM PUBLIC;
 
 -- The clicks of recipients who have a click in these deltas, by recipient and time. The signs of a click depend on the clicks within `reach` of it. So a
--- new click can change the clicks within `reach`, and those depend on the clicks within 2 * `reach`. `complete` is true if all clicks are there on which the signs
--- of the click depend. A recipient is left out if no sign can follow from other clicks: there are neither `fewest` clicks within `reach`, nor two
--- successive clicks on one link by different user agents, nor one with a `telling` sign, or no click has a verdict in `open_verdicts`.
+-- new click can change the clicks within `reach`, and those depend on the clicks within 2 * `reach`. `complete` is true if the result has all clicks on which
+-- the signs of this click depend. A recipient is in the result only if a sign can follow from other clicks. Then one of the clicks has a verdict in
+-- `open_verdicts`, and at least one of the following holds: there are `fewest` clicks within `reach`; two successive clicks on one link are by different user agents;
+-- a click has a `telling` sign.
 --
 -- The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
 CREATE FUNCTION shard.clicks_to_judge(deltas bigint[], reach interval, fewest integer, open_verdicts text[], telling text[])
@@ -212,7 +213,7 @@ BEGIN
   has_changes := false;
   SELECT min(at), max(at) INTO first_judged, last_judged FROM shard.judged_hit;
   IF first_judged IS NULL THEN RETURN; END IF;
-  -- If many hits wait, most deltas are about other times.
+  -- If many hits wait, most of their deltas have no hits of these times, so they are not read.
   DELETE FROM shard.judged_hit WHERE (campaign_id, recipient_id, link_id, at) IN (
     SELECT d.campaign_id, recipient_id, link_id, to_timestamp(t::double precision / 1000)
     FROM shard.delta d CROSS JOIN LATERAL unnest(d.times, d.recipient_ids, d.link_ids) AS hit (t, recipient_id, link_id)

@@ -33,7 +33,7 @@ CREATE VIEW shard_analytics.campaign_totals AS
         SELECT campaign_id, 'open', 0, 0, shard.size(few, bits), shard.size(human_few, human_bits) FROM shard.opened) AS both_of_them
   GROUP BY campaign_id, kind HAVING sum(hits) <> 0 OR sum(recipients) <> 0;
 
--- The recipients with a hit that is human or unsure. Those of opens are all who opened, as above.
+-- The recipients with a hit that is human or unsure, by kind of hit.
 CREATE VIEW shard.likely AS
   SELECT campaign_id, kind, chunk, max(few) FILTER (WHERE is_unsure) || max(few) FILTER (WHERE NOT is_unsure) AS few, bit_or(bits)::bit varying AS bits
   FROM (SELECT campaign_id, kind, chunk, false AS is_unsure, human_few AS few, human_bits AS bits FROM shard.people_now WHERE facet = 'all'

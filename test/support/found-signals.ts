@@ -17,7 +17,7 @@ export function foundSignals(click: ModelClick, letter: readonly ModelClick[]): 
   const clean = letter.filter(({ verdict }) => verdict === 'human');
   const between = (first: ModelClick, spanMs: number) => (other: ModelClick) =>
     other.afterMs >= first.afterMs && other.afterMs <= first.afterMs + spanMs;
-  /** The most different values that clicks within a time have, if the time includes this click. */
+  /** The greatest number of different values among clicks within `spanMs` of each other, this click included. */
   const mostWithin = (clicks: readonly ModelClick[], spanMs: number, valueOf: (hit: ModelClick) => unknown): number =>
     Math.max(
       0,
