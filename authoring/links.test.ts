@@ -261,9 +261,9 @@ describe('several links', () => {
       ['http://x/z', 1],
       ['http://x/a', 2],
       ['http://x/m', 3],
-      // The pixel and this link are in no letter.
-      [null, null],
+      // This link and the pixel are in no letter.
       ['http://x/posted', null],
+      [null, null],
     ]);
     const [link] = await ensureLinks(pool, campaign, [at('http://x/z')]);
     const changed = await changedOf(link as number);
@@ -285,21 +285,26 @@ describe('several links', () => {
     expect(await ensureLinks(pool, await newCampaign(), [], new Date())).toEqual([]);
   });
 
+  test('have ascending ids in the order asked for, whatever their targets and labels are', async () => {
+    const ids = await ensureLinks(pool, await newCampaign(), [url('http://x/3', 'b'), url('http://x/1', 'c'), url('http://x/2', 'a')]);
+    expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+  });
+
   test('are all made, or none of them', async () => {
     const campaign = await newCampaign();
     await expect(ensureLinks(pool, campaign, [url('http://x/1'), url('http://x/a b'), { kind: 'pixel' }])).rejects.toMatchObject({
       code: 'bad-input',
     });
     expect(await listLinks(pool, campaign)).toEqual([]);
-    // A constraint of the catalog refuses the last of these links. Links are created in the order of label and target.
+    // A constraint of the catalog refuses the last of these links.
     await databases.query(
       'catalog',
       `ALTER TABLE catalog.link_version ADD CONSTRAINT broken CHECK (target <> 'http://x/broken') NOT VALID`,
     );
     try {
-      await expect(
-        ensureLinks(pool, campaign, [url('http://x/broken', 'zzz'), url('http://x/1'), { kind: 'pixel' }]),
-      ).rejects.toMatchObject({ code: '23514' });
+      await expect(ensureLinks(pool, campaign, [{ kind: 'pixel' }, url('http://x/1'), url('http://x/broken')])).rejects.toMatchObject({
+        code: '23514',
+      });
     } finally {
       await databases.query('catalog', 'ALTER TABLE catalog.link_version DROP CONSTRAINT broken');
     }

@@ -23,8 +23,8 @@ export async function ensureLink(pool: Pool, campaign: number, link: LinkSpec, e
 }
 
 /**
- * Finds or creates several links in one transaction. Returns their ids in the order of `links`. `expires` and the positions are set on all
- * links of kind url, even on existing links. Throws `bad-input` for an invalid target.
+ * Finds or creates several links in one transaction, in the order of `links`. Returns their ids in this order. `expires` and the positions
+ * are set on all links of kind url, even on existing links. Throws `bad-input` for an invalid target.
  */
 export async function ensureLinks(pool: Pool, campaign: number, links: readonly LinkSpec[], expires?: Date): Promise<number[]> {
   const rows = links.map((link, index) => ({
@@ -37,40 +37,31 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
   }));
   const ids: number[] = [];
   await transaction(pool, async (client) => {
-    // The links are created in a fixed order, not in the order of the letter. Otherwise two transactions that create the same links could
-    // deadlock.
-    for (const row of rows.toSorted((a, b) => (`${a.label}\n${a.original}` < `${b.label}\n${b.original}` ? -1 : 1)))
-      ids[row.index] = await findOrCreate(client, campaign, row);
+    // The ids of the links are in the order of the letter, because the signal even-steps compares them. The lock keeps two transactions that
+    // create the same links in different orders from a deadlock.
+    await client.query('SELECT FROM catalog.campaign WHERE id = $1 FOR NO KEY UPDATE', [campaign]);
+    for (const row of rows) ids[row.index] = await findOrCreate(client, campaign, row);
     const urls = rows.filter(({ kind }) => kind === 'url').map(({ index, position }) => ({ id: ids[index] as number, position }));
     await updateLinks(client, urls, expires ?? null);
   });
   return ids;
 }
 
-/** Sets the positions and the expiry of links. A value that is null does not change. */
+/** Sets the positions and the expiry of links. A value that is null does not change. The caller has locked the campaign. */
 async function updateLinks(
   client: PoolClient,
   links: readonly { id: number; position: number | null }[],
   expires: Date | null,
 ): Promise<void> {
-  const columns = [links.map(({ id }) => id), links.map(({ position }) => position)];
-  // First, the rows are locked in the order of their ids. An UPDATE of several rows locks them in any order, so two such statements could
-  // deadlock.
-  const { rows } = await client.query<{ id: number }>(
-    `SELECT l.id FROM unnest($1::bigint[], $2::integer[]) AS wanted (id, position) JOIN catalog.link l USING (id)
-     WHERE coalesce(wanted.position, l.position) IS DISTINCT FROM l.position OR coalesce($3, l.expires_at) IS DISTINCT FROM l.expires_at
-     ORDER BY l.id FOR NO KEY UPDATE OF l`,
-    [...columns, expires],
-  );
-  if (rows.length === 0) return;
-  const locked = rows.map(({ id }) => id);
+  const ids = links.map(({ id }) => id);
   await client.query(
     `UPDATE catalog.link l SET position = wanted.position FROM unnest($1::bigint[], $2::integer[]) AS wanted (id, position)
-     WHERE l.id = wanted.id AND l.id = ANY ($3) AND wanted.position IS NOT NULL AND wanted.position IS DISTINCT FROM l.position`,
-    [...columns, locked],
+     WHERE l.id = wanted.id AND wanted.position IS NOT NULL AND wanted.position IS DISTINCT FROM l.position`,
+    [ids, links.map(({ position }) => position)],
   );
+  // An update of the expiry, even to the same time, makes the backends read the link again.
   if (expires !== null)
-    await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [locked, expires]);
+    await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [ids, expires]);
 }
 
 async function findOrCreate(

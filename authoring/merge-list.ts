@@ -1,5 +1,5 @@
 import { ClickledgerError } from '../core/errors.ts';
-import { DIALECTS, NO_PIXEL, type Sender } from './letter/senders.ts';
+import { DIALECTS, NO_HIDDEN_LINK, NO_PIXEL, type Sender } from './letter/senders.ts';
 import { HONEYPOT_COLUMN, PIXEL_COLUMN } from './letter/plan.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
 import { csvRow } from '../core/csv.ts';
@@ -36,7 +36,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
     throw new ClickledgerError('conflict', `the list already has a column ${existing} from an earlier run. Give the original list.`);
   let tooLongCount = 0;
   const originals = letter.links.map(({ part, spelled, address }) => (part === 'html' && dialect.escapes ? address : spelled));
-  if (letter.honeypot) originals.push(letter.honeypot.target);
+  if (letter.honeypot) originals.push(NO_HIDDEN_LINK);
 
   const mergedPart = (kind: 'html' | 'text') => {
     const plan = letter.plans[kind];

@@ -67,8 +67,8 @@ export interface TrackedLetter {
   places: { html: readonly number[]; text: readonly number[] };
   /** True if a pixel is inserted into the letter. */
   hasPixel: boolean;
-  /** The index of the hidden link in `links` of `addressesOf`, and its target. Undefined if the letter has none. */
-  honeypot: { index: number; target: string } | undefined;
+  /** The hidden link, by its index in `links` of `addressesOf`. Undefined if the letter has none. */
+  honeypot: { index: number } | undefined;
   /** What `addressesOf` depends on. */
   addressPlan: AddressPlan;
   /**
@@ -91,8 +91,8 @@ export async function trackLetter(
   const specs: LinkSpec[] = links.map(({ target, label }, i) => ({ kind: 'url', target, label, position: i + 1 }));
   // The hidden link redirects to the target of the first link.
   const target = plans.html?.honeypotAt === undefined ? undefined : links[0]?.target;
-  const honeypot = target === undefined ? undefined : { index: links.length, target };
-  if (honeypot) specs.push({ kind: 'honeypot', target: honeypot.target });
+  const honeypot = target === undefined ? undefined : { index: links.length };
+  if (target !== undefined) specs.push({ kind: 'honeypot', target });
   const clicked = specs.length;
   if (hasPixel) specs.push({ kind: 'pixel' });
   const ids = await ensureLinks(deps.pool, campaign, specs, expires);

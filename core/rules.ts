@@ -110,7 +110,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   'even-steps': {
     weight: 3,
     group: 'pace',
-    what: 'four or more links in the order of their numbers, in equal steps, by one browser',
+    what: 'four or more links in the order of the letter, in equal steps, by one browser',
     source: 'https://github.com/mautic/mautic/issues/9798',
   },
   // The weight is low, because a group may get a forwarded letter, and a phone may change its address.
@@ -251,6 +251,9 @@ export const EARLY_MS = 60_000;
 /** A version of a browser is old this time after its release. */
 export const OLD_BROWSER_MS = 4 * 365.25 * 86_400_000;
 
+// Below, a browser is a program on a system and a kind of device, whatever its version. Programs update themselves, and some versions are not
+// stored (event-worker/fold-values.ts).
+
 /**
  * A burst: clicks of one recipient on at least `manyLinks` different links of one campaign within `spanMs` milliseconds. Most scanners
  * follow every link of a letter within a second; these numbers are from the largest published log of them
@@ -260,25 +263,26 @@ export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
 export type BurstRule = Readonly<Record<keyof typeof BURST, number>>;
 
 /**
- * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another reduced user agent. The
+ * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another browser. The
  * earlier click counts only if its verdict would be `human` by its own signals. Some scanners follow a link just after a person did.
  */
 export const ECHO = { spanMs: 60_000 } as const;
 
 /**
- * `many-links`: one reduced user agent clicks `links` different links of a recipient within `spanMs`. `many-visitors`: `visitors` different
+ * `many-links`: one browser clicks `links` different links of a recipient within `spanMs`. `many-visitors`: `visitors` different
  * visitors click links of a recipient within `spanMs`.
  */
 export const NEARBY = { links: 6, visitors: 3, spanMs: 60_000 } as const;
 
 /**
- * At least `clicks` successive clicks of one reduced user agent, each on a link with a higher number than the link before. A step is the time
+ * At least `clicks` successive clicks of one browser, each on a link with a higher number than the link before. Links get their numbers in
+ * the order of the first letter of the campaign that has them. A step is the time
  * between two successive clicks. Every step is at most `longestMs`. The steps count as equal if the longest one is at most `toleranceMs`
  * longer than the shortest one, or at most a tenth longer.
  */
 export const EVEN_STEPS = { clicks: 4, longestMs: 15_000, toleranceMs: 250 } as const;
 
-/** A click up to this time after a HEAD request for the same link by the same reduced user agent has the signal `after-head`. */
+/** A click up to this time after a HEAD request for the same link by the same browser has the signal `after-head`. */
 export const AFTER_HEAD_MS = 10_000;
 
 /**

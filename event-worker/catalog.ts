@@ -32,7 +32,7 @@ export interface Catalog {
 }
 
 /** The times of sending are read again after this time. */
-const REFRESH_MS = 30_000;
+const REFRESH_MS = 5_000;
 
 export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
   const known = new Map<number, CatalogLink>();

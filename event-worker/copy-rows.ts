@@ -1,5 +1,4 @@
 import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
-import { EARLY_MS } from '../core/rules.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog, CatalogLink } from './catalog.ts';
 import { entryOf } from './entry-of.ts';
@@ -11,7 +10,7 @@ import type { OutsideValues } from './outside-values.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { type Context, TAIL_COLUMNS, type Tails } from './tails.ts';
-import { EARLY, HEAD, HONEYPOT, OLD_BROWSER } from './verdict.ts';
+import { EARLY, HEAD, HONEYPOT, isEarly, OLD_BROWSER } from './verdict.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
@@ -82,11 +81,10 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     const agent = values.agent(i);
     const referrer = values.referrer(i, campaign);
     const t = events.t[i] as number;
-    const sinceSent = t - (deps.catalog.sentAt(campaign) ?? Number.NaN);
     const traits =
       (events.head[i] ? HEAD : 0) |
       (found[i]?.isHoneypot ? HONEYPOT : 0) |
-      (sinceSent >= 0 && sinceSent < EARLY_MS ? EARLY : 0) |
+      (isEarly(t, deps.catalog.sentAt(campaign)) ? EARLY : 0) |
       (t >= agent.oldFromMs ? OLD_BROWSER : 0);
     const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as Kind, traits, contextAt(i));
     const off = events.off[i];

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EVEN_STEPS, FOUND_SIGNALS, NEARBY, REACH_MS, type Signal, SIGNALS, type Verdict, verdictOf } from '../core/rules.ts';
-import { foundSignals, type ModelClick } from '../test/support/found-signals.ts';
+import { foundSignals, MIDNIGHT_MS, type ModelClick } from '../test/support/found-signals.ts';
 import { runs } from '../test/support/runs.ts';
 import { type Click, signalsOfClicks } from './found-signals.ts';
 
+const NOON = Date.UTC(2026, 4, 1, 12);
 const OWN: Partial<Record<Verdict, Signal[]>> = { human: [], unsure: ['hosting-net'] };
 const ownOf = (verdict: Verdict): Signal[] => OWN[verdict] ?? [verdict as Signal];
 const byTime = (clicks: readonly ModelClick[]): ModelClick[] => clicks.toSorted((a, b) => a.afterMs - b.afterMs || a.link - b.link);
@@ -12,9 +13,9 @@ const judge = (clicks: readonly ModelClick[], known = (click: ModelClick): reado
   signalsOfClicks(
     clicks.map(
       (click): Click => ({
-        at: click.afterMs,
+        at: NOON + click.afterMs,
         link: click.link,
-        agent: String(click.agent),
+        browser: String(click.browser),
         visitor: click.visitor === null ? null : String(click.visitor),
         signals: known(click),
       }),
@@ -24,7 +25,7 @@ const judge = (clicks: readonly ModelClick[], known = (click: ModelClick): reado
 const click = (afterMs: number, link: number, changes: Partial<ModelClick> = {}): ModelClick => ({
   afterMs,
   link,
-  agent: 1,
+  browser: 1,
   visitor: 1,
   verdict: 'human',
   ...changes,
@@ -35,8 +36,8 @@ const many = (count: number, stepMs: number, changes: (i: number) => Partial<Mod
 /** For each signal: clicks of which the last one has it, and almost the same clicks, which do not have it. */
 const EXAMPLES: Record<(typeof FOUND_SIGNALS)[number], [having: ModelClick[], lacking: ModelClick[]]> = {
   'near-honeypot': [
-    [click(0, 1, { verdict: 'honeypot', agent: 2 }), click(10_000, 2)],
-    [click(0, 1, { verdict: 'honeypot', agent: 2 }), click(10_001, 2)],
+    [click(0, 1, { verdict: 'honeypot', browser: 2 }), click(10_000, 2)],
+    [click(0, 1, { verdict: 'honeypot', browser: 2 }), click(10_001, 2)],
   ],
   burst: [many(5, 250), many(4, 250)],
   'short-burst': [many(3, 500), many(3, 501)],
@@ -48,7 +49,7 @@ const EXAMPLES: Record<(typeof FOUND_SIGNALS)[number], [having: ModelClick[], la
     [click(0, 1, { verdict: 'head' }), click(10_000, 2)],
   ],
   echo: [
-    [click(0, 1), click(60_000, 1, { agent: 2 })],
+    [click(0, 1), click(60_000, 1, { browser: 2 })],
     [click(0, 1), click(60_000, 1)],
   ],
 };
@@ -66,8 +67,15 @@ describe('each signal', () => {
 
   test("a person's click between those of a scanner with many addresses is none of them", () => {
     const scan = many(3, 1000, (i) => ({ visitor: 10 + i, verdict: 'unsure' }));
-    const signals = judge(byTime([...scan, click(1500, 9, { agent: 3, visitor: 7 })]));
+    const signals = judge(byTime([...scan, click(1500, 9, { browser: 3, visitor: 7 })]));
     expect(signals.map((each) => each.includes('many-visitors'))).toEqual([true, true, false, true]);
+  });
+
+  test('visitors of two days are not compared, because a person has another number after midnight', () => {
+    const clicks = [-3000, -1000, 1000, 3000, 5000].map((ms, i) => click(MIDNIGHT_MS + ms, (i % 2) + 1, { visitor: i }));
+    const isMarked = (some: readonly ModelClick[]): boolean[] => judge(some).map((each) => each.includes('many-visitors'));
+    expect(isMarked(clicks.slice(0, 4))).toEqual([false, false, false, false]);
+    expect(isMarked(clicks)).toEqual([false, false, true, true, true]);
   });
 
   test('a click that is a machine by its own signals gets no others', () => {
@@ -79,10 +87,11 @@ const anyClick = fc.record({
   afterMs: fc.oneof(
     fc.nat(5000),
     fc.nat(100).map((n) => n * 1000),
-    fc.constantFrom(10_000, 10_001, 60_000, 60_001),
+    fc.constantFrom(10_000, 10_001, 60_000, 60_001, MIDNIGHT_MS),
+    fc.integer({ min: -60, max: 10 }).map((seconds) => MIDNIGHT_MS + seconds * 1000),
   ),
   link: fc.integer({ min: 1, max: 9 }),
-  agent: fc.integer({ min: 1, max: 3 }),
+  browser: fc.integer({ min: 1, max: 3 }),
   visitor: fc.constantFrom(1, 2, 3, null),
   verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'unsure', 'head', 'honeypot', 'bot-ua'),
 });
@@ -136,7 +145,7 @@ describe('any clicks', () => {
   });
 
   test('of a bot that clicks very often take time that grows with their number', () => {
-    const clicks = Array.from({ length: 50_000 }, (_, i) => click(i, i % 20, { agent: i % 3, visitor: i % 7 }));
+    const clicks = Array.from({ length: 50_000 }, (_, i) => click(i, i % 20, { browser: i % 3, visitor: i % 7 }));
     expect(judge(clicks)).toHaveLength(50_000);
   });
 });

@@ -21,8 +21,8 @@ export interface Click {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly link: number;
-  /** The id of the reduced user agent. */
-  readonly agent: string;
+  /** The program, the system and the kind of device, without the version. */
+  readonly browser: string;
   readonly visitor: string | null;
   /** The signals that are known so far. */
   readonly signals: readonly Signal[];
@@ -33,6 +33,8 @@ interface JudgedClick extends Click {
   readonly own: readonly Signal[];
   readonly verdict: Verdict;
 }
+
+const DAY_MS = 86_400_000;
 
 const FOUND: ReadonlySet<Signal> = new Set(FOUND_SIGNALS);
 
@@ -65,11 +67,11 @@ export function signalsOfClicks(clicks: readonly Click[], burst: BurstRule = BUR
   );
   mark('many-visitors', fromManyVisitors(judged));
   mark('echo', echoes(judged));
-  for (const numbers of numbersByAgent(judged)) {
-    const ofAgent = numbers.map((i) => judged[i] as JudgedClick);
-    mark('many-links', manyWithin(ofAgent, linkOf, NEARBY.spanMs, NEARBY.links), numbers);
-    mark('even-steps', inEvenSteps(ofAgent), numbers);
-    mark('after-head', afterHead(ofAgent), numbers);
+  for (const numbers of numbersByBrowser(judged)) {
+    const ofBrowser = numbers.map((i) => judged[i] as JudgedClick);
+    mark('many-links', manyWithin(ofBrowser, linkOf, NEARBY.spanMs, NEARBY.links), numbers);
+    mark('even-steps', inEvenSteps(ofBrowser), numbers);
+    mark('after-head', afterHead(ofBrowser), numbers);
   }
   return judged.map(({ own, verdict }, i) => {
     const more = found[i] as Signal[];
@@ -78,10 +80,10 @@ export function signalsOfClicks(clicks: readonly Click[], burst: BurstRule = BUR
   });
 }
 
-/** The indexes of the clicks of each user agent. */
-function numbersByAgent(clicks: readonly Click[]): Iterable<number[]> {
+/** The indexes of the clicks of each browser. */
+function numbersByBrowser(clicks: readonly Click[]): Iterable<number[]> {
   const numbers = new Map<string, number[]>();
-  for (const [i, { agent }] of clicks.entries()) entryOf(numbers, agent, () => []).push(i);
+  for (const [i, { browser }] of clicks.entries()) entryOf(numbers, browser, () => []).push(i);
   return numbers.values();
 }
 
@@ -114,7 +116,9 @@ function manyWithin<T extends Click>(clicks: readonly T[], valueOf: (click: T) =
  * scanner often comes within a minute of a person's click.
  */
 function fromManyVisitors(clicks: readonly JudgedClick[]): boolean[] {
-  const many = (some: readonly JudgedClick[]): boolean[] => manyWithin(some, ({ visitor }) => visitor, NEARBY.spanMs, NEARBY.visitors);
+  // A visitor has another number on each UTC day, so the visitors of two days cannot be compared.
+  const many = (some: readonly JudgedClick[]): boolean[] =>
+    byDay(some).flatMap((ofDay) => manyWithin(ofDay, ({ visitor }) => visitor, NEARBY.spanMs, NEARBY.visitors));
   const amongAll = many(clicks);
   if (!amongAll.includes(true)) return amongAll;
   const clean = clicks.filter(({ verdict }) => verdict === 'human');
@@ -123,29 +127,36 @@ function fromManyVisitors(clicks: readonly JudgedClick[]): boolean[] {
   return clicks.map(({ verdict }, i) => (verdict === 'human' ? (amongClean[next++] as boolean) : (amongAll[i] as boolean)));
 }
 
+/** The clicks of each UTC day. */
+function byDay<T extends Click>(clicks: readonly T[]): T[][] {
+  const days = new Map<number, T[]>();
+  for (const click of clicks) entryOf(days, Math.floor(click.at / DAY_MS), () => []).push(click);
+  return [...days.values()];
+}
+
 /**
  * Whether each click is an echo of an earlier click that is human by its own signals. Of each link it is enough to know the last such click,
- * and the last one by another user agent than that.
+ * and the last one by another browser than that.
  */
 function echoes(clicks: readonly JudgedClick[]): boolean[] {
   const last = new Map<number, Click>();
   const lastByAnother = new Map<number, Click>();
   let seen = 0;
-  return clicks.map(({ at, link, agent }) => {
+  return clicks.map(({ at, link, browser }) => {
     // Clicks at the same time are no echoes of each other.
     for (; (clicks[seen] as JudgedClick).at < at; seen++) {
       const click = clicks[seen] as JudgedClick;
       if (click.verdict !== 'human') continue;
       const before = last.get(click.link);
-      if (before && before.agent !== click.agent) lastByAnother.set(click.link, before);
+      if (before && before.browser !== click.browser) lastByAnother.set(click.link, before);
       last.set(click.link, click);
     }
-    const earlier = last.get(link)?.agent === agent ? lastByAnother.get(link) : last.get(link);
+    const earlier = last.get(link)?.browser === browser ? lastByAnother.get(link) : last.get(link);
     return earlier !== undefined && at <= earlier.at + ECHO.spanMs;
   });
 }
 
-/** Whether each click of one user agent belongs to a run of EVEN_STEPS. Equal clicks have the same result. */
+/** Whether each click of one browser belongs to a run of EVEN_STEPS. Equal clicks have the same result. */
 function inEvenSteps(clicks: readonly Click[]): boolean[] {
   const flags = clicks.map(() => false);
   for (let end = EVEN_STEPS.clicks; end <= clicks.length; end++) {
@@ -172,7 +183,7 @@ function isEven(clicks: readonly Click[], start: number, end: number): boolean {
 
 const areEqual = (one: Click | undefined, other: Click | undefined): boolean => one?.at === other?.at && one?.link === other?.link;
 
-/** Whether each click of one user agent follows a HEAD request. Of requests at the same time, the GET counts as the later one. */
+/** Whether each click of one browser follows a HEAD request. Of requests at the same time, the GET counts as the later one. */
 function afterHead(clicks: readonly JudgedClick[]): boolean[] {
   const lastHead = new Map<number, number>();
   let seen = 0;

@@ -16,7 +16,7 @@ import {
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { COUNT_ALL } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
-import { foundSignals } from '../test/support/found-signals.ts';
+import { foundSignals, MIDNIGHT_MS } from '../test/support/found-signals.ts';
 import { runs } from '../test/support/runs.ts';
 import { Slab } from './slab.ts';
 import { HitCollector, type Profile } from './hits.ts';
@@ -29,7 +29,8 @@ import { reduceUserAgent } from './user-agent.ts';
 // Runs random sequences of commits (also parallel and aborted ones), steps of the judge (parallel and aborted ones), reclassifications and
 // changes of test recipients. After each step all counts and sets, and the views on them, must equal a recount of the events.
 
-const START = Date.UTC(2026, 4, 1, 12);
+// A noon before a midnight at which a month, and so a partition, begins.
+const START = Date.UTC(2026, 3, 30, 12);
 const TABLES =
   'shard.event, shard.people, shard.hit_count, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign, shard.past_hits';
 
@@ -58,7 +59,10 @@ const AGENTS = [
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0',
   'Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1',
   'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36',
+  // The browser of the first one, in another version.
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0',
 ].map(reduceUserAgent);
+const browserOf = (agent: number): number => agent % 3;
 
 /** The label of a network whose hits are unsure. */
 const HOSTING = 'hetzner';
@@ -78,6 +82,7 @@ const anyVerdictHit = fc.record({
       900_000 - 1,
       900_000,
     ),
+    fc.integer({ min: -3, max: 3 }).map((n) => MIDNIGHT_MS + n * 500),
   ),
   recipient: fc.constantFrom(...RECIPIENTS),
   link: fc.integer({ min: 1, max: 14 }),
@@ -182,6 +187,7 @@ beforeAll(async () => {
     AGENTS.map(({ system }) => system),
     AGENTS.map(({ device }) => device),
   ]);
+  for (const afterMs of [0, MIDNIGHT_MS]) await owner.query('SELECT shard.ensure_month($1)', [new Date(START + afterMs)]);
   return () => Promise.all([pool.end(), owner.end()]);
 });
 
@@ -232,7 +238,7 @@ const abortedJudge = (mostHits: number): Promise<boolean> =>
 
 async function reclassify(campaign: number, links: number): Promise<void> {
   const burst = { ...BURST, fewLinks: links, manyLinks: links + BURST.manyLinks - BURST.fewLinks };
-  await reclassifyShard(pool, campaign, false, burst);
+  await reclassifyShard(pool, { id: campaign, sentAt: undefined, honeypots: new Set() }, false, burst);
 }
 
 async function run(step: Step): Promise<void> {
@@ -396,7 +402,8 @@ const foundIn: Partial<Record<Signal, number>> = {};
 function expectedVerdicts(steps: readonly Step[]): Map<string, number> {
   const clicks = steps
     .flatMap((step) => ('commit' in step ? step.commit.slice(step.abort ? 1 : 0).flat() : []))
-    .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0);
+    .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0)
+    .map((click) => ({ ...click, browser: browserOf(click.agent) }));
   const verdicts = new Map<string, number>();
   for (const click of clicks) {
     const letter = clicks.filter((other) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click));
@@ -438,6 +445,21 @@ describe('the judge', () => {
     // Each signal was found in some run.
     expect(Object.keys(foundIn).toSorted()).toEqual(FOUND_SIGNALS.toSorted());
   }, 300_000);
+});
+
+test('a step that leaves deltas says so', async () => {
+  await owner.query(`TRUNCATE ${TABLES}`);
+  for (const afterMs of [1, 2, 3]) await commit([clickOf(1, afterMs)]);
+  expect(await judgeOnce(pool, 2)).toEqual({ hits: 2, isMoreLeft: true, divided: 0 });
+  expect(await judgeOnce(pool, 2)).toEqual({ hits: 1, isMoreLeft: false, divided: 0 });
+  expect(await judgeOnce(pool, 2)).toEqual({ hits: 0, isMoreLeft: false, divided: 0 });
+  // Empty deltas have no hits, so they do not fill a step.
+  await owner.query(
+    `INSERT INTO shard.delta (campaign_id, hits, times, recipient_ids, link_ids, profiles, kinds, verdicts, countries, nets, referrers, agent_ids)
+     SELECT 1, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}' FROM generate_series(1, 10001)`,
+  );
+  expect(await judgeOnce(pool)).toEqual({ hits: 0, isMoreLeft: true, divided: 0 });
+  expect(await judgeOnce(pool)).toEqual({ hits: 0, isMoreLeft: false, divided: 0 });
 });
 
 test('much at once is judged in time that grows with it, also where the statistics know of nothing', async () => {

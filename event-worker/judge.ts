@@ -5,6 +5,7 @@ import { sleep } from '../core/time.ts';
 import { entryOf } from './entry-of.ts';
 import { type Click, signalsOfClicks } from './found-signals.ts';
 import { type ChangedHit, mergeDeltas } from './merge.ts';
+import { readGroups, type StoredHit } from './stored-hits.ts';
 import { inTransaction } from './transaction.ts';
 
 // The judge looks again at committed clicks, and finds the signs that follow from other clicks (found-signals.ts). Every worker of a shard runs a judge, but only one
@@ -17,22 +18,6 @@ const QUIET_MS = 500;
 const MAX_DELAY_MS = 4_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
 const MAX_HITS = 50_000;
-
-/** What the judge needs to know of a click or an open. */
-export interface StoredHit {
-  /** Where the event is: the table and the row. */
-  part: number;
-  place: string;
-  campaign_id: number;
-  recipient_id: number;
-  /** Epoch milliseconds. */
-  at: number;
-  link_id: number;
-  agent_id: string;
-  visitor: string | null;
-  verdict: Verdict;
-  signals: Signal[] | null;
-}
 
 /** A click of shard.clicks_to_judge. */
 interface ClickToJudge extends StoredHit {
@@ -54,35 +39,48 @@ const TELLING: readonly Signal[] = ['head', 'honeypot', ...FOUND_SIGNALS];
 /** Other signals than `echo`, `after-head` and `near-honeypot` need at least this many clicks. */
 const FEWEST = Math.min(BURST.fewLinks, NEARBY.visitors);
 
+/** The result of a step. */
+export interface JudgeStep {
+  /** The number of hits of the deltas that the step merged. */
+  hits: number;
+  /** Whether there are more deltas. */
+  isMoreLeft: boolean;
+  /** How often the clicks of one recipient were too many to be judged together. */
+  divided: number;
+}
+
 /**
- * Runs one step of the judge: judges and merges the oldest deltas until they have `mostHits` hits or more. Returns the number of these
- * hits, or undefined if another judge works on the shard.
+ * Runs one step of the judge: judges and merges the oldest deltas until they have `mostHits` hits or more. Returns undefined if another
+ * judge works on the shard.
  */
-export async function judgeOnce(pool: Pool, mostHits = MAX_HITS): Promise<number | undefined> {
-  let hits: number | undefined;
+export async function judgeOnce(pool: Pool, mostHits = MAX_HITS): Promise<JudgeStep | undefined> {
+  let step: JudgeStep | undefined;
   await inTransaction(pool, async (client) => {
-    hits = await judgeStep(client, mostHits);
-    return hits !== undefined;
+    step = await judgeStep(client, mostHits);
+    return step !== undefined;
   });
-  return hits;
+  return step;
 }
 
 /** The same in the transaction of the caller. */
-export async function judgeStep(client: PoolClient, mostHits: number): Promise<number | undefined> {
-  const chosen = await client.query<{ deltas: string[] | null; hits: number }>('SELECT * FROM shard.next_deltas($1)', [mostHits]);
-  const { deltas, hits } = chosen.rows[0] as (typeof chosen.rows)[number];
+export async function judgeStep(client: PoolClient, mostHits: number): Promise<JudgeStep | undefined> {
+  const chosen = await client.query<{ deltas: string[] | null; hits: number; is_more_left: boolean }>(
+    'SELECT * FROM shard.next_deltas($1)',
+    [mostHits],
+  );
+  const { deltas, hits, is_more_left: isMoreLeft } = chosen.rows[0] as (typeof chosen.rows)[number];
   if (deltas === null) return undefined;
-  if (deltas.length === 0) return 0;
-  const { rows } = await client.query<ClickToJudge>("SELECT * FROM shard.clicks_to_judge($1, $2 * interval '1 ms', $3, $4, $5)", [
-    deltas,
-    REACH_MS,
-    FEWEST,
-    OPEN_VERDICTS,
-    TELLING,
-  ]);
-  await addJudgedHits(client, judgeRecipients(rows));
+  const step = { hits, isMoreLeft, divided: 0 };
+  if (deltas.length === 0) return step;
+  const groups = readGroups<ClickToJudge>(
+    client,
+    "SELECT * FROM shard.clicks_to_judge($1, $2 * interval '1 ms', $3, $4, $5)",
+    [deltas, REACH_MS, FEWEST, OPEN_VERDICTS, TELLING],
+    () => step.divided++,
+  );
+  for await (const clicks of groups) await addJudgedHits(client, judgeRecipients(clicks));
   await changeAndMerge(client, deltas);
-  return hits;
+  return step;
 }
 
 /** Returns the clicks whose signals change. `clicks` is ordered by campaign, recipient, time and link. */
@@ -100,10 +98,10 @@ function judgeRecipients(clicks: readonly ClickToJudge[]): JudgedHit[] {
   return judged;
 }
 
-export const clickOf = ({ at, link_id, agent_id, visitor, signals }: StoredHit): Click => ({
+export const clickOf = ({ at, link_id, browser, visitor, signals }: StoredHit): Click => ({
   at,
   link: link_id,
-  agent: agent_id,
+  browser,
   visitor,
   signals: signals ?? [],
 });
@@ -139,16 +137,15 @@ export async function changeAndMerge(client: PoolClient, deltas: readonly string
 const newList = (): ChangedHit[] => [];
 
 /**
- * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). After each step,
- * `onJudged` gets the number of hits that the step judged, and whether none is left. `onFailure` gets the error of a step that
- * failed.
+ * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). `onJudged` gets
+ * the result of each step, except if another judge worked on the shard. `onFailure` gets the error of a step that failed.
  */
 export async function keepJudging(deps: {
   pool: Pool;
   log: Logger;
   signal: AbortSignal;
   lastCommitMs: () => number;
-  onJudged: (hits: number, noneLeft: boolean) => void;
+  onJudged: (step: JudgeStep) => void;
   onFailure: (error: unknown) => void;
 }): Promise<void> {
   const { pool, log, signal, lastCommitMs, onJudged, onFailure } = deps;
@@ -160,16 +157,17 @@ export async function keepJudging(deps: {
       await sleep(POLL_MS, signal);
       continue;
     }
-    let hits: number | undefined;
+    let step: JudgeStep | undefined;
     try {
-      hits = await judgeOnce(pool);
-      onJudged(hits ?? 0, hits !== undefined && hits < MAX_HITS);
+      step = await judgeOnce(pool);
+      if (step) onJudged(step);
+      if (step && step.divided > 0)
+        log.warn({ parts: step.divided + 1 }, 'one recipient has too many clicks within a short time; their signals are found in parts');
     } catch (error) {
       onFailure(error);
       if (classify(error) !== 'retry') log.error({ err: error }, 'the judge failed; retrying');
     }
-    // After a full step more hits may be left: continue without a pause.
-    if (hits !== undefined && hits >= MAX_HITS) continue;
+    if (step?.isMoreLeft) continue;
     judgedMs = performance.now();
     await sleep(2 * QUIET_MS, signal);
   }

@@ -1,13 +1,23 @@
-import type { Pool, PoolClient } from '../core/postgres.ts';
+import type { Pool } from '../core/postgres.ts';
 import { BURST, type BurstRule, NETWORK_SIGNALS, RULES_VERSION, type Signal, verdictOf } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
 import { ownSignals, signalsOfClicks } from './found-signals.ts';
-import { addJudgedHits, changeAndMerge, clickOf, haveSame, judgedHit, type StoredHit } from './judge.ts';
+import { addJudgedHits, changeAndMerge, clickOf, haveSame, judgedHit } from './judge.ts';
+import { readGroups, type StoredHit } from './stored-hits.ts';
 import { inTransaction } from './transaction.ts';
-import { networkSignal } from './verdict.ts';
+import { isEarly, networkSignal } from './verdict.ts';
 
-// Judges all hits of a campaign on one shard again. The signals of networks, and those that follow from other clicks, are computed anew. The
-// other signals stay as stored, because what they follow from, such as the whole user agent, is not stored.
+// Judges all hits of a campaign on one shard again. The signals that follow from the catalog, from networks and from other clicks are computed
+// anew. The other signals stay as stored, because what they follow from, such as the whole user agent, is not stored.
+
+/** What the catalog has of a campaign. */
+export interface CampaignFacts {
+  id: number;
+  /** Epoch milliseconds. Undefined if the author has not recorded it. */
+  sentAt: number | undefined;
+  /** The ids of the hidden links. */
+  honeypots: ReadonlySet<number>;
+}
 
 /**
  * The number of hits of one kind whose old verdict is `was` and whose new verdict is `becomes`. Both verdicts may be the same.
@@ -28,16 +38,22 @@ interface CampaignHit extends StoredHit {
   rules: number;
 }
 
-const ROWS = 20_000;
-const BY_NETWORK: readonly Signal[] = Object.values(NETWORK_SIGNALS);
+/** The signals that ownByCurrentRules computes anew. */
+const COMPUTED: readonly Signal[] = ['early', 'honeypot', ...Object.values(NETWORK_SIGNALS)];
 
 /** With `dryRun` nothing is changed. Tests may use another rule for bursts. */
-export async function reclassifyShard(pool: Pool, campaign: number, dryRun: boolean, burst: BurstRule = BURST): Promise<Reclassified[]> {
+export async function reclassifyShard(
+  pool: Pool,
+  campaign: CampaignFacts,
+  dryRun: boolean,
+  burst: BurstRule = BURST,
+): Promise<Reclassified[]> {
   const counts = new Map<string, Reclassified>();
   await inTransaction(pool, async (client) => {
-    const { rows } = await client.query<{ deltas: string[] }>('SELECT shard.deltas_of($1) AS deltas', [campaign]);
-    for await (const hits of hitsByRecipient(client, campaign)) {
-      const changed = judgeAgain(hits, burst).flatMap((signals, i) => {
+    const { rows } = await client.query<{ deltas: string[] }>('SELECT shard.deltas_of($1) AS deltas', [campaign.id]);
+    // The cursor takes its snapshot after the lock of the judge.
+    for await (const hits of readGroups<CampaignHit>(client, 'SELECT * FROM shard.campaign_hits($1)', [campaign.id])) {
+      const changed = judgeAgain(hits, campaign, burst).flatMap((signals, i) => {
         const hit = hits[i] as CampaignHit;
         count(counts, hit, signals);
         return hit.rules === RULES_VERSION && haveSame(hit.signals ?? [], signals) ? [] : [judgedHit(hit, signals)];
@@ -51,27 +67,9 @@ export async function reclassifyShard(pool: Pool, campaign: number, dryRun: bool
   return [...counts.values()].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
-/** Reads the hits in chunks. All clicks of one recipient are in one chunk. */
-async function* hitsByRecipient(client: PoolClient, campaign: number): AsyncGenerator<CampaignHit[]> {
-  // A cursor takes its snapshot here, after the lock of the judge.
-  await client.query(`DECLARE hit NO SCROLL CURSOR FOR SELECT * FROM shard.campaign_hits(${campaign})`);
-  let left: CampaignHit[] = [];
-  for (;;) {
-    const { rows } = await client.query<CampaignHit>(`FETCH ${ROWS} FROM hit`);
-    left.push(...rows);
-    if (rows.length < ROWS) break;
-    const last = left.at(-1)?.recipient_id;
-    const end = last === 0 ? left.length : left.findIndex(({ recipient_id }) => recipient_id === last);
-    yield left.slice(0, end);
-    left = left.slice(end);
-  }
-  if (left.length > 0) yield left;
-  await client.query('CLOSE hit');
-}
-
 /** Returns the signals of each hit. */
-function judgeAgain(hits: readonly CampaignHit[], burst: BurstRule): (readonly Signal[])[] {
-  const signals = hits.map(ownByCurrentRules);
+function judgeAgain(hits: readonly CampaignHit[], campaign: CampaignFacts, burst: BurstRule): (readonly Signal[])[] {
+  const signals = hits.map((hit) => ownByCurrentRules(hit, campaign));
   const clicks = new Map<number, number[]>();
   for (const [i, { kind, recipient_id }] of hits.entries())
     if (kind === 'click' && recipient_id !== 0) entryOf(clicks, recipient_id, () => []).push(i);
@@ -86,11 +84,14 @@ function judgeAgain(hits: readonly CampaignHit[], burst: BurstRule): (readonly S
   return signals;
 }
 
-/** Returns the signals that do not depend on other clicks. The signal of the network is found by the current rules. */
-function ownByCurrentRules({ signals, net }: CampaignHit): readonly Signal[] {
+/** Returns the signals that do not depend on other clicks. Those in COMPUTED are found by the current rules. */
+function ownByCurrentRules({ kind, at, link_id, signals, net }: CampaignHit, { sentAt, honeypots }: CampaignFacts): readonly Signal[] {
+  const own = (signals ?? []).filter((signal) => !COMPUTED.includes(signal));
+  if (kind === 'click' && honeypots.has(link_id)) own.push('honeypot');
+  if (kind === 'click' && isEarly(at, sentAt)) own.push('early');
   const byNetwork = networkSignal(net);
-  const others = (signals ?? []).filter((signal) => !BY_NETWORK.includes(signal));
-  return ownSignals(byNetwork ? [...others, byNetwork] : others);
+  if (byNetwork) own.push(byNetwork);
+  return ownSignals(own);
 }
 
 function count(counts: Map<string, Reclassified>, { kind, verdict, rules }: CampaignHit, signals: readonly Signal[]): void {

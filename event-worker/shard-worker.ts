@@ -194,10 +194,10 @@ export function createShardWorker(deps: {
         log,
         signal,
         lastCommitMs: () => lastCommitMs,
-        onJudged(clicks, noneLeft) {
-          metrics.judged.inc(labels, clicks);
+        onJudged({ hits, isMoreLeft }) {
+          metrics.judged.inc(labels, hits);
           failing.delete('judge');
-          if (noneLeft) judgedMs = performance.now();
+          if (!isMoreLeft) judgedMs = performance.now();
         },
         onFailure(error) {
           if (classify(error) === 'retry') failing.set('judge', problem('database-unreachable', about, messageOf(error)));

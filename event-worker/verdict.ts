@@ -1,6 +1,6 @@
 import type { Kind } from '../core/event.ts';
 import { networkKindOf } from '../core/network-kinds.ts';
-import { AGENT_RULES, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } from '../core/rules.ts';
+import { AGENT_RULES, EARLY_MS, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } from '../core/rules.ts';
 
 // Finds the signals of a hit that follow from this hit alone. FOUND_SIGNALS (core/rules.ts) can be found only with the other clicks of the
 // recipient, so judge.ts finds them later.
@@ -42,6 +42,9 @@ export function signalsOf(
   if (byAgent) found.push(byAgent);
   return inOrder(found);
 }
+
+/** Whether a hit came within EARLY_MS after its campaign was sent. Both times are epoch milliseconds; `sentAt` is undefined if it is unknown. */
+export const isEarly = (t: number, sentAt: number | undefined): boolean => sentAt !== undefined && t >= sentAt && t < sentAt + EARLY_MS;
 
 /** Returns the signal of the network with this label, if it has one. */
 export function networkSignal(net: string | null): Signal | undefined {

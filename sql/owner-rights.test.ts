@@ -123,7 +123,7 @@ describe('an owner with LOGIN CREATEDB CREATEROLE', () => {
     for (const shard of databases.shards.list) {
       const pool = createPool(databases.shardUrlAs(shard.name, 'worker'), { max: 1, name: 'test' });
       onTestFinished(() => pool.end());
-      expect(await judgeOnce(pool)).toBe(2);
+      expect(await judgeOnce(pool)).toMatchObject({ hits: 2 });
     }
     const report = await run('report', 'campaign-summary', '--campaign', '1', '--format', 'csv');
     expect(report).toMatchObject({ code: 0, stdout: expect.stringContaining('Spring sale') });

@@ -4,6 +4,7 @@ import { decide, type KeepReason, type TrackingRules } from './decide.ts';
 import { decode, type DecodedText, detectEncoding, type DetectedEncoding, encodeQuery, type Encoding, isValidAt } from './encoding.ts';
 import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
 import { isMailMessage } from './recognise-file.ts';
+import { hasHoneypotTag } from './template.ts';
 import { scanText } from './text-links.ts';
 
 // Plans the changes to one part of a letter without changing it: which links are tracked, which links are kept and for which reason, and
@@ -92,7 +93,7 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
     tracked,
     kept,
     pixelAt: landmarks && !hasPixel ? pixelPosition(landmarks, text, options.pixel) : undefined,
-    honeypotAt: options.honeypot && landmarks && tracked.length > 0 ? startOfBody(landmarks, text) : undefined,
+    honeypotAt: options.honeypot && landmarks && tracked.length > 0 && !hasHoneypotTag(text) ? startOfBody(landmarks, text) : undefined,
     amp: landmarks?.amp ?? false,
     hasTracking: hasPixel || isMerged || kept.some(({ reason }) => reason === 'already-tracked'),
     warnings: encodingWarnings(bytes, decoded, detected, kind),

@@ -52,3 +52,6 @@ export const DIALECTS: Readonly<Record<Sender, Dialect>> = {
  * recipients. For recipients who opted out, the value of this tag is this image.
  */
 export const NO_PIXEL = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';
+
+/** The value of the tag of the hidden link for recipients who opted out. It leads nowhere. */
+export const NO_HIDDEN_LINK = '#';

@@ -219,3 +219,7 @@ function honeypotTag(address: string, amp: boolean): string {
   const hidden = amp ? 'hidden' : 'style="display:none"';
   return `<a href="${address}" ${hidden} aria-hidden="true" tabindex="-1"></a>`;
 }
+
+/** Whether an earlier run inserted a hidden link into the letter. */
+export const hasHoneypotTag = (html: string): boolean =>
+  /<a href="[^"<>]*" (?:hidden|style="display:none") aria-hidden="true" tabindex="-1"><\/a>/.test(html);

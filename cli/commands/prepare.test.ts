@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -236,7 +236,17 @@ describe('a hidden link', () => {
     const rows = readCsv(list as string);
     expect(Object.keys(rows[0] as object)).toEqual(['name', 'email', 'CL_1', 'CL_2', 'CL_HIDDEN', 'CL_PIXEL']);
     expect(trackedAddresses(databases, rows[1]?.['CL_HIDDEN'] as string)).toMatchObject([{ kind: 'u', recipient: ids.bob }]);
-    expect(rows[2]?.['CL_HIDDEN']).toBe(SALE);
+    expect(rows[2]?.['CL_HIDDEN']).toBe('#');
+  });
+
+  test('is not inserted again if an earlier run inserted it', async () => {
+    await insertCampaign(databases, 'hidden again');
+    const at = await desk();
+    await run(at, ...words('letter.html --to people.csv --honeypot --out made --merge generic --campaign'), 'hidden again');
+    const html = await readFile(join(at, 'made', 'letter.html'), 'utf8');
+    await writeFile(join(at, 'more.html'), html.replace('</body>', '<a href="https://shop.example/more">more</a></body>'));
+    await run(at, ...words('more.html --honeypot --out again --campaign'), 'hidden again');
+    expect((await readFile(join(at, 'again', 'more.html'), 'utf8')).match(HIDDEN)).toHaveLength(1);
   });
 
   test('needs a link of the letter', async () => {

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { RULES_VERSION } from '../../core/rules.ts';
 import { clickledger, createDataDirectory } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
-import { COUNT_ALL } from '../../test/support/deltas.ts';
+import { appendDeltas, COUNT_ALL } from '../../test/support/deltas.ts';
 
 let databases: Databases;
 
@@ -50,4 +50,37 @@ test('history is judged again on every shard, and what changed is told', async (
   const again = await run('--campaign', '1');
   expect(again.stdout).toBe('');
   expect(again.stderr).toBe(`0 of 10 hits changed by the rules of version ${RULES_VERSION}\n`);
+});
+
+test('the time of sending and the hidden links are read again', async () => {
+  // The worker had not read the time of sending when the click arrived, and the other time was recorded by mistake.
+  await databases.query('catalog', `UPDATE catalog.campaign SET sent_at = '2026-03-02T12:00:00Z' WHERE name = 'other'`);
+  const [link] = (await databases.query(
+    'catalog',
+    `INSERT INTO catalog.link (campaign_id, kind, label, original) SELECT id, 'honeypot', '', '' FROM catalog.campaign WHERE name = 'other' RETURNING id::int`,
+  )) as [{ id: number }];
+  await databases.query(
+    'a',
+    `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, signals)
+     SELECT '2026-03-02T11:59:59Z'::timestamptz + seconds * interval '1 s', seconds, gen_random_uuid(), gen_random_uuid(), 5 + n, link, 2, 7, 5, kind::shard.kind, 'human', signals
+     FROM (VALUES (1, 0, 99, 'click', '{early}'::text[]), (2, 1, 99, 'click', NULL), (3, 1, 99, 'open', NULL), (4, 60, 99, 'click', NULL), (5, 61, 99, 'click', NULL), (6, 99, ${link.id}, 'click', NULL))
+          AS hit (n, seconds, link, kind, signals)`,
+  );
+  await databases.query('a', appendDeltas(`(SELECT * FROM shard.event WHERE at > '2026-03-02')`));
+  const { code, stdout } = await run('--campaign', 'other', '--json');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout).changed).toEqual([
+    { kind: 'click', was: 'human', becomes: 'honeypot', hits: 1, older_rules: 0 },
+    { kind: 'click', was: 'human', becomes: 'scanner-net', hits: 2, older_rules: 2 },
+  ]);
+  expect(
+    await databases.query('a', `SELECT recipient_id::int - 5 AS n, signals FROM shard.event WHERE at > '2026-03-02' ORDER BY n`),
+  ).toEqual([
+    { n: 1, signals: null },
+    { n: 2, signals: ['early'] },
+    { n: 3, signals: null },
+    { n: 4, signals: ['early'] },
+    { n: 5, signals: null },
+    { n: 6, signals: ['honeypot'] },
+  ]);
 });

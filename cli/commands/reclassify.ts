@@ -17,8 +17,10 @@ export function addReclassify(program: Command): void {
     )
     .action(async (options: { campaign: string; dryRun?: boolean }, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL', ...RECLASSIFY_SETTINGS]);
-      const campaign = await withPool(config.AUTHOR_URL, (pool) => findCampaign(pool, options.campaign));
-      const reclassified = await reclassify(config, campaign.id, options.dryRun === true);
+      const reclassified = await withPool(config.AUTHOR_URL, async (pool) => {
+        const campaign = await findCampaign(pool, options.campaign);
+        return reclassify(config, pool, campaign.id, options.dryRun === true);
+      });
       printChanges(reclassified, options.dryRun === true, command.optsWithGlobals<GlobalOptions>().json === true);
     });
 }
@@ -37,6 +39,6 @@ function printChanges(judged: Awaited<ReturnType<typeof reclassify>>, dryRun: bo
   note(`${changedHits} of ${hits} hits ${dryRun ? 'would change' : 'changed'} by the rules of version ${RULES_VERSION}`);
   if (older > 0)
     note(
-      `${older} of these ${hits} hits were first judged by older rules. Their networks and the signs that follow from other clicks were checked again. Their user agents were not, because user agents are not stored.`,
+      `${older} of these ${hits} hits were first judged by older rules. Their networks, the time of sending, and the signs that follow from other clicks were checked again. Their user agents were not, because user agents are not stored.`,
     );
 }

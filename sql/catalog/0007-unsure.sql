@@ -39,7 +39,7 @@ CREATE OR REPLACE VIEW analytics.campaign_rates AS
         UNION ALL
         -- Each of these numbers is at least as great as the one without unsure hits, so the maximum above is this one.
         SELECT campaign_id, NULL, kind, NULL, NULL, NULL, sum(recipients)::bigint FROM fleet.likely_totals
-        WHERE current_setting('clickledger.count_unsure', true) = 'on' GROUP BY campaign_id, kind
+        WHERE coalesce(nullif(current_setting('clickledger.count_unsure', true), ''), 'off')::boolean GROUP BY campaign_id, kind
       ) AS both_of_them GROUP BY campaign_id
     ) AS counted
   ) AS with_base;

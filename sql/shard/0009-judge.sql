@@ -58,7 +58,7 @@ BEGIN
   waiting AS (
     SELECT h.campaign_id, h.recipient_id, h.link_id, h.at, h.kind, h.verdict, h.agent_id, coalesce(h.country, '') AS country, coalesce(h.net, '') AS net,
            coalesce(h.referrer, '') AS referrer
-    FROM shard.any_delta_hit h WHERE h.campaign_id IN (SELECT campaign_id FROM person)
+    FROM shard.any_delta_hit h WHERE (h.campaign_id, h.recipient_id) IN (SELECT campaign_id, recipient_id FROM person)
   ),
   -- The remaining facts of everyone who was taken out.
   remaining AS MATERIALIZED (
@@ -115,13 +115,15 @@ CREATE TABLE shard.judged_hit (
 );
 
 -- Chooses the oldest deltas, until they have `most` hits. Returns their ids and the number of their hits, which are null if another judge is running.
-CREATE FUNCTION shard.next_deltas(most integer, OUT deltas bigint[], OUT hits bigint)
+-- `is_more_left` is true if there are more deltas.
+CREATE FUNCTION shard.next_deltas(most integer, OUT deltas bigint[], OUT hits bigint, OUT is_more_left boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('clickledger.judge')) THEN RETURN; END IF;
   SELECT coalesce(array_agg(id), '{}'), coalesce(sum(n), 0) INTO deltas, hits FROM (
     SELECT id, n, sum(n) OVER (ORDER BY id) - n AS hits_before FROM (SELECT o.id, o.hits AS n FROM shard.delta o ORDER BY o.id LIMIT 10000) AS oldest
   ) AS each WHERE hits_before < most;
+  is_more_left := EXISTS (SELECT FROM shard.delta WHERE id > deltas[cardinality(deltas)]);
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.next_deltas FROM PUBLIC;
 
@@ -134,6 +136,11 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.deltas_of FROM PUBLIC;
 
+-- What a user agent has besides its version. A browser may update itself between two clicks, and some versions are stored as '(other)', so browsers
+-- are compared without their version. `agent` is null if the user agent is not stored.
+CREATE FUNCTION shard.browser_of(agent shard.user_agent, id bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(agent.client || ' ' || agent.system || ' ' || agent.device, id::text);
+
 -- The clicks of recipients who have a click in these deltas, by recipient and time. The signs of a click depend on the clicks within `reach` of it. So a
 -- new click can change the clicks within `reach`, and those depend on the clicks within 2 * `reach`. `complete` is true if the result has all clicks on which
 -- the signs of this click depend. A recipient is in the result only if a sign can follow from other clicks. Then one of the clicks has a verdict in
@@ -142,7 +149,7 @@ REVOKE EXECUTE ON FUNCTION shard.deltas_of FROM PUBLIC;
 --
 -- The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
 CREATE FUNCTION shard.clicks_to_judge(deltas bigint[], reach interval, fewest integer, open_verdicts text[], telling text[])
-RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, agent_id text, visitor text, verdict text, signals text[], complete boolean)
+RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, browser text, visitor text, verdict text, signals text[], complete boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
@@ -173,21 +180,21 @@ BEGIN
     SELECT campaign_id, recipient_id FROM one_of_several GROUP BY campaign_id, recipient_id
     HAVING bool_or(verdict = ANY (open_verdicts)) AND bool_or(is_close OR is_by_another OR signals && telling)
   )
-  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, agent_id::text, visitor::text, verdict, signals,
+  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, shard.browser_of(a, agent_id), visitor::text, verdict, signals,
          at BETWEEN first_at - reach AND last_at + reach
-  FROM one_of_several JOIN wanted USING (campaign_id, recipient_id)
+  FROM one_of_several JOIN wanted USING (campaign_id, recipient_id) LEFT JOIN shard.user_agent a ON a.id = agent_id
   ORDER BY campaign_id, recipient_id, at, link_id;
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.clicks_to_judge FROM PUBLIC;
 
 -- All hits of a campaign, by recipient and time.
 CREATE FUNCTION shard.campaign_hits(campaign bigint)
-RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, agent_id text, visitor text, verdict text, signals text[],
+RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, browser text, visitor text, verdict text, signals text[],
                kind text, net text, rules integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' AS
-$$ SELECT e.tableoid, e.ctid::text, e.campaign_id, e.recipient_id, extract(epoch FROM e.at)::double precision * 1000, e.link_id, e.agent_id::text, e.visitor::text, e.verdict::text,
+$$ SELECT e.tableoid, e.ctid::text, e.campaign_id, e.recipient_id, extract(epoch FROM e.at)::double precision * 1000, e.link_id, shard.browser_of(a, e.agent_id), e.visitor::text, e.verdict::text,
           e.signals, e.kind::text, e.net, e.rules
-   FROM shard.event e WHERE e.campaign_id = campaign ORDER BY e.recipient_id, e.kind, e.at, e.link_id $$;
+   FROM shard.event e LEFT JOIN shard.user_agent a ON a.id = e.agent_id WHERE e.campaign_id = campaign ORDER BY e.recipient_id, e.kind, e.at, e.link_id $$;
 REVOKE EXECUTE ON FUNCTION shard.campaign_hits FROM PUBLIC;
 
 -- `hits` is a JSON list of objects with the columns of shard.judged_hit; `at` is in epoch milliseconds.

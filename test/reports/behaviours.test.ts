@@ -36,7 +36,7 @@ beforeAll(async () => {
   for (const set of SETS)
     for (const [i, links] of LINKS.entries()) {
       const options = { seed: SEED + i, recipients: RECIPIENTS, links, sentAt: SENT_AT, set };
-      const targets = Array.from({ length: links }, (_, n) => ({ target: `https://shop.example/page-${n + 1}` }));
+      const targets = Array.from({ length: links }, (_, n) => ({ target: `https://shop.example/page-${links - n}` }));
       letters.push({
         set,
         letter: await makeLetter(setup, { ...options, name: `${set} ${i}`, people: `${set}-${i}`, targets, generate: generateBehaviours }),

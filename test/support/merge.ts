@@ -5,9 +5,9 @@ import { judgeOnce } from '../../event-worker/judge.ts';
 export async function judgeAll(pool: Pool): Promise<number> {
   let judged = 0;
   for (;;) {
-    const hits = await judgeOnce(pool);
-    if (hits === 0) return judged;
-    judged += hits ?? 0;
+    const step = await judgeOnce(pool);
+    judged += step?.hits ?? 0;
+    if (step && !step.isMoreLeft) return judged;
   }
 }
 
