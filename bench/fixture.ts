@@ -106,9 +106,9 @@ export async function writeLog(path: string, slugs: readonly string[], ids: Retu
     const click = skipped || random() < 0.5;
     const method = random() < 0.01 ? 'HEAD' : 'GET';
     lines.push(
-      `{"v":1,"rid":"${hex()}${hex()}${hex()}${hex()}","t":${(startS + i * 0.0005).toFixed(3)},"m":"${method}",` +
+      `{"v":2,"rid":"${hex()}${hex()}${hex()}${hex()}","t":${(startS + i * 0.0005).toFixed(3)},"m":"${method}",` +
         `"u":"${click ? `/u/${slug}` : `/r/${slug}.gif`}","s":${skipped ? 404 : click ? 302 : 200},"ip":"${ip}","ua":"${ua}",` +
-        `"ref":"${pick(REFERRERS)}","purpose":"   ","link":"${click && !skipped ? `${link}.1` : ''}"}\n`,
+        `"ref":"${pick(REFERRERS)}","purpose":"   ","link":"${click && !skipped ? `${link}.1` : ''}","q":"","h":"t.example.org","x":""}\n`,
     );
     if (lines.length === 10_000 || i === slugs.length - 1) {
       const text = Buffer.from(lines.join(''));

@@ -47,13 +47,16 @@ const batchSchema = z
   .refine((batch) => isConsistent(batch) && batch.events.every(({ off }) => off >= batch.from && off < batch.to));
 
 /** One event as an object. */
-export type Event = z.infer<typeof eventSchema>;
+export interface Event extends z.infer<typeof eventSchema> {
+  /** Not part of version 1. */
+  altered: boolean;
+}
 export type BatchV1 = z.input<typeof batchSchema>;
 
 /** Parses the text of a message of version 1. Throws `bad-batch` if it is not a batch. */
 export function decodeBatchV1(text: string): Batch {
   const { v: _, events, ...head } = parseMessage(batchSchema, text, 'batch');
-  return { ...head, events: columnsOf(events) };
+  return { ...head, events: columnsOf(events.map((event) => ({ ...event, altered: false }))) };
 }
 
 /** The columns of events. */
@@ -63,12 +66,13 @@ export function columnsOf(events: readonly Event[]): EventColumns {
   const referrers = new Listed(columns.referrers);
   const purposes = new Listed(columns.purposes);
   const origins = new Listed<Origin>(columns.origins);
-  for (const { off, rid, t, kind, head, slug, link, visitor, ua, ref, purpose, country: countryCode, net } of events) {
+  for (const { off, rid, t, kind, head, altered, slug, link, visitor, ua, ref, purpose, country: countryCode, net } of events) {
     columns.off.push(String(off));
     columns.rid.push(rid);
     columns.t.push(t);
     columns.kind.push(kind);
     columns.head.push(head);
+    columns.altered.push(altered);
     columns.slug.push(slug);
     columns.link.push(link);
     columns.visitor.push(visitor);

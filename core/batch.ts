@@ -30,7 +30,8 @@ const COLUMNS = {
   rid: '[0-9a-f]{32}',
   t: String.raw`\d{1,16}`,
   kind: 'click|open',
-  head: '[01]',
+  // The sum of 1 for a HEAD request and 2 for an altered path.
+  flags: '[0-3]',
   slug: '[0-9A-Za-z_-]{1,64}',
   link: String.raw`[1-9]\d{0,15}\.\d{1,9}|-`,
   visitor: String.raw`-?\d{1,19}|-`,
@@ -87,7 +88,7 @@ export function encodeBatch(batch: Batch): Buffer {
 }
 
 function columnText(events: EventColumns, name: Column): string {
-  if (name === 'head') return events.head.map((isHead) => (isHead ? '1' : '0')).join('\t');
+  if (name === 'flags') return events.head.map((isHead, i) => (isHead ? 1 : 0) + (events.altered[i] ? 2 : 0)).join('\t');
   if (name === 'link' || name === 'visitor') return events[name].map((value) => value ?? '-').join('\t');
   return events[name].join('\t');
 }
@@ -113,12 +114,14 @@ export function decodeBatch(payload: Uint8Array): Batch {
   const orNull = (value: string): string | null => (value === '-' ? null : value);
   const off = column('off');
   numbers(off, rest.from, rest.to, 'off');
+  const flags = column('flags');
   const events: EventColumns = {
     off,
     rid: column('rid'),
     t: numbers(column('t'), 0, MAX_TIME + 1, 't'),
     kind: column('kind') as Kind[],
-    head: column('head').map((value) => value === '1'),
+    head: flags.map((value) => value === '1' || value === '3'),
+    altered: flags.map((value) => value >= '2'),
     slug: column('slug'),
     link: column('link').map(orNull),
     visitor: column('visitor').map(orNull),

@@ -78,6 +78,8 @@ export interface EventColumns {
   kind: Kind[];
   /** Whether the request was a HEAD. */
   head: boolean[];
+  /** Whether the path of the request had further characters behind the slug. */
+  altered: boolean[];
   /** The slug or alias in the URL. For an alias, the column `link` is never null. */
   slug: string[];
   /**
@@ -110,6 +112,7 @@ export function noEvents(): EventColumns {
     t: [],
     kind: [],
     head: [],
+    altered: [],
     slug: [],
     link: [],
     visitor: [],

@@ -68,6 +68,11 @@ const KINDS = {
     what: 'this compressed log is not complete: its hits are not counted unless they were before, and it is not deleted',
     mend: 'restore the file from a copy, or unpack what can be unpacked in another directory and run `clickledger ship FILE`; then move the damaged file away',
   },
+  'log-newer': {
+    of: ['agent'],
+    what: 'this log has lines in a newer format: they and the lines after them wait, and are not counted yet',
+    mend: 'update the log agent; it then continues with these lines',
+  },
   'state-unwritable': {
     of: ['agent'],
     what: 'the state directory cannot be written: after a restart some work would be repeated',

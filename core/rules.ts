@@ -36,6 +36,7 @@ export const MACHINE_SIGNALS = [
   'hosting-net',
   'early',
   'old-browser',
+  'altered',
 ] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
 /** All signals. `proxied` is a signal of a person: a proxy fetched an image because a person opened the letter. */
@@ -147,6 +148,12 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     weight: 1.2,
     what: 'a click by a version of a browser that is four years old or more',
     source: 'https://github.com/mssola/user_agent/issues/71',
+  },
+  // The weight is too low to decide alone or with `hosting-net`, because some mail programs take characters after an address for a part of it.
+  altered: {
+    weight: 1.2,
+    what: 'a click with further characters behind the address of the link',
+    source: 'https://github.com/gophish/gophish/issues/973',
   },
   proxied: {
     weight: -2,

@@ -301,7 +301,7 @@ describe('ranges and sizes', () => {
 });
 
 describe('rows', () => {
-  test('signs of a machine are those of the link, the time of sending and the age of the browser', async () => {
+  test('signs of a machine are those of the link, the time of sending, the age of the browser and the path', async () => {
     const gen = newGen();
     const slug = slugs.encode({ link: 3, recipient: 9 });
     const sentAt = Date.UTC(2026, 4, 1, 8);
@@ -313,6 +313,7 @@ describe('rows', () => {
       clickAt(3, slugs, { slug, t: sentAt + 60_000 }),
       clickAt(4, slugs, { slug, t: sentAt + 90_000, ua: old }),
       clickAt(5, slugs, { slug: slugs.encode({ link: 31, recipient: 9 }), t: sentAt + 300_000 }),
+      clickAt(7, slugs, { slug, t: sentAt + 600_000, altered: true }),
       // The other campaign was not sent.
       clickAt(6, slugs, { slug: slugs.encode({ link: 1, recipient: 9 }), t: sentAt }),
     ];
@@ -326,6 +327,7 @@ describe('rows', () => {
       { signals: ['old-browser'], verdict: 'human' },
       { signals: ['honeypot'], verdict: 'honeypot' },
       { signals: null, verdict: 'human' },
+      { signals: ['altered'], verdict: 'human' },
     ]);
   });
 

@@ -10,7 +10,7 @@ import type { OutsideValues } from './outside-values.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
 import { type Context, TAIL_COLUMNS, type Tails } from './tails.ts';
-import { EARLY, HEAD, HONEYPOT, isEarly, OLD_BROWSER } from './verdict.ts';
+import { ALTERED, EARLY, HEAD, HONEYPOT, isEarly, OLD_BROWSER } from './verdict.ts';
 
 // Turns a batch into the rows that are inserted into the database of the shard.
 
@@ -83,6 +83,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     const t = events.t[i] as number;
     const traits =
       (events.head[i] ? HEAD : 0) |
+      (events.altered[i] ? ALTERED : 0) |
       (found[i]?.isHoneypot ? HONEYPOT : 0) |
       (isEarly(t, deps.catalog.sentAt(campaign)) ? EARLY : 0) |
       (t >= agent.oldFromMs ? OLD_BROWSER : 0);

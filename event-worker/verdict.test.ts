@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { AGENT_RULES, MACHINE_SIGNALS, SIGNAL_RULES, verdictOf } from '../core/rules.ts';
-import { agentSignal, EARLY, HEAD, HONEYPOT, OLD_BROWSER, signalsOf } from './verdict.ts';
+import { agentSignal, ALTERED, EARLY, HEAD, HONEYPOT, OLD_BROWSER, signalsOf } from './verdict.ts';
 
 const click = {
   kind: 'click',
@@ -37,6 +37,10 @@ describe('person or machine', () => {
     [{ ...click, traits: EARLY }, false, ['early'], 'human'],
     [{ ...click, traits: OLD_BROWSER }, false, ['old-browser'], 'human'],
     [{ ...open, traits: OLD_BROWSER }, false, [], 'human'],
+    [{ ...click, traits: ALTERED }, false, ['altered'], 'human'],
+    [{ ...open, traits: ALTERED }, false, [], 'human'],
+    [{ ...click, traits: ALTERED, net: 'hetzner' }, false, ['hosting-net', 'altered'], 'unsure'],
+    [{ ...click, traits: EARLY | ALTERED, net: 'hetzner' }, false, ['hosting-net', 'early', 'altered'], 'hosting-net'],
     [{ ...click, traits: EARLY | OLD_BROWSER }, false, ['early', 'old-browser'], 'unsure'],
     [{ ...click, traits: EARLY, net: 'hetzner' }, false, ['hosting-net', 'early'], 'unsure'],
     [{ ...click, traits: EARLY | OLD_BROWSER, net: 'hetzner' }, false, ['hosting-net', 'early', 'old-browser'], 'hosting-net'],

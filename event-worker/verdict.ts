@@ -13,8 +13,10 @@ export const HONEYPOT = 2;
 export const EARLY = 4;
 /** The version of the browser is old (`oldFromMs` of its user agent). */
 export const OLD_BROWSER = 8;
+/** The path of the request had further characters behind the slug. */
+export const ALTERED = 16;
 /** All sums of traits are less than this number. */
-export const TRAITS = 16;
+export const TRAITS = 32;
 
 /**
  * Returns the signal of the user agent of a click or an open, if there is one. `bot` is true if the user agent is empty, or if the package
@@ -36,6 +38,7 @@ export function signalsOf(
   // These signs are only for clicks. A pixel may be loaded at once by a reader, too, and mail programs have old browser engines.
   if (traits & EARLY && kind === 'click') found.push('early');
   if (traits & OLD_BROWSER && kind === 'click') found.push('old-browser');
+  if (traits & ALTERED && kind === 'click') found.push('altered');
   if (purpose !== '' && PREFETCH_PURPOSE.test(purpose)) found.push('prefetch');
   const byNetwork = networkSignal(net);
   if (byNetwork) found.push(byNetwork);

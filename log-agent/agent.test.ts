@@ -35,6 +35,7 @@ async function turnsOf(generations: Generation[], turnMs: number, forMs: number)
         return true;
       },
       flush: () => Promise.resolve(),
+      newerLogs: () => [],
       forget: () => {},
     },
     ledgers: { ask: () => Promise.resolve(undefined) },

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
 import { covers, firstGap, sizeOf, subtract } from '../core/ranges.ts';
@@ -245,6 +246,7 @@ export function createAgent(deps: {
     degraded() {
       const problems = [...silentShards].map((shard) => problem('ledger-silent', `shard ${shard}`));
       if (logsUnreadable) problems.push(problem('logs-unreadable'));
+      problems.push(...shipper.newerLogs().map((path) => problem('log-newer', printable(basename(path)))));
       problems.push(...foreignProblems(follower.foreignFiles));
       if (stateUnwritable) problems.push(problem('state-unwritable'));
       return problems;

@@ -93,6 +93,7 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       events.t.push(hit.t);
       events.kind.push(hit.kind);
       events.head.push(hit.head);
+      events.altered.push(hit.altered);
       events.slug.push(hit.slug);
       events.link.push(hit.link);
       events.visitor.push(visitor);

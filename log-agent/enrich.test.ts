@@ -18,6 +18,7 @@ const base: Hit = {
   tag: 'Zz',
   link: '12.3',
   head: false,
+  altered: false,
   ip: '8.8.8.8',
   ua: 'Mozilla/5.0',
   ref: 'https://a.example/',
@@ -120,7 +121,7 @@ describe('enriching a hit', () => {
     const known = await enricher([{ label: 'known', kind: 'mail', source: 'https://a.example/', ranges: ['203.0.113.0/24'] }]);
     const result = published(known, { ...base, ip: '203.0.113.77' });
     expect(Object.keys(result).sort()).toEqual(
-      ['country', 'head', 'kind', 'link', 'net', 'off', 'purpose', 'ref', 'rid', 'slug', 't', 'ua', 'visitor'].sort(),
+      ['altered', 'country', 'head', 'kind', 'link', 'net', 'off', 'purpose', 'ref', 'rid', 'slug', 't', 'ua', 'visitor'].sort(),
     );
     expect(JSON.stringify(result)).not.toMatch(/203\.|113|\.77|cb00714d/);
   });

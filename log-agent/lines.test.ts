@@ -8,7 +8,7 @@ import { runs } from '../test/support/runs.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 import { CompressedFile, scanCompressed } from './compressed-file.ts';
 import { KIND_BYTES, kindOf } from './file-kind.ts';
-import { fragment, type Fragment, hashOf, type Line, LINE_START, MAX_LINE_BYTES, splitLines } from './lines.ts';
+import { fragment, type Fragment, hashOf, type Line, LINE_STARTS, MAX_LINE_BYTES, splitLines } from './lines.ts';
 import type { Source } from './log-source.ts';
 import { openPlainFile, PlainFile } from './plain-file.ts';
 
@@ -36,13 +36,19 @@ function stretches(reports: Report[], end: number): { report: Report; from: numb
 }
 
 const junk = fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes.map((byte) => (byte === 10 ? 0xff : byte))));
-const whole = fc.record({ ua: fc.string({ unit: 'binary', maxLength: 40 }), raw: fc.uint8Array({ maxLength: 8 }) }).map(({ ua, raw }) => {
-  // nginx logs bytes from 0x80 on unchanged.
-  const [before, after] = logLine({ ua: `<>${ua}` })
-    .trimEnd()
-    .split('<>') as [string, string];
-  return Buffer.concat([Buffer.from(before), Buffer.from(raw.map((byte) => byte | 0x80)), Buffer.from(after)]);
-});
+/** A line of a version that is not known. */
+const newer = fc
+  .record({ v: fc.constantFrom(0, 3, 10, 17, 999_999_999), more: fc.constantFrom('', ',"new":1') })
+  .map(({ v, more }) => Buffer.from(logLine().replace('{"v":2,', `{"v":${v},`).replace(/}\n$/, `${more}}`)));
+const whole = fc
+  .record({ v: fc.constantFrom<1 | 2>(1, 2), ua: fc.string({ unit: 'binary', maxLength: 40 }), raw: fc.uint8Array({ maxLength: 8 }) })
+  .map(({ v, ua, raw }) => {
+    // nginx logs bytes from 0x80 on unchanged.
+    const [before, after] = logLine({ v, ua: `<>${ua}` })
+      .trimEnd()
+      .split('<>') as [string, string];
+    return Buffer.concat([Buffer.from(before), Buffer.from(raw.map((byte) => byte | 0x80)), Buffer.from(after)]);
+  });
 const torn = fc.tuple(whole, fc.nat(300)).map(([line, at]) => line.subarray(0, Math.min(at, line.length - 1)));
 const piece = fc.oneof(
   { weight: 4, arbitrary: whole },
@@ -51,6 +57,8 @@ const piece = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(junk, whole).map((parts) => Buffer.concat(parts)) },
   { weight: 3, arbitrary: fc.tuple(torn, whole).map((parts) => Buffer.concat(parts)) },
   { weight: 1, arbitrary: torn },
+  { weight: 1, arbitrary: newer },
+  { weight: 1, arbitrary: fc.tuple(torn, newer).map((parts) => Buffer.concat(parts)) },
 );
 
 /**
@@ -60,7 +68,7 @@ const long = fc
   .record({
     over: fc.oneof(fc.integer({ min: -700, max: 2 }), fc.nat(400_000)),
     fill: fc.constantFrom(0, 0x78, 0xff),
-    start: fc.constantFrom('', LINE_START, logLine().slice(0, 90)),
+    start: fc.constantFrom('', ...LINE_STARTS, logLine().slice(0, 90)),
   })
   .map(({ over, fill, start }) => Buffer.concat([Buffer.from(start), Buffer.alloc(MAX_LINE_BYTES + over - start.length, fill)]));
 const mixedPiece = fc.oneof(
@@ -77,7 +85,14 @@ function model(bytes: Buffer): Report[] {
     const newline = bytes.indexOf(10, from);
     const to = newline < 0 ? bytes.length : newline + 1;
     const line = bytes.subarray(from, to);
-    const at = line.toString('latin1').lastIndexOf(LINE_START);
+    const latin1 = line.toString('latin1');
+    const at = Math.max(...LINE_STARTS.map((start) => latin1.lastIndexOf(start)));
+    const isNewer = /\{"v":(?!1,|2,|0)[0-9]{1,9},"rid":"[^\n]*,"new":1\}\n$/.test(latin1);
+    if (isNewer && newline >= 0 && line.length <= MAX_LINE_BYTES) {
+      reports.push({ fragment: { off: from, length: line.length, hash: hashOf(line), reason: 'unknown-version', isNewer: true } });
+      from = to;
+      continue;
+    }
     const readable = newline >= 0 && at >= 0 && line.length - at <= MAX_LINE_BYTES;
     if (!readable || at > 0) {
       const own = readable ? line.subarray(0, at) : line;
@@ -205,10 +220,10 @@ describe('splitting a log into lines', () => {
           end = to;
           const own = bytes.subarray(from - base, to - base);
           if ('line' in report) {
-            expect(report.line.text.startsWith(LINE_START)).toBe(true);
+            expect(LINE_STARTS.some((start) => report.line.text.startsWith(start))).toBe(true);
             expect(`${report.line.text}\n`).toBe(own.toString('utf8'));
           } else {
-            expect(report.fragment).toEqual({ off: from, length: own.length, hash: hashOf(own), reason: report.fragment.reason });
+            expect(report.fragment).toMatchObject({ off: from, length: own.length, hash: hashOf(own), reason: report.fragment.reason });
           }
         }
         expect(end).toBe(base + bytes.length);
@@ -249,7 +264,7 @@ describe('splitting a log into lines', () => {
   });
 
   test('is not fooled by a user agent that looks like the start of a line', () => {
-    const line = logLine({ ua: LINE_START, ref: `x${LINE_START}` });
+    const line = logLine({ ua: LINE_STARTS[1], ref: `x${LINE_STARTS[0]}`, q: '{"v":3,"rid":"' });
     expect(split(Buffer.from(line))).toEqual([{ line: { off: 0, text: line.trimEnd() } }]);
   });
 
@@ -273,7 +288,7 @@ describe('splitting a log into lines', () => {
   });
 
   test('says of a line with another version that its version is unknown, and of anything else that it is torn', () => {
-    const reasons = ['{"v":2,"rid":"x"}', '{"v":17,', '{"v":', 'x', '', '{"v":1,"id"'].map((text) => split(Buffer.from(`${text}\n`)));
+    const reasons = ['{"v":3,"rid":"x"}', '{"v":17,', '{"v":', 'x', '', '{"v":1,"id"'].map((text) => split(Buffer.from(`${text}\n`)));
     expect(reasons.flat().map((report) => 'fragment' in report && report.fragment.reason)).toEqual([
       'unknown-version',
       'unknown-version',
@@ -282,5 +297,20 @@ describe('splitting a log into lines', () => {
       'torn',
       'unknown-version',
     ]);
+  });
+
+  test('only a line that a newer agent can read is newer', () => {
+    const isNewer = (text: string): unknown[] => split(Buffer.from(text)).map((report) => 'fragment' in report && report.fragment.isNewer);
+    const lines = [
+      '{"v":3,"rid":"0","new":1}',
+      '{"v":3,"rid":"0","x":""}',
+      '{"v":3,"rid":"0","new":1',
+      '{"v":3,"new":1,"rid":"0"}',
+      '{"v":1,"rid":"torn{"v":30,"rid":"0","new":1}',
+      '{"v":3,"rid":"torn{"v":4,"rid":"0","new":1}',
+      '{"v":1000000000,"rid":"0","new":1}',
+    ];
+    expect(isNewer(`${lines.join('\n')}\n`)).toEqual([true, undefined, undefined, undefined, true, true, undefined]);
+    expect(isNewer(`{"v":3,"rid":"torn${logLine()}`)).toEqual([undefined, false]);
   });
 });

@@ -5,8 +5,12 @@ import type { DeadReason } from '../core/event.ts';
 // the disk was full or the power failed; then the next line follows a torn one without a newline. Every line starts with a constant
 // (nginx/tracking.conf.template), which marks where the next line starts. No JSON string can contain it: its quotes are not escaped.
 
-export const LINE_START = '{"v":1,"rid":"';
-const LINE_START_BYTES = Buffer.from(LINE_START);
+/** The starts of the versions of the log format that this agent reads. */
+export const LINE_STARTS = ['{"v":1,"rid":"', '{"v":2,"rid":"'] as const;
+/** The start of a line of a version that this agent does not know. */
+const NEWER_START = /\{"v":(?![12],)[1-9]\d{0,8},"rid":"/g;
+/** All fields of the known versions. Every new version adds a field, so a line with a damaged version number is not taken for a newer one. */
+const KNOWN_FIELDS: ReadonlySet<string> = new Set('v rid t m u s ip ua ref purpose link q h x'.split(' '));
 const NEWLINE = 10;
 
 /**
@@ -35,6 +39,8 @@ export interface Fragment {
   reason: DeadReason;
   length: number;
   hash: string;
+  /** True if the bytes have the start of a line that a newer agent can read. Such bytes must not be accounted for. */
+  isNewer?: true;
 }
 
 /**
@@ -59,13 +65,26 @@ export function splitLines(bytes: Buffer, base: number, onLine: (line: Line) => 
       splitTooLong(bytes.subarray(start, next), base + start, onLine, onFragment);
     } else {
       const text = bytes.toString('utf8', start, end);
-      // A whole line has the constant only at its start. The search for another line start begins at the second character.
-      const again = text.indexOf(LINE_START, 1);
-      if (again < 0 && text.startsWith(LINE_START)) onLine({ off: base + start, text });
-      else if (again < 0) onFragment(fragment(bytes.subarray(start, next), base + start, fragmentReason(text)));
-      else splitGlued(bytes.subarray(start, next), base + start, onLine, onFragment);
+      const line = bytes.subarray(start, next);
+      // A whole line has the constant only at its start.
+      const at = lastStart(line);
+      if (endsWithNewerLine(text)) onFragment({ ...fragment(line, base + start, 'unknown-version'), isNewer: true });
+      else if (at === 0) onLine({ off: base + start, text });
+      else if (at < 0) onFragment(fragment(line, base + start, fragmentReason(text)));
+      else splitGlued(line, at, base + start, onLine, onFragment);
     }
     start = next;
+  }
+}
+
+/** Whether a text is, or ends with, a whole line that a newer agent can read. */
+function endsWithNewerLine(text: string): boolean {
+  const at = [...text.matchAll(NEWER_START)].at(-1)?.index;
+  if (at === undefined) return false;
+  try {
+    return Object.keys(JSON.parse(text.slice(at)) as object).some((field) => !KNOWN_FIELDS.has(field));
+  } catch {
+    return false;
   }
 }
 
@@ -82,12 +101,14 @@ function splitTooLong(bytes: Buffer, off: number, onLine: (line: Line) => void, 
  * its last MAX_LINE_BYTES bytes, with the newline.
  */
 export function gluedLineAt(bytes: Buffer): number | undefined {
-  const at = bytes.lastIndexOf(LINE_START_BYTES);
+  const at = lastStart(bytes);
   return at > 0 && bytes.length - at <= MAX_LINE_BYTES ? at : undefined;
 }
 
-function splitGlued(bytes: Buffer, off: number, onLine: (line: Line) => void, onFragment: (fragment: Fragment) => void): void {
-  const at = bytes.lastIndexOf(LINE_START_BYTES);
+/** Returns the position of the last start of a line, or -1. */
+const lastStart = (bytes: Buffer): number => Math.max(...LINE_STARTS.map((start) => bytes.lastIndexOf(start, undefined, 'latin1')));
+
+function splitGlued(bytes: Buffer, at: number, off: number, onLine: (line: Line) => void, onFragment: (fragment: Fragment) => void): void {
   onFragment(fragment(bytes.subarray(0, at), off, 'torn'));
   const end = bytes[bytes.length - 1] === NEWLINE ? bytes.length - 1 : bytes.length;
   onLine({ off: off + at, text: bytes.toString('utf8', at, end) });

@@ -36,6 +36,7 @@ describe('reading a line', () => {
       tag: 'Zz',
       link: '12.3',
       head: false,
+      altered: false,
       ip: '2001:db8::1',
       ua: 'UA "quoted" \\',
       ref: 'https://a.example/?q="',
@@ -52,6 +53,13 @@ describe('reading a line', () => {
   test('HEAD is a hit that says so', () => {
     expect(hit({ m: 'HEAD' }).head).toBe(true);
     expect(hit({ m: 'GET' }).head).toBe(false);
+  });
+
+  test('a path with characters behind the slug says so, from version 2 on', () => {
+    expect(hit({ x: '%27' }).altered).toBe(true);
+    expect(hit({ x: '' }).altered).toBe(false);
+    expect(hit({ v: 1 }).altered).toBe(false);
+    expect(parseLine(logLine({ v: 1 }).replace(/}\n$/, ',"x":"%27"}'))).toMatchObject({ hit: { altered: false } });
   });
 
   test('an alias belongs to the shard of the link that the backend served for it', () => {
@@ -137,6 +145,9 @@ describe('reading a line', () => {
   });
 
   test('a field of a wrong type, missing or out of bounds makes a dead letter', () => {
+    const v1 = JSON.parse(logLine({ v: 1, rid })) as Record<string, unknown>;
+    expect(parseLine(JSON.stringify(v1))).toHaveProperty('hit');
+    expect(parseLine(JSON.stringify({ ...v1, v: 2 }))).toEqual({ dead: 'bad-field' });
     const good = JSON.parse(logLine({ rid })) as Record<string, unknown>;
     expect(parseLine(JSON.stringify(good))).toHaveProperty('hit');
     for (const name of Object.keys(good).filter((key) => key !== 'v')) {

@@ -1,8 +1,9 @@
 import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
 import { isAlias, tagOf } from '../core/slug.ts';
+import { LINE_STARTS } from './lines.ts';
 
-// Parses one line of "v":1. The classification must never change, because a generation that is shipped again after years must give the same
-// hits, skipped lines and dead letters.
+// Parses one line of the log. The classification of a version of the format must never change, because a generation that is shipped again
+// after years must give the same hits, skipped lines and dead letters.
 
 /** A click or an open, before enrichment. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {
@@ -15,6 +16,8 @@ export interface Hit {
   tag: string;
   link: string | null;
   head: boolean;
+  /** Whether the path has further characters behind the slug. Lines of version 1 do not tell. */
+  altered: boolean;
   ip: string;
   ua: string;
   ref: string;
@@ -23,6 +26,7 @@ export interface Hit {
 
 /** The values of a line's fields. They have the names and the order of the fields in the line (nginx/tracking.conf.template). */
 export interface LineFields {
+  v: 1 | 2;
   rid: string;
   /** Epoch seconds. */
   t: number;
@@ -34,10 +38,18 @@ export interface LineFields {
   ref: string;
   purpose: string;
   link: string;
+  /** The query of a request that counts by it. Version 1 has neither this field nor the following ones, so they are empty. */
+  q: string;
+  /** The host of the request. */
+  h: string;
+  /** What the path has behind the slug, as it was sent. */
+  x: string;
 }
 
 export type Parsed = { hit: Hit } | { skip: SkipReason } | { dead: DeadReason };
 
+/** The fields that version 2 added. */
+const NOT_IN_V1 = { q: '', h: '', x: '' };
 const RID = /^[0-9a-f]{32}$/;
 const SLUG = /^[0-9A-Za-z]{5,40}$/;
 const LINK = /^([1-9]\d{0,15})\.\d{1,9}$/;
@@ -52,16 +64,19 @@ export function parseLine(text: string): Parsed {
   } catch {
     return { dead: 'not-json' };
   }
+  const v = text.startsWith(LINE_STARTS[0]) ? 1 : 2;
   const { rid, t, m, u, s, ip, ua, ref, purpose, link } = line;
+  const { q, h, x } = v === 1 ? NOT_IN_V1 : line;
   if (typeof rid !== 'string' || typeof t !== 'number' || typeof m !== 'string' || typeof u !== 'string') return { dead: 'bad-field' };
   if (typeof s !== 'number' || typeof ip !== 'string' || typeof ua !== 'string') return { dead: 'bad-field' };
   if (typeof ref !== 'string' || typeof purpose !== 'string' || typeof link !== 'string') return { dead: 'bad-field' };
+  if (typeof q !== 'string' || typeof h !== 'string' || typeof x !== 'string') return { dead: 'bad-field' };
   if (!RID.test(rid)) return { dead: 'bad-field' };
-  return classify({ rid, t, m, u, s, ip, ua, ref, purpose, link });
+  return classify({ v, rid, t, m, u, s, ip, ua, ref, purpose, link, q, h, x });
 }
 
 /** Classifies a line by the values of its fields. `rid` must have 32 hex digits. */
-export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link }: LineFields): Parsed {
+export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link, x }: LineFields): Parsed {
   if (!(t >= EARLIEST_S && t < LATEST_S)) return { dead: 'bad-field' };
   const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;
   if (kind === undefined) return { skip: 'not-tracking' };
@@ -79,6 +94,7 @@ export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link }: LineFi
       tag,
       link: served ? link : null,
       head: m === 'HEAD',
+      altered: x !== '',
       ip,
       ua,
       ref,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { logLine } from '../test/support/log-lines.ts';
 import { runs } from '../test/support/runs.ts';
-import { type Fragment, LINE_START, MAX_LINE_BYTES, splitLines } from './lines.ts';
+import { type Fragment, LINE_STARTS, MAX_LINE_BYTES, splitLines } from './lines.ts';
 import { type Parsed, parseLine } from './parse.ts';
 import { scanLines } from './scan.ts';
 
@@ -45,10 +45,14 @@ const value = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom('', 'Mozilla/5.0 (X11; Linux x86_64)', 'https://a.example/?q=1', '   ') },
   { weight: 3, arbitrary: fc.string({ unit: 'grapheme-ascii', maxLength: 30 }) },
   { weight: 2, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
-  { weight: 1, arbitrary: fc.constantFrom(LINE_START, '\u007f', '\u2028', '\\u0041', '"', '\0', '","link":"7.1"}') },
+  { weight: 1, arbitrary: fc.constantFrom(...LINE_STARTS, '\u007f', '\u2028', '\\u0041', '"', '\0', '","link":"7.1"}') },
 );
 const written = fc
   .record({
+    v: fc.constantFrom<1 | 2>(1, 2),
+    q: value,
+    h: value,
+    x: value,
     t: fc.oneof(
       { weight: 5, arbitrary: fc.integer({ min: 946_684_800_000, max: 4_102_444_799_999 }).map((ms) => ms / 1000) },
       { weight: 1, arbitrary: fc.constantFrom(0, 1.5, 946_684_799.999, 946_684_800, 4_102_444_799.999, 4_102_444_800, 1e11) },
@@ -94,7 +98,7 @@ const piece: fc.Arbitrary<string | Buffer> = fc.oneof(
   { weight: 1, arbitrary: rewritten },
   { weight: 2, arbitrary: torn },
   { weight: 2, arbitrary: raw },
-  { weight: 1, arbitrary: fc.constantFrom('', '\n', '\0\0\0', '{"v":2,"rid":"', '{"v":1}\n') },
+  { weight: 1, arbitrary: fc.constantFrom('', '\n', '\0\0\0', '{"v":2,"rid":"', '{"v":3,"rid":"0"}\n', '{"v":1}\n') },
 );
 
 describe('the scanner', () => {
@@ -108,14 +112,14 @@ describe('the scanner', () => {
   });
 
   test('agrees on every change of one byte of a line', () => {
-    const [before, line, after] = [logLine(), logLine({ ua: 'Mail/1' }), logLine({ u: '/r/00abcdefghijklmnopq', s: 200, link: '' })];
-    for (let at = 0; at < line.length; at++) {
-      for (const byte of [0, 9, 10, 31, 32, 34, 44, 48, 57, 65, 92, 125, 127, 128, 255]) {
-        const bytes = Buffer.from(before + line + after);
-        bytes[before.length + at] = byte;
-        expectSame(bytes);
-      }
-    }
+    const [before, after] = [logLine(), logLine({ u: '/r/00abcdefghijklmnopq', s: 200, link: '' })];
+    for (const line of [logLine({ v: 1, ua: 'Mail/1' }), logLine({ ua: 'Mail/1', q: 'a=1', x: '.' })])
+      for (let at = 0; at < line.length; at++)
+        for (const byte of [0, 9, 10, 31, 32, 34, 44, 48, 57, 65, 92, 125, 127, 128, 255]) {
+          const bytes = Buffer.from(before + line + after);
+          bytes[before.length + at] = byte;
+          expectSame(bytes);
+        }
   });
 
   test.each([-1, 0, 1])('agrees on a line of the greatest length and %i bytes', (more) => {
@@ -128,8 +132,13 @@ describe('the scanner', () => {
     let parsed = 0;
     JSON.parse = (...args) => (parsed++, parse(...args));
     try {
-      const lines = [logLine(), logLine({ u: '/r/00abcdefghijklmnopq.gif', s: 200, link: '' }), logLine({ u: '/u/x', s: 404, link: '' })];
-      expect(scanned(Buffer.from(lines.join('')), 0)).toHaveLength(3);
+      const lines = [
+        logLine(),
+        logLine({ v: 1 }),
+        logLine({ u: '/r/00abcdefghijklmnopq.gif', s: 200, link: '' }),
+        logLine({ u: '/u/x', s: 404, link: '' }),
+      ];
+      expect(scanned(Buffer.from(lines.join('')), 0)).toHaveLength(4);
       expect(parsed).toBe(0);
       scanned(Buffer.from(logLine({ ua: 'a "quote"' })), 0);
       expect(parsed).toBe(1);

@@ -276,6 +276,47 @@ function expectOnce(run: Following, workers: Setting['workers'], contents: Conte
   expect(workers.b.dead.size).toBe(0);
 }
 
+describe('a log with lines of a newer format', () => {
+  /** Makes the lines from the byte `from` on lines of version 3, or turns them back. */
+  const withVersion = (text: string, from: number, v: 2 | 3): string =>
+    text.slice(0, from) + text.slice(from).replaceAll(/^\{"v":2,("rid".*),"x":""\}$/gm, v === 2 ? '$&' : '{"v":3,$1,"y":""}');
+
+  test.each(['plain', 'gzip'])('waits for a newer agent, which counts every line once (%s)', async (form) => {
+    const setting = await setUp();
+    const { path, workers, directory } = setting;
+    // Longer than one read, so that the newer lines are not in the first chunk.
+    const content = makeContent(6000);
+    const from = content.text.indexOf('\n', content.text.length - 60_000) + 1;
+    const other = makeContent(500);
+    const name = form === 'gzip' ? 'access.log.2.gz' : 'access.log.2';
+    const write = (v: 2 | 3) => {
+      const text = withVersion(content.text, from, v);
+      return writeFile(path(name), form === 'gzip' ? gzipSync(text) : text);
+    };
+    await write(3);
+    await writeFile(path('access.log'), other.text);
+    const old = startAgent(setting);
+    const size = Buffer.byteLength(content.text);
+    const committed = (worker: Worker) => worker.committed.get(genOf(old, size) ?? '') ?? NO_RANGES;
+    await untilCommitted(old, workers, [other]);
+    await eventually('the lines before the newer ones are committed', () =>
+      [workers.a, workers.b].every((worker) => covers(committed(worker), 0, from)),
+    );
+    await eventually('the problem is reported', () => codes(old).includes('log-newer'));
+    expect(old.agent.degraded().find(({ code }) => code === 'log-newer')?.about).toBe(name);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    for (const worker of [workers.a, workers.b]) expect(committed(worker)).toEqual([[0, from]]);
+    await old.stop();
+
+    await write(2);
+    const run = startAgent({ ...setting, directory });
+    await untilCommitted(run, workers, [content, other]);
+    expectOnce(run, workers, [content, other]);
+    expect(codes(run)).not.toContain('log-newer');
+    expect([workers.a.repeated, workers.b.repeated]).toEqual([0, 0]);
+  });
+});
+
 describe('shipping a log', () => {
   test('every hit arrives once on its shard, across rotations, and nothing is sent twice', async () => {
     const setting = await setUp();

@@ -37,6 +37,8 @@ export interface Shipper {
   shipNext(generation: Generation, signal: AbortSignal): Promise<boolean>;
   /** Publishes the batches that are full or have waited long enough. With `all`, publishes every batch. */
   flush(all: boolean): Promise<void>;
+  /** The paths of logs with a line that only a newer agent can read. This line and the lines after it wait for such an agent. */
+  newerLogs(): string[];
   /** Drops the state of generations that no longer exist. */
   forget(isDeleted: (gen: string) => boolean): void;
 }
@@ -52,6 +54,8 @@ export function createShipper(deps: {
 }): Shipper {
   const { shards, enricher, salts, publisher, metrics, windowBytes, now = Date.now } = deps;
   const sharesByGeneration = new Map<string, Map<string, Share>>();
+  /** The generations with a line that only a newer agent can read. */
+  const newer = new Map<string, Generation>();
 
   function sharesOf(gen: string): Map<string, Share> {
     let found = sharesByGeneration.get(gen);
@@ -91,8 +95,6 @@ export function createShipper(deps: {
     const chunk = await generation.source.read(from, to);
     if (chunk.kind === 'wait' || chunk.kind === 'unavailable') return false;
     if (chunk.kind === 'more') return true;
-    metrics.readBytes.inc(chunk.to - chunk.from);
-
     const lines: { off: number; result: Parsed }[] = [];
     const fragments: Fragment[] = [];
     const passedOver = chunk.kind === 'long' ? chunk.to - chunk.from : 0;
@@ -105,6 +107,15 @@ export function createShipper(deps: {
         (off, result) => lines.push({ off, result }),
         (part) => fragments.push(part),
       );
+    const newerLine = fragments.find(({ isNewer }) => isNewer);
+    const end = newerLine?.off ?? chunk.to;
+    if (newerLine) {
+      newer.set(generation.id, generation);
+      if (end === chunk.from) return false;
+      fragments.splice(fragments.indexOf(newerLine));
+      while ((lines.at(-1)?.off ?? -1) > end) lines.pop();
+    }
+    metrics.readBytes.inc(end - chunk.from);
     metrics.lines.inc(lines.length);
 
     const saltOf = await saltsFor(lines, signal);
@@ -133,8 +144,8 @@ export function createShipper(deps: {
         batch.addDeadLetter(fragment(bytes, off, result.dead));
       }
     }
-    await addFragmentsBefore(chunk.to);
-    for (const share of needing) share.batch?.extend(chunk.to, passedOver);
+    await addFragmentsBefore(end);
+    for (const share of needing) share.batch?.extend(end, passedOver);
     return true;
   }
 
@@ -215,7 +226,10 @@ export function createShipper(deps: {
       }
     },
 
+    newerLogs: () => [...newer.values()].map(({ id, source }) => source.path ?? id),
+
     forget(isDeleted) {
+      for (const gen of newer.keys()) if (isDeleted(gen)) newer.delete(gen);
       for (const gen of sharesByGeneration.keys()) if (isDeleted(gen)) sharesByGeneration.delete(gen);
     },
   };

@@ -29,7 +29,7 @@ async function nginxWith(env: Record<string, string>): Promise<{
 
 async function requestIds(logDir: string): Promise<string[]> {
   const texts = await Promise.all((await readdir(logDir)).map((name) => readFile(join(logDir, name), 'utf8')));
-  return texts.flatMap((text) => Array.from(text.matchAll(/^\{"v":1,"rid":"([0-9a-f]{32})".*\}$/gm), ([, id]) => id as string));
+  return texts.flatMap((text) => Array.from(text.matchAll(/^\{"v":2,"rid":"([0-9a-f]{32})".*\}$/gm), ([, id]) => id as string));
 }
 
 describe('start.sh', () => {

@@ -3,8 +3,8 @@ import { ClickledgerError } from '../../core/errors.ts';
 import { decide, type KeepReason, type TrackingRules } from './decide.ts';
 import { decode, type DecodedText, detectEncoding, type DetectedEncoding, encodeQuery, type Encoding, isValidAt } from './encoding.ts';
 import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
+import { hasHoneypotTag } from './inserted-tags.ts';
 import { isMailMessage } from './recognise-file.ts';
-import { hasHoneypotTag } from './template.ts';
 import { scanText } from './text-links.ts';
 
 // Plans the changes to one part of a letter without changing it: which links are tracked, which links are kept and for which reason, and

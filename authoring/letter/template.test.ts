@@ -6,7 +6,8 @@ import { scanHtml } from './html-links.ts';
 import { scanText } from './text-links.ts';
 import { isPrepared, type LetterPlan, type PixelPlace, planLetter } from './plan.ts';
 import { escapeHtml } from '../../core/escape-html.ts';
-import { compileLine, compileTemplate, fillTemplate, type Filling, pixelTag } from './template.ts';
+import { pixelTag } from './inserted-tags.ts';
+import { compileLine, compileTemplate, fillTemplate, type Filling } from './template.ts';
 
 const oneOf = (list: string, separator = ' ') => fc.constantFrom(...list.split(separator));
 

@@ -11,4 +11,5 @@ ALTER TYPE shard.verdict ADD VALUE 'echo';
 ALTER TYPE shard.verdict ADD VALUE 'hosting-net';
 ALTER TYPE shard.verdict ADD VALUE 'early';
 ALTER TYPE shard.verdict ADD VALUE 'old-browser';
+ALTER TYPE shard.verdict ADD VALUE 'altered';
 ALTER TYPE shard.verdict ADD VALUE 'unsure';

@@ -115,6 +115,16 @@ test('whatever stands behind a slug or an alias, the click is redirected, the pi
   expect((await analyst.query('SELECT reason FROM analytics.skipped WHERE lines > 0')).rows).toEqual([]);
   // The log contains each path as it is in the letter, without the added characters.
   expect(new Set(log.map((line) => (JSON.parse(line) as { u: string }).u)).size).toBe(3 * RECIPIENTS.length + 1);
+  // Clicks with such characters have the sign `altered`.
+  const altered = paths.filter(({ path, hit, status }) => {
+    const name =
+      status === 302 && hit.endsWith(' 0') && path.startsWith('/u/spring-sale')
+        ? 'spring-sale'
+        : slugOf(links.url, Number(hit.split(' ')[2]));
+    return status === 302 && path.split('?')[0] !== `/u/${name}`;
+  });
+  const { rows } = await analyst.query<{ n: number }>("SELECT count(*)::int AS n FROM analytics.events WHERE 'altered' = ANY (signals)");
+  expect(rows).toEqual([{ n: altered.length }]);
 });
 
 test('a query is passed on once the campaign asks for it, and is in neither the log nor a header of its own', async () => {

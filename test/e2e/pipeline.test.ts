@@ -238,7 +238,7 @@ describe('the pipeline', () => {
       () => crash(system.member('event-worker-1')),
       () => crash(system.member('nats')),
       // A full disk leaves a torn line, and the next line is appended to it.
-      () => appendFile(join(system.logDirs[0] as string, 'access.log'), '{"v":1,"rid":"0123456789abcdef0123'),
+      () => appendFile(join(system.logDirs[0] as string, 'access.log'), '{"v":2,"rid":"0123456789abcdef0123'),
       async () => rotateLog(system.logDirs[0] as string, edges[0]?.running as NonNullable<Member['running']>),
       () => crash(system.member('event-worker-2')),
       () => crash(system.member('log-agent-2')),

@@ -27,7 +27,7 @@ import { eventually, natsConnection, temporaryDirectory } from '../support/serve
 // Tests random and damaged input. It must not cause a crash, it must not block the lines after it, and it must be counted.
 
 const LINE =
-  '{"v":1,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"GET","u":"/u/fXc9oZNa4YuQajwMN","s":302,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"1.1"}\n';
+  '{"v":2,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"GET","u":"/u/fXc9oZNa4YuQajwMN","s":302,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"1.1","q":"","h":"t.example","x":""}\n';
 
 /** Returns variants of a text with some bytes replaced, removed or inserted. */
 function damaged(text: string): fc.Arbitrary<Buffer> {

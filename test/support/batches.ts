@@ -21,6 +21,7 @@ export function clickAt(off: number, slugs: SlugCodec, changes: Partial<Event> =
     slug: slugs.encode({ link: 1, recipient: 0 }),
     link: null,
     head: false,
+    altered: false,
     ua: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
     ref: '',
     purpose: '',

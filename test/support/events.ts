@@ -11,6 +11,7 @@ export function eventsOf(columns: EventColumns): Event[] {
     slug: columns.slug[i] as string,
     link: columns.link[i] ?? null,
     head: columns.head[i] as boolean,
+    altered: columns.altered[i] as boolean,
     ua: columns.agents[columns.agent[i] as number] as string,
     ref: columns.referrers[columns.referrer[i] as number] as string,
     purpose: columns.purposes[columns.purpose[i] as number] as string,

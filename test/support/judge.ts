@@ -77,7 +77,7 @@ function unzstd(bytes: Buffer): Buffer {
 }
 
 const FRAME_START = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
-const START = Buffer.from('{"v":1,"rid":"');
+const STARTS = [1, 2].map((v) => Buffer.from(`{"v":${v},"rid":"`));
 /** The maximum length of a line with its newline. A longer text is not a line, but a line may follow at its end without a newline. */
 const LONGEST_LINE = 262_144;
 
@@ -90,7 +90,7 @@ function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expect
   if (last?.to === bytes.length) expected.tails.set(gen, last.from);
   for (const { from, to } of lines) {
     const line = bytes.subarray(from, to);
-    const last = line.lastIndexOf(START);
+    const last = Math.max(...STARTS.map((start) => line.lastIndexOf(start)));
     const isTooLong = to + 1 - from > LONGEST_LINE && (last === 0 || line.length + 1 - last > LONGEST_LINE);
     const start = isTooLong ? -1 : last;
     if (start !== 0) expected.dead.set(`${gen} ${from}`, 'torn');

@@ -11,12 +11,23 @@ function escaped(text: string): string {
   );
 }
 
-/** Returns one line in the log format `tracking`, including the newline. All fields have defaults. */
+/** Returns one line in a version of the log format `tracking`, by default the newest one, including the newline. All fields have defaults. */
 export function logLine(fields: Partial<LineFields> = {}): string {
   const { rid = randomBytes(16).toString('hex'), t = 1_790_000_000.123, m = 'GET', u = '/u/00abcdefghijklmnopq', s = 302 } = fields;
-  const { ip = '192.0.2.7', ua = 'Mozilla/5.0', ref = '', purpose = '   ', link = '7.1' } = fields;
+  const {
+    ip = '192.0.2.7',
+    ua = 'Mozilla/5.0',
+    ref = '',
+    purpose = '   ',
+    link = '7.1',
+    v = 2,
+    q = '',
+    h = 'click.example',
+    x = '',
+  } = fields;
+  const more = v === 1 ? '' : `,"q":"${escaped(q)}","h":"${escaped(h)}","x":"${escaped(x)}"`;
   return (
-    `{"v":1,"rid":"${rid}","t":${t.toFixed(3)},"m":"${m}","u":"${escaped(u)}","s":${s},"ip":"${ip}",` +
-    `"ua":"${escaped(ua)}","ref":"${escaped(ref)}","purpose":"${escaped(purpose)}","link":"${link}"}\n`
+    `{"v":${v},"rid":"${rid}","t":${t.toFixed(3)},"m":"${m}","u":"${escaped(u)}","s":${s},"ip":"${ip}",` +
+    `"ua":"${escaped(ua)}","ref":"${escaped(ref)}","purpose":"${escaped(purpose)}","link":"${link}"${more}}\n`
   );
 }

@@ -356,8 +356,8 @@ describe('the access log', () => {
     };
     const line = accessLogLines([hit], () => ({ path: '/u/abc', link: '7.2' }));
     expect(line.replace(/"rid":"[0-9a-f]{32}"/, '"rid":"…"')).toBe(
-      '{"v":1,"rid":"…","t":1793491200.123,"m":"GET","u":"/u/abc","s":302,"ip":"79.192.0.1","ua":"A \\"quoted\\" \\\\ agent",' +
-        '"ref":"https://mail.google.com/","purpose":"prefetch;prerender prefetch  ","link":"7.2"}\n',
+      '{"v":2,"rid":"…","t":1793491200.123,"m":"GET","u":"/u/abc","s":302,"ip":"79.192.0.1","ua":"A \\"quoted\\" \\\\ agent",' +
+        '"ref":"https://mail.google.com/","purpose":"prefetch;prerender prefetch  ","link":"7.2","q":"","h":"click.example","x":""}\n',
     );
   });
 });
