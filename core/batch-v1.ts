@@ -6,7 +6,8 @@ import {
   headFields,
   id,
   isConsistent,
-  KINDS,
+  type Kind,
+  HIT_KINDS,
   MAX_PURPOSE,
   MAX_TEXT,
   MAX_TIME,
@@ -24,7 +25,7 @@ const eventSchema = z.object({
   off: offset,
   rid: id,
   t: z.int().min(0).max(MAX_TIME),
-  kind: z.enum(KINDS),
+  kind: z.enum(HIT_KINDS),
   slug: z.string().max(64),
   link: z
     .string()
@@ -47,7 +48,9 @@ const batchSchema = z
   .refine((batch) => isConsistent(batch) && batch.events.every(({ off }) => off >= batch.from && off < batch.to));
 
 /** One event as an object. */
-export interface Event extends z.infer<typeof eventSchema> {
+export interface Event extends Omit<z.infer<typeof eventSchema>, 'kind'> {
+  /** Version 1 has no unsubscribes. */
+  kind: Kind;
   /** Not part of version 1. */
   altered: boolean;
 }

@@ -5,7 +5,7 @@ import { encodeV1, eventsOf } from '../test/support/events.ts';
 import { decodeBatch, encodeBatch } from './batch.ts';
 import { type BatchV1, columnsOf, type Event } from './batch-v1.ts';
 import { ClickledgerError } from './errors.ts';
-import { type Batch, DEAD_REASONS, KINDS, SKIP_REASONS } from './event.ts';
+import { type Batch, DEAD_REASONS, HIT_KINDS, KINDS, SKIP_REASONS } from './event.ts';
 
 const hex = (length: number) => fc.string({ unit: fc.constantFrom(...'0123456789abcdef'.split('')), minLength: length, maxLength: length });
 const text = (maxLength: number) => fc.string({ unit: 'binary', maxLength }).map((s) => s.slice(0, maxLength));
@@ -16,7 +16,7 @@ const eventIn = (from: number, to: number): fc.Arbitrary<Event> =>
     off: fc.integer({ min: from, max: to - 1 }),
     rid: hex(32),
     t: fc.integer({ min: 0, max: 4_102_444_800_000 }),
-    kind: fc.constantFrom(...KINDS),
+    kind: fc.constantFrom(...HIT_KINDS),
     slug: fc.string({ unit: fc.constantFrom(...'azAZ09_-'.split('')), minLength: 1, maxLength: 64 }),
     link: orNull(fc.tuple(fc.integer({ min: 1, max: 2 ** 50 }), fc.nat({ max: 999_999_999 })).map(([l, v]) => `${l}.${v}`)),
     head: fc.boolean(),
@@ -63,7 +63,7 @@ function decodeError(payload: Uint8Array): ClickledgerError {
   throw new Error('the payload was accepted as a batch');
 }
 
-const sampleEvent: Event = {
+const sampleEvent: BatchV1['events'][number] & Event = {
   off: 10,
   rid: '0'.repeat(32),
   t: 1_700_000_000_000,
@@ -107,6 +107,12 @@ describe.each([
         expect(readable(decodeBatch(encodeAs(value)))).toEqual(readable({ ...value, events: { ...value.events, altered } }));
       }),
     );
+  });
+
+  test('has unsubscribes from version 2 on', () => {
+    const bytes = encodeAs({ ...sampleRead, events: columnsOf([{ ...sampleEvent, kind: 'unsubscribe' }]) });
+    if (encodeAs === encodeBatch) expect(decodeBatch(bytes).events.kind).toEqual(['unsubscribe']);
+    else expect(() => decodeBatch(bytes)).toThrow('events');
   });
 
   test('is read from the middle of a larger buffer', () => {

@@ -5,7 +5,11 @@ import { ClickledgerError } from './errors.ts';
 // range of one generation. batch.ts defines the format of a batch. The agent and the worker also exchange a request and a reply about the
 // ledger of a shard.
 
-export const KINDS = ['click', 'open'] as const;
+/** The kinds of hits, which have verdicts. */
+export const HIT_KINDS = ['click', 'open'] as const;
+export type HitKind = (typeof HIT_KINDS)[number];
+/** The kinds of events. An `unsubscribe` is a request by which a recipient asks for no more mail. */
+export const KINDS = [...HIT_KINDS, 'unsubscribe'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /**

@@ -5,8 +5,8 @@ import type { SlugKey } from '../core/slug.ts';
 /** What the catalog has of a link. */
 export interface CatalogLink {
   readonly campaign: number;
-  /** Whether it is the hidden link of a letter (`prepare --honeypot`). */
-  readonly isHoneypot: boolean;
+  /** `honeypot` is the hidden link of a letter (`prepare --honeypot`). */
+  readonly kind: 'url' | 'pixel' | 'honeypot' | 'unsubscribe';
 }
 
 /**
@@ -66,12 +66,12 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
       refresh();
       const uncached = [...links].filter((link) => !known.has(link));
       if (uncached.length > 0) {
-        const found = await pool.query<SentRow & { id: number; isHoneypot: boolean }>(
-          `SELECT l.id, l.campaign_id AS campaign, l.kind = 'honeypot' AS "isHoneypot", ${SENT_AT}
+        const found = await pool.query<SentRow & CatalogLink & { id: number }>(
+          `SELECT l.id, l.campaign_id AS campaign, l.kind, ${SENT_AT}
            FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE l.id = ANY ($1::bigint[])`,
           [uncached],
         );
-        for (const { id, campaign, isHoneypot } of found.rows) known.set(id, { campaign, isHoneypot });
+        for (const { id, campaign, kind } of found.rows) known.set(id, { campaign, kind });
         remember(found.rows);
       }
       return known;

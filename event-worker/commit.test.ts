@@ -24,7 +24,10 @@ beforeAll(async () => {
     'catalog',
     `INSERT INTO catalog.link (campaign_id, kind, original) SELECT 1 + n % 3, 'url', 'http://x/' || n FROM generate_series(1, 30) n`,
   );
-  await databases.query('catalog', `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'honeypot', '')`);
+  await databases.query(
+    'catalog',
+    `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'honeypot', ''), (2, 'unsubscribe', '')`,
+  );
   await databases.query('catalog', `UPDATE catalog.campaign SET sent_at = '2026-05-01T08:00:00Z' WHERE id = 1`);
 });
 
@@ -34,9 +37,12 @@ interface StoredEvent {
 }
 
 const eventsOf = (gen: string) =>
-  databases.query<StoredEvent>('a', `SELECT off, replace(rid::text, '-', '') AS rid FROM shard.event WHERE gen = $1 ORDER BY off, rid`, [
-    gen,
-  ]);
+  databases.query<StoredEvent>(
+    'a',
+    `SELECT off, replace(rid::text, '-', '') AS rid FROM (SELECT gen, off, rid FROM shard.event UNION ALL SELECT gen, off, rid FROM shard.unsubscribe) AS stored
+     WHERE gen = $1 ORDER BY off, rid`,
+    [gen],
+  );
 const deadOf = (gen: string) =>
   databases.query<{ off: number; reason: string }>('a', 'SELECT off, reason FROM shard.dead_letter WHERE gen = $1 ORDER BY off', [gen]);
 async function skippedOf(gen: string): Promise<Record<string, number>> {
@@ -79,7 +85,13 @@ describe('the ledger against a model', () => {
     let off = 0;
     for (let n = 20 + pick(150); n > 0; n--) {
       const dice = pick(100);
-      if (dice < 65) {
+      if (dice < 8) {
+        lines.push({
+          off,
+          forged: false,
+          event: clickAt(off, slugs, { kind: 'unsubscribe', slug: slugs.encode({ link: 32, recipient: pick(5) }) }),
+        });
+      } else if (dice < 65) {
         const ids = { link: 1 + pick(40), recipient: pick(5) };
         lines.push({ off, forged: false, event: clickAt(off, slugs, { slug: slugs.encode(ids), ua: `Mail/${pick(20)}.0` }) });
       } else if (dice < 75) {
@@ -103,7 +115,8 @@ describe('the ledger against a model', () => {
     }
     // Some of the batches are encoded in version 1 of the format, because agents of both versions may publish to one stream.
     const whole = { ...batch, events: columnsOf(events) };
-    return decodeBatch(from % 2 === 0 ? encodeV1(whole) : encodeBatch(whole));
+    const isOld = from % 2 === 0 && !events.some(({ kind }) => kind === 'unsubscribe');
+    return decodeBatch(isOld ? encodeV1(whole) : encodeBatch(whole));
   }
 
   /** Cuts [from, to) into batches at randomly chosen line boundaries. */
@@ -328,6 +341,35 @@ describe('rows', () => {
       { signals: ['honeypot'], verdict: 'honeypot' },
       { signals: null, verdict: 'human' },
       { signals: ['altered'], verdict: 'human' },
+    ]);
+  });
+
+  test('an unsubscribe is stored with its recipient and campaign, and is no hit', async () => {
+    const gen = newGen();
+    const t = Date.UTC(2026, 4, 1, 8);
+    const slugOf = (link: number): string => slugs.encode({ link, recipient: 9 });
+    const events = [
+      clickAt(0, slugs, { kind: 'unsubscribe', slug: slugOf(32), t }),
+      clickAt(1, slugs, { slug: slugOf(1) }),
+      // The links of a letter, the pixel and the hidden link unsubscribe nobody.
+      clickAt(2, slugs, { kind: 'unsubscribe', slug: slugOf(1) }),
+      clickAt(3, slugs, { kind: 'unsubscribe', slug: slugOf(31) }),
+      // The catalog was restored from a backup that does not have the link yet.
+      clickAt(4, slugs, { kind: 'unsubscribe', slug: slugOf(4000), t }),
+      clickAt(5, slugs, { kind: 'unsubscribe', slug: unlistedKeyCodec.encode({ link: 32, recipient: 9 }) }),
+    ];
+    const committed = await ownCommitter(databases).commit([batchOf(databases, gen, 0, 10, { events })]);
+    expect(committed).toMatchObject({ events: 3, skipped: { forged: 3 } });
+    expect(
+      await databases.query('a', 'SELECT at, off, recipient_id, link_id, campaign_id FROM shard.unsubscribe WHERE gen = $1 ORDER BY off', [
+        gen,
+      ]),
+    ).toEqual([
+      { at: new Date(t), off: 0, recipient_id: 9, link_id: 32, campaign_id: 2 },
+      { at: new Date(t), off: 4, recipient_id: 9, link_id: 4000, campaign_id: 0 },
+    ]);
+    expect(await databases.query('a', 'SELECT off, kind::text FROM shard.event WHERE gen = $1', [gen])).toEqual([
+      { off: 1, kind: 'click' },
     ]);
   });
 

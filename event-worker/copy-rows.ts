@@ -1,11 +1,11 @@
-import type { Batch, DeadLetter, Kind, Origin, Skipped } from '../core/event.ts';
+import type { Batch, DeadLetter, HitKind, Origin, Skipped } from '../core/event.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog, CatalogLink } from './catalog.ts';
 import { entryOf } from './entry-of.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
 import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
-import { resolveSlug } from './resolve-slug.ts';
+import { resolveSlug, type SlugTarget } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
@@ -24,11 +24,23 @@ export interface BatchRows extends GenerationRange {
   readonly hits: Hits;
   /** The offsets of the events, in the order of the lines. */
   readonly offs: readonly number[];
+  readonly unsubscribes: readonly Unsubscribe[];
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
   readonly skipped: Skipped;
   /** How many hits have `(other)` in the place of their own value, by reason. */
   readonly folded: Readonly<Record<FoldReason, number>>;
+}
+
+/** A row of shard.unsubscribe. */
+export interface Unsubscribe {
+  /** Epoch milliseconds. */
+  readonly t: number;
+  readonly off: number;
+  readonly rid: string;
+  readonly recipient: number;
+  readonly link: number;
+  readonly campaign: number;
 }
 
 export const EVENT_COLUMNS = `at, off, gen, rid, recipient_id, link_id, campaign_id, visitor, link_version, ${TAIL_COLUMNS}`;
@@ -44,22 +56,27 @@ export interface RowDependencies {
 }
 
 /** Stands for a link that the catalog does not have. */
-const NO_LINK: CatalogLink = { campaign: 0, isHoneypot: false };
+const NO_LINK: CatalogLink = { campaign: 0, kind: 'url' };
 
 /**
- * Verifies the slugs of a batch, computes the verdicts of its events and formats the lines for COPY. An event with a forged slug is counted
- * as skipped. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
+ * Verifies the slugs of a batch, computes the verdicts of its hits and formats their lines for COPY. An event with a forged slug is counted
+ * as skipped, and so is an unsubscribe whose link is of another kind. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
  */
 export async function buildRows(batch: Batch, deps: RowDependencies): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
   const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
   if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
-  const links = new Set<number>();
-  for (const target of targets) if (target) links.add(target.link);
-  const known = await deps.catalog.linksOf(links);
-  const found = targets.map((target) => target && (known.get(target.link) ?? NO_LINK));
-  const campaigns = found.map((link) => link?.campaign);
+  const known = await deps.catalog.linksOf(new Set(targets.flatMap((target) => target?.link ?? [])));
+  /** The link of an event. Undefined if the event does not count. */
+  const linkOf = (target: SlugTarget | undefined, i: number): CatalogLink | undefined => {
+    const link = target && (known.get(target.link) ?? NO_LINK);
+    const isOfWrongKind = events.kind[i] === 'unsubscribe' && link !== NO_LINK && link?.kind !== 'unsubscribe';
+    return isOfWrongKind ? undefined : link;
+  };
+  const links = targets.map(linkOf);
+  // Only hits have a user agent and a referrer.
+  const campaigns = links.map((link, i) => (events.kind[i] === 'unsubscribe' ? undefined : link?.campaign));
   const values = await foldValues(events, campaigns, deps.outside);
   const { purposes, origins } = events;
   const contexts = new Map<number, Context>();
@@ -74,30 +91,36 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const collector = new HitCollector(targets.length, deps.slab);
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
+  const unsubscribes: Unsubscribe[] = [];
   for (let i = 0; i < targets.length; i++) {
-    const [target, campaign] = [targets[i], campaigns[i]];
-    if (!target || campaign === undefined) continue;
+    const [target, found] = [targets[i], links[i]];
+    if (!target || !found) continue;
     const { recipient, link, version } = target;
+    const { campaign } = found;
+    const t = events.t[i] as number;
+    if (events.kind[i] === 'unsubscribe') {
+      unsubscribes.push({ t, off: Number(events.off[i]), rid: events.rid[i] as string, recipient, link, campaign });
+      continue;
+    }
     const agent = values.agent(i);
     const referrer = values.referrer(i, campaign);
-    const t = events.t[i] as number;
     const traits =
       (events.head[i] ? HEAD : 0) |
       (events.altered[i] ? ALTERED : 0) |
-      (found[i]?.isHoneypot ? HONEYPOT : 0) |
+      (found.kind === 'honeypot' ? HONEYPOT : 0) |
       (isEarly(t, deps.catalog.sentAt(campaign)) ? EARLY : 0) |
       (t >= agent.oldFromMs ? OLD_BROWSER : 0);
-    const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as Kind, traits, contextAt(i));
+    const { text, profile } = deps.tails.of(agent, referrer, events.kind[i] as HitKind, traits, contextAt(i));
     const off = events.off[i];
     lines += `${timestamp(t)}\t${off}\t${gen}\t${events.rid[i]}\t${recipient}\t${link}\t${campaign}\t${events.visitor[i] ?? '\\N'}\t${version ?? '\\N'}${text}`;
     collector.add(campaign, t, recipient, link, profile);
     offs.push(Number(off));
     usedAgents.add(agent);
   }
-  const forged = targets.length - offs.length;
+  const forged = targets.length - offs.length - unsubscribes.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
   const copied = { events: deps.slab.text(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
-  return { gen, from, to, size, ...copied, dead, skipped, folded: values.folded };
+  return { gen, from, to, size, ...copied, unsubscribes, dead, skipped, folded: values.folded };
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.

@@ -1,4 +1,4 @@
-import type { Kind } from '../core/event.ts';
+import type { HitKind } from '../core/event.ts';
 import type { Verdict } from '../core/rules.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
@@ -10,7 +10,7 @@ export type CountedAgent = Pick<ReducedAgent, 'id' | 'client' | 'system' | 'devi
 
 /** What many hits have in common. */
 export interface Profile {
-  readonly kind: Kind;
+  readonly kind: HitKind;
   readonly verdict: Verdict;
   readonly agent: CountedAgent;
   readonly country: string | null;

@@ -13,7 +13,7 @@ import type { Hits } from './hits.ts';
 /** COPYs the events of all batches. */
 export async function copyEvents(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const lines = rows.map(({ events }) => events);
-  await copyEventLines(client, lines, countEvents(rows));
+  await copyEventLines(client, lines, countHits(rows));
 }
 
 /** COPYs lines into `shard.event`. Throws `server-failed` unless Postgres stores exactly `expected` rows. */
@@ -54,6 +54,26 @@ export async function insertAgents(client: PoolClient, rows: readonly BatchRows[
   );
 }
 
+/** Inserts the unsubscribes. */
+export async function insertUnsubscribes(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const all = rows.flatMap(({ gen, unsubscribes }) => unsubscribes.map((one) => ({ gen, ...one })));
+  if (all.length === 0) return;
+  await client.query(
+    `INSERT INTO shard.unsubscribe (at, off, gen, rid, recipient_id, link_id, campaign_id)
+     SELECT to_timestamp(t / 1000), off, gen, rid, recipient, link, campaign
+     FROM unnest($1::double precision[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[]) AS one (t, off, gen, rid, recipient, link, campaign)`,
+    [
+      all.map(({ t }) => t),
+      all.map(({ off }) => off),
+      all.map(({ gen }) => gen),
+      all.map(({ rid }) => rid),
+      all.map(({ recipient }) => recipient),
+      all.map(({ link }) => link),
+      all.map(({ campaign }) => campaign),
+    ],
+  );
+}
+
 /** Inserts the dead letters. */
 export async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const letters = rows.flatMap(({ gen, dead }) => dead.map((letter) => ({ gen, ...letter })));
@@ -88,5 +108,8 @@ export async function addSkipped(client: PoolClient, rows: readonly BatchRows[])
   );
 }
 
-/** The number of events. */
-export const countEvents = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);
+/** The number of hits. */
+const countHits = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);
+/** The number of events: hits and unsubscribes. */
+export const countEvents = (rows: readonly BatchRows[]): number =>
+  rows.reduce((sum, { unsubscribes }) => sum + unsubscribes.length, countHits(rows));

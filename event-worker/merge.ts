@@ -1,4 +1,4 @@
-import type { Kind } from '../core/event.ts';
+import type { HitKind } from '../core/event.ts';
 import type { PoolClient } from '../core/postgres.ts';
 import type { Verdict } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
@@ -15,7 +15,7 @@ interface DeltaRow {
   recipient_ids: string;
   link_ids: string;
   profiles: string;
-  kinds: Kind[];
+  kinds: HitKind[];
   verdicts: Verdict[];
   countries: (string | null)[];
   nets: (string | null)[];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Event } from '../core/batch-v1.ts';
-import type { Batch } from '../core/event.ts';
+import type { Batch, HitKind } from '../core/event.ts';
 import { createSlugCodec, type SlugCodec } from '../core/slug.ts';
 import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
@@ -175,9 +175,8 @@ describe('what clients invent', () => {
           expect([agent.client, agent.system, agent.device]).toEqual([row.client, row.system, row.device]);
           expect([agent.version, agent.family?.version]).toContain(row.version);
           if (event.t < agent.plausibleFromMs) expect(row.version).toBe('(other)');
-          expect(row.verdict).toBe(
-            agent.signals[event.kind] === undefined || agent.signals[event.kind] === 'proxied' ? 'human' : agent.signals[event.kind],
-          );
+          const signal = agent.signals[event.kind as HitKind];
+          expect(row.verdict).toBe(signal === undefined || signal === 'proxied' ? 'human' : signal);
           if (row.referrer === '(other)') found.referrer++;
           if (row.version === '(other)') found.versions++;
         }

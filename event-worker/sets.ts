@@ -1,4 +1,4 @@
-import type { Kind } from '../core/event.ts';
+import type { HitKind } from '../core/event.ts';
 import { type Verdict, VERDICTS } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
 import { type Profile, profileKey } from './hits.ts';
@@ -54,7 +54,7 @@ interface LinkActivity {
 /** The hits of one kind in one campaign. */
 interface Counts {
   readonly campaign: number;
-  readonly kind: Kind;
+  readonly kind: HitKind;
   /** By the text of the profile. */
   readonly byProfile: Map<string, { readonly profile: Profile; readonly recipients: Recipients; readonly verdictIndex: number }>;
   /** By start in epoch milliseconds, and by link. */
@@ -99,7 +99,7 @@ const newActivity = (): LinkActivity => ({
 });
 
 function activityOf(counts: readonly Counts[]): Parameters {
-  const rows: { campaign: number; quarterMs: number; link: number; kind: Kind; verdict: Verdict; hits: number }[] = [];
+  const rows: { campaign: number; quarterMs: number; link: number; kind: HitKind; verdict: Verdict; hits: number }[] = [];
   for (const { campaign, kind, quarters } of counts)
     for (const [quarterMs, links] of quarters)
       for (const [link, { hits }] of links)
@@ -186,7 +186,7 @@ class PeopleColumns {
   readonly #columns: (string | number)[][] = Array.from({ length: 10 }, () => []);
 
   /** Adds the recipients of one value of a facet: a row for each of their chunks. */
-  add(key: { campaign: number; facet: string; value: string; link: number; kind: Kind }, recipients: readonly Recipients[]): void {
+  add(key: { campaign: number; facet: string; value: string; link: number; kind: HitKind }, recipients: readonly Recipients[]): void {
     const parts = new Map<number, Part>();
     for (const { isHuman, ids } of recipients) {
       for (const id of ids) {

@@ -1,4 +1,4 @@
-import { type Kind, KINDS, type Origin } from '../core/event.ts';
+import { HIT_KINDS, type HitKind, type Origin } from '../core/event.ts';
 import { RULES_VERSION, verdictOf } from '../core/rules.ts';
 import { copyText } from '../core/copy-text.ts';
 import type { Profile } from './hits.ts';
@@ -47,10 +47,10 @@ export class Tails {
   }
 
   /** `traits` is a sum of the traits in verdict.ts. */
-  of(agent: ReducedAgent, referrer: string | null, kind: Kind, traits: number, { number, origin, purpose }: Context): Tail {
+  of(agent: ReducedAgent, referrer: string | null, kind: HitKind, traits: number, { number, origin, purpose }: Context): Tail {
     // Numbers instead of texts, because this runs for each event.
     const pair = numberOf(this.#pairs, numberOf(this.#agents, agent) * RADIX + numberOf(this.#referrers, referrer));
-    const key = ((pair * RADIX + number) * TRAITS + traits) * KINDS.length + KINDS.indexOf(kind);
+    const key = ((pair * RADIX + number) * TRAITS + traits) * HIT_KINDS.length + HIT_KINDS.indexOf(kind);
     let tail = this.#tails.get(key);
     if (tail) return tail;
     const { country, net } = origin;

@@ -1,4 +1,4 @@
-import type { Kind } from '../core/event.ts';
+import type { HitKind } from '../core/event.ts';
 import { networkKindOf } from '../core/network-kinds.ts';
 import { AGENT_RULES, EARLY_MS, NETWORK_SIGNALS, PREFETCH_PURPOSE, type Signal, SIGNALS } from '../core/rules.ts';
 
@@ -22,14 +22,14 @@ export const TRAITS = 32;
  * Returns the signal of the user agent of a click or an open, if there is one. `bot` is true if the user agent is empty, or if the package
  * isbot recognises it as a bot.
  */
-export function agentSignal(ua: string, kind: Kind, bot: boolean): Signal | undefined {
+export function agentSignal(ua: string, kind: HitKind, bot: boolean): Signal | undefined {
   const matching = AGENT_RULES.find((rule) => rule.kind === kind && rule.userAgent.test(ua));
   return matching?.signal ?? (bot ? 'bot-ua' : undefined);
 }
 
 /** Returns all signals of one hit, the most important first. `byAgent` is the result of agentSignal. */
 export function signalsOf(
-  { kind, traits, purpose, net }: { kind: Kind; traits: number; purpose: string; net: string | null },
+  { kind, traits, purpose, net }: { kind: HitKind; traits: number; purpose: string; net: string | null },
   byAgent: Signal | undefined,
 ): readonly Signal[] {
   const found: Signal[] = [];

@@ -5,7 +5,7 @@ import { LINE_STARTS } from './lines.ts';
 // Parses one line of the log. The classification of a version of the format must never change, because a generation that is shipped again
 // after years must give the same hits, skipped lines and dead letters.
 
-/** A click or an open, before enrichment. `ip` and the whole `ua` do not leave the agent. */
+/** A click, an open or an unsubscribe, before enrichment. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {
   rid: string;
   /** Epoch milliseconds. */
@@ -76,9 +76,9 @@ export function parseLine(text: string): Parsed {
 }
 
 /** Classifies a line by the values of its fields. `rid` must have 32 hex digits. */
-export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link, x }: LineFields): Parsed {
+export function classify({ v, rid, t, m, u, s, ip, ua, ref, purpose, link, x }: LineFields): Parsed {
   if (!(t >= EARLIEST_S && t < LATEST_S)) return { dead: 'bad-field' };
-  const kind = u.startsWith('/u/') ? 'click' : u.startsWith('/r/') ? 'open' : undefined;
+  const kind = kindOf(u, v);
   if (kind === undefined) return { skip: 'not-tracking' };
   if (s !== (kind === 'click' ? 302 : 200)) return { skip: 'not-served' };
   const slug = kind === 'open' && u.endsWith('.gif') ? u.slice(3, -4) : u.slice(3);
@@ -101,6 +101,13 @@ export function classify({ rid, t, m, u, s, ip, ua, ref, purpose, link, x }: Lin
       purpose: purpose.trim(),
     },
   };
+}
+
+/** The kind of event that a path stands for. Version 1 has no unsubscribes. nginx logs only requests that unsubscribe, not their page. */
+function kindOf(path: string, v: 1 | 2): Kind | undefined {
+  if (path.startsWith('/u/')) return 'click';
+  if (path.startsWith('/r/')) return 'open';
+  return v >= 2 && path.startsWith('/o/') ? 'unsubscribe' : undefined;
 }
 
 /** The shard tag of a slug or alias. An alias belongs to the shard of its link. Only the line of a served click contains the link. */

@@ -21,6 +21,7 @@ const TABLES = [
   'delta',
   'thinned_campaign',
   'past_hits',
+  'unsubscribe',
   'event',
 ] as const;
 

@@ -87,7 +87,7 @@ function compareCounts(shard: ShardAudit, gen: string, log: LogAudit, isFirst: b
         mend: REPORT_BUG,
       });
   };
-  expect('hits', sum('click', 'open', 'skipped forged', 'dead rejected'), log.hits.get(shard.shard) ?? 0);
+  expect('hits', sum('click', 'open', 'unsubscribe', 'skipped forged', 'dead rejected'), log.hits.get(shard.shard) ?? 0);
   const deadHere = [...counts]
     .filter(([what]) => what.startsWith('dead ') && what !== 'dead rejected')
     .reduce((total, [, lines]) => total + lines, 0);

@@ -512,8 +512,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'the hidden link is known by its kind',
     file: 'event-worker/catalog.ts',
-    from: "l.kind = 'honeypot' AS",
-    to: 'false AS',
+    from: 'l.kind, ${SENT_AT}',
+    to: "'url' AS kind, ${SENT_AT}",
     test: 'event-worker/commit.test.ts',
     name: 'signs of a machine are those',
   },

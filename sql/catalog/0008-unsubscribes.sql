@@ -1,0 +1,34 @@
+-- Unsubscribes. The shards have the requests, because the log is their source. The catalog has only when an author subscribed a recipient
+-- again. So a catalog or a shard that is restored from a backup gets all unsubscribes back.
+
+-- A campaign has one link by which its recipients unsubscribe.
+ALTER TABLE catalog.link DROP CONSTRAINT link_kind_check, ADD CONSTRAINT link_kind_check CHECK (kind IN ('url', 'pixel', 'honeypot', 'unsubscribe'));
+COMMENT ON COLUMN analytics.links.kind IS 'url, pixel, honeypot (the hidden link of a letter, which only machines follow), or unsubscribe.';
+
+ALTER TABLE catalog.recipient ADD COLUMN resubscribed_at timestamptz;
+GRANT UPDATE (resubscribed_at) ON catalog.recipient TO clickledger_author;
+
+CREATE TABLE fleet.unsubscribes (
+  shard text, at timestamptz, campaign_id bigint, recipient_id bigint, request_id uuid, gen uuid, off bigint
+) PARTITION BY LIST (shard);
+
+CREATE VIEW analytics.unsubscribes AS
+  SELECT at, campaign_id, recipient_id, request_id, gen, off FROM fleet.unsubscribes
+  WHERE recipient_id NOT IN (SELECT id FROM catalog.recipient WHERE is_test);
+COMMENT ON VIEW analytics.unsubscribes IS 'One row for each request to unsubscribe. A recipient may have several. Those of test recipients are left out.';
+COMMENT ON COLUMN analytics.unsubscribes.at IS 'Time at which nginx answered.';
+COMMENT ON COLUMN analytics.unsubscribes.campaign_id IS 'The campaign whose letter had the link.';
+COMMENT ON COLUMN analytics.unsubscribes.recipient_id IS 'The recipient who unsubscribed.';
+COMMENT ON COLUMN analytics.unsubscribes.request_id IS 'Id that nginx gave the request.';
+COMMENT ON COLUMN analytics.unsubscribes.gen IS 'Generation of the access log that has the line of the request.';
+COMMENT ON COLUMN analytics.unsubscribes.off IS 'Byte offset of that line in the generation.';
+
+-- Who is unsubscribed now. Authors read it before they write to somebody, also for test recipients.
+CREATE VIEW analytics.unsubscribed AS
+  SELECT u.recipient_id, max(u.at) AS at FROM fleet.unsubscribes u JOIN catalog.recipient r ON r.id = u.recipient_id
+  WHERE u.at > coalesce(r.resubscribed_at, '-infinity') GROUP BY u.recipient_id;
+COMMENT ON VIEW analytics.unsubscribed IS 'The recipients who are unsubscribed now: those who unsubscribed, and were not subscribed again since then.';
+COMMENT ON COLUMN analytics.unsubscribed.recipient_id IS 'The recipient.';
+COMMENT ON COLUMN analytics.unsubscribed.at IS 'Time of the last request to unsubscribe.';
+GRANT USAGE ON SCHEMA analytics TO clickledger_author;
+GRANT SELECT ON analytics.unsubscribed TO clickledger_author;
