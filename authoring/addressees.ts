@@ -25,13 +25,18 @@ export async function* resolveAddressees(
   const { campaign, only, onReject } = options;
   const seen = createBitmap();
 
+  const reasonToLeaveOut = ({ id, unsubscribed }: Recipient): 'duplicate' | 'unsubscribed' | undefined => {
+    if (!seen.add(id)) return 'duplicate';
+    return unsubscribed ? 'unsubscribed' : undefined;
+  };
+
   async function resolve(chunk: Person[]): Promise<Addressee[]> {
     const wanted = only ? chunk.filter(only) : chunk;
     if (wanted.length === 0) return [];
     const recipients = await resolveRecipients(pool, wanted, campaign);
     return wanted.flatMap((person, i) => {
       const recipient = recipients[i];
-      const reason = recipient === undefined ? 'conflict' : seen.add(recipient.id) ? undefined : 'duplicate';
+      const reason = recipient === undefined ? 'conflict' : reasonToLeaveOut(recipient);
       if (recipient !== undefined && reason === undefined) return [{ person, recipient }];
       onReject({ line: person.line, reason: reason ?? 'conflict', value: person.email ?? person.externalId ?? '' });
       return [];

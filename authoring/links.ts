@@ -4,16 +4,17 @@ import { isAlias } from '../core/slug.ts';
 import type { Database } from './campaigns.ts';
 import { parseTarget } from './target.ts';
 
-// Creates, finds and changes the links of a campaign, its pixel, its hidden link and its aliases in the catalog.
+// Creates, finds and changes the links of a campaign, its pixel, its hidden link, its link for unsubscribing and its aliases in the catalog.
 
 /**
  * A link to find or to create. Links to the same target with different labels are different links. `position` is the place of the link in a
- * letter, counted from 1. A campaign has one pixel and one honeypot. A honeypot is a hidden
+ * letter, counted from 1. A campaign has one pixel, one honeypot and one link for unsubscribing. A honeypot is a hidden
  * link. It keeps the target with which it was created.
  */
 export type LinkSpec =
   | { kind: 'url'; target: string; label?: string; position?: number }
   | { kind: 'pixel' }
+  | { kind: 'unsubscribe' }
   | { kind: 'honeypot'; target: string };
 
 /** Finds or creates the link of a campaign to a target, its pixel or its honeypot. Returns its id. Throws as `ensureLinks` does. */
@@ -33,7 +34,7 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
     label: link.kind === 'url' ? (link.label ?? '') : '',
     original: link.kind === 'url' ? parseTarget(link.target) : '',
     position: link.kind === 'url' ? (link.position ?? null) : null,
-    target: link.kind === 'pixel' ? null : parseTarget(link.target),
+    target: link.kind === 'url' || link.kind === 'honeypot' ? parseTarget(link.target) : null,
   }));
   const ids: number[] = [];
   await transaction(pool, async (client) => {
@@ -107,11 +108,13 @@ export async function findLink(db: Database, idOrAlias: string): Promise<{ id: n
   return link;
 }
 
-/** Finds a link of a letter. Throws `not-found` if there is no such link and `bad-input` for a pixel or a honeypot. */
+/** Finds a link of a letter. Throws `not-found` if there is no such link and `bad-input` for any other link. */
 export async function findUrlLink(db: Database, idOrAlias: string): Promise<number> {
   const link = await findLink(db, idOrAlias);
   if (link.kind === 'honeypot')
     throw new ClickledgerError('bad-input', `link ${link.id} is the hidden link of '${link.campaign}', which does not change`);
+  if (link.kind === 'unsubscribe')
+    throw new ClickledgerError('bad-input', `link ${link.id} is the link of '${link.campaign}' for unsubscribing, which has no target`);
   if (link.kind !== 'url')
     throw new ClickledgerError('bad-input', `link ${link.id} is the pixel of '${link.campaign}', and a pixel has no target`);
   return link.id;
@@ -176,7 +179,7 @@ export interface LinkRow {
   /** The place of the link, counted from 1, in the letter that was prepared last with it. Null if the link is in no letter. */
   position: number | null;
   label: string;
-  /** Null for a pixel. */
+  /** Null for a pixel, and for a link for unsubscribing. */
   target: string | null;
   version: number;
   aliases: string[];

@@ -28,10 +28,19 @@ export interface Person extends PersonKey {
 
 /**
  * The reasons for leaving out a line. The line has no mail address or an invalid address, it has no id or an id that is too long, the
- * person is already in the list, the address and the id belong to two different people, or a status column says that the person must not be
- * written to.
+ * person is already in the list, the address and the id belong to two different people, a status column says that the person must not be
+ * written to, or the person has unsubscribed.
  */
-export const REJECT_REASONS = ['no-address', 'bad-address', 'no-id', 'bad-id', 'duplicate', 'conflict', 'not-subscribed'] as const;
+export const REJECT_REASONS = [
+  'no-address',
+  'bad-address',
+  'no-id',
+  'bad-id',
+  'duplicate',
+  'conflict',
+  'not-subscribed',
+  'unsubscribed',
+] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
 
 /** A line that is left out. `value` is the address or id on this line. */

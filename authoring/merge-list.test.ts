@@ -48,8 +48,8 @@ const HTML = `<html><body><p>Größe</p>
 </body></html>`;
 const TEXT = 'see https://shop.example/?a=1&b=2 or (https://shop.example/t), then https://shop.example/?a=1&b=2 again\n';
 
-const tracked: Recipient = { id: 7, optedOut: false, isTest: false };
-const optedOut: Recipient = { id: 8, optedOut: true, isTest: false };
+const tracked: Recipient = { id: 7, optedOut: false, isTest: false, unsubscribed: false };
+const optedOut: Recipient = { id: 8, optedOut: true, isTest: false, unsubscribed: false };
 
 /** Returns the rows of a list by column, as a strict CSV parser reads them. */
 function rowsOf(merge: Merge, rows: readonly string[]): Record<string, string>[] {

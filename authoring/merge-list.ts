@@ -1,6 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
 import { DIALECTS, NO_HIDDEN_LINK, NO_PIXEL, type Sender } from './letter/senders.ts';
-import { HONEYPOT_COLUMN, PIXEL_COLUMN } from './letter/plan.ts';
+import { HONEYPOT_COLUMN, PIXEL_COLUMN, UNSUBSCRIBE, UNSUBSCRIBE_COLUMN } from './letter/plan.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
 import { csvRow } from '../core/csv.ts';
 import type { PeopleFile, Person } from './list-file.ts';
@@ -13,7 +13,7 @@ import type { TrackedLetter } from './track-letter.ts';
 export interface Merge {
   html: Buffer | undefined;
   text: Buffer | undefined;
-  /** The names of the added columns: one for each link, in the order of the letter, then the hidden link and the pixel. */
+  /** The names of the added columns: one for each link, in the order of the letter, then the hidden link, the pixel and the link for unsubscribing. */
   columns: string[];
   /** The header line of the list, as CSV. */
   header: string;
@@ -30,7 +30,14 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
   const dialect = DIALECTS[sender];
   const counts = { html: 0, text: 0 };
   const columns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
-  const addedColumns = [...columns, ...(letter.honeypot ? [HONEYPOT_COLUMN] : []), ...(letter.hasPixel ? [PIXEL_COLUMN] : [])];
+  // If the list has a column of this name, the tag is one of the sender.
+  const unsubscribeOf = people.header.includes(UNSUBSCRIBE) ? undefined : letter.unsubscribeOf;
+  const addedColumns = [
+    ...columns,
+    ...(letter.honeypot ? [HONEYPOT_COLUMN] : []),
+    ...(letter.hasPixel ? [PIXEL_COLUMN] : []),
+    ...(unsubscribeOf ? [UNSUBSCRIBE_COLUMN] : []),
+  ];
   const existing = addedColumns.find((column) => people.header.includes(column));
   if (existing !== undefined)
     throw new ClickledgerError('conflict', `the list already has a column ${existing} from an earlier run. Give the original list.`);
@@ -42,11 +49,11 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
     const plan = letter.plans[kind];
     if (!plan) return undefined;
     const tag = kind === 'html' ? dialect.html : dialect.text;
-    return fillTemplate(compileTemplate(plan, undefined), {
+    return fillTemplate(compileTemplate(plan, unsubscribeOf && { only: UNSUBSCRIBE }), {
       links: letter.places[kind].map((index) => tag(columns[index] as string)),
       pixel: dialect.html(PIXEL_COLUMN),
       honeypot: dialect.html(HONEYPOT_COLUMN),
-      column: () => '',
+      column: () => tag(UNSUBSCRIBE_COLUMN),
     });
   };
 
@@ -59,7 +66,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
       const { links, pixel } = recipient.optedOut
         ? { links: originals, pixel: letter.hasPixel ? NO_PIXEL : undefined }
         : letter.addressesOf(recipient.id);
-      const values = pixel === undefined ? links : [...links, pixel];
+      const values = [...links, ...(pixel === undefined ? [] : [pixel]), ...(unsubscribeOf ? [unsubscribeOf(recipient.id)] : [])];
       if (dialect.maxBytes !== undefined) for (const value of values) if (Buffer.byteLength(value) > dialect.maxBytes) tooLongCount++;
       // The row has exactly as many original fields as the header, so that the added values are below their column names.
       const originalFields = people.header.map((_, i) => person.values[i] ?? '');

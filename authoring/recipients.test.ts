@@ -132,7 +132,7 @@ describe('in the catalog', () => {
     expect((await rowOf(other))?.opted_out_at).toBeNull();
     await expect(ensureRecipient(pool, 'out@example.com')).rejects.toMatchObject({ code: 'conflict' });
     expect(await resolveRecipients(pool, [{ email: 'out@example.com', externalId: undefined }])).toEqual([
-      { id, optedOut: true, isTest: false },
+      { id, optedOut: true, isTest: false, unsubscribed: false },
     ]);
     await setOptedOut(pool, id, false);
     await setOptedOut(pool, id, false);

@@ -24,6 +24,7 @@ export function normaliseEmail(text: string): string | undefined {
   return ascii.length <= 254 && EMAIL.safeParse(ascii).success ? ascii : undefined;
 }
 
+const LISTED_AT_ONCE = 10_000;
 const EMAIL = z.email({ pattern: z.regexes.html5Email });
 
 function parseEmail(text: string): string {
@@ -68,6 +69,46 @@ export async function findRecipient(db: Database, selector: RecipientSelector): 
       'email' in selector ? `no recipient has the address ${selector.email}` : `no recipient has the id '${selector.id}'`,
     );
   return id;
+}
+
+/** Records that a recipient wants mail again. Does nothing for a recipient who has not unsubscribed. */
+export async function resubscribe(db: Database, recipient: number): Promise<void> {
+  await db.query(
+    'UPDATE catalog.recipient SET resubscribed_at = now() WHERE id IN (SELECT recipient_id FROM analytics.unsubscribed WHERE recipient_id = $1)',
+    [recipient],
+  );
+}
+
+/** A recipient as `recipient list` shows it. Either the address or the id may be missing, but not both. */
+export interface ListedRecipient {
+  email: string | null;
+  external_id: string | null;
+  opted_out_at: Date | null;
+  unsubscribed_at: Date | null;
+}
+
+/**
+ * Yields the recipients in chunks, without forgotten ones, ordered by their number in the catalog. With `onlyUnsubscribed`, yields those who
+ * are unsubscribed now. All shards must answer.
+ */
+export async function* listRecipients(db: Database, onlyUnsubscribed: boolean): AsyncGenerator<ListedRecipient[]> {
+  const unsubscribed = await db.query<{ id: number; at: Date }>('SELECT recipient_id AS id, at FROM analytics.unsubscribed');
+  const times = new Map(unsubscribed.rows.map(({ id, at }) => [id, at]));
+  for (let after = 0; ; ) {
+    const { rows } = await db.query<Omit<ListedRecipient, 'unsubscribed_at'> & { id: number }>(
+      `SELECT id, email, external_id, opted_out_at FROM catalog.recipient
+       WHERE id > $1 AND forgotten_at IS NULL AND ($2::bigint[] IS NULL OR id = ANY ($2)) ORDER BY id LIMIT $3`,
+      [after, onlyUnsubscribed ? [...times.keys()] : null, LISTED_AT_ONCE],
+    );
+    yield rows.map(({ id, email, external_id, opted_out_at }) => ({
+      email,
+      external_id,
+      opted_out_at,
+      unsubscribed_at: times.get(id) ?? null,
+    }));
+    if (rows.length < LISTED_AT_ONCE) return;
+    after = rows.at(-1)?.id as number;
+  }
 }
 
 /**

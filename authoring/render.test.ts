@@ -43,7 +43,10 @@ async function listOf(content = LIST, columns: PeopleColumns = {}): Promise<{ pe
   const addressees: Addressee[] = [];
   for await (const chunk of people.chunks(() => {}))
     for (const person of chunk)
-      addressees.push({ person, recipient: { id: addressees.length + 1, optedOut: person.values.includes('Bob'), isTest: false } });
+      addressees.push({
+        person,
+        recipient: { id: addressees.length + 1, optedOut: person.values.includes('Bob'), isTest: false, unsubscribed: false },
+      });
   return { people, addressees };
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ClickledgerError } from '../core/errors.ts';
 import { composeMail, mboxEntry } from './letter/compose-mail.ts';
 import type { Envelope } from './letter/envelope.ts';
+import { UNSUBSCRIBE } from './letter/plan.ts';
 import { type ColumnValues, compileLine, compileTemplate, fillTemplate, type Template } from './letter/template.ts';
 import { csvRow } from '../core/csv.ts';
 import type { Addressee } from './addressees.ts';
@@ -23,12 +24,14 @@ export type Renderer = (recipient: { id: number; optedOut: boolean }, column: Co
 
 /**
  * Creates a renderer. It inserts the tracked URLs of a recipient into the letter. With `columns`, it also replaces `{{column}}` with its
- * value. Throws `bad-input` at once if the letter uses a name that is not in `columns`. The value 'any' allows all names.
+ * value, and `{{unsubscribe}}` with the URL at which the recipient unsubscribes. Throws `bad-input` at once if the letter uses a name that is not in `columns`. The value 'any' allows all names.
  */
 export function createRenderer(letter: TrackedLetter, columns?: readonly string[] | 'any'): Renderer {
   const { html, text } = letter.plans;
-  const templates = { html: html && compileTemplate(html, columns), text: text && compileTemplate(text, columns) };
+  const names = namesOf(letter, columns);
+  const templates = { html: html && compileTemplate(html, names), text: text && compileTemplate(text, names) };
   return (recipient, column) => {
+    const values = valuesFor(letter, columns, recipient.id, column);
     const urls = recipient.optedOut ? undefined : letter.addressesOf(recipient.id);
     const fill = (part: 'html' | 'text', template: Template | undefined) =>
       template &&
@@ -36,9 +39,33 @@ export function createRenderer(letter: TrackedLetter, columns?: readonly string[
         links: urls && letter.places[part].map((index) => urls.links[index] as string),
         pixel: urls?.pixel,
         honeypot: letter.honeypot && urls?.links[letter.honeypot.index],
-        column,
+        column: values,
       });
     return { html: fill('html', templates.html), text: fill('text', templates.text) };
+  };
+}
+
+/** The names that a letter or a header may have: those of the columns, and `unsubscribe` if the letter has this tag. */
+function namesOf(letter: TrackedLetter, columns: readonly string[] | 'any' | undefined): readonly string[] | 'any' | undefined {
+  return letter.unsubscribeOf && Array.isArray(columns) ? [...columns, UNSUBSCRIBE] : columns;
+}
+
+/** Returns the values of the columns and of `{{unsubscribe}}` for one recipient. */
+function valuesFor(
+  { unsubscribeOf }: TrackedLetter,
+  columns: readonly string[] | 'any' | undefined,
+  recipient: number,
+  column: ColumnValues,
+): ColumnValues {
+  if (!unsubscribeOf || columns?.includes(UNSUBSCRIBE)) return column;
+  return (name, fallback) => {
+    if (name !== UNSUBSCRIBE) return column(name, fallback);
+    if (recipient === 0)
+      throw new ClickledgerError(
+        'bad-input',
+        'a letter that all readers share cannot have {{unsubscribe}}, because the link is for one person',
+      );
+    return unsubscribeOf(recipient);
   };
 }
 
@@ -112,12 +139,16 @@ function createComposer(
   letter: TrackedLetter,
   envelope: Envelope,
 ): (addressee: Addressee, rendered: Rendered) => Promise<Buffer> {
-  const subject = compileLine(envelope.subject, people.header);
-  const headers = envelope.headers.map(({ key, value }) => ({ key, value: compileLine(value, people.header) }));
-  return ({ person }, { html, text }) => {
+  const names = namesOf(letter, people.header) as readonly string[];
+  const subject = compileLine(envelope.subject, names);
+  const headers = [...envelope.headers, ...unsubscribeHeaders(letter, envelope)].map(({ key, value }) => ({
+    key,
+    value: compileLine(value, names),
+  }));
+  return ({ person, recipient }, { html, text }) => {
     if (person.email === undefined)
       throw new ClickledgerError('bad-input', 'messages need mail addresses, and the list has no column with mail addresses');
-    const column = (name: string) => people.value(person, name);
+    const column = valuesFor(letter, people.header, recipient.id, (name) => people.value(person, name));
     return composeMail({
       from: envelope.from,
       to: person.email,
@@ -127,4 +158,16 @@ function createComposer(
       text: text && { bytes: text, encoding: letter.plans.text?.encoding ?? 'utf-8' },
     });
   };
+}
+
+/**
+ * The headers by which mail programs show a button for unsubscribing (RFC 8058). A letter without `{{unsubscribe}}` gets none, and neither
+ * does a letter whose author gives such a header.
+ */
+function unsubscribeHeaders({ unsubscribeOf }: TrackedLetter, { headers }: Envelope): { key: string; value: string }[] {
+  if (!unsubscribeOf || headers.some(({ key }) => /^list-unsubscribe(?:-post)?$/i.test(key))) return [];
+  return [
+    { key: 'List-Unsubscribe', value: `<{{${UNSUBSCRIBE}}}>` },
+    { key: 'List-Unsubscribe-Post', value: 'List-Unsubscribe=One-Click' },
+  ];
 }

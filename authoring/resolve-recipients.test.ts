@@ -165,10 +165,10 @@ describe('who is who', () => {
     await forget(pool, gone);
     const results = await resolveRecipients(pool, list);
     expect(results).toEqual([
-      { id: out, optedOut: true, isTest: false },
-      { id: testing, optedOut: false, isTest: true },
-      { id: expect.any(Number), optedOut: false, isTest: false },
-      { id: expect.any(Number), optedOut: false, isTest: false },
+      { id: out, optedOut: true, isTest: false, unsubscribed: false },
+      { id: testing, optedOut: false, isTest: true, unsubscribed: false },
+      { id: expect.any(Number), optedOut: false, isTest: false, unsubscribed: false },
+      { id: expect.any(Number), optedOut: false, isTest: false, unsubscribed: false },
     ]);
     expect(results[2]?.id).toBeGreaterThan(gone);
   });

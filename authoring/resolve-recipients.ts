@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { from as copyFrom } from 'pg-copy-streams';
-import { codeOf } from '../core/errors.ts';
+import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
 import { copyText } from '../core/copy-text.ts';
 
@@ -21,6 +21,8 @@ export interface Recipient {
   id: number;
   optedOut: boolean;
   isTest: boolean;
+  /** Whether the recipient has unsubscribed. Always false if no campaign was given. */
+  unsubscribed: boolean;
 }
 
 /** The advisory lock that serialises imports. Without the lock, two imports at the same time could create the same recipients. */
@@ -29,8 +31,8 @@ const MAX_ATTEMPTS = 5;
 
 /**
  * Returns the recipients of people, in the order of `people`. The result is undefined for a person whose address and id belong to two
- * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients. Calls with several
- * thousand people are the fastest.
+ * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients who have not
+ * unsubscribed. Then all shards must answer if a letter had a link for unsubscribing. Calls with several thousand people are the fastest.
  */
 export async function resolveRecipients(pool: Pool, people: readonly PersonKey[], campaign?: number): Promise<(Recipient | undefined)[]> {
   for (let attempt = 1; ; attempt++) {
@@ -55,21 +57,39 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
     // no row, so that such an address is set in a later round.
     while (byId && ((await client.query(UPDATE_CHANGED_EMAILS)).rowCount ?? 0) > 0);
     if (byId) await client.query(SET_MISSING_IDS);
-    const { rows } = await client.query<Recipient & { n: number }>(SELECT_ALL);
+    const { rows } = await client.query<Found>(SELECT_ALL);
     if (rows.length < people.length) {
       await client.query('DELETE FROM incoming WHERE n = ANY ($1)', [rows.map(({ n }) => n)]);
       await client.query(INSERT_NEW);
-      rows.push(...(await client.query<Recipient & { n: number }>(SELECT_ALL)).rows);
+      rows.push(...(await client.query<Found>(SELECT_ALL)).rows);
     }
+    const ids = rows.map(({ id }) => id);
+    const unsubscribed = campaign === undefined ? new Set<number>() : await unsubscribedOf(client, ids);
     if (campaign !== undefined)
       await client.query(
         `INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING`,
-        [campaign, rows.map(({ id }) => id)],
+        [campaign, ids.filter((id) => !unsubscribed.has(id))],
       );
     const recipients: (Recipient | undefined)[] = people.map(() => undefined);
-    for (const { n, id, optedOut, isTest } of rows) recipients[n] = { id, optedOut, isTest };
+    for (const { n, id, optedOut, isTest } of rows) recipients[n] = { id, optedOut, isTest, unsubscribed: unsubscribed.has(id) };
     return recipients;
   });
+}
+
+/** Returns which of these recipients have unsubscribed. The shards know it, so they are asked only if somebody could have unsubscribed. */
+async function unsubscribedOf(client: PoolClient, ids: readonly number[]): Promise<ReadonlySet<number>> {
+  const links = await client.query("SELECT FROM catalog.link WHERE kind = 'unsubscribe' LIMIT 1");
+  if (links.rowCount === 0) return new Set();
+  const { rows } = await client
+    .query<{ id: number }>('SELECT recipient_id AS id FROM analytics.unsubscribed WHERE recipient_id = ANY ($1)', [ids])
+    .catch((error: unknown) => {
+      throw new ClickledgerError(
+        'unavailable',
+        `it is not known who has unsubscribed, because a shard does not answer (${messageOf(error)}). Start its Postgres, then run the command again.`,
+        { cause: error },
+      );
+    });
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** Updates the address of a recipient with a known id, unless another recipient has the new address. */
@@ -94,6 +114,9 @@ const INSERT_NEW = `
   WHERE NOT EXISTS (SELECT FROM catalog.recipient r WHERE r.email = i.email)
     AND NOT EXISTS (SELECT FROM catalog.recipient r WHERE r.external_id = i.external_id)
   ORDER BY n ON CONFLICT DO NOTHING`;
+
+/** A row of SELECT_ALL. `n` is the index of the person. */
+type Found = Omit<Recipient, 'unsubscribed'> & { n: number };
 
 /** Selects the recipient of each person. People with contradictory addresses and ids have no row. */
 const SELECT_ALL = `

@@ -3,6 +3,8 @@ import type { Pool } from '../core/postgres.ts';
 import type { SlugKey } from '../core/slug.ts';
 import type { Encoding } from './letter/encoding.ts';
 import { isPrepared, type LetterPlan, planLetter, type PixelPlace } from './letter/plan.ts';
+import { createSlugCodec } from '../core/slug.ts';
+import { createUrls } from './urls.ts';
 import { ensureLinks, type LinkSpec } from './links.ts';
 import { type AddressPlan, type Addresses, createAddresses } from './letter-addresses.ts';
 
@@ -76,6 +78,11 @@ export interface TrackedLetter {
    * letter has one. Recipient 0 gets the shared URLs.
    */
   addressesOf: (recipient: number) => Addresses;
+  /**
+   * Returns the URL at which a recipient unsubscribes. It is also for recipients who opted out of tracking. Undefined if the letter has no
+   * `{{unsubscribe}}`.
+   */
+  unsubscribeOf: ((recipient: number) => string) | undefined;
 }
 
 /** Finds or creates the links of a planned letter in the catalog. `expires` is set on all of them except the pixel and the hidden link. */
@@ -95,9 +102,12 @@ export async function trackLetter(
   if (target !== undefined) specs.push({ kind: 'honeypot', target });
   const clicked = specs.length;
   if (hasPixel) specs.push({ kind: 'pixel' });
+  const hasUnsubscribe = [plans.html, plans.text].some((plan) => plan?.hasUnsubscribe);
+  if (hasUnsubscribe) specs.push({ kind: 'unsubscribe' });
   const ids = await ensureLinks(deps.pool, campaign, specs, expires);
   const { baseUrl, keys } = deps;
-  const addressPlan = { baseUrl, keys, links: ids.slice(0, clicked), pixel: ids[clicked] };
+  const addressPlan = { baseUrl, keys, links: ids.slice(0, clicked), pixel: hasPixel ? ids[clicked] : undefined };
+  const urls = createUrls(baseUrl, createSlugCodec(keys));
   return {
     plans,
     links: links.map((link, i) => ({ ...link, id: ids[i] as number })),
@@ -106,6 +116,7 @@ export async function trackLetter(
     honeypot,
     addressPlan,
     addressesOf: createAddresses(addressPlan),
+    unsubscribeOf: hasUnsubscribe ? (recipient) => urls.unsubscribe(ids.at(-1) as number, recipient) : undefined,
   };
 }
 

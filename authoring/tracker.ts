@@ -184,8 +184,8 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
       for (const [i, person] of chunk.entries()) {
         const key = keys[i] as PersonKey | RejectReason;
         const recipient = typeof key === 'string' ? undefined : recipients[nextRecipient++];
-        if (recipient) yield { person, letter: renderFor(render, recipient, person) };
-        else yield { person, rejected: typeof key === 'string' ? key : ('conflict' as const) };
+        if (recipient && !recipient.unsubscribed) yield { person, letter: renderFor(render, recipient, person) };
+        else yield { person, rejected: typeof key === 'string' ? key : recipient ? ('unsubscribed' as const) : ('conflict' as const) };
       }
     }
   }
@@ -197,7 +197,7 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
     async for(person) {
       for await (const result of forAll([person])) {
         if ('letter' in result) return result.letter;
-        const code = result.rejected === 'conflict' ? 'conflict' : 'bad-input';
+        const code = result.rejected === 'conflict' || result.rejected === 'unsubscribed' ? 'conflict' : 'bad-input';
         throw new ClickledgerError(
           code,
           `no letter for ${person.email ?? person.id ?? 'a person without email and id'}: ${result.rejected}`,
@@ -205,7 +205,7 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
       }
       throw new ClickledgerError('bad-input', 'no letter: there is no person');
     },
-    shared: () => renderFor(render, { id: 0, optedOut: false, isTest: false }, {}),
+    shared: () => renderFor(render, { id: 0, optedOut: false, isTest: false, unsubscribed: false }, {}),
   };
 }
 

@@ -2,7 +2,7 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { SlugCodec, SlugKey } from '../core/slug.ts';
 import type { Database } from './campaigns.ts';
 
-// Builds the public URLs of links and pixels.
+// Builds the public URLs of links, pixels and pages for unsubscribing.
 
 /** Recipient 0 means a shared link. */
 export interface Urls {
@@ -10,6 +10,8 @@ export interface Urls {
   click(link: number, recipient: number): string;
   /** Returns the URL of the image that counts an open. */
   pixel(link: number, recipient: number): string;
+  /** Returns the URL at which a recipient unsubscribes. */
+  unsubscribe(link: number, recipient: number): string;
   /** Returns the shared URL of a link by its alias. */
   alias(name: string): string;
 }
@@ -18,6 +20,7 @@ export function createUrls(baseUrl: string, slugs: SlugCodec): Urls {
   return {
     click: (link, recipient) => `${baseUrl}/u/${slugs.encode({ link, recipient })}`,
     pixel: (link, recipient) => `${baseUrl}/r/${slugs.encode({ link, recipient })}.gif`,
+    unsubscribe: (link, recipient) => `${baseUrl}/o/${slugs.encode({ link, recipient })}`,
     alias: (name) => `${baseUrl}/u/${name}`,
   };
 }

@@ -94,7 +94,13 @@ const anyVerdictHit = fc.record({
   agent: fc.nat(AGENTS.length - 1),
   visitor: fc.constantFrom(1, 2, 3, null),
 });
-const anyHit = anyVerdictHit.map((hit): Hit => (hit.verdict === 'unsure' ? { ...hit, net: HOSTING } : hit));
+/** The hidden links of both campaigns. Only clicks on them have the sign `honeypot`. */
+const HIDDEN = [21, 22];
+const anyHit = anyVerdictHit.map((hit): Hit => {
+  if (hit.verdict === 'unsure') return { ...hit, net: HOSTING };
+  if (hit.verdict === 'honeypot') return { ...hit, kind: 'click', link: HIDDEN[hit.link % 2] as number };
+  return hit;
+});
 /** The clicks of a user agent that follows the links of one letter, in steps that are equal or almost equal. */
 const anySweep = fc
   .record({
@@ -107,6 +113,7 @@ const anySweep = fc
     Array.from({ length: links }, (_, i) => ({
       ...hit,
       kind: 'click',
+      verdict: hit.verdict === 'honeypot' ? 'human' : hit.verdict,
       link: (hit.link % 2) + 2 * (i + 1),
       afterMs: hit.afterMs + i * stepMs + (i > 2 ? unevenMs : 0),
     })),
@@ -238,7 +245,7 @@ const abortedJudge = (mostHits: number): Promise<boolean> =>
 
 async function reclassify(campaign: number, links: number): Promise<void> {
   const burst = { ...BURST, fewLinks: links, manyLinks: links + BURST.manyLinks - BURST.fewLinks };
-  await reclassifyShard(pool, { id: campaign, sentAt: undefined, honeypots: new Set() }, false, burst);
+  await reclassifyShard(pool, { id: campaign, sentAt: undefined, honeypots: new Set(HIDDEN) }, false, burst);
 }
 
 async function run(step: Step): Promise<void> {

@@ -62,6 +62,15 @@ describe('reading a line', () => {
     expect(parseLine(logLine({ v: 1 }).replace(/}\n$/, ',"x":"%27"}'))).toMatchObject({ hit: { altered: false } });
   });
 
+  test('a POST that nginx answered at /o/ is an unsubscribe, from version 2 on', () => {
+    const fields = { m: 'POST', u: '/o/Zzabcdefghijklmnopq', s: 200, link: '' };
+    expect(hit(fields)).toMatchObject({ kind: 'unsubscribe', slug: 'Zzabcdefghijklmnopq', tag: 'Zz', link: null });
+    expect(parse({ ...fields, v: 1 })).toEqual({ skip: 'not-tracking' });
+    for (const s of [302, 404, 405, 413]) expect(parse({ ...fields, s })).toEqual({ skip: 'not-served' });
+    for (const u of ['/o/', '/o/ab', '/o/black-friday', '/o/Zzabcdefghijklmnopq.gif'])
+      expect(parse({ ...fields, u })).toEqual({ skip: 'malformed-slug' });
+  });
+
   test('an alias belongs to the shard of the link that the backend served for it', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2 ** 52 }), (link) => {

@@ -38,7 +38,7 @@ function expectSame(bytes: Buffer, base = 0): void {
 
 const slug = fc.string({ unit: fc.constantFrom('0', 'a', 'Z', 'z', '9'), minLength: 3, maxLength: 42 });
 const path = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(fc.constantFrom('/u/', '/r/'), slug, fc.constantFrom('', '', '.gif', '.', '-x', '/')) },
+  { weight: 6, arbitrary: fc.tuple(fc.constantFrom('/u/', '/r/', '/o/'), slug, fc.constantFrom('', '', '.gif', '.', '-x', '/')) },
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom('/', '/x/', '', '/u'), slug, fc.constant('')) },
 );
 const value = fc.oneof(

@@ -9,6 +9,7 @@
 #   BASE_URL         needed for HTTP_LISTEN only: https://…, as in the settings
 #   RATE_LIMIT       clicks per second and client     (30)
 #   RATE_BURST       clicks above the limit that are accepted at once (200)
+#   UNSUBSCRIBE_PAGE path of your own page for unsubscribing (nginx/unsubscribe/page.html, which shows what it must contain)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is used, separated by commas (none)
 #   ROTATE_MIB       rotate the log when it has this many MiB                    (0: not by size)
 #   ROTATE_SECONDS   rotate the log when its first line is this many seconds old (0: not by age)
@@ -117,6 +118,23 @@ fill() {
     print line rest
   }' "$1"
 }
+
+# The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of the page with the query
+# `page`. tracking.conf.template counts the request only if it has the value of the button.
+umask 022
+mkdir -p "$NGINX_RUN_DIR/pages"
+page=${UNSUBSCRIBE_PAGE:-$here/unsubscribe/page.html}
+[ -r "$page" ] || fail "UNSUBSCRIBE_PAGE: $page cannot be read"
+languages=
+while IFS="$(printf '\t')" read -r LANGUAGE DIRECTION title text button done_title done_text; do
+  export LANGUAGE DIRECTION
+  form="<form method=\"post\" action=\"?page\"><button name=\"unsubscribe\" value=\"yes\">$button</button></form>"
+  TITLE=$title TEXT=$text FORM=$form fill "$page" >"$NGINX_RUN_DIR/pages/ask.$LANGUAGE.html"
+  TITLE=$done_title TEXT=$done_text FORM='' fill "$page" >"$NGINX_RUN_DIR/pages/done.$LANGUAGE.html"
+  languages=$languages${languages:+|}$LANGUAGE
+done <"$here/unsubscribe/languages.tsv"
+umask 027
+export LANGUAGES="$languages"
 
 TRACKING=$(fill "$here/tracking.conf.template" && { [ -z "${HTTP_LISTEN:-}" ] || fill "$here/to-https.conf.template"; })
 export TRACKING

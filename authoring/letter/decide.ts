@@ -26,7 +26,7 @@ export const KEEP_REASONS = [
 export type KeepReason = (typeof KEEP_REASONS)[number];
 
 export interface TrackingRules {
-  /** BASE_URL without a slash at its end. Links to `/u/…` and `/r/…` under BASE_URL are already tracked. */
+  /** BASE_URL without a slash at its end. Links to `/u/…`, `/r/…` and `/o/…` under BASE_URL are already tracked. */
   baseUrl: string;
   /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
@@ -94,7 +94,7 @@ function withSlashes(address: string, base: string | undefined): string {
 function isTrackedUrl(url: URL, baseUrl: string): boolean {
   const base = new URL(baseUrl);
   const path = base.pathname.replace(/\/$/, '');
-  return url.origin === base.origin && (url.pathname.startsWith(`${path}/u/`) || url.pathname.startsWith(`${path}/r/`));
+  return url.origin === base.origin && ['u', 'r', 'o'].some((kind) => url.pathname.startsWith(`${path}/${kind}/`));
 }
 
 function resolve(address: string, base: string | undefined): string | undefined {

@@ -36,6 +36,8 @@ export interface LetterPlan extends DecodedText {
   /** The position at which a link is inserted that no person sees. Undefined if none is inserted. */
   readonly honeypotAt: number | undefined;
   readonly amp: boolean;
+  /** True if the letter has the tag `{{unsubscribe}}`. */
+  readonly hasUnsubscribe: boolean;
   /** True if the letter already has tracked links, a pixel, or merge tags of an earlier run. */
   readonly hasTracking: boolean;
   /** Messages to the author about the encoding of the letter. */
@@ -52,6 +54,11 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
   fallback?: Encoding | undefined;
 }
 
+/** The name that stands for the URL at which a recipient unsubscribes: `{{unsubscribe}}`. A column of the list with this name takes precedence. */
+export const UNSUBSCRIBE = 'unsubscribe';
+const UNSUBSCRIBE_TAG = /(?<!\{)\{\{\s*unsubscribe\s*\}\}(?!\})/;
+/** The name of the column with this URL in a merged letter. */
+export const UNSUBSCRIBE_COLUMN = 'CL_UNSUB';
 /** The name of the pixel's column in a merged letter. A second run finds the pixel by this name. */
 export const PIXEL_COLUMN = 'CL_PIXEL';
 /** The name of the hidden link's column in a merged letter. */
@@ -95,6 +102,7 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
     pixelAt: landmarks && !hasPixel ? pixelPosition(landmarks, text, options.pixel) : undefined,
     honeypotAt: options.honeypot && landmarks && tracked.length > 0 && !hasHoneypotTag(text) ? startOfBody(landmarks, text) : undefined,
     amp: landmarks?.amp ?? false,
+    hasUnsubscribe: UNSUBSCRIBE_TAG.test(text),
     hasTracking: hasPixel || isMerged || kept.some(({ reason }) => reason === 'already-tracked'),
     warnings: encodingWarnings(bytes, decoded, detected, kind),
   };

@@ -61,9 +61,10 @@ type Range = { readonly from: number; readonly to: number };
 
 /**
  * Cuts a planned letter into a template. With `columns`, each `{{name}}` and each `{{name|default}}` becomes a slot. Throws `bad-input` if
- * a name is not in `columns`. The value 'any' allows all names. Without `columns`, `{{name}}` stays in the letter.
+ * a name is not in `columns`. The value 'any' allows all names. With `{ only }`, other names stay in the letter. Without `columns`, all names
+ * stay in the letter.
  */
-export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any'): Template {
+export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any' | { only: string }): Template {
   const { text, encoding } = plan;
   const cuts: (Range & { slot: Slot })[] = plan.tracked.map(({ from, to }, index) => ({
     from,
@@ -93,11 +94,19 @@ export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 
 }
 
 /** Finds each `{{column}}`. `addresses` are the positions of the addresses in the text, sorted. */
-function findColumns(text: string, columns: readonly string[] | 'any', addresses: readonly Range[]): (Range & { slot: ColumnSlot })[] {
+function findColumns(
+  text: string,
+  columns: readonly string[] | 'any' | { only: string },
+  addresses: readonly Range[],
+): (Range & { slot: ColumnSlot })[] {
   let nextAddress = 0;
-  return Array.from(text.matchAll(COLUMN), (found) => {
+  const only = typeof columns === 'object' && 'only' in columns ? columns.only : undefined;
+  const all = [...text.matchAll(COLUMN)].filter((found) => only === undefined || found[2] === only);
+  return all.map((found) => {
     const from = found.index;
-    const { name, fallback } = parseColumn((found[1] ?? found[2]) as string, columns);
+    const spelled = (found[1] ?? found[2]) as string;
+    const { name, fallback } =
+      typeof columns === 'object' && 'only' in columns ? { name: spelled, fallback: undefined } : parseColumn(spelled, columns);
     while ((addresses[nextAddress]?.to ?? Infinity) <= from) nextAddress++;
     const address = addresses[nextAddress];
     const place = address && address.from <= from ? placeAfter(text.slice(address.from, from)) : 'prose';

@@ -38,6 +38,7 @@ const REASON_TEXTS: Readonly<Record<RejectReason, string>> = {
   duplicate: 'this person is on an earlier line',
   conflict: 'the address and the id belong to two different people',
   'not-subscribed': 'this person must not be written to',
+  unsubscribed: 'this person has unsubscribed',
 };
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;

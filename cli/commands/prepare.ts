@@ -163,6 +163,8 @@ async function prepareLetter(file: string, options: Options, command: Command): 
     } else {
       result = await writeSharedLetter(letter, names, options);
       note(`prepared ${letter.links.length} links, shared by all`);
+      if (letter.unsubscribeOf)
+        note('note: {{unsubscribe}} stays in the letter, because this link is for one person. Give a list with --to.');
       noteKept(kept);
     }
     if (json)

@@ -2,7 +2,18 @@ import { type Command, Option } from 'commander';
 import type { Database } from '../../authoring/campaigns.ts';
 import { resolveAddressees } from '../../authoring/addressees.ts';
 import { openPeople, type PeopleFile } from '../../authoring/list-file.ts';
-import { copyFlagsToShards, findRecipient, forget, type RecipientSelector, setOptedOut, setTest } from '../../authoring/recipients.ts';
+import {
+  copyFlagsToShards,
+  findRecipient,
+  forget,
+  type ListedRecipient,
+  listRecipients,
+  type RecipientSelector,
+  resubscribe,
+  setOptedOut,
+  setTest,
+} from '../../authoring/recipients.ts';
+import { csvRow } from '../../core/csv.ts';
 import { configOf, type GlobalOptions, withPool } from '../context.ts';
 import { note, printJson } from '../output.ts';
 import { createProgress } from '../progress.ts';
@@ -29,6 +40,17 @@ export function addRecipient(program: Command): void {
     )
     .action(importPeople);
 
+  recipient
+    .command('list')
+    .description('print the recipients as CSV')
+    .option('--unsubscribed', 'only people who have unsubscribed')
+    .addHelpText('after', '\nExamples:\n  clickledger recipient list > people.csv\n  clickledger recipient list --unsubscribed --json')
+    .action(printRecipients);
+
+  addPersonCommand(recipient, 'resubscribe', 'prepare letters again for a person who has unsubscribed and wants mail again', undefined, {
+    update: (pool, id) => resubscribe(pool, id),
+    message: () => 'subscribed again: new letters are prepared for this person',
+  });
   addPersonCommand(
     recipient,
     'opt-out',
@@ -94,6 +116,27 @@ function addPersonCommand(
       if (self.optsWithGlobals<GlobalOptions>().json) printJson({ recipient: id });
       else note(message(options.undo === true));
     });
+}
+
+async function printRecipients({ unsubscribed = false }: { unsubscribed?: boolean }, command: Command): Promise<void> {
+  const { AUTHOR_URL } = await configOf(command, ['AUTHOR_URL']);
+  const json = command.optsWithGlobals<GlobalOptions>().json === true;
+  const all: ListedRecipient[] = [];
+  if (!json) process.stdout.write(csvRow(['email', 'id', 'opted_out_at', 'unsubscribed_at']));
+  await withPool(AUTHOR_URL, async (pool) => {
+    for await (const chunk of listRecipients(pool, unsubscribed)) {
+      if (json) all.push(...chunk);
+      else
+        process.stdout.write(
+          chunk
+            .map(({ email, external_id, opted_out_at, unsubscribed_at }) =>
+              csvRow([email ?? '', external_id ?? '', opted_out_at?.toISOString() ?? '', unsubscribed_at?.toISOString() ?? '']),
+            )
+            .join(''),
+        );
+    }
+  });
+  if (json) printJson(all);
 }
 
 async function importPeople(file: string, options: PeopleOptions & { test?: boolean; charset?: string }, command: Command): Promise<void> {

@@ -9,13 +9,15 @@ ALTER TABLE catalog.recipient ADD COLUMN resubscribed_at timestamptz;
 GRANT UPDATE (resubscribed_at) ON catalog.recipient TO clickledger_author;
 
 CREATE TABLE fleet.unsubscribes (
-  shard text, at timestamptz, campaign_id bigint, recipient_id bigint, request_id uuid, gen uuid, off bigint
+  shard text, at timestamptz, campaign_id bigint, link_id bigint, recipient_id bigint, request_id uuid, gen uuid, off bigint
 ) PARTITION BY LIST (shard);
 
 CREATE VIEW analytics.unsubscribes AS
-  SELECT at, campaign_id, recipient_id, request_id, gen, off FROM fleet.unsubscribes
+  SELECT shard, at, campaign_id, link_id, recipient_id, request_id, gen, off FROM fleet.unsubscribes
   WHERE recipient_id NOT IN (SELECT id FROM catalog.recipient WHERE is_test);
 COMMENT ON VIEW analytics.unsubscribes IS 'One row for each request to unsubscribe. A recipient may have several. Those of test recipients are left out.';
+COMMENT ON COLUMN analytics.unsubscribes.shard IS 'The shard that has it.';
+COMMENT ON COLUMN analytics.unsubscribes.link_id IS 'The link of the campaign for unsubscribing; see links.';
 COMMENT ON COLUMN analytics.unsubscribes.at IS 'Time at which nginx answered.';
 COMMENT ON COLUMN analytics.unsubscribes.campaign_id IS 'The campaign whose letter had the link.';
 COMMENT ON COLUMN analytics.unsubscribes.recipient_id IS 'The recipient who unsubscribed.';
@@ -31,4 +33,5 @@ COMMENT ON VIEW analytics.unsubscribed IS 'The recipients who are unsubscribed n
 COMMENT ON COLUMN analytics.unsubscribed.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.unsubscribed.at IS 'Time of the last request to unsubscribe.';
 GRANT USAGE ON SCHEMA analytics TO clickledger_author;
-GRANT SELECT ON analytics.unsubscribed TO clickledger_author;
+GRANT SELECT ON analytics.unsubscribed TO clickledger_author, clickledger_analyst;
+GRANT SELECT ON analytics.unsubscribes TO clickledger_analyst;

@@ -13,7 +13,7 @@ CREATE INDEX unsubscribe_by_recipient ON shard.unsubscribe (recipient_id, at);
 GRANT INSERT ON shard.unsubscribe TO clickledger_worker;
 
 CREATE VIEW shard_analytics.unsubscribes AS
-  SELECT (SELECT name FROM shard.identity) AS shard, at, campaign_id, recipient_id, rid AS request_id, gen, off FROM shard.unsubscribe;
+  SELECT (SELECT name FROM shard.identity) AS shard, at, campaign_id, link_id, recipient_id, rid AS request_id, gen, off FROM shard.unsubscribe;
 GRANT SELECT ON shard_analytics.unsubscribes TO clickledger_analyst;
 
 -- The views of the audit, with unsubscribes.

@@ -15,6 +15,7 @@ export interface Campaign {
   issued: Map<string, Issued>;
   clicks: { path: string; target: string }[];
   opens: string[];
+  unsubscribes: string[];
 }
 
 export interface Outages {
@@ -30,9 +31,10 @@ export async function makeCampaign(system: System): Promise<Campaign> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'chaos' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   const urls = createUrls('', slugs);
-  const campaign: Campaign = { issued: new Map(), clicks: [], opens: [] };
+  const campaign: Campaign = { issued: new Map(), clicks: [], opens: [], unsubscribes: [] };
   const { id } = await ensureCampaign(pool, 'chaos', undefined);
   const pixel = await ensureLink(pool, id, { kind: 'pixel' });
+  const unsubscribe = await ensureLink(pool, id, { kind: 'unsubscribe' });
   const recipients = [0];
   for (let i = 0; i < 60; i++) recipients.push(await ensureRecipient(pool, `person${i}@example.com`));
   for (let i = 0; i < 5; i++) {
@@ -48,6 +50,8 @@ export async function makeCampaign(system: System): Promise<Campaign> {
   for (const recipient of recipients) {
     campaign.issued.set(slugs.encode({ link: pixel, recipient }), { link: pixel, recipient });
     campaign.opens.push(urls.pixel(pixel, recipient));
+    campaign.issued.set(slugs.encode({ link: unsubscribe, recipient }), { link: unsubscribe, recipient, unsubscribes: true });
+    campaign.unsubscribes.push(urls.unsubscribe(unsubscribe, recipient));
   }
   await pool.end();
   return campaign;
@@ -84,11 +88,20 @@ export function startLoad(options: {
       'X-Forwarded-For': `${1 + (n % 200)}.${(n >> 8) % 256}.${n % 256}.9`,
       'User-Agent': AGENTS[n++ % AGENTS.length] as string | Buffer,
     };
-    const kind = random.whole(0, 19);
+    const kind = random.whole(0, 21);
     if (kind < 12) await click(edge, port, headers);
     else if (kind < 18) await rawRequest(port, kind === 17 ? 'HEAD' : 'GET', random.pick(campaign.opens), headers).catch(() => {});
     else if (kind === 18) await rawRequest(port, 'GET', `/r/0${n % 10}forgedForgedForge.gif`, headers).catch(() => {});
-    else await rawRequest(port, 'POST', random.pick(campaign.clicks).path, headers).catch(() => {});
+    else if (kind === 19) await rawRequest(port, 'POST', random.pick(campaign.clicks).path, headers).catch(() => {});
+    else await unsubscribe(kind === 20, port, headers);
+  }
+
+  /** Sends the request of a mail program, or those of a scanner, which unsubscribe nobody. */
+  async function unsubscribe(isReal: boolean, port: number, headers: Record<string, string | Buffer>): Promise<void> {
+    const path = random.pick(campaign.unsubscribes);
+    const form = { ...headers, 'Content-Type': 'application/x-www-form-urlencoded' };
+    if (isReal) await rawRequest(port, 'POST', path, form, 'List-Unsubscribe=One-Click').catch(() => {});
+    else for (const method of ['GET', 'POST']) await rawRequest(port, method, path, form).catch(() => {});
   }
 
   async function click(edge: number, port: number, headers: Record<string, string | Buffer>): Promise<void> {

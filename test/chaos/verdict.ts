@@ -76,7 +76,9 @@ async function untilCommitted(
 async function compare(expected: Expected, analyst: Analyst): Promise<Verdict> {
   const { rows } = await analyst.query<Record<string, string | number | null>>(`
     SELECT replace(request_id::text, '-', '') AS rid, replace(gen::text, '-', '') AS gen, off, kind, link_id, coalesce(recipient_id, 0) AS recipient_id,
-           link_version, shard FROM analytics.events`);
+           link_version, shard FROM analytics.events
+    UNION ALL
+    SELECT replace(request_id::text, '-', ''), replace(gen::text, '-', ''), off, 'unsubscribe', link_id, recipient_id, NULL, shard FROM analytics.unsubscribes`);
   const verdict: Verdict = {
     hits: expected.events.size,
     lost: 0,

@@ -179,7 +179,7 @@ describe('through the running system', () => {
     await eventually('events, dead letters and skipped lines are those of the log', async () => {
       const { events, dead, skipped } = await expected();
       const counts = await analyst.query<{ events: number; dead: number; skipped: number }>(`
-        SELECT (SELECT count(*) FROM analytics.events) AS events, (SELECT count(*) FROM analytics.dead_letters) AS dead,
+        SELECT (SELECT count(*) FROM analytics.events) + (SELECT count(*) FROM analytics.unsubscribes) AS events, (SELECT count(*) FROM analytics.dead_letters) AS dead,
                (SELECT coalesce(sum(lines), 0)::bigint FROM analytics.skipped) AS skipped`);
       const found = counts.rows[0];
       return (

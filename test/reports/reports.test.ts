@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureAlias, retarget } from '../../authoring/links.ts';
+import { ensureCampaign } from '../../authoring/campaigns.ts';
+import { ensureAlias, ensureLink, retarget } from '../../authoring/links.ts';
 import { setTest, copyFlagsToShards } from '../../authoring/recipients.ts';
 import { fillIn, listReports, type Report, readReport } from '../../reporting/report-file.ts';
 import { createDashboard } from '../../desk/app.ts';
@@ -74,6 +75,9 @@ async function createWorld(shardCount: number): Promise<World> {
   const setup = await startSetup(shardCount);
   try {
     const options = { people: 'reader', links: LINKS.length, recipients: 800, set: 'ordinary' } as const;
+    // An earlier version of the letter had only its last link, so this link has the lowest number.
+    const { id: autumn } = await ensureCampaign(setup.author, 'autumn', 'https://shop.example/');
+    await ensureLink(setup.author, autumn, { kind: 'url', ...(LINKS.at(-1) as (typeof LINKS)[number]) });
     const letter = await makeLetter(setup, { ...options, name: 'autumn', seed: 107, sentAt: SENT_AT, targets: LINKS });
     const targets = LINKS.map(({ target }, i) => ({
       target: i === 1 ? target : `${target}#before`,

@@ -9,12 +9,14 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 export interface Issued {
   link: number;
   recipient: number;
+  /** Whether the link is one for unsubscribing. */
+  unsubscribes?: true;
 }
 
 export interface ExpectedEvent {
   gen: string;
   off: number;
-  kind: 'click' | 'open';
+  kind: 'click' | 'open' | 'unsubscribe';
   link: number;
   recipient: number;
   /** The version of the link. Null if the log line has none. */
@@ -111,7 +113,13 @@ function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expect
 
 function judge(hit: Record<string, string | number>, options: Parameters<typeof readLogs>[0]): string | Omit<ExpectedEvent, 'gen' | 'off'> {
   const path = String(hit['u']);
-  const kind = path.startsWith('/u/') ? 'click' : path.startsWith('/r/') ? 'open' : undefined;
+  const kind = path.startsWith('/u/')
+    ? 'click'
+    : path.startsWith('/r/')
+      ? 'open'
+      : path.startsWith('/o/') && hit['v'] === 2
+        ? 'unsubscribe'
+        : undefined;
   if (!kind) return 'not-tracking';
   if (hit['s'] !== (kind === 'click' ? 302 : 200)) return 'not-served';
   const slug = kind === 'open' ? path.slice(3).replace(/\.gif$/, '') : path.slice(3);
@@ -123,7 +131,16 @@ function judge(hit: Record<string, string | number>, options: Parameters<typeof 
     return name;
   };
   const issued = options.issued.get(slug);
-  if (issued) return { kind, ...issued, version: kind === 'click' ? (served?.[1] ?? null) : null, shard: shardOf(slug.slice(0, 2)), head };
+  if (issued && kind === 'unsubscribe' && !issued.unsubscribes) return 'forged';
+  if (issued)
+    return {
+      kind,
+      link: issued.link,
+      recipient: issued.recipient,
+      version: kind === 'click' ? (served?.[1] ?? null) : null,
+      shard: shardOf(slug.slice(0, 2)),
+      head,
+    };
   if (/[-_]/.test(slug) && kind === 'click' && served) {
     const link = served[0] as number;
     return { kind, link, recipient: 0, version: served[1] ?? null, shard: shardOf(options.tagOfLink(link)), head };

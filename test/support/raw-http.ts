@@ -11,12 +11,19 @@ export interface RawAnswer {
  * Sends one request on a new connection with exactly the given bytes. Header values may contain any bytes. HTTP clients would refuse to
  * send some of them.
  */
-export function rawRequest(port: number, method: string, path: string, headers: Record<string, string | Buffer> = {}): Promise<RawAnswer> {
+export function rawRequest(
+  port: number,
+  method: string,
+  path: string,
+  headers: Record<string, string | Buffer> = {},
+  body = '',
+): Promise<RawAnswer> {
   const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: t.example\r\nConnection: close\r\n`, 'latin1')];
   for (const [name, value] of Object.entries(headers)) {
     lines.push(Buffer.from(`${name}: `), typeof value === 'string' ? Buffer.from(value, 'latin1') : value, Buffer.from('\r\n'));
   }
-  lines.push(Buffer.from('\r\n'));
+  if (body !== '') lines.push(Buffer.from(`Content-Length: ${Buffer.byteLength(body)}\r\n`));
+  lines.push(Buffer.from(`\r\n${body}`));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write(Buffer.concat(lines)));

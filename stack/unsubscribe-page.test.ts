@@ -1,0 +1,147 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { parseLine } from '../log-agent/parse.ts';
+import { eventually, temporaryDirectory } from '../test/support/servers.ts';
+import { startNginx } from './nginx.ts';
+import { freePort } from './ports.ts';
+
+// Tests how nginx answers requests to unsubscribe, and which of them it logs.
+
+const SLUG = '00abcdefghijklmnopq';
+const LAST = 'zzabcdefghijklmnopq';
+const FORM = 'application/x-www-form-urlencoded';
+const LANGUAGES = (await readFile(join(import.meta.dirname, '..', 'nginx', 'unsubscribe', 'languages.tsv'), 'utf8'))
+  .trimEnd()
+  .split('\n')
+  .map((line) => line.split('\t'));
+
+async function startEdge(env: Record<string, string> = {}): Promise<{ url: string; logged: () => Promise<string[]> }> {
+  const directory = await temporaryDirectory();
+  const logDir = join(directory, 'logs');
+  const port = await freePort();
+  const nginx = await startNginx({ logDir, runDir: join(directory, 'run'), port, backendPorts: [await freePort()], env });
+  onTestFinished(() => nginx.stop());
+  const url = `http://127.0.0.1:${port}`;
+  /** Returns the lines of the log. nginx writes a line just after its answer, so a last hit shows when all are there. */
+  const logged = async (): Promise<string[]> => {
+    await (await fetch(`${url}/r/${LAST}`)).arrayBuffer();
+    let lines: string[] = [];
+    await eventually('the last hit is logged', async () => {
+      lines = (await readFile(join(logDir, 'access.log'), 'utf8')).split('\n').filter((line) => line !== '');
+      return lines.at(-1)?.includes(LAST) === true;
+    });
+    return lines.slice(0, -1);
+  };
+  return { url, logged };
+}
+
+describe('the page', () => {
+  test('is in the first language that the reader accepts, with one button', async () => {
+    const { url, logged } = await startEdge();
+    expect(LANGUAGES.length).toBeGreaterThanOrEqual(12);
+    for (const [language = '', direction = '', title = '', text = '', button = ''] of LANGUAGES) {
+      for (const accepted of [language, `${language}-XY,en;q=0.5`, `xx, yy;q=0.9, ${language};q=0.8, en`]) {
+        const answer = await fetch(`${url}/o/${SLUG}`, { headers: { 'Accept-Language': accepted } });
+        const html = await answer.text();
+        expect(html).toContain(`<html lang="${language}" dir="${direction}">`);
+        for (const words of [title, text, button]) expect(html).toContain(`>${words}<`);
+        expect(html.match(/<button/g)).toHaveLength(1);
+      }
+    }
+    for (const accepted of ['', 'xx', 'deu', 'xde, xx', '*', ';;,,-', 'x'.repeat(4000)])
+      expect(await (await fetch(`${url}/o/${SLUG}`, { headers: { 'Accept-Language': accepted } })).text()).toContain('<html lang="en"');
+    expect(await logged()).toEqual([]);
+  });
+
+  test('may not be stored, framed or indexed, and loads nothing', async () => {
+    const { url } = await startEdge();
+    const { status, headers } = await fetch(`${url}/o/${SLUG}`);
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('x-robots-tag')).toBe('noindex');
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect((await fetch(`${url}/clickledger-pages/done.en.html`)).status).toBe(404);
+  });
+
+  test('may be your own', async () => {
+    const page = join(await temporaryDirectory(), 'own page.html');
+    await writeFile(page, '<p>Shop: ${TITLE} & $100 \\1 ${FORM}</p>');
+    const { url } = await startEdge({ UNSUBSCRIBE_PAGE: page });
+    const asked = await (await fetch(`${url}/o/${SLUG}`, { headers: { 'Accept-Language': 'de' } })).text();
+    expect(asked).toMatch(/^<p>Shop: Abmelden & \$100 \\1 <form method="post" action="\?page"><button .*<\/form><\/p>\n$/);
+    const done = await fetch(`${url}/o/${SLUG}`, {
+      method: 'POST',
+      headers: { 'Content-Type': FORM, 'Accept-Language': 'de' },
+      body: 'List-Unsubscribe=One-Click',
+    });
+    expect(await done.text()).toBe('<p>Shop: Sie sind abgemeldet & $100 \\1 </p>\n');
+  });
+});
+
+interface Request {
+  method: string;
+  path?: string;
+  type?: string;
+  body?: string | FormData;
+}
+
+describe('a request', () => {
+  const multipart = new FormData();
+  multipart.set('List-Unsubscribe', 'One-Click');
+
+  test.each<[string, Request]>([
+    ['the button of the page', { method: 'POST', path: '?page', type: FORM, body: 'unsubscribe=yes' }],
+    ['the example of RFC 8058', { method: 'POST', type: FORM, body: 'List-Unsubscribe=One-Click' }],
+    ['the same with a charset', { method: 'POST', type: `${FORM}; charset=UTF-8`, body: 'List-Unsubscribe=One-Click' }],
+    ['the same with a line feed', { method: 'POST', type: FORM, body: 'List-Unsubscribe=One-Click\r\n' }],
+    ['the other example of RFC 8058', { method: 'POST', body: multipart }],
+    ['characters behind the address', { method: 'POST', path: '.', type: FORM, body: 'List-Unsubscribe=One-Click' }],
+  ])('unsubscribes: %s', async (_, { method, path = '', type, body }) => {
+    const { url, logged } = await startEdge();
+    const answer = await fetch(`${url}/o/${SLUG}${path}`, {
+      method,
+      body: body ?? null,
+      headers: type === undefined ? {} : { 'Content-Type': type },
+    });
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toContain('You are unsubscribed');
+    const lines = await logged();
+    expect(lines).toHaveLength(1);
+    expect(parseLine(lines[0] as string)).toMatchObject({ hit: { kind: 'unsubscribe', slug: SLUG, tag: '00' } });
+  });
+
+  test.each<[string, Request]>([
+    ['a GET', { method: 'GET' }],
+    ['a GET of the form', { method: 'GET', path: '?page&unsubscribe=yes' }],
+    ['a HEAD', { method: 'HEAD' }],
+    ['an empty POST', { method: 'POST' }],
+    ['an empty form', { method: 'POST', type: FORM, body: '' }],
+    ['the form of the page without its button', { method: 'POST', path: '?page', type: FORM, body: '' }],
+    ['the form of the page with other fields', { method: 'POST', path: '?page', type: FORM, body: 'email=a%40b.example&submit=1' }],
+    ['the value of the button at the address of mail services', { method: 'POST', type: FORM, body: 'unsubscribe=yes' }],
+    ['JSON', { method: 'POST', type: 'application/json', body: '{"List-Unsubscribe":"One"}' }],
+    ['plain text', { method: 'POST', type: 'text/plain', body: 'List-Unsubscribe=One-Click' }],
+  ])('unsubscribes nobody: %s', async (_, { method, path = '', type, body }) => {
+    const { url, logged } = await startEdge();
+    const answer = await fetch(`${url}/o/${SLUG}${path}`, {
+      method,
+      body: body ?? null,
+      headers: type === undefined ? {} : { 'Content-Type': type },
+    });
+    expect(answer.status).toBe(200);
+    if (method !== 'HEAD') expect(await answer.text()).toContain('<form');
+    expect(await logged()).toEqual([]);
+  });
+
+  test('that cannot be one is refused, and not logged', async () => {
+    const { url, logged } = await startEdge();
+    const headers = { 'Content-Type': FORM };
+    expect((await fetch(`${url}/o/${SLUG}`, { method: 'PUT', headers, body: 'List-Unsubscribe=One-Click' })).status).toBe(405);
+    expect((await fetch(`${url}/o/${SLUG}`, { method: 'POST', headers, body: 'x'.repeat(5000) })).status).toBe(413);
+    for (const path of ['/o/', '/o/ab', `/o/${'a'.repeat(41)}`])
+      await fetch(url + path, { method: 'POST', headers, body: 'List-Unsubscribe=One-Click' });
+    expect(await logged()).toEqual([]);
+  });
+});
