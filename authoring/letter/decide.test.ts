@@ -64,6 +64,7 @@ describe('a link is kept', () => {
     ['too-long', `https://e.org/${'é'.repeat(MAX_TARGET_BYTES / 2)}`],
     ['already-tracked', 'https://t.example.org/u/abc'],
     ['already-tracked', 'https://t.example.org/r/abc'],
+    ['already-tracked', 'https://t.example.org/o/abc'],
     ['already-tracked', 'HTTPS://T.example.org/u/abc'],
     ['unsubscribe', 'https://e.org/unsubscribe?u=1'],
     ['preferences', 'https://e.org/email-preferences'],
