@@ -156,7 +156,7 @@ describe('in a project of its own', () => {
        const letter = await tracker.prepare({ campaign: 'spring', html: url, utm: { source: 'x' }, pixel: 'top', fill: true });
        for await (const result of letter.forAll(people)) {
          if ('letter' in result) console.log(result.person.n + 1, result.letter.html?.length);
-         else { const why: 'duplicate' | 'conflict' | 'no-address' | 'bad-address' | 'no-id' | 'bad-id' | 'not-subscribed' = result.rejected; console.log(why); }
+         else { const why: 'duplicate' | 'conflict' | 'no-address' | 'bad-address' | 'no-id' | 'bad-id' | 'not-subscribed' | 'unsubscribed' = result.rejected; console.log(why); }
        }
        for (const { id: link, part } of letter.links) { const kind: 'html' | 'text' = part; console.log(link.toFixed(), kind); }
        try { await tracker.close(); } catch (error) { if (error instanceof ClickledgerError && error.code === 'bad-input') throw error; }`,
