@@ -122,15 +122,17 @@ fill() {
 # The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of the page with the query
 # `page`. tracking.conf.template counts the request only if it has the value of the button.
 umask 022
-mkdir -p "$NGINX_RUN_DIR/pages"
+# `html` is where nginx looks without a directive. In the path of a directive, a $ would begin a variable.
+pages=$NGINX_RUN_DIR/html/clickledger-pages
+mkdir -p "$pages"
 page=${UNSUBSCRIBE_PAGE:-$here/unsubscribe/page.html}
 [ -r "$page" ] || fail "UNSUBSCRIBE_PAGE: $page cannot be read"
 languages=
 while IFS="$(printf '\t')" read -r LANGUAGE DIRECTION title text button done_title done_text; do
   export LANGUAGE DIRECTION
   form="<form method=\"post\" action=\"?page\"><button name=\"unsubscribe\" value=\"yes\">$button</button></form>"
-  TITLE=$title TEXT=$text FORM=$form fill "$page" >"$NGINX_RUN_DIR/pages/ask.$LANGUAGE.html"
-  TITLE=$done_title TEXT=$done_text FORM='' fill "$page" >"$NGINX_RUN_DIR/pages/done.$LANGUAGE.html"
+  TITLE=$title TEXT=$text FORM=$form fill "$page" >"$pages/ask.$LANGUAGE.html"
+  TITLE=$done_title TEXT=$done_text FORM='' fill "$page" >"$pages/done.$LANGUAGE.html"
   languages=$languages${languages:+|}$LANGUAGE
 done <"$here/unsubscribe/languages.tsv"
 umask 027

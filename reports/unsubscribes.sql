@@ -12,8 +12,9 @@
 SELECT u.campaign_id, c.name, u.unsubscribed, u.still_unsubscribed, c.prepared_for,
        round(100.0 * u.unsubscribed / nullif(c.prepared_for, 0), 2)::float8 AS unsubscribed_percent, u.first_at, u.last_at
 FROM (
-  SELECT campaign_id, count(DISTINCT u.recipient_id) AS unsubscribed, count(DISTINCT now.recipient_id) AS still_unsubscribed, min(u.at) AS first_at, max(u.at) AS last_at
-  FROM analytics.unsubscribes u LEFT JOIN analytics.unsubscribed now USING (recipient_id)
+  SELECT campaign_id, count(DISTINCT recipient_id) AS unsubscribed,
+         count(DISTINCT recipient_id) FILTER (WHERE u.at > coalesce(r.resubscribed_at, '-infinity')) AS still_unsubscribed, min(u.at) AS first_at, max(u.at) AS last_at
+  FROM analytics.unsubscribes u LEFT JOIN analytics.recipients r USING (recipient_id)
   WHERE :'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint
   GROUP BY campaign_id
 ) u

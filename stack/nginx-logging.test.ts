@@ -90,10 +90,13 @@ describe('the limit of clicks', () => {
 describe('the log', () => {
   /** The regular expressions of the map. They have the same meaning in nginx and JavaScript. */
   const conditions = Array.from(
-    (/map "\$status \$clickledger_path" \$clickledger_logged \{([^]*?)\n\}/.exec(TEMPLATE)?.[1] ?? '').matchAll(/"~(.*)" 1;/g),
+    (/map "\$status \$clickledger_path \$clickledger_unsubscribes" \$clickledger_logged \{([^]*?)\n\}/.exec(TEMPLATE)?.[1] ?? '').matchAll(
+      /"~(.*)" 1;/g,
+    ),
     ([, pattern]) => new RegExp(pattern as string),
   );
-  const isLogged = (status: number, path: string): boolean => conditions.some((condition) => condition.test(`${status} ${path}`));
+  const isLogged = (status: number, path: string): boolean =>
+    conditions.some((condition) => condition.test(`${status} ${path} ${path.startsWith('/o/') ? 1 : 0}`));
 
   test('has every request that can count', () => {
     expect(conditions.length).toBeGreaterThan(1);
@@ -101,9 +104,13 @@ describe('the log', () => {
     const path = fc.oneof(
       {
         weight: 3,
-        arbitrary: fc.tuple(fc.constantFrom('/u/', '/r/'), fc.stringMatching(/^[0-9A-Za-z]{4,41}$/), fc.constantFrom('', '.gif', '-x')),
+        arbitrary: fc.tuple(
+          fc.constantFrom('/u/', '/r/', '/o/'),
+          fc.stringMatching(/^[0-9A-Za-z]{4,41}$/),
+          fc.constantFrom('', '.gif', '-x'),
+        ),
       },
-      { weight: 1, arbitrary: fc.tuple(fc.constantFrom('/u/', '/r/', '/', ''), letters, fc.constantFrom('', '.gif')) },
+      { weight: 1, arbitrary: fc.tuple(fc.constantFrom('/u/', '/r/', '/o/', '/', ''), letters, fc.constantFrom('', '.gif')) },
     );
     let counted = 0;
     fc.assert(
@@ -113,7 +120,7 @@ describe('the log', () => {
         counted++;
         expect(isLogged(s, u), `${s} ${u}`).toBe(true);
       }),
-      runs(3000),
+      runs(8000),
     );
     expect(counted).toBeGreaterThan(100);
   });

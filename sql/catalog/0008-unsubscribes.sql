@@ -35,3 +35,7 @@ COMMENT ON COLUMN analytics.unsubscribed.at IS 'Time of the last request to unsu
 GRANT USAGE ON SCHEMA analytics TO clickledger_author;
 GRANT SELECT ON analytics.unsubscribed TO clickledger_author, clickledger_analyst;
 GRANT SELECT ON analytics.unsubscribes TO clickledger_analyst;
+
+CREATE OR REPLACE VIEW analytics.recipients AS
+  SELECT id AS recipient_id, email, external_id, created_at, opted_out_at, forgotten_at, is_test, resubscribed_at FROM catalog.recipient;
+COMMENT ON COLUMN analytics.recipients.resubscribed_at IS 'Time at which an author subscribed the recipient again; null if never. Earlier requests to unsubscribe no longer apply.';
