@@ -20,10 +20,16 @@ async function startEdge(env: Record<string, string> = {}): Promise<{ url: strin
   const directory = await temporaryDirectory();
   const logDir = join(directory, 'logs');
   const port = await freePort();
-  const nginx = await startNginx({ logDir, runDir: join(directory, 'run'), port, backendPorts: [await freePort()], env });
+  const nginx = await startNginx({
+    logDir,
+    runDir: join(directory, 'run'),
+    port,
+    backendPorts: [await freePort()],
+    env: { NGINX_WORKERS: '1', ...env },
+  });
   onTestFinished(() => nginx.stop());
   const url = `http://127.0.0.1:${port}`;
-  /** Returns the lines of the log. nginx writes a line just after its answer, so a last hit shows when all are there. */
+  /** Returns the lines of the log. The only worker writes a line just after its answer, so all are there when a last hit is. */
   const logged = async (): Promise<string[]> => {
     await (await fetch(`${url}/r/${LAST}`)).arrayBuffer();
     let lines: string[] = [];
@@ -110,6 +116,24 @@ describe('a request', () => {
     const lines = await logged();
     expect(lines).toHaveLength(1);
     expect(parseLine(lines[0] as string)).toMatchObject({ hit: { kind: 'unsubscribe', slug: SLUG, tag: '00' } });
+  });
+
+  test('unsubscribes also if a proxy sends its body in chunks', async () => {
+    const { url, logged } = await startEdge();
+    for (const [path, text] of [
+      ['?page', 'unsubscribe=yes'],
+      ['', 'List-Unsubscribe=One-Click'],
+    ] as const) {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode(text));
+          controller.close();
+        },
+      });
+      const answer = await fetch(`${url}/o/${SLUG}${path}`, { method: 'POST', headers: { 'Content-Type': FORM }, body, duplex: 'half' });
+      expect(await answer.text()).toContain('You are unsubscribed');
+    }
+    expect(await logged()).toHaveLength(2);
   });
 
   test.each<[string, Request]>([

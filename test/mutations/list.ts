@@ -368,7 +368,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'following the link unsubscribes nobody',
     file: 'nginx/tracking.conf.template',
-    from: '"~*^POST\\?page 15 application/x-www-form-urlencoded" 1;',
+    from: '"~*^POST\\?page (?:15|chunked\\d*) application/x-www-form-urlencoded" 1;',
     to: '"~*^(?:GET|POST)\\?page" 1;',
     test: 'stack/unsubscribe-page.test.ts',
     name: 'unsubscribes nobody',
