@@ -8,8 +8,8 @@ import { parseTarget } from './target.ts';
 
 /**
  * A link to find or to create. Links to the same target with different labels are different links. `position` is the place of the link in a
- * letter, counted from 1. A campaign has one pixel, one honeypot and one link for unsubscribing. A honeypot is a hidden
- * link. It keeps the target with which it was created.
+ * letter, counted from 1. A campaign has one pixel, one honeypot and one link for unsubscribing. A honeypot is a hidden link. It keeps the
+ * target with which it was created.
  */
 export type LinkSpec =
   | { kind: 'url'; target: string; label?: string; position?: number }

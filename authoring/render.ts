@@ -24,7 +24,8 @@ export type Renderer = (recipient: { id: number; optedOut: boolean }, column: Co
 
 /**
  * Creates a renderer. It inserts the tracked URLs of a recipient into the letter. With `columns`, it also replaces `{{column}}` with its
- * value, and `{{unsubscribe}}` with the URL at which the recipient unsubscribes. Throws `bad-input` at once if the letter uses a name that is not in `columns`. The value 'any' allows all names.
+ * value, and `{{unsubscribe}}` with the URL at which the recipient unsubscribes. Throws `bad-input` at once if the letter uses a name that
+ * is not in `columns`. The value 'any' allows all names.
  */
 export function createRenderer(letter: TrackedLetter, columns?: readonly string[] | 'any'): Renderer {
   const { html, text } = letter.plans;

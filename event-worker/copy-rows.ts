@@ -60,7 +60,8 @@ const NO_LINK: CatalogLink = { campaign: 0, kind: 'url' };
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its hits and formats their lines for COPY. An event with a forged slug is counted
- * as skipped, and so is an unsubscribe whose link is of another kind. Throws if the catalog or the shard is needed and does not answer, or if SLUG_KEYS lacks a key.
+ * as skipped, and so is an unsubscribe whose link is of another kind. Throws if the catalog or the shard is needed and does not answer, or if
+ * SLUG_KEYS lacks a key.
  */
 export async function buildRows(batch: Batch, deps: RowDependencies): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;

@@ -22,7 +22,7 @@ export interface StoredHit {
 }
 
 const ROWS = 20_000;
-/** More hits of one recipient, with no pause between them, are divided. */
+/** If one recipient has more hits than this with no pause between them, they are divided. */
 const MOST_ROWS = 200_000;
 
 /**

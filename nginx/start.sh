@@ -122,7 +122,8 @@ fill() {
 # The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of the page with the query
 # `page`. tracking.conf.template counts the request only if it has the value of the button.
 umask 022
-# `html` is where nginx looks without a directive. In the path of a directive, a $ would begin a variable.
+# nginx serves files from `html` if no directive names another directory. A directive could not name this one, because in its path a $ would
+# begin a variable.
 pages=$NGINX_RUN_DIR/html/clickledger-pages
 mkdir -p "$pages"
 page=${UNSUBSCRIBE_PAGE:-$here/unsubscribe/page.html}

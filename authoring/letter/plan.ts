@@ -54,7 +54,9 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
   fallback?: Encoding | undefined;
 }
 
-/** The name that stands for the URL at which a recipient unsubscribes: `{{unsubscribe}}`. A column of the list with this name takes precedence. */
+/**
+ * `{{unsubscribe}}` in a letter stands for the URL at which the recipient unsubscribes. A column of the list with this name takes precedence.
+ */
 export const UNSUBSCRIBE = 'unsubscribe';
 const UNSUBSCRIBE_TAG = /(?<!\{)\{\{\s*unsubscribe\s*\}\}(?!\})/;
 /** The name of the column with this URL in a merged letter. */
