@@ -283,8 +283,8 @@ export const NEARBY = { links: 6, visitors: 3, spanMs: 60_000 } as const;
 
 /**
  * At least `clicks` successive clicks of one browser, each on a link with a higher number than the link before. Links get their numbers in
- * the order of the first letter of the campaign that has them. A step is the time * between two successive clicks. Every step is at most `longestMs`. The steps count as equal if the longest one is at most `toleranceMs`
- * longer than the shortest one, or at most a tenth longer.
+ * the order of the first letter of the campaign that has them. A step is the time between two successive clicks. Every step is at most
+ * `longestMs`. The steps count as equal if the longest one is at most `toleranceMs` longer than the shortest one, or at most a tenth longer.
  */
 export const EVEN_STEPS = { clicks: 4, longestMs: 15_000, toleranceMs: 250 } as const;
 
