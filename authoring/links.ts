@@ -38,8 +38,8 @@ export async function ensureLinks(pool: Pool, campaign: number, links: readonly 
   }));
   const ids: number[] = [];
   await transaction(pool, async (client) => {
-    // The ids of the links are in the order of the letter, because the signal even-steps compares them. The lock keeps two transactions that
-    // create the same links in different orders from a deadlock.
+    // The ids of the links are in the order of the letter, because the signal even-steps compares them. Without the lock, two
+    // transactions that create the same links in different orders could deadlock.
     await client.query('SELECT FROM catalog.campaign WHERE id = $1 FOR NO KEY UPDATE', [campaign]);
     for (const row of rows) ids[row.index] = await findOrCreate(client, campaign, row);
     const urls = rows.filter(({ kind }) => kind === 'url').map(({ index, position }) => ({ id: ids[index] as number, position }));
@@ -60,7 +60,7 @@ async function updateLinks(
      WHERE l.id = wanted.id AND wanted.position IS NOT NULL AND wanted.position IS DISTINCT FROM l.position`,
     [ids, links.map(({ position }) => position)],
   );
-  // An update of the expiry, even to the same time, makes the backends read the link again.
+  // Only links with another expiry are updated, because backends read every updated link again.
   if (expires !== null)
     await client.query('UPDATE catalog.link SET expires_at = $2 WHERE id = ANY ($1) AND expires_at IS DISTINCT FROM $2', [ids, expires]);
 }

@@ -13,7 +13,10 @@ import type { TrackedLetter } from './track-letter.ts';
 export interface Merge {
   html: Buffer | undefined;
   text: Buffer | undefined;
-  /** The names of the added columns: one for each link, in the order of the letter, then the hidden link, the pixel and the link for unsubscribing. */
+  /**
+   * The names of the added columns: one for each link, in the order of the letter, then the hidden link, the pixel and the link for
+   * unsubscribing.
+   */
   columns: string[];
   /** The header line of the list, as CSV. */
   header: string;
@@ -30,7 +33,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
   const dialect = DIALECTS[sender];
   const counts = { html: 0, text: 0 };
   const columns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
-  // If the list has a column of this name, the tag is one of the sender.
+  // If the list has a column `unsubscribe`, `{{unsubscribe}}` stays in the letter for the mail service.
   const unsubscribeOf = people.header.includes(UNSUBSCRIBE) ? undefined : letter.unsubscribeOf;
   const addedColumns = [
     ...columns,

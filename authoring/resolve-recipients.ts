@@ -32,7 +32,7 @@ const MAX_ATTEMPTS = 5;
 /**
  * Returns the recipients of people, in the order of `people`. The result is undefined for a person whose address and id belong to two
  * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients who have not
- * unsubscribed. Then all shards must answer if a letter had a link for unsubscribing. Calls with several thousand people are the fastest.
+ * unsubscribed. If some campaign has a link for unsubscribing, all shards must answer. Calls with several thousand people are the fastest.
  */
 export async function resolveRecipients(pool: Pool, people: readonly PersonKey[], campaign?: number): Promise<(Recipient | undefined)[]> {
   for (let attempt = 1; ; attempt++) {
@@ -76,7 +76,7 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
   });
 }
 
-/** Returns which of these recipients have unsubscribed. The shards know it, so they are asked only if somebody could have unsubscribed. */
+/** Returns those of these recipients who have unsubscribed. Queries the shards only if some campaign has a link for unsubscribing. */
 async function unsubscribedOf(client: PoolClient, ids: readonly number[]): Promise<ReadonlySet<number>> {
   const links = await client.query("SELECT FROM catalog.link WHERE kind = 'unsubscribe' LIMIT 1");
   if (links.rowCount === 0) return new Set();

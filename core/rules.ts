@@ -258,8 +258,8 @@ export const EARLY_MS = 60_000;
 /** A version of a browser is old this time after its release. */
 export const OLD_BROWSER_MS = 4 * 365.25 * 86_400_000;
 
-// Below, a browser is a program on a system and a kind of device, whatever its version. Programs update themselves, and some versions are not
-// stored (event-worker/fold-values.ts).
+// Below, a browser is a client, system and device, without the version. Browsers update themselves, and some versions are not stored
+// (event-worker/fold-values.ts).
 
 /**
  * A burst: clicks of one recipient on at least `manyLinks` different links of one campaign within `spanMs` milliseconds. Most scanners

@@ -76,7 +76,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     return isOfWrongKind ? undefined : link;
   };
   const links = targets.map(linkOf);
-  // Only hits have a user agent and a referrer.
+  // The user agent and the referrer of an unsubscribe are not stored.
   const campaigns = links.map((link, i) => (events.kind[i] === 'unsubscribe' ? undefined : link?.campaign));
   const values = await foldValues(events, campaigns, deps.outside);
   const { purposes, origins } = events;

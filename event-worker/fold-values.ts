@@ -3,7 +3,7 @@ import { OTHER, outsideKey, type OutsideKind, type OutsideValue, type OutsideVal
 import { type ReducedAgent, reduceUserAgent } from './user-agent.ts';
 
 // Replaces the values of a batch that are not admitted (outside-values.ts). This happens before the rows of the batch are built. The
-// signals of a hit stay the same, because signals that compare the user agents of several clicks ignore the version.
+// signals of a hit stay the same: those of a single hit are found from the original version, and those that compare clicks ignore the version.
 
 /**
  * The reasons why a value is replaced. `referrer` and `user-agent`: the list of admitted values is full. `version`: no client can have had

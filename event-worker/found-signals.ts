@@ -21,7 +21,7 @@ export interface Click {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly link: number;
-  /** The program, the system and the kind of device, without the version. */
+  /** Client, system and device, without the version. */
   readonly browser: string;
   readonly visitor: string | null;
   /** The signals that are known so far. */

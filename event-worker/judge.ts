@@ -45,7 +45,7 @@ export interface JudgeStep {
   hits: number;
   /** Whether there are more deltas. */
   isMoreLeft: boolean;
-  /** How often the clicks of one recipient were too many to be judged together. */
+  /** The number of times that the clicks of a recipient were divided. */
   divided: number;
 }
 
@@ -162,7 +162,10 @@ export async function keepJudging(deps: {
       step = await judgeOnce(pool);
       if (step) onJudged(step);
       if (step && step.divided > 0)
-        log.warn({ parts: step.divided + 1 }, 'one recipient has too many clicks within a short time; their signals are found in parts');
+        log.warn(
+          { parts: step.divided + 1 },
+          'a recipient has too many clicks within a short time; signals between the parts are not found',
+        );
     } catch (error) {
       onFailure(error);
       if (classify(error) !== 'retry') log.error({ err: error }, 'the judge failed; retrying');

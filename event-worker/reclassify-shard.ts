@@ -10,7 +10,7 @@ import { isEarly, networkSignal } from './verdict.ts';
 // Judges all hits of a campaign on one shard again. The signals that follow from the catalog, from networks and from other clicks are computed
 // anew. The other signals stay as stored, because what they follow from, such as the whole user agent, is not stored.
 
-/** What the catalog has of a campaign. */
+/** The data of a campaign by which its hits are judged. */
 export interface CampaignFacts {
   id: number;
   /** Epoch milliseconds. Undefined if the author has not recorded it. */

@@ -14,7 +14,7 @@ export interface StoredHit {
   /** Epoch milliseconds. */
   at: number;
   link_id: number;
-  /** The program, the system and the kind of device. */
+  /** Client, system and device, without the version. */
   browser: string;
   visitor: string | null;
   verdict: Verdict;
@@ -27,8 +27,8 @@ const MOST_ROWS = 200_000;
 
 /**
  * Runs a query in the transaction of `client`, and yields its rows in groups. The query returns hits by campaign, recipient, kind and time.
- * Signals of a hit depend only on hits in its group, with one exception: `onDivided` is called if a group had to be divided because it was
- * too large.
+ * The signals of a hit depend only on hits in its group. If a group is too large, it is divided and `onDivided` is called. Then signals between
+ * the parts are not found.
  */
 export async function* readGroups<T extends StoredHit>(
   client: PoolClient,

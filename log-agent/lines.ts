@@ -39,7 +39,7 @@ export interface Fragment {
   reason: DeadReason;
   length: number;
   hash: string;
-  /** True if the bytes have the start of a line that a newer agent can read. Such bytes must not be accounted for. */
+  /** True if the bytes are, or end with, a whole line of a newer version. A batch must not account for them. */
   isNewer?: true;
 }
 

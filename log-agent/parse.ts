@@ -5,7 +5,7 @@ import { LINE_STARTS } from './lines.ts';
 // Parses one line of the log. The classification of a version of the format must never change, because a generation that is shipped again
 // after years must give the same hits, skipped lines and dead letters.
 
-/** A click, an open or an unsubscribe, before enrichment. `ip` and the whole `ua` do not leave the agent. */
+/** An event before enrichment: a hit or an unsubscribe. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {
   rid: string;
   /** Epoch milliseconds. */
@@ -16,7 +16,7 @@ export interface Hit {
   tag: string;
   link: string | null;
   head: boolean;
-  /** Whether the path has further characters behind the slug. Lines of version 1 do not tell. */
+  /** Whether the path has further characters after the slug. False for lines of version 1. */
   altered: boolean;
   ip: string;
   ua: string;
@@ -38,11 +38,11 @@ export interface LineFields {
   ref: string;
   purpose: string;
   link: string;
-  /** The query of a request that counts by it. Version 1 has neither this field nor the following ones, so they are empty. */
+  /** Reserved for the query of future kinds of requests. Version 1 has neither this field nor the following ones, so they are empty. */
   q: string;
   /** The host of the request. */
   h: string;
-  /** What the path has behind the slug, as it was sent. */
+  /** Not empty if the path has further characters after the slug. */
   x: string;
 }
 

@@ -122,8 +122,8 @@ fill() {
 # The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of the page with the query
 # `page`. tracking.conf.template counts the request only if it has the value of the button.
 umask 022
-# nginx serves files from `html` if no directive names another directory. A directive could not name this one, because in its path a $ would
-# begin a variable.
+# The pages are in `html`, the default root of nginx. A `root` or `alias` directive would not work, because nginx takes a $ in the path for a
+# variable.
 pages=$NGINX_RUN_DIR/html/clickledger-pages
 mkdir -p "$pages"
 page=${UNSUBSCRIBE_PAGE:-$here/unsubscribe/page.html}

@@ -6,8 +6,8 @@ import { type CampaignFacts, type Reclassified, reclassifyShard } from '../event
 export const RECLASSIFY_SETTINGS = ['WORKER_URL', 'SHARDS'] as const;
 
 /**
- * Judges all hits of a campaign again by the current rules, one shard after the other. With `dryRun` nothing is changed. `catalog` is the
- * catalog of an author.
+ * Judges all hits of a campaign again by the current rules, one shard after the other. With `dryRun` nothing is changed. `catalog` is a
+ * connection to the catalog with the rights of an author.
  */
 export async function reclassify(
   config: Config<(typeof RECLASSIFY_SETTINGS)[number]>,

@@ -1,11 +1,11 @@
 -- title: Unsubscribes
--- question: How many recipients unsubscribed by a letter?
+-- question: How many recipients unsubscribed by the letters of each campaign?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- chart: bar x=name y=unsubscribed
 -- reach: yes
 --
 -- A recipient who unsubscribed several times by the links of one campaign counts once. `still_unsubscribed` is the number of those who were not
--- subscribed again since then. Test recipients are left out. The percentage is that of the recipients for whom the letter was prepared.
+-- subscribed again since then. Test recipients are left out. unsubscribed_percent is the share of unsubscribed in prepared_for.
 
 \if :{?campaign} \else \set campaign '' \endif
 

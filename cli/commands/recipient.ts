@@ -47,9 +47,9 @@ export function addRecipient(program: Command): void {
     .addHelpText('after', '\nExamples:\n  clickledger recipient list > people.csv\n  clickledger recipient list --unsubscribed --json')
     .action(printRecipients);
 
-  addPersonCommand(recipient, 'resubscribe', 'prepare letters again for a person who has unsubscribed and wants mail again', undefined, {
+  addPersonCommand(recipient, 'resubscribe', 'cancel the unsubscribe of a person who wants mail again', undefined, {
     update: (pool, id) => resubscribe(pool, id),
-    message: () => 'subscribed again: new letters are prepared for this person',
+    message: () => 'not unsubscribed: `prepare` includes this person',
   });
   addPersonCommand(
     recipient,

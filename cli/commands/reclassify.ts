@@ -39,6 +39,6 @@ function printChanges(judged: Awaited<ReturnType<typeof reclassify>>, dryRun: bo
   note(`${changedHits} of ${hits} hits ${dryRun ? 'would change' : 'changed'} by the rules of version ${RULES_VERSION}`);
   if (older > 0)
     note(
-      `${older} of these ${hits} hits were first judged by older rules. Their networks, the time of sending, and the signs that follow from other clicks were checked again. Their user agents were not, because user agents are not stored.`,
+      `${older} of these ${hits} hits were first judged by older rules. Their networks, the time of sending, the hidden links and the signs of other clicks were checked again. Their user agents were not, because user agents are not stored.`,
     );
 }

@@ -165,7 +165,7 @@ describe('a letter with {{unsubscribe}}', () => {
     expect(await readFile(join(at, 'own', '0000001.html'), 'utf8')).toContain('href="https://shop.example/leave/1"');
   });
 
-  test('is made by programs, too', async () => {
+  test('can be prepared by a program', async () => {
     const tracker = await createTracker({ settings: authorSettings(databases) });
     try {
       await tracker.campaign('by program');
@@ -196,7 +196,7 @@ describe('a person who has unsubscribed', () => {
       ['back@example.com', ''],
     ]);
     const again = await run(at, 'recipient resubscribe gone@example.com');
-    expect(again).toMatchObject({ code: 0, stderr: 'subscribed again: new letters are prepared for this person\n' });
+    expect(again).toMatchObject({ code: 0, stderr: 'not unsubscribed: `prepare` includes this person\n' });
     expect(await listed()).toEqual([]);
     // A later request counts.
     await unsubscribe(ids['gone'] as number, new Date(Date.now() + 60_000));
@@ -216,7 +216,7 @@ describe('a person who has unsubscribed', () => {
     expect(prepared.stderr).toContain('prepared for 3 people');
   });
 
-  test('is never written to because a shard does not answer', async () => {
+  test('gets no letter while a shard does not answer', async () => {
     const id = await insertCampaign(databases, 'shard away');
     const at = await desk();
     await databases.query('catalog', `ALTER SERVER shard_b OPTIONS (SET port '1')`);

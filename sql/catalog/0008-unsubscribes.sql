@@ -1,5 +1,5 @@
--- Unsubscribes. The shards have the requests, because the log is their source. The catalog has only when an author subscribed a recipient
--- again. So a catalog or a shard that is restored from a backup gets all unsubscribes back.
+-- Unsubscribes. The requests are in the shards. The catalog stores only the time at which an author subscribed a recipient again. So a catalog
+-- that is restored loses no unsubscribes, and a restored shard gets them back as far back as logs are kept.
 
 -- A campaign has one link by which its recipients unsubscribe.
 ALTER TABLE catalog.link DROP CONSTRAINT link_kind_check, ADD CONSTRAINT link_kind_check CHECK (kind IN ('url', 'pixel', 'honeypot', 'unsubscribe'));
@@ -16,16 +16,16 @@ CREATE VIEW analytics.unsubscribes AS
   SELECT shard, at, campaign_id, link_id, recipient_id, request_id, gen, off FROM fleet.unsubscribes
   WHERE recipient_id NOT IN (SELECT id FROM catalog.recipient WHERE is_test);
 COMMENT ON VIEW analytics.unsubscribes IS 'One row for each request to unsubscribe. A recipient may have several. Those of test recipients are left out.';
-COMMENT ON COLUMN analytics.unsubscribes.shard IS 'The shard that has it.';
+COMMENT ON COLUMN analytics.unsubscribes.shard IS 'The shard that stores the request.';
 COMMENT ON COLUMN analytics.unsubscribes.link_id IS 'The link of the campaign for unsubscribing; see links.';
 COMMENT ON COLUMN analytics.unsubscribes.at IS 'Time at which nginx answered.';
-COMMENT ON COLUMN analytics.unsubscribes.campaign_id IS 'The campaign whose letter had the link.';
+COMMENT ON COLUMN analytics.unsubscribes.campaign_id IS 'The campaign of the link; 0 if the catalog did not have the link when the request was committed.';
 COMMENT ON COLUMN analytics.unsubscribes.recipient_id IS 'The recipient who unsubscribed.';
 COMMENT ON COLUMN analytics.unsubscribes.request_id IS 'Id that nginx gave the request.';
 COMMENT ON COLUMN analytics.unsubscribes.gen IS 'Generation of the access log that has the line of the request.';
 COMMENT ON COLUMN analytics.unsubscribes.off IS 'Byte offset of that line in the generation.';
 
--- Who is unsubscribed now. Authors read it before they write to somebody, also for test recipients.
+-- Who is unsubscribed now. `prepare` reads this view. It includes test recipients.
 CREATE VIEW analytics.unsubscribed AS
   SELECT u.recipient_id, max(u.at) AS at FROM fleet.unsubscribes u JOIN catalog.recipient r ON r.id = u.recipient_id
   WHERE u.at > coalesce(r.resubscribed_at, '-infinity') GROUP BY u.recipient_id;

@@ -648,8 +648,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'hits that wait in a delta do not put a recipient into a set',
     file: 'sql/shard/0009-judge.sql',
-    from: 'FROM shard.any_delta_hit h WHERE (h.campaign_id, h.recipient_id) IN',
-    to: 'FROM shard.any_delta_hit h WHERE false AND (h.campaign_id, h.recipient_id) IN',
+    from: 'FROM shard.any_delta_hit h WHERE ((h.campaign_id, h.recipient_id) IN',
+    to: 'FROM shard.any_delta_hit h WHERE false AND ((h.campaign_id, h.recipient_id) IN',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },
