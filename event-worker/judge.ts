@@ -120,6 +120,8 @@ export async function addJudgedHits(client: PoolClient, hits: readonly JudgedHit
 
 /** Changes the judged hits, and merges the deltas. The caller holds the lock of the judge. */
 export async function changeAndMerge(client: PoolClient, deltas: readonly string[]): Promise<void> {
+  // Functions of Postgres keep their plans. A plan that was made for a few hits may be a nested loop, which would take hours for many hits.
+  await client.query('DISCARD PLANS');
   const { rows } = await client.query<{
     changed_deltas: string[];
     changed_places: number[];

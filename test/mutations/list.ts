@@ -366,6 +366,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'none of them',
   },
   {
+    mechanism: 'the judge uses no plan that was made for fewer hits',
+    file: 'event-worker/judge.ts',
+    from: "  await client.query('DISCARD PLANS');",
+    to: '',
+    test: 'event-worker/judge.test.ts',
+    name: 'much at once is judged',
+  },
+  {
     mechanism: 'following the link unsubscribes nobody',
     file: 'nginx/tracking.conf.template',
     from: '"~*^POST\\?page (?:15|chunked\\d*) application/x-www-form-urlencoded" 1;',
