@@ -343,7 +343,8 @@ function needsSession(kind: string, sql: string): boolean {
       (each) =>
         // The reports set their time zone in a transaction that is always rolled back.
         (/^set\s+(?!local\b|transaction\b)/i.test(each) && !/^SET TimeZone = '[^']*'$/.test(each)) ||
-        /^(?:reset|listen|unlisten|prepare|execute|deallocate|discard|load)\b/i.test(each) ||
+        // DISCARD PLANS only makes Postgres plan statements again.
+        /^(?:reset|listen|unlisten|prepare|execute|deallocate|discard(?! plans$)|load)\b/i.test(each) ||
         (/^create\s+(?:local\s+|global\s+)?temp/i.test(each) && !/\bon commit drop$/i.test(each)) ||
         /^declare\b.*\bwith hold\b/is.test(each),
     );
@@ -358,6 +359,8 @@ test.each([
   ['execute <unnamed>', 'SELECT pg_advisory_lock($1)', true],
   ['execute <unnamed>', 'SELECT pg_advisory_xact_lock($1)', false],
   ['statement', 'LISTEN changes', true],
+  ['statement', 'DISCARD ALL', true],
+  ['statement', 'DISCARD PLANS', false],
   ['statement', 'CREATE TEMPORARY TABLE incoming (n integer) ON COMMIT DELETE ROWS', true],
   ['statement', 'CREATE TEMPORARY TABLE incoming (n integer) ON COMMIT DROP', false],
   ['statement', 'UPDATE catalog.link\n SET version = 2', false],
