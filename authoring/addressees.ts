@@ -1,6 +1,6 @@
 import type { Pool } from '../core/postgres.ts';
 import type { PeopleFile, Person, Rejected } from './list-file.ts';
-import { type Recipient, resolveRecipients } from './resolve-recipients.ts';
+import { type Recipient, recipientOrReason, resolveRecipients } from './resolve-recipients.ts';
 
 // Reads a list and finds or creates the recipient of each person, chunk by chunk.
 
@@ -25,20 +25,15 @@ export async function* resolveAddressees(
   const { campaign, only, onReject } = options;
   const seen = createBitmap();
 
-  const reasonToLeaveOut = ({ id, unsubscribed }: Recipient): 'duplicate' | 'unsubscribed' | undefined => {
-    if (!seen.add(id)) return 'duplicate';
-    return unsubscribed ? 'unsubscribed' : undefined;
-  };
-
   async function resolve(chunk: Person[]): Promise<Addressee[]> {
     const wanted = only ? chunk.filter(only) : chunk;
     if (wanted.length === 0) return [];
     const recipients = await resolveRecipients(pool, wanted, campaign);
     return wanted.flatMap((person, i) => {
-      const recipient = recipients[i];
-      const reason = recipient === undefined ? 'conflict' : reasonToLeaveOut(recipient);
-      if (recipient !== undefined && reason === undefined) return [{ person, recipient }];
-      onReject({ line: person.line, reason: reason ?? 'conflict', value: person.email ?? person.externalId ?? '' });
+      const found = recipients[i];
+      const recipient = found && !seen.add(found.id) ? 'duplicate' : recipientOrReason(found);
+      if (typeof recipient !== 'string') return [{ person, recipient }];
+      onReject({ line: person.line, reason: recipient, value: person.email ?? person.externalId ?? '' });
       return [];
     });
   }

@@ -26,19 +26,20 @@ export interface Person extends PersonKey {
   values: string[];
 }
 
-/**
- * The reasons for leaving out a line. The line has no mail address or an invalid address, it has no id or an id that is too long, the
- * person is already in the list, the address and the id belong to two different people, a status column says that the person must not be
- * written to, or the person has unsubscribed.
- */
+/** The reasons for leaving out a line. */
 export const REJECT_REASONS = [
   'no-address',
   'bad-address',
   'no-id',
+  // The id is too long.
   'bad-id',
+  // The person is on an earlier line.
   'duplicate',
+  // The address and the id belong to two different people.
   'conflict',
+  // A status column says that the person must not be written to.
   'not-subscribed',
+  // The person has unsubscribed by a link of clickledger.
   'unsubscribed',
 ] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];

@@ -24,7 +24,6 @@ export function normaliseEmail(text: string): string | undefined {
   return ascii.length <= 254 && EMAIL.safeParse(ascii).success ? ascii : undefined;
 }
 
-const LISTED_AT_ONCE = 10_000;
 const EMAIL = z.email({ pattern: z.regexes.html5Email });
 
 function parseEmail(text: string): string {
@@ -86,6 +85,8 @@ export interface ListedRecipient {
   opted_out_at: Date | null;
   unsubscribed_at: Date | null;
 }
+
+const LISTED_AT_ONCE = 10_000;
 
 /**
  * Yields the recipients in chunks, without forgotten ones, ordered by their number in the catalog. With `onlyUnsubscribed`, yields those who

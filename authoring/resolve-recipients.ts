@@ -25,6 +25,12 @@ export interface Recipient {
   unsubscribed: boolean;
 }
 
+/** Returns the recipient of a letter, or the reason why the person gets none. `found` is a result of `resolveRecipients`. */
+export function recipientOrReason(found: Recipient | undefined): Recipient | 'conflict' | 'unsubscribed' {
+  if (found === undefined) return 'conflict';
+  return found.unsubscribed ? 'unsubscribed' : found;
+}
+
 /** The advisory lock that serialises imports. Without the lock, two imports at the same time could create the same recipients. */
 const IMPORT_LOCK = 4_718_230;
 const MAX_ATTEMPTS = 5;
@@ -64,12 +70,14 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
       rows.push(...(await client.query<Found>(SELECT_ALL)).rows);
     }
     const ids = rows.map(({ id }) => id);
-    const unsubscribed = campaign === undefined ? new Set<number>() : await unsubscribedOf(client, ids);
-    if (campaign !== undefined)
+    let unsubscribed: ReadonlySet<number> = new Set();
+    if (campaign !== undefined) {
+      unsubscribed = await unsubscribedOf(client, ids);
       await client.query(
         `INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING`,
         [campaign, ids.filter((id) => !unsubscribed.has(id))],
       );
+    }
     const recipients: (Recipient | undefined)[] = people.map(() => undefined);
     for (const { n, id, optedOut, isTest } of rows) recipients[n] = { id, optedOut, isTest, unsubscribed: unsubscribed.has(id) };
     return recipients;

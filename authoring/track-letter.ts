@@ -79,7 +79,7 @@ export interface TrackedLetter {
    */
   addressesOf: (recipient: number) => Addresses;
   /**
-   * Returns the URL at which a recipient unsubscribes. It is also for recipients who opted out of tracking. Undefined if the letter has no
+   * Returns the URL at which a recipient unsubscribes. Recipients who opted out of tracking get one, too. Undefined if the letter has no
    * `{{unsubscribe}}`.
    */
   unsubscribeOf: ((recipient: number) => string) | undefined;

@@ -7,7 +7,7 @@ import { createSlugCodec } from '../core/slug.ts';
 import { ensureCampaign, findOpenCampaign } from './campaigns.ts';
 import { ensureAlias, ensureLink } from './links.ts';
 import type { RejectReason } from './list-file.ts';
-import { type PersonKey, type Recipient, resolveRecipients } from './resolve-recipients.ts';
+import { type PersonKey, type Recipient, recipientOrReason, resolveRecipients } from './resolve-recipients.ts';
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 import { ensureRecipient, normaliseEmail } from './recipients.ts';
 import { createRenderer, type Renderer } from './render.ts';
@@ -183,9 +183,9 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
       let nextRecipient = 0;
       for (const [i, person] of chunk.entries()) {
         const key = keys[i] as PersonKey | RejectReason;
-        const recipient = typeof key === 'string' ? undefined : recipients[nextRecipient++];
-        if (recipient && !recipient.unsubscribed) yield { person, letter: renderFor(render, recipient, person) };
-        else yield { person, rejected: typeof key === 'string' ? key : recipient ? ('unsubscribed' as const) : ('conflict' as const) };
+        const recipient = typeof key === 'string' ? key : recipientOrReason(recipients[nextRecipient++]);
+        if (typeof recipient === 'string') yield { person, rejected: recipient };
+        else yield { person, letter: renderFor(render, recipient, person) };
       }
     }
   }

@@ -8,6 +8,7 @@ import {
   headFields,
   isConsistent,
   type Kind,
+  KINDS,
   MAX_PURPOSE,
   MAX_TEXT,
   MAX_TIME,
@@ -29,7 +30,7 @@ const COLUMNS = {
   off: String.raw`\d{1,16}`,
   rid: '[0-9a-f]{32}',
   t: String.raw`\d{1,16}`,
-  kind: 'click|open|unsubscribe',
+  kind: KINDS.join('|'),
   // The sum of 1 for a HEAD request and 2 for an altered path.
   flags: '[0-3]',
   slug: '[0-9A-Za-z_-]{1,64}',

@@ -82,7 +82,7 @@ export interface EventColumns {
   kind: Kind[];
   /** Whether the request was a HEAD. */
   head: boolean[];
-  /** Whether the path of the request had further characters behind the slug. */
+  /** Whether the path of the request had further characters after the slug. */
   altered: boolean[];
   /** The slug or alias in the URL. For an alias, the column `link` is never null. */
   slug: string[];

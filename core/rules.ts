@@ -152,7 +152,7 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
   // The weight is too low to decide alone or with `hosting-net`, because some mail programs take characters after an address for a part of it.
   altered: {
     weight: 1.2,
-    what: 'a click with further characters behind the address of the link',
+    what: 'a click with further characters after the address of the link',
     source: 'https://github.com/gophish/gophish/issues/973',
   },
   proxied: {
@@ -270,8 +270,8 @@ export const BURST = { fewLinks: 3, manyLinks: 5, spanMs: 1000 } as const;
 export type BurstRule = Readonly<Record<keyof typeof BURST, number>>;
 
 /**
- * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another browser. The
- * earlier click counts only if its verdict would be `human` by its own signals. Some scanners follow a link just after a person did.
+ * An echo: a click on a link that the same recipient clicked up to `spanMs` milliseconds before, with another browser. The earlier click
+ * counts only if its verdict would be `human` by its own signals. Some scanners follow a link just after a person did.
  */
 export const ECHO = { spanMs: 60_000 } as const;
 
@@ -282,9 +282,10 @@ export const ECHO = { spanMs: 60_000 } as const;
 export const NEARBY = { links: 6, visitors: 3, spanMs: 60_000 } as const;
 
 /**
- * At least `clicks` successive clicks of one browser, each on a link with a higher number than the link before. Links get their numbers in
- * the order of the first letter of the campaign that has them. A step is the time between two successive clicks. Every step is at most
- * `longestMs`. The steps count as equal if the longest one is at most `toleranceMs` longer than the shortest one, or at most a tenth longer.
+ * At least `clicks` successive clicks of one browser, each on a link with a higher number than the link before. `prepare` creates the links
+ * of a letter in the order of the letter, so their numbers have this order, too. Only links that existed before have lower numbers. A step is
+ * the time between two successive clicks. Every step is at most `longestMs`. The steps count as equal if the longest one is at most
+ * `toleranceMs` longer than the shortest one, or at most a tenth longer.
  */
 export const EVEN_STEPS = { clicks: 4, longestMs: 15_000, toleranceMs: 250 } as const;
 

@@ -16,8 +16,8 @@ import { Tails } from './tails.ts';
 import { inTransaction } from './transaction.ts';
 
 // Commits a group of batches in one transaction: their events and deltas, unsubscribes, dead letters and counts of skipped lines, and their
-// ranges in the ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are sent. All workers run
-// them in the same order, so they cannot deadlock.
+// ranges in the ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are sent. All
+// workers run them in the same order, so they cannot deadlock.
 
 /** The result of a commit. All batches of the group may now be acked. */
 export interface Committed {

@@ -5,7 +5,7 @@ import { entryOf } from './entry-of.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
 import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
-import { resolveSlug, type SlugTarget } from './resolve-slug.ts';
+import { resolveSlug } from './resolve-slug.ts';
 import type { OutsideValues } from './outside-values.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
@@ -68,14 +68,15 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
   if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
-  const known = await deps.catalog.linksOf(new Set(targets.flatMap((target) => target?.link ?? [])));
-  /** The link of an event. Undefined if the event does not count. */
-  const linkOf = (target: SlugTarget | undefined, i: number): CatalogLink | undefined => {
-    const link = target && (known.get(target.link) ?? NO_LINK);
-    const isOfWrongKind = events.kind[i] === 'unsubscribe' && link !== NO_LINK && link?.kind !== 'unsubscribe';
-    return isOfWrongKind ? undefined : link;
-  };
-  const links = targets.map(linkOf);
+  const ids = new Set<number>();
+  for (const target of targets) if (target) ids.add(target.link);
+  const known = await deps.catalog.linksOf(ids);
+  /** The link of each event. Undefined if the event does not count. */
+  const links = targets.map((target, i): CatalogLink | undefined => {
+    const link = target && known.get(target.link);
+    if (link && events.kind[i] === 'unsubscribe' && link.kind !== 'unsubscribe') return undefined;
+    return target && (link ?? NO_LINK);
+  });
   // The user agent and the referrer of an unsubscribe are not stored.
   const campaigns = links.map((link, i) => (events.kind[i] === 'unsubscribe' ? undefined : link?.campaign));
   const values = await foldValues(events, campaigns, deps.outside);

@@ -129,9 +129,7 @@ function fromManyVisitors(clicks: readonly JudgedClick[]): boolean[] {
 
 /** The clicks of each UTC day. */
 function byDay<T extends Click>(clicks: readonly T[]): T[][] {
-  const days = new Map<number, T[]>();
-  for (const click of clicks) entryOf(days, Math.floor(click.at / DAY_MS), () => []).push(click);
-  return [...days.values()];
+  return [...Map.groupBy(clicks, ({ at }) => Math.floor(at / DAY_MS)).values()];
 }
 
 /**

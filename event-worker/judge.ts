@@ -139,8 +139,8 @@ export async function changeAndMerge(client: PoolClient, deltas: readonly string
 const newList = (): ChangedHit[] => [];
 
 /**
- * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit by performance.now(). `onJudged` gets
- * the result of each step, except if another judge worked on the shard. `onFailure` gets the error of a step that failed.
+ * Runs steps of the judge until `signal` aborts. `lastCommitMs` returns the time of the last commit, in milliseconds of performance.now().
+ * `onJudged` gets the result of each step, except if another judge worked on the shard. `onFailure` gets the error of a step that failed.
  */
 export async function keepJudging(deps: {
   pool: Pool;

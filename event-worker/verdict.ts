@@ -13,7 +13,7 @@ export const HONEYPOT = 2;
 export const EARLY = 4;
 /** The version of the browser is old (`oldFromMs` of its user agent). */
 export const OLD_BROWSER = 8;
-/** The path of the request had further characters behind the slug. */
+/** The path of the request had further characters after the slug. */
 export const ALTERED = 16;
 /** All sums of traits are less than this number. */
 export const TRAITS = 32;

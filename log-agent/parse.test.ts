@@ -55,7 +55,7 @@ describe('reading a line', () => {
     expect(hit({ m: 'GET' }).head).toBe(false);
   });
 
-  test('a path with characters behind the slug says so, from version 2 on', () => {
+  test('a path with characters after the slug says so, from version 2 on', () => {
     expect(hit({ x: '%27' }).altered).toBe(true);
     expect(hit({ x: '' }).altered).toBe(false);
     expect(hit({ v: 1 }).altered).toBe(false);

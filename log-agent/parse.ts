@@ -2,8 +2,8 @@ import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
 import { isAlias, tagOf } from '../core/slug.ts';
 import { LINE_STARTS } from './lines.ts';
 
-// Parses one line of the log. The classification of a version of the format must never change, because a generation that is shipped again
-// after years must give the same hits, skipped lines and dead letters.
+// Parses one line of the log. The agent may ship the same log again years later, and must find the same hits, skipped lines and dead letters
+// in it. So what a line of a released version means must never change.
 
 /** An event before enrichment: a hit or an unsubscribe. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {

@@ -93,6 +93,14 @@ interface Request {
   body?: string | FormData;
 }
 
+function send(url: string, { method, path = '', type, body }: Request): Promise<Response> {
+  return fetch(`${url}/o/${SLUG}${path}`, {
+    method,
+    body: body ?? null,
+    headers: type === undefined ? {} : { 'Content-Type': type },
+  });
+}
+
 describe('a request', () => {
   const multipart = new FormData();
   multipart.set('List-Unsubscribe', 'One-Click');
@@ -103,14 +111,10 @@ describe('a request', () => {
     ['the same with a charset', { method: 'POST', type: `${FORM}; charset=UTF-8`, body: 'List-Unsubscribe=One-Click' }],
     ['the same with a line feed', { method: 'POST', type: FORM, body: 'List-Unsubscribe=One-Click\r\n' }],
     ['the other example of RFC 8058', { method: 'POST', body: multipart }],
-    ['characters behind the address', { method: 'POST', path: '.', type: FORM, body: 'List-Unsubscribe=One-Click' }],
-  ])('unsubscribes: %s', async (_, { method, path = '', type, body }) => {
+    ['characters after the address', { method: 'POST', path: '.', type: FORM, body: 'List-Unsubscribe=One-Click' }],
+  ])('unsubscribes: %s', async (_, request) => {
     const { url, logged } = await startEdge();
-    const answer = await fetch(`${url}/o/${SLUG}${path}`, {
-      method,
-      body: body ?? null,
-      headers: type === undefined ? {} : { 'Content-Type': type },
-    });
+    const answer = await send(url, request);
     expect(answer.status).toBe(200);
     expect(await answer.text()).toContain('You are unsubscribed');
     const lines = await logged();
@@ -147,15 +151,11 @@ describe('a request', () => {
     ['the value of the button at the address of mail services', { method: 'POST', type: FORM, body: 'unsubscribe=yes' }],
     ['JSON', { method: 'POST', type: 'application/json', body: '{"List-Unsubscribe":"One"}' }],
     ['plain text', { method: 'POST', type: 'text/plain', body: 'List-Unsubscribe=One-Click' }],
-  ])('unsubscribes nobody: %s', async (_, { method, path = '', type, body }) => {
+  ])('unsubscribes nobody: %s', async (_, request) => {
     const { url, logged } = await startEdge();
-    const answer = await fetch(`${url}/o/${SLUG}${path}`, {
-      method,
-      body: body ?? null,
-      headers: type === undefined ? {} : { 'Content-Type': type },
-    });
+    const answer = await send(url, request);
     expect(answer.status).toBe(200);
-    if (method !== 'HEAD') expect(await answer.text()).toContain('<form');
+    if (request.method !== 'HEAD') expect(await answer.text()).toContain('<form');
     expect(await logged()).toEqual([]);
   });
 

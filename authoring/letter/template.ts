@@ -60,11 +60,17 @@ const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
 type Range = { readonly from: number; readonly to: number };
 
 /**
- * Cuts a planned letter into a template. With `columns`, each `{{name}}` and each `{{name|default}}` becomes a slot. Throws `bad-input` if
- * a name is not in `columns`. The value 'any' allows all names. With `{ only }`, other names stay in the letter. Without `columns`, all names
- * stay in the letter.
+ * Cuts a planned letter into a template. With `columns`, each `{{name}}` and each `{{name|default}}` becomes a slot. The value 'any' stands for
+ * all names. Throws `bad-input` if a name is not in `columns`. Without `columns`, all names stay in the letter.
+ *
+ * `othersStay` is for a mail service that fills in the other names. Then only a `{{name}}` of `columns` becomes a slot. All else stays in the
+ * letter, also `{{{name}}}` and `{{name|default}}`.
  */
-export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 'any' | { only: string }): Template {
+export function compileTemplate(
+  plan: LetterPlan,
+  columns?: readonly string[] | 'any',
+  { othersStay = false }: { othersStay?: boolean } = {},
+): Template {
   const { text, encoding } = plan;
   const cuts: (Range & { slot: Slot })[] = plan.tracked.map(({ from, to }, index) => ({
     from,
@@ -73,7 +79,7 @@ export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 
   }));
   if (plan.pixelAt !== undefined) cuts.push({ from: plan.pixelAt, to: plan.pixelAt, slot: { kind: 'pixel' } });
   if (plan.honeypotAt !== undefined) cuts.push({ from: plan.honeypotAt, to: plan.honeypotAt, slot: { kind: 'honeypot' } });
-  const columnCuts = columns ? findColumns(text, columns, plan.addresses) : [];
+  const columnCuts = columns ? findColumns(text, columns, plan.addresses, othersStay) : [];
   cuts.push(...columnCuts);
   cuts.sort((a, b) => a.from - b.from || a.to - b.to);
   const pieces: (Buffer | Slot)[] = [];
@@ -96,17 +102,15 @@ export function compileTemplate(plan: LetterPlan, columns?: readonly string[] | 
 /** Finds each `{{column}}`. `addresses` are the positions of the addresses in the text, sorted. */
 function findColumns(
   text: string,
-  columns: readonly string[] | 'any' | { only: string },
+  columns: readonly string[] | 'any',
   addresses: readonly Range[],
+  othersStay = false,
 ): (Range & { slot: ColumnSlot })[] {
   let nextAddress = 0;
-  const only = typeof columns === 'object' && 'only' in columns ? columns.only : undefined;
-  const all = [...text.matchAll(COLUMN)].filter((found) => only === undefined || found[2] === only);
-  return all.map((found) => {
+  const isSlot = (found: RegExpMatchArray): boolean => !othersStay || columns === 'any' || columns.includes(found[2] ?? '');
+  return [...text.matchAll(COLUMN)].filter(isSlot).map((found) => {
     const from = found.index;
-    const spelled = (found[1] ?? found[2]) as string;
-    const { name, fallback } =
-      typeof columns === 'object' && 'only' in columns ? { name: spelled, fallback: undefined } : parseColumn(spelled, columns);
+    const { name, fallback } = parseColumn((found[1] ?? found[2]) as string, columns);
     while ((addresses[nextAddress]?.to ?? Infinity) <= from) nextAddress++;
     const address = addresses[nextAddress];
     const place = address && address.from <= from ? placeAfter(text.slice(address.from, from)) : 'prose';

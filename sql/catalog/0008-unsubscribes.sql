@@ -1,8 +1,9 @@
--- Unsubscribes. The requests are in the shards. The catalog stores only the time at which an author subscribed a recipient again. So a catalog
--- that is restored loses no unsubscribes, and a restored shard gets them back as far back as logs are kept.
+-- Unsubscribes. The requests are in the shards. The catalog stores only the time at which an author subscribed a recipient again. So a
+-- restored catalog loses no unsubscribes. A restored shard gets the missing ones from the logs that are still kept.
 
 -- A campaign has one link by which its recipients unsubscribe.
 ALTER TABLE catalog.link DROP CONSTRAINT link_kind_check, ADD CONSTRAINT link_kind_check CHECK (kind IN ('url', 'pixel', 'honeypot', 'unsubscribe'));
+CREATE UNIQUE INDEX link_unsubscribe ON catalog.link (campaign_id) WHERE kind = 'unsubscribe';
 COMMENT ON COLUMN analytics.links.kind IS 'url, pixel, honeypot (the hidden link of a letter, which only machines follow), or unsubscribe.';
 
 ALTER TABLE catalog.recipient ADD COLUMN resubscribed_at timestamptz;

@@ -58,8 +58,7 @@ BEGIN
   waiting AS (
     SELECT h.campaign_id, h.recipient_id, h.link_id, h.at, h.kind, h.verdict, h.agent_id, coalesce(h.country, '') AS country, coalesce(h.net, '') AS net,
            coalesce(h.referrer, '') AS referrer
-    -- IS TRUE makes Postgres look the recipients up in a hash table. It might choose a nested loop otherwise, because it does not know how many there are.
-    FROM shard.any_delta_hit h WHERE ((h.campaign_id, h.recipient_id) IN (SELECT campaign_id, recipient_id FROM person)) IS TRUE
+    FROM shard.any_delta_hit h WHERE (h.campaign_id, h.recipient_id) IN (SELECT campaign_id, recipient_id FROM person)
   ),
   -- The remaining facts of everyone who was taken out.
   remaining AS MATERIALIZED (
@@ -209,11 +208,8 @@ REVOKE EXECUTE ON FUNCTION shard.add_judged_hits FROM PUBLIC;
 -- step of that delta, so the verdict of a hit never changes while it waits. The result has the hits of `deltas` that get another verdict: the ids of the deltas,
 -- the places in them, and the verdicts. The caller merges these hits with these verdicts. If `has_changes` is true, some of the hits were merged by an earlier step.
 -- Then the caller must call shard.apply_changes after the merge.
---
--- The settings make Postgres fetch the events by their place. A plan that was made while a partition was nearly empty would otherwise scan an index, and
--- compare each event with each place.
 CREATE FUNCTION shard.change_hits(deltas bigint[], rules_version integer, OUT changed_deltas bigint[], OUT changed_places integer[], OUT changed_verdicts text[], OUT has_changes boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = off SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   first_judged timestamptz;
   last_judged  timestamptz;

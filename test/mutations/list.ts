@@ -392,8 +392,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'only links for unsubscribing unsubscribe',
     file: 'event-worker/copy-rows.ts',
-    from: 'return isOfWrongKind ? undefined : link;',
-    to: 'return link;',
+    from: "if (link && events.kind[i] === 'unsubscribe' && link.kind !== 'unsubscribe') return undefined;",
+    to: '',
     test: 'event-worker/commit.test.ts',
     name: 'is no hit',
   },
@@ -432,7 +432,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'visitors of two days are not compared',
     file: 'event-worker/found-signals.ts',
-    from: 'Math.floor(click.at / DAY_MS)',
+    from: 'Math.floor(at / DAY_MS)',
     to: '0',
     test: 'event-worker/found-signals.test.ts',
     name: 'visitors of two days',
@@ -656,8 +656,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'hits that wait in a delta do not put a recipient into a set',
     file: 'sql/shard/0009-judge.sql',
-    from: 'FROM shard.any_delta_hit h WHERE ((h.campaign_id, h.recipient_id) IN',
-    to: 'FROM shard.any_delta_hit h WHERE false AND ((h.campaign_id, h.recipient_id) IN',
+    from: 'FROM shard.any_delta_hit h WHERE (h.campaign_id, h.recipient_id) IN',
+    to: 'FROM shard.any_delta_hit h WHERE false AND (h.campaign_id, h.recipient_id) IN',
     test: 'event-worker/judge.test.ts',
     name: 'equal to a recount',
   },

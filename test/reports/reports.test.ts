@@ -75,7 +75,7 @@ async function createWorld(shardCount: number): Promise<World> {
   const setup = await startSetup(shardCount);
   try {
     const options = { people: 'reader', links: LINKS.length, recipients: 800, set: 'ordinary' } as const;
-    // An earlier version of the letter had only its last link, so this link has the lowest number.
+    // The last link of the letter is created first, so it has the lowest number.
     const { id: autumn } = await ensureCampaign(setup.author, 'autumn', 'https://shop.example/');
     await ensureLink(setup.author, autumn, { kind: 'url', ...(LINKS.at(-1) as (typeof LINKS)[number]) });
     const letter = await makeLetter(setup, { ...options, name: 'autumn', seed: 107, sentAt: SENT_AT, targets: LINKS });

@@ -78,6 +78,11 @@ function unzstd(bytes: Buffer): Buffer {
   return Buffer.concat(frames);
 }
 
+const KIND_OF_PREFIX: ReadonlyMap<string, ExpectedEvent['kind']> = new Map([
+  ['/u/', 'click'],
+  ['/r/', 'open'],
+  ['/o/', 'unsubscribe'],
+]);
 const FRAME_START = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const STARTS = [1, 2].map((v) => Buffer.from(`{"v":${v},"rid":"`));
 /** The maximum length of a line with its newline. A longer text is not a line, but a line may follow at its end without a newline. */
@@ -113,14 +118,8 @@ function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expect
 
 function judge(hit: Record<string, string | number>, options: Parameters<typeof readLogs>[0]): string | Omit<ExpectedEvent, 'gen' | 'off'> {
   const path = String(hit['u']);
-  const kind = path.startsWith('/u/')
-    ? 'click'
-    : path.startsWith('/r/')
-      ? 'open'
-      : path.startsWith('/o/') && hit['v'] === 2
-        ? 'unsubscribe'
-        : undefined;
-  if (!kind) return 'not-tracking';
+  const kind = KIND_OF_PREFIX.get(path.slice(0, 3));
+  if (!kind || (kind === 'unsubscribe' && hit['v'] !== 2)) return 'not-tracking';
   if (hit['s'] !== (kind === 'click' ? 302 : 200)) return 'not-served';
   const slug = kind === 'open' ? path.slice(3).replace(/\.gif$/, '') : path.slice(3);
   const head = hit['m'] === 'HEAD';
