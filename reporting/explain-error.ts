@@ -41,6 +41,12 @@ interface Context {
 export function explainStatementError(error: unknown, context: Context): unknown {
   const code = codeOf(error);
   if (error instanceof ClickledgerError || code === undefined || !/^[0-9A-Z]{5}$/.test(code) || code === '57014') return error;
+  if (code === '53400' || code === '53100')
+    return new ClickledgerError(
+      'unavailable',
+      `the query needs more space for temporary files than there is or than the operator allows (temp_file_limit): ${(error as Error).message}. Ask for less, e.g. for one campaign.`,
+      { cause: error },
+    );
   // If a shard does not answer, postgres_fdw reports an error of SQLSTATE class 08. Errors such as 42501 and 42P01 are errors of the set-up
   // only in the report files of clickledger. In other files they are errors of the statement.
   const isOfStatement = code === '25006' || code === '25001';
