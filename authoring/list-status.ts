@@ -314,9 +314,13 @@ const EMPTY: ReadonlySet<string> = new Set(['', ...fold('null,nil,none,undefined
 const TIME = /(?=.*[1-9])(?:^\d{9,13}$|\d[-/. ]\d|\d{4}|\d{1,2}[ -]?\p{L}{3,}|\p{L}{3,} \d{1,2}|[年月])/u;
 const NUMBER_ABOVE_ZERO = /^0*[1-9]\d*$/;
 
+/** Matches a web or mail address. A column such as `unsubscribe` may have the person's address for unsubscribing, which is no status. */
+export const ADDRESS = /^(?:https?:|mailto:)/i;
+
 function excludes(kind: Kind, value: string): boolean {
   const word = foldName(value);
   const text = value.trim();
+  if (kind !== 'any' && ADDRESS.test(text)) return false;
   switch (kind) {
     case 'word':
       return EXCLUDING_WORDS.has(word);

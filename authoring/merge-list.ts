@@ -33,8 +33,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
   const dialect = DIALECTS[sender];
   const counts = { html: 0, text: 0 };
   const columns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
-  // If the list has a column `unsubscribe`, `{{unsubscribe}}` stays in the letter for the mail service.
-  const unsubscribeOf = people.header.includes(UNSUBSCRIBE) ? undefined : letter.unsubscribeOf;
+  const { unsubscribeOf } = letter;
   const addedColumns = [
     ...columns,
     ...(letter.honeypot ? [HONEYPOT_COLUMN] : []),

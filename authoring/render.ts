@@ -29,10 +29,10 @@ export type Renderer = (recipient: { id: number; optedOut: boolean }, column: Co
  */
 export function createRenderer(letter: TrackedLetter, columns?: readonly string[] | 'any'): Renderer {
   const { html, text } = letter.plans;
-  const names = namesOf(letter, columns);
+  const names = Array.isArray(columns) ? namesOf(letter, columns) : columns;
   const templates = { html: html && compileTemplate(html, names), text: text && compileTemplate(text, names) };
   return (recipient, column) => {
-    const values = valuesFor(letter, columns, recipient.id, column);
+    const values = valuesFor(letter, recipient.id, column);
     const urls = recipient.optedOut ? undefined : letter.addressesOf(recipient.id);
     const fill = (part: 'html' | 'text', template: Template | undefined) =>
       template &&
@@ -47,18 +47,12 @@ export function createRenderer(letter: TrackedLetter, columns?: readonly string[
 }
 
 /** The names that a letter or a header may have: those of the columns, and `unsubscribe` if the letter has this tag. */
-function namesOf(letter: TrackedLetter, columns: readonly string[] | 'any' | undefined): readonly string[] | 'any' | undefined {
-  return letter.unsubscribeOf && Array.isArray(columns) ? [...columns, UNSUBSCRIBE] : columns;
-}
+const namesOf = (letter: TrackedLetter, columns: readonly string[]): readonly string[] =>
+  letter.unsubscribeOf ? [...columns, UNSUBSCRIBE] : columns;
 
 /** Returns the values of the columns and of `{{unsubscribe}}` for one recipient. */
-function valuesFor(
-  { unsubscribeOf }: TrackedLetter,
-  columns: readonly string[] | 'any' | undefined,
-  recipient: number,
-  column: ColumnValues,
-): ColumnValues {
-  if (!unsubscribeOf || columns?.includes(UNSUBSCRIBE)) return column;
+function valuesFor({ unsubscribeOf }: TrackedLetter, recipient: number, column: ColumnValues): ColumnValues {
+  if (!unsubscribeOf) return column;
   return (name, fallback) => {
     if (name !== UNSUBSCRIBE) return column(name, fallback);
     if (recipient === 0)
@@ -140,7 +134,7 @@ function createComposer(
   letter: TrackedLetter,
   envelope: Envelope,
 ): (addressee: Addressee, rendered: Rendered) => Promise<Buffer> {
-  const names = namesOf(letter, people.header) as readonly string[];
+  const names = namesOf(letter, people.header);
   const subject = compileLine(envelope.subject, names);
   const headers = [...envelope.headers, ...unsubscribeHeaders(letter, envelope)].map(({ key, value }) => ({
     key,
@@ -149,7 +143,7 @@ function createComposer(
   return ({ person, recipient }, { html, text }) => {
     if (person.email === undefined)
       throw new ClickledgerError('bad-input', 'messages need mail addresses, and the list has no column with mail addresses');
-    const column = valuesFor(letter, people.header, recipient.id, (name) => people.value(person, name));
+    const column = valuesFor(letter, recipient.id, (name) => people.value(person, name));
     return composeMail({
       from: envelope.from,
       to: person.email,

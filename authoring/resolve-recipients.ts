@@ -1,9 +1,10 @@
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { from as copyFrom } from 'pg-copy-streams';
-import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
+import { codeOf } from '../core/errors.ts';
 import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
 import { copyText } from '../core/copy-text.ts';
+import { shardSilent, useUnsubscribing } from './unsubscribes-known.ts';
 
 // Finds or creates many recipients at once. COPY writes a chunk of people into a temporary table. The statements below then update known
 // recipients, insert new recipients and read the ids of all people.
@@ -86,17 +87,10 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
 
 /** Returns those of these recipients who have unsubscribed. Queries the shards only if some campaign has a link for unsubscribing. */
 async function unsubscribedOf(client: PoolClient, ids: readonly number[]): Promise<ReadonlySet<number>> {
-  const links = await client.query("SELECT FROM catalog.link WHERE kind = 'unsubscribe' LIMIT 1");
-  if (links.rowCount === 0) return new Set();
+  if (!(await useUnsubscribing(client))) return new Set();
   const { rows } = await client
     .query<{ id: number }>('SELECT recipient_id AS id FROM analytics.unsubscribed WHERE recipient_id = ANY ($1)', [ids])
-    .catch((error: unknown) => {
-      throw new ClickledgerError(
-        'unavailable',
-        `it is not known who has unsubscribed, because a shard does not answer (${messageOf(error)}). Start its Postgres, then run the command again.`,
-        { cause: error },
-      );
-    });
+    .catch(shardSilent);
   return new Set(rows.map(({ id }) => id));
 }
 

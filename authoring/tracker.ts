@@ -11,6 +11,7 @@ import { type PersonKey, type Recipient, recipientOrReason, resolveRecipients } 
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 import { ensureRecipient, normaliseEmail } from './recipients.ts';
 import { createRenderer, type Renderer } from './render.ts';
+import { assertUnsubscribesKnown } from './unsubscribes-known.ts';
 import { assertKeyListed, createUrls } from './urls.ts';
 import type { KeepReason } from './letter/decide.ts';
 import type { PixelPlace } from './letter/plan.ts';
@@ -56,6 +57,11 @@ export interface TrackerPrepareOptions {
   /** The time from which the letter's links lead to the fallback of the campaign. */
   expires?: Date;
   /**
+   * If true, letters are made although requests to unsubscribe may be missing in the databases. Otherwise this is an error with the code
+   * `unavailable`.
+   */
+  despiteMissing?: boolean;
+  /**
    * If true, `{{name}}` is replaced with the person's column of this name, and a missing column is an error. Otherwise `{{name}}` stays in
    * the letter.
    */
@@ -66,6 +72,11 @@ export interface TrackerPrepareOptions {
 export interface PersonalLetter {
   html?: string;
   text?: string;
+  /**
+   * The URL at which the person unsubscribes, if the letter has `{{unsubscribe}}`. Send it as `List-Unsubscribe: <URL>`, with the header
+   * `List-Unsubscribe-Post: List-Unsubscribe=One-Click` (RFC 8058).
+   */
+  unsubscribe?: string;
 }
 
 export interface PreparedLetter {
@@ -162,6 +173,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             charset: 'utf-8',
           },
         );
+        if (letter.despiteMissing !== true) await assertUnsubscribesKnown(pool);
         const tracked = await trackLetter({ pool, baseUrl: config.BASE_URL, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
         return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
       }),
@@ -185,7 +197,10 @@ function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLette
         const key = keys[i] as PersonKey | RejectReason;
         const recipient = typeof key === 'string' ? key : recipientOrReason(recipients[nextRecipient++]);
         if (typeof recipient === 'string') yield { person, rejected: recipient };
-        else yield { person, letter: renderFor(render, recipient, person) };
+        else {
+          const unsubscribe = letter.unsubscribeOf?.(recipient.id);
+          yield { person, letter: { ...renderFor(render, recipient, person), ...(unsubscribe === undefined ? {} : { unsubscribe }) } };
+        }
       }
     }
   }

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import { type Addressee, inAdvance, resolveAddressees } from './addressees.ts';
+import { ADDRESS } from './list-status.ts';
 import { createMerge } from './merge-list.ts';
 import { openOutputFile, withOutputDirectory, withOutputFile } from './output-files.ts';
 import type { PeopleFile, Person } from './list-file.ts';
@@ -12,6 +13,7 @@ import type { TrackedLetter } from './track-letter.ts';
 import { normaliseEmail } from './recipients.ts';
 import { createEmlWriter, createFilesWriter, createMboxWriter, createRenderer, type LetterWriter } from './render.ts';
 import type { Envelope } from './letter/envelope.ts';
+import { UNSUBSCRIBE } from './letter/plan.ts';
 import { DIALECTS, type Sender } from './letter/senders.ts';
 import { compileTemplate, fillTemplate } from './letter/template.ts';
 import type { Rejects } from './rejected-lines.ts';
@@ -68,6 +70,18 @@ export interface WriteCallbacks {
   onWarning: (text: string) => void;
 }
 
+/**
+ * Throws `conflict` if the column `unsubscribe` of a list has an address. The author wants this address at `{{unsubscribe}}`, but the letter
+ * would get the one of clickledger.
+ */
+function assertNoOwnAddress(value: string): void {
+  if (ADDRESS.test(value.trim()))
+    throw new ClickledgerError(
+      'conflict',
+      'the list has addresses in its column unsubscribe, and {{unsubscribe}} stands for the link of clickledger. To use your own addresses, rename the column and the tag, e.g. to leave and {{leave}}.',
+    );
+}
+
 /** Writes the letter with links that all readers share to a new directory. */
 export async function writeSharedLetter(letter: TrackedLetter, names: FileNames, options: WriteOptions): Promise<WriteResult> {
   const out = resolve(options.out ?? 'prepared');
@@ -121,6 +135,7 @@ export async function writePersonalLetters(
    */
   async function* countedAddressees(): AsyncGenerator<Addressee[]> {
     for await (const group of addresses.groups(chunks)) {
+      if (letter.unsubscribeOf) for (const { person } of group) assertNoOwnAddress(people.value(person, UNSUBSCRIBE));
       yield group;
       counts.prepared += group.length;
       counts.opted_out += group.filter(({ recipient }) => recipient.optedOut).length;

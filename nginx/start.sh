@@ -119,8 +119,8 @@ fill() {
   }' "$1"
 }
 
-# The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of the page with the query
-# `page`. tracking.conf.template counts the request only if it has the value of the button.
+# The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of
+# the page. tracking.conf.template counts the request only if it has the value of the button.
 umask 022
 # The pages are in `html`, the default root of nginx. A `root` or `alias` directive would not work, because nginx takes a $ in the path for a
 # variable.
@@ -131,7 +131,7 @@ page=${UNSUBSCRIBE_PAGE:-$here/unsubscribe/page.html}
 languages=
 while IFS="$(printf '\t')" read -r LANGUAGE DIRECTION title text button done_title done_text; do
   export LANGUAGE DIRECTION
-  form="<form method=\"post\" action=\"?page\"><button name=\"unsubscribe\" value=\"yes\">$button</button></form>"
+  form="<form method=\"post\"><button name=\"unsubscribe\" value=\"yes\">$button</button></form>"
   TITLE=$title TEXT=$text FORM=$form fill "$page" >"$pages/ask.$LANGUAGE.html"
   TITLE=$done_title TEXT=$done_text FORM='' fill "$page" >"$pages/done.$LANGUAGE.html"
   languages=$languages${languages:+|}$LANGUAGE

@@ -215,10 +215,7 @@ export async function readReach(pool: Pool, options: Pick<RunOptions, 'timeoutSe
 }
 
 async function queryReach(client: PoolClient): Promise<Reach> {
-  const { rows } = await client.query<Reach>(`
-    SELECT max(last_at) AS "lastAt", coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
-           coalesce(sum(missing_bytes) FILTER (WHERE settled), 0)::bigint AS "missingBytes"
-    FROM (SELECT *, size IS NOT NULL OR min(first_at) OVER (PARTITION BY gen) < max(first_at) OVER () AS settled FROM analytics.completeness) AS log`);
+  const { rows } = await client.query<Reach>('SELECT last_at AS "lastAt", holes, missing_bytes AS "missingBytes" FROM analytics.reach');
   return rows[0] ?? { lastAt: null, holes: 0, missingBytes: 0 };
 }
 

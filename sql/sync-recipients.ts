@@ -14,7 +14,9 @@ export async function syncRecipients(catalog: pg.Client, shards: ShardMap, owner
     for (const shard of shards.list) {
       const client = await connect(shardUrl(shard, ownerUrl));
       clients.push(client);
-      const newest = await client.query<{ id: string | number | null }>('SELECT max(recipient_id) AS id FROM shard.event');
+      const newest = await client.query<{ id: string | number | null }>(
+        'SELECT greatest((SELECT max(recipient_id) FROM shard.event), (SELECT max(recipient_id) FROM shard.unsubscribe)) AS id',
+      );
       highest = Math.max(highest, Number(newest.rows[0]?.id ?? 0));
       const forgotten = await client.query<{ id: string }>('SELECT recipient_id AS id FROM shard.recipient WHERE forgotten');
       await catalog.query(

@@ -55,7 +55,8 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
 }
 
 /**
- * `{{unsubscribe}}` in a letter stands for the URL at which the recipient unsubscribes. A column of the list with this name takes precedence.
+ * `{{unsubscribe}}` in a letter stands for the URL at which the recipient unsubscribes. A column of the list with this name is not inserted,
+ * because exports of mail services have it as a flag.
  */
 export const UNSUBSCRIBE = 'unsubscribe';
 const UNSUBSCRIBE_TAG = /(?<!\{)\{\{\s*unsubscribe\s*\}\}(?!\})/;
@@ -145,10 +146,10 @@ function encodingWarnings(
 
 /**
  * Returns true if an earlier run prepared the letter. Then at least one part has tracking, and no part has a link that must still be
- * tracked.
+ * tracked or a place for the link for unsubscribing.
  */
 export function isPrepared(plans: readonly LetterPlan[]): boolean {
-  return plans.some((plan) => plan.hasTracking) && plans.every((plan) => plan.tracked.length === 0);
+  return plans.some((plan) => plan.hasTracking) && plans.every((plan) => plan.tracked.length === 0 && !plan.hasUnsubscribe);
 }
 
 function isPixel(address: string, baseUrl: string): boolean {

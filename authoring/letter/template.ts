@@ -2,7 +2,7 @@ import { ClickledgerError } from '../../core/errors.ts';
 import { escapeHtml } from '../../core/escape-html.ts';
 import { encode, type Encoding } from './encoding.ts';
 import { honeypotTag, pixelTag } from './inserted-tags.ts';
-import type { LetterPlan } from './plan.ts';
+import { type LetterPlan, UNSUBSCRIBE } from './plan.ts';
 import { scanText } from './text-links.ts';
 
 // Cuts a planned letter into a template. The cuts are at the places that differ from person to person. The pieces between these places are
@@ -111,10 +111,16 @@ function findColumns(
   return [...text.matchAll(COLUMN)].filter(isSlot).map((found) => {
     const from = found.index;
     const { name, fallback } = parseColumn((found[1] ?? found[2]) as string, columns);
+    const to = from + found[0].length;
     while ((addresses[nextAddress]?.to ?? Infinity) <= from) nextAddress++;
     const address = addresses[nextAddress];
-    const place = address && address.from <= from ? placeAfter(text.slice(address.from, from)) : 'prose';
-    return { from, to: from + found[0].length, slot: { kind: 'column', name, fallback, place } };
+    const before = address && address.from <= from ? text.slice(address.from, from) : undefined;
+    // An editor may write http:// before a tag that stands for a whole address.
+    if (name === UNSUBSCRIBE && before !== undefined && /^\s*https?:\/\/$/i.test(before))
+      return { from: from - before.trimStart().length, to, slot: { kind: 'column', name, fallback, place: 'whole-address' } };
+    // The tag of a mail service is inserted as it is.
+    const place = before === undefined || othersStay ? 'prose' : placeAfter(before);
+    return { from, to, slot: { kind: 'column', name, fallback, place } };
   });
 }
 

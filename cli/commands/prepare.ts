@@ -2,6 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
+import type { ProblemCode } from '../../core/health.ts';
+import type { PartAddress } from '../../core/parts.ts';
+import type { Pool } from '../../core/postgres.ts';
+import { assertUnsubscribesKnown, useUnsubscribing } from '../../authoring/unsubscribes-known.ts';
+import { problemsOfPart } from '../../operating/status/parts.ts';
+import { readPart } from '../../operating/status/read-part.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { openPeople } from '../../authoring/list-file.ts';
 import { type Encoding, parseCharset } from '../../authoring/letter/encoding.ts';
@@ -26,6 +32,23 @@ import { listReport, noteFindings, noteRejects, PEOPLE_OPTIONS, type PeopleOptio
 
 /** Gmail cuts off the HTML of a letter after this many bytes. A pixel at the end of a longer letter is not loaded. */
 const GMAIL_CLIPS_BYTES = 102_000;
+/** The problems of agents and workers that make requests to unsubscribe late. A part that does not answer may be a backend. */
+const MAKES_LATE: ReadonlySet<string> = new Set<ProblemCode>([
+  'part-silent',
+  'starting',
+  'nats-unreachable',
+  'ledger-silent',
+  'stream-full',
+  'publish-failing',
+  'agent-behind',
+  'logs-unreadable',
+  'log-damaged',
+  'log-newer',
+  'database-unreachable',
+  'commit-failing',
+  'pull-failing',
+  'worker-behind',
+]);
 /** At most this many mistakes of one kind are listed. */
 const MAX_LISTED = 10;
 
@@ -44,6 +67,7 @@ interface Options extends PeopleOptions, WriteOptions {
   pixel: PixelPlace;
   honeypot?: boolean;
   expires?: string;
+  despiteMissing?: boolean;
 }
 
 export function addPrepare(program: Command): void {
@@ -73,6 +97,7 @@ export function addPrepare(program: Command): void {
     .option('--utm <name=value,…>', 'add utm parameters, e.g. source=letter,medium=email', parseUtm, {})
     .addOption(new Option('--pixel <place>', 'the place of the pixel').choices(['top', 'bottom', 'none']).default('bottom'))
     .option('--honeypot', 'add a link that no person sees, so that scanners show themselves; some spam filters distrust hidden links')
+    .option('--despite-missing', 'write letters although requests to unsubscribe may be missing in the databases')
     .option('--expires <when>', "the time from which the letter's links lead to the campaign's fallback");
   for (const option of PEOPLE_OPTIONS) prepare.addOption(option);
   prepare
@@ -127,11 +152,12 @@ async function prepareLetter(file: string, options: Options, command: Command): 
     if (json) printJson({ already_prepared: true });
     return note('nothing to do: this letter is already prepared and was not changed');
   }
-  const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS']);
+  const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS', 'PARTS']);
   await withPool(config.AUTHOR_URL, async (pool) => {
     await assertKeyListed(pool, config.SLUG_KEYS[0]);
     const campaign = await findOpenCampaign(pool, options.campaign as string);
     const people = options.to === undefined ? undefined : await openPeople(options.to, options);
+    if (people && !options.despiteMissing) await assertNothingMissing(pool, config.PARTS);
     if (people) noteFindings(people.findings);
     const letter = await trackLetter({ pool, baseUrl: BASE_URL, keys: config.SLUG_KEYS }, campaign.id, plans, expires?.at);
     const bytes = sentBytes(letter);
@@ -178,6 +204,29 @@ async function prepareLetter(file: string, options: Options, command: Command): 
       });
     else process.stdout.write(`${result.out}\n`);
   });
+}
+
+/**
+ * Throws `unavailable` if requests to unsubscribe may be missing in the databases: if a part of the logs is not counted, or if an agent or a
+ * worker has a problem. Otherwise people who have unsubscribed would get a letter.
+ */
+async function assertNothingMissing(pool: Pool, parts: readonly PartAddress[]): Promise<void> {
+  try {
+    await assertUnsubscribesKnown(pool);
+    if (!(await useUnsubscribing(pool))) return;
+    const responses = await Promise.all(parts.map(readPart));
+    const problems = parts.flatMap((part, i) => (responses[i]?.health.part === 'backend' ? [] : problemsOfPart(part, responses[i])));
+    const [first] = problems.filter(({ code }) => MAKES_LATE.has(code));
+    if (first)
+      throw new ClickledgerError(
+        'unavailable',
+        `it is not known who has unsubscribed: ${first.where}: ${first.what}. To mend it, ${first.mend}`,
+      );
+  } catch (error) {
+    if (error instanceof ClickledgerError && error.code === 'unavailable')
+      throw new ClickledgerError('unavailable', `${error.message}. To write the letters anyway, give --despite-missing.`, { cause: error });
+    throw error;
+  }
 }
 
 function summary(letter: TrackedLetter, { prepared, opted_out, tests }: WriteResult): string {

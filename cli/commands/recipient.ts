@@ -122,7 +122,7 @@ async function printRecipients({ unsubscribed = false }: { unsubscribed?: boolea
   const { AUTHOR_URL } = await configOf(command, ['AUTHOR_URL']);
   const json = command.optsWithGlobals<GlobalOptions>().json === true;
   const all: ListedRecipient[] = [];
-  if (!json) process.stdout.write(csvRow(['email', 'id', 'opted_out_at', 'unsubscribed_at']));
+  if (!json) process.stdout.write(csvRow(['email', 'id', 'untracked_since', 'unsubscribed_at']));
   await withPool(AUTHOR_URL, async (pool) => {
     for await (const chunk of listRecipients(pool, unsubscribed)) {
       if (json) all.push(...chunk);

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import PostalMime from 'postal-mime';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -155,14 +155,75 @@ describe('a letter with {{unsubscribe}}', () => {
     }
   });
 
-  test('keeps the tag without a list, and a column of this name takes precedence', async () => {
+  test('keeps the tag without a list, and gets the link of a person when it is prepared again', async () => {
     await insertCampaign(databases, 'shared');
-    const at = await desk({ 'own.csv': 'name,email,unsubscribe\nAnn,ann@example.com,https://shop.example/leave/1\n' });
+    const at = await desk();
     const { stderr } = await run(at, 'prepare letter.html --campaign shared --out made');
     expect(stderr).toContain('{{unsubscribe}} stays in the letter');
     expect(await readFile(join(at, 'made', 'letter.html'), 'utf8')).toContain('href="{{unsubscribe}}"');
-    await run(at, 'prepare letter.html --to own.csv --render --campaign shared --out own');
-    expect(await readFile(join(at, 'own', '0000001.html'), 'utf8')).toContain('href="https://shop.example/leave/1"');
+    const again = await run(at, 'prepare made/letter.html --to people.csv --render --campaign shared --out again');
+    expect(again).toMatchObject({ code: 0 });
+    expect(addressesIn(await readFile(join(at, 'again', '0000001.html'), 'utf8'))).toEqual([
+      { link: await linkOf('shared'), recipient: ids['ann'] },
+    ]);
+  });
+
+  test.each(['--render', '--merge mailchimp', '--render --eml --from news@shop.example --subject News'])(
+    'does not get what a column of this name has: %s',
+    async (format) => {
+      const name = `own ${format.length}`;
+      await insertCampaign(databases, name);
+      const at = await desk({
+        'flag.csv': 'name,email,unsubscribe\nAnn,ann@example.com,no\nBack,back@example.com,yes\n',
+        'own.csv': 'name,email,unsubscribe\nAnn,ann@example.com,https://shop.example/leave/2025\n',
+      });
+      const prepare = (list: string) =>
+        clickledger([...`prepare letter.html --to ${list} --out made ${format} --campaign`.split(' '), name], {
+          cwd: at,
+          env: authorSettings(databases),
+        });
+      const own = await prepare('own.csv');
+      expect(own).toMatchObject({ code: 1, stderr: expect.stringContaining('rename the column and the tag') });
+      expect(await prepare('flag.csv')).toMatchObject({ code: 0, stderr: expect.stringContaining('prepared for 1 people') });
+      const files = await readdir(join(at, 'made'));
+      const texts = await Promise.all(files.filter((file) => file !== 'index.csv').map((file) => readFile(join(at, 'made', file), 'utf8')));
+      const found = addressesIn(texts.join('\n').replaceAll(/=\r?\n/g, ''));
+      expect(found.length).toBeGreaterThan(0);
+      for (const address of found) expect(address).toEqual({ link: await linkOf(name), recipient: ids['ann'] });
+    },
+  );
+
+  test.each([
+    ['<a href="http://{{unsubscribe}}">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href=" https://{{ unsubscribe }}">a</a>', /^<a href=" URL">a<\/a>$/],
+    [
+      '<a href="https://shop.example/?leave={{unsubscribe}}">a</a>',
+      /^<a href="https:\/\/shop\.example\/\?leave=https%3A%2F%2F[^"]+">a<\/a>$/,
+    ],
+    ['<p>{{unsubscribe}}</p>', /^<p>URL<\/p>$/],
+  ])('may have the tag inside an address: %s', async (html, expected) => {
+    const tracker = await createTracker({ settings: authorSettings(databases) });
+    try {
+      await tracker.campaign('inside');
+      const letter = await tracker.prepare({ campaign: 'inside', html, fill: true, pixel: 'none' });
+      const made = await letter.for({ email: 'ann@example.com' });
+      expect(made.unsubscribe).toMatch(new RegExp(`^${BASE}/o/[0-9A-Za-z]+$`));
+      expect((made.html as string).replace(made.unsubscribe as string, 'URL')).toMatch(expected);
+    } finally {
+      await tracker.close();
+    }
+  });
+
+  test('has the tag of a sender as it is, also inside an address', async () => {
+    await insertCampaign(databases, 'inside merged');
+    const at = await desk({ 'in.html': '<a href="http://{{unsubscribe}}">a</a> <a href="https://shop.example/?l={{unsubscribe}}">b</a>' });
+    await clickledger([...'prepare in.html --to people.csv --merge mailchimp --out made --campaign'.split(' '), 'inside merged'], {
+      cwd: at,
+      env: authorSettings(databases),
+    });
+    expect(await readFile(join(at, 'made', 'in.html'), 'utf8')).toMatch(
+      /^<a href="\*\|CL_UNSUB\|\*">a<\/a> <a href="https:\/\/shop\.example\/\?l=\*\|CL_UNSUB\|\*">b<\/a>/,
+    );
   });
 
   test('can be prepared by a program', async () => {
@@ -214,6 +275,51 @@ describe('a person who has unsubscribed', () => {
       { cwd: at, env: authorSettings(databases) },
     );
     expect(prepared.stderr).toContain('prepared for 3 people');
+  });
+
+  test('is not left out by the list of all recipients, which tells who opted out of tracking', async () => {
+    await insertCampaign(databases, 'listed');
+    const at = await desk();
+    await writeFile(join(at, 'all.csv'), (await run(at, 'recipient list')).stdout);
+    const { stderr } = await run(at, 'prepare letter.html --to all.csv --merge mailchimp --campaign listed --out made');
+    expect(stderr).toContain('prepared for 3 people');
+    const rows = readCsv(await readFile(join(at, 'made', 'all.csv'), 'utf8'));
+    expect(rows.map(({ email }) => email)).toEqual(['ann@example.com', 'out@example.com', 'back@example.com']);
+  });
+
+  test('gets no letter while a part of the logs is missing in a shard, unless the author accepts this', async () => {
+    const id = await insertCampaign(databases, 'hole');
+    const gen = '33333333-3333-3333-3333-333333333333';
+    await databases.query('a', `INSERT INTO shard.ledger (gen, committed, size) VALUES ('${gen}', '{[0,100)}', 100)`);
+    await databases.query('b', `INSERT INTO shard.ledger (gen, committed, size) VALUES ('${gen}', '{[0,60)}', NULL)`);
+    const at = await desk();
+    const command = 'prepare letter.html --to people.csv --render --out made --campaign hole';
+    expect(await run(at, command)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/it is not known who has unsubscribed, because 40 bytes .*--despite-missing/),
+    });
+    expect(await mailed(id)).toEqual([]);
+    const tracker = await createTracker({ settings: authorSettings(databases) });
+    try {
+      await expect(tracker.prepare({ campaign: id, html: LETTER })).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await tracker.prepare({ campaign: id, html: LETTER, despiteMissing: true })).toBeDefined();
+    } finally {
+      await tracker.close();
+    }
+    expect(await run(at, `${command} --despite-missing`)).toMatchObject({ code: 0 });
+    await databases.query('b', `UPDATE shard.ledger SET committed = '{[0,100)}' WHERE gen = '${gen}'`);
+    expect(await run(at, `${command} --out again`)).toMatchObject({ code: 0 });
+  });
+
+  test('gets no letter while an agent or a worker does not answer', async () => {
+    await insertCampaign(databases, 'part away');
+    const at = await desk();
+    const { code, stderr } = await clickledger(
+      [...'prepare letter.html --to people.csv --render --out made --campaign'.split(' '), 'part away'],
+      { cwd: at, env: { ...authorSettings(databases), PARTS: 'log-agent=http://127.0.0.1:1' } },
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/it is not known who has unsubscribed: log-agent: the part does not answer.*--despite-missing/);
   });
 
   test('gets no letter while a shard does not answer', async () => {

@@ -33,6 +33,18 @@ CREATE VIEW analytics.unsubscribed AS
 COMMENT ON VIEW analytics.unsubscribed IS 'The recipients who are unsubscribed now: those who unsubscribed, and were not subscribed again since then.';
 COMMENT ON COLUMN analytics.unsubscribed.recipient_id IS 'The recipient.';
 COMMENT ON COLUMN analytics.unsubscribed.at IS 'Time of the last request to unsubscribe.';
+-- Up to which time lines are counted, and what is missing of logs that are finished or no longer grow. Reports show it, and `prepare` writes
+-- no letters while a request to unsubscribe may be among what is missing.
+CREATE VIEW analytics.reach AS
+  SELECT max(last_at) AS last_at, coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
+         coalesce(sum(missing_bytes) FILTER (WHERE settled), 0)::bigint AS missing_bytes
+  FROM (SELECT *, size IS NOT NULL OR min(first_at) OVER (PARTITION BY gen) < max(first_at) OVER () AS settled FROM analytics.completeness) AS log;
+COMMENT ON VIEW analytics.reach IS 'One row: up to which time lines are counted, and how much of the logs before is missing.';
+COMMENT ON COLUMN analytics.reach.last_at IS 'Time of the last commit.';
+COMMENT ON COLUMN analytics.reach.holes IS 'Number of ranges that are missing, in logs that are finished or no longer grow.';
+COMMENT ON COLUMN analytics.reach.missing_bytes IS 'Number of bytes in these ranges.';
+GRANT SELECT ON analytics.reach TO clickledger_author, clickledger_analyst;
+
 GRANT USAGE ON SCHEMA analytics TO clickledger_author;
 GRANT SELECT ON analytics.unsubscribed TO clickledger_author, clickledger_analyst;
 GRANT SELECT ON analytics.unsubscribes TO clickledger_analyst;

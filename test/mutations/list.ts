@@ -376,8 +376,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'following the link unsubscribes nobody',
     file: 'nginx/tracking.conf.template',
-    from: '"~*^POST\\?page (?:15|chunked\\d*) application/x-www-form-urlencoded" 1;',
-    to: '"~*^(?:GET|POST)\\?page" 1;',
+    from: '"~*^POST (?:15|26|27|28|chunked\\d*) application/x-www-form-urlencoded" 1;',
+    to: '"~*^(?:GET|POST)" 1;',
     test: 'stack/unsubscribe-page.test.ts',
     name: 'unsubscribes nobody',
   },
