@@ -65,10 +65,10 @@ describe('campaigns', () => {
     const fallbackOf = async () =>
       (await databases.query<{ fallback_url: string }>('catalog', `SELECT fallback_url FROM catalog.campaign WHERE name = 'f'`))[0]
         ?.fallback_url;
-    await ensureCampaign(pool, 'f', 'http://x/1');
-    await ensureCampaign(pool, 'f', undefined);
+    await ensureCampaign(pool, 'f', { fallbackUrl: 'http://x/1' });
+    await ensureCampaign(pool, 'f');
     expect(await fallbackOf()).toBe('http://x/1');
-    await ensureCampaign(pool, 'f', 'http://x/2');
+    await ensureCampaign(pool, 'f', { fallbackUrl: 'http://x/2' });
     expect(await fallbackOf()).toBe('http://x/2');
   });
 

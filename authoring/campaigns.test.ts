@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 let campaignCount = 0;
 async function newCampaign(name = `campaign ${++campaignCount}`): Promise<{ id: number; name: string }> {
-  const { id } = await ensureCampaign(pool, name, undefined);
+  const { id } = await ensureCampaign(pool, name);
   return { id, name };
 }
 
@@ -83,7 +83,7 @@ describe('closing', () => {
   test('a closed campaign is not made a second time', async () => {
     const { id, name } = await newCampaign();
     await setClosed(pool, id, true);
-    expect(await ensureCampaign(pool, name, undefined)).toEqual({ id, created: false });
+    expect(await ensureCampaign(pool, name)).toEqual({ id, created: false });
     await expect(findOpenCampaign(pool, name)).rejects.toMatchObject({ code: 'conflict' });
   });
 
@@ -102,10 +102,10 @@ describe('closing', () => {
 
 describe('fallbacks', () => {
   test.each(['javascript:alert(1)', 'x', 'https://x.example/\r\nSet-Cookie: a=b'])('%j can be nobody’s fallback', async (fallback) => {
-    await expect(ensureCampaign(pool, 'with a bad fallback', fallback)).rejects.toMatchObject({ code: 'bad-input' });
+    await expect(ensureCampaign(pool, 'with a bad fallback', { fallbackUrl: fallback })).rejects.toMatchObject({ code: 'bad-input' });
     await expect(findCampaign(pool, 'with a bad fallback')).rejects.toMatchObject({ code: 'not-found' });
     const { name } = await newCampaign();
-    await expect(ensureCampaign(pool, name, fallback)).rejects.toMatchObject({ code: 'bad-input' });
+    await expect(ensureCampaign(pool, name, { fallbackUrl: fallback })).rejects.toMatchObject({ code: 'bad-input' });
     // The catalog itself refuses this fallback, too.
     await expect(pool.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE name = $1', [name, fallback])).rejects.toMatchObject({
       code: '23514',
@@ -117,8 +117,8 @@ describe('queries', () => {
   test('are passed on only if the author says so, and a repeated creation changes nothing else', async () => {
     const { id, name } = await newCampaign();
     expect((await listed(id)).pass_query).toBe(false);
-    await ensureCampaign(pool, name, undefined, true);
-    await ensureCampaign(pool, name, undefined);
+    await ensureCampaign(pool, name, { passQuery: true });
+    await ensureCampaign(pool, name);
     expect((await listed(id)).pass_query).toBe(true);
     await editCampaign(pool, id, { fallbackUrl: 'https://shop.example/' });
     expect((await listed(id)).pass_query).toBe(true);

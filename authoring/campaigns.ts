@@ -1,5 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool, PoolClient } from '../core/postgres.ts';
+import { parseHost } from './sites.ts';
 import { parseTarget } from './target.ts';
 
 // Reads and changes campaigns in the catalog. All changes are idempotent: a repeated call finds what the first call created.
@@ -14,43 +15,46 @@ export interface Campaign {
   closed_at: Date | null;
   /** True if the query of a tracked URL is added to its destination. */
   pass_query: boolean;
+  /** The hosts to whose addresses the slug of a click is added; null: to none. */
+  follow_hosts: string[] | null;
   links: number;
 }
 
+/** Settings of a campaign. A setting that is not given does not change. */
+export interface CampaignSettings {
+  /** The destination of its expired and disabled links. Null: they have none. */
+  fallbackUrl?: string | null | undefined;
+  /** Whether the query of a tracked URL is added to its destination. */
+  passQuery?: boolean | undefined;
+  /** The hosts to whose addresses `cl=<slug>` is added, so that a visit can name its click. Null: to none. */
+  followHosts?: readonly string[] | null | undefined;
+}
+
 /**
- * Finds a campaign by name, or creates it. `fallbackUrl` and `passQuery` are set if they are given, even if the campaign already exists.
- * Throws `bad-input` for an empty name or an invalid URL.
+ * Finds a campaign by name, or creates it. The settings that are given are set, even if the campaign already exists. Throws `bad-input` for
+ * an empty name, an invalid URL or an invalid host.
  */
 export async function ensureCampaign(
   db: Database,
   name: string,
-  fallbackUrl: string | undefined,
-  passQuery?: boolean,
+  settings: CampaignSettings = {},
 ): Promise<{ id: number; created: boolean }> {
-  const fallback = fallbackUrl === undefined ? undefined : parseTarget(fallbackUrl);
+  if (typeof settings.fallbackUrl === 'string') parseTarget(settings.fallbackUrl);
+  settings.followHosts?.forEach(parseHost);
   if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign must have a name');
   const inserted = await db.query<{ id: number }>(
-    'INSERT INTO catalog.campaign (name, fallback_url, pass_query) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING id',
-    [name, fallback ?? null, passQuery ?? false],
+    'INSERT INTO catalog.campaign (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id',
+    [name],
   );
-  if (inserted.rows[0]) return { id: inserted.rows[0].id, created: true };
-  const found = await db.query<{ id: number }>('SELECT id FROM catalog.campaign WHERE name = $1', [name]);
-  const { id } = found.rows[0] as { id: number };
-  await editCampaign(db, id, { fallbackUrl: fallback, passQuery });
-  return { id, created: false };
+  const found = inserted.rows[0] ?? (await db.query<{ id: number }>('SELECT id FROM catalog.campaign WHERE name = $1', [name])).rows[0];
+  const { id } = found as { id: number };
+  await editCampaign(db, id, settings);
+  return { id, created: inserted.rows[0] !== undefined };
 }
 
-/**
- * Changes settings of a campaign. `fallbackUrl` is the destination of its expired and disabled links; null means that they have none.
- * `passQuery` says whether the query of a tracked URL is added to its destination. A setting that is not given does not change. Throws
- * `bad-input` for an invalid URL.
- */
-export async function editCampaign(
-  db: Database,
-  campaign: number,
-  changes: { fallbackUrl?: string | null | undefined; passQuery?: boolean | undefined },
-): Promise<void> {
-  const { fallbackUrl, passQuery } = changes;
+/** Changes settings of a campaign. Throws `bad-input` for an invalid URL or host. */
+export async function editCampaign(db: Database, campaign: number, changes: CampaignSettings): Promise<void> {
+  const { fallbackUrl, passQuery, followHosts } = changes;
   if (typeof fallbackUrl === 'string') parseTarget(fallbackUrl);
   if (fallbackUrl !== undefined)
     await db.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE id = $1 AND fallback_url IS DISTINCT FROM $2', [
@@ -59,6 +63,11 @@ export async function editCampaign(
     ]);
   if (passQuery !== undefined)
     await db.query('UPDATE catalog.campaign SET pass_query = $2 WHERE id = $1 AND pass_query <> $2', [campaign, passQuery]);
+  if (followHosts !== undefined)
+    await db.query('UPDATE catalog.campaign SET follow_hosts = $2 WHERE id = $1 AND follow_hosts IS DISTINCT FROM $2', [
+      campaign,
+      followHosts?.map(parseHost) ?? null,
+    ]);
 }
 
 /**
@@ -106,7 +115,7 @@ export async function setClosed(db: Database, campaign: number, closed: boolean)
 /** Returns all campaigns with the number of their links, ordered by id. */
 export async function listCampaigns(db: Database): Promise<Campaign[]> {
   const found = await db.query<Campaign>(
-    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, c.pass_query, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
+    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, c.pass_query, c.follow_hosts, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
   );
   return found.rows;
 }

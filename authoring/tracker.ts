@@ -144,7 +144,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   const recipientId = async (to: string | undefined) => (to === undefined ? 0 : ensureRecipient(pool, to));
 
   return {
-    campaign: (name, { fallback, passQuery } = {}) => explainErrors(async () => (await ensureCampaign(pool, name, fallback, passQuery)).id),
+    campaign: (name, { fallback, passQuery } = {}) =>
+      explainErrors(async () => (await ensureCampaign(pool, name, { fallbackUrl: fallback, passQuery })).id),
     url: (target, { campaign, to, label, alias, expires }) =>
       explainErrors(async () => {
         if (to !== undefined && alias !== undefined)

@@ -2,7 +2,7 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { SlugCodec, SlugKey } from '../core/slug.ts';
 import type { Database } from './campaigns.ts';
 
-// Builds the public URLs of links, pixels and pages for unsubscribing.
+// Builds the public URLs of links, pixels, pages for unsubscribing and sites.
 
 /** Recipient 0 means a shared link. */
 export interface Urls {
@@ -14,6 +14,10 @@ export interface Urls {
   unsubscribe(link: number, recipient: number): string;
   /** Returns the shared URL of a link by its alias. */
   alias(name: string): string;
+  /** Returns the URL to which a site sends its visits and goals. */
+  site(site: number): string;
+  /** Returns the URL of the script that a site includes. */
+  script(): string;
 }
 
 export function createUrls(baseUrl: string, slugs: SlugCodec): Urls {
@@ -22,6 +26,8 @@ export function createUrls(baseUrl: string, slugs: SlugCodec): Urls {
     pixel: (link, recipient) => `${baseUrl}/r/${slugs.encode({ link, recipient })}.gif`,
     unsubscribe: (link, recipient) => `${baseUrl}/o/${slugs.encode({ link, recipient })}`,
     alias: (name) => `${baseUrl}/u/${name}`,
+    site: (site) => `${baseUrl}/e/${slugs.encode({ link: site, recipient: 0 })}`,
+    script: () => `${baseUrl}/t.js`,
   };
 }
 

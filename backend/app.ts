@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isAlias, type SlugCodec } from '../core/slug.ts';
 import type { LinkStore } from './links.ts';
 import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
-import { withQuery } from './pass-query.ts';
+import { isOfHosts, withQuery } from './pass-query.ts';
 import { type Outcome, outcomeOf } from './routes.ts';
 import { cutAfterName, isPathOf, queryOf } from './tracked-path.ts';
 
@@ -63,16 +63,20 @@ export function createApp(deps: {
     return link === undefined ? findKnown(name) : { name, link };
   }
 
+  /** Returns the slug of a click. An alias stands for the shared slug of its link. */
+  const slugOf = ({ name, link }: Found): string => (isAlias(name) ? slugs.encode({ link, recipient: 0 }) : name);
+
   /** Decides the outcome of a click. `found` is undefined if the name is neither a signed slug nor an alias of a link. */
   async function decide(name: string, url: string): Promise<{ outcome: Outcome; found?: Found }> {
     const found = findKnown(name) ?? (isAlias(name) ? await findNew(name) : undefined);
     if (!found) return { outcome: isAlias(name) ? UNKNOWN : FORGED };
     const route = links.cachedRoute(found.link) ?? (await links.findRoute(found.link));
     const outcome = outcomeOf(route, now());
-    if (route?.passQuery && (outcome.kind === 'redirect' || outcome.kind === 'fallback')) {
-      return { outcome: { ...outcome, location: withQuery(outcome.location, queryOf(url)) }, found };
-    }
-    return { outcome, found };
+    if (!route || (outcome.kind !== 'redirect' && outcome.kind !== 'fallback')) return { outcome, found };
+    let { location } = outcome;
+    if (route.passQuery) location = withQuery(location, queryOf(url));
+    if (route.followHosts && isOfHosts(location, route.followHosts)) location = withQuery(location, `cl=${slugOf(found)}`);
+    return { outcome: { ...outcome, location }, found };
   }
 
   async function handleClick(request: FastifyRequest<{ Params: { name: string } }>, reply: FastifyReply): Promise<FastifyReply> {

@@ -16,7 +16,7 @@ const ROUTE_COLUMNS = `
   l.id AS link, v.version, v.target,
   (extract(epoch FROM l.expires_at) * 1000)::float8 AS "expiresAt",
   (extract(epoch FROM l.disabled_at) * 1000)::float8 AS "disabledAt",
-  c.fallback_url AS fallback, c.pass_query AS "passQuery"`;
+  c.fallback_url AS fallback, c.pass_query AS "passQuery", c.follow_hosts AS "followHosts"`;
 // The join drops pixels, which have no version. It also drops a link whose version is not committed yet, because a route that was cached
 // without its version would not be read again.
 const ROUTE_TABLES = `

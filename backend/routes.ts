@@ -11,6 +11,8 @@ export interface Route {
   readonly fallback: string | null;
   /** Whether the query of a request is added to the target of the link and to the fallback URL. This is a setting of the campaign. */
   readonly passQuery: boolean;
+  /** The hosts to whose addresses the slug of the click is added. Null: to none. This is a setting of the campaign. */
+  readonly followHosts: readonly string[] | null;
 }
 
 /**

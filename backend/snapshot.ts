@@ -17,6 +17,8 @@ const schema = z.object({
    * other's files.
    */
   passQuery: z.array(z.int()).default([]),
+  /** The lists of hosts of campaigns with --follow, each with the links of these campaigns. */
+  follow: z.array(z.tuple([z.array(z.string()), z.array(z.int())])).default([]),
 });
 
 const fileIn = (directory: string): string => join(directory, 'routes.json');
@@ -25,7 +27,16 @@ const fileIn = (directory: string): string => join(directory, 'routes.json');
 export async function writeSnapshot(directory: string, routes: Routes): Promise<void> {
   const links = Array.from(routes.links.values(), (r) => [r.link, r.version, r.target, r.expiresAt, r.disabledAt, r.fallback]);
   const passQuery = Array.from(routes.links.values()).flatMap((r) => (r.passQuery ? [r.link] : []));
-  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery }));
+  const follow = new Map<string, number[]>();
+  for (const { link, followHosts } of routes.links.values()) {
+    if (followHosts === null) continue;
+    const key = followHosts.join(' ');
+    const links = follow.get(key);
+    if (links) links.push(link);
+    else follow.set(key, [link]);
+  }
+  const lists = Array.from(follow, ([hosts, ids]) => [hosts.split(' '), ids]);
+  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery, follow: lists }));
 }
 
 /**
@@ -46,8 +57,10 @@ export async function readSnapshot(directory: string): Promise<{ routes: Routes;
   if (!parsed.success) return undefined;
   const routes = emptyRoutes();
   const passQuery = new Set(parsed.data.passQuery);
+  const followHosts = new Map(parsed.data.follow.flatMap(([hosts, ids]) => ids.map((link) => [link, hosts] as const)));
   for (const [link, version, target, expiresAt, disabledAt, fallback] of parsed.data.links) {
-    routes.links.set(link, { link, version, target, expiresAt, disabledAt, fallback, passQuery: passQuery.has(link) });
+    const settings = { passQuery: passQuery.has(link), followHosts: followHosts.get(link) ?? null };
+    routes.links.set(link, { link, version, target, expiresAt, disabledAt, fallback, ...settings });
   }
   for (const [name, link] of parsed.data.aliases) routes.aliases.set(name, link);
   return { routes, writtenMs };

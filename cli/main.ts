@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   pixel: async () => (await import('./commands/url.ts')).addPixel,
   prepare: async () => (await import('./commands/prepare.ts')).addPrepare,
   link: async () => (await import('./commands/link.ts')).addLink,
+  site: async () => (await import('./commands/site.ts')).addSite,
   recipient: async () => (await import('./commands/recipient.ts')).addRecipient,
   report: async () => (await import('./commands/report.ts')).addReport,
   why: async () => (await import('./commands/why.ts')).addWhy,

@@ -17,6 +17,7 @@ import {
   parseMessage,
 } from './event.ts';
 import { Listed } from './listed.ts';
+import type { SiteFields } from './site-event.ts';
 
 // Version 1 of the format of a batch: one JSON text, with an object for each event. Agents no longer write this version, but the stream of
 // a system that was upgraded may still contain such messages.
@@ -53,6 +54,8 @@ export interface Event extends Omit<z.infer<typeof eventSchema>, 'kind'> {
   kind: Kind;
   /** Not part of version 1. */
   altered: boolean;
+  /** The fields of a site event. Version 1 has none. */
+  site?: SiteFields;
 }
 export type BatchV1 = z.input<typeof batchSchema>;
 
@@ -69,7 +72,7 @@ export function columnsOf(events: readonly Event[]): EventColumns {
   const referrers = new Listed(columns.referrers);
   const purposes = new Listed(columns.purposes);
   const origins = new Listed<Origin>(columns.origins);
-  for (const { off, rid, t, kind, head, altered, slug, link, visitor, ua, ref, purpose, country: countryCode, net } of events) {
+  for (const { off, rid, t, kind, head, altered, slug, link, visitor, ua, ref, purpose, country: countryCode, net, site } of events) {
     columns.off.push(String(off));
     columns.rid.push(rid);
     columns.t.push(t);
@@ -82,6 +85,7 @@ export function columnsOf(events: readonly Event[]): EventColumns {
     columns.agent.push(agents.indexOf(ua, ua));
     columns.referrer.push(referrers.indexOf(ref, ref));
     columns.purpose.push(purposes.indexOf(purpose, purpose));
+    if (site) columns.sites.push(site);
     columns.origin.push(origins.indexOf(JSON.stringify([countryCode, net]), { country: countryCode, net }));
   }
   return columns;

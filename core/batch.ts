@@ -14,11 +14,12 @@ import {
   MAX_TIME,
   parseMessage,
 } from './event.ts';
+import { isSiteKind, siteFields } from './site-event.ts';
 
 // The format of a batch as a message, version 2. The first line is JSON: the head of the batch, the number of events, and the texts that
 // events share. Each further line is one column of the events, with tabs between the values. A batch without events has only the first
 // line. With this format, neither side handles single events: the agent joins the values of a column, and the worker checks a column with
-// one regular expression and splits it.
+// one regular expression and splits it. Site events have further fields. They are rare, so each has an object in the head.
 //
 //   {"v":2,"gen":…,"from":0,"to":812,…,"count":2,"agents":["Mozilla/5.0 …"],"referrers":[""],"purposes":[""],"origins":[["DE",null]]}
 //   0 → 406
@@ -60,13 +61,15 @@ const schema = z
     referrers: z.array(text),
     purposes: z.array(z.string().max(MAX_PURPOSE)),
     origins: z.array(z.tuple([country.nullable(), z.string().max(64).nullable()])),
+    // Messages without site events lack this field.
+    sites: z.array(siteFields).optional(),
   })
   .refine(isConsistent);
 
 /** The payload of a message. */
 export function encodeBatch(batch: Batch): Buffer {
   const { gen, shard, shards, from, to, size, skipped, dead, events } = batch;
-  const { agents, referrers, purposes, origins } = events;
+  const { agents, referrers, purposes, origins, sites } = events;
   const head = JSON.stringify({
     v: 2,
     gen,
@@ -82,6 +85,7 @@ export function encodeBatch(batch: Batch): Buffer {
     referrers,
     purposes,
     origins: origins.map((origin) => [origin.country, origin.net]),
+    sites: sites.length === 0 ? undefined : sites,
   } satisfies z.input<typeof schema>);
   if (events.off.length === 0) return Buffer.from(head);
   const lines = NAMES.map((name) => columnText(events, name));
@@ -100,7 +104,7 @@ export function decodeBatch(payload: Uint8Array): Batch {
   if (!bytes.subarray(0, V2.length).equals(V2)) return decodeBatchV1(bytes.toString('utf8'));
   const newline = bytes.indexOf(NEWLINE);
   const head = parseMessage(schema, bytes.toString('utf8', 0, newline < 0 ? bytes.length : newline), 'batch');
-  const { v: _, count, agents, referrers, purposes, origins, ...rest } = head;
+  const { v: _, count, agents, referrers, purposes, origins, sites = [], ...rest } = head;
   const lines = newline < 0 ? [] : bytes.toString('latin1', newline + 1).split('\n');
   if (lines.length !== (count === 0 ? 0 : NAMES.length)) throw refusal('the number of columns is wrong');
   const column = (name: Column): string[] => {
@@ -116,11 +120,13 @@ export function decodeBatch(payload: Uint8Array): Batch {
   const off = column('off');
   numbers(off, rest.from, rest.to, 'off');
   const flags = column('flags');
+  const kinds = column('kind') as Kind[];
+  if (kinds.filter(isSiteKind).length !== sites.length) throw refusal('sites: a site event has no fields');
   const events: EventColumns = {
     off,
     rid: column('rid'),
     t: numbers(column('t'), 0, MAX_TIME + 1, 't'),
-    kind: column('kind') as Kind[],
+    kind: kinds,
     head: flags.map((value) => value === '1' || value === '3'),
     altered: flags.map((value) => value >= '2'),
     slug: column('slug'),
@@ -130,6 +136,7 @@ export function decodeBatch(payload: Uint8Array): Batch {
     referrer: indexes('referrer', referrers.length),
     purpose: indexes('purpose', purposes.length),
     origin: indexes('origin', origins.length),
+    sites,
     agents,
     referrers,
     purposes,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ClickledgerError } from './errors.ts';
+import { SITE_KINDS, type SiteFields } from './site-event.ts';
 
 // The data that the log agent and the event worker exchange. One message on the stream is one batch: the events of one shard in one byte
 // range of one generation. batch.ts defines the format of a batch. The agent and the worker also exchange a request and a reply about the
@@ -8,8 +9,8 @@ import { ClickledgerError } from './errors.ts';
 /** The kinds of hits, which have verdicts. */
 export const HIT_KINDS = ['click', 'open'] as const;
 export type HitKind = (typeof HIT_KINDS)[number];
-/** The kinds of events. An `unsubscribe` is a request by which a recipient asks for no more mail. */
-export const KINDS = [...HIT_KINDS, 'unsubscribe'] as const;
+/** The kinds of events. An `unsubscribe` is a request by which a recipient asks for no more mail. core/site-event.ts has the others. */
+export const KINDS = [...HIT_KINDS, 'unsubscribe', ...SITE_KINDS] as const;
 export type Kind = (typeof KINDS)[number];
 
 /**
@@ -20,7 +21,7 @@ export const DEAD_REASONS = ['torn', 'not-json', 'bad-field', 'unknown-version',
 export type DeadReason = (typeof DEAD_REASONS)[number];
 
 /** The reasons why a well-formed line is not counted. The worker sets `forged`; the agent sets the other reasons. */
-export const SKIP_REASONS = ['not-tracking', 'not-served', 'malformed-slug', 'forged'] as const;
+export const SKIP_REASONS = ['not-tracking', 'not-served', 'malformed-slug', 'malformed-name', 'forged'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
 /** The maximum number of characters in a text of an event. */
@@ -84,7 +85,10 @@ export interface EventColumns {
   head: boolean[];
   /** Whether the path of the request had further characters after the slug. */
   altered: boolean[];
-  /** The slug or alias in the URL. For an alias, the column `link` is never null. */
+  /**
+   * The slug or alias in the URL. For an alias, the column `link` is never null. For a site event, the slug of the click that led to it, or
+   * `-`.
+   */
   slug: string[];
   /**
    * `<link id>.<version>` from the response of the backend. Version 0 means the fallback address of the campaign. Null if nginx asked no
@@ -97,6 +101,8 @@ export interface EventColumns {
   referrer: number[];
   purpose: number[];
   origin: number[];
+  /** The fields of the site events, in their order. */
+  sites: SiteFields[];
   agents: string[];
   referrers: string[];
   purposes: string[];
@@ -124,6 +130,7 @@ export function noEvents(): EventColumns {
     referrer: [],
     purpose: [],
     origin: [],
+    sites: [],
     agents: [],
     referrers: [],
     purposes: [],

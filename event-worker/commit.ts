@@ -7,7 +7,7 @@ import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
-import { addSkipped, copyDeltas, copyEvents, countEvents, insertAgents, insertDead, insertUnsubscribes } from './insert-rows.ts';
+import { addSkipped, copyDeltas, copyEvents, copySites, countEvents, insertAgents, insertDead, insertUnsubscribes } from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
@@ -15,7 +15,7 @@ import { Slab } from './slab.ts';
 import { Tails } from './tails.ts';
 import { inTransaction } from './transaction.ts';
 
-// Commits a group of batches in one transaction: their events and deltas, unsubscribes, dead letters and counts of skipped lines, and their
+// Commits a group of batches in one transaction: their hits and deltas, site events, unsubscribes, dead letters and counts of skipped lines, and their
 // ranges in the ledger. Statements that may wait for a lock of another worker run after the COPY, so no lock is held while rows are sent. All
 // workers run them in the same order, so they cannot deadlock.
 
@@ -115,6 +115,7 @@ export function createCommitter(deps: {
           client,
           rows.map(({ hits }) => hits),
         );
+        await copySites(client, rows);
         await insertAgents(client, rows);
         await insertUnsubscribes(client, rows);
         await insertDead(client, rows);

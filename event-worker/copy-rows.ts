@@ -5,7 +5,8 @@ import { entryOf } from './entry-of.ts';
 import { type FoldReason, foldValues } from './fold-values.ts';
 import { HitCollector, type Hits } from './hits.ts';
 import type { GenerationRange } from './ledger.ts';
-import { resolveSlug } from './resolve-slug.ts';
+import { resolveSlug, type SlugTarget } from './resolve-slug.ts';
+import { NO_CLICK, siteLine, siteTargets } from './site-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
 import type { Slab } from './slab.ts';
 import type { ReducedAgent } from './user-agent.ts';
@@ -25,6 +26,10 @@ export interface BatchRows extends GenerationRange {
   /** The offsets of the events, in the order of the lines. */
   readonly offs: readonly number[];
   readonly unsubscribes: readonly Unsubscribe[];
+  /** COPY lines of the site events, with the columns SITE_COLUMNS. */
+  readonly sites: Buffer;
+  /** The offsets of the site events, in the order of the lines. */
+  readonly siteOffs: readonly number[];
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
   readonly skipped: Skipped;
@@ -60,24 +65,29 @@ const NO_LINK: CatalogLink = { campaign: 0, kind: 'url' };
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its hits and formats their lines for COPY. An event with a forged slug is counted
- * as skipped, and so is an unsubscribe whose link is of another kind. Throws if the catalog or the shard is needed and does not answer, or if
+ * as skipped, and so are an unsubscribe whose link is of another kind and a site event whose site is a link. Throws if the catalog or the shard is needed and does not answer, or if
  * SLUG_KEYS lacks a key.
  */
 export async function buildRows(batch: Batch, deps: RowDependencies): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
-  const targets = events.slug.map((slug, i) => resolveSlug(slug, events.link[i] ?? null, deps.slugs));
+  const sites = siteTargets(events, deps.slugs);
+  const targets = events.slug.map((slug, i) => (slug === NO_CLICK ? undefined : resolveSlug(slug, events.link[i] ?? null, deps.slugs)));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
-  if (targets.includes(undefined)) await deps.catalog.assertAllKeys();
+  const isUnverified = (i: number): boolean =>
+    (targets[i] === undefined && events.slug[i] !== NO_CLICK) || sites.get(i)?.site === undefined;
+  if (targets.some((target, i) => (sites.has(i) ? isUnverified(i) : target === undefined))) await deps.catalog.assertAllKeys();
   const ids = new Set<number>();
   for (const target of targets) if (target) ids.add(target.link);
+  for (const { site } of sites.values()) if (site !== undefined) ids.add(site);
   const known = await deps.catalog.linksOf(ids);
   /** The link of each event. Undefined if the event does not count. */
   const links = targets.map((target, i): CatalogLink | undefined => {
+    if (sites.has(i)) return undefined;
     const link = target && known.get(target.link);
     if (link && events.kind[i] === 'unsubscribe' && link.kind !== 'unsubscribe') return undefined;
     return target && (link ?? NO_LINK);
   });
-  // The user agent and the referrer of an unsubscribe are not stored.
+  // The user agent and the referrer of an unsubscribe are not stored. Those of a site event are not limited, because no counts have them.
   const campaigns = links.map((link, i) => (events.kind[i] === 'unsubscribe' ? undefined : link?.campaign));
   const values = await foldValues(events, campaigns, deps.outside);
   const { purposes, origins } = events;
@@ -94,8 +104,22 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const offs: number[] = [];
   const usedAgents = new Set<ReducedAgent>();
   const unsubscribes: Unsubscribe[] = [];
+  let siteLines = '';
+  const siteOffs: number[] = [];
   for (let i = 0; i < targets.length; i++) {
     const [target, found] = [targets[i], links[i]];
+    const site = sites.get(i);
+    if (site) {
+      // A number of a link is no number of a site.
+      if (site.site === undefined || known.has(site.site)) continue;
+      const link = target && (known.get(target.link) ?? NO_LINK);
+      const click = link?.kind === 'url' ? { ids: target as SlugTarget, link } : undefined;
+      const made = siteLine({ events, i, gen, time: timestamp(events.t[i] as number) }, site, click);
+      siteLines += made.line;
+      siteOffs.push(Number(events.off[i]));
+      usedAgents.add(made.agent);
+      continue;
+    }
     if (!target || !found) continue;
     const { recipient, link, version } = target;
     const { campaign } = found;
@@ -119,10 +143,10 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     offs.push(Number(off));
     usedAgents.add(agent);
   }
-  const forged = targets.length - offs.length - unsubscribes.length;
+  const forged = targets.length - offs.length - unsubscribes.length - siteOffs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
   const copied = { events: deps.slab.text(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
-  return { gen, from, to, size, ...copied, unsubscribes, dead, skipped, folded: values.folded };
+  return { gen, from, to, size, ...copied, unsubscribes, sites: Buffer.from(siteLines), siteOffs, dead, skipped, folded: values.folded };
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.

@@ -6,6 +6,7 @@ import type { PoolClient } from '../core/postgres.ts';
 import { type BatchRows, EVENT_COLUMNS } from './copy-rows.ts';
 import { DELTA_COLUMNS, deltaRows } from './delta.ts';
 import type { Hits } from './hits.ts';
+import { SITE_COLUMNS } from './site-rows.ts';
 
 // The statements of a commit, except the one for the ledger, in the order in which commit.ts runs them. Rows are sorted by key. So two
 // workers that insert the same keys lock them in the same order and cannot deadlock.
@@ -19,6 +20,18 @@ export async function copyEvents(client: PoolClient, rows: readonly BatchRows[])
 /** COPYs lines into `shard.event`. Throws `server-failed` unless Postgres stores exactly `expected` rows. */
 export async function copyEventLines(client: PoolClient, lines: readonly Buffer[], expected: number): Promise<void> {
   await copy(client, `shard.event (${EVENT_COLUMNS}) FROM STDIN`, lines, expected);
+}
+
+/** COPYs the site events of all batches. */
+export async function copySites(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
+  const lines = rows.map(({ sites }) => sites);
+  const count = rows.reduce((sum, { siteOffs }) => sum + siteOffs.length, 0);
+  await copySiteLines(client, lines, count);
+}
+
+/** COPYs lines into `shard.site_event`. Throws `server-failed` unless Postgres stores exactly `expected` rows. */
+export async function copySiteLines(client: PoolClient, lines: readonly Buffer[], expected: number): Promise<void> {
+  await copy(client, `shard.site_event (${SITE_COLUMNS}) FROM STDIN`, lines, expected);
 }
 
 /** Appends the hits of all batches to the deltas. */
@@ -110,6 +123,6 @@ export async function addSkipped(client: PoolClient, rows: readonly BatchRows[])
 
 /** The number of hits. */
 const countHits = (rows: readonly BatchRows[]): number => rows.reduce((sum, { offs }) => sum + offs.length, 0);
-/** The number of events: hits and unsubscribes. */
+/** The number of events: hits, unsubscribes and site events. */
 export const countEvents = (rows: readonly BatchRows[]): number =>
-  rows.reduce((sum, { unsubscribes }) => sum + unsubscribes.length, countHits(rows));
+  rows.reduce((sum, { unsubscribes, siteOffs }) => sum + unsubscribes.length + siteOffs.length, countHits(rows));

@@ -8,7 +8,7 @@ const MONTHS_AHEAD = 3;
 
 /**
  * Creates the partitions of the current month and the next three months, and drops the partitions that are older than `keepEventsMonths`
- * (0: drops none). Repeats this every hour until `signal` aborts. Events of a month without a partition are stored in the default
+ * (0: drops none), and the site events of the same months. Repeats this every hour until `signal` aborts. Events of a month without a partition are stored in the default
  * partition, so a failure here does not delay commits.
  */
 export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: number; log: Logger; signal: AbortSignal }): Promise<void> {
@@ -18,6 +18,7 @@ export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: numbe
       await pool.query(`SELECT shard.ensure_month(now() + make_interval(months => n)) FROM generate_series(0, $1) n`, [MONTHS_AHEAD]);
       if (keepEventsMonths > 0) {
         const { rows } = await pool.query<{ month: string }>('SELECT shard.drop_months($1) AS month', [keepEventsMonths]);
+        await pool.query('SELECT shard.drop_site_events($1)', [keepEventsMonths]);
         if (rows.length > 0)
           log.info(
             { months: rows.map(({ month }) => month) },

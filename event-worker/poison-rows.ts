@@ -2,7 +2,7 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { DeadLetter } from '../core/event.ts';
 import { classify, type Pool } from '../core/postgres.ts';
 import type { BatchRows } from './copy-rows.ts';
-import { copyEventLines } from './insert-rows.ts';
+import { copyEventLines, copySiteLines } from './insert-rows.ts';
 import { keepHits } from './hits.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -13,28 +13,35 @@ import { inTransaction } from './transaction.ts';
  * `server-failed`, with `error` as its cause, if the database accepts each single row.
  */
 export async function withoutPoison(pool: Pool, batch: BatchRows, error: unknown): Promise<BatchRows> {
-  const events = linesOf(batch.events);
-  const poison = await findPoison(pool, events);
-  if (poison.size === 0)
+  const [events, sites] = [linesOf(batch.events), linesOf(batch.sites)];
+  const poison = await findPoison(pool, events, copyEventLines);
+  const sitePoison = await findPoison(pool, sites, copySiteLines);
+  if (poison.size + sitePoison.size === 0)
     throw new ClickledgerError('server-failed', 'the database refuses a batch, but accepts each of its rows', { cause: error });
-  const rejected = batch.offs.filter((_, i) => poison.has(i)).map((off): DeadLetter => ({ off, reason: 'rejected', length: 0, hash: '' }));
-  const accepted = <T>(all: readonly T[]): T[] => all.filter((_, i) => !poison.has(i));
   return {
     ...batch,
-    events: Buffer.concat(accepted(events)),
+    events: Buffer.concat(without(poison, events)),
     hits: keepHits(batch.hits, (i) => !poison.has(i)),
-    offs: accepted(batch.offs),
-    dead: [...batch.dead, ...rejected],
+    offs: without(poison, batch.offs),
+    sites: Buffer.concat(without(sitePoison, sites)),
+    siteOffs: without(sitePoison, batch.siteOffs),
+    dead: [...batch.dead, ...rejected(batch.offs, poison), ...rejected(batch.siteOffs, sitePoison)],
   };
 }
+
+const without = <T>(poison: ReadonlySet<number>, all: readonly T[]): T[] => all.filter((_, i) => !poison.has(i));
+const rejected = (offs: readonly number[], poison: ReadonlySet<number>): DeadLetter[] =>
+  offs.filter((_, i) => poison.has(i)).map((off) => ({ off, reason: 'rejected', length: 0, hash: '' }));
+
+type CopyLines = typeof copyEventLines;
 
 /**
  * Returns the indexes of the COPY lines that the database refuses: a binary search, which tries lines in transactions that it rolls back.
  */
-async function findPoison(pool: Pool, lines: readonly Buffer[]): Promise<Set<number>> {
+async function findPoison(pool: Pool, lines: readonly Buffer[], copy: CopyLines): Promise<Set<number>> {
   const poison = new Set<number>();
   const search = async (from: number, to: number): Promise<void> => {
-    if (from >= to || (await accepts(pool, lines.slice(from, to)))) return;
+    if (from >= to || (await accepts(pool, lines.slice(from, to), copy))) return;
     if (to - from === 1) {
       poison.add(from);
       return;
@@ -48,10 +55,10 @@ async function findPoison(pool: Pool, lines: readonly Buffer[]): Promise<Set<num
 }
 
 /** Whether the database accepts all of these lines. */
-async function accepts(pool: Pool, lines: readonly Buffer[]): Promise<boolean> {
+async function accepts(pool: Pool, lines: readonly Buffer[], copy: CopyLines): Promise<boolean> {
   try {
     await inTransaction(pool, async (client) => {
-      await copyEventLines(client, lines, lines.length);
+      await copy(client, lines, lines.length);
       return false;
     });
     return true;

@@ -101,6 +101,10 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
       events.referrer.push(indexOf(referrers, hit.ref, MAX_TEXT));
       events.purpose.push(indexOf(purposes, hit.purpose, MAX_PURPOSE));
       events.origin.push(origins.indexOf(origin, origin));
+      if (hit.site) {
+        events.sites.push(hit.site);
+        bytes += Buffer.byteLength(JSON.stringify(hit.site));
+      }
       bytes += EVENT_BYTES;
     },
     addDeadLetter(letter) {

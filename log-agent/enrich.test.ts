@@ -23,6 +23,7 @@ const base: Hit = {
   ua: 'Mozilla/5.0',
   ref: 'https://a.example/',
   purpose: '',
+  site: null,
 };
 const SALT = 'ab'.repeat(16);
 const OTHER_SALT = 'cd'.repeat(16);

@@ -1,16 +1,19 @@
 import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
 import { isAlias, tagOf } from '../core/slug.ts';
+import type { SiteFields } from '../core/site-event.ts';
 import { LINE_STARTS } from './lines.ts';
+import { parseSiteQuery } from './site-query.ts';
 
 // Parses one line of the log. The agent may ship the same log again years later, and must find the same hits, skipped lines and dead letters
 // in it. So what a line of a released version means must never change.
 
-/** An event before enrichment: a hit or an unsubscribe. `ip` and the whole `ua` do not leave the agent. */
+/** An event before enrichment: a hit, an unsubscribe or a site event. `ip` and the whole `ua` do not leave the agent. */
 export interface Hit {
   rid: string;
   /** Epoch milliseconds. */
   t: number;
   kind: Kind;
+  /** For a site event, the slug of the click that led to it, or `-`. */
   slug: string;
   /** The slug prefix that decides the shard. */
   tag: string;
@@ -22,6 +25,8 @@ export interface Hit {
   ua: string;
   ref: string;
   purpose: string;
+  /** The fields of a site event; null for other events. */
+  site: SiteFields | null;
 }
 
 /** The values of a line's fields. They have the names and the order of the fields in the line (nginx/tracking.conf.template). */
@@ -38,7 +43,7 @@ export interface LineFields {
   ref: string;
   purpose: string;
   link: string;
-  /** Reserved for the query of future kinds of requests. Version 1 has neither this field nor the following ones, so they are empty. */
+  /** The query of a site event; empty for other requests. Version 1 has neither this field nor the following ones, so they are empty. */
   q: string;
   /** The host of the request. */
   h: string;
@@ -76,8 +81,10 @@ export function parseLine(text: string): Parsed {
 }
 
 /** Classifies a line by the values of its fields. `rid` must have 32 hex digits. */
-export function classify({ v, rid, t, m, u, s, ip, ua, ref, purpose, link, x }: LineFields): Parsed {
+export function classify(fields: LineFields): Parsed {
+  const { v, rid, t, m, u, s, ip, ua, ref, purpose, link, x } = fields;
   if (!(t >= EARLIEST_S && t < LATEST_S)) return { dead: 'bad-field' };
+  if (v >= 2 && u.startsWith('/e/')) return classifySite(fields);
   const kind = kindOf(u, v);
   if (kind === undefined) return { skip: 'not-tracking' };
   if (s !== (kind === 'click' ? 302 : 200)) return { skip: 'not-served' };
@@ -99,11 +106,45 @@ export function classify({ v, rid, t, m, u, s, ip, ua, ref, purpose, link, x }: 
       ua,
       ref,
       purpose: purpose.trim(),
+      site: null,
     },
   };
 }
 
-/** The kind of event that a path stands for. Version 1 has no unsubscribes. nginx logs only requests that unsubscribe, not their page. */
+/** Classifies a request for `/e/<site>`. Version 1 has no such requests. */
+function classifySite({ rid, t, m, u, s, ip, ua, purpose, q }: LineFields): Parsed {
+  if (s !== 204) return { skip: 'not-served' };
+  const site = u.slice(3);
+  if (!SLUG.test(site)) return { skip: 'malformed-slug' };
+  const query = parseSiteQuery(site, q);
+  if (!query) return { skip: 'malformed-name' };
+  const { kind, fields, click, referrer } = query;
+  // The tag depends on the line alone. So a log that is shipped again years later has each site event on the same shard. The visitor number
+  // does not decide it, because the salt of its day is deleted. All events of a tab are on one shard.
+  const tag = click?.slice(0, 2) ?? hashedTag(fields.session ?? rid.slice(0, 12), fields.session === undefined ? 16 : 36);
+  return {
+    hit: {
+      rid,
+      t: Math.round(t * 1000),
+      kind,
+      slug: click ?? '-',
+      tag,
+      link: null,
+      head: m === 'HEAD',
+      altered: false,
+      ip,
+      ua,
+      ref: referrer,
+      purpose: purpose.trim(),
+      site: fields,
+    },
+  };
+}
+
+/** A tag that follows from a number. `digits` has up to 53 bits. */
+const hashedTag = (digits: string, base: number): string => tagOf({ link: Number.parseInt(digits, base), recipient: 0 });
+
+/** The kind of event that a path stands for, except for site events. Version 1 has no unsubscribes. nginx logs only requests that unsubscribe, not their page. */
 function kindOf(path: string, v: 1 | 2): Kind | undefined {
   if (path.startsWith('/u/')) return 'click';
   if (path.startsWith('/r/')) return 'open';

@@ -22,6 +22,7 @@ const TABLES = [
   'thinned_campaign',
   'past_hits',
   'unsubscribe',
+  'site_event',
   'event',
 ] as const;
 

@@ -23,8 +23,10 @@ export async function skipNumbers(ownerUrl: string, shards: ShardMap, by: number
       // Counts and sets are kept longer than events.
       const { rows } = await client.query<Record<keyof typeof seen, string | null>>(
         `SELECT greatest((SELECT max(campaign_id) FROM shard.activity_now), (SELECT max(campaign_id) FROM shard.unsubscribe)) AS campaign,
-                greatest((SELECT max(link_id) FROM shard.activity_now), (SELECT max(link_id) FROM shard.unsubscribe)) AS link,
+                greatest((SELECT max(link_id) FROM shard.activity_now), (SELECT max(link_id) FROM shard.unsubscribe),
+                         (SELECT max(greatest(site_id, link_id)) FROM shard.site_event)) AS link,
                 greatest((SELECT max(recipient_id) FROM shard.delta_hit), (SELECT max(recipient_id) FROM shard.unsubscribe),
+                         (SELECT max(recipient_id) FROM shard.site_event),
                          (SELECT max(recipient) FROM shard.people CROSS JOIN LATERAL shard.members(chunk, few, bits) AS recipient
                           WHERE facet = 'all' AND chunk = (SELECT max(chunk) FROM shard.people WHERE facet = 'all'))) AS recipient`,
       );

@@ -1,10 +1,23 @@
 import type { Command } from 'commander';
-import { editCampaign, ensureCampaign, findCampaign, listCampaigns, markSent, setClosed } from '../../authoring/campaigns.ts';
+import { ClickledgerError } from '../../core/errors.ts';
+import type { Pool } from '../../core/postgres.ts';
+import { listSites, parseHost } from '../../authoring/sites.ts';
+import {
+  type CampaignSettings,
+  editCampaign,
+  ensureCampaign,
+  findCampaign,
+  listCampaigns,
+  markSent,
+  setClosed,
+} from '../../authoring/campaigns.ts';
 import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 
 // The command `campaign`: creates, lists, changes, closes and reopens campaigns, and records when their mail was sent.
 
+const FOLLOW = 'add cl=<slug> to addresses on your sites, so that visits and goals can name their click (all sites of `site list`)';
+const FOLLOW_HOSTS = 'the same only for these hosts and their subdomains';
 const PASS_QUERY = 'add what stands behind the question mark of a tracked URL, such as utm_source=mail, to where the URL leads';
 
 export function addCampaign(program: Command): void {
@@ -15,10 +28,15 @@ export function addCampaign(program: Command): void {
     .description('create a campaign and print its number; an existing campaign is found by its name')
     .option('--fallback <url>', 'the URL to which its expired and disabled links lead')
     .option('--pass-query', PASS_QUERY)
-    .addHelpText('after', '\nExample:\n  clickledger campaign create "Spring sale" --fallback https://shop.example/')
-    .action(async (name: string, options: { fallback?: string; passQuery?: true }, command: Command) => {
+    .option('--follow', FOLLOW)
+    .option('--follow-hosts <host,…>', FOLLOW_HOSTS)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  clickledger campaign create "Spring sale" --fallback https://shop.example/\n  clickledger campaign create "Spring sale" --follow-hosts shop.example,blog.example',
+    )
+    .action(async (name: string, options: SettingOptions, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
-      const result = await withPool(config.AUTHOR_URL, (pool) => ensureCampaign(pool, name, options.fallback, options.passQuery));
+      const result = await withPool(config.AUTHOR_URL, async (pool) => ensureCampaign(pool, name, await settingsOf(pool, options)));
       if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id: result.id, name, created: result.created });
       else process.stdout.write(`${result.id}\n`);
     });
@@ -44,28 +62,37 @@ export function addCampaign(program: Command): void {
     .option('--fallback <url>', 'the URL to which its expired and disabled links lead; none: they lead nowhere')
     .option('--pass-query', PASS_QUERY)
     .option('--no-pass-query', 'drop it')
+    .option('--follow', FOLLOW)
+    .option('--follow-hosts <host,…>', FOLLOW_HOSTS)
+    .option('--no-follow', 'add nothing')
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger campaign edit "Spring sale" --pass-query\n  clickledger campaign edit "Spring sale" --fallback https://shop.example/',
     )
-    .action(async (name: string, options: { fallback?: string; passQuery?: boolean }, command: Command) => {
-      const { fallback, passQuery } = options;
-      if (fallback === undefined && passQuery === undefined)
-        command.error("error: there is nothing to change. Give '--fallback <url>', '--pass-query' or '--no-pass-query'.", { exitCode: 2 });
-      const fallbackUrl = fallback === 'none' ? null : fallback;
-      await updateCampaign(
-        command,
-        name,
-        (pool, id) => editCampaign(pool, id, { fallbackUrl, passQuery }),
-        {
-          ...(fallbackUrl === undefined ? {} : { fallback: fallbackUrl }),
-          ...(passQuery === undefined ? {} : { pass_query: passQuery }),
-        },
-        [
-          ...(fallbackUrl === undefined ? [] : [fallbackUrl === null ? 'has no fallback' : `its fallback is ${fallbackUrl}`]),
-          ...(passQuery === undefined ? [] : [passQuery ? 'queries are passed on' : 'queries are not passed on']),
-        ].join('; '),
-      );
+    .action(async (name: string, options: SettingOptions, command: Command) => {
+      if (Object.keys(options).length === 0)
+        command.error("error: there is nothing to change. Give '--fallback <url>', '--pass-query', '--follow' or another option.", {
+          exitCode: 2,
+        });
+      await updateCampaign(command, name, async (pool, id) => {
+        const changes = await settingsOf(pool, { ...options, ...(options.fallback === 'none' ? { fallback: null } : {}) });
+        await editCampaign(pool, id, changes);
+        const { fallbackUrl, passQuery, followHosts } = changes;
+        return {
+          json: {
+            ...(fallbackUrl === undefined ? {} : { fallback: fallbackUrl }),
+            ...(passQuery === undefined ? {} : { pass_query: passQuery }),
+            ...(followHosts === undefined ? {} : { follow_hosts: followHosts }),
+          },
+          message: [
+            ...(fallbackUrl === undefined ? [] : [fallbackUrl === null ? 'has no fallback' : `its fallback is ${fallbackUrl}`]),
+            ...(passQuery === undefined ? [] : [passQuery ? 'queries are passed on' : 'queries are not passed on']),
+            ...(followHosts === undefined
+              ? []
+              : [followHosts === null ? 'clicks are not followed' : `clicks are followed to ${followHosts.join(', ')}`]),
+          ].join('; '),
+        };
+      });
     });
 
   campaign
@@ -78,7 +105,10 @@ export function addCampaign(program: Command): void {
     )
     .action(async (name: string, options: { at: string }, command: Command) => {
       const { at, words } = await timeOf(command, options.at);
-      await updateCampaign(command, name, (pool, id) => markSent(pool, id, at), { sent_at: at }, `sent at ${words}`);
+      await updateCampaign(command, name, async (pool, id) => {
+        await markSent(pool, id, at);
+        return { json: { sent_at: at }, message: `sent at ${words}` };
+      });
     });
 
   campaign
@@ -86,7 +116,10 @@ export function addCampaign(program: Command): void {
     .description('close a campaign: no new links and letters are prepared for it; its existing links still work and are counted')
     .addHelpText('after', '\nExample:\n  clickledger campaign close "Spring sale"')
     .action((name: string, _options: object, command: Command) =>
-      updateCampaign(command, name, (pool, id) => setClosed(pool, id, true), { closed: true }, 'closed'),
+      updateCampaign(command, name, async (pool, id) => {
+        await setClosed(pool, id, true);
+        return { json: { closed: true }, message: 'closed' };
+      }),
     );
 
   campaign
@@ -94,23 +127,51 @@ export function addCampaign(program: Command): void {
     .description('reopen a closed campaign')
     .addHelpText('after', '\nExample:\n  clickledger campaign reopen "Spring sale"')
     .action((name: string, _options: object, command: Command) =>
-      updateCampaign(command, name, (pool, id) => setClosed(pool, id, false), { closed: false }, 'reopened'),
+      updateCampaign(command, name, async (pool, id) => {
+        await setClosed(pool, id, false);
+        return { json: { closed: false }, message: 'reopened' };
+      }),
     );
 }
 
-/** Finds a campaign, changes it with `update`, and prints the result: `json` with --json, otherwise `message` on stderr. */
+/** The options that are settings of a campaign. A fallback that is null is removed. */
+interface SettingOptions {
+  fallback?: string | null;
+  passQuery?: boolean;
+  follow?: boolean;
+  followHosts?: string;
+}
+
+/** Returns the settings that the options ask for. Throws `bad-input` if --follow is given and there is no site. */
+async function settingsOf(pool: Pool, { fallback, passQuery, follow, followHosts }: SettingOptions): Promise<CampaignSettings> {
+  const hosts = async (): Promise<string[] | null | undefined> => {
+    if (followHosts !== undefined)
+      return followHosts
+        .split(',')
+        .filter((host) => host.trim() !== '')
+        .map(parseHost);
+    if (follow !== true) return follow === false ? null : undefined;
+    const sites = await listSites(pool);
+    if (sites.length === 0)
+      throw new ClickledgerError(
+        'bad-input',
+        'there is no site to follow clicks to. Add one with `clickledger site add <host>`, or give --follow-hosts.',
+      );
+    return sites.map(({ host }) => host);
+  };
+  return { fallbackUrl: fallback, passQuery, followHosts: await hosts() };
+}
+
+/** Finds a campaign, changes it with `update`, and prints its result: `json` with --json, otherwise `message` on stderr. */
 async function updateCampaign(
   command: Command,
   name: string,
-  update: (pool: Parameters<typeof findCampaign>[0], id: number) => Promise<void>,
-  json: object,
-  message: string,
+  update: (pool: Pool, id: number) => Promise<{ json: object; message: string }>,
 ): Promise<void> {
   const config = await configOf(command, ['AUTHOR_URL']);
-  const campaign = await withPool(config.AUTHOR_URL, async (pool) => {
+  const { json, message, ...campaign } = await withPool(config.AUTHOR_URL, async (pool) => {
     const found = await findCampaign(pool, name);
-    await update(pool, found.id);
-    return found;
+    return { ...found, ...(await update(pool, found.id)) };
   });
   if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id: campaign.id, name: campaign.name, ...json });
   else note(`'${campaign.name}': ${message}`);

@@ -1,3 +1,4 @@
+import { KINDS, SKIP_REASONS } from '../../core/event.ts';
 import { firstGap, type Range, sizeOf, subtract } from '../../core/ranges.ts';
 import type { LogAudit } from './read-logs.ts';
 import type { ShardAudit } from './read-shard.ts';
@@ -87,12 +88,12 @@ function compareCounts(shard: ShardAudit, gen: string, log: LogAudit, isFirst: b
         mend: REPORT_BUG,
       });
   };
-  expect('hits', sum('click', 'open', 'unsubscribe', 'skipped forged', 'dead rejected'), log.hits.get(shard.shard) ?? 0);
+  expect('hits', sum(...KINDS, 'skipped forged', 'dead rejected'), log.hits.get(shard.shard) ?? 0);
   const deadHere = [...counts]
     .filter(([what]) => what.startsWith('dead ') && what !== 'dead rejected')
     .reduce((total, [, lines]) => total + lines, 0);
   expect('unreadable lines', deadHere, isFirst ? log.dead : 0);
-  for (const reason of ['not-tracking', 'not-served', 'malformed-slug'])
+  for (const reason of SKIP_REASONS.filter((reason) => reason !== 'forged'))
     expect(`lines skipped as ${reason}`, sum(`skipped ${reason}`), isFirst ? (log.skipped.get(reason) ?? 0) : 0);
   return findings;
 }

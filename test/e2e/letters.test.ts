@@ -117,7 +117,7 @@ describe('a letter for everybody', () => {
 
 describe('a link that was sent', () => {
   test('leads to its new address within seconds, and clicks remember which one they were served', async () => {
-    const { id: campaign } = await ensureCampaign(author, 'edited', 'https://shop.example/fallback');
+    const { id: campaign } = await ensureCampaign(author, 'edited', { fallbackUrl: 'https://shop.example/fallback' });
     const link = await ensureLink(author, campaign, { kind: 'url', target: 'https://shop.example/wrong' });
     const path = new URL(urls.click(link, reader)).pathname;
     const expectTarget = (address: string) => eventually(`it leads to ${address}`, async () => (await locationOf(path)) === address);

@@ -70,7 +70,7 @@ async function makeCampaign(): Promise<void> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   const make = createUrls('', slugs);
-  const { id: campaign } = await ensureCampaign(pool, 'everything', 'https://www.example.com/fallback');
+  const { id: campaign } = await ensureCampaign(pool, 'everything', { fallbackUrl: 'https://www.example.com/fallback' });
   const pixel = await ensureLink(pool, campaign, { kind: 'pixel' });
   const people = [0];
   for (let i = 0; i < PEOPLE; i++) people.push(await ensureRecipient(pool, `person${i}@example.com`));

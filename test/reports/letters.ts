@@ -79,7 +79,7 @@ export function setting(system: System, name: string): string {
 
 /** Creates a campaign, its links and its recipients as an author does, and generates its traffic. */
 export async function makeLetter({ author, urls }: Setup, plan: LetterPlan): Promise<Letter> {
-  const { id: campaign } = await ensureCampaign(author, plan.name, 'https://shop.example/');
+  const { id: campaign } = await ensureCampaign(author, plan.name, { fallbackUrl: 'https://shop.example/' });
   const specs = plan.targets.map((target, i) => ({ kind: 'url' as const, ...target, position: i + 1 }));
   const ids = await ensureLinks(author, campaign, [...specs, { kind: 'pixel' }]);
   const links = plan.targets.map(({ target }, i) => ({ id: ids[i] as number, target }));

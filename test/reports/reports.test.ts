@@ -76,7 +76,7 @@ async function createWorld(shardCount: number): Promise<World> {
   try {
     const options = { people: 'reader', links: LINKS.length, recipients: 800, set: 'ordinary' } as const;
     // The last link of the letter is created first, so it has the lowest number.
-    const { id: autumn } = await ensureCampaign(setup.author, 'autumn', 'https://shop.example/');
+    const { id: autumn } = await ensureCampaign(setup.author, 'autumn', { fallbackUrl: 'https://shop.example/' });
     await ensureLink(setup.author, autumn, { kind: 'url', ...(LINKS.at(-1) as (typeof LINKS)[number]) });
     const letter = await makeLetter(setup, { ...options, name: 'autumn', seed: 107, sentAt: SENT_AT, targets: LINKS });
     const targets = LINKS.map(({ target }, i) => ({
