@@ -26,11 +26,9 @@ export function parseHost(text: string): string {
 /** Finds a site by its host name, or adds it. Throws `bad-input` for an invalid name. */
 export async function ensureSite(db: Pool | PoolClient, host: string): Promise<{ id: number; host: string; created: boolean }> {
   const name = parseHost(host);
-  const inserted = await db.query<{ id: number }>(
-    'INSERT INTO catalog.site (host) SELECT $1 WHERE NOT EXISTS (SELECT FROM catalog.site WHERE host = $1) ON CONFLICT DO NOTHING RETURNING id',
-    [name],
-  );
-  if (inserted.rows[0]) return { id: inserted.rows[0].id, host: name, created: true };
+  const added = await db.query<{ id: number | null }>('SELECT catalog.add_site($1) AS id', [name]);
+  const id = added.rows[0]?.id ?? null;
+  if (id !== null) return { id, host: name, created: true };
   const found = await db.query<{ id: number }>('SELECT id FROM catalog.site WHERE host = $1', [name]);
   return { id: (found.rows[0] as { id: number }).id, host: name, created: false };
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { explainFileError } from '../../core/files.ts';
 import { sizeOf } from '../../core/ranges.ts';
 import { audit, AUDIT_SETTINGS } from '../../operating/audit/audit.ts';
 import { configOf, type GlobalOptions } from '../context.ts';
@@ -20,7 +21,9 @@ Examples:
   clickledger audit --logs /var/log/clickledger`,
     )
     .action(async (options: { logs?: string }, command: Command) => {
-      const { findings, dead, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs);
+      const { findings, dead, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch((error: unknown) => {
+        throw explainFileError(error) ?? error;
+      });
 
       if (command.optsWithGlobals<GlobalOptions>().json) {
         printJson({ findings, dead, generations: shards.flatMap(({ shard, generations }) => generations.map((g) => ({ shard, ...g }))) });

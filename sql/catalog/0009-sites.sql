@@ -5,8 +5,14 @@ CREATE TABLE catalog.site (
   host       text NOT NULL UNIQUE CHECK (host = lower(host) AND host <> ''),
   created_at timestamptz NOT NULL DEFAULT now()
 );
-GRANT SELECT, INSERT ON catalog.site TO clickledger_author;
-GRANT USAGE ON SEQUENCE catalog.link_id_seq TO clickledger_author;
+GRANT SELECT ON catalog.site TO clickledger_author;
+
+-- Adds a site unless it exists. Authors have no right to use the function nextval, so the owner runs this one for them.
+CREATE FUNCTION catalog.add_site(new_host text) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  INSERT INTO catalog.site (host) SELECT new_host WHERE NOT EXISTS (SELECT FROM catalog.site WHERE host = new_host) ON CONFLICT DO NOTHING RETURNING id
+$$;
+REVOKE EXECUTE ON FUNCTION catalog.add_site FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION catalog.add_site TO clickledger_author;
 
 -- The hosts to whose addresses backends add `cl=<slug>`, so that a visit can name its click. Null: to none. Backends read the hosts together
 -- with each link, so when they change, all links of the campaign are marked as changed.
