@@ -136,7 +136,7 @@ describe('a list', () => {
 
 describe('campaigns', () => {
   test('mail is noted for everybody once, and for nobody who is left out', async () => {
-    const { id } = await ensureCampaign(pool, 'for everybody', undefined);
+    const { id } = await ensureCampaign(pool, 'for everybody');
     const people = addresses(6000);
     const list = await listOf(['email', ...people, people[3] as string, 'nonsense']);
     await all(list, { campaign: id });

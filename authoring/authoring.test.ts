@@ -15,7 +15,7 @@ let campaign: number;
 beforeAll(async () => {
   databases = await createDatabases(1);
   pool = createPool(databases.roleUrls.author, { max: 10, name: 'test' });
-  campaign = (await ensureCampaign(pool, 'the campaign', undefined)).id;
+  campaign = (await ensureCampaign(pool, 'the campaign')).id;
   return () => pool.end();
 });
 
@@ -55,7 +55,7 @@ describe('targets', () => {
 
 describe('campaigns', () => {
   test('made once, found ever after, by many at once too', async () => {
-    const all = await times(10, () => ensureCampaign(pool, 'Spring "sale"; --', undefined));
+    const all = await times(10, () => ensureCampaign(pool, 'Spring "sale"; --'));
     expect(new Set(all.map(({ id }) => id)).size).toBe(1);
     expect(all.filter(({ created }) => created)).toHaveLength(1);
     expect(await findCampaign(pool, 'Spring "sale"; --')).toMatchObject({ id: all[0]?.id });
@@ -73,7 +73,7 @@ describe('campaigns', () => {
   });
 
   test('found by number as well, a name before a number', async () => {
-    const { id } = await ensureCampaign(pool, 'numbered', undefined);
+    const { id } = await ensureCampaign(pool, 'numbered');
     expect((await findCampaign(pool, String(id))).name).toBe('numbered');
     const named = await ensureCampaign(pool, String(id), undefined);
     expect((await findCampaign(pool, String(id))).id).toBe(named.id);
@@ -84,7 +84,7 @@ describe('campaigns', () => {
       code: 'not-found',
       message: expect.stringContaining('clickledger campaign create "nope"'),
     });
-    await expect(ensureCampaign(pool, ' ', undefined)).rejects.toMatchObject({ code: 'bad-input' });
+    await expect(ensureCampaign(pool, ' ')).rejects.toMatchObject({ code: 'bad-input' });
   });
 });
 
@@ -94,7 +94,7 @@ describe('links', () => {
   test('the same target is the same link, another label, campaign or kind is another', async () => {
     const first = await ensureLink(pool, campaign, url('http://x/same'));
     expect(await ensureLink(pool, campaign, url('http://x/same'))).toBe(first);
-    const other = await ensureCampaign(pool, 'other', undefined);
+    const other = await ensureCampaign(pool, 'other');
     const others = [
       await ensureLink(pool, campaign, url('http://x/same', 'footer')),
       await ensureLink(pool, campaign, url('http://x/same/')),
@@ -135,7 +135,7 @@ describe('links', () => {
   });
 
   test('campaigns are listed with how many links they have', async () => {
-    const { id } = await ensureCampaign(pool, 'counted', undefined);
+    const { id } = await ensureCampaign(pool, 'counted');
     await ensureLink(pool, id, url('http://x/1'));
     await ensureLink(pool, id, url('http://x/2'));
     expect((await listCampaigns(pool)).find((row) => row.id === id)).toMatchObject({ name: 'counted', links: 2 });

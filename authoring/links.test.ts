@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 
 let campaigns = 0;
-const newCampaign = async (): Promise<number> => (await ensureCampaign(pool, `campaign ${++campaigns}`, undefined)).id;
+const newCampaign = async (): Promise<number> => (await ensureCampaign(pool, `campaign ${++campaigns}`)).id;
 const url = (target: string, label = ''): LinkSpec => ({ kind: 'url', target, label });
 
 async function newLink(target = 'http://x/1'): Promise<{ campaign: number; link: number; row: () => Promise<LinkRow> }> {

@@ -24,7 +24,7 @@ let campaign: number;
 beforeAll(async () => {
   databases = await createDatabases(1);
   pool = createPool(databases.roleUrls.author, { max: 2, name: 'test' });
-  campaign = (await ensureCampaign(pool, 'the campaign', undefined)).id;
+  campaign = (await ensureCampaign(pool, 'the campaign')).id;
   return () => pool.end();
 });
 

@@ -152,7 +152,7 @@ describe('in the catalog', () => {
   });
 
   test('who is forgotten leaves a number that leads nowhere, and comes back as somebody new', async () => {
-    const campaign = (await ensureCampaign(pool, 'before forgetting', undefined)).id;
+    const campaign = (await ensureCampaign(pool, 'before forgetting')).id;
     const key = { email: 'gone@example.com', externalId: 'gone-1' };
     const [before] = await resolveRecipients(pool, [key], campaign);
     const id = before?.id as number;
@@ -198,7 +198,7 @@ describe('on the shards', () => {
   beforeAll(async () => {
     databases = await createDatabases(2);
     pool = createPool(databases.roleUrls.author, { max: 5, name: 'test' });
-    campaign = (await ensureCampaign(pool, 'the campaign', undefined)).id;
+    campaign = (await ensureCampaign(pool, 'the campaign')).id;
   });
   afterAll(() => pool.end());
 

@@ -339,7 +339,7 @@ describe('mailings', () => {
 
   test('are noted once a person and campaign, and not for those who are nobody', async () => {
     const { person } = namespace();
-    const [one, other] = [await ensureCampaign(pool, 'mailing one', undefined), await ensureCampaign(pool, 'mailing other', undefined)];
+    const [one, other] = [await ensureCampaign(pool, 'mailing one'), await ensureCampaign(pool, 'mailing other', undefined)];
     await resolveRecipients(pool, [person('a', '1'), person('b', '2')]);
     expect(await prepared(one.id)).toEqual([]);
     const list = [person('a', '1'), person('b', '1'), person('a', '1'), person('c', '3')];
@@ -376,7 +376,7 @@ describe('many at once', () => {
       const people = Array.from({ length: 1000 }, (_, i) => person(`p${i}`, i % 2 === 0 ? `${i}` : undefined));
       const evens = people.filter(({ externalId }) => externalId !== undefined);
       const odds = people.filter(({ externalId }) => externalId === undefined);
-      const campaign = (await ensureCampaign(pool, `at once ${round}`, undefined)).id;
+      const campaign = (await ensureCampaign(pool, `at once ${round}`)).id;
       const lists = Array.from({ length: 9 }, (_, i) => {
         const list = i % 3 === 0 ? evens : i % 3 === 1 ? odds : people;
         const rotated = [...list.slice((i * 137) % list.length), ...list.slice(0, (i * 137) % list.length)];

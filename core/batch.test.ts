@@ -6,6 +6,7 @@ import { decodeBatch, encodeBatch } from './batch.ts';
 import { type BatchV1, columnsOf, type Event } from './batch-v1.ts';
 import { ClickledgerError } from './errors.ts';
 import { type Batch, DEAD_REASONS, HIT_KINDS, KINDS, SKIP_REASONS } from './event.ts';
+import { isSiteKind } from './site-event.ts';
 
 const hex = (length: number) => fc.string({ unit: fc.constantFrom(...'0123456789abcdef'.split('')), minLength: length, maxLength: length });
 const text = (maxLength: number) => fc.string({ unit: 'binary', maxLength }).map((s) => s.slice(0, maxLength));
@@ -109,6 +110,32 @@ describe.each([
     );
   });
 
+  test('has site events from version 2 on, each with its fields', () => {
+    const site = { site: '00abcdefghijklmnopq', name: 'sign up "ü"', value: '1.5', properties: { plan: 'a\u2028b' }, dropped: 1 };
+    const events = columnsOf([
+      sampleEvent,
+      { ...sampleEvent, kind: 'goal', slug: '-', site },
+      { ...sampleEvent, kind: 'visit', site: { site: site.site, name: '', dropped: 0 } },
+    ]);
+    const bytes = encodeAs({ ...sampleRead, events });
+    if (encodeAs !== encodeBatch) return expect(decodeError(bytes).message).toContain('events: invalid_value');
+    expect(decodeBatch(bytes).events).toEqual(events);
+    const changed = (from: string, to: string): Buffer => Buffer.from(bytes.toString('utf8').replace(from, to));
+    for (const [from, to] of [
+      ['"dropped":0', '"dropped":-1'],
+      ['"dropped":0', '"dropped":0,"other":1'],
+      ['"value":"1.5"', '"value":1.5'],
+      ['"value":"1.5"', '"value":"NaN"'],
+      ['"plan":"a', '"Plan":"a'],
+      ['click\tgoal\tvisit', 'click\tgoal\tgoal'],
+      ['click\tgoal\tvisit', 'visit\tgoal\tvisit'],
+      ['click\tgoal\tvisit', 'click\tclick\tvisit'],
+    ] as const) {
+      const result = changed(from, to);
+      expect(decodeError(result), to).toBeDefined();
+    }
+  });
+
   test('has unsubscribes from version 2 on', () => {
     const bytes = encodeAs({ ...sampleRead, events: columnsOf([{ ...sampleEvent, kind: 'unsubscribe' }]) });
     if (encodeAs === encodeBatch) expect(decodeBatch(bytes).events.kind).toEqual(['unsubscribe']);
@@ -156,7 +183,8 @@ function expectBatchOrRefusal(payload: Buffer): void {
     return;
   }
   const { from, to, events, dead } = batch;
-  const { agents, referrers, purposes, origins, ...columns } = events;
+  const { agents, referrers, purposes, origins, sites, ...columns } = events;
+  expect(sites).toHaveLength(events.kind.filter(isSiteKind).length);
   expect(new Set(Object.values(columns).map(({ length }) => length)).size).toBe(1);
   for (const off of [...events.off, ...dead.map(({ off }) => off)].map(Number)) expect(off >= from && off < to).toBe(true);
   for (const off of events.off) expect(off).toMatch(/^\d+$/);

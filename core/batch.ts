@@ -121,7 +121,10 @@ export function decodeBatch(payload: Uint8Array): Batch {
   numbers(off, rest.from, rest.to, 'off');
   const flags = column('flags');
   const kinds = column('kind') as Kind[];
-  if (kinds.filter(isSiteKind).length !== sites.length) throw refusal('sites: a site event has no fields');
+  const siteKinds = kinds.filter(isSiteKind);
+  // Only a visit has no name.
+  if (siteKinds.length !== sites.length || siteKinds.some((kind, i) => (kind === 'visit') !== (sites[i]?.name === '')))
+    throw refusal('sites: they do not fit the kinds of the events');
   const events: EventColumns = {
     off,
     rid: column('rid'),

@@ -39,7 +39,8 @@ interface StoredEvent {
 const eventsOf = (gen: string) =>
   databases.query<StoredEvent>(
     'a',
-    `SELECT off, replace(rid::text, '-', '') AS rid FROM (SELECT gen, off, rid FROM shard.event UNION ALL SELECT gen, off, rid FROM shard.unsubscribe) AS stored
+    `SELECT off, replace(rid::text, '-', '') AS rid FROM (SELECT gen, off, rid FROM shard.event UNION ALL SELECT gen, off, rid FROM shard.unsubscribe
+       UNION ALL SELECT gen, off, rid FROM shard.site_event) AS stored
      WHERE gen = $1 ORDER BY off, rid`,
     [gen],
   );
@@ -91,6 +92,13 @@ describe('the ledger against a model', () => {
           forged: false,
           event: clickAt(off, slugs, { kind: 'unsubscribe', slug: slugs.encode({ link: 32, recipient: pick(5) }) }),
         });
+      } else if (dice < 62) {
+        // A forged site, or a link in place of a site.
+        const [forged, number] = [pick(4) === 0, pick(4) === 0 ? 1 + pick(30) : 1000];
+        const site = (forged ? unlistedKeyCodec : slugs).encode({ link: number, recipient: 0 });
+        const slug = pick(2) === 0 ? '-' : (pick(3) === 0 ? unlistedKeyCodec : slugs).encode({ link: 1 + pick(40), recipient: pick(5) });
+        const fields = { site, name: 'buy', value: '1.5', session: 'a', properties: { a: '\\"\'' }, page: 'x/ü\\', dropped: 0 };
+        lines.push({ off, forged: forged || number < 1000, event: clickAt(off, slugs, { kind: 'goal', slug, site: fields }) });
       } else if (dice < 65) {
         const ids = { link: 1 + pick(40), recipient: pick(5) };
         lines.push({ off, forged: false, event: clickAt(off, slugs, { slug: slugs.encode(ids), ua: `Mail/${pick(20)}.0` }) });
@@ -115,7 +123,7 @@ describe('the ledger against a model', () => {
     }
     // Some of the batches are encoded in version 1 of the format, because agents of both versions may publish to one stream.
     const whole = { ...batch, events: columnsOf(events) };
-    const isOld = from % 2 === 0 && !events.some(({ kind }) => kind === 'unsubscribe');
+    const isOld = from % 2 === 0 && !events.some(({ kind }) => kind === 'unsubscribe' || kind === 'goal');
     return decodeBatch(isOld ? encodeV1(whole) : encodeBatch(whole));
   }
 

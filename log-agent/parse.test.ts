@@ -41,6 +41,7 @@ describe('reading a line', () => {
       ua: 'UA "quoted" \\',
       ref: 'https://a.example/?q="',
       purpose: 'prefetch',
+      site: null,
     });
   });
 

@@ -82,11 +82,13 @@ describe('the functions of Postgres', () => {
         'shard.clicks_to_judge(bigint[],interval,integer,text[],text[])',
         'shard.deltas_of(bigint)',
         'shard.drop_months(integer)',
+        'shard.drop_site_events(integer)',
         'shard.end_long_queries(interval)',
         'shard.ensure_month(timestamp with time zone)',
         'shard.next_deltas(integer)',
         'shard.take_deltas(bigint[])',
       ],
+      'author catalog': ['catalog.add_site(text)'],
       'author a': ['shard.tell(bigint[],boolean[],boolean[])'],
     };
     expect(rows.map(({ name }) => name)).toEqual(own[`${role} ${where}`] ?? []);

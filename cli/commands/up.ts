@@ -71,7 +71,7 @@ async function printFirstSteps(system: System, dataDir: string): Promise<void> {
   const { env, baseUrl } = system;
   const urls = createUrls(baseUrl, createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
   const { campaign, click, pixel } = await withPool(env['AUTHOR_URL'] ?? '', async (pool) => {
-    const { id } = await ensureCampaign(pool, 'First steps', undefined);
+    const { id } = await ensureCampaign(pool, 'First steps');
     const recipient = await ensureRecipient(pool, 'reader@example.com');
     const link = await ensureLink(pool, id, { kind: 'url', target: 'https://www.example.com/?hello=clickledger' });
     const image = await ensureLink(pool, id, { kind: 'pixel' });

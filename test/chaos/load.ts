@@ -2,6 +2,7 @@ import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, ensureLink } from '../../authoring/links.ts';
+import { ensureSite } from '../../authoring/sites.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { createUrls } from '../../authoring/urls.ts';
 import type { System } from '../../stack/system.ts';
@@ -16,6 +17,8 @@ export interface Campaign {
   clicks: { path: string; target: string }[];
   opens: string[];
   unsubscribes: string[];
+  /** The path to which the site sends visits and goals. */
+  site: string;
 }
 
 export interface Outages {
@@ -31,10 +34,13 @@ export async function makeCampaign(system: System): Promise<Campaign> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'chaos' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   const urls = createUrls('', slugs);
-  const campaign: Campaign = { issued: new Map(), clicks: [], opens: [], unsubscribes: [] };
-  const { id } = await ensureCampaign(pool, 'chaos', undefined);
+  const campaign: Campaign = { issued: new Map(), clicks: [], opens: [], unsubscribes: [], site: '' };
+  const { id } = await ensureCampaign(pool, 'chaos');
   const pixel = await ensureLink(pool, id, { kind: 'pixel' });
   const unsubscribe = await ensureLink(pool, id, { kind: 'unsubscribe' });
+  const site = await ensureSite(pool, 'shop.example');
+  campaign.site = urls.site(site.id);
+  campaign.issued.set(campaign.site.slice(3), { link: site.id, recipient: 0, site: true });
   const recipients = [0];
   for (let i = 0; i < 60; i++) recipients.push(await ensureRecipient(pool, `person${i}@example.com`));
   for (let i = 0; i < 5; i++) {
@@ -88,12 +94,22 @@ export function startLoad(options: {
       'X-Forwarded-For': `${1 + (n % 200)}.${(n >> 8) % 256}.${n % 256}.9`,
       'User-Agent': AGENTS[n++ % AGENTS.length] as string | Buffer,
     };
-    const kind = random.whole(0, 21);
+    const kind = random.whole(0, 24);
     if (kind < 12) await click(edge, port, headers);
     else if (kind < 18) await rawRequest(port, kind === 17 ? 'HEAD' : 'GET', random.pick(campaign.opens), headers).catch(() => {});
     else if (kind === 18) await rawRequest(port, 'GET', `/r/0${n % 10}forgedForgedForge.gif`, headers).catch(() => {});
     else if (kind === 19) await rawRequest(port, 'POST', random.pick(campaign.clicks).path, headers).catch(() => {});
-    else await unsubscribe(kind === 20, port, headers);
+    else if (kind < 22) await unsubscribe(kind === 20, port, headers);
+    else await visitOrGoal(port, headers);
+  }
+
+  /** Sends a visit or a goal. Some name a click, some a tab, some a forged click or site, and some have no name. */
+  async function visitOrGoal(port: number, headers: Record<string, string | Buffer>): Promise<void> {
+    const slug = random.pick(campaign.clicks).path.slice(3);
+    const click = random.pick(['', slug.includes('-') ? '' : `&c=${slug}`, `&c=0${n % 10}forgedForgedForge`]);
+    const query = `n=${random.pick(['visit', 'buy', 'sign+up', ''])}&v=1.5&k=EUR&x.a=%C3%BC${click}${random.pick(['', `&s=${n.toString(36)}`])}`;
+    const path = random.whole(0, 9) === 0 ? `/e/0${n % 10}forgedForgedForge` : campaign.site;
+    await rawRequest(port, random.pick(['GET', 'POST']), `${path}?${query}`, headers).catch(() => {});
   }
 
   /** Sends the request of a mail program, or those of a scanner, which unsubscribe nobody. */

@@ -78,7 +78,11 @@ async function compare(expected: Expected, analyst: Analyst): Promise<Verdict> {
     SELECT replace(request_id::text, '-', '') AS rid, replace(gen::text, '-', '') AS gen, off, kind, link_id, coalesce(recipient_id, 0) AS recipient_id,
            link_version, shard FROM analytics.events
     UNION ALL
-    SELECT replace(request_id::text, '-', ''), replace(gen::text, '-', ''), off, 'unsubscribe', link_id, recipient_id, NULL, shard FROM analytics.unsubscribes`);
+    SELECT replace(request_id::text, '-', ''), replace(gen::text, '-', ''), off, 'unsubscribe', link_id, recipient_id, NULL, shard FROM analytics.unsubscribes
+    UNION ALL
+    SELECT replace(request_id::text, '-', ''), replace(gen::text, '-', ''), off, 'visit', site_id, coalesce(recipient_id, 0), NULL, shard FROM analytics.visits
+    UNION ALL
+    SELECT replace(request_id::text, '-', ''), replace(gen::text, '-', ''), off, 'goal', site_id, coalesce(recipient_id, 0), NULL, shard FROM analytics.goals`);
   const verdict: Verdict = {
     hits: expected.events.size,
     lost: 0,

@@ -39,7 +39,7 @@ beforeAll(async () => {
   system = await startSystem({ dataDir, durable: false, extra: { LOG_LEVEL: 'warn' } });
   logs = system.logDirs[0] as string;
   const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
-  const { id } = await ensureCampaign(author, 'audit', undefined);
+  const { id } = await ensureCampaign(author, 'audit');
   const link = await ensureLink(author, id, { kind: 'url', target: 'https://www.example.com/' });
   await author.end();
   const path = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''))).click(link, 0);

@@ -36,7 +36,7 @@ beforeAll(async () => {
   analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   slugOf = (link, recipient) => slugs.encode({ link, recipient });
-  campaign = (await ensureCampaign(author, 'glued', undefined)).id;
+  campaign = (await ensureCampaign(author, 'glued')).id;
   links.url = await ensureLink(author, campaign, { kind: 'url', target: TARGET });
   links.pixel = await ensureLink(author, campaign, { kind: 'pixel' });
   await ensureAlias(author, 'spring-sale', links.url);

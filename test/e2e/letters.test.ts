@@ -83,7 +83,7 @@ describe('a letter for everybody', () => {
       pixel: 'bottom',
       ...options,
     });
-    const { id: campaign } = await ensureCampaign(author, 'the corpus', undefined);
+    const { id: campaign } = await ensureCampaign(author, 'the corpus');
     const render = createRenderer(
       await trackLetter({ pool: author, baseUrl: BASE_URL, keys: parseSlugKeys(system.env['SLUG_KEYS'] ?? '') }, campaign, plans),
     );
@@ -103,7 +103,7 @@ describe('a letter for everybody', () => {
   });
 
   test('every click of it is counted, until its reader turns out to be a test', async () => {
-    const { id: campaign } = await ensureCampaign(author, 'the corpus', undefined);
+    const { id: campaign } = await ensureCampaign(author, 'the corpus');
     expect(clicked).toBeGreaterThan(100);
     await eventually('all clicks are counted', async () => (await totals(campaign))['click'] === clicked);
     await setTest(author, [reader], true);

@@ -32,7 +32,7 @@ let directory: string;
 async function startAsNpmStart(dataDir: string): Promise<System> {
   const started = await startSystem({ dataDir, durable: false, extra: { LOG_LEVEL: 'warn' } });
   const author = createPool(started.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
-  const { id } = await ensureCampaign(author, 'First steps', undefined);
+  const { id } = await ensureCampaign(author, 'First steps');
   await ensureLinks(author, id, [{ kind: 'url', target: 'https://www.example.com/' }, { kind: 'pixel' }]);
   await author.end();
   return started;

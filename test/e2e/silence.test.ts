@@ -55,7 +55,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   expect(passwords).toBe(9);
 
   const author = createPool(env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
-  const { id } = await ensureCampaign(author, 'Silence', undefined);
+  const { id } = await ensureCampaign(author, 'Silence');
   const recipient = await ensureRecipient(author, EMAIL);
   const make = createUrls('', createSlugCodec(parseSlugKeys(env['SLUG_KEYS'] ?? '')));
   const link = await ensureLink(author, id, { kind: 'url', target: 'https://www.example.com/' });

@@ -96,7 +96,7 @@ beforeAll(async () => {
   await migrate({ ownerUrl: catalogUrl, roleUrls, shards: parseShards(SHARDS), keys: parseSlugKeys(KEYS) });
 
   const author = createPool(roleUrls.author, { max: 1, name: 'test' });
-  const { id } = await ensureCampaign(author, 'TLS', undefined);
+  const { id } = await ensureCampaign(author, 'TLS');
   const urls = createUrls('', createSlugCodec(parseSlugKeys(KEYS)));
   path = urls.click(await ensureLink(author, id, { kind: 'url', target: TARGET }), 0);
   await author.end();

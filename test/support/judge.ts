@@ -11,13 +11,17 @@ export interface Issued {
   recipient: number;
   /** Whether the link is one for unsubscribing. */
   unsubscribes?: true;
+  /** Whether the slug is the id of a site. Its link is the number of the site. */
+  site?: true;
 }
 
 export interface ExpectedEvent {
   gen: string;
   off: number;
-  kind: 'click' | 'open' | 'unsubscribe';
+  kind: 'click' | 'open' | 'unsubscribe' | 'visit' | 'goal';
+  /** The link. Of a visit or goal, the site. */
   link: number;
+  /** The recipient. Of a visit or goal, that of the click that it names. */
   recipient: number;
   /** The version of the link. Null if the log line has none. */
   version: number | null;
@@ -118,17 +122,14 @@ function classify(bytes: Buffer, options: Parameters<typeof readLogs>[0], expect
 
 function judge(hit: Record<string, string | number>, options: Parameters<typeof readLogs>[0]): string | Omit<ExpectedEvent, 'gen' | 'off'> {
   const path = String(hit['u']);
+  if (path.startsWith('/e/') && hit['v'] === 2) return judgeSiteEvent(hit, options);
   const kind = KIND_OF_PREFIX.get(path.slice(0, 3));
   if (!kind || (kind === 'unsubscribe' && hit['v'] !== 2)) return 'not-tracking';
   if (hit['s'] !== (kind === 'click' ? 302 : 200)) return 'not-served';
   const slug = kind === 'open' ? path.slice(3).replace(/\.gif$/, '') : path.slice(3);
   const head = hit['m'] === 'HEAD';
   const served = hit['link'] === '' ? undefined : String(hit['link']).split('.').map(Number);
-  const shardOf = (tag: string): string => {
-    let name = '';
-    for (const shard of options.shards) if (Buffer.compare(Buffer.from(tag), Buffer.from(shard.from)) >= 0) name = shard.name;
-    return name;
-  };
+  const shardOf = (tag: string): string => shardOfTag(tag, options);
   const issued = options.issued.get(slug);
   if (issued && kind === 'unsubscribe' && !issued.unsubscribes) return 'forged';
   if (issued)
@@ -145,6 +146,40 @@ function judge(hit: Record<string, string | number>, options: Parameters<typeof 
     return { kind, link, recipient: 0, version: served[1] ?? null, shard: shardOf(options.tagOfLink(link)), head };
   }
   return /^[0-9A-Za-z]{5,40}$/.test(slug) ? 'forged' : 'malformed-slug';
+}
+
+function shardOfTag(tag: string, options: Parameters<typeof readLogs>[0]): string {
+  let name = '';
+  for (const shard of options.shards) if (Buffer.compare(Buffer.from(tag), Buffer.from(shard.from)) >= 0) name = shard.name;
+  return name;
+}
+
+function judgeSiteEvent(
+  hit: Record<string, string | number>,
+  options: Parameters<typeof readLogs>[0],
+): string | Omit<ExpectedEvent, 'gen' | 'off'> {
+  if (hit['s'] !== 204) return 'not-served';
+  const id = String(hit['u']).slice(3);
+  if (!/^[0-9A-Za-z]{5,40}$/.test(id)) return 'malformed-slug';
+  const parameters = new Map<string, string>();
+  for (const pair of String(hit['q']).split('&').reverse()) {
+    const [name = '', ...value] = pair.split('=');
+    parameters.set(name, decodeURIComponent(value.join('=').replaceAll('+', ' ')));
+  }
+  const name = (parameters.get('n') ?? '').trim();
+  if (name === '' || name.length > 64) return 'malformed-name';
+  const site = options.issued.get(id);
+  if (!site?.site) return 'forged';
+  const [slug, session] = [parameters.get('c'), parameters.get('s')];
+  const number = session === undefined ? Number(`0x${String(hit['rid']).slice(0, 12)}`) : Number.parseInt(session, 36);
+  return {
+    kind: name === 'visit' ? 'visit' : 'goal',
+    link: site.link,
+    recipient: options.issued.get(slug ?? '')?.recipient ?? 0,
+    version: null,
+    shard: shardOfTag(slug?.slice(0, 2) ?? options.tagOfLink(number), options),
+    head: false,
+  };
 }
 
 function linesOf(bytes: Buffer): { from: number; to: number }[] {
