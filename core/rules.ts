@@ -7,7 +7,7 @@ import type { NetworkKind } from './network-kinds.ts';
 // Each signal has a weight. The sum of the weights of a hit decides: machine, unsure or human.
 
 /** The version of the rules. It is stored with each event. Increase it with every change of the rules. */
-export const RULES_VERSION = 5;
+export const RULES_VERSION = 6;
 
 /** The signals of a click that follow from other clicks of the recipient. event-worker/found-signals.ts finds them. */
 export const FOUND_SIGNALS = [
@@ -39,8 +39,11 @@ export const MACHINE_SIGNALS = [
   'altered',
 ] as const;
 export type MachineSignal = (typeof MACHINE_SIGNALS)[number];
-/** All signals. `proxied` is a signal of a person: a proxy fetched an image because a person opened the letter. */
-export const SIGNALS = [...MACHINE_SIGNALS, 'proxied'] as const;
+/**
+ * All signals. Those of a person are `proxied` (a proxy fetched an image because a person opened the letter) and `visited` (the browser then
+ * ran the script of the page).
+ */
+export const SIGNALS = [...MACHINE_SIGNALS, 'proxied', 'visited'] as const;
 export type Signal = (typeof SIGNALS)[number];
 export type Verdict = 'human' | 'unsure' | MachineSignal;
 export const VERDICTS: readonly Verdict[] = ['human', 'unsure', ...MACHINE_SIGNALS];
@@ -159,6 +162,12 @@ export const SIGNAL_RULES: Readonly<Record<Signal, SignalRule>> = {
     weight: -2,
     what: 'the image proxy of Gmail or Yahoo, which loads an image when the reader opens the letter',
     source: 'https://support.google.com/mail/answer/145919',
+  },
+  // With this weight, a click from a hosting network alone counts as a person's. Some scanners run scripts, too, so it does not outweigh more.
+  visited: {
+    weight: -1.6,
+    what: 'the same browser then ran the script of the page (t.js), which most scanners do not',
+    source: 'https://github.com/gophish/gophish/issues/1607',
   },
 };
 
@@ -297,6 +306,12 @@ export const AFTER_HEAD_MS = 10_000;
  * (https://github.com/mautic/mautic/issues/9798).
  */
 export const NEAR_HONEYPOT_MS = 10_000;
+
+/**
+ * A click has the signal `visited` if a visit that names its link and recipient came up to this time after it, from the same visitor, by the
+ * script, and was not judged as a machine's.
+ */
+export const VISITED_MS = 600_000;
 
 /** The found signals of a click depend only on the clicks up to this time before and after it. */
 export const REACH_MS = Math.max(

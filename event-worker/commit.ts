@@ -7,7 +7,17 @@ import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
-import { addSkipped, copyDeltas, copyEvents, copySites, countEvents, insertAgents, insertDead, insertUnsubscribes } from './insert-rows.ts';
+import {
+  addSkipped,
+  copyDeltas,
+  copyEvents,
+  copySites,
+  countEvents,
+  insertAgents,
+  insertDead,
+  insertNewVisits,
+  insertUnsubscribes,
+} from './insert-rows.ts';
 import { type LedgerEntry, markCommitted, readLedger, selectNew } from './ledger.ts';
 import { withoutPoison } from './poison-rows.ts';
 import type { OutsideValues } from './outside-values.ts';
@@ -116,6 +126,7 @@ export function createCommitter(deps: {
           rows.map(({ hits }) => hits),
         );
         await copySites(client, rows);
+        await insertNewVisits(client, rows);
         await insertAgents(client, rows);
         await insertUnsubscribes(client, rows);
         await insertDead(client, rows);

@@ -30,6 +30,8 @@ export interface BatchRows extends GenerationRange {
   readonly sites: Buffer;
   /** The offsets of the site events, in the order of the lines. */
   readonly siteOffs: readonly number[];
+  /** Those of them that may give a click the signal `visited`. */
+  readonly visits: readonly NewVisit[];
   readonly agents: readonly ReducedAgent[];
   readonly dead: readonly DeadLetter[];
   readonly skipped: Skipped;
@@ -45,6 +47,14 @@ export interface Unsubscribe {
   readonly rid: string;
   readonly recipient: number;
   readonly link: number;
+  readonly campaign: number;
+}
+
+/** A row of shard.new_visit. */
+export interface NewVisit {
+  /** Epoch milliseconds. */
+  readonly t: number;
+  readonly recipient: number;
   readonly campaign: number;
 }
 
@@ -106,6 +116,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const unsubscribes: Unsubscribe[] = [];
   let siteLines = '';
   const siteOffs: number[] = [];
+  const visits: NewVisit[] = [];
   for (let i = 0; i < targets.length; i++) {
     const [target, found] = [targets[i], links[i]];
     const site = sites.get(i);
@@ -117,6 +128,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
       const made = siteLine({ events, i, gen, time: timestamp(events.t[i] as number) }, site, click);
       siteLines += made.line;
       siteOffs.push(Number(events.off[i]));
+      if (made.isSign && click) visits.push({ t: events.t[i] as number, recipient: click.ids.recipient, campaign: click.link.campaign });
       usedAgents.add(made.agent);
       continue;
     }
@@ -146,7 +158,20 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
   const forged = targets.length - offs.length - unsubscribes.length - siteOffs.length;
   const skipped = forged === 0 ? batch.skipped : { ...batch.skipped, forged };
   const copied = { events: deps.slab.text(lines), hits: collector.hits(deps.tails.profiles), offs, agents: [...usedAgents] };
-  return { gen, from, to, size, ...copied, unsubscribes, sites: Buffer.from(siteLines), siteOffs, dead, skipped, folded: values.folded };
+  return {
+    gen,
+    from,
+    to,
+    size,
+    ...copied,
+    unsubscribes,
+    sites: Buffer.from(siteLines),
+    siteOffs,
+    visits,
+    dead,
+    skipped,
+    folded: values.folded,
+  };
 }
 
 // Events are ordered by time, so many successive events have the same second. The text of the last second is therefore cached.

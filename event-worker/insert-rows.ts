@@ -87,6 +87,17 @@ export async function insertUnsubscribes(client: PoolClient, rows: readonly Batc
   );
 }
 
+/** Inserts the visits at whose clicks the judge must look. */
+export async function insertNewVisits(client: PoolClient, rows: readonly Pick<BatchRows, 'visits'>[]): Promise<void> {
+  const visits = rows.flatMap((row) => row.visits);
+  if (visits.length === 0) return;
+  await client.query(
+    `INSERT INTO shard.new_visit (at, recipient_id, campaign_id)
+     SELECT to_timestamp(t / 1000), recipient, campaign FROM unnest($1::double precision[], $2::bigint[], $3::bigint[]) AS one (t, recipient, campaign)`,
+    [visits.map(({ t }) => t), visits.map(({ recipient }) => recipient), visits.map(({ campaign }) => campaign)],
+  );
+}
+
 /** Inserts the dead letters. */
 export async function insertDead(client: PoolClient, rows: readonly BatchRows[]): Promise<void> {
   const letters = rows.flatMap(({ gen, dead }) => dead.map((letter) => ({ gen, ...letter })));

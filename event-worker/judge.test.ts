@@ -12,6 +12,7 @@ import {
   type Signal,
   type Verdict,
   verdictOf,
+  VISITED_MS,
 } from '../core/rules.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { appendDeltas } from '../test/support/deltas.ts';
@@ -20,7 +21,7 @@ import { foundSignals, MIDNIGHT_MS } from '../test/support/found-signals.ts';
 import { runs } from '../test/support/runs.ts';
 import { Slab } from './slab.ts';
 import { HitCollector, type Profile } from './hits.ts';
-import { copyDeltas } from './insert-rows.ts';
+import { copyDeltas, insertNewVisits } from './insert-rows.ts';
 import { judgeOnce, judgeStep } from './judge.ts';
 import { reclassifyShard } from './reclassify-shard.ts';
 import { inTransaction } from './transaction.ts';
@@ -32,7 +33,7 @@ import { reduceUserAgent } from './user-agent.ts';
 // A noon before a midnight at which a month, and so a partition, begins.
 const START = Date.UTC(2026, 3, 30, 12);
 const TABLES =
-  'shard.event, shard.people, shard.hit_count, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign, shard.past_hits';
+  'shard.event, shard.people, shard.hit_count, shard.activity_15m, shard.delta, shard.recipient, shard.thinned_campaign, shard.past_hits, shard.site_event, shard.new_visit';
 
 interface Hit {
   afterMs: number;
@@ -47,7 +48,18 @@ interface Hit {
   visitor: number | null;
 }
 
+/** A visit that names a click. */
+interface Visit {
+  afterMs: number;
+  recipient: number;
+  link: number;
+  visitor: number | null;
+  /** By the script, by a bot with the script, or by a server. */
+  by: 'person' | 'bot' | 'server';
+}
+
 type Step =
+  | { visit: Visit; abort: boolean }
   | { commit: Hit[][]; abort: boolean }
   | { judge: number; abort: boolean }
   | { test: number; is: boolean }
@@ -120,7 +132,15 @@ const anySweep = fc
   );
 const anyHits = fc.oneof({ weight: 4, arbitrary: anyHit.map((hit) => [hit]) }, { weight: 1, arbitrary: anySweep });
 const anyEvents = fc.array(anyHits, { minLength: 1, maxLength: 12 }).map((groups) => groups.flat());
+const anyVisit: fc.Arbitrary<Visit> = fc
+  .tuple(
+    anyHit,
+    fc.constantFrom(0, 0, 1, 1000, VISITED_MS, VISITED_MS + 1, -1),
+    fc.constantFrom('person', 'person', 'person', 'bot', 'server'),
+  )
+  .map(([{ afterMs, recipient, link, visitor }, laterMs, by]) => ({ afterMs: afterMs + laterMs, recipient, link, visitor, by }));
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ visit: anyVisit, abort: fc.nat(9).map((n) => n === 0) }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -177,6 +197,18 @@ const AFTER_HEAD: Step[] = [clickOf(1, AFTER_HEAD_MS), { ...clickOf(1, 0), verdi
   { commit: [[click]], abort: false },
   { judge: 1000, abort: false },
 ]);
+
+/** A click from a hosting network, and the visit that makes it a person's: before the click was judged, after it, and before it came. */
+const VISITED: Step[][] = (() => {
+  const click: Step = { commit: [[{ ...clickOf(1, 0), verdict: 'unsure', net: HOSTING, visitor: 1 }]], abort: false };
+  const visit: Step = { visit: { afterMs: 2000, recipient: 1, link: 1, visitor: 1, by: 'person' }, abort: false };
+  const judge: Step = { judge: 1000, abort: false };
+  return [
+    [click, visit, judge],
+    [click, judge, visit, judge],
+    [visit, judge, click, { reclassify: 2, links: BURST.fewLinks }],
+  ];
+})();
 
 let databases: Databases;
 let pool: Pool;
@@ -236,6 +268,21 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
   });
 }
 
+/** Commits a visit, as a worker does. */
+async function commitVisit({ afterMs, recipient, link, visitor, by }: Visit, abort: boolean): Promise<void> {
+  const t = START + afterMs;
+  await inTransaction(owner, async (client) => {
+    await client.query(
+      `INSERT INTO shard.site_event (at, off, gen, rid, kind, site_id, name, session, recipient_id, link_id, campaign_id, visitor, agent_id, rules, verdict, dropped)
+       VALUES ($1, $2, gen_random_uuid(), gen_random_uuid(), 'visit', 99, '', $3, $4, $5, $6, $7, 1, 1, $8, 0)`,
+      [new Date(t), off++, by === 'server' ? null : 1, recipient, link, 1 + (link % 2), visitor, by === 'bot' ? 'bot-ua' : 'human'],
+    );
+    const visits = by === 'person' && recipient !== 0 ? [{ t, recipient, campaign: 1 + (link % 2) }] : [];
+    await insertNewVisits(client, [{ visits }]);
+    return !abort;
+  });
+}
+
 /** Runs a step of the judge and rolls it back. */
 const abortedJudge = (mostHits: number): Promise<boolean> =>
   inTransaction(pool, async (client) => {
@@ -251,6 +298,7 @@ async function reclassify(campaign: number, links: number): Promise<void> {
 async function run(step: Step): Promise<void> {
   // Two commits at the same time are those of two workers.
   if ('commit' in step) await Promise.all(step.commit.map((events, i) => commit(events, step.abort && i === 0)));
+  else if ('visit' in step) await commitVisit(step.visit, step.abort);
   else if ('test' in step) await owner.query('SELECT shard.tell($1, $2, $3)', [[step.test], [step.is], [false]]);
   else if ('reclassify' in step) await reclassify(step.reclassify, step.links);
   else if (step.abort) await abortedJudge(step.judge);
@@ -407,18 +455,31 @@ const foundIn: Partial<Record<Signal, number>> = {};
 
 /** The numbers of verdictsOfClicks, computed from the steps. */
 function expectedVerdicts(steps: readonly Step[]): Map<string, number> {
+  const visits = steps.flatMap((step) => ('visit' in step && !step.abort ? [step.visit] : []));
+  const isVisitOf = (visit: Visit, { afterMs, recipient, link, visitor }: Hit): boolean =>
+    visit.by === 'person' &&
+    visit.recipient === recipient &&
+    visit.link === link &&
+    visitor !== null &&
+    visit.visitor === visitor &&
+    visit.afterMs >= afterMs &&
+    visit.afterMs <= afterMs + VISITED_MS;
   const clicks = steps
     .flatMap((step) => ('commit' in step ? step.commit.slice(step.abort ? 1 : 0).flat() : []))
     .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0)
-    .map((click) => ({ ...click, browser: browserOf(click.agent) }));
+    .map((click) => {
+      const isVisited = visits.some((visit) => isVisitOf(visit, click));
+      const own: Signal[] = [...(click.verdict === 'unsure' ? ['hosting-net' as const] : []), ...(isVisited ? ['visited' as const] : [])];
+      const verdict = click.verdict === 'unsure' ? verdictOf(own) : click.verdict;
+      return { ...click, browser: browserOf(click.agent), verdict, own };
+    });
   const verdicts = new Map<string, number>();
   for (const click of clicks) {
     const letter = clicks.filter((other) => other.recipient === click.recipient && campaignOf(other) === campaignOf(click));
-    const own: Signal[] = click.verdict === 'unsure' ? ['hosting-net'] : [];
     const mayChange = click.verdict === 'human' || click.verdict === 'unsure';
     const found = mayChange ? foundSignals(click, letter) : [];
     for (const signal of found) foundIn[signal] = (foundIn[signal] ?? 0) + 1;
-    const key = `${click.recipient} ${click.link} ${mayChange ? verdictOf([...own, ...found]) : click.verdict}`;
+    const key = `${click.recipient} ${click.link} ${mayChange ? verdictOf([...click.own, ...found]) : click.verdict}`;
     verdicts.set(key, (verdicts.get(key) ?? 0) + 1);
   }
   return verdicts;
@@ -443,11 +504,23 @@ describe('the judge', () => {
         await judgeAll(pool);
         await expectCountsRight();
         expect(
-          await rowsOf('SELECT FROM shard.delta UNION ALL SELECT FROM shard.hit_change UNION ALL SELECT FROM shard.judged_hit'),
+          await rowsOf(
+            'SELECT FROM shard.delta UNION ALL SELECT FROM shard.hit_change UNION ALL SELECT FROM shard.judged_hit UNION ALL SELECT FROM shard.new_visit',
+          ),
         ).toEqual([]);
         expect(await verdictsOfClicks()).toEqual(expectedVerdicts(steps));
       }),
-      { ...runs(60), endOnFailure: true, examples: [[IN_FIVE_COMMITS], [WITH_ONE_WAITING], [WITH_A_LATER_CLICK], [AFTER_HEAD]] },
+      {
+        ...runs(60),
+        endOnFailure: true,
+        examples: [
+          [IN_FIVE_COMMITS],
+          [WITH_ONE_WAITING],
+          [WITH_A_LATER_CLICK],
+          [AFTER_HEAD],
+          ...VISITED.map((steps) => [steps] as [Step[]]),
+        ],
+      },
     );
     // Each signal was found in some run.
     expect(Object.keys(foundIn).toSorted()).toEqual(FOUND_SIGNALS.toSorted());

@@ -1,6 +1,6 @@
 import type { Logger } from '../core/log.ts';
 import { classify, type Pool, type PoolClient } from '../core/postgres.ts';
-import { BURST, FOUND_SIGNALS, NEARBY, REACH_MS, RULES_VERSION, type Signal, type Verdict, verdictOf } from '../core/rules.ts';
+import { BURST, FOUND_SIGNALS, NEARBY, REACH_MS, RULES_VERSION, type Signal, type Verdict, verdictOf, VISITED_MS } from '../core/rules.ts';
 import { sleep } from '../core/time.ts';
 import { entryOf } from './entry-of.ts';
 import { type Click, signalsOfClicks } from './found-signals.ts';
@@ -8,7 +8,7 @@ import { type ChangedHit, mergeDeltas } from './merge.ts';
 import { readGroups, type StoredHit } from './stored-hits.ts';
 import { inTransaction } from './transaction.ts';
 
-// The judge looks again at committed clicks, and finds the signs that follow from other clicks (found-signals.ts). Every worker of a shard runs a judge, but only one
+// The judge looks again at committed clicks, and finds the signs that follow from other clicks (found-signals.ts) and from visits. Every worker of a shard runs a judge, but only one
 // judge at a time works on a shard. The next one continues with the clicks that are left.
 
 // Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
@@ -18,6 +18,7 @@ const QUIET_MS = 500;
 const MAX_DELAY_MS = 4_000;
 // A step of this size takes at most one second, so a worker that stops can wait for it.
 const MAX_HITS = 50_000;
+const MAX_VISITS = 10_000;
 
 /** A click of shard.clicks_to_judge. */
 interface ClickToJudge extends StoredHit {
@@ -70,15 +71,18 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<J
   );
   const { deltas, hits, is_more_left: isMoreLeft } = chosen.rows[0] as (typeof chosen.rows)[number];
   if (deltas === null) return undefined;
-  const step = { hits, isMoreLeft, divided: 0 };
-  if (deltas.length === 0) return step;
+  const found = await client.query<{ id: string }>('SELECT id::text FROM shard.new_visit ORDER BY id LIMIT $1', [MAX_VISITS]);
+  const visits = found.rows.map(({ id }) => id);
+  const step = { hits, isMoreLeft: isMoreLeft || visits.length === MAX_VISITS, divided: 0 };
+  if (deltas.length === 0 && visits.length === 0) return step;
   const groups = readGroups<ClickToJudge>(
     client,
-    "SELECT * FROM shard.clicks_to_judge($1, $2 * interval '1 ms', $3, $4, $5)",
-    [deltas, REACH_MS, FEWEST, OPEN_VERDICTS, TELLING],
+    "SELECT * FROM shard.clicks_to_judge($1, $2, $3 * interval '1 ms', $4, $5, $6, $7 * interval '1 ms')",
+    [deltas, visits, REACH_MS, FEWEST, OPEN_VERDICTS, TELLING, VISITED_MS],
     () => step.divided++,
   );
   for await (const clicks of groups) await addJudgedHits(client, judgeRecipients(clicks));
+  if (visits.length > 0) await client.query('DELETE FROM shard.new_visit WHERE id = ANY ($1)', [visits]);
   await changeAndMerge(client, deltas);
   return step;
 }
@@ -98,12 +102,12 @@ function judgeRecipients(clicks: readonly ClickToJudge[]): JudgedHit[] {
   return judged;
 }
 
-export const clickOf = ({ at, link_id, browser, visitor, signals }: StoredHit): Click => ({
+export const clickOf = ({ at, link_id, browser, visitor, signals, visited }: StoredHit): Click => ({
   at,
   link: link_id,
   browser,
   visitor,
-  signals: signals ?? [],
+  signals: visited ? [...(signals ?? []), 'visited'] : (signals ?? []),
 });
 
 export const judgedHit = (

@@ -1,5 +1,5 @@
 import type { Pool } from '../core/postgres.ts';
-import { BURST, type BurstRule, NETWORK_SIGNALS, RULES_VERSION, type Signal, verdictOf } from '../core/rules.ts';
+import { BURST, type BurstRule, NETWORK_SIGNALS, RULES_VERSION, type Signal, verdictOf, VISITED_MS } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
 import { ownSignals, signalsOfClicks } from './found-signals.ts';
 import { addJudgedHits, changeAndMerge, clickOf, haveSame, judgedHit } from './judge.ts';
@@ -52,7 +52,10 @@ export async function reclassifyShard(
   await inTransaction(pool, async (client) => {
     const { rows } = await client.query<{ deltas: string[] }>('SELECT shard.deltas_of($1) AS deltas', [campaign.id]);
     // The cursor takes its snapshot after the lock of the judge.
-    for await (const hits of readGroups<CampaignHit>(client, 'SELECT * FROM shard.campaign_hits($1)', [campaign.id])) {
+    for await (const hits of readGroups<CampaignHit>(client, "SELECT * FROM shard.campaign_hits($1, $2 * interval '1 ms')", [
+      campaign.id,
+      VISITED_MS,
+    ])) {
       const changed = judgeAgain(hits, campaign, burst).flatMap((signals, i) => {
         const hit = hits[i] as CampaignHit;
         count(counts, hit, signals);
@@ -85,10 +88,14 @@ function judgeAgain(hits: readonly CampaignHit[], campaign: CampaignFacts, burst
 }
 
 /** Returns the signals that do not depend on other clicks. Those in COMPUTED are found by the current rules. */
-function ownByCurrentRules({ kind, at, link_id, signals, net }: CampaignHit, { sentAt, honeypots }: CampaignFacts): readonly Signal[] {
+function ownByCurrentRules(
+  { kind, at, link_id, signals, net, visited }: CampaignHit,
+  { sentAt, honeypots }: CampaignFacts,
+): readonly Signal[] {
   const own = (signals ?? []).filter((signal) => !COMPUTED.includes(signal));
   if (kind === 'click' && honeypots.has(link_id)) own.push('honeypot');
   if (kind === 'click' && isEarly(at, sentAt)) own.push('early');
+  if (visited) own.push('visited');
   const byNetwork = networkSignal(net);
   if (byNetwork) own.push(byNetwork);
   return ownSignals(own);

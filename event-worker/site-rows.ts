@@ -50,14 +50,15 @@ export interface NamedClick {
 }
 
 /**
- * Returns the COPY line of site event `i`, and its reduced user agent. `time` is the text of its time. `click` is undefined if the event
- * names none. The version of the browser is not stored, because a rare version could identify a person.
+ * Returns the COPY line of site event `i`, its reduced user agent, and whether it may give a click the signal `visited`. `time` is the text of
+ * its time. `click` is undefined if the event names none. The version of the browser is not stored, because a rare version could identify a
+ * person.
  */
 export function siteLine(
   { events, i, gen, time }: { events: EventColumns; i: number; gen: string; time: string },
   { fields, site }: SiteTarget,
   click: NamedClick | undefined,
-): { line: string; agent: ReducedAgent } {
+): { line: string; agent: ReducedAgent; isSign: boolean } {
   const { session, page, value, currency, properties } = fields;
   const whole = reduceUserAgent(events.agents[events.agent[i] as number] as string);
   const agent = whole.family ?? whole;
@@ -65,6 +66,7 @@ export function siteLine(
   const purpose = events.purposes[events.purpose[i] as number] as string;
   // Only the script sends a number of the tab. An event without it comes from a server of the author, whose network and user agent say nothing.
   const signals = session === undefined ? [] : signalsOf({ kind: 'click', traits: 0, purpose, net }, agent.signals.click);
+  const verdict = verdictOf(signals);
   const isDropped = events.slug[i] !== NO_CLICK && click === undefined;
   const columns = [
     time,
@@ -81,7 +83,7 @@ export function siteLine(
     events.visitor[i] ?? '\\N',
     agent.id,
     RULES_VERSION,
-    verdictOf(signals),
+    verdict,
     copyText(country),
     copyText(net),
     copyText(hostOf(events.referrers[events.referrer[i] as number] as string)),
@@ -92,5 +94,6 @@ export function siteLine(
     copyText(properties === undefined ? null : JSON.stringify(properties)),
     fields.dropped + (isDropped ? 1 : 0),
   ];
-  return { line: `${columns.join('\t')}\n`, agent };
+  const isByScript = events.kind[i] === 'visit' && session !== undefined && (verdict === 'human' || verdict === 'unsure');
+  return { line: `${columns.join('\t')}\n`, agent, isSign: isByScript && (click?.ids.recipient ?? 0) !== 0 };
 }

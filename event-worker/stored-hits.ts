@@ -19,6 +19,8 @@ export interface StoredHit {
   visitor: string | null;
   verdict: Verdict;
   signals: Signal[] | null;
+  /** Whether a visit gives the click the signal `visited`. */
+  visited: boolean;
 }
 
 const ROWS = 20_000;

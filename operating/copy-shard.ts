@@ -23,6 +23,7 @@ const TABLES = [
   'past_hits',
   'unsubscribe',
   'site_event',
+  'new_visit',
   'event',
 ] as const;
 

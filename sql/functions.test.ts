@@ -79,7 +79,7 @@ describe('the functions of Postgres', () => {
         'shard.admit(text,integer,bigint[],text[],date[])',
         'shard.apply_changes()',
         'shard.change_hits(bigint[],integer)',
-        'shard.clicks_to_judge(bigint[],interval,integer,text[],text[])',
+        'shard.clicks_to_judge(bigint[],bigint[],interval,integer,text[],text[],interval)',
         'shard.deltas_of(bigint)',
         'shard.drop_months(integer)',
         'shard.drop_site_events(integer)',

@@ -62,7 +62,7 @@ test('the time of sending and the hidden links are read again', async () => {
   await databases.query(
     'a',
     `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, rules, kind, verdict, signals)
-     SELECT '2026-03-02T11:59:59Z'::timestamptz + seconds * interval '1 s', seconds, gen_random_uuid(), gen_random_uuid(), 5 + n, link, 2, 7, 5, kind::shard.kind, 'human', signals
+     SELECT '2026-03-02T11:59:59Z'::timestamptz + seconds * interval '1 s', seconds, gen_random_uuid(), gen_random_uuid(), 5 + n, link, 2, 7, ${RULES_VERSION}, kind::shard.kind, 'human', signals
      FROM (VALUES (1, 0, 99, 'click', '{early}'::text[]), (2, 1, 99, 'click', NULL), (3, 1, 99, 'open', NULL), (4, 60, 99, 'click', NULL), (5, 61, 99, 'click', NULL), (6, 99, ${link.id}, 'click', NULL))
           AS hit (n, seconds, link, kind, signals)`,
   );

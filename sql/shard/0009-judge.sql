@@ -141,17 +141,32 @@ REVOKE EXECUTE ON FUNCTION shard.deltas_of FROM PUBLIC;
 CREATE FUNCTION shard.browser_of(agent shard.user_agent, id bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(agent.client || ' ' || agent.system || ' ' || agent.device, id::text);
 
--- The clicks of recipients who have a click in these deltas, by recipient and time. The signs of a click depend on the clicks within `reach` of it. So a
+-- Whether a visit by the script, not of a bot, names a click, up to `within` after it and from the same visitor (0014-site-events.sql). The network of
+-- a visit says nothing new about the click, so the visit may be unsure.
+CREATE FUNCTION shard.is_visited(recipient bigint, link bigint, click_visitor bigint, click_at timestamptz, within interval) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM shard.site_event v
+    WHERE v.recipient_id = recipient AND v.recipient_id <> 0 AND v.at BETWEEN click_at AND click_at + within AND v.kind = 'visit' AND v.link_id = link
+      AND v.visitor = click_visitor AND v.session IS NOT NULL AND v.verdict IN ('human', 'unsure'));
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.is_visited FROM PUBLIC;
+
+-- The clicks of recipients who have a click in these deltas or one of these visits, by recipient and time. The signs of a click depend on the clicks within `reach` of it. So a
 -- new click can change the clicks within `reach`, and those depend on the clicks within 2 * `reach`. `complete` is true if the result has all clicks on which
 -- the signs of this click depend. A recipient is in the result only if a sign can follow from other clicks. Then one of the clicks has a verdict in
 -- `open_verdicts`, and at least one of the following holds: there are `fewest` clicks within `reach`; two successive clicks on one link are by different user agents;
--- a click has a `telling` sign.
+-- a click has a `telling` sign; a click is visited.
 --
 -- The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
-CREATE FUNCTION shard.clicks_to_judge(deltas bigint[], reach interval, fewest integer, open_verdicts text[], telling text[])
-RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, browser text, visitor text, verdict text, signals text[], complete boolean)
+CREATE FUNCTION shard.clicks_to_judge(deltas bigint[], visits bigint[], reach interval, fewest integer, open_verdicts text[], telling text[], visited_within interval)
+RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, browser text, visitor text, verdict text, signals text[], visited boolean,
+               complete boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
+DECLARE
+  -- Without this test, a system without sites would look for a visit of each click.
+  are_visits boolean := EXISTS (SELECT FROM shard.site_event LIMIT 1);
 BEGIN
   RETURN QUERY
   WITH person AS (
@@ -160,27 +175,33 @@ BEGIN
       SELECT * FROM unnest(d.times, d.recipient_ids, d.profiles) AS hit (t, recipient_id, place) JOIN unnest(d.kinds) WITH ORDINALITY AS profile (kind, place) USING (place)
     ) AS hit
     WHERE d.id = ANY (deltas) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
+    UNION ALL
+    SELECT v.campaign_id, v.recipient_id, min(v.at) - visited_within, max(v.at) FROM shard.new_visit v WHERE v.id = ANY (visits) GROUP BY v.campaign_id, v.recipient_id
   ),
+  -- A recipient may have both.
+  reader AS (SELECT campaign_id, recipient_id, min(first_at) AS first_at, max(last_at) AS last_at FROM person GROUP BY campaign_id, recipient_id),
   -- One sort of all clicks is much faster than one for each recipient.
   click AS (
-    SELECT person.campaign_id, person.recipient_id, person.first_at, person.last_at, e.*, count(*) OVER (PARTITION BY person.campaign_id, person.recipient_id) AS n,
-           e.at - lag(e.at, fewest - 1) OVER (PARTITION BY person.campaign_id, person.recipient_id ORDER BY e.at) <= reach AS is_close
-    FROM person CROSS JOIN LATERAL (
-      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict::text AS verdict, e.signals, e.agent_id, e.visitor
+    SELECT reader.campaign_id, reader.recipient_id, reader.first_at, reader.last_at, e.*, count(*) OVER of_reader AS n, bool_or(e.visited) OVER of_reader AS any_visited,
+           e.at - lag(e.at, fewest - 1) OVER (of_reader ORDER BY e.at) <= reach AS is_close
+    FROM reader CROSS JOIN LATERAL (
+      SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict::text AS verdict, e.signals, e.agent_id, e.visitor,
+             are_visits AND shard.is_visited(e.recipient_id, e.link_id, e.visitor, e.at, visited_within) AS visited
       FROM shard.event e
-      WHERE e.recipient_id = person.recipient_id AND e.at BETWEEN person.first_at - 2 * reach AND person.last_at + 2 * reach
-        AND e.kind = 'click' AND e.campaign_id = person.campaign_id OFFSET 0
+      WHERE e.recipient_id = reader.recipient_id AND e.at BETWEEN reader.first_at - 2 * reach AND reader.last_at + 2 * reach
+        AND e.kind = 'click' AND e.campaign_id = reader.campaign_id OFFSET 0
     ) e
+    WINDOW of_reader AS (PARTITION BY reader.campaign_id, reader.recipient_id)
   ),
   one_of_several AS MATERIALIZED (
     SELECT click.*, agent_id <> lag(agent_id) OVER same_link AND at - lag(at) OVER same_link <= reach AS is_by_another
-    FROM click WHERE n >= 2 WINDOW same_link AS (PARTITION BY campaign_id, recipient_id, link_id ORDER BY at)
+    FROM click WHERE n >= 2 OR any_visited WINDOW same_link AS (PARTITION BY campaign_id, recipient_id, link_id ORDER BY at)
   ),
   wanted AS (
     SELECT campaign_id, recipient_id FROM one_of_several GROUP BY campaign_id, recipient_id
-    HAVING bool_or(verdict = ANY (open_verdicts)) AND bool_or(is_close OR is_by_another OR signals && telling)
+    HAVING bool_or(verdict = ANY (open_verdicts)) AND bool_or(is_close OR is_by_another OR signals && telling OR visited)
   )
-  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, shard.browser_of(a, agent_id), visitor::text, verdict, signals,
+  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, shard.browser_of(a, agent_id), visitor::text, verdict, signals, visited,
          at BETWEEN first_at - reach AND last_at + reach
   FROM one_of_several JOIN wanted USING (campaign_id, recipient_id) LEFT JOIN shard.user_agent a ON a.id = agent_id
   ORDER BY campaign_id, recipient_id, at, link_id;
@@ -188,12 +209,12 @@ END $$;
 REVOKE EXECUTE ON FUNCTION shard.clicks_to_judge FROM PUBLIC;
 
 -- All hits of a campaign, by recipient and time.
-CREATE FUNCTION shard.campaign_hits(campaign bigint)
+CREATE FUNCTION shard.campaign_hits(campaign bigint, visited_within interval)
 RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, browser text, visitor text, verdict text, signals text[],
-               kind text, net text, rules integer)
+               visited boolean, kind text, net text, rules integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' AS
 $$ SELECT e.tableoid, e.ctid::text, e.campaign_id, e.recipient_id, extract(epoch FROM e.at)::double precision * 1000, e.link_id, shard.browser_of(a, e.agent_id), e.visitor::text, e.verdict::text,
-          e.signals, e.kind::text, e.net, e.rules
+          e.signals, e.kind = 'click' AND shard.is_visited(e.recipient_id, e.link_id, e.visitor, e.at, visited_within), e.kind::text, e.net, e.rules
    FROM shard.event e LEFT JOIN shard.user_agent a ON a.id = e.agent_id WHERE e.campaign_id = campaign ORDER BY e.recipient_id, e.kind, e.at, e.link_id $$;
 REVOKE EXECUTE ON FUNCTION shard.campaign_hits FROM PUBLIC;
 

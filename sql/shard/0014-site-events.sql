@@ -34,6 +34,15 @@ CREATE INDEX site_event_by_time ON shard.site_event USING brin (at) WITH (autosu
 CREATE INDEX site_event_by_recipient ON shard.site_event (recipient_id, at) WHERE recipient_id <> 0;
 GRANT INSERT ON shard.site_event TO clickledger_worker;
 
+-- The visits by which clicks may get the sign `visited`, until the judge has looked at their clicks. The judge deletes them.
+CREATE TABLE shard.new_visit (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at           timestamptz NOT NULL,
+  recipient_id bigint NOT NULL,
+  campaign_id  bigint NOT NULL
+);
+GRANT INSERT, SELECT, DELETE ON shard.new_visit TO clickledger_worker;
+
 -- Deletes the site events of months that began more than `keep` months before the current month, and returns their number. Clicks of these
 -- months are dropped by shard.drop_months.
 CREATE FUNCTION shard.drop_site_events(keep integer) RETURNS bigint

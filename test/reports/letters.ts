@@ -138,7 +138,10 @@ async function appendAndWait({ system, analyst, shards }: Setup, letters: readon
     const owner = new pg.Client({ connectionString: shardUrl(shard, setting(system, 'CATALOG_URL')) });
     await owner.connect();
     try {
-      await eventually(`shard ${shard.name} is judged`, async () => (await owner.query('SELECT FROM shard.delta LIMIT 1')).rowCount === 0);
+      await eventually(
+        `shard ${shard.name} is judged`,
+        async () => (await owner.query('SELECT FROM shard.delta UNION ALL SELECT FROM shard.new_visit LIMIT 1')).rowCount === 0,
+      );
     } finally {
       await owner.end();
     }
