@@ -8,7 +8,7 @@ const steps = [
   ['format', 'biome', 'format', '.'],
   ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
   ['types', 'tsc', '--noEmit'],
-  ['types of the script', 'tsc', '--noEmit', '--project', 'nginx/script'],
+  ['types of the script', 'tsc', '--noEmit', '--project', 'site'],
   ['dead code', 'knip', '--no-progress'],
 ];
 

@@ -84,6 +84,8 @@ export const SETTINGS = {
     'no',
   ),
 
+  GOAL_DAYS: setting(wholeNumber(1, 3650), 'the number of days in which a goal counts for a click before it', '30'),
+
   STATE_DIR: setting(
     nonEmpty,
     'the directory where a backend keeps its snapshot of the links, or an agent its checkpoint; each instance needs its own',

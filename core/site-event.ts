@@ -16,7 +16,7 @@ export const MAX_PROPERTIES = 8;
 
 /** A text without control characters. They would be invisible in reports, and Postgres does not store a NUL. */
 export const PRINTABLE = /^[^\p{Cc}\p{Cs}]+$/u;
-export const SITE = /^[0-9A-Za-z]{5,40}$/;
+const SITE = /^[0-9A-Za-z]{5,40}$/;
 export const SESSION = /^[0-9a-z]{1,10}$/;
 /** A decimal number. Postgres stores it exactly. */
 export const AMOUNT = /^-?\d{1,12}(?:\.\d{1,6})?$/;

@@ -27,6 +27,7 @@ export interface Dashboard {
   zone: string;
   /** See RunOptions. */
   countUnsure?: boolean;
+  goalDays?: number;
   refreshSeconds: number;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
@@ -37,7 +38,7 @@ export interface Dashboard {
  * GET requests, sets no cookies and loads nothing from other hosts.
  */
 export function createDashboard(dashboard: Dashboard): FastifyInstance {
-  const { pool, timeoutSeconds, zone, countUnsure = false, refreshSeconds, onError } = dashboard;
+  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays = 30, refreshSeconds, onError } = dashboard;
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
@@ -51,7 +52,7 @@ export function createDashboard(dashboard: Dashboard): FastifyInstance {
       fail(reply, error);
     },
   });
-  const limits = { timeoutSeconds, zone, countUnsure };
+  const limits = { timeoutSeconds, zone, countUnsure, goalDays };
 
   function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
     const nonce = randomBytes(16).toString('base64');

@@ -69,7 +69,11 @@ describe('the query of a site event', () => {
   test('any query gives valid fields or none, and always the same', () => {
     const parameter = fc.tuple(
       fc.oneof(fc.constantFrom('n', 'v', 'k', 'u', 'r', 'c', 's', 'x.a', 'x.__proto__', 'x.constructor'), fc.string()),
-      fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl(), fc.constantFrom('visit', '1.5', 'EUR', CLICK, '%', '%zz', '%ff', '%F0%9F%98%80')),
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.webUrl(),
+        fc.constantFrom('visit', '1.5', 'EUR', CLICK, '%', '%zz', '%ff', '%F0%9F%98%80'),
+      ),
     );
     fc.assert(
       fc.property(fc.array(parameter), fc.boolean(), (parameters, isEncoded) => {
@@ -89,7 +93,9 @@ describe('the line of a site event', () => {
   const parse = (changes: Partial<LineFields>) => parseLine(logLine({ ...fields, ...changes }).trimEnd());
 
   test('is an event with the page before in place of the header', () => {
-    expect(parse({ q: 'n=visit&r=https%3A%2F%2Fx.example' })).toMatchObject({ hit: { kind: 'visit', slug: '-', ref: 'https://x.example' } });
+    expect(parse({ q: 'n=visit&r=https%3A%2F%2Fx.example' })).toMatchObject({
+      hit: { kind: 'visit', slug: '-', ref: 'https://x.example' },
+    });
     expect(parse({})).toMatchObject({ hit: { kind: 'visit', slug: CLICK, ref: '', link: null, site: { site: SITE } } });
   });
 

@@ -63,6 +63,8 @@ export interface RunOptions {
   zone: string;
   /** Whether rates count recipients with an unsure hit as people (setting COUNT_UNSURE). The default is false. */
   countUnsure?: boolean;
+  /** The number of days in which a goal counts for a click before it (setting GOAL_DAYS). The default is 30. */
+  goalDays?: number;
   /** The longest time for which the reader of the rows may pause, e.g. a user who reads page by page. The default is 60 seconds. */
   maxPauseSeconds?: number;
   now?: Date;
@@ -222,7 +224,7 @@ async function queryReach(client: PoolClient): Promise<Reach> {
 /** Runs `work` in a read-only transaction with a timeout for each statement. Throws `unavailable` if a statement takes longer. */
 export async function readOnly<T>(
   pool: Pool,
-  options: Pick<RunOptions, 'timeoutSeconds' | 'countUnsure'>,
+  options: Pick<RunOptions, 'timeoutSeconds' | 'countUnsure' | 'goalDays'>,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
@@ -233,7 +235,7 @@ export async function readOnly<T>(
     await client.query(
       `BEGIN READ ONLY; SELECT 1; ${LIMIT_IDLE}; SET LOCAL statement_timeout = ${Math.ceil(options.timeoutSeconds * 1000)}${
         options.countUnsure === true ? `; SET LOCAL clickledger.count_unsure = 'on'` : ''
-      }`,
+      }${options.goalDays === undefined ? '' : `; SET LOCAL clickledger.goal_days = ${options.goalDays}`}`,
     );
     const result = await work(client);
     await client.query('ROLLBACK');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseLine } from '../log-agent/parse.ts';
-import { buildScript, SCRIPT_PATH } from '../nginx/script/build.ts';
+import { buildScript, SCRIPT_PATH } from '../site/build.ts';
 import { eventually, temporaryDirectory } from '../test/support/servers.ts';
 import { startNginx } from './nginx.ts';
 import { freePort } from './ports.ts';

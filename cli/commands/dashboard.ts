@@ -21,7 +21,7 @@ export function addDashboard(program: Command): void {
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .addHelpText('after', '\nExample:\n  clickledger dashboard --port 8090')
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
-      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE', 'COUNT_UNSURE']);
+      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE', 'COUNT_UNSURE', 'GOAL_DAYS']);
       const { createDashboard } = await import('../../desk/app.ts');
       const { stopped } = handleStopSignals(createLogger('dashboard', 'silent'));
       const pool = createPool(config.ANALYST_URL, { max: CONNECTIONS, name: 'dashboard', queryTimeoutMs: timeout * 1000 + GRACE_MS });
@@ -31,6 +31,7 @@ export function addDashboard(program: Command): void {
         timeoutSeconds: timeout,
         zone: config.TIMEZONE || 'UTC',
         countUnsure: config.COUNT_UNSURE,
+        goalDays: config.GOAL_DAYS,
         refreshSeconds: 10,
         onError: (error) => note(String(error)),
       });

@@ -73,7 +73,7 @@ export function addReport(program: Command): void {
       collectOften();
       const report = await readReport(nameOrPath);
       const values = parseParameters(command.args.slice(1));
-      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE', 'COUNT_UNSURE']);
+      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE', 'COUNT_UNSURE', 'GOAL_DAYS']);
       const run = {
         report,
         values,
@@ -82,6 +82,7 @@ export function addReport(program: Command): void {
           timeoutSeconds: options.timeout,
           zone: config.TIMEZONE || 'UTC',
           countUnsure: config.COUNT_UNSURE,
+          goalDays: config.GOAL_DAYS,
           maxPauseSeconds: 3600,
         },
       };

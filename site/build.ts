@@ -5,7 +5,7 @@ import { rolldown } from 'rolldown';
 
 // `npm run script`: builds nginx/t.js from t.ts. nginx serves the file as it is.
 
-export const SCRIPT_PATH = fileURLToPath(new URL('../t.js', import.meta.url));
+export const SCRIPT_PATH = fileURLToPath(new URL('../nginx/t.js', import.meta.url));
 
 /** Builds the script as one file. */
 export async function buildScript(): Promise<string> {
