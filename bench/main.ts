@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { agentBench } from './agent.ts';
 import { flatBench } from './flat.ts';
 import { createFixture } from './fixture.ts';
+import { kindsBench } from './kinds.ts';
 import { memoryFigures } from './memory.ts';
 import { pipeBench } from './pipe.ts';
 import { pixelBench } from './pixel.ts';
@@ -25,6 +26,7 @@ const benches: Record<string, Bench> = {
   worker: workerBench,
   pipe: pipeBench,
   flat: flatBench,
+  kinds: kindsBench,
   prepare: prepareBench,
   reports: reportsBench,
 };

@@ -5,7 +5,7 @@ import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { EVENTS, LINES } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { hasRsyslog, timeRsyslog } from './rsyslog.ts';
-import { committedBytes, withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
+import { committedBytes, pidsOf, withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
 // Measures all parts that process the log. A log of one million lines is moved into the directory of the agent. The first measured time
 // ends when both shards have committed the whole log. The second one ends when the rollups also contain all events. If rsyslog is
@@ -55,17 +55,6 @@ export const pipeBench: Bench = async ({ directory, fixture, progress }) => {
     },
   );
 };
-
-/** Returns the process ids of the measured parts, by part. */
-function pidsOf({ system }: BenchSystem): Record<string, number> {
-  const parts = { 'log agent': 'log-agent-1', NATS: 'nats', 'event worker': 'event-worker-1', Postgres: 'postgres' };
-  const pids: Record<string, number> = {};
-  for (const [part, member] of Object.entries(parts)) {
-    const { running } = system.member(member);
-    if (running) pids[part] = running.pid;
-  }
-  return pids;
-}
 
 async function isJudged({ query }: BenchSystem): Promise<boolean> {
   for (const shard of SHARDS) {

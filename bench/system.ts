@@ -113,3 +113,14 @@ export async function committedBytes({ system, query }: BenchSystem): Promise<nu
   }
   return bytes;
 }
+
+/** Returns the process ids of the measured parts, by part. */
+export function pidsOf({ system }: BenchSystem): Record<string, number> {
+  const parts = { 'log agent': 'log-agent-1', NATS: 'nats', 'event worker': 'event-worker-1', Postgres: 'postgres' };
+  const pids: Record<string, number> = {};
+  for (const [part, member] of Object.entries(parts)) {
+    const { running } = system.member(member);
+    if (running) pids[part] = running.pid;
+  }
+  return pids;
+}

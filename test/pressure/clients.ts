@@ -9,9 +9,13 @@ const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Fir
 /** Returns an address for X-Forwarded-For. It is different for each number below 16 million. */
 export const addressOf = (n: number): string => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
 
-/** Returns the text of a complete request. */
-export function requestOf(path: string, address: string, headers = ''): string {
-  return `GET ${path} HTTP/1.1\r\nHost: t.example\r\nUser-Agent: ${USER_AGENT}\r\nX-Forwarded-For: ${address}\r\n${headers}\r\n`;
+/** Returns the text of a complete request: a POST of `form` if it is given, otherwise a GET. */
+export function requestOf(path: string, address: string, headers = '', form?: string): string {
+  const [method, more, body] =
+    form === undefined
+      ? ['GET', '', '']
+      : ['POST', `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n`, form];
+  return `${method} ${path} HTTP/1.1\r\nHost: t.example\r\nUser-Agent: ${USER_AGENT}\r\nX-Forwarded-For: ${address}\r\n${more}${headers}\r\n${body}`;
 }
 
 export interface Clicking {
@@ -79,7 +83,7 @@ const PIPELINED = 500;
 export async function flood(options: {
   port: number;
   connections: number;
-  requests: readonly { path: string; address: string }[];
+  requests: readonly { path: string; address: string; form?: string }[];
   pipelined?: number;
 }): Promise<Map<number, number>> {
   const { port, connections, requests, pipelined = PIPELINED } = options;
@@ -89,7 +93,9 @@ export async function flood(options: {
     Array.from({ length: connections }, async () => {
       while (next < requests.length) {
         const group = requests.slice(next, (next += pipelined));
-        const text = group.map(({ path, address }, i) => requestOf(path, address, i === group.length - 1 ? 'Connection: close\r\n' : ''));
+        const text = group.map(({ path, address, form }, i) =>
+          requestOf(path, address, i === group.length - 1 ? 'Connection: close\r\n' : '', form),
+        );
         const answers = await sendAndReadAll(port, text.join(''));
         for (const [, status] of answers.matchAll(/HTTP\/1\.1 (\d{3}) /g))
           statuses.set(Number(status), (statuses.get(Number(status)) ?? 0) + 1);

@@ -15,6 +15,10 @@ const FORGED = FULL ? 50_000 : 4_000;
 const FORGED_PIXELS = FULL ? 20_000 : 2_000;
 const FORGED_ALIASES = 500;
 const TOO_MANY = FULL ? 50_000 : 3_000;
+const SITE_EVENTS = FULL ? 50_000 : 4_000;
+const UNSUBSCRIBES = FULL ? 20_000 : 2_000;
+/** A number that no link has. */
+const SITE = 7_000_000;
 /** The default limits of nginx/start.sh. */
 const RATE_LIMIT = 30;
 const RATE_BURST = 200;
@@ -177,4 +181,53 @@ test('one client beyond its rate is answered 429, which counts as nothing, and t
     },
   ]);
   printFigures(context, [{ 'clicks of others': clicks, failed: failed.length, ...latency(latenciesMs) }]);
+});
+
+test('floods of visits, goals and unsubscribes count once, however they are made up, and hinder no click', {
+  timeout: 300_000,
+}, async (context) => {
+  const { port, newClick, slugs, issued } = setup;
+  const random = createRandom(7);
+  const hitsBefore = (await setup.expectExactlyOnce()).hits;
+  const site = slugs.encode({ link: SITE, recipient: 0 });
+  issued.set(site, { link: SITE, recipient: 0, site: true });
+  const [row] = await setup.query<{ id: number }>(
+    'catalog',
+    `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'unsubscribe', '') RETURNING id::int`,
+  );
+  const link = row?.id as number;
+  const text = (): string => random.whole(1, 2 ** 40).toString(36);
+  const clicked = Array.from({ length: 50 }, () => newClick().path.slice(3));
+  const siteRequests = Array.from({ length: SITE_EVENTS }, (_, n) => {
+    const click = n % 3 === 0 ? `&c=${random.pick(clicked)}` : '';
+    // One site in four is invented.
+    const query = `n=${random.pick(['visit', text()])}&s=${text().slice(0, 8)}&u=https%3A%2F%2F${text()}.example%2F${text()}&r=https%3A%2F%2F${text()}.example&x.${'abcdefgh'[n % 8]}=${text()}`;
+    return { path: `/e/${n % 4 === 0 ? `00forged${text()}` : site}?${query}${click}`, address: addressOf(2_000_000 + n) };
+  });
+  const unsubscribes = Array.from({ length: UNSUBSCRIBES }, (_, n) => {
+    const ids = { link, recipient: 1 + (n % 20) };
+    const slug = slugs.encode(ids);
+    issued.set(slug, { ...ids, unsubscribes: true });
+    return { path: `/o/${slug}`, address: addressOf(3_000_000 + n), form: 'List-Unsubscribe=One-Click' };
+  });
+
+  const clicking = startClicking({ port, perSecond: 100, next: newClick });
+  const startedMs = performance.now();
+  const [counted, unsubscribed] = await Promise.all([
+    flood({ port, connections: 8, requests: siteRequests }),
+    flood({ port, connections: 8, requests: unsubscribes }),
+  ]);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { clicks, failed, latenciesMs } = await clicking.stop();
+  expect([...counted]).toEqual([[204, SITE_EVENTS]]);
+  expect([...unsubscribed]).toEqual([[200, UNSUBSCRIBES]]);
+  expect(failed).toEqual([]);
+  const { hits } = await setup.expectExactlyOnce();
+  expect(hits - hitsBefore).toBe(clicks + UNSUBSCRIBES + (SITE_EVENTS * 3) / 4);
+  const workerMib = await peakMib(setup, 'event-worker-1');
+  expect(workerMib).toBeLessThan(PART_MAX_MIB);
+  printFigures(context, [
+    { 'visits and goals': SITE_EVENTS, unsubscribes: UNSUBSCRIBES, seconds: seconds.toFixed(1), 'worker, peak MiB': workerMib },
+  ]);
+  printFigures(context, [{ 'valid clicks meanwhile': clicks, failed: failed.length, ...latency(latenciesMs) }]);
 });
