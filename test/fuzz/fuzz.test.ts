@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLink } from '../../authoring/links.ts';
+import { ensureSite } from '../../authoring/sites.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { createUrls } from '../../authoring/urls.ts';
 import { parseConfig, SETTINGS, type SettingName } from '../../core/config.ts';
@@ -29,6 +30,9 @@ import { eventually, natsConnection, temporaryDirectory } from '../support/serve
 const LINE =
   '{"v":2,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"GET","u":"/u/fXc9oZNa4YuQajwMN","s":302,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"1.1","q":"","h":"t.example","x":""}\n';
 
+const SITE_LINE =
+  '{"v":2,"rid":"00112233445566778899aabbccddeeff","t":1795326435.247,"m":"POST","u":"/e/fXc9oZNa4YuQajwMN","s":204,"ip":"127.0.0.1","ua":"x","ref":"","purpose":"   ","link":"","q":"n=buy&v=1.50&k=EUR&c=fXc9oZNa4YuQajwMN&s=ab&u=https%3A%2F%2Fx.example%2F&x.a=%C3%BC","h":"t.example","x":""}\n';
+
 /** Returns variants of a text with some bytes replaced, removed or inserted. */
 function damaged(text: string): fc.Arbitrary<Buffer> {
   const change = fc.record({ at: fc.nat(text.length - 1), how: fc.constantFrom('replace', 'remove', 'insert'), byte: fc.nat(255) });
@@ -47,6 +51,7 @@ describe('by themselves', () => {
     const pieces = fc.array(
       fc.oneof(
         damaged(LINE),
+        damaged(SITE_LINE),
         fc.constant(Buffer.from(LINE)),
         fc.uint8Array({ maxLength: 200 }).map((a) => Buffer.from(a)),
       ),
@@ -146,6 +151,7 @@ describe('through the running system', () => {
   let dataDir: string;
   let analyst: Pool;
   let path: string;
+  let sitePath: string;
   const issued = new Map<string, Issued>();
 
   beforeAll(async () => {
@@ -159,6 +165,9 @@ describe('through the running system', () => {
     const recipient = await ensureRecipient(author, 'reader@example.com');
     path = createUrls('', slugs).click(link, recipient);
     issued.set(slugs.encode({ link, recipient }), { link, recipient });
+    const site = await ensureSite(author, 'shop.example');
+    sitePath = createUrls('', slugs).site(site.id);
+    issued.set(sitePath.slice(3), { link: site.id, recipient: 0, site: true });
     await author.end();
   }, 120_000);
 
@@ -179,7 +188,8 @@ describe('through the running system', () => {
     await eventually('events, dead letters and skipped lines are those of the log', async () => {
       const { events, dead, skipped } = await expected();
       const counts = await analyst.query<{ events: number; dead: number; skipped: number }>(`
-        SELECT (SELECT count(*) FROM analytics.events) + (SELECT count(*) FROM analytics.unsubscribes) AS events, (SELECT count(*) FROM analytics.dead_letters) AS dead,
+        SELECT (SELECT count(*) FROM analytics.events) + (SELECT count(*) FROM analytics.unsubscribes) + (SELECT count(*) FROM analytics.visits)
+                 + (SELECT count(*) FROM analytics.goals) AS events, (SELECT count(*) FROM analytics.dead_letters) AS dead,
                (SELECT coalesce(sum(lines), 0)::bigint FROM analytics.skipped) AS skipped`);
       const found = counts.rows[0];
       return (
@@ -189,6 +199,25 @@ describe('through the running system', () => {
       );
     });
   }
+
+  test('visits and goals with any query are answered, and counted if they have a name', async () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 70 }).map((part) => encodeURIComponent(part.toWellFormed())),
+      fc.stringMatching(/^[!-"$-~]{0,40}$/),
+    );
+    const name = fc.oneof(fc.constantFrom('visit', 'buy', ''), text);
+    const rest = fc.array(fc.tuple(fc.constantFrom('n', 'v', 'k', 'u', 'r', 'c', 's', 'x.a', 'x.b', '', '%'), text), { maxLength: 6 });
+    const click = fc.constantFrom('', `&c=${path.slice(3)}`);
+    await fc.assert(
+      fc.asyncProperty(name, click, rest, async (value, slug, parameters) => {
+        const query = `n=${value}${slug}${parameters.map(([key, part]) => `&${key}=${part}`).join('')}`;
+        const answer = await rawRequest(system.ports.edges[0] as number, 'POST', `${sitePath}?${query}`, { 'User-Agent': 'x' });
+        expect([204, 400, 429]).toContain(answer.status);
+      }),
+      runs(150),
+    );
+    await allCounted();
+  });
 
   test('requests with any path and any header bytes are answered, and logged hits are counted', async () => {
     const bytes = fc

@@ -154,6 +154,14 @@ function shardOfTag(tag: string, options: Parameters<typeof readLogs>[0]): strin
   return name;
 }
 
+/** Decodes a part of a query: `+` is a space, and `%XX` a byte of UTF-8. */
+function unescaped(text: string): string {
+  const bytes = Buffer.from(text.replaceAll('+', ' ')).toString('latin1');
+  const decoded = bytes.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  // A decoder drops a byte order mark at the start, but here it is a part of the text.
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.from(decoded, 'latin1'));
+}
+
 function judgeSiteEvent(
   hit: Record<string, string | number>,
   options: Parameters<typeof readLogs>[0],
@@ -164,13 +172,14 @@ function judgeSiteEvent(
   const parameters = new Map<string, string>();
   for (const pair of String(hit['q']).split('&').reverse()) {
     const [name = '', ...value] = pair.split('=');
-    parameters.set(name, decodeURIComponent(value.join('=').replaceAll('+', ' ')));
+    parameters.set(unescaped(name), unescaped(value.join('=')));
   }
   const name = (parameters.get('n') ?? '').trim();
-  if (name === '' || name.length > 64) return 'malformed-name';
+  if (name === '' || name.length > 64 || /[\x00-\x1f\x7f-\x9f]/.test(name)) return 'malformed-name';
   const site = options.issued.get(id);
   if (!site?.site) return 'forged';
-  const [slug, session] = [parameters.get('c'), parameters.get('s')];
+  const matching = (key: string, pattern: RegExp): string | undefined => pattern.exec(parameters.get(key) ?? '')?.[0];
+  const [slug, session] = [matching('c', /^[0-9A-Za-z]{5,40}$/), matching('s', /^[0-9a-z]{1,10}$/)];
   const number = session === undefined ? Number(`0x${String(hit['rid']).slice(0, 12)}`) : Number.parseInt(session, 36);
   return {
     kind: name === 'visit' ? 'visit' : 'goal',
