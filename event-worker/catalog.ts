@@ -2,11 +2,11 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import type { SlugKey } from '../core/slug.ts';
 
-/** What the catalog has of a link. */
+/** What the catalog has of a link, or of a site, whose number no link has. */
 export interface CatalogLink {
   readonly campaign: number;
-  /** `honeypot` is the hidden link of a letter (`prepare --honeypot`). */
-  readonly kind: 'url' | 'pixel' | 'honeypot' | 'unsubscribe';
+  /** `honeypot` is the hidden link of a letter (`prepare --honeypot`). A site has the campaign 0. */
+  readonly kind: 'url' | 'pixel' | 'honeypot' | 'unsubscribe' | 'site';
 }
 
 /**
@@ -68,7 +68,8 @@ export function createCatalog(pool: Pool, keys: readonly SlugKey[]): Catalog {
       if (uncached.length > 0) {
         const found = await pool.query<SentRow & CatalogLink & { id: number }>(
           `SELECT l.id, l.campaign_id AS campaign, l.kind, ${SENT_AT}
-           FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE l.id = ANY ($1::bigint[])`,
+           FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE l.id = ANY ($1::bigint[])
+           UNION ALL SELECT id, 0, 'site', NULL FROM catalog.site WHERE id = ANY ($1::bigint[])`,
           [uncached],
         );
         for (const { id, campaign, kind } of found.rows) known.set(id, { campaign, kind });

@@ -629,6 +629,23 @@ describe('whose database and whose slugs', () => {
     expect(await ownCommitter(own, { keys: [...own.keys, newKey] }).commit([held])).toMatchObject({ events: 2, skipped: {} });
   });
 
+  test('a site event of a known site needs no catalog, and the id of a site is the slug of no hit', async () => {
+    const own = await createDatabases(1);
+    const codec = createSlugCodec(own.keys);
+    const committer = ownCommitter(own);
+    const [site] = await own.query<{ id: number }>('catalog', `INSERT INTO catalog.site (host) VALUES ('shop.example') RETURNING id::int`);
+    const id = codec.encode({ link: site?.id as number, recipient: 0 });
+    const visit = (off: number) => clickAt(off, codec, { kind: 'visit', slug: '-', site: { site: id, name: '', dropped: 0 } });
+    const open = clickAt(1, codec, { kind: 'open', slug: id });
+    const gen = newGen();
+    expect(await committer.commit([batchOf(own, gen, 0, 10, { events: [visit(0), open] })])).toMatchObject({
+      events: 1,
+      skipped: { forged: 1 },
+    });
+    await own.query('catalog', 'REVOKE ALL ON ALL TABLES IN SCHEMA catalog FROM clickledger_worker');
+    expect(await committer.commit([batchOf(own, gen, 10, 20, { events: [visit(10)] })])).toMatchObject({ events: 1, skipped: {} });
+  });
+
   test('a forged slug is skipped and counted, with a made-up X-Link too', async () => {
     const gen = newGen();
     const forged = unlistedKeyCodec.encode({ link: 1, recipient: 1 });

@@ -75,17 +75,17 @@ const NO_LINK: CatalogLink = { campaign: 0, kind: 'url' };
 
 /**
  * Verifies the slugs of a batch, computes the verdicts of its hits and formats their lines for COPY. An event with a forged slug is counted
- * as skipped, and so are an unsubscribe whose link is of another kind and a site event whose site is a link. Throws if the catalog or the shard is needed and does not answer, or if
- * SLUG_KEYS lacks a key.
+ * as skipped, and so is an event whose link is of another kind, e.g. a visit whose site is a link. Throws if the catalog or the shard is
+ * needed and does not answer, or if SLUG_KEYS lacks a key.
  */
 export async function buildRows(batch: Batch, deps: RowDependencies): Promise<BatchRows> {
   const { gen, from, to, size, events, dead } = batch;
   const sites = siteTargets(events, deps.slugs);
   const targets = events.slug.map((slug, i) => (slug === NO_CLICK ? undefined : resolveSlug(slug, events.link[i] ?? null, deps.slugs)));
   // The catalog lists a key before the key signs its first slug. So if all listed keys are known here, an unverified slug is forged.
-  const isUnverified = (i: number): boolean =>
-    (targets[i] === undefined && events.slug[i] !== NO_CLICK) || sites.get(i)?.site === undefined;
-  if (targets.some((target, i) => (sites.has(i) ? isUnverified(i) : target === undefined))) await deps.catalog.assertAllKeys();
+  const isUnverified =
+    targets.some((target, i) => !target && events.slug[i] !== NO_CLICK) || [...sites.values()].some(({ site }) => site === undefined);
+  if (isUnverified) await deps.catalog.assertAllKeys();
   const ids = new Set<number>();
   for (const target of targets) if (target) ids.add(target.link);
   for (const { site } of sites.values()) if (site !== undefined) ids.add(site);
@@ -95,6 +95,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     if (sites.has(i)) return undefined;
     const link = target && known.get(target.link);
     if (link && events.kind[i] === 'unsubscribe' && link.kind !== 'unsubscribe') return undefined;
+    if (link?.kind === 'site') return undefined;
     return target && (link ?? NO_LINK);
   });
   // The user agent and the referrer of an unsubscribe are not stored. Those of a site event are not limited, because no counts have them.
@@ -121,8 +122,8 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     const [target, found] = [targets[i], links[i]];
     const site = sites.get(i);
     if (site) {
-      // A number of a link is no number of a site.
-      if (site.site === undefined || known.has(site.site)) continue;
+      // The number of a link is no number of a site. A catalog that was restored may lack the site.
+      if (site.site === undefined || (known.get(site.site)?.kind ?? 'site') !== 'site') continue;
       const link = target && (known.get(target.link) ?? NO_LINK);
       const click = link?.kind === 'url' ? { ids: target as SlugTarget, link } : undefined;
       const made = siteLine({ events, i, gen, time: timestamp(events.t[i] as number) }, site, click);

@@ -6,6 +6,7 @@ CREATE TABLE catalog.site (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 GRANT SELECT ON catalog.site TO clickledger_author;
+GRANT SELECT (id) ON catalog.site TO clickledger_worker;
 
 -- Adds a site unless it exists. Authors have no right to use the function nextval, so the owner runs this one for them.
 CREATE FUNCTION catalog.add_site(new_host text) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
