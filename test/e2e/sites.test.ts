@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -41,13 +41,21 @@ const command = async (...args: string[]): Promise<string> => {
 };
 const report = async (name: string, values: Record<string, string> = {}): Promise<Record<string, unknown>[]> =>
   toRows(await runReport(analyst, await readReport(name), values, { timeoutSeconds: 30, zone: 'UTC' }));
-/** Requests a path at an edge, with the user agent of a browser. */
-const get = (path: string, init: RequestInit = {}): Promise<Response> =>
-  fetch(`http://127.0.0.1:${system.ports.edges[0]}${path}`, {
+const logSize = async (): Promise<number> => (await stat(join(system.logDirs[0] as string, 'access.log'))).size;
+/**
+ * Requests a path at an edge, with the user agent of a browser, and waits for its line. nginx logs a request after the answer, with the time of
+ * that moment. Without waiting, the next request could have an earlier time.
+ */
+async function get(path: string, init: RequestInit = {}): Promise<Response> {
+  const before = await logSize();
+  const answer = await fetch(`http://127.0.0.1:${system.ports.edges[0]}${path}`, {
     redirect: 'manual',
     ...init,
     headers: { 'User-Agent': BROWSER, ...(init.headers as Record<string, string>) },
   });
+  await eventually('the request is logged', async () => (await logSize()) > before);
+  return answer;
+}
 const pathOf = (url: string): string => new URL(url).pathname;
 
 test('a goal counts for the last click of its recipient, whatever arrives first, and visits for what they name', {
@@ -99,7 +107,7 @@ test('a goal counts for the last click of its recipient, whatever arrives first,
   const links = await analyst.query<{ id: number; target: string }>('SELECT link_id AS id, target FROM analytics.links ORDER BY link_id');
   const idOf = (target: string) => links.rows.find((row) => row.target === target)?.id;
   const goals = await analyst.query(
-    `SELECT name, value::text, currency, link_id, recipient_id IS NOT NULL AS known, click_at < at AS later, verdict, properties, dropped FROM analytics.goals ORDER BY at, off`,
+    `SELECT name, value::text, currency, link_id, recipient_id IS NOT NULL AS known, click_at <= at AS later, verdict, properties, dropped FROM analytics.goals ORDER BY at, off`,
   );
   expect(goals.rows).toEqual([
     {
