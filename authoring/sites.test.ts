@@ -31,10 +31,24 @@ describe('a site', () => {
     ['http://shop.example', 'shop.example'],
     ['münchen.example', 'xn--mnchen-3ya.example'],
     ['localhost', 'localhost'],
+    ['Shop.example.', 'shop.example'],
+    ['127.0.0.1', '127.0.0.1'],
   ])('has a host name: %s', (typed, host) => expect(parseHost(typed)).toBe(host));
 
-  test.each(['', ' ', 'shop.example/a', 'shop.example:8080', 'a b', 'user@shop.example', 'shop.example?x', 'https://', '%%', 'a..b//'])(
-    'has no other name: %j',
-    (typed) => expect(() => parseHost(typed)).toThrow('is not a host name'),
-  );
+  test.each([
+    '',
+    ' ',
+    'shop.example/a',
+    'shop.example:8080',
+    'a b',
+    '*.shop.example',
+    'shop.example,blog.example',
+    '1234',
+    '::1',
+    'user@shop.example',
+    'shop.example?x',
+    'https://',
+    '%%',
+    'a..b//',
+  ])('has no other name: %j', (typed) => expect(() => parseHost(typed)).toThrow('is not a host name'));
 });

@@ -16,10 +16,14 @@ export interface Site {
 export function parseHost(text: string): string {
   const typed = text
     .trim()
-    .replace(/^https?:\/\//i, '')
-    .replace(/\/$/, '');
+    .toLowerCase()
+    .replace(/^https?:\/\//, '')
+    .replace(/\.?\/?$/, '');
   const host = /^[^\s/?#@:\\]+$/.test(typed) && URL.canParse(`https://${typed}`) ? new URL(`https://${typed}`).hostname : '';
-  if (host === '') throw new ClickledgerError('bad-input', `'${text}' is not a host name. Write it as in shop.example, without a path.`);
+  // The URL standard reads `1234` as an IPv4 address.
+  const isSame = host === typed || /[^\x00-\x7f]/.test(typed);
+  if (!isSame || !/^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(host))
+    throw new ClickledgerError('bad-input', `'${text}' is not a host name. Write it as in shop.example, without a path.`);
   return host;
 }
 

@@ -74,8 +74,9 @@ export function createApp(deps: {
     const outcome = outcomeOf(route, now());
     if (!route || (outcome.kind !== 'redirect' && outcome.kind !== 'fallback')) return { outcome, found };
     let { location } = outcome;
-    if (route.passQuery) location = withQuery(location, queryOf(url));
+    // The slug is added first, so that a `cl` in the query of the request does not take its place.
     if (route.followHosts && isOfHosts(location, route.followHosts)) location = withQuery(location, `cl=${slugOf(found)}`);
+    if (route.passQuery) location = withQuery(location, queryOf(url));
     return { outcome: { ...outcome, location }, found };
   }
 

@@ -33,7 +33,7 @@ export function withQuery(target: string, query: string): string {
 /** Whether the host of an address is one of `hosts` or a subdomain of one. */
 export function isOfHosts(address: string, hosts: readonly string[]): boolean {
   if (!URL.canParse(address)) return false;
-  const { hostname } = new URL(address);
+  const hostname = new URL(address).hostname.replace(/\.$/, '');
   return hosts.some((host) => hostname === host || hostname.endsWith(`.${host}`));
 }
 

@@ -35,7 +35,7 @@ export async function writeSnapshot(directory: string, routes: Routes): Promise<
     if (links) links.push(link);
     else follow.set(key, [link]);
   }
-  const lists = Array.from(follow, ([hosts, ids]) => [hosts.split(' '), ids]);
+  const lists = Array.from(follow, ([hosts, ids]) => [hosts.split(' ').filter((host) => host !== ''), ids]);
   await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery, follow: lists }));
 }
 

@@ -76,6 +76,16 @@ const AGENTS = [
 ].map(reduceUserAgent);
 const browserOf = (agent: number): number => agent % 3;
 
+/** The own signals of a hit that is committed with a verdict. A machine's hit from a hosting network becomes unsure by a visit. */
+const OWN_SIGNALS: Partial<Record<Verdict, readonly Signal[]>> = {
+  human: [],
+  unsure: ['hosting-net'],
+  'hosting-net': ['hosting-net', 'old-browser', 'altered'],
+  'bot-ua': ['bot-ua'],
+  head: ['head'],
+  honeypot: ['honeypot'],
+};
+
 /** The label of a network whose hits are unsure. */
 const HOSTING = 'hetzner';
 
@@ -99,7 +109,7 @@ const anyVerdictHit = fc.record({
   recipient: fc.constantFrom(...RECIPIENTS),
   link: fc.integer({ min: 1, max: 14 }),
   kind: fc.constantFrom('click' as const, 'click' as const, 'open' as const),
-  verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'human', 'unsure', 'bot-ua', 'head', 'honeypot'),
+  verdict: fc.constantFrom<Verdict>('human', 'human', 'human', 'human', 'unsure', 'hosting-net', 'bot-ua', 'head', 'honeypot'),
   country: fc.constantFrom('DE', 'FR', null),
   net: fc.constantFrom('cloudflare', null),
   referrer: fc.constantFrom('mail.example', '(other)', null),
@@ -109,7 +119,7 @@ const anyVerdictHit = fc.record({
 /** The hidden links of both campaigns. Only clicks on them have the sign `honeypot`. */
 const HIDDEN = [21, 22];
 const anyHit = anyVerdictHit.map((hit): Hit => {
-  if (hit.verdict === 'unsure') return { ...hit, net: HOSTING };
+  if (hit.verdict === 'unsure' || hit.verdict === 'hosting-net') return { ...hit, net: HOSTING };
   if (hit.verdict === 'honeypot') return { ...hit, kind: 'click', link: HIDDEN[hit.link % 2] as number };
   return hit;
 });
@@ -207,6 +217,7 @@ const VISITED: Step[][] = (() => {
     [click, visit, judge],
     [click, judge, visit, judge],
     [visit, judge, click, { reclassify: 2, links: BURST.fewLinks }],
+    [{ commit: [[{ ...clickOf(1, 0), verdict: 'hosting-net', net: HOSTING, visitor: 1 }]], abort: false }, judge, visit, judge],
   ];
 })();
 
@@ -258,7 +269,7 @@ async function commit(events: readonly Hit[], abort = false): Promise<void> {
     await client.query(
       `INSERT INTO shard.event (at, off, gen, rid, recipient_id, link_id, campaign_id, agent_id, visitor, rules, kind, verdict, signals, country, net, referrer)
        SELECT at, off, gen_random_uuid(), gen_random_uuid(), recipient, link, campaign, agent, visitor, 2, kind, verdict,
-              CASE verdict WHEN 'human' THEN NULL WHEN 'unsure' THEN '{hosting-net}' ELSE ARRAY[verdict::text] END, country, net, referrer
+              CASE verdict WHEN 'human' THEN NULL WHEN 'unsure' THEN '{hosting-net}' WHEN 'hosting-net' THEN '{hosting-net,old-browser,altered}' ELSE ARRAY[verdict::text] END, country, net, referrer
        FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::shard.kind[], $7::shard.verdict[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
          AS t (at, off, recipient, link, campaign, kind, verdict, country, net, referrer, agent, visitor)`,
       columns,
@@ -469,8 +480,8 @@ function expectedVerdicts(steps: readonly Step[]): Map<string, number> {
     .filter(({ kind, recipient }) => kind === 'click' && recipient !== 0)
     .map((click) => {
       const isVisited = visits.some((visit) => isVisitOf(visit, click));
-      const own: Signal[] = [...(click.verdict === 'unsure' ? ['hosting-net' as const] : []), ...(isVisited ? ['visited' as const] : [])];
-      const verdict = click.verdict === 'unsure' ? verdictOf(own) : click.verdict;
+      const own: Signal[] = [...(OWN_SIGNALS[click.verdict] ?? []), ...(isVisited ? ['visited' as const] : [])];
+      const verdict = verdictOf(own);
       return { ...click, browser: browserOf(click.agent), verdict, own };
     });
   const verdicts = new Map<string, number>();

@@ -47,7 +47,6 @@ describe('the query of a site event', () => {
     ['a value that is too long', 'v=1234567890123', 1],
     ['a currency that is no code', 'k=euro', 1],
     ['a page that is no web address', 'u=javascript:alert(1)', 1],
-    ['a page that is too long', `u=https://x.example/${'a'.repeat(300)}`, 1],
     ['a click that is no slug', 'c=black-friday', 1],
     ['a number of the tab that is none', 's=ABC', 1],
     ['a property with a bad name', 'x.Plan=1&x.=1&x.1=1', 3],
@@ -58,6 +57,22 @@ describe('the query of a site event', () => {
     ['a referrer that is too long', `r=https://x.example/${'a'.repeat(600)}`, 1],
   ])('is kept without %s', (_, rest, dropped) => {
     expect(fieldsOf(`n=buy&${rest}`)).toMatchObject({ name: 'buy', dropped });
+  });
+
+  test.each([
+    ['https://x.example/%D0%BF%D1%80%D0%B8%D0%B2%D0%B5%D1%82?a', 'x.example/привет'],
+    ['https://münchen.example/ü', 'xn--mnchen-3ya.example/ü'],
+    ['https://x.example/a%00b', 'x.example/a%00b'],
+    ['https://x.example/%FF', 'x.example/%FF'],
+    [`https://x.example/${'ü'.repeat(400)}`, `x.example/${'ü'.repeat(290)}`],
+    [`https://x.example/${'a'.repeat(289)}😀`, `x.example/${'a'.repeat(289)}`],
+  ])('has a page that people can read, cut to 300 characters: %s', (url, page) =>
+    expect(fieldsOf(`n=visit&u=${encodeURIComponent(url)}`)).toMatchObject({ page, dropped: 0 }),
+  );
+
+  test('with too many parameters is still one that a worker accepts', () => {
+    const fields = fieldsOf(`n=visit${'&n'.repeat(120_000)}`);
+    expect(siteFields.parse(fields)).toMatchObject({ dropped: 1000 });
   });
 
   test('a visit has no value', () => expect(fieldsOf('n=visit&v=1&k=EUR')).toEqual({ site: SITE, name: '', dropped: 2 }));

@@ -36,6 +36,7 @@ export interface SiteQuery {
 
 const CLICK = /^[0-9A-Za-z]{5,40}$/;
 const MAX_REFERRER = 512;
+const MAX_DROPPED = 1000;
 
 /** Parses a query as nginx logged it. Returns undefined if its name is missing or malformed. Takes about 3 µs. */
 export function parseSiteQuery(site: string, query: string): SiteQuery | undefined {
@@ -80,15 +81,28 @@ export function parseSiteQuery(site: string, query: string): SiteQuery | undefin
     ...(value === undefined ? {} : { value }),
     ...(currency === undefined ? {} : { currency }),
     ...(properties.length === 0 ? {} : { properties: Object.fromEntries(properties) }),
-    dropped,
+    dropped: Math.min(dropped, MAX_DROPPED),
   };
   return { kind, fields, click, referrer };
 }
 
-/** Returns host and path of a web address. Its query and fragment may have personal data. Undefined if it is none or too long. */
+/**
+ * Returns host and path of a web address, decoded, so that people can read it, and cut to MAX_PAGE characters. Its query and fragment may have
+ * personal data. Undefined if it is no web address.
+ */
 function pageOf(address: string): string | undefined {
   if (!/^https?:\/\//i.test(address) || !URL.canParse(address)) return undefined;
   const { host, pathname } = new URL(address);
-  const page = `${host}${pathname}`;
-  return page.length <= MAX_PAGE && PRINTABLE.test(page) ? page : undefined;
+  const page = `${host}${decodedPath(pathname)}`;
+  return page.length <= MAX_PAGE ? page : page.slice(0, MAX_PAGE).replace(/[\ud800-\udbff]$/, '');
+}
+
+/** Returns the decoded path. A path that has control characters or is no UTF-8 is returned as it is. */
+function decodedPath(path: string): string {
+  try {
+    const decoded = decodeURI(path);
+    return PRINTABLE.test(decoded) ? decoded : path;
+  } catch {
+    return path;
+  }
 }

@@ -9,15 +9,15 @@
 -- page: link
 --
 -- A goal counts for the link of the last click of its recipient before it, by a person, within 30 days (setting GOAL_DAYS). human_clickers is
--- the number of recipients with a click on the link that was judged human, and goal_percent is the share of those with such a goal. Goals of
--- shared links have no recipient.
+-- the number of recipients with a click on the link that was judged human. human_recipients is the number of those of them with a goal that was
+-- judged human, and goal_percent is their share. Goals of shared links have no recipient.
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?goal} \else \set goal '' \endif
 
 WITH goal AS MATERIALIZED (
   SELECT link_id, name, currency, count(*) AS goals, count(*) FILTER (WHERE verdict = 'human') AS human_goals,
-         count(DISTINCT recipient_id) FILTER (WHERE verdict = 'human') AS human_recipients, sum(value) FILTER (WHERE verdict = 'human') AS human_value
+         count(DISTINCT recipient_id) FILTER (WHERE verdict = 'human' AND click_verdict = 'human') AS human_recipients, sum(value) FILTER (WHERE verdict = 'human') AS human_value
   FROM analytics.goals
   WHERE link_id IS NOT NULL AND :of_site AND (:'goal' = '' OR name = :'goal') AND at >= :begins AND at < :ends
     AND (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)

@@ -26,49 +26,51 @@ function keep(name: string, value: string | undefined, isNew?: boolean): string 
 }
 
 // The click that led here. It is removed from the address, so that a reader does not pass it on.
-const CLICK = /([?&])cl=(\w+)(?:&|$)/;
+// A slug has at least 15 characters; a shorter `cl` is a parameter of the page's own.
+const CLICK = /([?&])cl=([0-9A-Za-z]{15,40})(?:&|$)/;
 const found = CLICK.exec(location.search)?.[2];
-if (found !== undefined) {
-  const search = location.search.replace(CLICK, '$1').replace(/[?&]$/, '');
-  history.replaceState(history.state, '', location.pathname + search + location.hash);
-}
-
+const random = Math.random().toString(36).slice(2, 12);
 let shown: string | undefined;
 
-function send(name: string, { value, currency, ...properties }: Values = {}): void {
+function send(name: string, values?: Values | null): void {
   if (asksNotTo || to === undefined) return;
+  const { value, currency, ...properties } = values ?? {};
   const { host } = location;
   const { referrer } = document;
   const parameters: Values = {
     n: name,
-    s: keep('session', Math.random().toString(36).slice(2, 12)),
+    s: keep('session', random),
     c: keep('click', found, found !== undefined),
     u: location.origin + location.pathname,
     r: shown === undefined && !referrer.includes(`//${host}/`) ? referrer.split(/[?#]/)[0] : undefined,
-    v: value,
+    // 0.1 + 0.2 has 17 decimals.
+    v: typeof value === 'number' ? +value.toFixed(6) : value,
     k: currency,
   };
   for (const key in properties) (parameters as Record<string, unknown>)[`x.${key}`] = properties[key];
   const query = new URLSearchParams();
   for (const key in parameters) if (parameters[key] !== undefined && parameters[key] !== '') query.set(key, `${parameters[key]}`);
-  navigator.sendBeacon(`${to}?${query}`);
+  try {
+    // Some browsers and extensions remove this function.
+    navigator.sendBeacon(`${to}?${query}`);
+  } catch {}
 }
 
 /** Sends a visit, unless it is still the same page. */
 function visit(): void {
-  if (shown === location.pathname) return;
+  // A page that the browser prepares before the reader asks for it is no visit yet.
+  if ((document as { prerendering?: boolean }).prerendering || shown === location.pathname) return;
   send('visit');
   shown = location.pathname;
 }
 
 // Pages of a single-page application change the address without loading a page.
-for (const name of ['pushState', 'replaceState'] as const) {
-  const original = history[name];
+const original = { pushState: history.pushState, replaceState: history.replaceState };
+for (const name of ['pushState', 'replaceState'] as const)
   history[name] = function (...args) {
-    original.apply(this, args);
+    original[name].apply(this, args);
     visit();
   };
-}
 addEventListener('popstate', visit);
 // The browser shows a page again that it kept in memory.
 addEventListener('pageshow', ({ persisted }) => {
@@ -87,7 +89,11 @@ function sendGoal(element: Element | null | undefined): void {
 addEventListener('click', ({ target }) => sendGoal((target as Element | null)?.closest?.('[data-goal]:not(form)')), true);
 addEventListener('submit', ({ target }) => sendGoal((target as Element | null)?.closest('form[data-goal]')), true);
 
+document.addEventListener('prerenderingchange', visit);
 (globalThis as unknown as { clickledger: typeof send }).clickledger = send;
-// A page that the browser prepares before the reader asks for it is no visit yet.
-if ((document as { prerendering?: boolean }).prerendering) document.addEventListener('prerenderingchange', visit);
-else visit();
+if (found !== undefined) {
+  const search = location.search.replace(CLICK, '$1').replace(/[?&]$/, '');
+  // With the origin, because a path may begin with two slashes.
+  original.replaceState.call(history, history.state, '', location.origin + location.pathname + search + location.hash);
+}
+visit();

@@ -41,21 +41,25 @@ async function startEdge(env: Record<string, string> = {}): Promise<{ url: strin
 describe('/e/', () => {
   test('answers visits and goals by GET and POST, to every site, and logs the query', async () => {
     const { url, logged } = await startEdge();
+    const multipart = new FormData();
+    multipart.set('a', 'b');
     for (const method of ['GET', 'POST']) {
       const answer = await fetch(`${url}/e/${SITE}?n=buy&v=9.50&k=eur&x.plan=%C3%BC%22`, { method });
       expect([answer.status, await answer.text()]).toEqual([204, '']);
       expect(answer.headers.get('access-control-allow-origin')).toBe('*');
       expect(answer.headers.get('cache-control')).toBe('no-store');
     }
+    for (const body of [new URLSearchParams('a=unsubscribe12'), new URLSearchParams('List=Unsubscribe=One-Click12'), multipart])
+      expect((await fetch(`${url}/e/${SITE}?n=buy`, { method: 'POST', body })).status).toBe(204);
     const beacon = await fetch(`${url}/e/${SITE}?n=visit`, { method: 'POST', body: 'x', headers: { Origin: 'https://shop.example' } });
     expect(beacon.status).toBe(204);
     const preflight = await fetch(`${url}/e/${SITE}?n=buy`, { method: 'OPTIONS', headers: { Origin: 'https://shop.example' } });
     expect([preflight.status, preflight.headers.get('access-control-allow-headers')]).toEqual([204, '*']);
     const lines = await logged();
-    expect(lines).toHaveLength(3);
+    expect(lines).toHaveLength(6);
     expect(lines.map((line) => parseLine(line))).toMatchObject([
       { hit: { kind: 'goal', site: { name: 'buy', value: '9.50', currency: 'EUR', properties: { plan: 'ü"' }, dropped: 0 } } },
-      { hit: { kind: 'goal' } },
+      ...Array.from({ length: 4 }, () => ({ hit: { kind: 'goal' } })),
       { hit: { kind: 'visit' } },
     ]);
   });

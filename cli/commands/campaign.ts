@@ -145,11 +145,7 @@ interface SettingOptions {
 /** Returns the settings that the options ask for. Throws `bad-input` if --follow is given and there is no site. */
 async function settingsOf(pool: Pool, { fallback, passQuery, follow, followHosts }: SettingOptions): Promise<CampaignSettings> {
   const hosts = async (): Promise<string[] | null | undefined> => {
-    if (followHosts !== undefined)
-      return followHosts
-        .split(',')
-        .filter((host) => host.trim() !== '')
-        .map(parseHost);
+    if (followHosts !== undefined) return followHosts.split(',').map(parseHost);
     if (follow !== true) return follow === false ? null : undefined;
     const sites = await listSites(pool);
     if (sites.length === 0)

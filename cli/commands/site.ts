@@ -45,5 +45,5 @@ export function addSite(program: Command): void {
     });
 }
 
-/** Returns the HTML element that loads the script. The script sends to the path in `data-to`, at the server that it comes from. */
+/** Returns the HTML element that loads the script. The script sends to the URL in `data-to`. */
 const tagOfSite = (urls: Urls, site: number): string => `<script defer src="${urls.script()}" data-to="${urls.site(site)}"></script>`;

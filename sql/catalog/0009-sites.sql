@@ -37,7 +37,7 @@ CREATE TABLE fleet.site_events (
   currency text, properties jsonb, dropped integer, request_id uuid, gen uuid, off bigint
 ) PARTITION BY LIST (shard);
 CREATE TABLE fleet.goals (
-  LIKE fleet.site_events, click_at timestamptz, click_link_id bigint, click_campaign_id bigint
+  LIKE fleet.site_events, click_at timestamptz, click_verdict text, click_link_id bigint, click_campaign_id bigint
 ) PARTITION BY LIST (shard);
 
 CREATE VIEW analytics.visits AS
@@ -76,7 +76,7 @@ COMMENT ON FUNCTION analytics.goal_days() IS 'The number of days in which a goal
 GRANT EXECUTE ON FUNCTION analytics.goal_days() TO clickledger_analyst;
 
 CREATE VIEW analytics.goals AS
-  SELECT shard, at, site_id, name, value, currency, properties, page, referrer, session, visitor, recipient_id, click_at,
+  SELECT shard, at, site_id, name, value, currency, properties, page, referrer, session, visitor, recipient_id, click_at, click_verdict,
          CASE WHEN counts THEN click_link_id END AS link_id, CASE WHEN counts THEN click_campaign_id END AS campaign_id,
          country, net, client, system, device, verdict, signals, rules, dropped, request_id, gen, off
   FROM (SELECT *, click_at IS NULL OR click_at > at - make_interval(days => analytics.goal_days()) AS counts FROM fleet.goals) AS g;
@@ -94,7 +94,8 @@ COMMENT ON COLUMN analytics.goals.session IS 'The same number means the same tab
 COMMENT ON COLUMN analytics.goals.visitor IS 'The same number means the same network address and browser on the same UTC day. Null if it could not be computed.';
 COMMENT ON COLUMN analytics.goals.recipient_id IS 'The recipient; null if the goal names no click, or the click of a shared link.';
 COMMENT ON COLUMN analytics.goals.click_at IS 'Time of the last click of this recipient before the goal, by a person; null if there is none.';
-COMMENT ON COLUMN analytics.goals.link_id IS 'The link that the goal counts for; null if none. Without a stored click, it is the link that the goal names.';
+COMMENT ON COLUMN analytics.goals.click_verdict IS 'Verdict of this click: human or unsure.';
+COMMENT ON COLUMN analytics.goals.link_id IS 'The link that the goal counts for; null if none. If no click by a person is stored, it is the link that the goal names.';
 COMMENT ON COLUMN analytics.goals.campaign_id IS 'The campaign of this link.';
 COMMENT ON COLUMN analytics.goals.country IS 'Country of the network address, ISO 3166-1 alpha-2; null if unknown.';
 COMMENT ON COLUMN analytics.goals.net IS 'Label of a known network; null otherwise.';

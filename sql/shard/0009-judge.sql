@@ -199,7 +199,7 @@ BEGIN
   ),
   wanted AS (
     SELECT campaign_id, recipient_id FROM one_of_several GROUP BY campaign_id, recipient_id
-    HAVING bool_or(verdict = ANY (open_verdicts)) AND bool_or(is_close OR is_by_another OR signals && telling OR visited)
+    HAVING bool_or(verdict = ANY (open_verdicts) OR visited) AND bool_or(is_close OR is_by_another OR signals && telling OR visited)
   )
   SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, shard.browser_of(a, agent_id), visitor::text, verdict, signals, visited,
          at BETWEEN first_at - reach AND last_at + reach

@@ -31,7 +31,9 @@ CREATE TABLE shard.site_event (
   dropped      integer NOT NULL
 );
 CREATE INDEX site_event_by_time ON shard.site_event USING brin (at) WITH (autosummarize);
-CREATE INDEX site_event_by_recipient ON shard.site_event (recipient_id, at) WHERE recipient_id <> 0;
+-- shard.is_visited finds a visit of a click by one look-up, however many visits of the recipient there are.
+CREATE INDEX site_event_sign ON shard.site_event (recipient_id, link_id, visitor, at)
+  WHERE recipient_id <> 0 AND kind = 'visit' AND session IS NOT NULL AND verdict IN ('human', 'unsure');
 GRANT INSERT ON shard.site_event TO clickledger_worker;
 
 -- The visits by which clicks may get the sign `visited`, until the judge has looked at their clicks. The judge deletes them.
@@ -67,12 +69,12 @@ CREATE VIEW shard_analytics.site_events AS
   WHERE s.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
 -- The goals, each with the last click of its recipient before it. All clicks of a recipient are on one shard. A view depends on no order of
--- arrival: a click or goal that arrives late, and a verdict that changes, are right in the next query. Clicks of machines lead nowhere. If
--- no click is stored, e.g. because its month was dropped, the goal has the link that it names, and no time.
+-- arrival: a click or goal that arrives late, and a verdict that changes, are right in the next query. If no click by a person is stored,
+-- e.g. because its month was dropped, the goal has the link that it names, and no time.
 CREATE VIEW shard_analytics.goals AS
-  SELECT g.*, click.at AS click_at, coalesce(click.link_id, g.link_id) AS click_link_id, coalesce(click.campaign_id, g.campaign_id) AS click_campaign_id
+  SELECT g.*, click.at AS click_at, click.verdict::text AS click_verdict, coalesce(click.link_id, g.link_id) AS click_link_id, coalesce(click.campaign_id, g.campaign_id) AS click_campaign_id
   FROM shard_analytics.site_events g LEFT JOIN LATERAL (
-    SELECT e.at, e.link_id, e.campaign_id FROM shard.event e
+    SELECT e.at, e.verdict, e.link_id, e.campaign_id FROM shard.event e
     WHERE e.recipient_id = g.recipient_id AND e.kind = 'click' AND e.verdict IN ('human', 'unsure') AND e.at <= g.at
     ORDER BY e.at DESC, e.gen DESC, e.off DESC LIMIT 1
   ) AS click ON true

@@ -183,8 +183,47 @@ describe.skipIf(skipReason !== '')('the script', () => {
       context.addInitScript(`Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no') } })`),
     );
     await page.goto(`${site}/landing`);
-    await eventually('the visit is sent', () => sent.length === 1);
+    await page.locator('#own').click();
+    await eventually('the visit and the goal are sent', () => sent.length === 2);
     expect(sent[0]).toMatchObject({ n: 'visit', s: expect.stringMatching(/^[0-9a-z]+$/) });
+    expect(sent[1]?.['s']).toBe(sent[0]?.['s']);
     expect(complaints).toEqual([]);
+  });
+
+  test('breaks no page: without sendBeacon, with odd addresses, and with any values', async () => {
+    const without = await open({}, (context) => context.addInitScript('delete Navigator.prototype.sendBeacon'));
+    await without.page.goto(`${site}//landing?cl=00abcdefghijklmnopq`);
+    await without.page.evaluate(`history.pushState({}, '', '/other'); clickledger('a')`);
+    expect(without.page.url()).toBe(`${site}/other`);
+    expect(without.complaints).toEqual([]);
+    const { page, sent, complaints } = await open();
+    await page.goto(`${site}//landing?cl=00abcdefghijklmnopq&b=1`);
+    expect(page.url()).toBe(`${site}//landing?b=1`);
+    await page.goto(`${site}/landing?color=red&cl=de&x=1`);
+    expect(page.url()).toBe(`${site}/landing?color=red&cl=de&x=1`);
+    await page.evaluate(
+      `clickledger('a', null); clickledger('b', { value: 0.1 + 0.2 }); clickledger('c', { value: '7', a: undefined, b: '' })`,
+    );
+    await eventually('all is sent', () => sent.length === 5);
+    expect(sent.map(({ n, v, c }) => [n, v, c])).toEqual([
+      ['visit', undefined, '00abcdefghijklmnopq'],
+      ['visit', undefined, '00abcdefghijklmnopq'],
+      ['a', undefined, '00abcdefghijklmnopq'],
+      ['b', '0.3', '00abcdefghijklmnopq'],
+      ['c', '7', '00abcdefghijklmnopq'],
+    ]);
+    expect(complaints).toEqual([]);
+  });
+
+  test('sends the visit of a prepared page when the reader sees it', async () => {
+    const { page, sent } = await open({}, (context) =>
+      context.addInitScript(`let prepared = true; Object.defineProperty(Document.prototype, 'prerendering', { get: () => prepared });
+        globalThis.activate = () => { prepared = false; document.dispatchEvent(new Event('prerenderingchange')); }`),
+    );
+    await page.goto(`${site}/landing`);
+    await page.evaluate(`history.replaceState({}, '', '/landing?a')`);
+    expect(sent).toEqual([]);
+    await page.evaluate('activate()');
+    await eventually('the visit is sent', () => sent.length === 1);
   });
 });
