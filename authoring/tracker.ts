@@ -102,7 +102,7 @@ export interface Tracker {
    * Returns the id of the campaign with this name. Creates the campaign if it does not exist. The given options are set, even if the
    * campaign already exists.
    */
-  campaign(name: string, options?: { fallback?: string; passQuery?: boolean }): Promise<number>;
+  campaign(name: string, options?: { fallback?: string; passQuery?: boolean; followHosts?: readonly string[] | null }): Promise<number>;
   /**
    * Returns the tracked URL of a target. The URL is for one person if `to` has a mail address. Otherwise it is shared by all. `alias` is
    * only for a shared URL.
@@ -144,8 +144,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
   const recipientId = async (to: string | undefined) => (to === undefined ? 0 : ensureRecipient(pool, to));
 
   return {
-    campaign: (name, { fallback, passQuery } = {}) =>
-      explainErrors(async () => (await ensureCampaign(pool, name, { fallbackUrl: fallback, passQuery })).id),
+    campaign: (name, { fallback, passQuery, followHosts } = {}) =>
+      explainErrors(async () => (await ensureCampaign(pool, name, { fallbackUrl: fallback, passQuery, followHosts })).id),
     url: (target, { campaign, to, label, alias, expires }) =>
       explainErrors(async () => {
         if (to !== undefined && alias !== undefined)

@@ -309,7 +309,7 @@ export const NEAR_HONEYPOT_MS = 10_000;
 
 /**
  * A click has the signal `visited` if a visit that names its link and recipient came up to this time after it, from the same visitor, by the
- * script, and was not judged as a machine's.
+ * script, and was not judged as a machine's. It is stored only next to other signals, because alone it changes nothing.
  */
 export const VISITED_MS = 600_000;
 

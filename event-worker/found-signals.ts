@@ -75,10 +75,14 @@ export function signalsOfClicks(clicks: readonly Click[], burst: BurstRule = BUR
   }
   return judged.map(({ own, verdict }, i) => {
     const more = found[i] as Signal[];
-    if (more.length === 0 || (verdict !== 'human' && verdict !== 'unsure')) return own;
+    if (more.length === 0 || (verdict !== 'human' && verdict !== 'unsure')) return withoutLoneVisit(own);
     return inOrder([...own, ...more]);
   });
 }
+
+/** Returns the signals as they are stored: without `visited` if there is no other signal, because it changes nothing then. */
+export const withoutLoneVisit = (signals: readonly Signal[]): readonly Signal[] =>
+  signals.length === 1 && signals[0] === 'visited' ? [] : signals;
 
 /** The indexes of the clicks of each browser. */
 function numbersByBrowser(clicks: readonly Click[]): Iterable<number[]> {

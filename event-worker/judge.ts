@@ -26,6 +26,15 @@ interface ClickToJudge extends StoredHit {
   complete: boolean;
 }
 
+/** The result of shard.take_visits. */
+interface VisitsTaken {
+  taken: number;
+  campaigns: string[];
+  recipients: string[];
+  first_times: number[];
+  last_times: number[];
+}
+
 /** A hit whose signals or rules change. The fields are the columns of shard.judged_hit. */
 export interface JudgedHit extends Pick<StoredHit, 'part' | 'place' | 'at' | 'campaign_id' | 'recipient_id' | 'link_id'> {
   was: Verdict;
@@ -71,18 +80,17 @@ export async function judgeStep(client: PoolClient, mostHits: number): Promise<J
   );
   const { deltas, hits, is_more_left: isMoreLeft } = chosen.rows[0] as (typeof chosen.rows)[number];
   if (deltas === null) return undefined;
-  const found = await client.query<{ id: string }>('SELECT id::text FROM shard.new_visit ORDER BY id LIMIT $1', [MAX_VISITS]);
-  const visits = found.rows.map(({ id }) => id);
-  const step = { hits, isMoreLeft: isMoreLeft || visits.length === MAX_VISITS, divided: 0 };
-  if (deltas.length === 0 && visits.length === 0) return step;
+  const visits = await client.query<VisitsTaken>("SELECT * FROM shard.take_visits($1, $2 * interval '1 ms')", [MAX_VISITS, VISITED_MS]);
+  const { taken, campaigns, recipients, first_times, last_times } = visits.rows[0] as VisitsTaken;
+  const step = { hits, isMoreLeft: isMoreLeft || taken === MAX_VISITS, divided: 0 };
+  if (deltas.length === 0 && recipients.length === 0) return step;
   const groups = readGroups<ClickToJudge>(
     client,
-    "SELECT * FROM shard.clicks_to_judge($1, $2, $3 * interval '1 ms', $4, $5, $6, $7 * interval '1 ms')",
-    [deltas, visits, REACH_MS, FEWEST, OPEN_VERDICTS, TELLING, VISITED_MS],
+    "SELECT * FROM shard.clicks_to_judge($1, $2, $3, $4, $5, $6 * interval '1 ms', $7, $8, $9, $10 * interval '1 ms')",
+    [deltas, campaigns, recipients, first_times, last_times, REACH_MS, FEWEST, OPEN_VERDICTS, TELLING, VISITED_MS],
     () => step.divided++,
   );
   for await (const clicks of groups) await addJudgedHits(client, judgeRecipients(clicks));
-  if (visits.length > 0) await client.query('DELETE FROM shard.new_visit WHERE id = ANY ($1)', [visits]);
   await changeAndMerge(client, deltas);
   return step;
 }

@@ -1,7 +1,7 @@
 import type { Pool } from '../core/postgres.ts';
 import { BURST, type BurstRule, NETWORK_SIGNALS, RULES_VERSION, type Signal, verdictOf, VISITED_MS } from '../core/rules.ts';
 import { entryOf } from './entry-of.ts';
-import { ownSignals, signalsOfClicks } from './found-signals.ts';
+import { ownSignals, signalsOfClicks, withoutLoneVisit } from './found-signals.ts';
 import { addJudgedHits, changeAndMerge, clickOf, haveSame, judgedHit } from './judge.ts';
 import { readGroups, type StoredHit } from './stored-hits.ts';
 import { inTransaction } from './transaction.ts';
@@ -84,7 +84,7 @@ function judgeAgain(hits: readonly CampaignHit[], campaign: CampaignFacts, burst
     );
     for (const [n, i] of numbers.entries()) signals[i] = found[n] as readonly Signal[];
   }
-  return signals;
+  return signals.map(withoutLoneVisit);
 }
 
 /** Returns the signals that do not depend on other clicks. Those in COMPUTED are found by the current rules. */

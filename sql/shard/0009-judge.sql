@@ -152,14 +152,14 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.is_visited FROM PUBLIC;
 
--- The clicks of recipients who have a click in these deltas or one of these visits, by recipient and time. The signs of a click depend on the clicks within `reach` of it. So a
+-- The clicks of recipients who have a click in these deltas, or are in the arrays of shard.take_visits, by recipient and time. The signs of a click depend on the clicks within `reach` of it. So a
 -- new click can change the clicks within `reach`, and those depend on the clicks within 2 * `reach`. `complete` is true if the result has all clicks on which
 -- the signs of this click depend. A recipient is in the result only if a sign can follow from other clicks. Then one of the clicks has a verdict in
 -- `open_verdicts`, and at least one of the following holds: there are `fewest` clicks within `reach`; two successive clicks on one link are by different user agents;
--- a click has a `telling` sign; a click is visited.
+-- a click has a `telling` sign; a click with any sign is visited. For a click without other signs, a visit changes nothing.
 --
 -- The planner's statistics may be out of date, so the settings force index lookups, and allow nested loops only for LATERAL lookups.
-CREATE FUNCTION shard.clicks_to_judge(deltas bigint[], visits bigint[], reach interval, fewest integer, open_verdicts text[], telling text[], visited_within interval)
+CREATE FUNCTION shard.clicks_to_judge(deltas bigint[], campaigns bigint[], recipients bigint[], first_times double precision[], last_times double precision[], reach interval, fewest integer, open_verdicts text[], telling text[], visited_within interval)
 RETURNS TABLE (part oid, place text, campaign_id bigint, recipient_id bigint, at double precision, link_id bigint, browser text, visitor text, verdict text, signals text[], visited boolean,
                complete boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET work_mem = '32MB' SET enable_nestloop = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
@@ -176,17 +176,18 @@ BEGIN
     ) AS hit
     WHERE d.id = ANY (deltas) AND hit.kind = 'click' AND recipient_id <> 0 GROUP BY d.campaign_id, recipient_id
     UNION ALL
-    SELECT v.campaign_id, v.recipient_id, min(v.at) - visited_within, max(v.at) FROM shard.new_visit v WHERE v.id = ANY (visits) GROUP BY v.campaign_id, v.recipient_id
+    SELECT v.campaign_id, v.recipient_id, to_timestamp(v.first_ms / 1000), to_timestamp(v.last_ms / 1000)
+    FROM unnest(campaigns, recipients, first_times, last_times) AS v (campaign_id, recipient_id, first_ms, last_ms)
   ),
   -- A recipient may have both.
   reader AS (SELECT campaign_id, recipient_id, min(first_at) AS first_at, max(last_at) AS last_at FROM person GROUP BY campaign_id, recipient_id),
   -- One sort of all clicks is much faster than one for each recipient.
   click AS (
-    SELECT reader.campaign_id, reader.recipient_id, reader.first_at, reader.last_at, e.*, count(*) OVER of_reader AS n, bool_or(e.visited) OVER of_reader AS any_visited,
+    SELECT reader.campaign_id, reader.recipient_id, reader.first_at, reader.last_at, e.*, count(*) OVER of_reader AS n, bool_or(e.is_signed) OVER of_reader AS any_signed,
            e.at - lag(e.at, fewest - 1) OVER (of_reader ORDER BY e.at) <= reach AS is_close
     FROM reader CROSS JOIN LATERAL (
       SELECT e.tableoid AS part, e.ctid AS place, e.at, e.link_id, e.verdict::text AS verdict, e.signals, e.agent_id, e.visitor,
-             are_visits AND shard.is_visited(e.recipient_id, e.link_id, e.visitor, e.at, visited_within) AS visited
+             are_visits AND e.signals IS NOT NULL AND shard.is_visited(e.recipient_id, e.link_id, e.visitor, e.at, visited_within) AS is_signed
       FROM shard.event e
       WHERE e.recipient_id = reader.recipient_id AND e.at BETWEEN reader.first_at - 2 * reach AND reader.last_at + 2 * reach
         AND e.kind = 'click' AND e.campaign_id = reader.campaign_id OFFSET 0
@@ -195,13 +196,14 @@ BEGIN
   ),
   one_of_several AS MATERIALIZED (
     SELECT click.*, agent_id <> lag(agent_id) OVER same_link AND at - lag(at) OVER same_link <= reach AS is_by_another
-    FROM click WHERE n >= 2 OR any_visited WINDOW same_link AS (PARTITION BY campaign_id, recipient_id, link_id ORDER BY at)
+    FROM click WHERE n >= 2 OR any_signed WINDOW same_link AS (PARTITION BY campaign_id, recipient_id, link_id ORDER BY at)
   ),
   wanted AS (
     SELECT campaign_id, recipient_id FROM one_of_several GROUP BY campaign_id, recipient_id
-    HAVING bool_or(verdict = ANY (open_verdicts) OR visited) AND bool_or(is_close OR is_by_another OR signals && telling OR visited)
+    HAVING bool_or(verdict = ANY (open_verdicts) OR is_signed) AND bool_or(is_close OR is_by_another OR signals && telling OR is_signed)
   )
-  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, shard.browser_of(a, agent_id), visitor::text, verdict, signals, visited,
+  SELECT part, place::text, campaign_id, recipient_id, extract(epoch FROM at)::double precision * 1000, link_id, shard.browser_of(a, agent_id), visitor::text, verdict, signals,
+         are_visits AND shard.is_visited(recipient_id, link_id, visitor, at, visited_within),
          at BETWEEN first_at - reach AND last_at + reach
   FROM one_of_several JOIN wanted USING (campaign_id, recipient_id) LEFT JOIN shard.user_agent a ON a.id = agent_id
   ORDER BY campaign_id, recipient_id, at, link_id;

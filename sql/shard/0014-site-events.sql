@@ -38,12 +38,36 @@ GRANT INSERT ON shard.site_event TO clickledger_worker;
 
 -- The visits by which clicks may get the sign `visited`, until the judge has looked at their clicks. The judge deletes them.
 CREATE TABLE shard.new_visit (
-  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   at           timestamptz NOT NULL,
   recipient_id bigint NOT NULL,
   campaign_id  bigint NOT NULL
 );
-GRANT INSERT, SELECT, DELETE ON shard.new_visit TO clickledger_worker;
+GRANT INSERT ON shard.new_visit TO clickledger_worker;
+
+-- Deletes up to `most` new visits. Returns their number, and for which recipients of which campaigns clicks must be judged again, with the times
+-- in epoch milliseconds between which a visited click may be. A visit changes nothing if no click of its recipient up to `visited_within` before it has
+-- a sign: when a click gets its first sign, the judge looks for visits itself. The caller holds the lock of the judge.
+CREATE FUNCTION shard.take_visits(most integer, visited_within interval, OUT taken bigint, OUT campaigns bigint[], OUT recipients bigint[], OUT first_times double precision[],
+                                  OUT last_times double precision[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
+  WITH gone AS (
+    DELETE FROM shard.new_visit WHERE ctid = ANY (ARRAY(SELECT ctid FROM shard.new_visit LIMIT most)) RETURNING *
+  ),
+  reader AS (
+    SELECT campaign_id, recipient_id, min(gone.at) - visited_within AS first_at, max(gone.at) AS last_at
+    FROM gone CROSS JOIN LATERAL (
+      -- The LIMIT forces one index look-up for each visit.
+      SELECT FROM shard.event e WHERE e.recipient_id = gone.recipient_id AND e.at BETWEEN gone.at - visited_within AND gone.at AND e.signals IS NOT NULL AND e.kind = 'click' LIMIT 1
+    ) AS click
+    GROUP BY campaign_id, recipient_id
+  )
+  SELECT (SELECT count(*) FROM gone), coalesce(array_agg(campaign_id), '{}'), coalesce(array_agg(recipient_id), '{}'),
+         coalesce(array_agg(extract(epoch FROM first_at)::double precision * 1000), '{}'), coalesce(array_agg(extract(epoch FROM last_at)::double precision * 1000), '{}')
+  INTO taken, campaigns, recipients, first_times, last_times FROM reader;
+END $$;
+REVOKE EXECUTE ON FUNCTION shard.take_visits FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.take_visits TO clickledger_worker;
 
 -- Deletes the site events of months that began more than `keep` months before the current month, and returns their number. Clicks of these
 -- months are dropped by shard.drop_months.
