@@ -65,10 +65,10 @@ function visit(): void {
 }
 
 // Pages of a single-page application change the address without loading a page.
-const original = { pushState: history.pushState, replaceState: history.replaceState };
+const original = { pushState: history.pushState.bind(history), replaceState: history.replaceState.bind(history) };
 for (const name of ['pushState', 'replaceState'] as const)
-  history[name] = function (...args) {
-    original[name].apply(this, args);
+  history[name] = (...args) => {
+    original[name](...args);
     visit();
   };
 addEventListener('popstate', visit);
@@ -94,6 +94,6 @@ document.addEventListener('prerenderingchange', visit);
 if (found !== undefined) {
   const search = location.search.replace(CLICK, '$1').replace(/[?&]$/, '');
   // With the origin, because a path may begin with two slashes.
-  original.replaceState.call(history, history.state, '', location.origin + location.pathname + search + location.hash);
+  original.replaceState(history.state, '', location.origin + location.pathname + search + location.hash);
 }
 visit();
