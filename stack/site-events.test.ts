@@ -1,42 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseLine } from '../log-agent/parse.ts';
 import { buildScript, SCRIPT_PATH } from '../site/build.ts';
-import { eventually, temporaryDirectory } from '../test/support/servers.ts';
-import { startNginx } from './nginx.ts';
-import { freePort } from './ports.ts';
+import { startEdge } from '../test/support/edge.ts';
 
 // Tests how nginx answers visits and goals, and which of them it logs.
 
 const SITE = '00abcdefghijklmnopq';
-const LAST = 'zzabcdefghijklmnopq';
-
-async function startEdge(env: Record<string, string> = {}): Promise<{ url: string; logged: () => Promise<string[]> }> {
-  const directory = await temporaryDirectory();
-  const logDir = join(directory, 'logs');
-  const port = await freePort();
-  const nginx = await startNginx({
-    logDir,
-    runDir: join(directory, 'run'),
-    port,
-    backendPorts: [await freePort()],
-    env: { NGINX_WORKERS: '1', ...env },
-  });
-  onTestFinished(() => nginx.stop());
-  const url = `http://127.0.0.1:${port}`;
-  const logged = async (): Promise<string[]> => {
-    await (await fetch(`${url}/r/${LAST}`)).arrayBuffer();
-    let lines: string[] = [];
-    await eventually('the last hit is logged', async () => {
-      lines = (await readFile(join(logDir, 'access.log'), 'utf8')).split('\n').filter((line) => line !== '');
-      return lines.at(-1)?.includes(LAST) === true;
-    });
-    return lines.slice(0, -1);
-  };
-  return { url, logged };
-}
 
 describe('/e/', () => {
   test('answers visits and goals by GET and POST, to every site, and logs the query', async () => {

@@ -1,46 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseLine } from '../log-agent/parse.ts';
-import { eventually, temporaryDirectory } from '../test/support/servers.ts';
-import { startNginx } from './nginx.ts';
-import { freePort } from './ports.ts';
+import { startEdge } from '../test/support/edge.ts';
+import { temporaryDirectory } from '../test/support/servers.ts';
 
 // Tests how nginx answers requests to unsubscribe, and which of them it logs.
 
 const SLUG = '00abcdefghijklmnopq';
-const LAST = 'zzabcdefghijklmnopq';
 const FORM = 'application/x-www-form-urlencoded';
 const LANGUAGES = (await readFile(join(import.meta.dirname, '..', 'nginx', 'unsubscribe', 'languages.tsv'), 'utf8'))
   .trimEnd()
   .split('\n')
   .map((line) => line.split('\t'));
-
-async function startEdge(env: Record<string, string> = {}): Promise<{ url: string; logged: () => Promise<string[]> }> {
-  const directory = await temporaryDirectory();
-  const logDir = join(directory, 'logs');
-  const port = await freePort();
-  const nginx = await startNginx({
-    logDir,
-    runDir: join(directory, 'run'),
-    port,
-    backendPorts: [await freePort()],
-    env: { NGINX_WORKERS: '1', ...env },
-  });
-  onTestFinished(() => nginx.stop());
-  const url = `http://127.0.0.1:${port}`;
-  /** Returns the lines of the log. The only worker writes a line just after its answer, so all are there when a last hit is. */
-  const logged = async (): Promise<string[]> => {
-    await (await fetch(`${url}/r/${LAST}`)).arrayBuffer();
-    let lines: string[] = [];
-    await eventually('the last hit is logged', async () => {
-      lines = (await readFile(join(logDir, 'access.log'), 'utf8')).split('\n').filter((line) => line !== '');
-      return lines.at(-1)?.includes(LAST) === true;
-    });
-    return lines.slice(0, -1);
-  };
-  return { url, logged };
-}
 
 describe('the page', () => {
   test('is in the first language that the reader accepts, with one button', async () => {
