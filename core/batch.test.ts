@@ -126,7 +126,7 @@ describe.each([
       ['"dropped":0', '"dropped":0,"other":1'],
       ['"value":"1.5"', '"value":1.5'],
       ['"value":"1.5"', '"value":"NaN"'],
-      ['"plan":"a', '"Plan":"a'],
+      ['"plan":"a', '"a plan":"a'],
       ['click\tgoal\tvisit', 'click\tgoal\tgoal'],
       ['click\tgoal\tvisit', 'visit\tgoal\tvisit'],
       ['click\tgoal\tvisit', 'click\tclick\tvisit'],

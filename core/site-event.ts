@@ -22,7 +22,7 @@ export const SESSION = /^[0-9a-z]{1,10}$/;
 export const AMOUNT = /^-?\d{1,12}(?:\.\d{1,6})?$/;
 /** A code of ISO 4217. */
 export const CURRENCY = /^[A-Z]{3}$/;
-export const KEY = /^[a-z][a-z0-9_-]*$/;
+export const KEY = /^[A-Za-z][A-Za-z0-9_-]*$/;
 
 const text = (max: number) => z.string().max(max).regex(PRINTABLE);
 
