@@ -80,6 +80,8 @@ export async function resubscribe(db: Database, recipient: number): Promise<void
 
 /** A recipient as `recipient list` shows it. Either the address or the id may be missing, but not both. */
 export interface ListedRecipient {
+  /** The number in the catalog. */
+  recipient: number;
   email: string | null;
   external_id: string | null;
   opted_out_at: Date | null;
@@ -96,12 +98,13 @@ export async function* listRecipients(db: Database, onlyUnsubscribed: boolean): 
   const unsubscribed = await db.query<{ id: number; at: Date }>('SELECT recipient_id AS id, at FROM analytics.unsubscribed');
   const times = new Map(unsubscribed.rows.map(({ id, at }) => [id, at]));
   for (let after = 0; ; ) {
-    const { rows } = await db.query<Omit<ListedRecipient, 'unsubscribed_at'> & { id: number }>(
+    const { rows } = await db.query<Omit<ListedRecipient, 'recipient' | 'unsubscribed_at'> & { id: number }>(
       `SELECT id, email, external_id, opted_out_at FROM catalog.recipient
        WHERE id > $1 AND forgotten_at IS NULL AND ($2::bigint[] IS NULL OR id = ANY ($2)) ORDER BY id LIMIT $3`,
       [after, onlyUnsubscribed ? [...times.keys()] : null, LISTED_AT_ONCE],
     );
     yield rows.map(({ id, email, external_id, opted_out_at }) => ({
+      recipient: id,
       email,
       external_id,
       opted_out_at,

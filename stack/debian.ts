@@ -25,6 +25,11 @@ const PACKAGES = {
   openssl: ['openssl'],
   pgbouncer: ['pgbouncer'],
   postgres: ['postgresql-15', 'postgresql-16', 'postgresql-17'],
+  // Debian names the program of a language by its version.
+  'php8.2': ['php8.2-cli'],
+  'php8.3': ['php8.3-cli'],
+  'php8.4': ['php8.4-cli'],
+  python3: ['python3'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;
@@ -41,6 +46,10 @@ const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   // between Debian and Ubuntu.
   pgbouncer: ['libc-ares2', 'libcares2', 'libevent-2.1-7', 'libevent-2.1-7t64', 'libssl3', 'libssl3t64'],
   postgres: 'all',
+  'php8.2': 'all',
+  'php8.3': 'all',
+  'php8.4': 'all',
+  python3: 'all',
 };
 
 /** The name of a file that is stored with an unpacked program. It lists the packages of the program. */

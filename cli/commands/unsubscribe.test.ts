@@ -247,7 +247,13 @@ describe('a person who has unsubscribed', () => {
     const at = await desk();
     const listed = async (): Promise<unknown[]> => JSON.parse((await run(at, 'recipient list --unsubscribed --json')).stdout) as unknown[];
     expect(await listed()).toEqual([
-      { email: 'gone@example.com', external_id: null, opted_out_at: null, unsubscribed_at: '2026-10-02T08:00:00.000Z' },
+      {
+        recipient: ids['gone'],
+        email: 'gone@example.com',
+        external_id: null,
+        opted_out_at: null,
+        unsubscribed_at: '2026-10-02T08:00:00.000Z',
+      },
     ]);
     const { stdout } = await run(at, 'recipient list');
     expect(readCsv(stdout).map(({ email, unsubscribed_at }) => [email, unsubscribed_at])).toEqual([
