@@ -51,7 +51,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
     const plan = letter.plans[kind];
     if (!plan) return undefined;
     const tag = kind === 'html' ? dialect.html : dialect.text;
-    return fillTemplate(compileTemplate(plan, unsubscribeOf && [UNSUBSCRIBE], { othersStay: true }), {
+    return fillTemplate(compileTemplate(plan, unsubscribeOf && [UNSUBSCRIBE], { othersStay: true, areTags: true }), {
       links: letter.places[kind].map((index) => tag(columns[index] as string)),
       pixel: dialect.html(PIXEL_COLUMN),
       honeypot: dialect.html(HONEYPOT_COLUMN),

@@ -23,16 +23,23 @@ export interface Rendered {
 export type Renderer = (recipient: { id: number; optedOut: boolean }, column: ColumnValues) => Rendered;
 
 /**
- * Creates a renderer. It inserts the tracked URLs of a recipient into the letter. With `columns`, it also replaces `{{column}}` with its
- * value, and `{{unsubscribe}}` with the URL at which the recipient unsubscribes. Throws `bad-input` at once if the letter uses a name that
- * is not in `columns`. The value 'any' allows all names.
+ * Creates a renderer. It inserts the tracked URLs of a recipient into the letter, and the URL at which the recipient unsubscribes in the place
+ * of `{{unsubscribe}}`. With `columns`, it also replaces `{{column}}` with its value. Throws `bad-input` at once if the letter uses a name that is
+ * not in `columns`. The value 'any' allows all names. Without `columns`, all other names stay in the letter, and a letter that all readers share
+ * keeps `{{unsubscribe}}`.
  */
 export function createRenderer(letter: TrackedLetter, columns?: readonly string[] | 'any'): Renderer {
   const { html, text } = letter.plans;
+  const compile = (names: readonly string[] | 'any' | undefined, othersStay = false) => ({
+    html: html && compileTemplate(html, names, { othersStay }),
+    text: text && compileTemplate(text, names, { othersStay }),
+  });
   const names = Array.isArray(columns) ? namesOf(letter, columns) : columns;
-  const templates = { html: html && compileTemplate(html, names), text: text && compileTemplate(text, names) };
+  const shared = compile(names);
+  const personal = columns === undefined && letter.unsubscribeOf ? compile([UNSUBSCRIBE], true) : shared;
   return (recipient, column) => {
     const values = valuesFor(letter, recipient.id, column);
+    const templates = recipient.id === 0 ? shared : personal;
     const urls = recipient.optedOut ? undefined : letter.addressesOf(recipient.id);
     const fill = (part: 'html' | 'text', template: Template | undefined) =>
       template &&

@@ -63,7 +63,7 @@ export interface TrackerPrepareOptions {
   despiteMissing?: boolean;
   /**
    * If true, `{{name}}` is replaced with the person's column of this name, and a missing column is an error. Otherwise `{{name}}` stays in
-   * the letter.
+   * the letter. `{{unsubscribe}}` is replaced in both cases, except in the letter that all readers share.
    */
   fill?: boolean;
 }

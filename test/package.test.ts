@@ -148,7 +148,7 @@ describe('in a project of its own', () => {
     const start = `import { createTracker, ClickledgerError, type Tracker, type TrackerPerson } from 'clickledger';\n`;
     await writeFile(
       join(project, 'right.ts'),
-      `${start}
+      `${start}import { trackMail } from 'clickledger/nodemailer';
        const tracker: Tracker = await createTracker({ settings: { BASE_URL: '${BASE}' } });
        const id: number = await tracker.campaign('spring', { fallback: 'https://shop.example' });
        const url: string = await tracker.url('https://shop.example', { campaign: id, to: 'ann@shop.example', expires: new Date() });
@@ -159,6 +159,7 @@ describe('in a project of its own', () => {
          else { const why: 'duplicate' | 'conflict' | 'no-address' | 'bad-address' | 'no-id' | 'bad-id' | 'not-subscribed' | 'unsubscribed' = result.rejected; console.log(why); }
        }
        for (const { id: link, part } of letter.links) { const kind: 'html' | 'text' = part; console.log(link.toFixed(), kind); }
+       trackMail(tracker, { campaign: 'spring', utm: { source: 'x' } });
        try { await tracker.close(); } catch (error) { if (error instanceof ClickledgerError && error.code === 'bad-input') throw error; }`,
     );
     const wrong = [

@@ -63,13 +63,14 @@ type Range = { readonly from: number; readonly to: number };
  * Cuts a planned letter into a template. With `columns`, each `{{name}}` and each `{{name|default}}` becomes a slot. The value 'any' stands for
  * all names. Throws `bad-input` if a name is not in `columns`. Without `columns`, all names stay in the letter.
  *
- * `othersStay` is for a mail service that fills in the other names. Then only a `{{name}}` of `columns` becomes a slot. All else stays in the
- * letter, also `{{{name}}}` and `{{name|default}}`.
+ * `othersStay` is for a program or mail service that fills in the other names. Then only a `{{name}}` of `columns` becomes a slot. All else
+ * stays in the letter, also `{{{name}}}` and `{{name|default}}`. `areTags` says that the values are tags of a mail service, which are inserted as
+ * they are, also inside an address.
  */
 export function compileTemplate(
   plan: LetterPlan,
   columns?: readonly string[] | 'any',
-  { othersStay = false }: { othersStay?: boolean } = {},
+  { othersStay = false, areTags = false }: { othersStay?: boolean; areTags?: boolean } = {},
 ): Template {
   const { text, encoding } = plan;
   const cuts: (Range & { slot: Slot })[] = plan.tracked.map(({ from, to }, index) => ({
@@ -79,7 +80,7 @@ export function compileTemplate(
   }));
   if (plan.pixelAt !== undefined) cuts.push({ from: plan.pixelAt, to: plan.pixelAt, slot: { kind: 'pixel' } });
   if (plan.honeypotAt !== undefined) cuts.push({ from: plan.honeypotAt, to: plan.honeypotAt, slot: { kind: 'honeypot' } });
-  const columnCuts = columns ? findColumns(text, columns, plan.addresses, othersStay) : [];
+  const columnCuts = columns ? findColumns(text, columns, plan.addresses, { othersStay, areTags }) : [];
   cuts.push(...columnCuts);
   cuts.sort((a, b) => a.from - b.from || a.to - b.to);
   const pieces: (Buffer | Slot)[] = [];
@@ -104,7 +105,7 @@ function findColumns(
   text: string,
   columns: readonly string[] | 'any',
   addresses: readonly Range[],
-  othersStay = false,
+  { othersStay = false, areTags = false } = {},
 ): (Range & { slot: ColumnSlot })[] {
   let nextAddress = 0;
   const isSlot = (found: RegExpMatchArray): boolean => !othersStay || columns === 'any' || columns.includes(found[2] ?? '');
@@ -118,8 +119,7 @@ function findColumns(
     // An editor may write http:// before a tag that stands for a whole address.
     if (name === UNSUBSCRIBE && before !== undefined && /^\s*https?:\/\/$/i.test(before))
       return { from: from - before.trimStart().length, to, slot: { kind: 'column', name, fallback, place: 'whole-address' } };
-    // The tag of a mail service is inserted as it is.
-    const place = before === undefined || othersStay ? 'prose' : placeAfter(before);
+    const place = before === undefined || areTags ? 'prose' : placeAfter(before);
     return { from, to, slot: { kind: 'column', name, fallback, place } };
   });
 }
