@@ -53,7 +53,9 @@ export interface Filling {
   column: ColumnValues;
 }
 
-const COLUMN = /\{\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}\}|\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}/g;
+/** A `{{name}}` or `{{{name}}}`, or a `{{unsubscribe}}` that an editor has percent-encoded in an address. */
+const COLUMN =
+  /\{\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}\}|\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}|(%7[Bb]%7[Bb](?:%20|\s)*unsubscribe(?:%20|\s)*%7[Dd]%7[Dd])/g;
 /** The default value of a column as Liquid spells it: `{{ name | default: "there" }}`. */
 const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
 
@@ -108,10 +110,12 @@ function findColumns(
   { othersStay = false, areTags = false } = {},
 ): (Range & { slot: ColumnSlot })[] {
   let nextAddress = 0;
-  const isSlot = (found: RegExpMatchArray): boolean => !othersStay || columns === 'any' || columns.includes(found[2] ?? '');
+  const spelledIn = ([, triple, double]: RegExpMatchArray): string => triple ?? double ?? UNSUBSCRIBE;
+  const isNamed = (found: RegExpMatchArray): boolean => columns === 'any' || columns.includes(spelledIn(found));
+  const isSlot = (found: RegExpMatchArray): boolean => (othersStay || found[3] !== undefined ? isNamed(found) : true);
   return [...text.matchAll(COLUMN)].filter(isSlot).map((found) => {
     const from = found.index;
-    const { name, fallback } = parseColumn((found[1] ?? found[2]) as string, columns);
+    const { name, fallback } = parseColumn(spelledIn(found), columns);
     const to = from + found[0].length;
     while ((addresses[nextAddress]?.to ?? Infinity) <= from) nextAddress++;
     const address = addresses[nextAddress];

@@ -201,6 +201,9 @@ describe('a letter with {{unsubscribe}}', () => {
       /^<a href="https:\/\/shop\.example\/\?leave=https%3A%2F%2F[^"]+">a<\/a>$/,
     ],
     ['<p>{{unsubscribe}}</p>', /^<p>URL<\/p>$/],
+    ['<a href="{{{ unsubscribe }}}">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="%7B%7Bunsubscribe%7D%7D">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="http://%7b%7b%20unsubscribe%20%7d%7d">a</a>', /^<a href="URL">a<\/a>$/],
   ])('may have the tag inside an address: %s', async (html, expected) => {
     const tracker = await createTracker({ settings: authorSettings(databases) });
     try {
