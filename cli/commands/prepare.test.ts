@@ -20,6 +20,7 @@ import {
 import { clickledger, type CommandResult } from '../../test/support/commands.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { eventually } from '../../test/support/servers.ts';
+import { startSite } from '../../test/support/web-site.ts';
 import { withOutputFile, openOutputFile } from '../../authoring/output-files.ts';
 
 const SALE = 'https://shop.example/sale?a=1&b=2';
@@ -867,4 +868,23 @@ describe('a run that ends early', () => {
     expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^clickledger: [^\n]+\n$/) });
     expect(await listFiles(at)).toEqual(['letter.html', 'letter.txt', 'people.csv']);
   });
+});
+
+test('--check lists the links that do not answer, and writes nothing with --dry-run', async () => {
+  const shop = await startSite(({ url }, response) => void response.writeHead(url === '/gone' ? 410 : 200).end());
+  const at = await desk({
+    'letter.html': `<a href="${shop.url}/sale">Sale</a> <a href="${shop.url}/gone">Gone</a> <a href="http://127.0.0.1:1/closed">Closed</a>`,
+  });
+  const toRead = await run(at, 'letter.html', '--dry-run', '--check');
+  expect(toRead.code).toBe(0);
+  expect(toRead.stderr).toContain(`2 of 3 links do not answer:\n    ${shop.url}/gone: status 410\n    http://127.0.0.1:1/closed: `);
+  expect(await expectJson(run(at, 'letter.html', '--dry-run', '--check', '--json'))).toMatchObject({
+    checked: [
+      { target: `${shop.url}/sale`, result: 'ok', status: 200, error: null },
+      { target: `${shop.url}/gone`, result: 'dead', status: 410, error: null },
+      { target: 'http://127.0.0.1:1/closed', result: 'dead', status: null, error: expect.any(String) },
+    ],
+  });
+  const asked = shop.asked.filter((request) => !request.endsWith('/robots.txt'));
+  expect(asked.toSorted()).toEqual(['GET /gone', 'GET /gone', 'HEAD /gone', 'HEAD /gone', 'HEAD /sale', 'HEAD /sale']);
 });

@@ -9,6 +9,7 @@ import { assertUnsubscribesKnown, useUnsubscribing } from '../../authoring/unsub
 import { problemsOfPart } from '../../operating/status/parts.ts';
 import { readPart } from '../../operating/status/read-part.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
+import { type CheckedTarget, checkTargets } from '../../authoring/check-targets.ts';
 import { openPeople } from '../../authoring/list-file.ts';
 import { type Encoding, parseCharset } from '../../authoring/letter/encoding.ts';
 import { parseEnvelope } from '../../authoring/letter/envelope.ts';
@@ -68,6 +69,7 @@ interface Options extends PeopleOptions, WriteOptions {
   honeypot?: boolean;
   expires?: string;
   despiteMissing?: boolean;
+  check?: boolean;
 }
 
 export function addPrepare(program: Command): void {
@@ -97,6 +99,7 @@ export function addPrepare(program: Command): void {
     .option('--utm <name=value,…>', 'add utm parameters, e.g. source=letter,medium=email', parseUtm, {})
     .addOption(new Option('--pixel <place>', 'the place of the pixel').choices(['top', 'bottom', 'none']).default('bottom'))
     .option('--honeypot', 'add a link that no person sees, so that scanners show themselves; some spam filters distrust hidden links')
+    .option('--check', 'ask the target of each link whether it answers, and list those that do not')
     .option('--despite-missing', 'write letters although requests to unsubscribe may be missing in the databases')
     .option('--expires <when>', "the time from which the letter's links lead to the campaign's fallback");
   for (const option of PEOPLE_OPTIONS) prepare.addOption(option);
@@ -108,7 +111,7 @@ Some links are not tracked: links with the attribute data-no-track, links with m
 addresses. Links to the same URL with different values of the attribute data-track-label are counted separately.
 
 Examples:
-  clickledger prepare letter.html --dry-run
+  clickledger prepare letter.html --dry-run --check
   clickledger prepare letter.html --text letter.txt --campaign "Spring sale" --to people.csv --merge mailchimp
   clickledger prepare letter.html --campaign "Spring sale" --to people.csv --render --only me@shop.example
   clickledger prepare letter.html --campaign "Spring sale" --to people.csv --render --eml --from "Shop <news@shop.example>" --subject "For {{name}}"`,
@@ -147,7 +150,8 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   for (const warning of parts.flatMap((plan) => plan.warnings)) note(`note: ${warning}`);
   const kept = summariseKept(parts);
   if (options.render) noteLeftovers(parts.flatMap(leftoverTags));
-  if (options.dryRun) return showPlans(parts, kept, json);
+  const checked = options.check ? await checkLinks(parts) : undefined;
+  if (options.dryRun) return showPlans(parts, kept, json, checked);
   if (arePrepared(plans)) {
     if (json) printJson({ already_prepared: true });
     return note('nothing to do: this letter is already prepared and was not changed');
@@ -201,6 +205,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
         links: letter.links.map(({ id, part, label, target }) => ({ id, part, label, target })),
         kept: kept.counts,
         suspicious: kept.suspicious,
+        ...(checked && { checked }),
       });
     else process.stdout.write(`${result.out}\n`);
   });
@@ -236,6 +241,27 @@ function summary(letter: TrackedLetter, { prepared, opted_out, tests }: WriteRes
   ];
   const extras = [...(letter.honeypot ? ['a hidden link'] : []), ...(letter.hasPixel ? ['a pixel'] : [])].map((extra) => ` and ${extra}`);
   return [`prepared for ${prepared} people: ${letter.links.length} links${extras.join('')}`, ...details].join('\n  ');
+}
+
+/** Asks the targets of the links that will be tracked, and lists those that do not answer. Dead links do not stop the command. */
+async function checkLinks(plans: readonly LetterPlan[]): Promise<CheckedTarget[]> {
+  const progress = createProgress();
+  const targets = plans.flatMap(({ tracked }) => tracked.map(({ target }) => target));
+  const checked = await checkTargets(targets, {
+    onChecked: (done, all) => progress.show(done, all, `${done} of ${all} links`),
+  }).finally(() => progress.end());
+  const of = (wanted: CheckedTarget['result']) => checked.filter(({ result }) => result === wanted);
+  const [dead, notAsked] = [of('dead'), of('not-asked')];
+  const rest = notAsked.length === 0 ? '' : `; ${notAsked.length} were not asked, because their robots.txt forbids it`;
+  note(
+    dead.length === 0
+      ? `all ${checked.length - notAsked.length} links answer${rest}`
+      : `${dead.length} of ${checked.length} links do not answer${rest}:`,
+  );
+  for (const { target, status, error } of dead.slice(0, MAX_LISTED))
+    note(`    ${truncate(target, 100)}: ${status === null ? error : `status ${status}`}`);
+  if (dead.length > MAX_LISTED) note(`    and ${dead.length - MAX_LISTED} more`);
+  return checked;
 }
 
 /** Returns an error message if the options cannot be combined, otherwise undefined. */
@@ -300,7 +326,7 @@ function noteLeftovers(tags: readonly LeftoverTag[]): void {
 
 const truncate = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
-function showPlans(plans: readonly LetterPlan[], kept: KeptSummary, json: boolean): void {
+function showPlans(plans: readonly LetterPlan[], kept: KeptSummary, json: boolean, checked: readonly CheckedTarget[] | undefined): void {
   const rows = plans.flatMap((plan) => {
     const lineOf = createLineCounter(plan.text);
     return [...plan.tracked, ...plan.kept]
@@ -315,7 +341,15 @@ function showPlans(plans: readonly LetterPlan[], kept: KeptSummary, json: boolea
   });
   const hasPixel = plans.some(({ pixelAt }) => pixelAt !== undefined);
   const hasHoneypot = plans.some(({ honeypotAt }) => honeypotAt !== undefined);
-  if (json) return printJson({ links: rows, pixel: hasPixel, honeypot: hasHoneypot, kept: kept.counts, suspicious: kept.suspicious });
+  if (json)
+    return printJson({
+      links: rows,
+      pixel: hasPixel,
+      honeypot: hasHoneypot,
+      kept: kept.counts,
+      suspicious: kept.suspicious,
+      ...(checked && { checked }),
+    });
   printTable(
     ['part', 'line', 'what', 'address', 'words'],
     rows.map(({ part, line, what, address, words }) => [
