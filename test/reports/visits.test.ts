@@ -48,9 +48,10 @@ beforeAll(async () => {
     };
     return siteLine(hit, paths, ridOf(i));
   });
-  // The first half of the visits and goals is in the log before their clicks.
-  const half = Math.floor(lines.length / 2);
-  await send(setup, [letters.without, { ...letter, lines: [...lines.slice(0, half), ...letter.lines, ...lines.slice(half)] }]);
+  // The first third of the visits and goals is in the log before their clicks, and the rest arrives after the clicks were judged.
+  const third = Math.floor(lines.length / 3);
+  await send(setup, [letters.without, { ...letter, lines: [...lines.slice(0, third), ...letter.lines] }]);
+  await send(setup, [{ ...letter, lines: lines.slice(third) }]);
   for (const name of ['without', 'with'] as const) {
     const hits = await storedHits(setup.analyst, letters[name]);
     if (hits.includes(undefined)) throw new Error(`hits of ${name} are not stored`);
