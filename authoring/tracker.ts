@@ -11,7 +11,7 @@ import { type PersonKey, type Recipient, recipientOrReason, resolveRecipients } 
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 import { ensureRecipient, normaliseEmail } from './recipients.ts';
 import { createRenderer, type Renderer } from './render.ts';
-import { assertUnsubscribesKnown } from './unsubscribes-known.ts';
+import { findMissingUnsubscribes } from './unsubscribes-known.ts';
 import { assertKeyListed, createUrls } from './urls.ts';
 import type { KeepReason } from './letter/decide.ts';
 import type { PixelPlace } from './letter/plan.ts';
@@ -174,7 +174,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             charset: 'utf-8',
           },
         );
-        if (letter.despiteMissing !== true) await assertUnsubscribesKnown(pool);
+        const missing = letter.despiteMissing === true ? undefined : await findMissingUnsubscribes(pool);
+        if (missing !== undefined) throw new ClickledgerError('unavailable', `${missing}. To prepare the letter anyway, set despiteMissing.`);
         const tracked = await trackLetter({ pool, baseUrl: config.BASE_URL, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
         return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
       }),

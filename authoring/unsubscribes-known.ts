@@ -2,20 +2,18 @@ import { ClickledgerError, messageOf } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 
 /**
- * Throws `unavailable` if requests to unsubscribe may be missing in the databases, e.g. because a shard was restored from a backup and the
- * logs are not shipped again yet. Does nothing if no campaign has a link for unsubscribing.
+ * Says why requests to unsubscribe may be missing in the databases, e.g. because a shard was restored from a backup and the logs are not
+ * shipped again yet. Returns undefined if none are missing, or if no campaign has a link for unsubscribing. Throws `unavailable` if a shard
+ * does not answer.
  */
-export async function assertUnsubscribesKnown(pool: Pool): Promise<void> {
-  if (!(await useUnsubscribing(pool))) return;
+export async function findMissingUnsubscribes(pool: Pool): Promise<string | undefined> {
+  if (!(await useUnsubscribing(pool))) return undefined;
   const { rows } = await pool
     .query<{ holes: number; missing: number }>('SELECT holes, missing_bytes AS missing FROM analytics.reach')
     .catch(shardSilent);
   const { holes = 0, missing = 0 } = rows[0] ?? {};
-  if (missing > 0)
-    throw new ClickledgerError(
-      'unavailable',
-      `it is not known who has unsubscribed, because ${missing} bytes of the logs are not counted (${holes} holes; \`clickledger status\` shows them)`,
-    );
+  if (missing === 0) return undefined;
+  return `it is not known who has unsubscribed, because ${missing} bytes of the logs are not counted (${holes} holes; \`clickledger status\` shows them)`;
 }
 
 /** Returns whether some campaign has a link for unsubscribing. */

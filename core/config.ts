@@ -123,7 +123,7 @@ export const SETTINGS = {
   ),
   KEEP_EVENTS_MONTHS: setting(
     wholeNumber(0, 1200),
-    'how many whole months of single hits are kept besides the current month; older ones are dropped, their counts stay; 0: all are kept',
+    'how many whole months of single hits, visits and goals are kept besides the current month; older ones are deleted, only the counts of hits stay; 0: all are kept',
     '0',
   ),
   MAX_REFERRERS: setting(
@@ -142,7 +142,7 @@ export const SETTINGS = {
     '7200',
   ),
 
-  PARTS: setting(parsedBy(parseParts), 'the parts that `status` asks: `name=URL of the admin port`, separated by commas', ''),
+  PARTS: setting(parsedBy(parseParts), 'the parts that `status` and `prepare` ask: `name=URL of the admin port`, separated by commas', ''),
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;

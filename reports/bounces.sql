@@ -1,5 +1,5 @@
 -- title: Bounces
--- question: On which pages did sessions begin, and how many of them saw no other page?
+-- question: On which pages did sessions begin, and how many of these sessions had one visit and no goal?
 -- parameter: campaign  name or number of the campaign whose clicks led to the visits; default: all visits
 \ir shared/site.sql
 \ir shared/period.sql

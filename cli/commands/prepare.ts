@@ -5,7 +5,7 @@ import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import type { ProblemCode } from '../../core/health.ts';
 import type { PartAddress } from '../../core/parts.ts';
 import type { Pool } from '../../core/postgres.ts';
-import { assertUnsubscribesKnown, useUnsubscribing } from '../../authoring/unsubscribes-known.ts';
+import { findMissingUnsubscribes, useUnsubscribing } from '../../authoring/unsubscribes-known.ts';
 import { problemsOfPart } from '../../operating/status/parts.ts';
 import { readPart } from '../../operating/status/read-part.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
@@ -216,22 +216,17 @@ async function prepareLetter(file: string, options: Options, command: Command): 
  * worker has a problem. Otherwise people who have unsubscribed would get a letter.
  */
 async function assertNothingMissing(pool: Pool, parts: readonly PartAddress[]): Promise<void> {
-  try {
-    await assertUnsubscribesKnown(pool);
-    if (!(await useUnsubscribing(pool))) return;
-    const responses = await Promise.all(parts.map(readPart));
-    const problems = parts.flatMap((part, i) => (responses[i]?.health.part === 'backend' ? [] : problemsOfPart(part, responses[i])));
-    const [first] = problems.filter(({ code }) => MAKES_LATE.has(code));
-    if (first)
-      throw new ClickledgerError(
-        'unavailable',
-        `it is not known who has unsubscribed: ${first.where}: ${first.what}. To mend it, ${first.mend}`,
-      );
-  } catch (error) {
-    if (error instanceof ClickledgerError && error.code === 'unavailable')
-      throw new ClickledgerError('unavailable', `${error.message}. To write the letters anyway, give --despite-missing.`, { cause: error });
-    throw error;
-  }
+  const problem = (await findMissingUnsubscribes(pool)) ?? (await findLateRequests(pool, parts));
+  if (problem !== undefined) throw new ClickledgerError('unavailable', `${problem}. To write the letters anyway, give --despite-missing.`);
+}
+
+/** Returns the first problem of an agent or worker that delays requests to unsubscribe, with what to do. */
+async function findLateRequests(pool: Pool, parts: readonly PartAddress[]): Promise<string | undefined> {
+  if (!(await useUnsubscribing(pool))) return undefined;
+  const responses = await Promise.all(parts.map(readPart));
+  const problems = parts.flatMap((part, i) => (responses[i]?.health.part === 'backend' ? [] : problemsOfPart(part, responses[i])));
+  const [first] = problems.filter(({ code }) => MAKES_LATE.has(code));
+  return first && `it is not known who has unsubscribed: ${first.where}: ${first.what}. To mend it, ${first.mend}`;
 }
 
 function summary(letter: TrackedLetter, { prepared, opted_out, tests }: WriteResult): string {

@@ -341,6 +341,8 @@ describe('a person who has unsubscribed', () => {
     );
     expect(code).not.toBe(0);
     expect(stderr).toContain('it is not known who has unsubscribed, because a shard does not answer');
+    // The option does not help here.
+    expect(stderr).not.toContain('--despite-missing');
     expect(await mailed(id)).toEqual([]);
     expect(await readdir(at)).not.toContain('made');
   });
