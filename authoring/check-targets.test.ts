@@ -52,13 +52,64 @@ test('hosts that do not answer, or never finish, are dead with the reason', asyn
   const results = await checkTargets([`${silent.url}/a`, 'http://127.0.0.1:1/b', 'http://no-such-host.invalid/c', `${loop.url}/d`], {
     timeoutMs: 300,
   });
-  expect(results.map(({ result, status }) => [result, status])).toEqual(Array.from({ length: 4 }, () => ['dead', null]));
+  expect(results.map(({ result, status }) => [result, status])).toEqual([
+    ...Array.from({ length: 3 }, () => ['dead', null]),
+    ['unclear', null],
+  ]);
   expect(results.map(({ error }) => error)).toEqual([
     expect.stringMatching(/timeout/i),
     expect.stringMatching(/port|ECONNREFUSED/),
     expect.stringMatching(/ENOTFOUND|EAI_AGAIN|getaddrinfo/),
     expect.stringMatching(/redirect/),
   ]);
+});
+
+test('a server that treats programs otherwise than people is unclear', async () => {
+  const refusing = [401, 403, 429, 999];
+  const site = await startSite(({ url }, response) => {
+    if (url === '/app') return reply(response, 302, { Location: 'shop-app://sale' });
+    return reply(response, Number(url?.slice(1)) || 404);
+  });
+  const results = await checkTargets([...refusing, 'app'].map((path) => `${site.url}/${path}`));
+  expect(results.map(({ result, status }) => [result, status])).toEqual([
+    ...refusing.map((status) => ['unclear', status]),
+    ['unclear', null],
+  ]);
+  expect(results.at(-1)?.error).toBe('it redirects to shop-app:');
+});
+
+test('a redirect is not followed to where robots.txt forbids it', async () => {
+  const other = await startSite(({ url }, response) =>
+    reply(response, 200, {}, url === '/robots.txt' ? 'User-agent: *\nDisallow: /private' : ''),
+  );
+  const site = await startSite(({ url }, response) =>
+    reply(response, url === '/robots.txt' ? 404 : 302, { Location: `${other.url}/private` }),
+  );
+  expect(await checkTargets([`${site.url}/a`])).toMatchObject([{ result: 'not-asked' }]);
+  expect(other.asked).toEqual(['GET /robots.txt']);
+});
+
+test('targets that differ only in the fragment are asked once, and a user name is sent as a header', async () => {
+  let sent: string | undefined;
+  const site = await startSite(({ headers }, response) => {
+    sent = headers.authorization;
+    reply(response, 200);
+  });
+  const results = await checkTargets([`${site.url}/a#x`, `${site.url}/a#y`]);
+  expect(results.map(({ result }) => result)).toEqual(['ok', 'ok']);
+  expect(site.asked).toEqual(['GET /robots.txt', 'HEAD /a']);
+  expect(await checkTargets([site.url.replace('//', '//ann:100%25%@')])).toMatchObject([{ result: 'ok' }]);
+  expect(sent).toBe(`Basic ${Buffer.from('ann:100%%').toString('base64')}`);
+});
+
+test('a host that gives no answer at all is not waited for again', async () => {
+  const silent = await startSite(() => {});
+  const results = await checkTargets(
+    Array.from({ length: 20 }, (_, i) => `${silent.url}/${i}`),
+    { timeoutMs: 100 },
+  );
+  expect(results.map(({ result }) => result)).toEqual(Array.from({ length: 20 }, () => 'dead'));
+  expect(silent.asked).toEqual(['GET /robots.txt', 'HEAD /0', 'GET /0']);
 });
 
 test('one host gets one request at a time, and hosts are asked together', async () => {

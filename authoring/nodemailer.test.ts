@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import nodemailer from 'nodemailer';
 import PostalMime from 'postal-mime';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createSlugCodec } from '../core/slug.ts';
 import { authorSettings, BASE } from '../test/support/authors.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
@@ -87,13 +87,37 @@ describe('a message', () => {
     for (const own of [
       { headers: { 'List-Unsubscribe': '<mailto:leave@shop.example>' } },
       { headers: [{ key: 'list-unsubscribe', value: '<mailto:leave@shop.example>' }] },
+      { headers: { 'List-Unsubscribe ': '<mailto:leave@shop.example>' } },
       { list: { unsubscribe: 'leave@shop.example' } },
+      { list: { Unsubscribe: 'leave@shop.example' } },
     ]) {
       const mail = await send(own);
       expect(mail.headers.filter(({ key }) => key.startsWith('list-unsubscribe'))).toMatchObject([
         { value: '<mailto:leave@shop.example>' },
       ]);
     }
+  });
+
+  test('keeps other headers, and a header without a value is none', async () => {
+    const mail = await send({ headers: { key: 'X-Own', value: 'kept' }, list: { unsubscribe: null, help: 'help@shop.example' } });
+    const names = mail.headers.map(({ key }) => key);
+    expect(names.filter((name) => name.startsWith('list-unsubscribe'))).toEqual(['list-unsubscribe', 'list-unsubscribe-post']);
+    expect(mail.headers).toContainEqual(expect.objectContaining({ key: 'x-own', value: 'kept' }));
+    expect((await send({ headers: { 'List-Unsubscribe': null } })).headers.map(({ key }) => key)).toContain('list-unsubscribe');
+  });
+
+  test.each([null, '', undefined])('may have a part that is %j', async (missing) => {
+    const onlyText = await send({ html: missing });
+    expect(onlyText.html).toBeUndefined();
+    expect(onlyText.text).toContain('/u/');
+    const onlyHtml = await send({ text: missing });
+    expect(onlyHtml.html).toContain('/u/');
+  });
+
+  test('with a number in its columns', async () => {
+    expect(
+      (await send({ html: '<p>{{n}} <a href="https://shop.example/">a</a></p>', text: null, clickledger: { columns: { n: 3 } } })).html,
+    ).toContain('3 ');
   });
 
   test('is sent as it is without tracking, and without a body', async () => {
@@ -104,7 +128,12 @@ describe('a message', () => {
   test.each<[string, object, string, TrackMailOptions?]>([
     ['several recipients', { to: 'ann@example.com, bob@example.com' }, 'has 2'],
     ['a copy to another', { cc: [{ name: '', address: 'bob@example.com' }] }, 'has 2'],
+    ['a copy to another in the envelope', { envelope: { from: 'a@shop.example', to: 'ann@example.com', cc: 'bob@example.com' } }, 'has 2'],
+    ['a blind copy in the headers', { headers: { Bcc: 'bob@example.com' } }, 'has 2'],
     ['no recipient', { to: [] }, 'has 0'],
+    ['a raw letter', { raw: 'To: ann@example.com' }, 'links in `raw`'],
+    ['an AMP letter', { amp: '<html amp4email></html>' }, 'links in `amp`'],
+    ['another HTML part', { alternatives: [{ contentType: 'text/html', content: '<p>' }] }, 'links in `alternatives`'],
     ['no campaign', {}, 'has no campaign', {}],
     ['an unknown campaign', { clickledger: { campaign: 'x' } }, "campaign 'x' does not exist"],
     ['an invalid address', { to: 'ann@' }, 'bad-address'],
@@ -116,6 +145,31 @@ describe('a message', () => {
     expect(
       (await send({ to: 'Ann@Example.com', cc: ['ann@example.com'], envelope: { from: 'a@shop.example', to: 'ann@example.com' } })).html,
     ).toContain('/u/');
+  });
+
+  test('to the envelope alone goes to its recipient', async () => {
+    const mail = await send({ envelope: { from: 'a@shop.example', bcc: 'zoe@example.com' } });
+    const ids = idsOf(hrefs(mail.html)[0]);
+    const [zoe] = await databases.query<{ id: number }>('catalog', `SELECT id::int FROM catalog.recipient WHERE email = 'zoe@example.com'`);
+    expect(ids.ok && ids.ids.recipient).toBe(zoe?.id);
+  });
+
+  test('is prepared again after a minute, so that a closed campaign and missing requests are noticed', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let calls = 0;
+    const counting = { prepare: (letter: Parameters<Tracker['prepare']>[0]) => (calls++, tracker.prepare(letter)) };
+    const transport = nodemailer.createTransport({ streamTransport: true, buffer: true });
+    transport.use('compile', trackMail(counting, { campaign: 'news' }));
+    for (const [waitMs, expected] of [
+      [0, 1],
+      [59_000, 1],
+      [2000, 2],
+    ] as const) {
+      vi.advanceTimersByTime(waitMs);
+      await transport.sendMail(MESSAGE);
+      expect(calls).toBe(expected);
+    }
   });
 
   test('to a person who has unsubscribed is refused', async () => {

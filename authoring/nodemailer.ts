@@ -1,6 +1,6 @@
 import { callbackify } from 'node:util';
 import type { PluginFunction } from 'nodemailer/lib/mailer';
-import addressparser from 'nodemailer/lib/addressparser';
+import MailComposer from 'nodemailer/lib/mail-composer';
 import { ClickledgerError } from '../core/errors.ts';
 import type { PreparedLetter, Tracker, TrackerPrepareOptions } from './tracker.ts';
 
@@ -13,7 +13,7 @@ export interface MailTracking {
   /** Your own id of the person. */
   id?: string;
   /** Values for `{{name}}` in the letter. Without them, `{{name}}` stays in the letter, except `{{unsubscribe}}`. */
-  columns?: Readonly<Record<string, string>>;
+  columns?: Readonly<Record<string, string | number>>;
   /** If false, the message is sent as it is. */
   track?: boolean;
 }
@@ -22,8 +22,14 @@ export type TrackMailOptions = Omit<TrackerPrepareOptions, 'html' | 'text' | 'fi
 
 type Data = Parameters<PluginFunction>[0]['data'] & { clickledger?: MailTracking };
 
-/** Letters of one mailing are the same for all people if columns are filled in, so the last letters are prepared once. */
+/**
+ * Letters of one mailing are the same for all people if columns are filled in, so the last letters are prepared once. A letter is prepared again
+ * after a minute, because `prepare` checks that the campaign is open and that no request to unsubscribe is missing.
+ */
 const REMEMBERED = 20;
+const REMEMBERED_MS = 60_000;
+/** Fields of a message whose letters the plugin does not read. */
+const UNREAD = ['raw', 'amp', 'watchHtml'] as const;
 
 /**
  * Returns a plugin for the step `compile`: `transport.use('compile', trackMail(tracker, { campaign: 'Spring sale' }))`. The campaign must exist.
@@ -31,32 +37,36 @@ const REMEMBERED = 20;
  * RFC 8058. `sendMail` rejects with `bad-input` if there are several recipients or no campaign, and with `conflict` if the person has unsubscribed.
  */
 export function trackMail(tracker: Pick<Tracker, 'prepare'>, options: TrackMailOptions = {}): PluginFunction {
-  const prepared = new Map<string, Promise<PreparedLetter>>();
+  const prepared = new Map<string, { letter: Promise<PreparedLetter>; until: number }>();
 
   function prepare(letter: TrackerPrepareOptions): Promise<PreparedLetter> {
     const key = JSON.stringify([letter.campaign, letter.fill, letter.html, letter.text]);
-    const known = prepared.get(key) ?? tracker.prepare(letter);
+    const found = prepared.get(key);
+    const now = performance.now();
+    const known = found && found.until > now ? found : { letter: tracker.prepare(letter), until: now + REMEMBERED_MS };
     // A letter that was used is moved to the end, and the first one is forgotten.
     prepared.delete(key);
     prepared.set(key, known);
-    known.catch(() => prepared.delete(key));
+    known.letter.catch(() => prepared.delete(key));
     for (const oldest of prepared.keys()) if (prepared.size > REMEMBERED) prepared.delete(oldest);
-    return known;
+    return known.letter;
   }
 
   async function track(mail: Parameters<PluginFunction>[0]): Promise<void> {
     const data = mail.data as Data;
     const { campaign = options.campaign, id, columns, track: isTracked = true } = data.clickledger ?? {};
-    if (!isTracked || (data.html === undefined && data.text === undefined)) return;
+    if (!isTracked) return;
+    assertReadable(data);
+    const read = async (part: 'html' | 'text'): Promise<string | undefined> =>
+      isMissing(data[part]) ? undefined : String(await mail.resolveContent(data, part)) || undefined;
+    const [html, text] = [await read('html'), await read('text')];
+    if (html === undefined && text === undefined) return;
     if (campaign === undefined)
       throw new ClickledgerError(
         'bad-input',
         'the message has no campaign: give it in the options of trackMail, or in `clickledger` of the message',
       );
     const email = recipientOf(data);
-    const read = async (part: 'html' | 'text'): Promise<string | undefined> =>
-      data[part] === undefined ? undefined : String(await mail.resolveContent(data, part));
-    const [html, text] = [await read('html'), await read('text')];
     const letter = await prepare({
       ...options,
       campaign,
@@ -64,7 +74,13 @@ export function trackMail(tracker: Pick<Tracker, 'prepare'>, options: TrackMailO
       ...(text === undefined ? {} : { text }),
       fill: columns !== undefined,
     });
-    const made = await letter.for({ email, ...(id === undefined ? {} : { id }), ...(columns === undefined ? {} : { columns }) });
+    const made = await letter.for({
+      email,
+      ...(id === undefined ? {} : { id }),
+      ...(columns === undefined
+        ? {}
+        : { columns: Object.fromEntries(Object.entries(columns).map(([name, value]) => [name, String(value)])) }),
+    });
     if (made.html !== undefined) data.html = made.html;
     if (made.text !== undefined) data.text = made.text;
     if (made.unsubscribe !== undefined) addUnsubscribe(data, made.unsubscribe);
@@ -73,10 +89,25 @@ export function trackMail(tracker: Pick<Tracker, 'prepare'>, options: TrackMailO
   return callbackify(track);
 }
 
-/** Returns the only address of a message. Throws `bad-input` if there are several or none. */
-function recipientOf({ to, cc, bcc, envelope }: Data): string {
-  const fields = envelope?.to === undefined ? [to, cc, bcc] : [envelope.to];
-  const addresses = new Set(fields.flatMap(addressesOf));
+const isMissing = (part: unknown): boolean => part === undefined || part === null || part === '';
+
+/** Throws `bad-input` if a message has a letter that would be sent untracked. */
+function assertReadable(data: Data): void {
+  const isLetter = ({ contentType }: { contentType?: unknown }): boolean =>
+    typeof contentType !== 'string' || /^text\/(?!calendar)/i.test(contentType);
+  const unread = UNREAD.find((name) => !isMissing(data[name])) ?? (data.alternatives?.some(isLetter) ? 'alternatives' : undefined);
+  if (unread)
+    throw new ClickledgerError(
+      'bad-input',
+      `the links in \`${unread}\` of a message are not tracked. Give the letter as \`html\` and \`text\`, or set clickledger.track to false.`,
+    );
+}
+
+/** Returns the only address to which Nodemailer will send a message. Throws `bad-input` if there are several or none. */
+function recipientOf({ to, cc, bcc, headers, envelope }: Data): string {
+  // All places at which a message may name recipients are known to Nodemailer itself.
+  const sent = new MailComposer({ to, cc, bcc, headers, envelope }).compile().getEnvelope();
+  const addresses = new Set([sent.to || []].flat().map((address) => address.toLowerCase()));
   const [only, ...others] = addresses;
   if (only === undefined || others.length > 0)
     throw new ClickledgerError(
@@ -86,23 +117,26 @@ function recipientOf({ to, cc, bcc, envelope }: Data): string {
   return only;
 }
 
-/** Returns the addresses of a field: a text with one or more addresses, an object with `address`, or a list of both. */
-function addressesOf(field: unknown): string[] {
-  if (Array.isArray(field)) return field.flatMap(addressesOf);
-  if (typeof field === 'string') return addressparser(field, { flatten: true }).flatMap(({ address }) => address?.toLowerCase() || []);
-  const { address } = (field ?? {}) as { address?: unknown };
-  return typeof address === 'string' && address !== '' ? [address.toLowerCase()] : [];
-}
-
 /** Adds the headers of RFC 8058, unless the message has such a header. */
 function addUnsubscribe(data: Data, url: string): void {
-  const existing = Array.isArray(data.headers)
-    ? data.headers
-    : Object.entries(data.headers ?? {}).map(([key, value]) => ({ key, value: value as string }));
-  if (data.list?.unsubscribe !== undefined || existing.some(({ key }) => /^list-unsubscribe(?:-post)?$/i.test(key))) return;
+  const existing = headersOf(data.headers);
+  const names = [
+    ...existing.filter(({ value }) => !isMissing(value)).map(({ key }) => key),
+    ...Object.entries(data.list ?? {}).flatMap(([key, value]) => (isMissing(value) ? [] : `list-${key}`)),
+  ];
+  if (names.some((name) => /^list-unsubscribe(?:-post)?$/i.test(name.trim()))) return;
   data.headers = [
-    ...existing,
+    ...existing.filter(({ value }) => !isMissing(value)),
     { key: 'List-Unsubscribe', value: `<${url}>` },
     { key: 'List-Unsubscribe-Post', value: 'List-Unsubscribe=One-Click' },
   ];
+}
+
+type Header = { key: string; value: string };
+
+/** Returns the headers of a message as a list. Nodemailer accepts a list, one header with `key` and `value`, or an object with a field for each. */
+function headersOf(headers: Data['headers']): Header[] {
+  if (Array.isArray(headers)) return headers as Header[];
+  const isOne = headers !== undefined && 'key' in headers && 'value' in headers;
+  return isOne ? [headers as Header] : Object.entries(headers ?? {}).map(([key, value]) => ({ key, value: value as string }));
 }

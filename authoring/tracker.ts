@@ -175,7 +175,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
           },
         );
         const missing = letter.despiteMissing === true ? undefined : await findMissingUnsubscribes(pool);
-        if (missing !== undefined) throw new ClickledgerError('unavailable', `${missing}. To prepare the letter anyway, set despiteMissing.`);
+        if (missing !== undefined)
+          throw new ClickledgerError('unavailable', `${missing}. To prepare the letter anyway, set despiteMissing.`);
         const tracked = await trackLetter({ pool, baseUrl: config.BASE_URL, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
         return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
       }),

@@ -59,7 +59,7 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
  * because exports of mail services have it as a flag.
  */
 export const UNSUBSCRIBE = 'unsubscribe';
-const UNSUBSCRIBE_TAG = /\{\{\s*unsubscribe\s*\}\}|%7[Bb]%7[Bb](?:%20|\s)*unsubscribe(?:%20|\s)*%7[Dd]%7[Dd]/;
+const UNSUBSCRIBE_TAG = /\{\{\s*unsubscribe\s*\}\}|%7[Bb]%7[Bb](?:%20|\+|\s)*unsubscribe(?:%20|\+|\s)*%7[Dd]%7[Dd]/;
 /** The name of the column with this URL in a merged letter. */
 export const UNSUBSCRIBE_COLUMN = 'CL_UNSUB';
 /** The name of the pixel's column in a merged letter. A second run finds the pixel by this name. */

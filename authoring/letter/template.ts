@@ -53,9 +53,9 @@ export interface Filling {
   column: ColumnValues;
 }
 
-/** A `{{name}}` or `{{{name}}}`, or a `{{unsubscribe}}` that an editor has percent-encoded in an address. */
+/** A `{{name}}` or `{{{name}}}`, or a `{{unsubscribe}}` or `{{{unsubscribe}}}` that an editor has percent-encoded in an address. */
 const COLUMN =
-  /\{\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}\}|\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}|(%7[Bb]%7[Bb](?:%20|\s)*unsubscribe(?:%20|\s)*%7[Dd]%7[Dd])/g;
+  /\{\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}\}|\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}|((?:%7[Bb]){2,3}(?:%20|\+|\s)*unsubscribe(?:%20|\+|\s)*(?:%7[Dd]){2,3})/g;
 /** The default value of a column as Liquid spells it: `{{ name | default: "there" }}`. */
 const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
 
@@ -120,8 +120,8 @@ function findColumns(
     while ((addresses[nextAddress]?.to ?? Infinity) <= from) nextAddress++;
     const address = addresses[nextAddress];
     const before = address && address.from <= from ? text.slice(address.from, from) : undefined;
-    // An editor may write http:// before a tag that stands for a whole address.
-    if (name === UNSUBSCRIBE && before !== undefined && /^\s*https?:\/\/$/i.test(before))
+    // An editor may write http:// or a slash before a tag that stands for a whole address.
+    if (name === UNSUBSCRIBE && before !== undefined && /^\s*(?:https?:)?\/{1,2}$/i.test(before))
       return { from: from - before.trimStart().length, to, slot: { kind: 'column', name, fallback, place: 'whole-address' } };
     const place = before === undefined || areTags ? 'prose' : placeAfter(before);
     return { from, to, slot: { kind: 'column', name, fallback, place } };

@@ -873,11 +873,13 @@ describe('a run that ends early', () => {
 test('--check lists the links that do not answer, and writes nothing with --dry-run', async () => {
   const shop = await startSite(({ url }, response) => void response.writeHead(url === '/gone' ? 410 : 200).end());
   const at = await desk({
-    'letter.html': `<a href="${shop.url}/sale">Sale</a> <a href="${shop.url}/gone">Gone</a> <a href="http://127.0.0.1:1/closed">Closed</a>`,
+    'letter.html': `<a href="${shop.url}/sale">Sale</a> <a href="${shop.url}/gone">Gone</a> <a href="http://127.0.0.1:1/closed">Closed</a> <a href="${shop.url}/leave">Unsubscribe</a>`,
   });
-  const toRead = await run(at, 'letter.html', '--dry-run', '--check');
+  const toRead = await run(at, 'letter.html', '--dry-run', '--check', '--track-unsubscribe');
   expect(toRead.code).toBe(0);
-  expect(toRead.stderr).toContain(`2 of 3 links do not answer:\n    ${shop.url}/gone: status 410\n    http://127.0.0.1:1/closed: `);
+  expect(toRead.stderr).toContain(
+    `1 of 3 links answer\n  these do not:\n    ${shop.url}/gone: status 410\n    http://127.0.0.1:1/closed: `,
+  );
   expect(await expectJson(run(at, 'letter.html', '--dry-run', '--check', '--json'))).toMatchObject({
     checked: [
       { target: `${shop.url}/sale`, result: 'ok', status: 200, error: null },

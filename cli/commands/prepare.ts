@@ -18,7 +18,7 @@ import { type LeftoverTag, leftoverTags } from '../../authoring/letter/leftover-
 import { createLineCounter } from '../../authoring/letter/line-counter.ts';
 import { assertIsLetter } from '../../authoring/letter/recognise-file.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
-import { arePrepared, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
+import { arePrepared, type LetterPlans, planParts, type TrackedLetter, trackLetter } from '../../authoring/track-letter.ts';
 import { assertKeyListed } from '../../authoring/urls.ts';
 import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { createRejects } from '../../authoring/rejected-lines.ts';
@@ -141,16 +141,15 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   const envelope = options.eml || options.mbox ? parseEnvelope(options.from ?? '', options.subject ?? '', options.header) : undefined;
   const html = /\.txt$/i.test(file) ? undefined : await readLetter(file, 'html');
   const text = html === undefined ? await readLetter(file, 'text') : options.text && (await readLetter(options.text, 'text'));
-  const plans = planParts(
-    { html, text: text || undefined },
-    { ...options, trackUnsubscribe: options.trackUnsubscribe === true, baseUrl: BASE_URL },
-  );
+  const planWith = (trackUnsubscribe: boolean) =>
+    planParts({ html, text: text || undefined }, { ...options, trackUnsubscribe, baseUrl: BASE_URL });
+  const plans = planWith(options.trackUnsubscribe === true);
   const json = command.optsWithGlobals<GlobalOptions>().json === true;
   const parts = [plans.html, plans.text].filter((plan) => plan !== undefined);
   for (const warning of parts.flatMap((plan) => plan.warnings)) note(`note: ${warning}`);
   const kept = summariseKept(parts);
   if (options.render) noteLeftovers(parts.flatMap(leftoverTags));
-  const checked = options.check ? await checkLinks(parts) : undefined;
+  const checked = options.check ? await checkLinks(planWith(false)) : undefined;
   if (options.dryRun) return showPlans(parts, kept, json, checked);
   if (arePrepared(plans)) {
     if (json) printJson({ already_prepared: true });
@@ -238,24 +237,29 @@ function summary(letter: TrackedLetter, { prepared, opted_out, tests }: WriteRes
   return [`prepared for ${prepared} people: ${letter.links.length} links${extras.join('')}`, ...details].join('\n  ');
 }
 
-/** Asks the targets of the links that will be tracked, and lists those that do not answer. Dead links do not stop the command. */
-async function checkLinks(plans: readonly LetterPlan[]): Promise<CheckedTarget[]> {
+/**
+ * Asks the targets of the links that will be tracked, and lists those that do not answer. Dead links do not stop the command. The plans must
+ * be without `trackUnsubscribe`, because a request to such a link may unsubscribe somebody.
+ */
+async function checkLinks({ html, text }: LetterPlans): Promise<CheckedTarget[]> {
   const progress = createProgress();
-  const targets = plans.flatMap(({ tracked }) => tracked.map(({ target }) => target));
+  const targets = [html, text].flatMap((plan) => plan?.tracked ?? []).map(({ target }) => target);
   const checked = await checkTargets(targets, {
     onChecked: (done, all) => progress.show(done, all, `${done} of ${all} links`),
   }).finally(() => progress.end());
   const of = (wanted: CheckedTarget['result']) => checked.filter(({ result }) => result === wanted);
-  const [dead, notAsked] = [of('dead'), of('not-asked')];
-  const rest = notAsked.length === 0 ? '' : `; ${notAsked.length} were not asked, because their robots.txt forbids it`;
-  note(
-    dead.length === 0
-      ? `all ${checked.length - notAsked.length} links answer${rest}`
-      : `${dead.length} of ${checked.length} links do not answer${rest}:`,
-  );
-  for (const { target, status, error } of dead.slice(0, MAX_LISTED))
-    note(`    ${truncate(target, 100)}: ${status === null ? error : `status ${status}`}`);
-  if (dead.length > MAX_LISTED) note(`    and ${dead.length - MAX_LISTED} more`);
+  const list = (links: readonly CheckedTarget[], title: string): void => {
+    if (links.length === 0) return;
+    note(`  ${title}:`);
+    for (const { target, status, error } of links.slice(0, MAX_LISTED))
+      note(`    ${truncate(target, 100)}: ${error ?? `status ${status}`}`);
+    if (links.length > MAX_LISTED) note(`    and ${links.length - MAX_LISTED} more`);
+  };
+  const [dead, unclear, notAsked] = [of('dead'), of('unclear'), of('not-asked')];
+  note(`${of('ok').length} of ${checked.length} links answer`);
+  list(dead, 'these do not');
+  list(unclear, 'these may answer people otherwise than programs, so look at them yourself');
+  if (notAsked.length > 0) note(`  ${notAsked.length} not asked, because their robots.txt forbids it or cannot be read`);
   return checked;
 }
 

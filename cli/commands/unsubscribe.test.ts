@@ -204,6 +204,11 @@ describe('a letter with {{unsubscribe}}', () => {
     ['<a href="{{{ unsubscribe }}}">a</a>', /^<a href="URL">a<\/a>$/],
     ['<a href="%7B%7Bunsubscribe%7D%7D">a</a>', /^<a href="URL">a<\/a>$/],
     ['<a href="http://%7b%7b%20unsubscribe%20%7d%7d">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="%7B%7B%7Bunsubscribe%7D%7D%7D">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="%7B%7B+unsubscribe+%7D%7D">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="//{{unsubscribe}}">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="/{{unsubscribe}}">a</a>', /^<a href="URL">a<\/a>$/],
+    ['<a href="http:/{{{unsubscribe}}}">a</a>', /^<a href="URL">a<\/a>$/],
   ])('may have the tag inside an address: %s', async (html, expected) => {
     const tracker = await createTracker({ settings: authorSettings(databases) });
     try {

@@ -133,6 +133,9 @@ function tagOf(int $link, int $recipient): string
 /** The first 40 bits of SHA-256 over the key and both numbers. */
 function checkOf(string $key, int $link, int $recipient): int
 {
+    if (!preg_match('/^[0-9a-f]{64}$/iD', $key)) {
+        throw new \InvalidArgumentException('a key has 64 hex digits; SLUG_KEYS may have several keys, separated by commas');
+    }
     return (int) hexdec(substr(hash('sha256', hex2bin($key) . pack('J', $link) . pack('J', $recipient)), 0, 10));
 }
 
@@ -148,7 +151,7 @@ function encode(string $key, int $link, int $recipient = 0): string
 /** Returns [link, recipient] if one of the keys signed the slug, otherwise null. */
 function verify(array $keys, string $slug): ?array
 {
-    if (strlen($slug) < 5 || strlen($slug) > MAX_SLUG_LENGTH) {
+    if (!preg_match('/^[0-9A-Za-z]{5,' . MAX_SLUG_LENGTH . '}$/D', $slug)) {
         return null;
     }
     $numbers = decodeSqid(substr($slug, 2));
@@ -188,6 +191,7 @@ function shardOf(array $shards, string $tag): string
 function urls(string $baseUrl, string $key, int $link, int $recipient = 0): array
 {
     $slug = encode($key, $link, $recipient);
+    $baseUrl = rtrim($baseUrl, '/');
     return ['click' => "$baseUrl/u/$slug", 'pixel' => "$baseUrl/r/$slug.gif", 'unsubscribe' => "$baseUrl/o/$slug"];
 }
 

@@ -95,6 +95,8 @@ def tag_of(link, recipient):
 
 def check_of(key, link, recipient):
     """The first 40 bits of SHA-256 over the key and both numbers."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", key):
+        raise ValueError("a key has 64 hex digits; SLUG_KEYS may have several keys, separated by commas")
     message = bytes.fromhex(key) + link.to_bytes(8, "big") + recipient.to_bytes(8, "big")
     return int(hashlib.sha256(message).hexdigest()[:10], 16)
 
@@ -108,7 +110,7 @@ def encode(key, link, recipient=0):
 
 def verify(keys, slug):
     """Returns (link, recipient) if one of the keys signed the slug, otherwise None."""
-    if not 5 <= len(slug) <= MAX_SLUG_LENGTH:
+    if not re.fullmatch("[0-9A-Za-z]{5,%d}" % MAX_SLUG_LENGTH, slug):
         return None
     numbers = decode_sqid(slug[2:])
     if numbers is None:
@@ -130,7 +132,7 @@ def shard_of(shards, tag):
 
 def urls(base_url, key, link, recipient=0):
     """Returns the URLs of the three kinds of links. Which of them works depends on the kind of the link."""
-    slug = encode(key, link, recipient)
+    slug, base_url = encode(key, link, recipient), base_url.rstrip("/")
     return {"click": f"{base_url}/u/{slug}", "pixel": f"{base_url}/r/{slug}.gif", "unsubscribe": f"{base_url}/o/{slug}"}
 
 

@@ -47,6 +47,18 @@ test.each<[string, readonly Program[], string]>([
   expect(stdout).toBe(
     `${3 * count('slugs') + count('other_spellings') + count('refused') + count('aliases') + count('urls')} vectors are right\n`,
   );
+  // Keys that would give invalid slugs are refused, and a slash at the end of the base URL does not matter.
+  const changed = async (change: object) => {
+    const path = join(await temporaryDirectory(), 'changed.json');
+    await writeFile(path, JSON.stringify({ ...vectors, ...change }));
+    return run(program, [example, path], { env });
+  };
+  const keys = vectors['keys'] as string[];
+  for (const key of ['ab', keys.join(','), `${keys[0]}\n`]) {
+    const error = await changed({ keys: [key, key, key] }).catch((thrown: { stdout: string; stderr: string }) => thrown);
+    expect(error.stdout + error.stderr).toContain('64 hex digits');
+  }
+  expect((await changed({ base_url: `${String(vectors['base_url'])}/` })).stdout).toContain('vectors are right');
   // The example notices a wrong vector.
   const wrong = join(await temporaryDirectory(), 'wrong.json');
   const [first] = vectors['slugs'] as [unknown[]];
