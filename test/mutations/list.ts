@@ -736,8 +736,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'no letters while requests to unsubscribe may be missing',
     file: 'authoring/unsubscribes-known.ts',
-    from: '  if (missing > 0)',
-    to: '  if (missing < 0)',
+    from: '  if (missing === 0) return undefined;',
+    to: '  if (missing >= 0) return undefined;',
     test: 'cli/commands/unsubscribe.test.ts',
     name: 'part of the logs is missing',
   },
