@@ -112,7 +112,9 @@ function findColumns(
   let nextAddress = 0;
   const spelledIn = ([, triple, double]: RegExpMatchArray): string => triple ?? double ?? UNSUBSCRIBE;
   const isNamed = (found: RegExpMatchArray): boolean => columns === 'any' || columns.includes(spelledIn(found));
-  const isSlot = (found: RegExpMatchArray): boolean => (othersStay || found[3] !== undefined ? isNamed(found) : true);
+  // SendGrid has a tag `{{{unsubscribe}}}` of its own.
+  const isOfOthers = ([spelling]: RegExpMatchArray): boolean => othersStay && /^(?:\{|%7b){3}/i.test(spelling);
+  const isSlot = (found: RegExpMatchArray): boolean => (othersStay || found[3] !== undefined ? isNamed(found) && !isOfOthers(found) : true);
   return [...text.matchAll(COLUMN)].filter(isSlot).map((found) => {
     const from = found.index;
     const { name, fallback } = parseColumn(spelledIn(found), columns);

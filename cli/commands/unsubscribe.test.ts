@@ -224,13 +224,16 @@ describe('a letter with {{unsubscribe}}', () => {
 
   test('has the tag of a sender as it is, also inside an address', async () => {
     await insertCampaign(databases, 'inside merged');
-    const at = await desk({ 'in.html': '<a href="http://{{unsubscribe}}">a</a> <a href="https://shop.example/?l={{unsubscribe}}">b</a>' });
+    const at = await desk({
+      'in.html':
+        '<a href="http://{{unsubscribe}}">a</a> <a href="https://shop.example/?l={{unsubscribe}}">b</a> <a href="{{{unsubscribe}}}">c</a>',
+    });
     await clickledger([...'prepare in.html --to people.csv --merge mailchimp --out made --campaign'.split(' '), 'inside merged'], {
       cwd: at,
       env: authorSettings(databases),
     });
     expect(await readFile(join(at, 'made', 'in.html'), 'utf8')).toMatch(
-      /^<a href="\*\|CL_UNSUB\|\*">a<\/a> <a href="https:\/\/shop\.example\/\?l=\*\|CL_UNSUB\|\*">b<\/a>/,
+      /^<a href="\*\|CL_UNSUB\|\*">a<\/a> <a href="https:\/\/shop\.example\/\?l=\*\|CL_UNSUB\|\*">b<\/a> <a href="\{\{\{unsubscribe\}\}\}">c<\/a>/,
     );
   });
 

@@ -25,6 +25,8 @@ const LETTERS = new URL('../letters/', import.meta.url);
 const NAMES = readdirSync(LETTERS)
   .filter((file) => file.endsWith('.json'))
   .map((file) => file.slice(0, -'.json'.length));
+/** The tag of clickledger. `{{{unsubscribe}}}` is a tag of SendGrid. */
+const UNSUBSCRIBE_TAG = /(?:http:\/\/)?(?:(?<!\{)\{\{unsubscribe\}\}(?!\})|%7B%7Bunsubscribe%7D%7D)/g;
 const OUR_URL = /https:\/\/t\.example\.org\/u\/([0-9A-Za-z]{17,40})/g;
 
 let system: System;
@@ -84,9 +86,9 @@ describe('a letter for everybody', () => {
       ...options,
     });
     const { id: campaign } = await ensureCampaign(author, 'the corpus');
-    const render = createRenderer(
-      await trackLetter({ pool: author, baseUrl: BASE_URL, keys: parseSlugKeys(system.env['SLUG_KEYS'] ?? '') }, campaign, plans),
-    );
+    const keys = parseSlugKeys(system.env['SLUG_KEYS'] ?? '');
+    const trackedLetter = await trackLetter({ pool: author, baseUrl: BASE_URL, keys }, campaign, plans);
+    const render = createRenderer(trackedLetter);
     const part = isText ? 'text' : 'html';
     const rendered = (recipient: number, optedOut: boolean) => render({ id: recipient, optedOut }, () => '')[part] as Buffer;
 
@@ -98,8 +100,11 @@ describe('a letter for everybody', () => {
       expect(await locationOf(`/u/${slug}`)).toBe(headerBytes(tracked[i] as string));
       clicked++;
     }
-    // A recipient who has opted out of tracking gets the letter unchanged.
-    expect(rendered(optedOutReader, true).equals(letter)).toBe(true);
+    // A recipient who has opted out of tracking gets the letter unchanged, except for the link for unsubscribing.
+    const unchanged = letter
+      .toString('latin1')
+      .replace(UNSUBSCRIBE_TAG, (tag: string) => trackedLetter.unsubscribeOf?.(optedOutReader) ?? `${tag} is not filled in`);
+    expect(rendered(optedOutReader, true).toString('latin1')).toBe(unchanged);
   });
 
   test('every click of it is counted, until its reader turns out to be a test', async () => {
