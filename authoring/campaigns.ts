@@ -39,8 +39,7 @@ export async function ensureCampaign(
   name: string,
   settings: CampaignSettings = {},
 ): Promise<{ id: number; created: boolean }> {
-  if (typeof settings.fallbackUrl === 'string') parseTarget(settings.fallbackUrl);
-  settings.followHosts?.forEach(parseHost);
+  const parsed = parseSettings(settings);
   if (name.trim() === '') throw new ClickledgerError('bad-input', 'a campaign must have a name');
   const inserted = await db.query<{ id: number }>(
     'INSERT INTO catalog.campaign (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id',
@@ -48,14 +47,21 @@ export async function ensureCampaign(
   );
   const found = inserted.rows[0] ?? (await db.query<{ id: number }>('SELECT id FROM catalog.campaign WHERE name = $1', [name])).rows[0];
   const { id } = found as { id: number };
-  await editCampaign(db, id, settings);
+  await writeSettings(db, id, parsed);
   return { id, created: inserted.rows[0] !== undefined };
 }
 
 /** Changes settings of a campaign. Throws `bad-input` for an invalid URL or host. */
 export async function editCampaign(db: Database, campaign: number, changes: CampaignSettings): Promise<void> {
-  const { fallbackUrl, passQuery, followHosts } = changes;
-  if (typeof fallbackUrl === 'string') parseTarget(fallbackUrl);
+  await writeSettings(db, campaign, parseSettings(changes));
+}
+
+function parseSettings(settings: CampaignSettings): CampaignSettings {
+  if (typeof settings.fallbackUrl === 'string') parseTarget(settings.fallbackUrl);
+  return { ...settings, followHosts: settings.followHosts?.map(parseHost) ?? settings.followHosts };
+}
+
+async function writeSettings(db: Database, campaign: number, { fallbackUrl, passQuery, followHosts }: CampaignSettings): Promise<void> {
   if (fallbackUrl !== undefined)
     await db.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE id = $1 AND fallback_url IS DISTINCT FROM $2', [
       campaign,
@@ -66,7 +72,7 @@ export async function editCampaign(db: Database, campaign: number, changes: Camp
   if (followHosts !== undefined)
     await db.query('UPDATE catalog.campaign SET follow_hosts = $2 WHERE id = $1 AND follow_hosts IS DISTINCT FROM $2', [
       campaign,
-      followHosts?.map(parseHost) ?? null,
+      followHosts,
     ]);
 }
 

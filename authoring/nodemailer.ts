@@ -23,8 +23,8 @@ export type TrackMailOptions = Omit<TrackerPrepareOptions, 'html' | 'text' | 'fi
 type Data = Parameters<PluginFunction>[0]['data'] & { clickledger?: MailTracking };
 
 /**
- * Letters of one mailing are the same for all people if columns are filled in, so the last letters are prepared once. A letter is prepared again
- * after a minute, because `prepare` checks that the campaign is open and that no request to unsubscribe is missing.
+ * The plugin keeps the last prepared letters, because the messages of one mailing often have the same letter with other columns. After a minute
+ * it prepares a letter again, because `prepare` checks that the campaign is open and that no request to unsubscribe is missing.
  */
 const REMEMBERED = 20;
 const REMEMBERED_MS = 60_000;
@@ -105,7 +105,7 @@ function assertReadable(data: Data): void {
 
 /** Returns the only address to which Nodemailer will send a message. Throws `bad-input` if there are several or none. */
 function recipientOf({ to, cc, bcc, headers, envelope }: Data): string {
-  // All places at which a message may name recipients are known to Nodemailer itself.
+  // A message can name recipients in many fields and headers, so Nodemailer itself computes the envelope.
   const sent = new MailComposer({ to, cc, bcc, headers, envelope }).compile().getEnvelope();
   const addresses = new Set([sent.to || []].flat().map((address) => address.toLowerCase()));
   const [only, ...others] = addresses;
@@ -119,14 +119,14 @@ function recipientOf({ to, cc, bcc, headers, envelope }: Data): string {
 
 /** Adds the headers of RFC 8058, unless the message has such a header. */
 function addUnsubscribe(data: Data, url: string): void {
-  const existing = headersOf(data.headers);
+  const existing = headersOf(data.headers).filter(({ value }) => !isMissing(value));
   const names = [
-    ...existing.filter(({ value }) => !isMissing(value)).map(({ key }) => key),
+    ...existing.map(({ key }) => key),
     ...Object.entries(data.list ?? {}).flatMap(([key, value]) => (isMissing(value) ? [] : `list-${key}`)),
   ];
   if (names.some((name) => /^list-unsubscribe(?:-post)?$/i.test(name.trim()))) return;
   data.headers = [
-    ...existing.filter(({ value }) => !isMissing(value)),
+    ...existing,
     { key: 'List-Unsubscribe', value: `<${url}>` },
     { key: 'List-Unsubscribe-Post', value: 'List-Unsubscribe=One-Click' },
   ];

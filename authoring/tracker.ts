@@ -11,7 +11,7 @@ import { type PersonKey, type Recipient, recipientOrReason, resolveRecipients } 
 import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 import { ensureRecipient, normaliseEmail } from './recipients.ts';
 import { createRenderer, type Renderer } from './render.ts';
-import { findMissingUnsubscribes } from './unsubscribes-known.ts';
+import { findMissingUnsubscribes, useUnsubscribing } from './unsubscribes-known.ts';
 import { assertKeyListed, createUrls } from './urls.ts';
 import type { KeepReason } from './letter/decide.ts';
 import type { PixelPlace } from './letter/plan.ts';
@@ -63,7 +63,7 @@ export interface TrackerPrepareOptions {
   despiteMissing?: boolean;
   /**
    * If true, `{{name}}` is replaced with the person's column of this name, and a missing column is an error. Otherwise `{{name}}` stays in
-   * the letter. `{{unsubscribe}}` is replaced in both cases, except in the letter that all readers share.
+   * the letter. In the letter of a person, `{{unsubscribe}}` is always replaced.
    */
   fill?: boolean;
 }
@@ -174,7 +174,8 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
             charset: 'utf-8',
           },
         );
-        const missing = letter.despiteMissing === true ? undefined : await findMissingUnsubscribes(pool);
+        const mustKnow = letter.despiteMissing !== true && (await useUnsubscribing(pool));
+        const missing = mustKnow ? await findMissingUnsubscribes(pool) : undefined;
         if (missing !== undefined)
           throw new ClickledgerError('unavailable', `${missing}. To prepare the letter anyway, set despiteMissing.`);
         const tracked = await trackLetter({ pool, baseUrl: config.BASE_URL, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);

@@ -3,11 +3,10 @@ import type { Pool } from '../core/postgres.ts';
 
 /**
  * Says why requests to unsubscribe may be missing in the databases, e.g. because a shard was restored from a backup and the logs are not
- * shipped again yet. Returns undefined if none are missing, or if no campaign has a link for unsubscribing. Throws `unavailable` if a shard
- * does not answer.
+ * shipped again yet. Returns undefined if none are missing. Throws `unavailable` if a shard does not answer. It is needed only if
+ * `useUnsubscribing` returns true.
  */
 export async function findMissingUnsubscribes(pool: Pool): Promise<string | undefined> {
-  if (!(await useUnsubscribing(pool))) return undefined;
   const { rows } = await pool
     .query<{ holes: number; missing: number }>('SELECT holes, missing_bytes AS missing FROM analytics.reach')
     .catch(shardSilent);

@@ -1,8 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { isOfHosts } from '../core/hosts.ts';
 import { isAlias, type SlugCodec } from '../core/slug.ts';
 import type { LinkStore } from './links.ts';
 import { GONE_PAGE, LATER_PAGE, NOT_FOUND_PAGE } from './pages.ts';
-import { isOfHosts, withQuery } from './pass-query.ts';
+import { withQuery } from './pass-query.ts';
 import { type Outcome, outcomeOf } from './routes.ts';
 import { cutAfterName, isPathOf, queryOf } from './tracked-path.ts';
 
@@ -74,8 +75,9 @@ export function createApp(deps: {
     const outcome = outcomeOf(route, now());
     if (!route || (outcome.kind !== 'redirect' && outcome.kind !== 'fallback')) return { outcome, found };
     let { location } = outcome;
-    // The slug is added first, so that a `cl` in the query of the request does not take its place.
-    if (route.followHosts && isOfHosts(location, route.followHosts)) location = withQuery(location, `cl=${slugOf(found)}`);
+    // withQuery adds no parameter that the address has already. So the slug is added before the query of the request, which may have a `cl`.
+    if (route.followHosts && URL.canParse(location) && isOfHosts(new URL(location).hostname, route.followHosts))
+      location = withQuery(location, `cl=${slugOf(found)}`);
     if (route.passQuery) location = withQuery(location, queryOf(url));
     return { outcome: { ...outcome, location }, found };
   }

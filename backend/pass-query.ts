@@ -30,13 +30,6 @@ export function withQuery(target: string, query: string): string {
   return Buffer.byteLength(result) > MAX_TARGET_BYTES ? target : result;
 }
 
-/** Whether the host of an address is one of `hosts` or a subdomain of one. */
-export function isOfHosts(address: string, hosts: readonly string[]): boolean {
-  if (!URL.canParse(address)) return false;
-  const hostname = new URL(address).hostname.replace(/\.$/, '');
-  return hosts.some((host) => hostname === host || hostname.endsWith(`.${host}`));
-}
-
 /** Returns the decoded name of a parameter. */
 function nameOf(parameter: string): string {
   const [name = ''] = parametersOf(parameter).keys();

@@ -27,16 +27,12 @@ const fileIn = (directory: string): string => join(directory, 'routes.json');
 export async function writeSnapshot(directory: string, routes: Routes): Promise<void> {
   const links = Array.from(routes.links.values(), (r) => [r.link, r.version, r.target, r.expiresAt, r.disabledAt, r.fallback]);
   const passQuery = Array.from(routes.links.values()).flatMap((r) => (r.passQuery ? [r.link] : []));
-  const follow = new Map<string, number[]>();
-  for (const { link, followHosts } of routes.links.values()) {
-    if (followHosts === null) continue;
-    const key = followHosts.join(' ');
-    const links = follow.get(key);
-    if (links) links.push(link);
-    else follow.set(key, [link]);
-  }
-  const lists = Array.from(follow, ([hosts, ids]) => [hosts.split(' ').filter((host) => host !== ''), ids]);
-  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery, follow: lists }));
+  const followed = Array.from(routes.links.values()).filter(({ followHosts }) => followHosts !== null);
+  const follow = Map.groupBy(followed, ({ followHosts }) => JSON.stringify(followHosts))
+    .values()
+    .map((group) => [group[0]?.followHosts, group.map(({ link }) => link)])
+    .toArray();
+  await replaceFile(fileIn(directory), JSON.stringify({ v: 1, links, aliases: [...routes.aliases], passQuery, follow }));
 }
 
 /**

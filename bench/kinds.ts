@@ -4,7 +4,7 @@ import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { cpuSeconds } from './cpu.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { SLUG_KEYS, slugIds } from './fixture.ts';
-import { type BenchSystem, committedBytes, pidsOf, waitUntil, withBenchSystem } from './system.ts';
+import { type BenchSystem, committedBytes, isJudged, pidsOf, waitUntil, withBenchSystem } from './system.ts';
 
 // Measures what visits, goals and unsubscribes cost compared with clicks. For each kind, a log of these events goes through the agent, NATS, the
 // worker and the judge. The cost is the CPU time of all parts. Every visit and goal names a click that is stored.
@@ -95,12 +95,6 @@ async function cpuOf(benchSystem: BenchSystem, directory: string, name: string, 
   const [bytes, before] = [await committedBytes(benchSystem), await total()];
   await rename(waiting, join(benchSystem.system.logDirs[0] as string, `access.log.${name}`));
   await waitUntil('the log is committed', async () => (await committedBytes(benchSystem)) === bytes + Buffer.byteLength(lines));
-  await waitUntil('its events are judged', async () => {
-    const [row] = await benchSystem.query<{ done: boolean }>(
-      'a',
-      'SELECT NOT EXISTS (SELECT FROM shard.delta) AND NOT EXISTS (SELECT FROM shard.new_visit) AS done',
-    );
-    return row?.done === true;
-  });
+  await waitUntil('its events are judged', () => isJudged(benchSystem, 'a'));
   return (await total()) - before;
 }

@@ -5,7 +5,7 @@ import { type Bench, expectEqual, type Figure } from './figure.ts';
 import { EVENTS, LINES } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { hasRsyslog, timeRsyslog } from './rsyslog.ts';
-import { committedBytes, pidsOf, withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
+import { committedBytes, isJudged, pidsOf, withBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
 // Measures all parts that process the log. A log of one million lines is moved into the directory of the agent. The first measured time
 // ends when both shards have committed the whole log. The second one ends when the rollups also contain all events. If rsyslog is
@@ -27,7 +27,9 @@ export const pipeBench: Bench = async ({ directory, fixture, progress }) => {
       await rename(stagedLog, join(logDir, 'access.log.bench'));
       await waitUntil('both shards have committed the log', async () => (await committedBytes(benchSystem)) === SHARDS.length * log.size);
       const seconds = (performance.now() - startedMs) / 1000;
-      await waitUntil('the rollups have the log', () => isJudged(benchSystem));
+      await waitUntil('the rollups have the log', async () =>
+        (await Promise.all(SHARDS.map((shard) => isJudged(benchSystem, shard)))).every(Boolean),
+      );
       const judgedSeconds = (performance.now() - startedMs) / 1000;
       const cpuAfter = await cpuSeconds(pidsOf(benchSystem));
       progress(`   ${LINES} lines in ${seconds.toFixed(1)} s, in the rollups after ${judgedSeconds.toFixed(1)} s`);
@@ -55,14 +57,6 @@ export const pipeBench: Bench = async ({ directory, fixture, progress }) => {
     },
   );
 };
-
-async function isJudged({ query }: BenchSystem): Promise<boolean> {
-  for (const shard of SHARDS) {
-    const [row] = await query<{ done: boolean }>(shard, 'SELECT NOT EXISTS (SELECT FROM shard.delta) AS done');
-    if (row?.done !== true) return false;
-  }
-  return true;
-}
 
 /** Returns the CPU time per event, for all processes together and for each purpose. */
 function cpuFigures(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Figure[] {

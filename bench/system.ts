@@ -114,6 +114,15 @@ export async function committedBytes({ system, query }: BenchSystem): Promise<nu
   return bytes;
 }
 
+/** Whether the judge has processed all events of a shard. */
+export async function isJudged({ query }: BenchSystem, shard: string): Promise<boolean> {
+  const [row] = await query<{ done: boolean }>(
+    shard,
+    'SELECT NOT EXISTS (SELECT FROM shard.delta UNION ALL SELECT FROM shard.new_visit) AS done',
+  );
+  return row?.done === true;
+}
+
 /** Returns the process ids of the measured parts, by part. */
 export function pidsOf({ system }: BenchSystem): Record<string, number> {
   const parts = { 'log agent': 'log-agent-1', NATS: 'nats', 'event worker': 'event-worker-1', Postgres: 'postgres' };

@@ -53,6 +53,11 @@ export async function timeOf(command: Command, text: string): Promise<{ at: Date
   return { at, words: `${formatMoment(at.getTime(), zone)}${zone === 'UTC' ? '' : ` (${zone})`}` };
 }
 
+/** Throws an error of a file as a ClickledgerError, and other errors as they are. */
+export function throwExplained(error: unknown): never {
+  throw explainFileError(error) ?? error;
+}
+
 /** Runs `work` with a connection pool, and closes the pool. Errors of the database and of files are thrown as a ClickledgerError. */
 export async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = createPool(url, { max: 2, name: 'cli' });

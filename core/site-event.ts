@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { SLUG } from './slug.ts';
 
-// A site event: a visit of a page of an author's own site, or a goal there, such as a purchase. It is an event of a batch like a hit. Its
-// further fields are the parameters of the request, as log-agent/site-query.ts reads them.
+// A site event is a visit of a page of an author's own site, or a goal there, such as a purchase. A batch contains site events and hits. The
+// fields below come from the query of the request (log-agent/site-query.ts).
 
 export const SITE_KINDS = ['visit', 'goal'] as const;
 export type SiteKind = (typeof SITE_KINDS)[number];
@@ -16,7 +17,6 @@ export const MAX_PROPERTIES = 8;
 
 /** A text without control characters. They would be invisible in reports, and Postgres does not store a NUL. */
 export const PRINTABLE = /^[^\p{Cc}\p{Cs}]+$/u;
-const SITE = /^[0-9A-Za-z]{5,40}$/;
 export const SESSION = /^[0-9a-z]{1,10}$/;
 /** A decimal number. Postgres stores it exactly. */
 export const AMOUNT = /^-?\d{1,12}(?:\.\d{1,6})?$/;
@@ -28,12 +28,9 @@ const text = (max: number) => z.string().max(max).regex(PRINTABLE);
 
 export const siteFields = z.strictObject({
   /** The id of the site: a slug whose link is the number of the site and whose recipient is 0. */
-  site: z.string().regex(SITE),
+  site: z.string().regex(SLUG),
   /** The name of the goal. Empty for a visit. */
-  name: z
-    .string()
-    .max(MAX_NAME)
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u),
+  name: text(MAX_NAME).or(z.literal('')),
   /** A random number of the browser's tab, in base 36. */
   session: z.string().regex(SESSION).optional(),
   /** Host and path of the page. */

@@ -26,6 +26,8 @@ export interface SlugKey {
 export const TAG_ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const TAG_BASE = 62;
 const MAX_SLUG_LENGTH = 40;
+/** The characters and lengths that the agent accepts as a slug. Changing it would change what old log lines mean. */
+export const SLUG = /^[0-9A-Za-z]{5,40}$/;
 
 /** A 32-bit hash of an id: the finaliser of MurmurHash3 over both halves of the number. */
 function mix(id: number): number {

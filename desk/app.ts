@@ -27,7 +27,7 @@ export interface Dashboard {
   zone: string;
   /** See RunOptions. */
   countUnsure?: boolean;
-  goalDays?: number;
+  goalDays?: number | undefined;
   refreshSeconds: number;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
@@ -38,7 +38,7 @@ export interface Dashboard {
  * GET requests, sets no cookies and loads nothing from other hosts.
  */
 export function createDashboard(dashboard: Dashboard): FastifyInstance {
-  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays = 30, refreshSeconds, onError } = dashboard;
+  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, onError } = dashboard;
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,

@@ -2,7 +2,7 @@ import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import type { SlugKey } from '../core/slug.ts';
 
-/** What the catalog has of a link, or of a site, whose number no link has. */
+/** A link or a site as the catalog stores it. No site has the number of a link. */
 export interface CatalogLink {
   readonly campaign: number;
   /** `honeypot` is the hidden link of a letter (`prepare --honeypot`). A site has the campaign 0. */

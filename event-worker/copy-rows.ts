@@ -122,7 +122,7 @@ export async function buildRows(batch: Batch, deps: RowDependencies): Promise<Ba
     const [target, found] = [targets[i], links[i]];
     const site = sites.get(i);
     if (site) {
-      // The number of a link is no number of a site. A catalog that was restored may lack the site.
+      // An id with the number of a link is not counted. An id with an unknown number is, because a restored catalog may lack the site.
       if (site.site === undefined || (known.get(site.site)?.kind ?? 'site') !== 'site') continue;
       const link = target && (known.get(target.link) ?? NO_LINK);
       const click = link?.kind === 'url' ? { ids: target as SlugTarget, link } : undefined;

@@ -87,7 +87,7 @@ export async function insertUnsubscribes(client: PoolClient, rows: readonly Batc
   );
 }
 
-/** Inserts the visits at whose clicks the judge must look. */
+/** Lists the visits by which a click may get the signal `visited`, for the judge. */
 export async function insertNewVisits(client: PoolClient, rows: readonly Pick<BatchRows, 'visits'>[]): Promise<void> {
   const visits = rows.flatMap((row) => row.visits);
   if (visits.length === 0) return;

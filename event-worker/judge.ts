@@ -8,8 +8,8 @@ import { type ChangedHit, mergeDeltas } from './merge.ts';
 import { readGroups, type StoredHit } from './stored-hits.ts';
 import { inTransaction } from './transaction.ts';
 
-// The judge looks again at committed clicks, and finds the signs that follow from other clicks (found-signals.ts) and from visits. Every worker of a shard runs a judge, but only one
-// judge at a time works on a shard. The next one continues with the clicks that are left.
+// The judge looks again at committed clicks, and finds the signs that follow from other clicks (found-signals.ts) and from visits. Every worker
+// of a shard runs a judge, but only one judge at a time works on a shard. The next one continues with the clicks that are left.
 
 // Commits have priority. A step starts when nothing was committed for QUIET_MS, at the latest MAX_DELAY_MS after the previous step. All clicks
 // are counted before the judge looks at them. Only the signs that follow from other clicks are found later.

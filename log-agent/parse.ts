@@ -1,5 +1,5 @@
 import type { DeadReason, Kind, SkipReason } from '../core/event.ts';
-import { isAlias, tagOf } from '../core/slug.ts';
+import { isAlias, SLUG, tagOf } from '../core/slug.ts';
 import type { SiteFields } from '../core/site-event.ts';
 import { LINE_STARTS } from './lines.ts';
 import { parseSiteQuery } from './site-query.ts';
@@ -56,7 +56,6 @@ export type Parsed = { hit: Hit } | { skip: SkipReason } | { dead: DeadReason };
 /** The fields that version 2 added. */
 const NOT_IN_V1 = { q: '', h: '', x: '' };
 const RID = /^[0-9a-f]{32}$/;
-const SLUG = /^[0-9A-Za-z]{5,40}$/;
 const LINK = /^([1-9]\d{0,15})\.\d{1,9}$/;
 const EARLIEST_S = Date.UTC(2000, 0) / 1000;
 const LATEST_S = Date.UTC(2100, 0) / 1000;
@@ -121,7 +120,8 @@ function classifySite({ rid, t, m, u, s, ip, ua, purpose, q }: LineFields): Pars
   const { kind, fields, click, referrer } = query;
   // The tag depends on the line alone. So a log that is shipped again years later has each site event on the same shard. The visitor number
   // does not decide it, because the salt of its day is deleted. All events of a tab are on one shard.
-  const tag = click?.slice(0, 2) ?? hashedTag(fields.session ?? rid.slice(0, 12), fields.session === undefined ? 16 : 36);
+  const number = fields.session === undefined ? Number.parseInt(rid.slice(0, 12), 16) : Number.parseInt(fields.session, 36);
+  const tag = click?.slice(0, 2) ?? tagOf({ link: number, recipient: 0 });
   return {
     hit: {
       rid,
@@ -140,9 +140,6 @@ function classifySite({ rid, t, m, u, s, ip, ua, purpose, q }: LineFields): Pars
     },
   };
 }
-
-/** A tag that follows from a number. `digits` has up to 53 bits. */
-const hashedTag = (digits: string, base: number): string => tagOf({ link: Number.parseInt(digits, base), recipient: 0 });
 
 /** The kind of event that a path stands for, except for site events. Version 1 has no unsubscribes. nginx logs only requests that unsubscribe, not their page. */
 function kindOf(path: string, v: 1 | 2): Kind | undefined {

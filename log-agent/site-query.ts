@@ -12,6 +12,7 @@ import {
   type SiteFields,
   type SiteKind,
 } from '../core/site-event.ts';
+import { SLUG } from '../core/slug.ts';
 
 // Reads the query of a request for `/e/<site>`:
 //
@@ -34,7 +35,6 @@ export interface SiteQuery {
   readonly referrer: string;
 }
 
-const CLICK = /^[0-9A-Za-z]{5,40}$/;
 const MAX_REFERRER = 512;
 const MAX_DROPPED = 1000;
 
@@ -59,7 +59,7 @@ export function parseSiteQuery(site: string, query: string): SiteQuery | undefin
   if (name.length > MAX_NAME || !PRINTABLE.test(name)) return undefined;
   const kind = name === 'visit' ? 'visit' : 'goal';
 
-  const click = take('c', matching(CLICK));
+  const click = take('c', matching(SLUG));
   const session = take('s', matching(SESSION));
   const page = take('u', pageOf);
   const referrer = take('r', (value) => (value.length <= MAX_REFERRER ? value : undefined)) ?? '';

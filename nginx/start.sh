@@ -7,7 +7,7 @@
 #   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then accepts TLS only (none)
 #   HTTP_LISTEN      with TLS: address of a second port that redirects plain HTTP to BASE_URL (none)
 #   BASE_URL         needed for HTTP_LISTEN only: https://…, as in the settings
-#   RATE_LIMIT       clicks per second and client, and visits and goals (30)
+#   RATE_LIMIT       clicks per second and client; visits and goals have a separate limit of the same size (30)
 #   RATE_BURST       clicks above the limit that are accepted at once (200)
 #   UNSUBSCRIBE_PAGE path of your own page for unsubscribing (nginx/unsubscribe/page.html, which shows what it must contain)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is used, separated by commas (none)

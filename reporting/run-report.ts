@@ -64,7 +64,7 @@ export interface RunOptions {
   /** Whether rates count recipients with an unsure hit as people (setting COUNT_UNSURE). The default is false. */
   countUnsure?: boolean;
   /** The number of days in which a goal counts for a click before it (setting GOAL_DAYS). The default is 30. */
-  goalDays?: number;
+  goalDays?: number | undefined;
   /** The longest time for which the reader of the rows may pause, e.g. a user who reads page by page. The default is 60 seconds. */
   maxPauseSeconds?: number;
   now?: Date;

@@ -3,7 +3,7 @@
 -- parameter: campaign  name or number of the campaign whose clicks led to the visits; default: all visits
 \ir shared/site.sql
 \ir shared/period.sql
--- parameter: limit  the most pages to show; default: all
+-- parameter: limit  maximum number of pages; default: all
 -- chart: bar x=page y=bounce_percent
 -- reach: yes
 -- page: link

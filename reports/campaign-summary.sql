@@ -1,7 +1,7 @@
 -- title: Campaign summary
 -- question: How many clicks and opens does a campaign have, from how many recipients, and how many came from machines?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: bar x=kind y=human_recipients,machine_only_recipients
 -- reach: yes
 --

@@ -1,7 +1,7 @@
 -- title: Clicks by link
 -- question: Which links of a campaign were clicked, how often, and by how many recipients?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most links to show; default: all
+-- parameter: limit  maximum number of links; default: all
 -- chart: stacked-bar x=link y=human_hits,machine_hits
 -- reach: yes
 --

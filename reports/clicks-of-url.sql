@@ -2,7 +2,7 @@
 -- question: How many clicks did a URL get in each campaign, over all links that lead there, and from how many recipients?
 -- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: stacked-bar x=campaign y=human_hits,machine_hits
 -- reach: yes
 --

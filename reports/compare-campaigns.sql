@@ -1,7 +1,7 @@
 -- title: Campaigns compared
 -- question: How many recipients opened and clicked in each campaign?
 -- parameter: campaigns  names or numbers of campaigns, separated by commas; default: all campaigns
--- parameter: limit  the most campaigns to show, the latest ones; default: all
+-- parameter: limit  maximum number of campaigns, the latest ones; default: all
 -- chart: bar x=campaign y=human_open_percent,human_click_percent
 -- reach: yes
 --

@@ -1,6 +1,6 @@
 -- title: Completeness
 -- question: How much of each access log is counted on each shard, and is anything missing?
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: none
 -- reach: no
 --

@@ -2,7 +2,7 @@
 -- question: From which countries do the clicks or opens of a campaign come, and from how many recipients?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- parameter: kind:click|open  click or open; default: click
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: stacked-bar x=country y=human_hits,machine_hits
 -- reach: yes
 --

@@ -3,7 +3,7 @@
 -- parameter: recipient  mail address of the recipient, or the author's own id
 -- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most links to show; default: all
+-- parameter: limit  maximum number of links; default: all
 -- chart: none
 -- reach: yes
 --

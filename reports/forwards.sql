@@ -1,7 +1,7 @@
 -- title: Forwards
 -- question: Which recipients' links were clicked by more than one visitor on one day, for example because the letter was forwarded?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: none
 -- reach: yes
 -- page: link

@@ -1,7 +1,7 @@
 -- title: Machine traffic
 -- question: Which machines clicked and opened: how were they detected, from which networks did they come, and how many recipients' links did they fetch?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: bar x=kind,verdict,network y=hits
 -- reach: yes
 --

@@ -1,7 +1,7 @@
 -- title: Mail clients
 -- question: With which mail clients or browsers was a campaign opened, and by how many recipients?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: stacked-bar x=mail_client y=human_hits,machine_hits
 -- reach: yes
 --

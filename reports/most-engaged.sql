@@ -1,7 +1,7 @@
 -- title: Most engaged recipients
 -- question: Which recipients clicked and opened most?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most recipients to show; default: all
+-- parameter: limit  maximum number of recipients; default: all
 -- chart: bar x=recipient y=human_clicks,human_opens
 -- reach: yes
 -- page: link

@@ -2,7 +2,7 @@
 -- question: Which recipients have not opened a letter that was prepared for them?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- parameter: opened_by:person|anyone  person: only opens and clicks judged human count; anyone: those by machines count, too, e.g. by Apple Mail; default: person
--- parameter: limit  the most recipients to show; default: all
+-- parameter: limit  maximum number of recipients; default: all
 -- chart: none
 -- reach: yes
 -- page: link

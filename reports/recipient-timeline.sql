@@ -2,7 +2,7 @@
 -- question: Which clicks and opens did the letters of this recipient get, in the order of time?
 -- parameter: recipient  mail address of the recipient, or the author's own id
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most hits to show; default: all
+-- parameter: limit  maximum number of hits; default: all
 -- chart: none
 -- reach: yes
 --

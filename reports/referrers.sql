@@ -1,7 +1,7 @@
 -- title: Referrers
 -- question: From which sites did clicks come, and from how many recipients?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: stacked-bar x=referrer y=human_hits,machine_hits
 -- reach: yes
 --

@@ -3,7 +3,7 @@
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- parameter: from:day  the first day (UTC), e.g. 2030-05-01; default: the first hit
 -- parameter: to:day  the last day (UTC); default: the last hit
--- parameter: limit  the most rows to show; default: all
+-- parameter: limit  maximum number of rows; default: all
 -- chart: bar x=utc_day y=human_visitors
 -- reach: yes
 --

@@ -2,7 +2,7 @@
 -- question: How many different recipients clicked a URL in each hour?
 -- parameter: url  the URL, exactly as it was in the letter or as the link leads now; default: all URLs
 -- parameter: campaign  name or number of the campaign; default: all campaigns
--- parameter: limit  the most hours to show; default: all
+-- parameter: limit  maximum number of hours; default: all
 -- chart: bar x=hour y=human_recipients,new_human_recipients
 -- reach: yes
 --

@@ -1,3 +1,4 @@
+import { isOfHosts } from '../../core/hosts.ts';
 import { MAX_TARGET_BYTES } from '../../core/target.ts';
 import type { FoundLink } from './html-links.ts';
 import { namesUnsubscribing } from './merge-tag-fields.ts';
@@ -103,11 +104,9 @@ function resolve(address: string, base: string | undefined): string | undefined 
 }
 
 function isExcluded(hostname: string, domains: readonly string[]): boolean {
-  const host = hostname.replace(/\.$/, '');
-  return domains.some((domain) => {
-    const ascii = URL.canParse(`http://${domain}`) ? new URL(`http://${domain}`).hostname : domain.toLowerCase();
-    return host === ascii || host.endsWith(`.${ascii}`);
-  });
+  const inAscii = (domain: string): string =>
+    URL.canParse(`http://${domain}`) ? new URL(`http://${domain}`).hostname : domain.toLowerCase();
+  return isOfHosts(hostname, domains.map(inAscii));
 }
 
 /** Adds the `utm_…` parameters that the URL does not have yet. The existing bytes of the URL do not change. */

@@ -59,7 +59,9 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
  * because exports of mail services have it as a flag.
  */
 export const UNSUBSCRIBE = 'unsubscribe';
-const UNSUBSCRIBE_TAG = /\{\{\s*unsubscribe\s*\}\}|%7[Bb]%7[Bb](?:%20|\+|\s)*unsubscribe(?:%20|\+|\s)*%7[Dd]%7[Dd]/;
+/** A pattern for `{{unsubscribe}}` or `{{{unsubscribe}}}` that an editor has percent-encoded in an address. */
+export const ENCODED_UNSUBSCRIBE = String.raw`(?:%7[Bb]){2,3}(?:%20|\+|\s)*unsubscribe(?:%20|\+|\s)*(?:%7[Dd]){2,3}`;
+const UNSUBSCRIBE_TAG = new RegExp(String.raw`\{\{\s*unsubscribe\s*\}\}|${ENCODED_UNSUBSCRIBE}`);
 /** The name of the column with this URL in a merged letter. */
 export const UNSUBSCRIBE_COLUMN = 'CL_UNSUB';
 /** The name of the pixel's column in a merged letter. A second run finds the pixel by this name. */

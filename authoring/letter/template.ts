@@ -2,7 +2,7 @@ import { ClickledgerError } from '../../core/errors.ts';
 import { escapeHtml } from '../../core/escape-html.ts';
 import { encode, type Encoding } from './encoding.ts';
 import { honeypotTag, pixelTag } from './inserted-tags.ts';
-import { type LetterPlan, UNSUBSCRIBE } from './plan.ts';
+import { ENCODED_UNSUBSCRIBE, type LetterPlan, UNSUBSCRIBE } from './plan.ts';
 import { scanText } from './text-links.ts';
 
 // Cuts a planned letter into a template. The cuts are at the places that differ from person to person. The pieces between these places are
@@ -53,9 +53,9 @@ export interface Filling {
   column: ColumnValues;
 }
 
-/** A `{{name}}` or `{{{name}}}`, or a `{{unsubscribe}}` or `{{{unsubscribe}}}` that an editor has percent-encoded in an address. */
-const COLUMN =
-  /\{\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}\}|\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}|((?:%7[Bb]){2,3}(?:%20|\+|\s)*unsubscribe(?:%20|\+|\s)*(?:%7[Dd]){2,3})/g;
+const NAME = String.raw`\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*`;
+/** A `{{{name}}}`, a `{{name}}`, or a percent-encoded `{{unsubscribe}}`. */
+const COLUMN = new RegExp(String.raw`\{\{\{${NAME}\}\}\}|\{\{${NAME}\}\}|(${ENCODED_UNSUBSCRIBE})`, 'g');
 /** The default value of a column as Liquid spells it: `{{ name | default: "there" }}`. */
 const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
 

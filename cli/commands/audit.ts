@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { explainFileError } from '../../core/files.ts';
 import { sizeOf } from '../../core/ranges.ts';
 import { audit, AUDIT_SETTINGS } from '../../operating/audit/audit.ts';
-import { configOf, type GlobalOptions } from '../context.ts';
+import { configOf, type GlobalOptions, throwExplained } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 
 export function addAudit(program: Command): void {
@@ -21,9 +20,7 @@ Examples:
   clickledger audit --logs /var/log/clickledger`,
     )
     .action(async (options: { logs?: string }, command: Command) => {
-      const { findings, dead, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch((error: unknown) => {
-        throw explainFileError(error) ?? error;
-      });
+      const { findings, dead, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch(throwExplained);
 
       if (command.optsWithGlobals<GlobalOptions>().json) {
         printJson({ findings, dead, generations: shards.flatMap(({ shard, generations }) => generations.map((g) => ({ shard, ...g }))) });

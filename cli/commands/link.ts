@@ -1,12 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
-import { explainFileError } from '../../core/files.ts';
 import { createSlugCodec, isAlias } from '../../core/slug.ts';
 import { findCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
-import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
+import { configOf, type GlobalOptions, throwExplained, timeOf, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
 import { qrPng, qrSvg } from '../../authoring/qr.ts';
 
@@ -120,10 +119,6 @@ export function addLink(program: Command): void {
         note(`${options.out} leads to ${url}`);
       }
     });
-}
-
-function throwExplained(error: unknown): never {
-  throw explainFileError(error) ?? error;
 }
 
 function stateOf({ disabled_at, expires_at }: LinkRow): string {

@@ -149,7 +149,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   for (const warning of parts.flatMap((plan) => plan.warnings)) note(`note: ${warning}`);
   const kept = summariseKept(parts);
   if (options.render) noteLeftovers(parts.flatMap(leftoverTags));
-  const checked = options.check ? await checkLinks(planWith(false)) : undefined;
+  const checked = options.check ? await checkLinks(options.trackUnsubscribe ? planWith(false) : plans) : undefined;
   if (options.dryRun) return showPlans(parts, kept, json, checked);
   if (arePrepared(plans)) {
     if (json) printJson({ already_prepared: true });
@@ -215,13 +215,13 @@ async function prepareLetter(file: string, options: Options, command: Command): 
  * worker has a problem. Otherwise people who have unsubscribed would get a letter.
  */
 async function assertNothingMissing(pool: Pool, parts: readonly PartAddress[]): Promise<void> {
-  const problem = (await findMissingUnsubscribes(pool)) ?? (await findLateRequests(pool, parts));
+  if (!(await useUnsubscribing(pool))) return;
+  const problem = (await findMissingUnsubscribes(pool)) ?? (await findLateRequests(parts));
   if (problem !== undefined) throw new ClickledgerError('unavailable', `${problem}. To write the letters anyway, give --despite-missing.`);
 }
 
 /** Returns the first problem of an agent or worker that delays requests to unsubscribe, with what to do. */
-async function findLateRequests(pool: Pool, parts: readonly PartAddress[]): Promise<string | undefined> {
-  if (!(await useUnsubscribing(pool))) return undefined;
+async function findLateRequests(parts: readonly PartAddress[]): Promise<string | undefined> {
   const responses = await Promise.all(parts.map(readPart));
   const problems = parts.flatMap((part, i) => (responses[i]?.health.part === 'backend' ? [] : problemsOfPart(part, responses[i])));
   const [first] = problems.filter(({ code }) => MAKES_LATE.has(code));

@@ -1,7 +1,7 @@
 -- The query of the reports clicks-by-hour and opens-by-hour. These reports set the variable `kind`.
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 \ir period.sql
--- parameter: limit  the most hours to show; default: all
+-- parameter: limit  maximum number of hours; default: all
 
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif

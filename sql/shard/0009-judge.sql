@@ -141,8 +141,8 @@ REVOKE EXECUTE ON FUNCTION shard.deltas_of FROM PUBLIC;
 CREATE FUNCTION shard.browser_of(agent shard.user_agent, id bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(agent.client || ' ' || agent.system || ' ' || agent.device, id::text);
 
--- Whether a visit by the script, not of a bot, names a click, up to `within` after it and from the same visitor (0014-site-events.sql). The network of
--- a visit says nothing new about the click, so the visit may be unsure.
+-- Whether the script sent a visit for a click: with its link, recipient and visitor, at most `within` after it, and not judged as a machine's. An
+-- unsure visit is enough, because it comes from the same address as the click, and the network of this address is already a sign of the click.
 CREATE FUNCTION shard.is_visited(recipient bigint, link bigint, click_visitor bigint, click_at timestamptz, within interval) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN EXISTS (

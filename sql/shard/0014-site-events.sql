@@ -44,9 +44,9 @@ CREATE TABLE shard.new_visit (
 );
 GRANT INSERT ON shard.new_visit TO clickledger_worker;
 
--- Deletes up to `most` new visits. Returns their number, and for which recipients of which campaigns clicks must be judged again, with the times
--- in epoch milliseconds between which a visited click may be. A visit changes nothing if no click of its recipient up to `visited_within` before it has
--- a sign: when a click gets its first sign, the judge looks for visits itself. The caller holds the lock of the judge.
+-- Deletes up to `most` new visits, and returns their number. The arrays list the recipients and campaigns whose clicks must be judged again, and
+-- between which times these clicks are, in epoch milliseconds. A visit is not listed if no click of its recipient up to `visited_within` before it
+-- has a sign. When a click gets its first sign later, the judge looks for visits then. The caller holds the lock of the judge.
 CREATE FUNCTION shard.take_visits(most integer, visited_within interval, OUT taken bigint, OUT campaigns bigint[], OUT recipients bigint[], OUT first_times double precision[],
                                   OUT last_times double precision[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
@@ -84,7 +84,7 @@ END $$;
 REVOKE EXECUTE ON FUNCTION shard.drop_site_events FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.drop_site_events TO clickledger_worker;
 
--- The site events that are counted: all except those of test recipients.
+-- All site events except those of test recipients.
 CREATE VIEW shard_analytics.site_events AS
   SELECT (SELECT name FROM shard.identity) AS shard, at, kind, site_id, s.name, session, nullif(s.recipient_id, 0) AS recipient_id, nullif(link_id, 0) AS link_id,
          nullif(campaign_id, 0) AS campaign_id, visitor, country, net, referrer, client, system, device, verdict::text AS verdict,
@@ -92,9 +92,9 @@ CREATE VIEW shard_analytics.site_events AS
   FROM shard.site_event s LEFT JOIN shard.user_agent ON user_agent.id = agent_id
   WHERE s.recipient_id NOT IN (SELECT recipient_id FROM shard.recipient WHERE is_test);
 
--- The goals, each with the last click of its recipient before it. All clicks of a recipient are on one shard. A view depends on no order of
--- arrival: a click or goal that arrives late, and a verdict that changes, are right in the next query. If no click by a person is stored,
--- e.g. because its month was dropped, the goal has the link that it names, and no time.
+-- The goals, each with the last human or unsure click of its recipient before it. All clicks of a recipient are on one shard. Each query finds
+-- the clicks anew, so late clicks, late goals and changed verdicts need no correction. If no such click is stored, e.g. because its month was
+-- dropped, the goal has the link that it names, and `click_at` is null.
 CREATE VIEW shard_analytics.goals AS
   SELECT g.*, click.at AS click_at, click.verdict::text AS click_verdict, coalesce(click.link_id, g.link_id) AS click_link_id, coalesce(click.campaign_id, g.campaign_id) AS click_campaign_id
   FROM shard_analytics.site_events g LEFT JOIN LATERAL (

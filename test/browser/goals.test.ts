@@ -100,7 +100,7 @@ describe.skipIf(skipReason !== '')('the script', () => {
       pixel: 'none',
     });
     const { html = '' } = await letter.for({ email: 'ann@example.com' });
-    // The bot of the headless browser names itself, so the test names a usual browser.
+    // The user agent of a headless browser is recognised as a bot, so the test sends that of a usual browser.
     const { page, sent, complaints } = await open({ userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' });
     await page.setContent(html);
     await page.getByRole('link').click();

@@ -66,7 +66,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
       const lines = (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '');
       return lines.length === logged && lines.every((line) => 'hit' in parseLine(line));
     });
-    // Opening the address of the confirmation shows the button, and unsubscribes nobody.
+    // A GET of the URL to which the form was sent shows the button again, and unsubscribes nobody.
     await page.goto(page.url());
     await button.waitFor();
     expect((await readFile(log, 'utf8')).trimEnd().split('\n')).toHaveLength(logged);

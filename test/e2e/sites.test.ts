@@ -88,10 +88,10 @@ test('a goal counts for the last click of its recipient, whatever arrives first,
   await send(`n=visit&s=def&r=https%3A%2F%2Fsearch.example%2F%3Fq%3Dx&u=https%3A%2F%2Fshop.example%2Fb`);
   await send(`n=buy&c=${slug(shared)}&v=1&k=USD`, { headers: { 'User-Agent': 'curl/8.1' } });
   await send('n=signup&s=bot', { headers: { 'User-Agent': 'Googlebot/2.1' } });
-  // One character is wrong, so this slug is signed by no key.
+  // One character is changed, so the signature of this slug is wrong.
   const forged = slug(first).replace(/(?<=^.{5})./, (character) => (character === 'a' ? 'b' : 'a'));
   await send(`n=signup&c=${forged}`);
-  // These count for nothing: no name, a site that nobody added, a link in place of a site.
+  // These requests are not counted. They have no name, the id of an unknown site, or the slug of a link as the id of the site.
   await send('v=1');
   await get(`/e/00abcdefghijklmnopq?n=visit`);
   await get(`/e/${slug(shared)}?n=visit`);

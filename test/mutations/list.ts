@@ -680,8 +680,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'the shard of a site event follows from its line alone',
     file: 'log-agent/parse.ts',
-    from: 'click?.slice(0, 2) ?? hashedTag(',
-    to: 'String(Date.now() % 62).padStart(2, "0") ?? hashedTag(',
+    from: 'click?.slice(0, 2) ?? tagOf(',
+    to: 'String(Date.now() % 62).padStart(2, "0") ?? tagOf(',
     test: 'log-agent/site-query.test.ts',
     name: 'is on the shard of the click',
   },

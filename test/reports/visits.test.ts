@@ -10,8 +10,8 @@ import { SHARED } from '../traffic/hits.ts';
 import { generateVisits, type SiteHit, siteLine } from '../traffic/visits.ts';
 import { type Letter, makeLetter, type Setup, send, startSetup, type StoredHit, storedHits } from './letters.ts';
 
-// The hard traffic (test/traffic/behaviours.ts) goes through the whole system twice: without the script on the author's site, and with it. The
-// visits, goals and unsubscribes have known truth, and the reports must equal a recount.
+// Sends the hard traffic (test/traffic/behaviours.ts) through the whole system twice: once without visits, goals and unsubscribes, and once with
+// them. It is known who caused each of them, so the verdicts can be checked. The reports must equal a recount.
 
 const SEED = 90_001;
 const SENT_AT = Date.UTC(new Date().getUTCFullYear() + 1, 9, 5, 7);
