@@ -36,6 +36,28 @@ function parsedBy<T>(parse: (value: string) => T) {
   });
 }
 
+/** A list separated by commas. */
+const listOf = () =>
+  z.string().transform((list) =>
+    list
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== ''),
+  );
+
+/** Parses `name:password` entries, separated by commas. */
+function parseUsers(text: string): ReadonlyMap<string, string> {
+  const entries = text.split(',').filter((entry) => entry.trim() !== '');
+  return new Map(
+    entries.map((entry) => {
+      const [, name, password] = /^\s*([^:]+):(.+)$/s.exec(entry) ?? [];
+      if (name === undefined || password === undefined)
+        throw new ClickledgerError('bad-settings', 'an entry has no name or no password. Write name:password, separated by commas.');
+      return [name, password];
+    }),
+  );
+}
+
 function setting<T>(schema: z.ZodType<T>, help: string, defaultText?: string): Setting<T> {
   return defaultText === undefined ? { schema, help } : { schema, help, default: defaultText };
 }
@@ -141,6 +163,52 @@ export const SETTINGS = {
     'how long a transaction of the analyst may take; a worker ends what takes longer; 0: no limit',
     '7200',
   ),
+
+  RELAY_HOST: setting(nonEmpty, 'the address on which the relay listens', '127.0.0.1'),
+  RELAY_PORT: setting(wholeNumber(0, 65535), 'the port on which the relay listens', '2525'),
+  RELAY_UPSTREAM: setting(
+    nonEmpty,
+    'the mail server to which the relay passes messages: smtp://host:port or smtps://host:port, with user:password@ before the host if needed',
+    'smtp://127.0.0.1:25',
+  ),
+  RELAY_CAMPAIGN: setting(
+    listOf().pipe(z.array(z.string().regex(/^[!-9;-~]+$/, 'must have names of headers'))),
+    'the headers that name the campaign of a message, separated by commas; the first that the message has decides. Another example is Subject',
+    'X-Clickledger-Campaign,List-Id',
+  ),
+  RELAY_UNTRACKABLE: setting(
+    z.enum(['defer', 'pass']),
+    'what happens to a message that cannot be tracked now, e.g. because the catalog does not answer: defer (the sender tries again later) or pass (without tracking)',
+    'defer',
+  ),
+  RELAY_NETWORKS: setting(
+    z.string(),
+    'networks whose programs may send without signing in, e.g. 127.0.0.0/8, separated by commas',
+    '127.0.0.0/8,::1',
+  ),
+  RELAY_USERS: setting(
+    parsedBy(parseUsers),
+    'users who may send from anywhere: name:password, separated by commas; needs a certificate',
+    '',
+  ),
+  RELAY_TLS_CERT: setting(z.string(), 'PEM file with the certificate of the relay and its chain, for STARTTLS', ''),
+  RELAY_TLS_KEY: setting(z.string(), 'PEM file with the private key of this certificate', ''),
+  RELAY_DKIM_KEY: setting(
+    z.string(),
+    'PEM file with a private key: the relay signs messages (DKIM); empty: it signs nothing, and refuses to track messages that are signed',
+    '',
+  ),
+  RELAY_DKIM_DOMAIN: setting(z.string(), 'the domain of this key', ''),
+  RELAY_DKIM_SELECTOR: setting(z.string(), 'the selector of this key', ''),
+  RELAY_MAX_MIB: setting(wholeNumber(1, 1024), 'the largest message, in MiB', '100'),
+  RELAY_MAX_CLIENTS: setting(wholeNumber(1, 100_000), 'how many programs may be connected to the relay at once', '200'),
+  RELAY_MAX_LINKS: setting(
+    wholeNumber(1, 1_000_000),
+    'how many different links of a campaign the relay tracks; further ones stay as they are, because letters with links of their own for each person would create a link for each of them',
+    '1000',
+  ),
+  RELAY_EXCLUDE: setting(listOf(), 'domains whose links the relay does not track, separated by commas', ''),
+  RELAY_PIXEL: setting(z.enum(['top', 'bottom', 'none']), 'where the relay inserts the pixel: top, bottom or none', 'bottom'),
 
   PARTS: setting(parsedBy(parseParts), 'the parts that `status` and `prepare` ask: `name=URL of the admin port`, separated by commas', ''),
 } as const;

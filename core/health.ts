@@ -2,7 +2,7 @@
 // for programs, and its meaning never changes. The sentences are for people. `clickledger status` finds some of the problems itself, by
 // checking the parts from outside.
 
-export const PART_KINDS = ['backend', 'agent', 'worker'] as const;
+export const PART_KINDS = ['backend', 'agent', 'worker', 'relay'] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 interface Kind {
@@ -107,6 +107,16 @@ const KINDS = {
     of: ['worker'],
     what: 'nothing has been judged for five minutes: all counts are right, but bursts and echoes of machines are not found yet',
     mend: 'read the reason in the log of the worker; `clickledger reclassify` and moving a shard make the judge wait',
+  },
+  'upstream-unreachable': {
+    of: ['relay'],
+    what: 'the mail server behind the relay does not answer: senders get 451 and try again',
+    mend: 'start the mail server, or correct RELAY_UPSTREAM',
+  },
+  untrackable: {
+    of: ['relay'],
+    what: 'messages cannot be tracked now: senders get 451 and try again, or messages pass without tracking (RELAY_UNTRACKABLE)',
+    mend: 'start the Postgres of the catalog and of the shards; if bytes of logs are missing, wait until they are counted, or see `clickledger status`',
   },
   'part-silent': {
     of: ['status'],

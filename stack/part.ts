@@ -5,7 +5,7 @@ import { httpGet } from './http.ts';
 import { freePort } from './ports.ts';
 import { type Running, startProcess } from './process.ts';
 
-export type PartName = 'backend' | 'log-agent' | 'event-worker';
+export type PartName = 'backend' | 'log-agent' | 'event-worker' | 'relay';
 
 /**
  * Options of Node that limit the memory of each part. Without a limit V8 delays garbage collection as long as the machine has memory. The
@@ -16,6 +16,7 @@ export const HEAP_OPTIONS = {
   backend: ['--max-semi-space-size=8'],
   'log-agent': ['--max-semi-space-size=16', '--max-old-space-size=512'],
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
+  relay: ['--max-semi-space-size=16', '--max-old-space-size=512'],
 } as const;
 
 /**

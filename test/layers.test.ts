@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'log-agent': ['core'],
   'event-worker': ['core'],
   authoring: ['core', 'sql'],
+  relay: ['core', 'authoring'],
   reporting: ['core', 'sql'],
   operating: ['core', 'sql', 'log-agent', 'event-worker'],
   stack: ['core', 'sql', 'operating'],
@@ -23,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 /** `clickledger run` starts a part in its own process, so this file may import the parts. */
 const MAY_START_PARTS = 'cli/commands/run.ts';
-const PARTS = ['backend', 'log-agent', 'event-worker'];
+const PARTS = ['backend', 'log-agent', 'event-worker', 'relay'];
 
 /** Returns the imports of every file of the product: static, dynamic and type imports. */
 async function readImports(): Promise<Map<string, string[]>> {

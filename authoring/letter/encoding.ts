@@ -81,6 +81,8 @@ export interface DecodedText {
   readonly encoding: Encoding;
   /** Returns the original bytes of a part of the text. Positions are counted in UTF-16 code units. */
   slice(from: number, to?: number): Buffer;
+  /** Returns the position in the original bytes of a position in the text. */
+  offsetOf(position: number): number;
 }
 
 /** Decodes bytes. A byte order mark stays in the text. Bytes that are not valid in the encoding become U+FFFD in the text. */
@@ -91,6 +93,7 @@ export function decode(bytes: Uint8Array, encoding: Encoding): DecodedText {
   return {
     text,
     encoding,
+    offsetOf,
     slice(from, to = text.length) {
       const [start, end] = [offsetOf(from), offsetOf(to)];
       return encoding === 'iso-2022-jp' ? sliceIso2022(buffer, start, end) : buffer.subarray(start, end);

@@ -52,6 +52,8 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
   charset?: Encoding | undefined;
   /** The encoding of a letter that is not UTF-8 and declares no encoding. */
   fallback?: Encoding | undefined;
+  /** True if the bytes are known to be the body of a part. It may begin like a whole message, e.g. if it quotes one. */
+  isBody?: boolean;
 }
 
 /**
@@ -78,7 +80,7 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
   const detected = detectEncoding(bytes, { charset, html: kind === 'html', ...(fallback === undefined ? {} : { fallback }) });
   const decoded = decode(bytes, detected.encoding);
   const { text } = decoded;
-  if (isMailMessage(text))
+  if (options.isBody !== true && isMailMessage(text))
     throw new ClickledgerError('bad-input', 'the letter is a whole message with headers. Give only its HTML or its text part.');
   const { links, landmarks } = kind === 'html' ? scanHtml(text) : { links: scanText(text), landmarks: undefined };
   const tracked: PlannedLink[] = [];

@@ -19,6 +19,8 @@ interface ColumnSlot {
   readonly place: Place;
 }
 
+type Range = { readonly from: number; readonly to: number };
+
 type Slot =
   /** `original` is the URL as it is spelled in the letter. It is for recipients who are not tracked. */
   | { readonly kind: 'link'; readonly index: number; readonly original: Buffer }
@@ -30,6 +32,8 @@ export interface Template {
   readonly kind: 'html' | 'text';
   readonly encoding: Encoding;
   readonly pieces: readonly (Buffer | Slot)[];
+  /** The slots with their positions in the bytes of the letter, in its order. */
+  readonly cuts: readonly (Range & { readonly slot: Slot })[];
   readonly columns: readonly string[];
   readonly amp: boolean;
   /**
@@ -58,8 +62,6 @@ const NAME = String.raw`\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*`;
 const COLUMN = new RegExp(String.raw`\{\{\{${NAME}\}\}\}|\{\{${NAME}\}\}|(${ENCODED_UNSUBSCRIBE})`, 'g');
 /** The default value of a column as Liquid spells it: `{{ name | default: "there" }}`. */
 const LIQUID_DEFAULT = /^default:?\s*(["'])(.*)\1$/;
-
-type Range = { readonly from: number; readonly to: number };
 
 /**
  * Cuts a planned letter into a template. With `columns`, each `{{name}}` and each `{{name|default}}` becomes a slot. The value 'any' stands for
@@ -96,6 +98,7 @@ export function compileTemplate(
     kind: plan.kind,
     encoding,
     pieces,
+    cuts: cuts.map(({ from, to, slot }) => ({ from: plan.offsetOf(from), to: plan.offsetOf(to), slot })),
     columns: [...new Set(columnCuts.map(({ slot }) => slot.name))],
     amp: plan.amp,
     ascii: /^[\x00-\x7f]*$/.test(text),
@@ -182,29 +185,49 @@ function valueOf({ name, fallback, place }: ColumnSlot, column: ColumnValues): s
 
 /** Returns the bytes of one person's letter. Values of columns are escaped in HTML. */
 export function fillTemplate(template: Template, filling: Filling): Buffer {
+  const bytesOf = createSlotFiller(template, filling);
+  return Buffer.concat(template.pieces.map((piece) => (Buffer.isBuffer(piece) ? piece : (bytesOf(piece) ?? Buffer.alloc(0)))));
+}
+
+/** A change of the bytes of a letter: the bytes from `from` to `to` are replaced. */
+export interface Edit {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: Buffer;
+}
+
+/** Returns the changes that make one person's letter from the original letter, in the order of the letter. */
+export function editsOf(template: Template, filling: Filling): Edit[] {
+  const bytesOf = createSlotFiller(template, filling);
+  return template.cuts.flatMap(({ from, to, slot }) => {
+    const isKept = slot.kind === 'link' && filling.links === undefined;
+    const bytes = isKept ? undefined : bytesOf(slot);
+    return bytes === undefined ? [] : [{ from, to, bytes }];
+  });
+}
+
+/** Returns a function that returns the bytes for a slot, or undefined for a slot that gets none. */
+function createSlotFiller(template: Template, filling: Filling): (slot: Slot) => Buffer | undefined {
   const { encoding, kind } = template;
   const numericReference = (character: string) => `&#${character.codePointAt(0)};`;
   const toBytes = (text: string): Buffer => {
     if (kind === 'text') return encode(text, encoding);
     return encode(template.ascii ? text.replace(/[^\x00-\x7f]/gu, numericReference) : text, encoding, numericReference);
   };
-  return Buffer.concat(
-    template.pieces.map((piece) => {
-      if (Buffer.isBuffer(piece)) return piece;
-      switch (piece.kind) {
-        case 'link':
-          return filling.links ? toBytes(filling.links[piece.index] as string) : piece.original;
-        case 'pixel':
-          return filling.pixel === undefined ? Buffer.alloc(0) : toBytes(pixelTag(filling.pixel, template.amp));
-        case 'honeypot':
-          return filling.honeypot === undefined ? Buffer.alloc(0) : toBytes(honeypotTag(filling.honeypot, template.amp));
-        case 'column': {
-          const value = valueOf(piece, filling.column);
-          return toBytes(kind === 'html' ? escapeHtml(value) : value);
-        }
+  return (slot) => {
+    switch (slot.kind) {
+      case 'link':
+        return filling.links ? toBytes(filling.links[slot.index] as string) : slot.original;
+      case 'pixel':
+        return filling.pixel === undefined ? undefined : toBytes(pixelTag(filling.pixel, template.amp));
+      case 'honeypot':
+        return filling.honeypot === undefined ? undefined : toBytes(honeypotTag(filling.honeypot, template.amp));
+      case 'column': {
+        const value = valueOf(slot, filling.column);
+        return toBytes(kind === 'html' ? escapeHtml(value) : value);
       }
-    }),
-  );
+    }
+  };
 }
 
 /** An address in angle brackets, as in List-Unsubscribe (RFC 2369). */

@@ -5,6 +5,7 @@ const PARTS = {
   backend: () => import('../../backend/main.ts'),
   agent: () => import('../../log-agent/main.ts'),
   worker: () => import('../../event-worker/main.ts'),
+  relay: () => import('../../relay/main.ts'),
 } as const;
 
 export function addRun(program: Command): void {

@@ -1,3 +1,4 @@
+import type { PartKind } from '../../core/health.ts';
 import type { PartAddress } from '../../core/parts.ts';
 import type { PartResponse } from './read-part.ts';
 import { statusProblem, type StatusProblem } from './status-problem.ts';
@@ -6,7 +7,7 @@ import { statusProblem, type StatusProblem } from './status-problem.ts';
 export interface PartStatus {
   name: string;
   answers: boolean;
-  part: 'backend' | 'agent' | 'worker' | null;
+  part: PartKind | null;
   version: string | null;
   ready: boolean;
   degraded: string[];

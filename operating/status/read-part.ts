@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { HealthResponse } from '../../core/admin.ts';
+import { PART_KINDS } from '../../core/health.ts';
 import type { PartAddress } from '../../core/parts.ts';
 
 // Reads the /healthz and the /metrics of a part.
@@ -23,7 +24,7 @@ export interface PartResponse {
 }
 
 const healthSchema = z.object({
-  part: z.enum(['backend', 'agent', 'worker']),
+  part: z.enum(PART_KINDS),
   version: z.string(),
   ready: z.boolean(),
   // A part may be newer than this command, so any code is accepted.

@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { encode as encodeQuotedPrintable, wrap } from 'nodemailer/lib/qp';
+import { describe, expect, test } from 'vitest';
+import type { Edit } from '../../authoring/letter/template.ts';
+import { hasTooLongLine, openBody, toQuotedPrintable, withoutSoftBreaks } from './transfer.ts';
+
+/** Generates bytes and changes of them. */
+const changed = fc
+  .tuple(
+    fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 400 }).map((text) => Buffer.from(text.replace(/[\r\n]/g, ''))),
+      fc.array(fc.stringMatching(/^[ -~äß=.]{0,120}$/), { maxLength: 8 }).map((lines) => Buffer.from(lines.join('\r\n'))),
+      fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).filter((byte) => byte !== 10 && byte !== 13) as unknown as Buffer),
+    ),
+    fc.array(fc.tuple(fc.nat(), fc.nat({ max: 30 }), fc.stringMatching(/^[!-~=]{0,120}$/)), { maxLength: 4 }),
+  )
+  .map(([content, wishes]) => {
+    const bytes = Buffer.from(content);
+    const edits: Edit[] = [];
+    for (const [at, length, text] of wishes.toSorted((a, b) => (a[0] % (bytes.length + 1)) - (b[0] % (bytes.length + 1)))) {
+      const from = at % (bytes.length + 1);
+      if (from < (edits.at(-1)?.to ?? 0) || bytes[from] === 10) continue;
+      // A URL has no line break, so neither has what is replaced.
+      let to = from;
+      while (to < Math.min(bytes.length, from + length) && bytes[to] !== 13 && bytes[to] !== 10) to++;
+      edits.push({ from, to, bytes: Buffer.from(text) });
+    }
+    return { bytes, edits };
+  });
+
+function spliced(bytes: Buffer, edits: readonly Edit[]): Buffer {
+  let at = 0;
+  const pieces = edits.flatMap(({ from, to, bytes: replacement }) => {
+    const piece = [bytes.subarray(at, from), replacement];
+    at = to;
+    return piece;
+  });
+  return Buffer.concat([...pieces, bytes.subarray(at)]);
+}
+
+const longestLine = (bytes: Buffer): number => Math.max(...bytes.toString('latin1').split('\r\n').map((line) => line.length));
+
+describe('quoted-printable', () => {
+  /** Encodes as programs do, with soft line breaks. */
+  const encode = (bytes: Buffer): Buffer => Buffer.from(wrap(encodeQuotedPrintable(bytes), 76));
+
+  test('decodes what a library encodes, also what the library decodes differently in the middle of lines', () => {
+    const decodes = fc.property(changed, ({ bytes }) => {
+      expect(openBody(encode(bytes), 'quoted-printable').bytes).toEqual(bytes);
+    });
+    fc.assert(decodes, { numRuns: 1000 });
+  });
+
+  test('has the changes after decoding, and no line above 76 characters', () => {
+    fc.assert(
+      fc.property(changed, ({ bytes, edits }) => {
+        const encoded = openBody(encode(bytes), 'quoted-printable').apply(edits);
+        expect(openBody(encoded, 'quoted-printable').bytes).toEqual(spliced(bytes, edits));
+        expect(longestLine(encoded)).toBeLessThanOrEqual(76);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('keeps every line that has no change byte for byte', () => {
+    const lines = ['odd =3d escape', 'trailing space   ', 'a=', '=C3=BCber', 'lone = sign', 'soft=  '];
+    const encoded = Buffer.from([...lines, 'https://a.example/', ...lines].join('\r\n'));
+    const body = openBody(encoded, 'quoted-printable');
+    const from = body.bytes.indexOf('https://');
+    const result = body.apply([{ from, to: from + 18, bytes: Buffer.from('https://t.example.org/u/x') }]).toString();
+    expect(result).toBe([...lines.slice(0, 5), 'soft=  ', 'https://t.example.org/u/x', ...lines].join('\r\n'));
+  });
+
+  test.each([
+    ['a soft line break inside a URL', 'see https://a.exa=\r\nmple/ now', 'see https://t.x/ now'],
+    ['an escape at its end', 'see https://a.example=2F now', 'see https://t.x/ now'],
+    ['the line break after it', 'see https://a.example/=\r\n now', 'see https://t.x/=\r\n now'],
+  ])('replaces a URL with %s', (_name, encoded, expected) => {
+    const body = openBody(Buffer.from(encoded), 'quoted-printable');
+    const text = body.bytes.toString();
+    const url = /https:\S+/.exec(text)?.[0] ?? '';
+    const from = text.indexOf(url);
+    expect(body.apply([{ from, to: from + url.length, bytes: Buffer.from('https://t.x/') }]).toString()).toBe(expected);
+  });
+
+  test('any bytes are read without an error, and stay if nothing changes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom('=', '=\r\n', '=3', '=3D', '=3d', ' ', '\t', '\r\n', 'a', '\xff'), { maxLength: 40 }), (bits) => {
+        const encoded = Buffer.from(bits.join(''), 'latin1');
+        expect(openBody(encoded, 'quoted-printable').apply([])).toEqual(encoded);
+      }),
+    );
+  });
+});
+
+describe('base64', () => {
+  test.each([76, 64, 60])('has the changes after decoding, with lines of %d characters as before', (width) => {
+    fc.assert(
+      fc.property(changed, ({ bytes, edits }) => {
+        const encode = (content: Buffer): string => (content.toString('base64').match(new RegExp(`.{1,${width}}`, 'g')) ?? []).join('\r\n');
+        const body = openBody(Buffer.from(`${encode(bytes)}\r\n`), 'base64');
+        expect(body.bytes).toEqual(bytes);
+        const result = body.apply(edits).toString();
+        expect(Buffer.from(result, 'base64')).toEqual(spliced(bytes, edits));
+        if (bytes.toString('base64').length > width) expect(result).toBe(`${encode(spliced(bytes, edits))}\r\n`);
+      }),
+    );
+  });
+});
+
+describe('text without an encoding', () => {
+  test('has the changes, and nothing else', () => {
+    const splices = fc.property(changed, ({ bytes, edits }) => {
+      expect(openBody(bytes, 'identity').apply(edits)).toEqual(spliced(bytes, edits));
+    });
+    fc.assert(splices);
+  });
+
+  test('a line above 998 bytes is found, and quoted-printable makes it shorter', () => {
+    const long = Buffer.from(`short\r\n${'x'.repeat(999)}\r\nü`);
+    expect(hasTooLongLine(long)).toBe(true);
+    expect(hasTooLongLine(Buffer.from(`${'x'.repeat(998)}\r\n`))).toBe(false);
+    const encoded = toQuotedPrintable(long);
+    expect(longestLine(encoded)).toBeLessThanOrEqual(76);
+    expect(openBody(encoded, 'quoted-printable').bytes).toEqual(long);
+  });
+});
+
+describe('format=flowed with DelSp', () => {
+  test.each([
+    ['a URL over two lines', 'See https://shop.exa \r\nmple/offer for more.', 'See https://shop.example/offer for more.', 'https://shop.example/offer'],
+    ['a stuffed line', 'See https://shop.exa \r\n mple/offer.', 'See https://shop.example/offer.', 'https://shop.example/offer'],
+    ['a break before it', 'See this: \r\nhttps://shop.example/offer', 'See this:https://shop.example/offer', 'https://shop.example/offer'],
+    ['a break after it', 'https://shop.example/offer  \r\nis good', 'https://shop.example/offer is good', 'https://shop.example/offer'],
+  ])('%s is one URL', (_name, encoded, unfolded, url) => {
+    const body = withoutSoftBreaks(openBody(Buffer.from(encoded), 'identity'));
+    expect(body.bytes.toString()).toBe(unfolded);
+    const from = unfolded.indexOf(url);
+    const result = body.apply([{ from, to: from + url.length, bytes: Buffer.from('URL') }]);
+    expect(withoutSoftBreaks(openBody(result, 'identity')).bytes.toString()).toBe(unfolded.replace(url, 'URL'));
+  });
+
+  test('signatures and quoted text keep their line breaks', () => {
+    const text = 'a\r\n-- \r\nAnn \r\n> quoted \r\n> text \r\nend';
+    expect(withoutSoftBreaks(openBody(Buffer.from(text), 'identity')).bytes.toString()).toBe('a\r\n-- \r\nAnn \r\n> quoted \r\n> text \r\nend');
+  });
+});

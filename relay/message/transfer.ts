@@ -1,0 +1,211 @@
+import { encode as encodeQuotedPrintable, wrap } from 'nodemailer/lib/qp';
+import type { Edit } from '../../authoring/letter/template.ts';
+import type { TransferEncoding } from './classify.ts';
+
+// Decodes the body of a part, and applies changes of the decoded bytes to the encoded bytes. All other encoded bytes stay as they are. The
+// exception is base64, in which a change moves all bytes after it.
+
+/** A decoded body. */
+export interface Body {
+  readonly bytes: Buffer;
+  /** Returns the encoded body with changes. The changes are positions in `bytes`, sorted, and do not overlap. */
+  apply(edits: readonly Edit[]): Buffer;
+}
+
+/** Decodes a body. Bytes that are not valid in the transfer encoding do not cause an error. */
+export function openBody(encoded: Buffer, transfer: TransferEncoding): Body {
+  switch (transfer) {
+    case 'identity':
+      return { bytes: encoded, apply: (edits) => splice(encoded, edits) };
+    case 'quoted-printable':
+      return openQuotedPrintable(encoded);
+    case 'base64':
+      return openBase64(encoded);
+  }
+}
+
+function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const { from, to, bytes: replacement } of edits) {
+    pieces.push(bytes.subarray(at, from), replacement);
+    at = to;
+  }
+  pieces.push(bytes.subarray(at));
+  return Buffer.concat(pieces);
+}
+
+/** The longest line of quoted-printable (RFC 2045, 6.7) and of base64 (6.8), without its CRLF. */
+const MAX_ENCODED_LINE = 76;
+/** The longest line of a message, without its CRLF (RFC 5322, 2.1.1). */
+const MAX_LINE = 998;
+
+/** Returns whether a line is longer than mail servers allow. They would break it. */
+export function hasTooLongLine(bytes: Buffer): boolean {
+  let at = 0;
+  for (let end = bytes.indexOf('\r\n'); end >= 0; end = bytes.indexOf('\r\n', at)) {
+    if (end - at > MAX_LINE) return true;
+    at = end + 2;
+  }
+  return bytes.length - at > MAX_LINE;
+}
+
+/** Encodes text as quoted-printable. Line breaks of the text stay. */
+export function toQuotedPrintable(bytes: Buffer): Buffer {
+  return Buffer.from(wrap(encodeQuotedPrintable(bytes), MAX_ENCODED_LINE));
+}
+
+function openQuotedPrintable(encoded: Buffer): Body {
+  const { bytes, starts } = decodeQuotedPrintable(encoded);
+  const isEscape = (at: number): boolean => encoded[at] === 0x3d && hexAt(encoded, at + 1) !== undefined;
+  const startOf = (position: number): number => starts[position] ?? encoded.length;
+  const endOf = (position: number): number => startOf(position) + (isEscape(startOf(position)) ? 3 : 1);
+  return {
+    bytes,
+    apply(edits) {
+      const inEncoded = edits.map(({ from, to, bytes: replacement }) => ({
+        from: startOf(from),
+        // A soft line break directly after the replaced bytes stays.
+        to: to > from ? endOf(to - 1) : startOf(from),
+        bytes: Buffer.from(escapeBytes(replacement), 'latin1'),
+      }));
+      return wrapChangedLines(encoded, inEncoded);
+    },
+  };
+}
+
+/** Decodes quoted-printable. `starts` has the position of each decoded byte in the encoded bytes. */
+function decodeQuotedPrintable(encoded: Buffer): { bytes: Buffer; starts: Uint32Array } {
+  const bytes = Buffer.allocUnsafe(encoded.length);
+  const starts = new Uint32Array(encoded.length);
+  let length = 0;
+  const add = (byte: number, at: number): void => {
+    bytes[length] = byte;
+    starts[length++] = at;
+  };
+  for (let at = 0; at < encoded.length; ) {
+    const byte = encoded[at] as number;
+    if (byte === 0x3d) {
+      const value = hexAt(encoded, at + 1);
+      const softEnd = value === undefined ? endOfBlank(encoded, at + 1) : undefined;
+      if (value !== undefined) add(value, at);
+      else if (softEnd === undefined) add(byte, at);
+      at = value !== undefined ? at + 3 : (softEnd ?? at + 1);
+    } else if ((byte === 0x20 || byte === 0x09) && endOfBlank(encoded, at) !== undefined) {
+      // Spaces at the end of a line were added on the way (RFC 2045, 6.7, rule 3).
+      while (encoded[at] === 0x20 || encoded[at] === 0x09) at++;
+    } else add(byte, at++);
+  }
+  return { bytes: bytes.subarray(0, length), starts: starts.subarray(0, length) };
+}
+
+/** Returns the position after spaces and a line break, or undefined if there is something else. */
+function endOfBlank(encoded: Buffer, from: number): number | undefined {
+  let at = from;
+  while (encoded[at] === 0x20 || encoded[at] === 0x09) at++;
+  if (at === encoded.length) return at;
+  return encoded[at] === 0x0d && encoded[at + 1] === 0x0a ? at + 2 : undefined;
+}
+
+function hexAt(encoded: Buffer, at: number): number | undefined {
+  const [high, low] = [hexDigit(encoded[at]), hexDigit(encoded[at + 1])];
+  return high === undefined || low === undefined ? undefined : high * 16 + low;
+}
+
+function hexDigit(byte: number | undefined): number | undefined {
+  if (byte === undefined) return undefined;
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const upper = byte & ~0x20;
+  return upper >= 0x41 && upper <= 0x46 ? upper - 0x41 + 10 : undefined;
+}
+
+const escapeBytes = (bytes: Buffer): string =>
+  bytes.toString('latin1').replace(/[^ -<>-~]/g, (character) => `=${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+
+/** Applies changes to encoded bytes, and breaks lines that become longer than quoted-printable allows. */
+function wrapChangedLines(encoded: Buffer, edits: readonly Edit[]): Buffer {
+  const text = encoded.toString('latin1');
+  let result = '';
+  let at = 0;
+  for (let i = 0; i < edits.length; ) {
+    const { from: first } = edits[i] as Edit;
+    const lineStart = Math.max(at, first === 0 ? 0 : text.lastIndexOf('\n', first - 1) + 1);
+    let line = '';
+    let lineAt = lineStart;
+    let lineEnd = lineStart;
+    // All changes that touch the same line are applied before it is broken.
+    do {
+      const { from, to, bytes } = edits[i++] as Edit;
+      line += text.slice(lineAt, from) + bytes.toString('latin1');
+      lineAt = to;
+      const end = text.indexOf('\r\n', to);
+      lineEnd = end < 0 ? text.length : end;
+    } while (i < edits.length && (edits[i] as Edit).from <= lineEnd);
+    line += text.slice(lineAt, lineEnd);
+    result += text.slice(at, lineStart) + wrapLine(line);
+    at = lineEnd;
+  }
+  return Buffer.from(result + text.slice(at), 'latin1');
+}
+
+/** Breaks a line of quoted-printable with soft line breaks. An escape such as `=3D` is not broken. */
+function wrapLine(line: string): string {
+  const softEnd = line.endsWith('=') ? '=' : '';
+  let rest = softEnd === '' ? line : line.slice(0, -1);
+  const lines: string[] = [];
+  while (rest.length + softEnd.length > MAX_ENCODED_LINE) {
+    const escape = rest.lastIndexOf('=', MAX_ENCODED_LINE - 2);
+    const cut = escape > MAX_ENCODED_LINE - 4 ? escape : MAX_ENCODED_LINE - 1;
+    lines.push(`${rest.slice(0, cut)}=`);
+    rest = rest.slice(cut);
+  }
+  return [...lines, rest + softEnd].join('\r\n');
+}
+
+function openBase64(encoded: Buffer): Body {
+  const bytes = Buffer.from(encoded.toString('latin1'), 'base64');
+  return {
+    bytes,
+    apply(edits) {
+      const firstLine = encoded.indexOf('\r\n');
+      const length = firstLine > 0 && firstLine <= MAX_ENCODED_LINE && firstLine % 4 === 0 ? firstLine : MAX_ENCODED_LINE;
+      const lines = splice(bytes, edits)
+        .toString('base64')
+        .match(new RegExp(`.{1,${length}}`, 'g'));
+      const lastEnd = /(?:\r\n)*$/.exec(encoded.toString('latin1'))?.[0] ?? '';
+      return Buffer.from((lines ?? []).join('\r\n') + lastEnd, 'latin1');
+    },
+  };
+}
+
+/**
+ * Returns a body without the soft line breaks of `format=flowed; delsp=yes` (RFC 3676, 4.2): a space, the line break and the space that
+ * stuffs the next line. Such a line break may be inside an address. Quoted text and the line before a signature keep their line breaks.
+ */
+export function withoutSoftBreaks(body: Body): Body {
+  const text = body.bytes.toString('latin1');
+  const breaks = Array.from(text.matchAll(/(?<=^([^>\r\n][^\r\n]*)) \r\n(?!>) ?/gm)).filter(([, line]) => line !== '--');
+  if (breaks.length === 0) return body;
+  const kept: Buffer[] = [];
+  /** For each piece between two line breaks, its position in the result and in the original. */
+  const pieces: { at: number; original: number }[] = [];
+  let at = 0;
+  let original = 0;
+  for (const { index, 0: matched } of [...breaks, { index: text.length, 0: '' }]) {
+    pieces.push({ at, original });
+    kept.push(body.bytes.subarray(original, index));
+    at += index - original;
+    original = index + matched.length;
+  }
+  const startOf = (position: number): number => {
+    const piece = pieces.findLast((each) => each.at <= position) ?? { at: 0, original: 0 };
+    return piece.original + position - piece.at;
+  };
+  return {
+    bytes: Buffer.concat(kept),
+    apply: (edits) =>
+      body.apply(
+        edits.map(({ from, to, bytes }) => ({ from: startOf(from), to: to > from ? startOf(to - 1) + 1 : startOf(from), bytes })),
+      ),
+  };
+}

@@ -1,0 +1,349 @@
+import { createHash, createVerify, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import nodemailer from 'nodemailer';
+import PostalMime from 'postal-mime';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { setClosed } from '../authoring/campaigns.ts';
+import { createPool } from '../core/postgres.ts';
+import { authorSettings, trackedAddresses } from '../test/support/authors.ts';
+import { makeCertificates } from '../test/support/certificates.ts';
+import { clickledger } from '../test/support/commands.ts';
+import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { asData, type MailServer, type Relay, sendRaw, startMailServer, startRelay, talkTo } from '../test/support/mail.ts';
+import { eventually, temporaryDirectory } from '../test/support/servers.ts';
+
+// Tests the relay as a process, between real SMTP clients and a mail server, with a real catalog.
+
+let databases: Databases;
+beforeAll(async () => {
+  databases = await createDatabases(1);
+});
+
+async function start(settings: Record<string, string> = {}, server: Parameters<typeof startMailServer>[0] = {}): Promise<{ relay: Relay; upstream: MailServer }> {
+  const upstream = await startMailServer(server);
+  onTestFinished(() => upstream.close());
+  return { relay: await startRelay(databases, upstream.port, settings), upstream };
+}
+
+const message = (headers: readonly string[], body: string): string => [...headers, '', body].join('\r\n');
+const HEADERS = ['From: Shop <news@shop.example>', 'To: ann@example.com', 'Subject: News', 'X-Clickledger-Campaign: news'];
+const HTML = [...HEADERS, 'MIME-Version: 1.0', 'Content-Type: text/html; charset=utf-8'];
+const LINK = '<p>Hello <a href="https://shop.example/a">a</a></p>';
+
+describe('a message', () => {
+  test('with two parts and an attachment arrives tracked, with the headers of RFC 8058 and the same attachment', async () => {
+    const { relay, upstream } = await start();
+    const attachment = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 7) % 256));
+    const transport = nodemailer.createTransport({ host: '127.0.0.1', port: relay.port, ignoreTLS: true });
+    const { response } = await transport.sendMail({
+      from: 'Shop <news@shop.example>',
+      to: 'Ann <ann@example.com>',
+      subject: 'Grüße',
+      headers: { 'X-Clickledger-Campaign': 'spring' },
+      html: '<p>ü <a href="https://shop.example/a?b=1&amp;c=2">a</a> <a href="https://shop.example/b">b</a></p>',
+      text: 'ü See https://shop.example/a?b=1&c=2 now.',
+      attachments: [{ filename: 'a.bin', content: attachment }],
+    });
+    expect(response).toBe('250 2.0.0 queued as 1');
+    const [got] = upstream.received;
+    const mail = await PostalMime.parse(got?.bytes ?? '');
+    expect(trackedAddresses(databases, mail.html ?? '').map(({ kind }) => kind)).toEqual(['u', 'u', 'r']);
+    expect(trackedAddresses(databases, mail.text ?? '').map(({ kind }) => kind)).toEqual(['u']);
+    expect(mail.subject).toBe('Grüße');
+    expect(Buffer.from(mail.attachments[0]?.content as ArrayBuffer)).toEqual(attachment);
+    const header = (key: string) => mail.headers.find((each) => each.key === key)?.value;
+    expect(header('list-unsubscribe')).toMatch(/^<https:\/\/t\.example\.org\/o\/\w+>$/);
+    expect(header('list-unsubscribe-post')).toBe('List-Unsubscribe=One-Click');
+    expect(header('x-clickledger-campaign')).toBeUndefined();
+    expect(await databases.query('catalog', "SELECT name FROM catalog.campaign WHERE name = 'spring'")).toHaveLength(1);
+    expect(await relay.metric('clickledger_relay_messages_total{outcome="tracked"}')).toBe(1);
+    transport.close();
+  });
+
+  test('without a campaign passes byte for byte', async () => {
+    const { relay, upstream } = await start();
+    const bytes = message(HTML.filter((line) => !line.startsWith('X-')), `${LINK}\r\n.dot\r\n`);
+    expect(await sendRaw(relay.port, bytes)).toBe('250 2.0.0 queued as 1\r\n');
+    expect(upstream.received[0]?.bytes.toString()).toBe(bytes);
+    expect(await relay.metric('clickledger_relay_passed_total{reason="no-campaign"}')).toBe(1);
+  });
+
+  test.each([
+    ['its header', ['X-Clickledger-Campaign: =?utf-8?q?Fr=C3=BChling?='], 'Frühling'],
+    ['its List-Id', ['List-Id: Weekly news <weekly.shop.example>'], 'weekly.shop.example'],
+    ['its subject', ['Subject: =?utf-8?B?TmV3cyDigqw=?='], 'News €'],
+    ['the first that it has', ['Subject: b', 'List-Id: <a.shop.example>'], 'a.shop.example'],
+  ])('gets the campaign of %s', async (_name, headers, campaign) => {
+    const { relay, upstream } = await start({ RELAY_CAMPAIGN: 'X-Clickledger-Campaign,List-Id,Subject' });
+    await sendRaw(relay.port, message([...headers, 'Content-Type: text/html'], LINK));
+    const [link] = trackedAddresses(databases, upstream.received[0]?.bytes.toString() ?? '');
+    const rows = await databases.query<{ name: string }>(
+      'catalog',
+      'SELECT c.name FROM catalog.campaign c JOIN catalog.link l ON l.campaign_id = c.id WHERE l.id = $1',
+      [link?.link],
+    );
+    expect(rows).toEqual([{ name: campaign }]);
+  });
+
+  test('with an empty campaign, without a sender, or to an address that no person has, passes without tracking', async () => {
+    const { relay, upstream } = await start({});
+    const headers = ['List-Id: <a.shop.example>', 'Content-Type: text/html'];
+    await sendRaw(relay.port, message(['X-Clickledger-Campaign:', ...headers], LINK));
+    await sendRaw(relay.port, message(headers, LINK), { from: '' });
+    await sendRaw(relay.port, message(headers, LINK), { to: 'root@localhost' });
+    expect(upstream.received.map(({ bytes }) => bytes.toString())).toEqual(Array(3).fill(`${message(headers, LINK)}\r\n`));
+  });
+
+  test('is refused if its campaign is closed or its recipient has unsubscribed', async () => {
+    const { relay, upstream } = await start();
+    const pool = createPool(databases.roleUrls.author, { max: 1, name: 'test' });
+    onTestFinished(() => pool.end());
+    await sendRaw(relay.port, message(['X-Clickledger-Campaign: closed', 'Content-Type: text/html'], LINK));
+    const [{ id = 0 } = {}] = await databases.query<{ id: number }>('catalog', "SELECT id FROM catalog.campaign WHERE name = 'closed'");
+    await setClosed(pool, Number(id), true);
+    const restarted = await startRelay(databases, upstream.port);
+    const refused = await sendRaw(restarted.port, message(['X-Clickledger-Campaign: closed', 'Content-Type: text/html'], LINK));
+    expect(refused).toMatch(/^550 5\.7\.1 campaign 'closed' is closed/);
+    expect(upstream.received).toHaveLength(1);
+  });
+
+  test('with a DKIM signature is refused, or signed anew', async () => {
+    const { relay, upstream } = await start();
+    const signed = ['DKIM-Signature: v=1; a=rsa-sha256; d=shop.example; s=a; h=from; bh=x; b=y', ...HTML];
+    expect(await sendRaw(relay.port, message(signed, LINK))).toMatch(/^550 5\.7\.7 .*RELAY_DKIM_KEY/);
+    expect(upstream.received).toHaveLength(0);
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const directory = await temporaryDirectory();
+    await writeFile(`${directory}/key.pem`, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const signing = await startRelay(databases, upstream.port, {
+      RELAY_DKIM_KEY: `${directory}/key.pem`,
+      RELAY_DKIM_DOMAIN: 'shop.example',
+      RELAY_DKIM_SELECTOR: 'relay',
+    });
+    expect(await sendRaw(signing.port, message(signed, LINK))).toMatch(/^250/);
+    const text = upstream.received[0]?.bytes.toString() ?? '';
+    expect(text.match(/^DKIM-Signature:/gim)).toHaveLength(1);
+    expect(text).toContain('/u/');
+    expect(isSignedBy(text, publicKey)).toBe(true);
+    expect(isSignedBy(text.replace('Hello', 'Hallo'), publicKey)).toBe(false);
+  });
+});
+
+describe('SMTP', () => {
+  test('a second recipient gets 452 4.5.3, and the first one gets the message', async () => {
+    const { relay, upstream } = await start();
+    const talk = await talkTo(relay.port);
+    const ehlo = await talk.say('EHLO client.example');
+    for (const extension of ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 104857600']) expect(ehlo).toContain(extension);
+    talk.write('MAIL FROM:<a@shop.example>\r\nRCPT TO:<ann@example.com>\r\nRCPT TO:<bob@example.com>\r\nDATA\r\n');
+    expect([await talk.reply(), await talk.reply(), await talk.reply(), await talk.reply()].map((reply) => reply.slice(0, 9))).toEqual([
+      expect.stringMatching(/^250/),
+      expect.stringMatching(/^250/),
+      '452 4.5.3',
+      expect.stringMatching(/^354/),
+    ]);
+    talk.write(asData(message(HTML, LINK)));
+    expect(await talk.reply()).toMatch(/^250/);
+    expect(upstream.received.map(({ to }) => to.map(({ address }) => address))).toEqual([['ann@example.com']]);
+    talk.end();
+  });
+
+  test('what the sender says about the envelope arrives at the mail server', async () => {
+    const { relay, upstream } = await start({}, { size: 1_000_000 });
+    const talk = await talkTo(relay.port);
+    await talk.say('EHLO client.example');
+    await talk.say('MAIL FROM:<a@shop.example> SIZE=500 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=q+2Bx+3D');
+    await talk.say('RCPT TO:<ann@example.com> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;ann+2Btag@example.com');
+    await talk.say('DATA');
+    talk.write(asData(message(HTML, LINK)));
+    expect(await talk.reply()).toMatch(/^250/);
+    const [got] = upstream.received;
+    expect({ bodyType: got?.bodyType, utf8: got?.utf8, dsn: got?.dsn, from: got?.from, to: got?.to }).toMatchObject({
+      bodyType: '8bitmime',
+      utf8: true,
+      dsn: { ret: 'HDRS', envid: 'q+x=' },
+      from: { args: { SIZE: '500' } },
+      to: [{ dsn: { notify: ['SUCCESS', 'DELAY'], orcpt: 'rfc822;ann+tag@example.com' } }],
+    });
+    talk.end();
+  });
+
+  test('the refusals of the mail server reach the sender as they are', async () => {
+    const refuse = (code: number, text: string) => Object.assign(new Error(text), { responseCode: code });
+    const { relay, upstream } = await start(
+      {},
+      {
+        onRcptTo({ address }, _session, callback) {
+          callback(address === 'gone@example.com' ? refuse(550, '5.1.1 no such person') : null);
+        },
+        onMailFrom({ address }, _session, callback) {
+          callback(address === 'slow@shop.example' ? refuse(451, '4.7.1 try later') : null);
+        },
+      },
+    );
+    expect(await sendRaw(relay.port, message(HTML, LINK), { to: 'gone@example.com' })).toBe('550 5.1.1 no such person\r\n');
+    expect(await sendRaw(relay.port, message(HTML, LINK), { from: 'slow@shop.example' })).toBe('451 4.7.1 try later\r\n');
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
+    expect(upstream.received).toHaveLength(1);
+  });
+
+  test('a message that is too large is refused, and nothing of it arrives', async () => {
+    const { relay, upstream } = await start({ RELAY_MAX_MIB: '1' });
+    const large = message(HTML, `${'x'.repeat(76)}\r\n`.repeat(20_000));
+    expect(await sendRaw(relay.port, large)).toMatch(/^552/);
+    expect(await sendRaw(relay.port, message(HTML, LINK), { mail: ' SIZE=9999999' })).toMatch(/^552/);
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
+    expect(upstream.received).toHaveLength(1);
+  });
+
+  test('a sender that disconnects in the middle of a message leaves nothing behind', async () => {
+    const { relay, upstream } = await start();
+    const talk = await talkTo(relay.port);
+    await talk.say('EHLO client.example');
+    for (const line of ['MAIL FROM:<a@shop.example>', 'RCPT TO:<ann@example.com>', 'DATA']) await talk.say(line);
+    talk.write(message(HTML, LINK).repeat(100));
+    talk.destroy();
+    await eventually('the abort is counted', async () => (await relay.metric('clickledger_relay_messages_total{outcome="aborted"}')) === 1);
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
+    expect(upstream.received).toHaveLength(1);
+  });
+
+  test('bare line feeds cannot smuggle a second message', async () => {
+    const { relay, upstream } = await start();
+    const talk = await talkTo(relay.port);
+    await talk.say('EHLO client.example');
+    for (const line of ['MAIL FROM:<a@shop.example>', 'RCPT TO:<ann@example.com>', 'DATA']) await talk.say(line);
+    talk.write(`${message(HTML, LINK)}\n.\nMAIL FROM:<x@shop.example>\r.\rRCPT TO:<y@example.com>\r\n.\r\n`);
+    expect(await talk.reply()).toMatch(/^250/);
+    talk.end();
+    expect(upstream.received).toHaveLength(1);
+    expect(upstream.received[0]?.bytes.toString()).toContain('\r\n.\r\nMAIL FROM:<x@shop.example>\r\n.\r\nRCPT TO');
+  });
+
+  test('after SIGTERM, a message that has not arrived gets 421, one that has arrived gets its answer, and idle senders are told', async () => {
+    let answer = (): void => {};
+    const { relay, upstream } = await start(
+      {},
+      {
+        onData(stream, _session, callback) {
+          stream.on('error', () => {});
+          stream.resume();
+          stream.on('end', () => (answer = () => callback(null, '2.0.0 late')));
+        },
+      },
+    );
+    const [arriving, arrived, idle] = await Promise.all([talkTo(relay.port), talkTo(relay.port), talkTo(relay.port)]);
+    for (const talk of [arriving, arrived]) {
+      await talk.say('EHLO client.example');
+      for (const line of ['MAIL FROM:<a@shop.example>', 'RCPT TO:<ann@example.com>', 'DATA']) await talk.say(line);
+    }
+    arriving.write(message(HTML, LINK));
+    arrived.write(asData(message(HTML, LINK)));
+    await eventually('the mail server has the message', () => answer.toString().includes('late'));
+    const stopped = relay.stop();
+    expect(await arriving.reply()).toMatch(/^421 4\.3\.2/);
+    expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
+    answer();
+    expect(await arrived.reply()).toMatch(/^250 2\.0\.0 late/);
+    expect(await arrived.reply()).toMatch(/^421 4\.3\.2/);
+    await stopped;
+    expect(upstream.received).toHaveLength(0);
+  });
+});
+
+describe('who may send', () => {
+  test('programs of other networks must sign in, over TLS', async () => {
+    const { certificate, key, ca } = await makeCertificates(await temporaryDirectory(), 'relay');
+    const { relay, upstream } = await start({
+      RELAY_NETWORKS: '10.0.0.0/8',
+      RELAY_TLS_CERT: certificate,
+      RELAY_TLS_KEY: key,
+      RELAY_USERS: 'shop:correct horse,other:x',
+    });
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^530 5\.7\.0 sign in first/);
+    const sendAs = (user: string, pass: string) => {
+      const transport = nodemailer.createTransport({
+        host: 'localhost',
+        port: relay.port,
+        requireTLS: true,
+        auth: { user, pass },
+        tls: { ca: caText },
+      });
+      return transport.sendMail({ from: 'a@shop.example', to: 'ann@example.com', subject: 'x', html: LINK });
+    };
+    const caText = await readFile(ca, 'utf8');
+    await expect(sendAs('shop', 'wrong')).rejects.toThrow('5.7.8');
+    await expect(sendAs('nobody', '')).rejects.toThrow();
+    await sendAs('shop', 'correct horse');
+    expect(upstream.received).toHaveLength(1);
+    const talk = await talkTo(relay.port);
+    expect(await talk.say('EHLO x')).not.toContain('AUTH');
+    talk.end();
+  });
+
+  test.each([
+    [{ RELAY_HOST: '0.0.0.0' }, 'RELAY_USERS'],
+    [{ RELAY_NETWORKS: '0.0.0.0/0' }, 'everybody'],
+    [{ RELAY_USERS: 'a:b' }, 'RELAY_TLS_CERT'],
+    [{ RELAY_UPSTREAM: 'http://x' }, 'RELAY_UPSTREAM'],
+    [{ RELAY_USERS: 'ab' }, 'name:password'],
+    [{ RELAY_CAMPAIGN: 'a header' }, 'RELAY_CAMPAIGN'],
+    [{ RELAY_DKIM_KEY: '/nowhere/key.pem', RELAY_DKIM_DOMAIN: 'a.example', RELAY_DKIM_SELECTOR: 's' }, '/nowhere/key.pem'],
+  ])('the settings %j are refused', async (settings, reason) => {
+    const { code, stderr } = await clickledger(['run', 'relay'], { env: { ...authorSettings(databases), ...settings } });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(reason) });
+  });
+});
+
+describe('without the catalog', () => {
+  const AWAY = 'postgres://clickledger_author:x@127.0.0.1:1/nowhere';
+
+  test('senders get 451, or messages pass without tracking', async () => {
+    const { relay, upstream } = await start({ AUTHOR_URL: AWAY });
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^451 4\.3\.0 /);
+    expect(upstream.received).toHaveLength(0);
+    const health = (await (await fetch(`http://127.0.0.1:${relay.adminPort}/healthz`)).json()) as { degraded: { code: string }[] };
+    expect(health.degraded.map(({ code }) => code)).toEqual(['untrackable']);
+    const passing = await startRelay(databases, upstream.port, { AUTHOR_URL: AWAY, RELAY_UNTRACKABLE: 'pass' });
+    expect(await sendRaw(passing.port, message(HTML, LINK))).toMatch(/^250/);
+    expect(upstream.received[0]?.bytes.toString()).toContain('https://shop.example/a');
+  });
+
+  test('senders get 451 while the mail server is away', async () => {
+    const { relay, upstream } = await start();
+    await upstream.close();
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^451 4\.4\.1 /);
+    const back = await startMailServer({}, upstream.port);
+    onTestFinished(() => back.close());
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
+    expect(back.received).toHaveLength(1);
+  });
+});
+
+/** Verifies the only DKIM signature of a message, in the form relaxed/relaxed (RFC 6376, 3.4). */
+function isSignedBy(text: string, key: KeyObject): boolean {
+  const at = text.indexOf('\r\n\r\n');
+  const fields = text.slice(0, at).split(/\r\n(?![ \t])/);
+  const valueOf = (field: string): string =>
+    field
+      .slice(field.indexOf(':') + 1)
+      .replace(/\r\n/g, '')
+      .replace(/[ \t]+/g, ' ')
+      .trim();
+  const nameOf = (field: string): string => field.slice(0, field.indexOf(':')).trim().toLowerCase();
+  const signature = valueOf(fields.find((field) => nameOf(field) === 'dkim-signature') ?? '');
+  const tag = (name: string): string => new RegExp(`(?:^|; ?)${name}=([^;]*)`).exec(signature)?.[1]?.replaceAll(' ', '') ?? '';
+  const body = text
+    .slice(at + 4)
+    .replace(/[ \t]+/g, ' ')
+    .replace(/ (?=\r\n)/g, '')
+    .replace(/(?:\r\n)*$/, '\r\n');
+  const signed = [
+    ...tag('h')
+      .split(':')
+      .map((name) => `${name.toLowerCase()}:${valueOf(fields.findLast((field) => nameOf(field) === name.toLowerCase()) ?? '')}\r\n`),
+    `dkim-signature:${signature.replace(/(^|; ?)b=[^;]*/, '$1b=')}`,
+  ].join('');
+  const isBody = createHash('sha256').update(body).digest('base64') === tag('bh');
+  return isBody && createVerify('sha256').update(signed).verify(key, tag('b'), 'base64');
+}
