@@ -156,6 +156,8 @@ function toDelivery(answer: Answer, success: Pick<Delivery, 'outcome' | 'reason'
     case 'answer':
       // 421 would tell the sender that the relay itself closes the connection.
       if (answer.code === 421) return { code: 451, text: answer.text, outcome: 'rejected' };
-      return answer.code < 400 ? { code: 250, text: answer.text, ...success } : { code: answer.code, text: answer.text, outcome: 'rejected' };
+      return answer.code < 400
+        ? { code: 250, text: answer.text, ...success }
+        : { code: answer.code, text: answer.text, outcome: 'rejected' };
   }
 }

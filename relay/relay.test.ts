@@ -19,7 +19,10 @@ beforeAll(async () => {
   databases = await createDatabases(1);
 });
 
-async function start(settings: Record<string, string> = {}, server: Parameters<typeof startMailServer>[0] = {}): Promise<{ relay: Relay; upstream: MailServer }> {
+async function start(
+  settings: Record<string, string> = {},
+  server: Parameters<typeof startMailServer>[0] = {},
+): Promise<{ relay: Relay; upstream: MailServer }> {
   const upstream = await startMailServer(server);
   onTestFinished(() => upstream.close());
   return { relay: await startRelay(databases, upstream.port, settings), upstream };
@@ -62,7 +65,10 @@ describe('a message', () => {
 
   test('without a campaign passes byte for byte', async () => {
     const { relay, upstream } = await start();
-    const bytes = message(HTML.filter((line) => !line.startsWith('X-')), `${LINK}\r\n.dot\r\n`);
+    const bytes = message(
+      HTML.filter((line) => !line.startsWith('X-')),
+      `${LINK}\r\n.dot\r\n`,
+    );
     expect(await sendRaw(relay.port, bytes)).toBe('250 2.0.0 queued as 1\r\n');
     expect(upstream.received[0]?.bytes.toString()).toBe(bytes);
     expect(await relay.metric('clickledger_relay_passed_total{reason="no-campaign"}')).toBe(1);

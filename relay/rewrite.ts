@@ -62,9 +62,7 @@ const QUOTED_PRINTABLE: HeaderChange = {
   added: ['Content-Transfer-Encoding: quoted-printable'],
 };
 
-type Changed =
-  | { outcome: 'changed'; bytes: Buffer; becameQuotedPrintable: boolean }
-  | { outcome: Exclude<PartOutcome, 'changed'> };
+type Changed = { outcome: 'changed'; bytes: Buffer; becameQuotedPrintable: boolean } | { outcome: Exclude<PartOutcome, 'changed'> };
 
 async function changePart(encoded: Buffer, is: TextKind, track: TrackPart): Promise<Changed> {
   const opened = openBody(encoded, is.transfer);

@@ -90,7 +90,8 @@ export function createServer(options: ServerOptions): RelayServer {
       return await deliver(await readMessage(chunks, LIMITS), envelopeOf(session));
     } catch (error) {
       if (codeOf(error) === 'bad-input') return { code: 552, text: `5.3.4 ${messageOf(error)}`, outcome: 'refused' };
-      if (error instanceof SmtpReply && error.responseCode !== 421) return { code: error.responseCode, text: error.message, outcome: 'refused' };
+      if (error instanceof SmtpReply && error.responseCode !== 421)
+        return { code: error.responseCode, text: error.message, outcome: 'refused' };
       metrics.recordAborted();
       if (isStopping) throw new SmtpReply(421, STOPPING);
       if (isConnected(session)) log.error({ err: error }, 'a message could not be read');
@@ -144,7 +145,9 @@ export function createServer(options: ServerOptions): RelayServer {
     onRcptTo({ address }, session, callback) {
       const [first] = session.envelope.rcptTo;
       if (first === undefined || first.address.toLowerCase() === address.toLowerCase()) return callback();
-      return callback(new SmtpReply(452, '4.5.3 one recipient a message, because each person gets other URLs. Send it again to the others.'));
+      return callback(
+        new SmtpReply(452, '4.5.3 one recipient a message, because each person gets other URLs. Send it again to the others.'),
+      );
     },
     onData(stream, session, callback) {
       // The sender may disconnect while the message is read. The reader then gets the error, too.

@@ -9,7 +9,8 @@ import { createSigner, type Signer } from './deliver.ts';
 export function readTls(config: Config<'RELAY_TLS_CERT' | 'RELAY_TLS_KEY'>): { cert: string; key: string } | undefined {
   const { RELAY_TLS_CERT: cert, RELAY_TLS_KEY: key } = config;
   if (cert === '' && key === '') return undefined;
-  if (cert === '' || key === '') throw new ClickledgerError('bad-settings', 'RELAY_TLS_CERT and RELAY_TLS_KEY belong together: set both or none');
+  if (cert === '' || key === '')
+    throw new ClickledgerError('bad-settings', 'RELAY_TLS_CERT and RELAY_TLS_KEY belong together: set both or none');
   return { cert: readFile('RELAY_TLS_CERT', cert), key: readFile('RELAY_TLS_KEY', key) };
 }
 

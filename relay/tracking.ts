@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { ensureCampaign, findCampaign } from '../authoring/campaigns.ts';
-import { type LetterPlan, type PixelPlace, planLetter, UNSUBSCRIBE } from '../authoring/letter/plan.ts';
+import { type LetterPlan, type PixelPlace, UNSUBSCRIBE } from '../authoring/letter/plan.ts';
 import { compileTemplate, type Edit, editsOf } from '../authoring/letter/template.ts';
 import type { LinkSpec } from '../authoring/links.ts';
 import { normaliseEmail } from '../authoring/recipients.ts';
@@ -13,7 +13,7 @@ import { createSlugCodec, type SlugKey } from '../core/slug.ts';
 import { singleFlight } from '../core/time.ts';
 import { createBatcher } from './batch.ts';
 import { createCampaignLinks } from './links.ts';
-import type { TextKind } from './message/classify.ts';
+import { planPart } from './plan-part.ts';
 import type { TrackPart } from './rewrite.ts';
 
 // Finds the campaign and the recipient of a message in the catalog, and tracks the text parts of the message.
@@ -126,7 +126,8 @@ export function createTracking(options: TrackingOptions): Tracking {
       const { target, label } = place;
       // Only links of the HTML part have a position, because a text part comes first in a message and has the same links.
       const position = plan.kind === 'html' ? specs.size + 1 : undefined;
-      if (!specs.has(keyOf(place))) specs.set(keyOf(place), { kind: 'url', target, label, ...(position === undefined ? {} : { position }) });
+      if (!specs.has(keyOf(place)))
+        specs.set(keyOf(place), { kind: 'url', target, label, ...(position === undefined ? {} : { position }) });
     }
     const all: LinkSpec[] = [...specs.values(), ...(plan.pixelAt === undefined ? [] : [{ kind: 'pixel' as const }])];
     const ids = await links.idsOf(campaign, all);
@@ -172,7 +173,7 @@ export function createTracking(options: TrackingOptions): Tracking {
         return {
           unsubscribe,
           track: async (bytes, is) => {
-            const plan = planPart(bytes, is, options, hasPixel ? 'none' : options.pixel);
+            const plan = planPart(bytes, is, { ...options, pixel: hasPixel ? 'none' : options.pixel });
             if (typeof plan === 'string') return plan;
             // A message has one pixel, also if it has several HTML parts.
             hasPixel ||= plan.pixelAt !== undefined;
@@ -181,31 +182,4 @@ export function createTracking(options: TrackingOptions): Tracking {
         };
       }),
   };
-}
-
-/** An armoured message or signature of OpenPGP inside a text (RFC 9580, 6.2). */
-const PGP = /^-----BEGIN PGP (?:SIGNED )?MESSAGE-----/m;
-
-function planPart(
-  bytes: Buffer,
-  { subtype, charset }: TextKind,
-  { baseUrl, exclude }: TrackingOptions,
-  pixel: PixelPlace,
-): LetterPlan | 'pgp' | 'unreadable' {
-  if (bytes.includes('-----BEGIN PGP ') && PGP.test(bytes.toString('latin1'))) return 'pgp';
-  try {
-    return planLetter(bytes, subtype === 'html' ? 'html' : 'text', {
-      baseUrl,
-      exclude,
-      trackUnsubscribe: false,
-      utm: {},
-      pixel,
-      charset,
-      isBody: true,
-    });
-  } catch (error) {
-    // For example, an address has bytes that are not valid in the charset of the part.
-    if (codeOf(error) === 'bad-input') return 'unreadable';
-    throw error;
-  }
 }

@@ -21,7 +21,10 @@ export interface Envelope {
  * The answer of the mail server to a message: `code` of SMTP and the text after it. `unknown` means that the connection ended after the whole
  * message was sent and before the answer, so the server may have accepted the message.
  */
-export type Answer = { kind: 'answer'; code: number; text: string } | { kind: 'unreachable'; why: string } | { kind: 'unknown'; why: string };
+export type Answer =
+  | { kind: 'answer'; code: number; text: string }
+  | { kind: 'unreachable'; why: string }
+  | { kind: 'unknown'; why: string };
 
 export interface Upstream {
   /**
@@ -53,7 +56,10 @@ export function parseUpstream(url: string): UpstreamSettings {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const tls = parsed?.searchParams.get('tls') ?? 'yes';
   if (!parsed || !/^smtps?:$/.test(parsed.protocol) || parsed.hostname === '' || !['yes', 'no'].includes(tls))
-    throw new ClickledgerError('bad-settings', 'RELAY_UPSTREAM must be smtp://host:port or smtps://host:port, with user:password@ before the host if needed');
+    throw new ClickledgerError(
+      'bad-settings',
+      'RELAY_UPSTREAM must be smtp://host:port or smtps://host:port, with user:password@ before the host if needed',
+    );
   const secure = parsed.protocol === 'smtps:';
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
@@ -96,12 +102,12 @@ export function createUpstream(
     connection.on('error', () => idle.delete(connection));
     connection.on('end', () => idle.delete(connection));
     if (credentials)
-      await new Promise<void>((resolve, reject) => connection.login({ ...credentials }, (error) => (error ? reject(error) : resolve()))).catch(
-        (error: unknown) => {
-          connection.close();
-          throw error;
-        },
-      );
+      await new Promise<void>((resolve, reject) =>
+        connection.login({ ...credentials }, (error) => (error ? reject(error) : resolve())),
+      ).catch((error: unknown) => {
+        connection.close();
+        throw error;
+      });
     return connection;
   }
 
@@ -122,7 +128,11 @@ export function createUpstream(
     return connection;
   }
 
-  async function sendOver(connection: Connection, envelope: Envelope, message: () => AsyncIterable<Buffer>): Promise<Answer & { started: boolean }> {
+  async function sendOver(
+    connection: Connection,
+    envelope: Envelope,
+    message: () => AsyncIterable<Buffer>,
+  ): Promise<Answer & { started: boolean }> {
     const missing = [...(envelope.utf8 ? ['SMTPUTF8'] : []), ...(envelope.body8Bit ? ['8BITMIME'] : [])].find(
       (extension) => !connection._supportedExtensions.includes(extension),
     );
@@ -233,7 +243,8 @@ function askForUtf8(connection: Connection): void {
 type SmtpError = Error & { responseCode?: number; response?: string | false; code?: string };
 
 function answerOf(error: SmtpError): { code: number; text: string } | undefined {
-  if (error.responseCode !== undefined && error.responseCode >= 400 && typeof error.response === 'string') return parseAnswer(error.response);
+  if (error.responseCode !== undefined && error.responseCode >= 400 && typeof error.response === 'string')
+    return parseAnswer(error.response);
   // Nodemailer itself refuses a message that is larger than the server allows.
   if (error.code === 'EMESSAGE') return { code: 552, text: `5.3.4 ${error.message}` };
   if (error.code === 'EENVELOPE') return { code: 501, text: `5.1.3 ${error.message}` };

@@ -87,7 +87,10 @@ const LOCKED_TYPES: readonly (readonly [RegExp, UntouchedReason])[] = [
 ];
 
 function transferOf(header: Header): TransferEncoding | undefined {
-  const name = (rawValue(header, 'content-transfer-encoding') ?? '').replace(/\(.*?\)|[;"]/g, '').trim().toLowerCase();
+  const name = (rawValue(header, 'content-transfer-encoding') ?? '')
+    .replace(/\(.*?\)|[;"]/g, '')
+    .trim()
+    .toLowerCase();
   if (/^(?:|7bit|8bit|binary|7-bit|8-bit)$/.test(name)) return 'identity';
   return name === 'quoted-printable' || name === 'base64' ? name : undefined;
 }

@@ -106,7 +106,17 @@ test('whatever the chunks are, the texts are found, and the pieces are the bytes
 });
 
 test('any bytes pass unchanged', () => {
-  const bits = fc.constantFrom('\r\n', '--b', '--b--', 'Content-Type: multipart/mixed; boundary=b', 'Content-Type: text/html', 'x', '-', '\r\n\r\n', ': ');
+  const bits = fc.constantFrom(
+    '\r\n',
+    '--b',
+    '--b--',
+    'Content-Type: multipart/mixed; boundary=b',
+    'Content-Type: text/html',
+    'x',
+    '-',
+    '\r\n\r\n',
+    ': ',
+  );
   fc.assert(
     fc.property(fc.array(bits, { maxLength: 40 }), fc.integer({ min: 1, max: 9 }), (parts, size) => {
       const message = parts.join('');
@@ -140,7 +150,11 @@ test.each([
   const inner = '--s\r\nContent-Type: text/html\r\n\r\n<a href="https://shop.example/">x</a>\r\n--s--\r\n';
   const message = `Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: ${type}\r\n\r\n${inner}--o--\r\n`;
   const pieces = split(message, [7]);
-  expect({ bytes: join(pieces), texts: textsOf(pieces), reasons: reasonsOf(pieces) }).toEqual({ bytes: message, texts: [], reasons: [reason] });
+  expect({ bytes: join(pieces), texts: textsOf(pieces), reasons: reasonsOf(pieces) }).toEqual({
+    bytes: message,
+    texts: [],
+    reasons: [reason],
+  });
 });
 
 test('the parts of a digest are messages', () => {
@@ -171,14 +185,18 @@ test('multiparts that are nested too deep pass untouched', () => {
 
 test('every line ends in CRLF after a bare CR or LF, whatever the chunks are', () => {
   fc.assert(
-    fc.property(fc.array(fc.constantFrom('\r', '\n', '\r\n', 'a', '.', 'bc'), { maxLength: 30 }), fc.integer({ min: 1, max: 5 }), (bits, size) => {
-      const input = Buffer.from(bits.join(''));
-      const lineEnds = createLineEnds();
-      const output: Buffer[] = [];
-      for (let at = 0; at < input.length; at += size) output.push(lineEnds(input.subarray(at, at + size)));
-      output.push(lineEnds());
-      expect(Buffer.concat(output).toString()).toBe(input.toString().replace(/\r\n|\r|\n/g, '\r\n'));
-    }),
+    fc.property(
+      fc.array(fc.constantFrom('\r', '\n', '\r\n', 'a', '.', 'bc'), { maxLength: 30 }),
+      fc.integer({ min: 1, max: 5 }),
+      (bits, size) => {
+        const input = Buffer.from(bits.join(''));
+        const lineEnds = createLineEnds();
+        const output: Buffer[] = [];
+        for (let at = 0; at < input.length; at += size) output.push(lineEnds(input.subarray(at, at + size)));
+        output.push(lineEnds());
+        expect(Buffer.concat(output).toString()).toBe(input.toString().replace(/\r\n|\r|\n/g, '\r\n'));
+      },
+    ),
     { numRuns: 2000 },
   );
 });

@@ -47,7 +47,14 @@ interface Level {
 type State =
   | { readonly in: 'head' }
   | { readonly in: 'pass' }
-  | { readonly in: 'text'; readonly header: Header; readonly is: TextKind; readonly isMessage: boolean; readonly collected: Buffer[]; size: number };
+  | {
+      readonly in: 'text';
+      readonly header: Header;
+      readonly is: TextKind;
+      readonly isMessage: boolean;
+      readonly collected: Buffer[];
+      size: number;
+    };
 
 export function createMessageSplitter(limits: SplitLimits): MessageSplitter {
   /** The multiparts around the current position, from the outermost to the innermost. */

@@ -10,7 +10,9 @@ const changed = fc
     fc.oneof(
       fc.string({ unit: 'grapheme', maxLength: 400 }).map((text) => Buffer.from(text.replace(/[\r\n]/g, ''))),
       fc.array(fc.stringMatching(/^[ -~äß=.]{0,120}$/), { maxLength: 8 }).map((lines) => Buffer.from(lines.join('\r\n'))),
-      fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).filter((byte) => byte !== 10 && byte !== 13) as unknown as Buffer),
+      fc
+        .uint8Array({ maxLength: 200 })
+        .map((bytes) => Buffer.from(bytes).filter((byte) => byte !== 10 && byte !== 13) as unknown as Buffer),
     ),
     fc.array(fc.tuple(fc.nat(), fc.nat({ max: 30 }), fc.stringMatching(/^[!-~=]{0,120}$/)), { maxLength: 4 }),
   )
@@ -38,7 +40,13 @@ function spliced(bytes: Buffer, edits: readonly Edit[]): Buffer {
   return Buffer.concat([...pieces, bytes.subarray(at)]);
 }
 
-const longestLine = (bytes: Buffer): number => Math.max(...bytes.toString('latin1').split('\r\n').map((line) => line.length));
+const longestLine = (bytes: Buffer): number =>
+  Math.max(
+    ...bytes
+      .toString('latin1')
+      .split('\r\n')
+      .map((line) => line.length),
+  );
 
 describe('quoted-printable', () => {
   /** Encodes as programs do, with soft line breaks. */
@@ -85,10 +93,13 @@ describe('quoted-printable', () => {
 
   test('any bytes are read without an error, and stay if nothing changes', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('=', '=\r\n', '=3', '=3D', '=3d', ' ', '\t', '\r\n', 'a', '\xff'), { maxLength: 40 }), (bits) => {
-        const encoded = Buffer.from(bits.join(''), 'latin1');
-        expect(openBody(encoded, 'quoted-printable').apply([])).toEqual(encoded);
-      }),
+      fc.property(
+        fc.array(fc.constantFrom('=', '=\r\n', '=3', '=3D', '=3d', ' ', '\t', '\r\n', 'a', '\xff'), { maxLength: 40 }),
+        (bits) => {
+          const encoded = Buffer.from(bits.join(''), 'latin1');
+          expect(openBody(encoded, 'quoted-printable').apply([])).toEqual(encoded);
+        },
+      ),
     );
   });
 });
@@ -128,7 +139,12 @@ describe('text without an encoding', () => {
 
 describe('format=flowed with DelSp', () => {
   test.each([
-    ['a URL over two lines', 'See https://shop.exa \r\nmple/offer for more.', 'See https://shop.example/offer for more.', 'https://shop.example/offer'],
+    [
+      'a URL over two lines',
+      'See https://shop.exa \r\nmple/offer for more.',
+      'See https://shop.example/offer for more.',
+      'https://shop.example/offer',
+    ],
     ['a stuffed line', 'See https://shop.exa \r\n mple/offer.', 'See https://shop.example/offer.', 'https://shop.example/offer'],
     ['a break before it', 'See this: \r\nhttps://shop.example/offer', 'See this:https://shop.example/offer', 'https://shop.example/offer'],
     ['a break after it', 'https://shop.example/offer  \r\nis good', 'https://shop.example/offer is good', 'https://shop.example/offer'],
@@ -142,6 +158,8 @@ describe('format=flowed with DelSp', () => {
 
   test('signatures and quoted text keep their line breaks', () => {
     const text = 'a\r\n-- \r\nAnn \r\n> quoted \r\n> text \r\nend';
-    expect(withoutSoftBreaks(openBody(Buffer.from(text), 'identity')).bytes.toString()).toBe('a\r\n-- \r\nAnn \r\n> quoted \r\n> text \r\nend');
+    expect(withoutSoftBreaks(openBody(Buffer.from(text), 'identity')).bytes.toString()).toBe(
+      'a\r\n-- \r\nAnn \r\n> quoted \r\n> text \r\nend',
+    );
   });
 });

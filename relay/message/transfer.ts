@@ -204,8 +204,6 @@ export function withoutSoftBreaks(body: Body): Body {
   return {
     bytes: Buffer.concat(kept),
     apply: (edits) =>
-      body.apply(
-        edits.map(({ from, to, bytes }) => ({ from: startOf(from), to: to > from ? startOf(to - 1) + 1 : startOf(from), bytes })),
-      ),
+      body.apply(edits.map(({ from, to, bytes }) => ({ from: startOf(from), to: to > from ? startOf(to - 1) + 1 : startOf(from), bytes }))),
   };
 }

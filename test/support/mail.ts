@@ -88,7 +88,13 @@ export async function startRelay(databases: Databases, upstream: number, setting
     kill: () => running.kill(),
     async metric(name) {
       const text = await (await fetch(`http://127.0.0.1:${running.adminPort}/metrics`)).text();
-      return Number(text.split('\n').find((line) => line.startsWith(`${name} `))?.split(' ').at(-1) ?? 0);
+      return Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`${name} `))
+          ?.split(' ')
+          .at(-1) ?? 0,
+      );
     },
   };
 }
@@ -116,7 +122,11 @@ export async function talkTo(port: number): Promise<SmtpTalk> {
   socket.on('error', () => {});
   socket.on('data', (chunk: Buffer) => {
     buffer += chunk.toString('utf8');
-    for (let found = /^(?:\d{3}-.*\r\n)*\d{3}(?: .*)?\r\n/.exec(buffer); found; found = /^(?:\d{3}-.*\r\n)*\d{3}(?: .*)?\r\n/.exec(buffer)) {
+    for (
+      let found = /^(?:\d{3}-.*\r\n)*\d{3}(?: .*)?\r\n/.exec(buffer);
+      found;
+      found = /^(?:\d{3}-.*\r\n)*\d{3}(?: .*)?\r\n/.exec(buffer)
+    ) {
       buffer = buffer.slice(found[0].length);
       const next = waiting.shift();
       if (next) next(found[0]);
@@ -149,7 +159,13 @@ export async function talkTo(port: number): Promise<SmtpTalk> {
 
 /** Adds the dots of SMTP to a message, and its end. */
 export const asData = (message: Buffer | string): Buffer =>
-  Buffer.from(`${Buffer.from(message).toString('latin1').replace(/^\./gm, '..').replace(/(?:\r\n)?$/, '\r\n')}.\r\n`, 'latin1');
+  Buffer.from(
+    `${Buffer.from(message)
+      .toString('latin1')
+      .replace(/^\./gm, '..')
+      .replace(/(?:\r\n)?$/, '\r\n')}.\r\n`,
+    'latin1',
+  );
 
 /** Sends one message over a connection of its own. Returns the last reply. */
 export async function sendRaw(
