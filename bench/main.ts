@@ -11,6 +11,7 @@ import { pipeBench } from './pipe.ts';
 import { pixelBench } from './pixel.ts';
 import { prepareBench } from './prepare.ts';
 import { redirectsBench } from './redirects.ts';
+import { relayBench } from './relay.ts';
 import { reportsBench } from './reports.ts';
 import type { Bench, Figure } from './figure.ts';
 import { printFigures } from './figure.ts';
@@ -28,6 +29,7 @@ const benches: Record<string, Bench> = {
   flat: flatBench,
   kinds: kindsBench,
   prepare: prepareBench,
+  relay: relayBench,
   reports: reportsBench,
 };
 

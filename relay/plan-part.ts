@@ -1,3 +1,4 @@
+import type { Decide } from '../authoring/letter/decide.ts';
 import { type LetterPlan, type PixelPlace, planLetter } from '../authoring/letter/plan.ts';
 import { codeOf } from '../core/errors.ts';
 import type { TextKind } from './message/classify.ts';
@@ -9,12 +10,12 @@ const PGP = /^-----BEGIN PGP (?:SIGNED )?MESSAGE-----/m;
 export function planPart(
   bytes: Buffer,
   { subtype, charset }: TextKind,
-  { baseUrl, exclude, pixel }: { baseUrl: string; exclude: readonly string[]; pixel: PixelPlace },
+  { baseUrl, exclude, pixel, decide }: { baseUrl: string; exclude: readonly string[]; pixel: PixelPlace; decide?: Decide },
 ): LetterPlan | 'pgp' | 'unreadable' {
   if (bytes.includes('-----BEGIN PGP ') && PGP.test(bytes.toString('latin1'))) return 'pgp';
   const kind = subtype === 'html' ? 'html' : 'text';
   try {
-    return planLetter(bytes, kind, { baseUrl, exclude, trackUnsubscribe: false, utm: {}, pixel, charset, isBody: true });
+    return planLetter(bytes, kind, { baseUrl, exclude, trackUnsubscribe: false, utm: {}, pixel, charset, isBody: true, ...(decide ? { decide } : {}) });
   } catch (error) {
     // For example, an address has bytes that are not valid in the charset of the part.
     if (codeOf(error) === 'bad-input') return 'unreadable';

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { ensureCampaign, findCampaign } from '../authoring/campaigns.ts';
+import { createDecisions } from '../authoring/letter/decide.ts';
 import { type LetterPlan, type PixelPlace, UNSUBSCRIBE } from '../authoring/letter/plan.ts';
 import { compileTemplate, type Edit, editsOf } from '../authoring/letter/template.ts';
 import type { LinkSpec } from '../authoring/links.ts';
@@ -53,11 +54,14 @@ const CAMPAIGN_MS = 60_000;
 /** It is checked again after this time whether requests to unsubscribe are missing. */
 const MISSING_MS = 5_000;
 const MAX_RECIPIENTS = 1000;
+/** The messages of a campaign have the same links in the same sentences. */
+const REMEMBERED_LINKS = 10_000;
 
 export function createTracking(options: TrackingOptions): Tracking {
   const { pool, keys, baseUrl } = options;
   const urls = createUrls(baseUrl, createSlugCodec(keys));
   const links = createCampaignLinks(pool, options.maxLinks);
+  const decide = createDecisions(REMEMBERED_LINKS);
   const campaigns = new LRUCache<string, { id: number; closed: boolean }>({ max: 1000, ttl: CAMPAIGN_MS });
   const batchers = new LRUCache<number, (email: string) => Promise<Recipient | undefined>>({ max: 1000 });
 
@@ -173,7 +177,7 @@ export function createTracking(options: TrackingOptions): Tracking {
         return {
           unsubscribe,
           track: async (bytes, is) => {
-            const plan = planPart(bytes, is, { ...options, pixel: hasPixel ? 'none' : options.pixel });
+            const plan = planPart(bytes, is, { ...options, decide, pixel: hasPixel ? 'none' : options.pixel });
             if (typeof plan === 'string') return plan;
             // A message has one pixel, also if it has several HTML parts.
             hasPixel ||= plan.pixelAt !== undefined;

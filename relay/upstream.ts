@@ -42,6 +42,7 @@ const IDLE_MS = 10_000;
 const MAX_IDLE = 100;
 const TIMEOUTS = { connectionTimeout: 10_000, greetingTimeout: 30_000, socketTimeout: 300_000 } as const;
 const REACHABLE_MS = 3_000;
+const CHUNK_BYTES = 65_536;
 
 export interface UpstreamSettings {
   options: SMTPConnectionOptions;
@@ -209,11 +210,21 @@ interface Progress {
   failure: { error: unknown } | undefined;
 }
 
+/** Yields the message in chunks of at least CHUNK_BYTES, because each chunk costs a write to the socket. */
 async function* follow(message: () => AsyncIterable<Buffer>, progress: Progress): AsyncGenerator<Buffer> {
   progress.started = true;
+  let chunks: Buffer[] = [];
+  let size = 0;
   try {
-    for await (const chunk of message()) if (chunk.length > 0) yield chunk;
+    for await (const chunk of message()) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size < CHUNK_BYTES) continue;
+      yield Buffer.concat(chunks);
+      [chunks, size] = [[], 0];
+    }
     progress.ended = true;
+    if (size > 0) yield Buffer.concat(chunks);
   } catch (error) {
     progress.failure = { error };
     throw error;

@@ -30,6 +30,11 @@ const PACKAGES = {
   'php8.3': ['php8.3-cli'],
   'php8.4': ['php8.4-cli'],
   python3: ['python3'],
+  swaks: ['swaks'],
+  msmtp: ['msmtp'],
+  // smtp-sink is a mail server that drops what it gets.
+  'smtp-sink': ['postfix'],
+  postfix: ['postfix'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;
@@ -50,6 +55,10 @@ const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   'php8.3': 'all',
   'php8.4': 'all',
   python3: 'all',
+  swaks: 'all',
+  msmtp: 'all',
+  'smtp-sink': 'all',
+  postfix: 'all',
 };
 
 /** The name of a file that is stored with an unpacked program. It lists the packages of the program. */
@@ -63,7 +72,10 @@ const POSTGRES_DIRECTORIES = [15, 16, 17].map((version) => `usr/lib/postgresql/$
  */
 const PROGRAM_DIRECTORIES = ['usr/lib/chromium', ...POSTGRES_DIRECTORIES, 'usr/sbin', 'usr/bin'];
 /** The directories of libraries in a package, below usr/lib. */
-const LIBRARY_DIRECTORIES = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((platform) => [platform, join(platform, 'pulseaudio')]);
+const LIBRARY_DIRECTORIES = [
+  ...['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((platform) => [platform, join(platform, 'pulseaudio')]),
+  'postfix',
+];
 
 /**
  * Returns the path of a program. If it has to be downloaded, `onFetch` is first called with a message for the user. Throws

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { isOfHosts } from '../../core/hosts.ts';
 import { MAX_TARGET_BYTES } from '../../core/target.ts';
 import type { FoundLink } from './html-links.ts';
@@ -40,6 +41,25 @@ export interface TrackingRules {
 }
 
 export type Decision = { track: true; target: string } | { track: false; reason: KeepReason };
+
+export type Decide = (link: FoundLink, rules: TrackingRules) => Decision;
+
+/**
+ * Returns a function that decides as `decide` does and keeps its last decisions, for letters that come again and again with the same links.
+ * All calls must have the same rules, except `base`.
+ */
+export function createDecisions(max: number): Decide {
+  const known = new LRUCache<string, Decision>({ max });
+  return (link, rules) => {
+    const key = [link.address, link.noTrack, rules.base, link.words, link.context].join('\0');
+    let decision = known.get(key);
+    if (decision === undefined) {
+      decision = decide(link, rules);
+      known.set(key, decision);
+    }
+    return decision;
+  };
+}
 
 /** Decides whether a link is tracked. Returns the target, or the reason to keep the link. */
 export function decide(link: FoundLink, rules: TrackingRules): Decision {

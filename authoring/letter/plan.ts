@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ClickledgerError } from '../../core/errors.ts';
-import { decide, type KeepReason, type TrackingRules } from './decide.ts';
+import { decide, type Decide, type KeepReason, type TrackingRules } from './decide.ts';
 import { decode, type DecodedText, detectEncoding, type DetectedEncoding, encodeQuery, type Encoding, isValidAt } from './encoding.ts';
 import { type FoundLink, type Landmarks, scanHtml } from './html-links.ts';
 import { hasHoneypotTag } from './inserted-tags.ts';
@@ -52,6 +52,8 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
   charset?: Encoding | undefined;
   /** The encoding of a letter that is not UTF-8 and declares no encoding. */
   fallback?: Encoding | undefined;
+  /** A function that decides as `decide` does. The default is `decide`. */
+  decide?: Decide;
   /** True if the bytes are known to be the body of a part. It may begin like a whole message, e.g. if it quotes one. */
   isBody?: boolean;
 }
@@ -83,11 +85,13 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
   if (options.isBody !== true && isMailMessage(text))
     throw new ClickledgerError('bad-input', 'the letter is a whole message with headers. Give only its HTML or its text part.');
   const { links, landmarks } = kind === 'html' ? scanHtml(text) : { links: scanText(text), landmarks: undefined };
+  const decideLink = options.decide ?? decide;
+  const rules = { ...options, base: landmarks?.base };
   const tracked: PlannedLink[] = [];
   const kept: KeptLink[] = [];
   for (const found of links) {
     const link = { ...found, address: encodeQuery(found.address, detected.encoding) };
-    const decision = decide(link, { ...options, base: landmarks?.base });
+    const decision = decideLink(link, rules);
     if (decision.track) tracked.push({ ...link, target: decision.target });
     else kept.push({ ...link, reason: decision.reason });
   }
