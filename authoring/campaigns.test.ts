@@ -66,18 +66,18 @@ describe('closing', () => {
 
   test('a closed campaign is found, but nothing new is made for it until it is reopened', async () => {
     const { id, name } = await newCampaign('Spring "sale"');
-    expect(await findOpenCampaign(pool, name)).toEqual({ id, name });
-    expect(await findOpenCampaign(pool, String(id))).toEqual({ id, name });
+    expect(await findOpenCampaign(pool, name)).toEqual({ id, name, baseUrl: null });
+    expect(await findOpenCampaign(pool, String(id))).toEqual({ id, name, baseUrl: null });
     await setClosed(pool, id, true);
-    expect(await findCampaign(pool, name)).toEqual({ id, name, closed: true });
+    expect(await findCampaign(pool, name)).toEqual({ id, name, baseUrl: null, closed: true });
     for (const nameOrId of [name, String(id)])
       await expect(findOpenCampaign(pool, nameOrId)).rejects.toMatchObject({
         code: 'conflict',
         message: expect.stringContaining('clickledger campaign reopen "Spring \\"sale\\""'),
       });
     await setClosed(pool, id, false);
-    expect(await findOpenCampaign(pool, name)).toEqual({ id, name });
-    expect(await findCampaign(pool, name)).toEqual({ id, name, closed: false });
+    expect(await findOpenCampaign(pool, name)).toEqual({ id, name, baseUrl: null });
+    expect(await findCampaign(pool, name)).toEqual({ id, name, baseUrl: null, closed: false });
   });
 
   test('a closed campaign is not made a second time', async () => {

@@ -17,6 +17,8 @@ export interface Campaign {
   pass_query: boolean;
   /** The hosts to whose addresses the slug of a click is added; null: to none. */
   follow_hosts: string[] | null;
+  /** The base URL with which new URLs of the campaign are made; null: the setting BASE_URL. */
+  base_url: string | null;
   links: number;
 }
 
@@ -28,6 +30,8 @@ export interface CampaignSettings {
   passQuery?: boolean | undefined;
   /** The hosts to whose addresses `cl=<slug>` is added, so that a visit can name its click. Null: to none. */
   followHosts?: readonly string[] | null | undefined;
+  /** The base URL with which new URLs are made: one of `chooseBaseUrl`. Null: the setting BASE_URL. */
+  baseUrl?: string | null | undefined;
 }
 
 /**
@@ -61,7 +65,11 @@ function parseSettings(settings: CampaignSettings): CampaignSettings {
   return { ...settings, followHosts: settings.followHosts?.map(parseHost) ?? settings.followHosts };
 }
 
-async function writeSettings(db: Database, campaign: number, { fallbackUrl, passQuery, followHosts }: CampaignSettings): Promise<void> {
+async function writeSettings(
+  db: Database,
+  campaign: number,
+  { fallbackUrl, passQuery, followHosts, baseUrl }: CampaignSettings,
+): Promise<void> {
   if (fallbackUrl !== undefined)
     await db.query('UPDATE catalog.campaign SET fallback_url = $2 WHERE id = $1 AND fallback_url IS DISTINCT FROM $2', [
       campaign,
@@ -74,15 +82,25 @@ async function writeSettings(db: Database, campaign: number, { fallbackUrl, pass
       campaign,
       followHosts,
     ]);
+  if (baseUrl !== undefined)
+    await db.query('UPDATE catalog.campaign SET base_url = $2 WHERE id = $1 AND base_url IS DISTINCT FROM $2', [campaign, baseUrl]);
+}
+
+/** A campaign that was found by its name or its id. */
+export interface FoundCampaign {
+  id: number;
+  name: string;
+  /** Null: the setting BASE_URL. `baseUrlOf` returns the base URL itself. */
+  baseUrl: string | null;
 }
 
 /**
  * Finds a campaign by its name or its id. A string is tried as a name first, then as an id. A number is only an id. Throws `not-found` if
  * there is no such campaign.
  */
-export async function findCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string; closed: boolean }> {
-  const found = await db.query<{ id: number; name: string; closed: boolean }>(
-    'SELECT id, name, closed_at IS NOT NULL AS closed FROM catalog.campaign WHERE name = $2 OR id::text = $1 ORDER BY (name = $2) DESC NULLS LAST LIMIT 1',
+export async function findCampaign(db: Database, nameOrId: string | number): Promise<FoundCampaign & { closed: boolean }> {
+  const found = await db.query<FoundCampaign & { closed: boolean }>(
+    'SELECT id, name, base_url AS "baseUrl", closed_at IS NOT NULL AS closed FROM catalog.campaign WHERE name = $2 OR id::text = $1 ORDER BY (name = $2) DESC NULLS LAST LIMIT 1',
     [String(nameOrId), typeof nameOrId === 'number' ? null : nameOrId],
   );
   const campaign = found.rows[0];
@@ -95,14 +113,23 @@ export async function findCampaign(db: Database, nameOrId: string | number): Pro
 }
 
 /** Finds a campaign for which links may be created. Throws `not-found` if it does not exist and `conflict` if it is closed. */
-export async function findOpenCampaign(db: Database, nameOrId: string | number): Promise<{ id: number; name: string }> {
-  const { id, name, closed } = await findCampaign(db, nameOrId);
+export async function findOpenCampaign(db: Database, nameOrId: string | number): Promise<FoundCampaign> {
+  const { closed, ...campaign } = await findCampaign(db, nameOrId);
   if (closed)
     throw new ClickledgerError(
       'conflict',
-      `campaign '${name}' is closed. Reopen it with \`clickledger campaign reopen ${JSON.stringify(name)}\`.`,
+      `campaign '${campaign.name}' is closed. Reopen it with \`clickledger campaign reopen ${JSON.stringify(campaign.name)}\`.`,
     );
-  return { id, name };
+  return campaign;
+}
+
+/** Returns the campaign of a link that exists. */
+export async function campaignOfLink(db: Database, link: number): Promise<FoundCampaign> {
+  const found = await db.query<FoundCampaign>(
+    'SELECT c.id, c.name, c.base_url AS "baseUrl" FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE l.id = $1',
+    [link],
+  );
+  return found.rows[0] as FoundCampaign;
 }
 
 /** Sets the time at which the mail of a campaign was sent. Null means that it was not sent. */
@@ -121,7 +148,7 @@ export async function setClosed(db: Database, campaign: number, closed: boolean)
 /** Returns all campaigns with the number of their links, ordered by id. */
 export async function listCampaigns(db: Database): Promise<Campaign[]> {
   const found = await db.query<Campaign>(
-    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, c.pass_query, c.follow_hosts, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
+    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, c.pass_query, c.follow_hosts, c.base_url, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
   );
   return found.rows;
 }

@@ -15,7 +15,7 @@ import type { Recipient } from './resolve-recipients.ts';
 import { arePrepared, planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
 
 const BASE = 'https://t.example.org';
-const OPTIONS = { baseUrl: BASE, exclude: [], trackUnsubscribe: false, utm: {} };
+const OPTIONS = { baseUrls: [BASE], exclude: [], trackUnsubscribe: false, utm: {} };
 
 let databases: Databases;
 let pool: Pool;

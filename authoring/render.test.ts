@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 async function letterOf(html: string | Buffer | undefined, text: string | undefined): Promise<TrackedLetter> {
   const parts = { html: html === undefined ? undefined : Buffer.from(html), text: text === undefined ? undefined : Buffer.from(text) };
-  const options = { baseUrl: BASE, exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom' } as const;
+  const options = { baseUrls: [BASE], exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom' } as const;
   return trackLetter({ pool, baseUrl: BASE, keys: databases.keys }, campaign, planParts(parts, options));
 }
 

@@ -48,7 +48,7 @@ export interface LetterLink {
 }
 
 /** Plans both parts of a letter. This needs no database. Throws `bad-input` if there is no part. */
-export function planParts(parts: LetterParts, options: PrepareOptions & { baseUrl: string }): LetterPlans {
+export function planParts(parts: LetterParts, options: PrepareOptions & { baseUrls: readonly string[] }): LetterPlans {
   if (!parts.html && !parts.text) throw new ClickledgerError('bad-input', 'the letter has no part. Give its HTML, its text, or both.');
   const html = parts.html && planLetter(parts.html, 'html', options);
   // A text part that declares no encoding is probably in the encoding of the HTML part.

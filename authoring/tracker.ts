@@ -4,6 +4,7 @@ import { readEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { createPool, explainErrors, type Pool } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
+import { baseUrlOf, baseUrlsOf, chooseBaseUrl } from './base-urls.ts';
 import { ensureCampaign, findOpenCampaign } from './campaigns.ts';
 import { ensureAlias, ensureLink } from './links.ts';
 import type { RejectReason } from './list-file.ts';
@@ -25,7 +26,7 @@ export interface TrackerOptions {
   /** The data directory, whose file `env` has the settings. The default is CLICKLEDGER_DATA, or `.clickledger` in the working directory. */
   data?: string;
   /**
-   * Settings by name (BASE_URL, AUTHOR_URL, SLUG_KEYS). They take precedence over the environment, which takes precedence over the
+   * Settings by name (BASE_URL, BASE_URLS, AUTHOR_URL, SLUG_KEYS). They take precedence over the environment, which takes precedence over the
    * directory.
    */
   settings?: Readonly<Record<string, string>>;
@@ -100,9 +101,12 @@ export interface PreparedLetter {
 export interface Tracker {
   /**
    * Returns the id of the campaign with this name. Creates the campaign if it does not exist. The given options are set, even if the
-   * campaign already exists.
+   * campaign already exists. `baseUrl` is BASE_URL or one of BASE_URLS; null means BASE_URL. New URLs of the campaign begin with it.
    */
-  campaign(name: string, options?: { fallback?: string; passQuery?: boolean; followHosts?: readonly string[] | null }): Promise<number>;
+  campaign(
+    name: string,
+    options?: { fallback?: string; passQuery?: boolean; followHosts?: readonly string[] | null; baseUrl?: string | null },
+  ): Promise<number>;
   /**
    * Returns the tracked URL of a target. The URL is for one person if `to` has a mail address. Otherwise it is shared by all. `alias` is
    * only for a shared URL.
@@ -125,12 +129,13 @@ const CHUNK_SIZE = 1000;
  */
 export async function createTracker(options: TrackerOptions = {}): Promise<Tracker> {
   const data = resolve(options.data ?? process.env['CLICKLEDGER_DATA'] ?? '.clickledger');
-  const config = parseConfig(['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS'], {
+  const config = parseConfig(['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS'], {
     ...(await readEnvFile(data)),
     ...process.env,
     ...options.settings,
   });
-  const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
+  const baseUrls = baseUrlsOf(config);
+  const slugs = createSlugCodec(config.SLUG_KEYS);
   const pool = createPool(config.AUTHOR_URL, { max: 4, name: 'tracker' });
 
   try {
@@ -140,31 +145,42 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
     throw error;
   }
   let closing: Promise<void> | undefined;
-  const campaignId = async (campaign: string | number) => (await findOpenCampaign(pool, campaign)).id;
+  const openCampaign = async (nameOrId: string | number) => {
+    const campaign = await findOpenCampaign(pool, nameOrId);
+    return { id: campaign.id, baseUrl: baseUrlOf(campaign, baseUrls) };
+  };
   const recipientId = async (to: string | undefined) => (to === undefined ? 0 : ensureRecipient(pool, to));
 
   return {
-    campaign: (name, { fallback, passQuery, followHosts } = {}) =>
-      explainErrors(async () => (await ensureCampaign(pool, name, { fallbackUrl: fallback, passQuery, followHosts })).id),
+    campaign: (name, { fallback, passQuery, followHosts, baseUrl: wanted } = {}) =>
+      explainErrors(async () => {
+        const baseUrl = typeof wanted === 'string' ? chooseBaseUrl(wanted, baseUrls) : wanted;
+        return (await ensureCampaign(pool, name, { fallbackUrl: fallback, passQuery, followHosts, baseUrl })).id;
+      }),
     url: (target, { campaign, to, label, alias, expires }) =>
       explainErrors(async () => {
         if (to !== undefined && alias !== undefined)
           throw new ClickledgerError('bad-input', 'a URL with an alias is shared by all. Leave out `alias` or `to`.');
         const spec = { kind: 'url' as const, target, ...(label === undefined ? {} : { label }) };
-        const link = await ensureLink(pool, await campaignId(campaign), spec, expires);
+        const { id, baseUrl } = await openCampaign(campaign);
+        const link = await ensureLink(pool, id, spec, expires);
+        const urls = createUrls(baseUrl, slugs);
         if (alias === undefined) return urls.click(link, await recipientId(to));
         await ensureAlias(pool, alias, link);
         return urls.alias(alias);
       }),
     pixel: ({ campaign, to }) =>
-      explainErrors(async () => urls.pixel(await ensureLink(pool, await campaignId(campaign), { kind: 'pixel' }), await recipientId(to))),
+      explainErrors(async () => {
+        const { id, baseUrl } = await openCampaign(campaign);
+        return createUrls(baseUrl, slugs).pixel(await ensureLink(pool, id, { kind: 'pixel' }), await recipientId(to));
+      }),
     prepare: (letter) =>
       explainErrors(async () => {
-        const campaign = await campaignId(letter.campaign);
+        const { id: campaign, baseUrl } = await openCampaign(letter.campaign);
         const plans = planParts(
           { html: toBytes(letter.html), text: toBytes(letter.text) },
           {
-            baseUrl: config.BASE_URL,
+            baseUrls,
             exclude: letter.exclude ?? [],
             trackUnsubscribe: letter.trackUnsubscribe ?? false,
             utm: letter.utm ?? {},
@@ -178,7 +194,7 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
         const missing = mustKnow ? await findMissingUnsubscribes(pool) : undefined;
         if (missing !== undefined)
           throw new ClickledgerError('unavailable', `${missing}. To prepare the letter anyway, set despiteMissing.`);
-        const tracked = await trackLetter({ pool, baseUrl: config.BASE_URL, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
+        const tracked = await trackLetter({ pool, baseUrl, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
         return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
       }),
     close: () => (closing ??= pool.end()),

@@ -71,6 +71,7 @@ describe('settings', () => {
     ['PORT', '0', 0],
     ['PORT', '65535', 65535],
     ['BASE_URL', 'https://t.example.org///', 'https://t.example.org'],
+    ['BASE_URLS', 'https://b.example/, http://c.example:8080', ['https://b.example', 'http://c.example:8080']],
     ['WORKER_SHARDS', 'a,b', ['a', 'b']],
   ] as const)('%s=%s is %j', (name, text, value) => {
     expect(parseConfig([name], { [name]: text })).toEqual({ [name]: value });

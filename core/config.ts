@@ -23,6 +23,23 @@ const databaseUrl = nonEmpty.refine(
   'must be a postgres:// URL',
 );
 
+const baseUrl = nonEmpty
+  .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
+  .transform((url) => url.replace(/\/+$/, ''));
+
+/** Returns a Zod schema of a list that is separated by commas. Empty items are ignored. */
+function listOf<T>(item: z.ZodType<T, string>) {
+  return z
+    .string()
+    .transform((list) =>
+      list
+        .split(',')
+        .map((text) => text.trim())
+        .filter((text) => text !== ''),
+    )
+    .pipe(z.array(item));
+}
+
 /** Returns a Zod schema that uses a parser. The parser must throw a ClickledgerError for wrong input. */
 function parsedBy<T>(parse: (value: string) => T) {
   return z.string().transform((value, context): T => {
@@ -63,11 +80,11 @@ function setting<T>(schema: z.ZodType<T>, help: string, defaultText?: string): S
 }
 
 export const SETTINGS = {
-  BASE_URL: setting(
-    nonEmpty
-      .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
-      .transform((url) => url.replace(/\/+$/, '')),
-    'the URL at which recipients reach nginx, e.g. https://t.example.org',
+  BASE_URL: setting(baseUrl, 'the URL at which recipients reach nginx, e.g. https://t.example.org'),
+  BASE_URLS: setting(
+    listOf(baseUrl),
+    'further URLs at which recipients reach nginx, separated by commas; a campaign may have one of them in place of BASE_URL',
+    '',
   ),
   SLUG_KEYS: setting(
     parsedBy(parseSlugKeys),
@@ -133,11 +150,7 @@ export const SETTINGS = {
   POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log, in milliseconds', '100'),
   MMDB_PATH: setting(nonEmpty, 'a MaxMind DB file with countries; empty: the one that is installed with clickledger', ''),
 
-  WORKER_SHARDS: setting(
-    z.string().transform((list) => list.split(',').filter((name) => name !== '')),
-    'names of the shards that a worker serves, separated by commas; empty: all shards',
-    '',
-  ),
+  WORKER_SHARDS: setting(listOf(nonEmpty), 'names of the shards that a worker serves, separated by commas; empty: all shards', ''),
   STREAM_MAX_MIB: setting(
     wholeNumber(1, 1_048_576),
     'the size limit that the stream gets when a worker creates it, in MiB; must be well below the free disk space',

@@ -41,7 +41,10 @@ export async function init(dataDir: string, options: InitOptions): Promise<void>
     );
   const values = { ...newSettings(options), ...existing };
   // Reports invalid settings now, not only when the first part starts.
-  const config = parseConfig(['BASE_URL', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_ROLES.map(natsSetting)], values);
+  const config = parseConfig(
+    ['BASE_URL', 'BASE_URLS', 'CATALOG_URL', 'SHARDS', 'LOG_DIR', 'PARTS', ...NATS_ROLES.map(natsSetting)],
+    values,
+  );
   const conf = natsConfOf(options, {
     agent: config.AGENT_NATS_URL.password,
     worker: config.WORKER_NATS_URL.password,

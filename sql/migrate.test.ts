@@ -321,7 +321,7 @@ describe('rights', () => {
         where: 'catalog',
         may: [
           `INSERT INTO catalog.campaign (name, fallback_url) VALUES ('d', 'http://x/')`,
-          `UPDATE catalog.campaign SET fallback_url = 'http://y/', sent_at = now(), closed_at = now()`,
+          `UPDATE catalog.campaign SET fallback_url = 'http://y/', base_url = 'https://y', sent_at = now(), closed_at = now()`,
           `INSERT INTO catalog.link (campaign_id, kind, original) VALUES (1, 'url', 'http://y/')`,
           'UPDATE catalog.link SET position = 1, version = 1, expires_at = now(), disabled_at = now()',
           `INSERT INTO catalog.link_version (link_id, version, target) VALUES (1, 2, 'http://y/')`,

@@ -8,7 +8,7 @@ import type { FoundLink } from './html-links.ts';
 const decided = (address: string, overrides: Partial<FoundLink & TrackingRules> = {}): Decision =>
   decide(
     { from: 0, to: address.length, address, words: 'Shop', context: '', noTrack: false, label: '', ...overrides },
-    { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: false, utm: {}, ...overrides },
+    { baseUrls: ['https://t.example.org'], exclude: [], trackUnsubscribe: false, utm: {}, ...overrides },
   );
 const reasonFor = (address: string, overrides?: Partial<FoundLink & TrackingRules>): KeepReason | undefined => {
   const decision = decided(address, overrides);
@@ -74,6 +74,16 @@ describe('a link is kept', () => {
     expect(reasonFor(address)).toBe(reason);
   });
 
+  test.each(['https://b.example:8443/u/abc', 'https://b.example:8443/o/abc', 'http://c.example/mail/r/abc.gif'])(
+    'as already-tracked at any of the base URLs: %s',
+    (address) => {
+      const baseUrls = ['https://a.example', 'https://b.example:8443', 'http://c.example/mail'];
+      expect(reasonFor(address, { baseUrls })).toBe('already-tracked');
+      expect(reasonFor(address.replace('.example', '.example.org'), { baseUrls })).toBeUndefined();
+      expect(reasonFor(address, { baseUrls: baseUrls.slice(0, 1) })).toBeUndefined();
+    },
+  );
+
   test.each([
     ['unsubscribe', 'Abmelden'],
     ['preferences', 'Email preferences'],
@@ -89,7 +99,7 @@ describe('a link is kept', () => {
   });
 
   // The reason of each row and reasons of later rows apply to the URL of the row. `decide` must return the reason of the row.
-  const everything = { words: 'Unsubscribe', noTrack: true, exclude: ['e.org', 't.example.org'], baseUrl: 'https://t.example.org' };
+  const everything = { words: 'Unsubscribe', noTrack: true, exclude: ['e.org', 't.example.org'], baseUrls: ['https://t.example.org'] };
   test.each([
     ['empty', ''],
     ['anchor', '#{{x}}'],

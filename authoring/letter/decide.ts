@@ -28,8 +28,8 @@ export const KEEP_REASONS = [
 export type KeepReason = (typeof KEEP_REASONS)[number];
 
 export interface TrackingRules {
-  /** BASE_URL without a slash at its end. Links to `/u/…`, `/r/…` and `/o/…` under BASE_URL are already tracked. */
-  baseUrl: string;
+  /** All base URLs, without a slash at their end. Links to `/u/…`, `/r/…` and `/o/…` under one of them are already tracked. */
+  baseUrls: readonly string[];
   /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
   /** True if unsubscribe, preference and view-in-browser links are tracked, too. */
@@ -81,7 +81,7 @@ export function decide(link: FoundLink, rules: TrackingRules): Decision {
   const withParameters = withUtm(target, rules.utm);
   if (Buffer.byteLength(withParameters) > MAX_TARGET_BYTES) return keep('too-long');
   const url = new URL(target);
-  if (isTrackedUrl(url, rules.baseUrl)) return keep('already-tracked');
+  if (rules.baseUrls.some((baseUrl) => isTrackedUrl(url, baseUrl))) return keep('already-tracked');
   if (link.noTrack) return keep('no-track');
   if (isExcluded(url.hostname, rules.exclude)) return keep('excluded-domain');
   const purpose: Purpose | undefined = rules.trackUnsubscribe

@@ -4,7 +4,7 @@ import { planLetter } from './plan.ts';
 
 const plan = (content: string, kind: 'html' | 'text' = 'html') =>
   planLetter(Buffer.from(content), kind, {
-    baseUrl: 'https://t.example.org',
+    baseUrls: ['https://t.example.org'],
     exclude: [],
     trackUnsubscribe: false,
     utm: {},

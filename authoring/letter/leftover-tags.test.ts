@@ -5,7 +5,7 @@ import { planLetter } from './plan.ts';
 const find = (content: string, kind: 'html' | 'text' = 'html') =>
   leftoverTags(
     planLetter(Buffer.from(content), kind, {
-      baseUrl: 'https://t.example.org',
+      baseUrls: ['https://t.example.org'],
       exclude: [],
       trackUnsubscribe: false,
       utm: {},

@@ -12,7 +12,7 @@ import { scanText } from './text-links.ts';
 const examples = TAG_DIALECTS.flatMap(({ sender, shape, inside, examples: tags }) =>
   tags.map((tag) => ({ sender, shape, own: inside, tag })),
 );
-const rules = { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: true, utm: {} };
+const rules = { baseUrls: ['https://t.example.org'], exclude: [], trackUnsubscribe: true, utm: {} };
 const reasonFor = (address: string): string | undefined => {
   const link = { from: 0, to: address.length, address, words: 'Shop', context: '', noTrack: false, label: '' };
   const decision = decide(link, rules);

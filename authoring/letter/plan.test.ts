@@ -5,7 +5,7 @@ import { decode, encode } from './encoding.ts';
 import { type LetterPlan, planLetter, type PlanOptions } from './plan.ts';
 import { compileTemplate, fillTemplate } from './template.ts';
 
-const OPTIONS: PlanOptions = { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'none' };
+const OPTIONS: PlanOptions = { baseUrls: ['https://t.example.org'], exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'none' };
 const plan = (bytes: Uint8Array, options: Partial<PlanOptions> = {}, kind: 'html' | 'text' = 'html'): LetterPlan =>
   planLetter(bytes, kind, { ...OPTIONS, ...options });
 

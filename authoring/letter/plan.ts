@@ -101,7 +101,7 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
       'bad-input',
       `${placeOf(text, damaged.from)}: the address '${damaged.address}' has bytes that are not valid ${detected.encoding}. Correct the address, or give the charset of the letter with --charset.`,
     );
-  const hasPixel = landmarks?.images.some((address) => isPixel(address, options.baseUrl)) ?? false;
+  const hasPixel = landmarks?.images.some((address) => isPixel(address, options.baseUrls)) ?? false;
   const isMerged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : /\bCL_T\d+\b/.test(text);
   return {
     ...decoded,
@@ -160,8 +160,8 @@ export function isPrepared(plans: readonly LetterPlan[]): boolean {
   return plans.some((plan) => plan.hasTracking) && plans.every((plan) => plan.tracked.length === 0 && !plan.hasUnsubscribe);
 }
 
-function isPixel(address: string, baseUrl: string): boolean {
-  return address.startsWith(`${baseUrl}/r/`) || address.includes(PIXEL_COLUMN);
+function isPixel(address: string, baseUrls: readonly string[]): boolean {
+  return baseUrls.some((baseUrl) => address.startsWith(`${baseUrl}/r/`)) || address.includes(PIXEL_COLUMN);
 }
 
 function pixelPosition(landmarks: Landmarks, text: string, place: PixelPlace): number | undefined {

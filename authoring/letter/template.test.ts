@@ -16,7 +16,7 @@ const PIXEL = `${BASE}/r/P`;
 type Kind = LetterPlan['kind'];
 
 const plan = (bytes: Uint8Array, kind: Kind, pixel: PixelPlace = 'none'): LetterPlan =>
-  planLetter(bytes, kind, { baseUrl: BASE, exclude: ['kept.example'], trackUnsubscribe: false, utm: {}, pixel });
+  planLetter(bytes, kind, { baseUrls: [BASE], exclude: ['kept.example'], trackUnsubscribe: false, utm: {}, pixel });
 
 const filling = (overrides: Partial<Filling> = {}): Filling => ({
   links: undefined,
@@ -274,7 +274,7 @@ describe('columns', () => {
       const content = (value: string, link: string) =>
         encode(`<p>${own}{{x}}${own} ${value} <a href="${link}">${own}</a>`.replace('{{x}}', ''), charset);
       const it = planLetter(content('{{name}}', `https://e.org/${own}`), 'html', {
-        baseUrl: BASE,
+        baseUrls: [BASE],
         exclude: [],
         trackUnsubscribe: false,
         utm: {},

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import type { Pool } from '../../core/postgres.ts';
+import { baseUrlsOf, chooseBaseUrl } from '../../authoring/base-urls.ts';
 import { listSites, parseHost } from '../../authoring/sites.ts';
 import {
   type CampaignSettings,
@@ -18,6 +19,7 @@ import { note, printJson, printTable, shortTime } from '../output.ts';
 
 const FOLLOW = 'add cl=<slug> to addresses on your sites, so that visits and goals can name their click (all sites of `site list`)';
 const FOLLOW_HOSTS = 'the same only for these hosts and their subdomains';
+const BASE_URL = 'the URL with which new URLs of the campaign begin: BASE_URL or one of BASE_URLS';
 const PASS_QUERY = 'add what stands behind the question mark of a tracked URL, such as utm_source=mail, to where the URL leads';
 
 export function addCampaign(program: Command): void {
@@ -30,13 +32,17 @@ export function addCampaign(program: Command): void {
     .option('--pass-query', PASS_QUERY)
     .option('--follow', FOLLOW)
     .option('--follow-hosts <host,…>', FOLLOW_HOSTS)
+    .option('--base-url <url>', BASE_URL)
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger campaign create "Spring sale" --fallback https://shop.example/\n  clickledger campaign create "Spring sale" --follow-hosts shop.example,blog.example',
     )
     .action(async (name: string, options: SettingOptions, command: Command) => {
       const config = await configOf(command, ['AUTHOR_URL']);
-      const result = await withPool(config.AUTHOR_URL, async (pool) => ensureCampaign(pool, name, await settingsOf(pool, options)));
+      const baseUrl = await chosenBaseUrl(command, options);
+      const result = await withPool(config.AUTHOR_URL, async (pool) =>
+        ensureCampaign(pool, name, { ...(await settingsOf(pool, options)), baseUrl }),
+      );
       if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id: result.id, name, created: result.created });
       else process.stdout.write(`${result.id}\n`);
     });
@@ -51,20 +57,30 @@ export function addCampaign(program: Command): void {
       if (command.optsWithGlobals<GlobalOptions>().json) printJson(campaigns);
       else
         printTable(
-          ['id', 'name', 'links', 'created', 'sent', 'closed'],
-          campaigns.map((c) => [c.id, c.name, c.links, shortTime(c.created_at), shortTime(c.sent_at), shortTime(c.closed_at)]),
+          ['id', 'name', 'links', 'created', 'sent', 'closed', 'base url'],
+          campaigns.map((c) => [
+            c.id,
+            c.name,
+            c.links,
+            shortTime(c.created_at),
+            shortTime(c.sent_at),
+            shortTime(c.closed_at),
+            c.base_url ?? '',
+          ]),
         );
     });
 
   campaign
     .command('edit <name>')
-    .description('change the settings of a campaign; they apply within seconds, also to letters that were sent')
+    .description('change the settings of a campaign; all but the base URL apply within seconds, also to letters that were sent')
     .option('--fallback <url>', 'the URL to which its expired and disabled links lead; none: they lead nowhere')
     .option('--pass-query', PASS_QUERY)
     .option('--no-pass-query', 'drop it')
     .option('--follow', FOLLOW)
     .option('--follow-hosts <host,…>', FOLLOW_HOSTS)
     .option('--no-follow', 'add nothing')
+    .option('--base-url <url>', BASE_URL)
+    .option('--no-base-url', 'new URLs begin with BASE_URL')
     .addHelpText(
       'after',
       '\nExamples:\n  clickledger campaign edit "Spring sale" --pass-query\n  clickledger campaign edit "Spring sale" --fallback https://shop.example/',
@@ -74,15 +90,17 @@ export function addCampaign(program: Command): void {
         command.error("error: there is nothing to change. Give '--fallback <url>', '--pass-query', '--follow' or another option.", {
           exitCode: 2,
         });
+      const baseUrl = await chosenBaseUrl(command, options);
       await updateCampaign(command, name, async (pool, id) => {
         const changes = await settingsOf(pool, { ...options, ...(options.fallback === 'none' ? { fallback: null } : {}) });
-        await editCampaign(pool, id, changes);
+        await editCampaign(pool, id, { ...changes, baseUrl });
         const { fallbackUrl, passQuery, followHosts } = changes;
         return {
           json: {
             ...(fallbackUrl === undefined ? {} : { fallback: fallbackUrl }),
             ...(passQuery === undefined ? {} : { pass_query: passQuery }),
             ...(followHosts === undefined ? {} : { follow_hosts: followHosts }),
+            ...(baseUrl === undefined ? {} : { base_url: baseUrl }),
           },
           message: [
             ...(fallbackUrl === undefined ? [] : [fallbackUrl === null ? 'has no fallback' : `its fallback is ${fallbackUrl}`]),
@@ -90,6 +108,7 @@ export function addCampaign(program: Command): void {
             ...(followHosts === undefined
               ? []
               : [followHosts === null ? 'clicks are not followed' : `clicks are followed to ${followHosts.join(', ')}`]),
+            ...(baseUrl === undefined ? [] : [`new URLs begin with ${baseUrl ?? 'BASE_URL'}`]),
           ].join('; '),
         };
       });
@@ -140,6 +159,14 @@ interface SettingOptions {
   passQuery?: boolean;
   follow?: boolean;
   followHosts?: string;
+  /** False: the base URL of the campaign is removed. */
+  baseUrl?: string | false;
+}
+
+/** Returns the base URL that the options ask for, as the settings have it. Null: the campaign gets none. Throws `bad-input` for an unknown one. */
+async function chosenBaseUrl(command: Command, { baseUrl }: SettingOptions): Promise<string | null | undefined> {
+  if (typeof baseUrl !== 'string') return baseUrl === false ? null : undefined;
+  return chooseBaseUrl(baseUrl, baseUrlsOf(await configOf(command, ['BASE_URL', 'BASE_URLS'])));
 }
 
 /** Returns the settings that the options ask for. Throws `bad-input` if --follow is given and there is no site. */

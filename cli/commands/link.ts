@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { createSlugCodec, isAlias } from '../../core/slug.ts';
-import { findCampaign } from '../../authoring/campaigns.ts';
+import { baseUrlOf, baseUrlsOf } from '../../authoring/base-urls.ts';
+import { campaignOfLink, findCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, findUrlLink, type LinkRow, listLinks, retarget, setDisabled, setExpiry } from '../../authoring/links.ts';
 import { assertKeyListed, createUrls } from '../../authoring/urls.ts';
 import { configOf, type GlobalOptions, throwExplained, timeOf, withPool } from '../context.ts';
@@ -77,13 +78,13 @@ export function addLink(program: Command): void {
     .description('give the shared URL of a link a readable name')
     .addHelpText('after', '\nExample:\n  clickledger link alias 17 black-friday')
     .action(async (name: string, alias: string, _options: object, command: Command) => {
-      const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL']);
-      const id = await withPool(config.AUTHOR_URL, async (pool) => {
+      const config = await configOf(command, ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL']);
+      const { id, url } = await withPool(config.AUTHOR_URL, async (pool) => {
         const found = await findUrlLink(pool, name);
+        const baseUrl = baseUrlOf(await campaignOfLink(pool, found), baseUrlsOf(config));
         await ensureAlias(pool, alias, found);
-        return found;
+        return { id: found, url: `${baseUrl}/u/${alias}` };
       });
-      const url = `${config.BASE_URL}/u/${alias}`;
       if (command.optsWithGlobals<GlobalOptions>().json) printJson({ id, url });
       else process.stdout.write(`${url}\n`);
     });
@@ -104,14 +105,15 @@ export function addLink(program: Command): void {
         throw new ClickledgerError('bad-input', `--scale must be a whole number from 1 to 100, not ${options.scale}`);
       if (options.format === 'png' && options.out === undefined && process.stdout.isTTY)
         command.error("error: a terminal cannot show a PNG. Give '--out <file>'.", { exitCode: 2 });
-      const config = await configOf(command, ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS']);
-      const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
-      const id = await withPool(config.AUTHOR_URL, async (pool) => {
+      const config = await configOf(command, ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS']);
+      const url = await withPool(config.AUTHOR_URL, async (pool) => {
         // A slug is signed with a key, so this key must be in the catalog. An alias is not signed.
         if (!isAlias(name)) await assertKeyListed(pool, config.SLUG_KEYS[0]);
-        return findUrlLink(pool, name);
+        const id = await findUrlLink(pool, name);
+        const baseUrl = baseUrlOf(await campaignOfLink(pool, id), baseUrlsOf(config));
+        const urls = createUrls(baseUrl, createSlugCodec(config.SLUG_KEYS));
+        return isAlias(name) ? urls.alias(name) : urls.click(id, 0);
       });
-      const url = isAlias(name) ? urls.alias(name) : urls.click(id, 0);
       const image = options.format === 'svg' ? Buffer.from(qrSvg(url)) : qrPng(url, scale);
       if (options.out === undefined) process.stdout.write(image);
       else {

@@ -8,6 +8,7 @@ import type { Pool } from '../../core/postgres.ts';
 import { findMissingUnsubscribes, useUnsubscribing } from '../../authoring/unsubscribes-known.ts';
 import { problemsOfPart } from '../../operating/status/parts.ts';
 import { readPart } from '../../operating/status/read-part.ts';
+import { baseUrlOf, baseUrlsOf } from '../../authoring/base-urls.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { type CheckedTarget, checkTargets } from '../../authoring/check-targets.ts';
 import { openPeople } from '../../authoring/list-file.ts';
@@ -136,13 +137,12 @@ function parseUtm(text: string, earlier: Record<string, string>): Record<string,
 async function prepareLetter(file: string, options: Options, command: Command): Promise<void> {
   const usageError = findUsageError(file, options);
   if (usageError) command.error(`error: ${usageError}`, { exitCode: 2 });
-  const { BASE_URL } = await configOf(command, ['BASE_URL']);
+  const baseUrls = baseUrlsOf(await configOf(command, ['BASE_URL', 'BASE_URLS']));
   const expires = options.expires === undefined ? undefined : await timeOf(command, options.expires);
   const envelope = options.eml || options.mbox ? parseEnvelope(options.from ?? '', options.subject ?? '', options.header) : undefined;
   const html = /\.txt$/i.test(file) ? undefined : await readLetter(file, 'html');
   const text = html === undefined ? await readLetter(file, 'text') : options.text && (await readLetter(options.text, 'text'));
-  const planWith = (trackUnsubscribe: boolean) =>
-    planParts({ html, text: text || undefined }, { ...options, trackUnsubscribe, baseUrl: BASE_URL });
+  const planWith = (trackUnsubscribe: boolean) => planParts({ html, text: text || undefined }, { ...options, trackUnsubscribe, baseUrls });
   const plans = planWith(options.trackUnsubscribe === true);
   const json = command.optsWithGlobals<GlobalOptions>().json === true;
   const parts = [plans.html, plans.text].filter((plan) => plan !== undefined);
@@ -159,10 +159,11 @@ async function prepareLetter(file: string, options: Options, command: Command): 
   await withPool(config.AUTHOR_URL, async (pool) => {
     await assertKeyListed(pool, config.SLUG_KEYS[0]);
     const campaign = await findOpenCampaign(pool, options.campaign as string);
+    const baseUrl = baseUrlOf(campaign, baseUrls);
     const people = options.to === undefined ? undefined : await openPeople(options.to, options);
     if (people && !options.despiteMissing) await assertNothingMissing(pool, config.PARTS);
     if (people) noteFindings(people.findings);
-    const letter = await trackLetter({ pool, baseUrl: BASE_URL, keys: config.SLUG_KEYS }, campaign.id, plans, expires?.at);
+    const letter = await trackLetter({ pool, baseUrl, keys: config.SLUG_KEYS }, campaign.id, plans, expires?.at);
     const bytes = sentBytes(letter);
     if (letter.hasPixel && bytes > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')
       note(

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Pool } from '../../core/postgres.ts';
 import { createSlugCodec } from '../../core/slug.ts';
+import { baseUrlOf, baseUrlsOf } from '../../authoring/base-urls.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, ensureLink } from '../../authoring/links.ts';
 import { parseTarget } from '../../authoring/target.ts';
@@ -11,7 +12,7 @@ import { printJson } from '../output.ts';
 
 // The commands `url` and `pixel`: print the tracked URL of a target, and the URL of a campaign's pixel.
 
-const SETTINGS = ['BASE_URL', 'AUTHOR_URL', 'SLUG_KEYS'] as const;
+const SETTINGS = ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS'] as const;
 
 export function addUrl(program: Command): void {
   program
@@ -70,10 +71,10 @@ async function printTracked(
   track: (context: TrackContext) => Promise<{ link: number; url: string }>,
 ): Promise<void> {
   const config = await configOf(command, SETTINGS);
-  const urls = createUrls(config.BASE_URL, createSlugCodec(config.SLUG_KEYS));
   const result = await withPool(config.AUTHOR_URL, async (pool) => {
     await assertKeyListed(pool, config.SLUG_KEYS[0]);
     const campaign = await findOpenCampaign(pool, options.campaign);
+    const urls = createUrls(baseUrlOf(campaign, baseUrlsOf(config)), createSlugCodec(config.SLUG_KEYS));
     const recipient = options.to === undefined ? 0 : await ensureRecipient(pool, options.to);
     const { link, url } = await track({ pool, campaign: campaign.id, recipient, urls });
     return { url, campaign: campaign.id, link, recipient: recipient || null };

@@ -78,7 +78,7 @@ describe('a letter for everybody', () => {
     const isText = readdirSync(LETTERS).includes(`${name}.txt`);
     const letter = readFileSync(new URL(`${name}.${isText ? 'txt' : 'html'}`, LETTERS));
     const plans = planParts(isText ? { text: letter } : { html: letter }, {
-      baseUrl: BASE_URL,
+      baseUrls: [BASE_URL],
       exclude: [],
       trackUnsubscribe: false,
       utm: {},

@@ -33,7 +33,14 @@ const kindOf = (name: string): 'html' | 'text' => (existsSync(join(folder, `${na
 const extensionOf = (name: string): string => (kindOf(name) === 'html' ? 'html' : 'txt');
 
 function plan(bytes: Buffer, name: string, options: Options = {}): LetterPlan {
-  return planLetter(bytes, kindOf(name), { baseUrl, exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'bottom', ...options });
+  return planLetter(bytes, kindOf(name), {
+    baseUrls: [baseUrl],
+    exclude: [],
+    trackUnsubscribe: false,
+    utm: {},
+    pixel: 'bottom',
+    ...options,
+  });
 }
 
 /** Fills the letter with the tracked links `links` and a pixel. Without `links`, the letter keeps its original links and gets no pixel. */

@@ -69,7 +69,7 @@ export function inText({ kind, phrase }: Item): string {
 
 /** Returns the decision of `prepare` about the only link of a letter. */
 export function decisionOn(letter: string, kind: 'html' | 'text'): 'keep' | 'track' {
-  const rules = { baseUrl: 'https://t.example.org', exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'none' } as const;
+  const rules = { baseUrls: ['https://t.example.org'], exclude: [], trackUnsubscribe: false, utm: {}, pixel: 'none' } as const;
   const { tracked, kept } = planLetter(Buffer.from(letter), kind, rules);
   if (tracked.length + kept.length !== 1) throw new Error(`one link expected in ${letter}`);
   return tracked.length === 1 ? 'track' : 'keep';
