@@ -5,8 +5,12 @@
 #   BACKENDS         host:port of every backend, separated by commas (required)
 #   LISTEN           address to listen on             (127.0.0.1:8080)
 #   TLS_CERTIFICATE  with TLS_KEY: paths of PEM files; LISTEN then accepts TLS only (none)
-#   HTTP_LISTEN      with TLS: address of a second port that redirects plain HTTP to BASE_URL (none)
-#   BASE_URL         needed for HTTP_LISTEN only: https://…, as in the settings
+#   TLS_DIR          in place of these two: a directory with HOST/fullchain.pem and HOST/privkey.pem for the host of BASE_URL and each https URL
+#                    in BASE_URLS (none)
+#   HTTP_LISTEN      with TLS: address of a second port that redirects plain HTTP to the base URL of the same host, or else to BASE_URL (none)
+#   BASE_URL         needed for HTTP_LISTEN and TLS_DIR only: https://…, as in the settings
+#   BASE_URLS        the same: further base URLs, separated by commas, as in the settings (none)
+#   WELL_KNOWN_DIR   a directory with HOST/apple-app-site-association and HOST/assetlinks.json; nginx serves them at /.well-known/ (none)
 #   RATE_LIMIT       clicks per second and client; visits and goals have a separate limit of the same size (30)
 #   RATE_BURST       clicks above the limit that are accepted at once (200)
 #   UNSUBSCRIBE_PAGE path of your own page for unsubscribing (nginx/unsubscribe/page.html, which shows what it must contain)
@@ -55,7 +59,9 @@ chmod "$others" "$LOG_DIR" 2>/dev/null || true
 link() { ln -sfn "$(absolute "$1")" "$NGINX_RUN_DIR/links/$2"; }
 link "$LOG_DIR" logs
 
-export LISTEN="${LISTEN:-127.0.0.1:8080}"
+export LISTEN="${LISTEN:-127.0.0.1:8080}" HTTP_LISTEN="${HTTP_LISTEN:-}"
+BASE_URL=${BASE_URL:-} BASE_URLS=${BASE_URLS:-} WELL_KNOWN_DIR=${WELL_KNOWN_DIR:-}
+TLS_CERTIFICATE=${TLS_CERTIFICATE:-} TLS_KEY=${TLS_KEY:-} TLS_DIR=${TLS_DIR:-}
 export RATE_LIMIT="${RATE_LIMIT:-30}" RATE_BURST="${RATE_BURST:-200}"
 export NGINX_WORKERS="${NGINX_WORKERS:-auto}"
 case ${ERROR_LOG:-} in
@@ -64,18 +70,39 @@ case ${ERROR_LOG:-} in
   *) link "$ERROR_LOG" error.log && ERROR_LOG=links/error.log ;;
 esac
 export ERROR_LOG
-if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
-  [ -r "${TLS_CERTIFICATE:-}" ] && [ -r "${TLS_KEY:-}" ] || fail 'TLS_CERTIFICATE and TLS_KEY must both be files that can be read'
+# Prints the host of a URL, in lower case, without a port.
+host_of() { printf '%s\n' "$1" | tr 'A-Z' 'a-z' | sed -E 's#^[a-z]+://##; s#[/?].*##; s#^.*@##; s#:[0-9]*$##; s#\.$##'; }
+# A host is part of the configuration and of paths in it.
+assert_host() {
+  case $1 in '' | *[!0-9a-z._-]*) fail "$2: '$1' is not a host name in ASCII. Write an international name in the form xn--…" ;; esac
+}
+CERTIFICATE= TLS_DIRECTIVES= HSTS=
+if [ -n "$TLS_CERTIFICATE$TLS_KEY" ]; then
+  [ -z "$TLS_DIR" ] || fail 'TLS_DIR is in place of TLS_CERTIFICATE and TLS_KEY: set TLS_DIR, or the other two'
+  [ -r "$TLS_CERTIFICATE" ] && [ -r "$TLS_KEY" ] || fail 'TLS_CERTIFICATE and TLS_KEY must both be files that can be read'
   link "$TLS_CERTIFICATE" certificate.pem
   link "$TLS_KEY" key.pem
+  CERTIFICATE='ssl_certificate links/certificate.pem; ssl_certificate_key links/key.pem;'
+fi
+# Sets CERTIFICATE to the directives for a host of TLS_DIR.
+use_certificate_of() {
+  assert_host "$1" TLS_DIR
+  [ -r "$TLS_DIR/$1/fullchain.pem" ] && [ -r "$TLS_DIR/$1/privkey.pem" ] ||
+    fail "TLS_DIR has no certificate of $1: fullchain.pem and privkey.pem in $TLS_DIR/$1 must be files that can be read"
+  CERTIFICATE="ssl_certificate links/tls/$1/fullchain.pem; ssl_certificate_key links/tls/$1/privkey.pem;"
+}
+if [ -n "$TLS_DIR" ]; then
+  case "$BASE_URL" in https://*) ;; *) fail 'TLS_DIR needs BASE_URL, which must be https://…: its certificate is for clients that name no host' ;; esac
+  link "$TLS_DIR" tls
+  use_certificate_of "$(host_of "$BASE_URL")"
+fi
+if [ -n "$CERTIFICATE" ]; then
   LISTEN="$LISTEN ssl"
   # The header has no includeSubDomains, because other hosts of the domain may not have TLS.
   HSTS='add_header Strict-Transport-Security max-age=63072000 always;'
   # Mozilla's intermediate profile (guidelines version 5.7), without the ciphers that need Diffie-Hellman parameters. HTTP/2 is off, because
   # a click is only one request, and nginx 1.22 and 1.25 have different directives for HTTP/2.
-  TLS_DIRECTIVES="ssl_certificate links/certificate.pem;
-  ssl_certificate_key links/key.pem;
-  ssl_protocols TLSv1.2 TLSv1.3;
+  TLS_DIRECTIVES="ssl_protocols TLSv1.2 TLSv1.3;
   ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
   ssl_prefer_server_ciphers off;
   ssl_session_cache shared:clickledger_tls:10m;
@@ -83,12 +110,32 @@ if [ -n "${TLS_CERTIFICATE:-}${TLS_KEY:-}" ]; then
   ssl_session_tickets off;
   $HSTS"
 fi
-if [ -n "${HTTP_LISTEN:-}" ]; then
-  [ -n "${TLS_DIRECTIVES:-}" ] || fail 'HTTP_LISTEN sends people on to TLS: it needs TLS_CERTIFICATE and TLS_KEY'
-  case "${BASE_URL:-}" in https://*) ;; *) fail 'HTTP_LISTEN sends people on to BASE_URL, which must be https://…' ;; esac
-  BASE_URL="${BASE_URL%/}"
+if [ -n "$HTTP_LISTEN" ]; then
+  [ -n "$CERTIFICATE" ] || fail 'HTTP_LISTEN sends people on to TLS: it needs TLS_CERTIFICATE and TLS_KEY, or TLS_DIR'
+  case "$BASE_URL" in https://*) ;; *) fail 'HTTP_LISTEN sends people on to BASE_URL, which must be https://…' ;; esac
 fi
-export HSTS="${HSTS:-}" TLS_DIRECTIVES="${TLS_DIRECTIVES:-}"
+# The base URLs that get servers of their own: one https URL for each host, and not that of BASE_URL.
+further_urls=
+if [ -n "$TLS_DIR$HTTP_LISTEN" ]; then
+  hosts=" $(host_of "$BASE_URL") "
+  # A URL may contain characters that a shell would expand to names of files.
+  set -f
+  for url in $(printf '%s' "$BASE_URLS" | tr ',' ' '); do
+    case $url in
+      http://*) continue ;;
+      https://*[!0-9A-Za-z:/._~%-]*) fail "BASE_URLS: $url has characters that a base URL cannot have. Write international names in the form xn--…" ;;
+      https://*) ;;
+      *) fail "BASE_URLS: $url must be an http:// or https:// URL" ;;
+    esac
+    host=$(host_of "$url")
+    assert_host "$host" BASE_URLS
+    case $hosts in *" $host "*) continue ;; esac
+    hosts="$hosts$host "
+    further_urls="$further_urls $url"
+  done
+  set +f
+fi
+export CERTIFICATE HSTS TLS_DIRECTIVES
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 NGINX_USER_DIRECTIVE=
@@ -106,9 +153,15 @@ real_ip_recursive on;"
 fi
 export NGINX_USER_DIRECTIVE BACKEND_SERVERS REAL_IP_DIRECTIVES
 
-# Replaces each ${NAME} with the variable of that name, or with nothing.
+# Replaces each ${NAME} with the variable of that name, or with nothing. A line ${NAME_FILE} is replaced by the content of a file, because a
+# variable of the environment cannot be longer than 128 KiB.
 fill() {
-  awk '{
+  awk '/^ *\$\{[A-Z_]+_FILE\}$/ {
+    name = substr($1, 3, length($1) - 3)
+    while ((getline line < ENVIRON[name]) > 0) print line
+    next
+  }
+  {
     rest = $0; line = ""
     while (match(rest, /\$\{[A-Z_]+\}/)) {
       name = substr(rest, RSTART + 2, RLENGTH - 3)
@@ -137,11 +190,34 @@ while IFS="$(printf '\t')" read -r LANGUAGE DIRECTION title text button done_tit
   languages=$languages${languages:+|}$LANGUAGE
 done <"$here/unsubscribe/languages.tsv"
 cp "$here/t.js" "$NGINX_RUN_DIR/html/t.js"
+rm -f "$NGINX_RUN_DIR/html/clickledger-well-known"
+if [ -n "$WELL_KNOWN_DIR" ]; then
+  [ -d "$WELL_KNOWN_DIR" ] || fail "WELL_KNOWN_DIR: $WELL_KNOWN_DIR is not a directory"
+  ln -s "$(absolute "$WELL_KNOWN_DIR")" "$NGINX_RUN_DIR/html/clickledger-well-known"
+fi
 umask 027
 export LANGUAGES="$languages"
 
-TRACKING=$(fill "$here/tracking.conf.template" && { [ -z "${HTTP_LISTEN:-}" ] || fill "$here/to-https.conf.template"; })
-export TRACKING
+# Prints the servers. The first server of an address answers all host names that no other server has. Options of `listen` may be given only once
+# for an address.
+servers() {
+  export SERVER_NAME=_ REDIRECT_URL="${BASE_URL%/}"
+  fill "$here/server.conf.template"
+  [ -z "$HTTP_LISTEN" ] || fill "$here/to-https.conf.template"
+  LISTEN="${LISTEN%% *} ssl" HTTP_LISTEN="${HTTP_LISTEN%% *}"
+  for url in $further_urls; do
+    SERVER_NAME=$(host_of "$url") REDIRECT_URL=${url%/}
+    if [ -n "$TLS_DIR" ]; then
+      use_certificate_of "$SERVER_NAME"
+      fill "$here/server.conf.template"
+    fi
+    [ -z "$HTTP_LISTEN" ] || fill "$here/to-https.conf.template"
+  done
+}
+TRACKING_FILE=$NGINX_RUN_DIR/tracking.conf
+export TRACKING_FILE
+fill "$here/tracking.conf.template" >"$TRACKING_FILE"
+servers >>"$TRACKING_FILE"
 fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
 
 log=$LOG_DIR/access.log

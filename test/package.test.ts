@@ -82,6 +82,7 @@ describe('the package', () => {
         'dist/log-agent/networks.bin',
         'dist/nginx/nginx.conf.template',
         'dist/nginx/tracking.conf.template',
+        'dist/nginx/server.conf.template',
         'dist/nginx/to-https.conf.template',
         'dist/nginx/start.sh',
         'dist/nginx/logrotate.conf',

@@ -239,7 +239,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mechanism: 'a pixel is never answered 304',
-    file: 'nginx/tracking.conf.template',
+    file: 'nginx/server.conf.template',
     from: 'if_modified_since off;',
     to: '',
     test: 'test/e2e/outage.test.ts',
