@@ -18,8 +18,8 @@ export function rawRequest(
   headers: Record<string, string | Buffer> = {},
   body = '',
 ): Promise<RawAnswer> {
-  const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: t.example\r\nConnection: close\r\n`, 'latin1')];
-  for (const [name, value] of Object.entries(headers)) {
+  const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nConnection: close\r\n`, 'latin1')];
+  for (const [name, value] of Object.entries({ Host: 't.example', ...headers })) {
     lines.push(Buffer.from(`${name}: `), typeof value === 'string' ? Buffer.from(value, 'latin1') : value, Buffer.from('\r\n'));
   }
   if (body !== '') lines.push(Buffer.from(`Content-Length: ${Buffer.byteLength(body)}\r\n`));
