@@ -33,6 +33,12 @@ describe('user agents as they come', () => {
       { client: 'Chrome', system: 'Android', device: 'tablet', bot: false },
     ],
     ['Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)', { device: 'bot', bot: true }],
+    // Requests of apps: the default of a library, and the web view of Android.
+    ['okhttp/4.12.0', { device: 'bot', bot: true }],
+    [
+      'Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/UQ1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/142.0.0.0 Mobile Safari/537.36',
+      { system: 'Android', device: 'mobile', bot: false },
+    ],
     [
       'Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Trident/7.0; Microsoft Outlook 16.0.5000; ms-office; MSOffice 16)',
       { client: 'Outlook', version: '16', system: 'Windows', bot: false },

@@ -12,6 +12,7 @@ import { rawRequest } from '../test/support/raw-http.ts';
 import { eventually, temporaryDirectory } from '../test/support/servers.ts';
 import { startNginx } from './nginx.ts';
 import { freePort } from './ports.ts';
+import type { Running } from './process.ts';
 
 // Tests an nginx with several host names: their certificates, the redirects to TLS, and the files for apps.
 
@@ -43,6 +44,7 @@ async function tlsDirectory(hosts: readonly string[], from: (host: string) => st
 }
 
 interface Edge {
+  nginx: Running;
   port: number;
   httpPort: number;
   /** Returns the hosts of all lines of the log so far. */
@@ -73,7 +75,7 @@ async function startEdge(env: Record<string, string>, withHttp = false): Promise
     });
     return lines.slice(0, -1).map((line) => (JSON.parse(line) as { h: string }).h);
   };
-  return { port, httpPort, loggedHosts };
+  return { nginx, port, httpPort, loggedHosts };
 }
 
 interface Answer {
@@ -144,6 +146,19 @@ describe('TLS_DIR', () => {
       if (host !== '127.0.0.1') expect(await get(port, host, '/r/00abc.gif')).toMatchObject({ status: 200, certificate: B });
       expect((await get(httpPort, host, '/u/x', { plain: true })).headers.location).toBe(`${BASE_URLS.split(',')[i]}/u/x`);
     }
+  });
+
+  test('is read again at SIGHUP, so that a renewed certificate needs no restart', async () => {
+    const TLS_DIR = await tlsDirectory([A, B], () => A);
+    const { nginx, port } = await startEdge({ TLS_DIR, BASE_URL: `https://${A}`, BASE_URLS: `https://${B}` });
+    const certificateOf = async (host: string) => (await get(port, host, '/r/00abc.gif')).certificate;
+    expect([await certificateOf(A), await certificateOf(B)]).toEqual([A, A]);
+    const { certificate, key } = certificates.get(B) as Certificates;
+    await cp(certificate, join(TLS_DIR, B, 'fullchain.pem'));
+    await cp(key, join(TLS_DIR, B, 'privkey.pem'));
+    nginx.signal('SIGHUP');
+    await eventually('the new certificate is used', async () => (await certificateOf(B)) === B);
+    expect(await certificateOf(A)).toBe(A);
   });
 
   test('must be complete', async () => {

@@ -169,7 +169,12 @@ describe('URLs of a campaign begin with its base URL', () => {
     onTestFinished(() => transport.close());
     transport.use('compile', trackMail(tracker, { campaign }));
     const { message } = await transport.sendMail({ from: 'news@shop.example', to: 'ann@example.com', subject: 'x', html: LETTER });
-    expect(kindsAt(String(message).replaceAll('=\n', '').replaceAll('=\r\n', ''), OTHER).toSorted()).toEqual(['o', 'o', 'r', 'u']);
+    expect(kindsAt((message as Buffer).toString().replaceAll('=\n', '').replaceAll('=\r\n', ''), OTHER).toSorted()).toEqual([
+      'o',
+      'o',
+      'r',
+      'u',
+    ]);
     await tracker.campaign('library', { baseUrl: null });
     expect(kindsAt(await tracker.url(TARGET, { campaign }), BASE)).toEqual(['u']);
   });
