@@ -70,12 +70,18 @@ describe('init --per-part', () => {
 
     const { ANALYST_NATS_URL, ...older } = owner;
     const keys = `${'f'.repeat(64)},${owner['SLUG_KEYS']}`;
-    await writeEnvFile(join(directory, 'owner'), { ...older, SLUG_KEYS: keys });
+    await writeEnvFile(join(directory, 'owner'), { ...older, SLUG_KEYS: keys, BASE_URLS: 'https://b.example' });
     await initIn(directory);
     const now = await readEnvFile(join(directory, 'owner'));
-    expect(now).toEqual({ ...owner, SLUG_KEYS: keys, ANALYST_NATS_URL: expect.stringMatching(/^nats:\/\/analyst:[\w-]{24}@nats/) });
+    expect(now).toEqual({
+      ...owner,
+      SLUG_KEYS: keys,
+      BASE_URLS: 'https://b.example',
+      ANALYST_NATS_URL: expect.stringMatching(/^nats:\/\/analyst:[\w-]{24}@nats/),
+    });
     expect(now['ANALYST_NATS_URL']).not.toBe(ANALYST_NATS_URL);
     expect((await readEnvFile(join(directory, 'backend')))['SLUG_KEYS']).toBe(keys);
+    expect((await readEnvFile(join(directory, 'author')))['BASE_URLS']).toBe('https://b.example');
     expect(await readFile(join(directory, 'nats', 'nats.conf'), 'utf8')).toContain(new URL(now['ANALYST_NATS_URL'] as string).password);
   });
 

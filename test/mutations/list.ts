@@ -726,6 +726,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a sign of a person',
   },
   {
+    mechanism: 'a letter with URLs of another host is not tracked again',
+    file: 'authoring/letter/decide.ts',
+    from: 'rules.baseUrls.some(',
+    to: 'rules.baseUrls.slice(0, 1).some(',
+    test: 'authoring/letter/decide.test.ts',
+    name: 'any of the base URLs',
+  },
+  {
     mechanism: 'nothing is logged for a reader who asks not to be tracked',
     file: 'nginx/tracking.conf.template',
     from: '"~^[^1]* [^1]* (?:GET|POST)$" 1;',
