@@ -40,7 +40,12 @@ export const relayBench: Bench = async ({ directory, progress }) =>
       part: 'relay',
       name: 'relay',
       runDir: directory,
-      env: { ...(system.env as Record<string, string>), RELAY_PORT: String(port), RELAY_UPSTREAM: `smtp://127.0.0.1:${sinkPort}`, LOG_LEVEL: 'warn' },
+      env: {
+        ...(system.env as Record<string, string>),
+        RELAY_PORT: String(port),
+        RELAY_UPSTREAM: `smtp://127.0.0.1:${sinkPort}`,
+        LOG_LEVEL: 'warn',
+      },
     });
     try {
       const rates: { new: number[]; known: number[]; bare: number[] } = { new: [], known: [], bare: [] };
@@ -56,7 +61,10 @@ export const relayBench: Bench = async ({ directory, progress }) =>
           `   ${Math.round(rates.new.at(-1) as number)} messages/s to new people, ${Math.round(rates.known.at(-1) as number)} to known ones, ${Math.round(rates.bare.at(-1) as number)} without the relay; ${Math.round(cpu)} µs CPU of the relay per message`,
         );
       }
-      const [links] = await query<{ n: number }>('catalog', "SELECT count(*)::int AS n FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE c.name = 'relayed' AND kind = 'url'");
+      const [links] = await query<{ n: number }>(
+        'catalog',
+        "SELECT count(*)::int AS n FROM catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id WHERE c.name = 'relayed' AND kind = 'url'",
+      );
       expectEqual('links of the campaign', links?.n ?? 0, 2 * LINKS);
       const [people] = await query<{ n: number }>('catalog', 'SELECT count(*)::int AS n FROM catalog.mailing');
       expectEqual('people with a message', people?.n ?? 0, ROUNDS * MESSAGES);
@@ -65,8 +73,20 @@ export const relayBench: Bench = async ({ directory, progress }) =>
       await recordPeak('relay', relay.pid);
       const bare = { what: 'the same without the relay', value: median(rates.bare) };
       return [
-        { what: `relay: two parts, ${LINKS} links, new people`, unit: 'messages/s', ours: median(rates.new), bare, target: { atLeast: 1000 } },
-        { what: `relay: two parts, ${LINKS} links, known people`, unit: 'messages/s', ours: median(rates.known), bare, target: { atLeast: 1000 } },
+        {
+          what: `relay: two parts, ${LINKS} links, new people`,
+          unit: 'messages/s',
+          ours: median(rates.new),
+          bare,
+          target: { atLeast: 1000 },
+        },
+        {
+          what: `relay: two parts, ${LINKS} links, known people`,
+          unit: 'messages/s',
+          ours: median(rates.known),
+          bare,
+          target: { atLeast: 1000 },
+        },
         { what: 'relay: CPU for a message', unit: 'µs', ours: cpu },
       ];
     } finally {

@@ -53,15 +53,6 @@ function parsedBy<T>(parse: (value: string) => T) {
   });
 }
 
-/** A list separated by commas. */
-const listOf = () =>
-  z.string().transform((list) =>
-    list
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== ''),
-  );
-
 /** Parses `name:password` entries, separated by commas. */
 function parseUsers(text: string): ReadonlyMap<string, string> {
   const entries = text.split(',').filter((entry) => entry.trim() !== '');
@@ -185,7 +176,7 @@ export const SETTINGS = {
     'smtp://127.0.0.1:25',
   ),
   RELAY_CAMPAIGN: setting(
-    listOf().pipe(z.array(z.string().regex(/^[!-9;-~]+$/, 'must have names of headers'))),
+    listOf(z.string().regex(/^[!-9;-~]+$/, 'must have names of headers')),
     'the headers that name the campaign of a message, separated by commas; the first that the message has decides. Another example is Subject',
     'X-Clickledger-Campaign,List-Id',
   ),
@@ -220,7 +211,7 @@ export const SETTINGS = {
     'how many different links of a campaign the relay tracks; further ones stay as they are, because letters with links of their own for each person would create a link for each of them',
     '1000',
   ),
-  RELAY_EXCLUDE: setting(listOf(), 'domains whose links the relay does not track, separated by commas', ''),
+  RELAY_EXCLUDE: setting(listOf(nonEmpty), 'domains whose links the relay does not track, separated by commas', ''),
   RELAY_PIXEL: setting(z.enum(['top', 'bottom', 'none']), 'where the relay inserts the pixel: top, bottom or none', 'bottom'),
 
   PARTS: setting(parsedBy(parseParts), 'the parts that `status` and `prepare` ask: `name=URL of the admin port`, separated by commas', ''),

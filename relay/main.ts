@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import { baseUrlsOf } from '../authoring/base-urls.ts';
 import { createPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
 import { deliver } from './deliver.ts';
@@ -20,6 +21,7 @@ import { createUpstream, parseUpstream } from './upstream.ts';
 
 const settings = [
   'BASE_URL',
+  'BASE_URLS',
   'AUTHOR_URL',
   'SLUG_KEYS',
   'RELAY_HOST',
@@ -52,7 +54,7 @@ const pool = createPool(config.AUTHOR_URL, { max: 8, name: 'relay', queryTimeout
 const upstream = createUpstream(parseUpstream(config.RELAY_UPSTREAM), (extensions) => server.offer(extensions));
 const tracking = createTracking({
   pool,
-  baseUrl: config.BASE_URL,
+  baseUrls: baseUrlsOf(config),
   keys: config.SLUG_KEYS,
   exclude: config.RELAY_EXCLUDE,
   pixel: config.RELAY_PIXEL,

@@ -10,12 +10,21 @@ const PGP = /^-----BEGIN PGP (?:SIGNED )?MESSAGE-----/m;
 export function planPart(
   bytes: Buffer,
   { subtype, charset }: TextKind,
-  { baseUrl, exclude, pixel, decide }: { baseUrl: string; exclude: readonly string[]; pixel: PixelPlace; decide?: Decide },
+  { baseUrls, exclude, pixel, decide }: { baseUrls: readonly string[]; exclude: readonly string[]; pixel: PixelPlace; decide?: Decide },
 ): LetterPlan | 'pgp' | 'unreadable' {
   if (bytes.includes('-----BEGIN PGP ') && PGP.test(bytes.toString('latin1'))) return 'pgp';
   const kind = subtype === 'html' ? 'html' : 'text';
   try {
-    return planLetter(bytes, kind, { baseUrl, exclude, trackUnsubscribe: false, utm: {}, pixel, charset, isBody: true, ...(decide ? { decide } : {}) });
+    return planLetter(bytes, kind, {
+      baseUrls,
+      exclude,
+      trackUnsubscribe: false,
+      utm: {},
+      pixel,
+      charset,
+      isBody: true,
+      ...(decide ? { decide } : {}),
+    });
   } catch (error) {
     // For example, an address has bytes that are not valid in the charset of the part.
     if (codeOf(error) === 'bad-input') return 'unreadable';

@@ -18,7 +18,7 @@ const LIMITS = { headerBytes: 65_536, textBytes: 100_000 };
 
 /** Tracks a part as the relay does. The slug of a URL is the URL itself in hexadecimal, so that it can be undone. */
 function track(bytes: Buffer, is: TextKind) {
-  const plan = planPart(bytes, is, { baseUrl: BASE, exclude: ['kept.example'], pixel: 'bottom' });
+  const plan = planPart(bytes, is, { baseUrls: [BASE], exclude: ['kept.example'], pixel: 'bottom' });
   if (typeof plan === 'string') return plan;
   const links = plan.tracked.map(({ from, to }) => `${BASE}/u/${plan.slice(from, to).toString('hex')}`);
   return editsOf(compileTemplate(plan), { links, pixel: `${BASE}/r/pixel.gif`, column: () => '' });

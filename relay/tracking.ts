@@ -7,7 +7,8 @@ import type { LinkSpec } from '../authoring/links.ts';
 import { normaliseEmail } from '../authoring/recipients.ts';
 import { type Recipient, resolveRecipients } from '../authoring/resolve-recipients.ts';
 import { findMissingUnsubscribes, useUnsubscribing } from '../authoring/unsubscribes-known.ts';
-import { assertKeyListed, createUrls } from '../authoring/urls.ts';
+import { baseUrlOf } from '../authoring/base-urls.ts';
+import { assertKeyListed, createUrls, type Urls } from '../authoring/urls.ts';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
 import { createSlugCodec, type SlugKey } from '../core/slug.ts';
@@ -21,7 +22,8 @@ import type { TrackPart } from './rewrite.ts';
 
 export interface TrackingOptions {
   pool: Pool;
-  baseUrl: string;
+  /** The base URLs of the settings. */
+  baseUrls: readonly string[];
   keys: readonly SlugKey[];
   /** Links to these domains and their subdomains are kept. */
   exclude: readonly string[];
@@ -49,6 +51,13 @@ export interface Tracking {
   obstacle(): Promise<string | undefined>;
 }
 
+interface CampaignOfMessage {
+  id: number;
+  closed: boolean;
+  /** Makes its URLs. A campaign may have a base URL of its own. */
+  urls: Urls;
+}
+
 /** A campaign is looked up again after this time, because it may be closed. */
 const CAMPAIGN_MS = 60_000;
 /** It is checked again after this time whether requests to unsubscribe are missing. */
@@ -58,19 +67,20 @@ const MAX_RECIPIENTS = 1000;
 const REMEMBERED_LINKS = 10_000;
 
 export function createTracking(options: TrackingOptions): Tracking {
-  const { pool, keys, baseUrl } = options;
-  const urls = createUrls(baseUrl, createSlugCodec(keys));
+  const { pool, keys, baseUrls } = options;
+  const slugs = createSlugCodec(keys);
   const links = createCampaignLinks(pool, options.maxLinks);
   const decide = createDecisions(REMEMBERED_LINKS);
-  const campaigns = new LRUCache<string, { id: number; closed: boolean }>({ max: 1000, ttl: CAMPAIGN_MS });
+  const campaigns = new LRUCache<string, CampaignOfMessage>({ max: 1000, ttl: CAMPAIGN_MS });
   const batchers = new LRUCache<number, (email: string) => Promise<Recipient | undefined>>({ max: 1000 });
 
-  async function campaignOf(name: string, byNumber: boolean): Promise<{ id: number; closed: boolean }> {
+  async function campaignOf(name: string, byNumber: boolean): Promise<CampaignOfMessage> {
     const key = `${byNumber}:${name}`;
     const known = campaigns.get(key);
     if (known) return known;
     const numbered = byNumber && /^\d+$/.test(name) ? await findIfExists(name) : undefined;
-    const campaign = numbered ?? (await findCampaign(pool, (await ensureCampaign(pool, name)).id));
+    const found = numbered ?? (await findCampaign(pool, (await ensureCampaign(pool, name)).id));
+    const campaign = { id: found.id, closed: found.closed, urls: createUrls(baseUrlOf(found, baseUrls), slugs) };
     campaigns.set(key, campaign);
     return campaign;
   }
@@ -117,8 +127,8 @@ export function createTracking(options: TrackingOptions): Tracking {
   }
 
   /** Returns the URL for unsubscribing of one recipient. */
-  async function unsubscribeUrl(campaign: number, recipient: number): Promise<string> {
-    const [link] = await links.idsOf(campaign, [{ kind: 'unsubscribe' }]);
+  async function unsubscribeUrl({ id, urls }: CampaignOfMessage, recipient: number): Promise<string> {
+    const [link] = await links.idsOf(id, [{ kind: 'unsubscribe' }]);
     return urls.unsubscribe(link as number, recipient);
   }
 
@@ -139,8 +149,9 @@ export function createTracking(options: TrackingOptions): Tracking {
     return { tracked: plan.tracked.map((place) => idOf.get(keyOf(place))), pixel: plan.pixelAt === undefined ? undefined : ids.at(-1) };
   }
 
-  async function editsFor(plan: LetterPlan, campaign: number, recipient: Recipient, unsubscribe: string): Promise<Edit[]> {
-    const { tracked, pixel } = recipient.optedOut ? { tracked: [], pixel: undefined } : await linksOf(campaign, plan);
+  async function editsFor(plan: LetterPlan, campaign: CampaignOfMessage, recipient: Recipient, unsubscribe: string): Promise<Edit[]> {
+    const { id, urls } = campaign;
+    const { tracked, pixel } = recipient.optedOut ? { tracked: [], pixel: undefined } : await linksOf(id, plan);
     const tooMany = recipient.optedOut ? 0 : tracked.filter((id) => id === undefined).length;
     if (tooMany > 0) options.onTooManyLinks(tooMany);
     const ofLinks = tracked.filter((id) => id !== undefined);
@@ -172,7 +183,7 @@ export function createTracking(options: TrackingOptions): Tracking {
         const recipient = await batcherOf(campaign.id)(email);
         if (recipient === undefined) return undefined;
         if (recipient.unsubscribed) throw new ClickledgerError('conflict', 'the recipient has unsubscribed');
-        const unsubscribe = await unsubscribeUrl(campaign.id, recipient.id);
+        const unsubscribe = await unsubscribeUrl(campaign, recipient.id);
         let hasPixel = false;
         return {
           unsubscribe,
@@ -181,7 +192,7 @@ export function createTracking(options: TrackingOptions): Tracking {
             if (typeof plan === 'string') return plan;
             // A message has one pixel, also if it has several HTML parts.
             hasPixel ||= plan.pixelAt !== undefined;
-            return explainErrors(() => editsFor(plan, campaign.id, recipient, unsubscribe));
+            return explainErrors(() => editsFor(plan, campaign, recipient, unsubscribe));
           },
         };
       }),
