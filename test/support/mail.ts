@@ -65,14 +65,18 @@ export interface Relay {
 }
 
 /** Starts the relay as a process in front of a mail server. */
-export async function startRelay(databases: Databases, upstream: number, settings: Record<string, string> = {}): Promise<Relay> {
+export function startRelay(databases: Databases, upstream: number, settings: Record<string, string> = {}): Promise<Relay> {
+  return startRelayWith({ ...authorSettings(databases), ...settings }, upstream);
+}
+
+/** The same with the settings of a whole system. */
+export async function startRelayWith(settings: Record<string, string>, upstream: number): Promise<Relay> {
   const port = settings['RELAY_PORT'] === undefined ? await freePort() : Number(settings['RELAY_PORT']);
   const running = await startPart({
     part: 'relay',
     name: `relay-${port}`,
     runDir: await temporaryDirectory(),
     env: {
-      ...authorSettings(databases),
       RELAY_PORT: String(port),
       RELAY_UPSTREAM: `smtp://127.0.0.1:${upstream}`,
       LOG_LEVEL: 'warn',
