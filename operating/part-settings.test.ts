@@ -5,7 +5,7 @@ import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { clickledger } from '../test/support/commands.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 
-const PARTS = ['agent', 'analyst', 'author', 'backend', 'nats', 'postgres', 'worker'];
+const PARTS = ['agent', 'analyst', 'author', 'backend', 'nats', 'postgres', 'relay', 'worker'];
 
 /** Runs `init --per-part` with the options of docker-compose.yml. Below `directory` it writes `owner` and a directory for each part. */
 async function initIn(directory: string): Promise<void> {

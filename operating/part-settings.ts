@@ -11,6 +11,7 @@ const SETTINGS_BY_PART = {
   backend: ['BACKEND_URL', 'SLUG_KEYS'],
   agent: ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE'],
   worker: ['WORKER_URL', 'SHARDS', 'SLUG_KEYS', 'WORKER_NATS_URL', 'NATS_CA_FILE'],
+  relay: ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS'],
   author: ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'PARTS'],
   analyst: ['ANALYST_URL'],
 } as const satisfies Record<string, readonly SettingName[]>;
