@@ -59,6 +59,7 @@ describe('init --per-part', () => {
       backend: ['BACKEND_URL', 'SLUG_KEYS'],
       nats: ['AGENT_NATS_URL', 'ANALYST_NATS_URL', 'WORKER_NATS_URL'],
       postgres: ['CATALOG_URL'],
+      relay: ['AUTHOR_URL', 'SLUG_KEYS'],
       worker: ['SLUG_KEYS', 'WORKER_NATS_URL', 'WORKER_URL'],
     });
   });
