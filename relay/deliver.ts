@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import DKIM from 'nodemailer/lib/dkim';
-import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
+import { codeOf, messageOf } from '../core/errors.ts';
 import { type Header, listIdOf, rawValue, textOf } from './message/header.ts';
 import type { IncomingMessage } from './message/read.ts';
 import { type PartOutcome, rewriteMessage } from './rewrite.ts';

@@ -59,7 +59,7 @@ const tracking = createTracking({
   exclude: config.RELAY_EXCLUDE,
   pixel: config.RELAY_PIXEL,
   maxLinks: config.RELAY_MAX_LINKS,
-  onTooManyLinks: metrics.recordTooManyLinks,
+  onTooManyLinks: (links) => metrics.recordTooManyLinks(links),
 });
 const server = createServer({
   tls,
@@ -76,7 +76,7 @@ const server = createServer({
       campaignHeaders: config.RELAY_CAMPAIGN,
       whenUntrackable: config.RELAY_UNTRACKABLE,
       signer,
-      onPart: metrics.recordPart,
+      onPart: (outcome) => metrics.recordPart(outcome),
       onFailure: (what, error) => log.warn({ err: error }, what),
     }),
 });

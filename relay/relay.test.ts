@@ -105,8 +105,8 @@ describe('a message', () => {
     const pool = createPool(databases.roleUrls.author, { max: 1, name: 'test' });
     onTestFinished(() => pool.end());
     await sendRaw(relay.port, message(['X-Clickledger-Campaign: closed', 'Content-Type: text/html'], LINK));
-    const [{ id = 0 } = {}] = await databases.query<{ id: number }>('catalog', "SELECT id FROM catalog.campaign WHERE name = 'closed'");
-    await setClosed(pool, Number(id), true);
+    const [campaign] = await databases.query<{ id: number }>('catalog', "SELECT id FROM catalog.campaign WHERE name = 'closed'");
+    await setClosed(pool, Number(campaign?.id), true);
     const restarted = await startRelay(databases, upstream.port);
     const refused = await sendRaw(restarted.port, message(['X-Clickledger-Campaign: closed', 'Content-Type: text/html'], LINK));
     expect(refused).toMatch(/^550 5\.7\.1 campaign 'closed' is closed/);

@@ -69,6 +69,22 @@ export function createServer(options: ServerOptions): RelayServer {
   const failures = new LRUCache<string, number>({ max: 10_000, ttl: 60_000 });
   let isStopping = false;
 
+  async function answer(
+    stream: SMTPServerDataStream,
+    session: SMTPServerSession,
+    callback: (error: Error | null, text?: string) => void,
+  ): Promise<void> {
+    let reply: { error: Error | null; text?: string };
+    try {
+      reply = { error: null, text: await handle(stream, session) };
+    } catch (error) {
+      reply = { error: error as Error };
+    }
+    running.delete(session.id);
+    callback(reply.error, reply.text);
+    if (isStopping) setImmediate(() => disconnect(session.id));
+  }
+
   async function handle(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
     const startedMs = performance.now();
     const chunks = stream.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
@@ -153,15 +169,7 @@ export function createServer(options: ServerOptions): RelayServer {
       // The sender may disconnect while the message is read. The reader then gets the error, too.
       stream.on('error', () => {});
       running.set(session.id, stream);
-      void handle(stream, session)
-        .then(
-          (text) => callback(null, text),
-          (error: Error) => callback(error),
-        )
-        .finally(() => {
-          running.delete(session.id);
-          if (isStopping) setImmediate(() => disconnect(session.id));
-        });
+      void answer(stream, session, callback);
     },
   });
   server.on('error', (error) => log.debug({ err: error }, 'a connection failed'));
@@ -187,7 +195,7 @@ export function createServer(options: ServerOptions): RelayServer {
     async stop() {
       isStopping = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const { id } of [...server.connections]) {
+      for (const { id } of server.connections) {
         const stream = running.get(id);
         if (stream === undefined) disconnect(id);
         // The error ends the reading of the message, and its handler replies.

@@ -8,7 +8,12 @@ import { SETTINGS } from '../core/config.ts';
 import { HEAP_OPTIONS, MALLOC_SETTINGS } from '../stack/part.ts';
 
 const UNITS = join(import.meta.dirname, '..', 'docs', 'systemd');
-const HEAP_OF = { backend: HEAP_OPTIONS.backend, agent: HEAP_OPTIONS['log-agent'], worker: HEAP_OPTIONS['event-worker'], relay: HEAP_OPTIONS.relay } as const;
+const HEAP_OF = {
+  backend: HEAP_OPTIONS.backend,
+  agent: HEAP_OPTIONS['log-agent'],
+  worker: HEAP_OPTIONS['event-worker'],
+  relay: HEAP_OPTIONS.relay,
+} as const;
 const MALLOC_TEXT = Object.entries(MALLOC_SETTINGS)
   .map(([name, value]) => `${name}=${value}`)
   .join(' ');

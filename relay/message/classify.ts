@@ -65,8 +65,9 @@ export function classify(header: Header, { inDigest }: { inDigest: boolean }): K
   if (hasFileName || (disposition !== undefined && disposition.value !== 'inline' && disposition.value !== ''))
     return untouched('attached-text');
   if (transfer === undefined) return untouched('encoding');
-  const charset = charsetOf(type.params['charset']);
-  if (charset === 'unknown') return untouched('charset');
+  const label = type.params['charset']?.trim();
+  const charset = label ? charsetOf(label) : undefined;
+  if (label && charset === undefined) return untouched('charset');
   return {
     kind: 'text',
     subtype: type.value === 'text/html' ? 'html' : 'plain',
@@ -95,12 +96,12 @@ function transferOf(header: Header): TransferEncoding | undefined {
   return name === 'quoted-printable' || name === 'base64' ? name : undefined;
 }
 
-function charsetOf(label: string | undefined): Encoding | 'unknown' | undefined {
-  if (label === undefined || label.trim() === '') return undefined;
+/** Returns the encoding of a label. Returns undefined if browsers do not know it. */
+function charsetOf(label: string): Encoding | undefined {
   try {
-    return parseCharset(label.trim());
+    return parseCharset(label);
   } catch (error) {
-    if (error instanceof ClickledgerError) return 'unknown';
+    if (error instanceof ClickledgerError) return undefined;
     throw error;
   }
 }

@@ -114,7 +114,8 @@ function compose(id: string, size: number): string {
 test('no message is lost, and none is doubled but those whose sender could not know that they had arrived', {
   timeout: (SECONDS + 180) * 1000,
 }, async () => {
-  const { next: random } = createRandom(SEED);
+  const generator = createRandom(SEED);
+  const random = (): number => generator.next();
   const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-relay-chaos-'));
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
   const system = await startSystem({ dataDir, shards: 1, durable: false, extra: { LOG_LEVEL: 'warn' } });
@@ -216,8 +217,8 @@ test('no message is lost, and none is doubled but those whose sender could not k
   const doubled = all.filter(({ id }) => (copies.get(id) ?? 0) > 1);
   const unexplained = doubled.filter(({ id, uncertain }) => (copies.get(id) ?? 0) > 1 + uncertain);
   const people = Array.from(recipients.values(), (owners) => [...owners].join());
-  console.log(
-    `relay chaos: ${all.length} messages, ${all.reduce((sum, { uncertain }) => sum + uncertain, 0)} attempts without a certain reply, ${doubled.length} doubled, ${lost.length} lost, ${damaged} damaged`,
+  process.stdout.write(
+    `relay chaos: ${all.length} messages, ${all.reduce((sum, { uncertain }) => sum + uncertain, 0)} attempts without a certain reply, ${doubled.length} doubled, ${lost.length} lost, ${damaged} damaged\n`,
   );
   expect({ lost, unexplained, damaged }).toEqual({ lost: [], unexplained: [], damaged: 0 });
   expect(new Set(people).size).toBe(all.length);

@@ -49,9 +49,24 @@ test('a message of swaks arrives with tracked links, one-click headers and its a
   await writeFile(join(directory, 'plan.bin'), attachment);
   await writeFile(join(directory, 'body.html'), '<p>Hello <a href="https://shop.example/sale?a=1&amp;b=2">the sale</a></p>');
   const args = [
-    ...['--server', `127.0.0.1:${relay.port}`, '--from', 'news@shop.example', '--to', 'ann@example.com'],
-    ...['--header', 'X-Clickledger-Campaign: swaks', '--attach-type', 'text/html', '--attach-body', `@${join(directory, 'body.html')}`],
-    ...['--attach-type', 'application/octet-stream', '--attach-name', 'plan.bin', '--attach', `@${join(directory, 'plan.bin')}`],
+    '--server',
+    `127.0.0.1:${relay.port}`,
+    '--from',
+    'news@shop.example',
+    '--to',
+    'ann@example.com',
+    '--header',
+    'X-Clickledger-Campaign: swaks',
+    '--attach-type',
+    'text/html',
+    '--attach-body',
+    `@${join(directory, 'body.html')}`,
+    '--attach-type',
+    'application/octet-stream',
+    '--attach-name',
+    'plan.bin',
+    '--attach',
+    `@${join(directory, 'plan.bin')}`,
   ];
   const { code, output } = await runProgram('swaks', args, { interpreter: 'perl' });
   expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('250 2.0.0 queued as 1') });

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerAddress, type SMTPServerOptions } from 'smtp-server';
 import { onTestFinished } from 'vitest';
@@ -189,9 +188,4 @@ export async function sendRaw(
   } finally {
     talk.destroy();
   }
-}
-
-/** Reads a message from a file, with CRLF line ends. */
-export async function readMessageFile(path: string): Promise<Buffer> {
-  return Buffer.from((await readFile(path, 'latin1')).replace(/\r?\n/g, '\r\n'), 'latin1');
 }
