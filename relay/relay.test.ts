@@ -1,5 +1,6 @@
 import { createHash, createVerify, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import nodemailer from 'nodemailer';
 import PostalMime from 'postal-mime';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -100,7 +101,80 @@ describe('a message', () => {
     expect(upstream.received.map(({ bytes }) => bytes.toString())).toEqual(Array(3).fill(`${message(headers, LINK)}\r\n`));
   });
 
-  test('is refused if its campaign is closed or its recipient has unsubscribed', async () => {
+  test('is refused if its recipient has unsubscribed, and has no tracked links if its recipient opted out', async () => {
+    const { relay, upstream } = await start();
+    const send = (to: string) => sendRaw(relay.port, message(HTML, `${LINK}<a href="{{unsubscribe}}">no more</a>`), { to });
+    for (const to of ['gone@example.com', 'out@example.com']) expect(await send(to)).toMatch(/^250/);
+    const [gone] = await databases.query<{ id: number }>('catalog', "SELECT id FROM catalog.recipient WHERE email = 'gone@example.com'");
+    await databases.query(
+      'a',
+      `INSERT INTO shard.unsubscribe (at, off, gen, rid, recipient_id, link_id, campaign_id)
+       VALUES (now(), 0, gen_random_uuid(), gen_random_uuid(), $1, 1, 1)`,
+      [gone?.id],
+    );
+    await databases.query('catalog', "UPDATE catalog.recipient SET opted_out_at = now() WHERE email = 'out@example.com'");
+    expect(await send('gone@example.com')).toMatch(/^550 5\.7\.1 the recipient has unsubscribed/);
+    expect(await send('out@example.com')).toMatch(/^250/);
+    const [, , last] = upstream.received;
+    expect(upstream.received).toHaveLength(3);
+    expect(last?.bytes.toString()).toContain('<a href="https://shop.example/a">a</a>');
+    expect(trackedAddresses(databases, last?.bytes.toString() ?? '')).toEqual([]);
+    expect(last?.bytes.toString()).toMatch(/<a href="https:\/\/t\.example\.org\/o\/\w+">no more/);
+  });
+
+  test('begins its URLs with the base URL of its campaign', async () => {
+    const { relay, upstream } = await start({ BASE_URLS: 'https://click.shop.example' });
+    await databases.query('catalog', "INSERT INTO catalog.campaign (name, base_url) VALUES ('own', 'https://click.shop.example')");
+    await sendRaw(relay.port, message(['X-Clickledger-Campaign: own', 'Content-Type: text/html'], LINK));
+    expect(upstream.received[0]?.bytes.toString()).toMatch(/href="https:\/\/click\.shop\.example\/u\/\w+"/);
+  });
+
+  test('keeps links above the limit of its campaign, and tracks those that the campaign has', async () => {
+    const { relay, upstream } = await start({ RELAY_MAX_LINKS: '2' });
+    const send = (...paths: string[]) =>
+      sendRaw(
+        relay.port,
+        message(
+          ['X-Clickledger-Campaign: full', 'Content-Type: text/html'],
+          paths.map((path) => `<a href="https://shop.example/${path}">${path}</a>`).join(' '),
+        ),
+      );
+    await send('a', 'b', 'c');
+    await send('d', 'b');
+    const kept = upstream.received.map(({ bytes }) => Array.from(bytes.toString().matchAll(/shop\.example\/(\w)"/g), ([, path]) => path));
+    expect(kept).toEqual([['c'], ['d']]);
+    expect(await relay.metric('clickledger_relay_links_over_limit_total')).toBe(2);
+  });
+
+  test('with an attachment of 50 MB streams through, in bounded memory', async () => {
+    let size = 0;
+    const { relay } = await start(
+      { RELAY_MAX_MIB: '100' },
+      {
+        onData(stream, _session, callback) {
+          stream.on('error', () => {});
+          stream.on('data', (chunk: Buffer) => (size += chunk.length));
+          stream.on('end', () => callback(null, 'ok'));
+        },
+      },
+    );
+    const line = `${'QUJD'.repeat(19)}\r\n`;
+    const attachment = line.repeat(Math.ceil((50 * 1024 * 1024) / 57));
+    const headers = [...HEADERS, 'MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b'];
+    const large = message(
+      headers,
+      `--b\r\nContent-Type: text/html\r\n\r\n${LINK}\r\n--b\r\nContent-Type: image/png\r\n\r\n${attachment}--b--`,
+    );
+    await sendRaw(relay.port, message(HTML, LINK));
+    const before = await peakMib(relay.pid);
+    const replies = await Promise.all(Array.from({ length: 4 }, () => sendRaw(relay.port, large)));
+    expect(replies.map((reply) => reply.slice(0, 3))).toEqual(['250', '250', '250', '250']);
+    expect(size).toBeGreaterThan(4 * large.length);
+    // The messages have 290 MB together.
+    expect((await peakMib(relay.pid)) - before).toBeLessThan(150);
+  });
+
+  test('is refused if its campaign is closed', async () => {
     const { relay, upstream } = await start();
     const pool = createPool(databases.roleUrls.author, { max: 1, name: 'test' });
     onTestFinished(() => pool.end());
@@ -180,14 +254,14 @@ describe('SMTP', () => {
       {},
       {
         onRcptTo({ address }, _session, callback) {
-          callback(address === 'gone@example.com' ? refuse(550, '5.1.1 no such person') : null);
+          callback(address === 'nobody@example.com' ? refuse(550, '5.1.1 no such person') : null);
         },
         onMailFrom({ address }, _session, callback) {
           callback(address === 'slow@shop.example' ? refuse(451, '4.7.1 try later') : null);
         },
       },
     );
-    expect(await sendRaw(relay.port, message(HTML, LINK), { to: 'gone@example.com' })).toBe('550 5.1.1 no such person\r\n');
+    expect(await sendRaw(relay.port, message(HTML, LINK), { to: 'nobody@example.com' })).toBe('550 5.1.1 no such person\r\n');
     expect(await sendRaw(relay.port, message(HTML, LINK), { from: 'slow@shop.example' })).toBe('451 4.7.1 try later\r\n');
     expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
     expect(upstream.received).toHaveLength(1);
@@ -315,6 +389,13 @@ describe('without the catalog', () => {
     expect(upstream.received[0]?.bytes.toString()).toContain('https://shop.example/a');
   });
 
+  test('senders get 451 if the answer of the mail server is lost after the message', async () => {
+    const dying = await startDyingServer();
+    const lost = await startRelay(databases, dying.port);
+    expect(await sendRaw(lost.port, message(HTML, LINK))).toMatch(/^451 4\.4\.2 /);
+    expect(await lost.metric('clickledger_relay_messages_total{outcome="unknown"}')).toBe(1);
+  });
+
   test('senders get 451 while the mail server is away', async () => {
     const { relay, upstream } = await start();
     await upstream.close();
@@ -325,6 +406,32 @@ describe('without the catalog', () => {
     expect(back.received).toHaveLength(1);
   });
 });
+
+/** Returns the peak resident memory of a process in MiB. */
+async function peakMib(pid: number): Promise<number> {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+/** Starts a mail server that takes a message and closes the connection without an answer. */
+async function startDyingServer(): Promise<{ port: number }> {
+  const server = createServer((socket) => {
+    let inData = false;
+    socket.on('error', () => {});
+    socket.write('220 dying\r\n');
+    socket.on('data', (chunk: Buffer) => {
+      const text = chunk.toString('latin1');
+      if (inData && text.endsWith('\r\n.\r\n')) socket.destroy();
+      if (inData) return;
+      for (const command of text.split('\r\n').filter((line) => line !== '')) {
+        inData ||= command === 'DATA';
+        socket.write(inData ? '354 go on\r\n' : '250 ok\r\n');
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  return { port: (server.address() as { port: number }).port };
+}
 
 /** Verifies the only DKIM signature of a message, in the form relaxed/relaxed (RFC 6376, 3.4). */
 function isSignedBy(text: string, key: KeyObject): boolean {
