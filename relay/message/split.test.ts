@@ -76,7 +76,8 @@ const tree: fc.Arbitrary<Model> = fc.letrec<{ part: Model }>((tie) => ({
         const end = hasSpaces ? ' \t' : '';
         return {
           message: [
-            `Content-Type: multipart/mixed; boundary="${boundary}"\r\n\r\n${preamble}`,
+            // A boundary in the middle of a line is text.
+            `Content-Type: multipart/mixed; boundary="${boundary}"\r\n\r\n${preamble}x--${boundary}`,
             ...parts.map(({ message }) => `--${boundary}${end}\r\n${message}`),
             ...(isClosed ? [`--${boundary}--${end}\r\n${epilogue}`] : []),
           ].join('\r\n'),
