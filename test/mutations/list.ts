@@ -779,7 +779,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'at === 0 && atLineStart && bytes[0]',
     to: 'at === 0 && bytes[0]',
     test: 'relay/message/split.test.ts',
-    name: 'whatever the chunks are',
+    name: 'in the middle of a line is text',
   },
   {
     mechanism: 'bare line feeds do not end a message at the mail server',
