@@ -1,6 +1,6 @@
 import type { Pool } from '../core/postgres.ts';
 import type { PeopleFile, Person, Rejected } from './list-file.ts';
-import { type Recipient, recipientOrReason, resolveRecipients } from './resolve-recipients.ts';
+import { type Recipient, recipientOrReason, type ResolveOptions, resolveRecipients } from './resolve-recipients.ts';
 
 // Reads a list and finds or creates the recipient of each person, chunk by chunk.
 
@@ -14,21 +14,28 @@ export interface Addressee {
  * Reads a list and yields its addressees in chunks. While the caller processes a chunk, the database resolves the next one, and the one
  * after that is read. A person who is in the list twice is yielded once.
  *
- * `only` selects people. People who are not selected are not added to the catalog. If `campaign` is given, the catalog records for
- * each yielded recipient that mail of this campaign was prepared. `onReject` is called for each line that is left out.
+ * `only` selects people. People who are not selected are not added to the catalog. If `campaign` is given, people who have unsubscribed are
+ * left out, and the catalog records as `how` says (`ResolveOptions`) that mail of this campaign was prepared. `onReject` is called for each line
+ * that is left out. `chunkSize` is the number of people of a chunk.
  */
 export async function* resolveAddressees(
   pool: Pool,
   people: PeopleFile,
-  options: { campaign?: number; only?: (person: Person) => boolean; onReject: (rejected: Rejected) => void },
+  options: {
+    campaign?: number;
+    how?: ResolveOptions;
+    only?: (person: Person) => boolean;
+    onReject: (rejected: Rejected) => void;
+    chunkSize?: number;
+  },
 ): AsyncGenerator<Addressee[]> {
-  const { campaign, only, onReject } = options;
+  const { campaign, how, only, onReject, chunkSize } = options;
   const seen = createBitmap();
 
   async function resolve(chunk: Person[]): Promise<Addressee[]> {
     const wanted = only ? chunk.filter(only) : chunk;
     if (wanted.length === 0) return [];
-    const recipients = await resolveRecipients(pool, wanted, campaign);
+    const recipients = await resolveRecipients(pool, wanted, campaign, how);
     return wanted.flatMap((person, i) => {
       const found = recipients[i];
       const recipient = found && !seen.add(found.id) ? 'duplicate' : recipientOrReason(found);
@@ -38,7 +45,7 @@ export async function* resolveAddressees(
     });
   }
 
-  const chunks = people.chunks(onReject);
+  const chunks = people.chunks(onReject, chunkSize);
   const readNext = () => inAdvance(chunks.next());
   let reading = readNext();
   const resolveNext = async (): Promise<Addressee[] | undefined> => {

@@ -137,6 +137,17 @@ export async function markSent(db: Database, campaign: number, at: Date | null):
   await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1', [campaign, at]);
 }
 
+/** Sets the time at which the mail of a campaign was sent, unless it is already set. */
+export async function markFirstSent(db: Database, campaign: number, at: Date): Promise<void> {
+  await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL', [campaign, at]);
+}
+
+/** Returns the time at which the mail of a campaign was sent, or null. */
+export async function sentAt(db: Database, campaign: number): Promise<Date | null> {
+  const { rows } = await db.query<{ sent_at: Date | null }>('SELECT sent_at FROM catalog.campaign WHERE id = $1', [campaign]);
+  return rows[0]?.sent_at ?? null;
+}
+
 /** Closes or reopens a campaign. Closing a closed campaign keeps the time at which it was first closed. */
 export async function setClosed(db: Database, campaign: number, closed: boolean): Promise<void> {
   await db.query('UPDATE catalog.campaign SET closed_at = CASE WHEN $2 THEN coalesce(closed_at, now()) END WHERE id = $1', [

@@ -78,8 +78,8 @@ export interface PeopleFile {
   bytes: number;
   /** Returns the number of bytes that have been read. */
   bytesRead(): number;
-  /** Yields all people in chunks of 5000. Lines without a valid address or id are passed to `onReject`. */
-  chunks(onReject: (rejected: Rejected) => void): AsyncGenerator<Person[]>;
+  /** Yields all people in chunks, of 5000 by default. Lines without a valid address or id are passed to `onReject`. */
+  chunks(onReject: (rejected: Rejected) => void, size?: number): AsyncGenerator<Person[]>;
   /** Returns a person's value of a column, or an empty string if the record has no such field. */
   value(person: Person, column: string): string;
 }
@@ -147,7 +147,7 @@ export async function openPeople(path: string, columns: PeopleColumns): Promise<
   const cleaned: ListFindings['cleaned'] = { count: 0, example: undefined };
   let bytesRead = 0;
 
-  async function* chunks(onReject: (rejected: Rejected) => void): AsyncGenerator<Person[]> {
+  async function* chunks(onReject: (rejected: Rejected) => void, size = CHUNK_SIZE): AsyncGenerator<Person[]> {
     Object.assign(cleaned, { count: 0, example: undefined });
     let chunk: Person[] = [];
     const records = readRecords(path, decoder, layout.delimiter, (bytes) => {
@@ -165,7 +165,7 @@ export async function openPeople(path: string, columns: PeopleColumns): Promise<
         if (layout.emailAt !== undefined) separateAddress(person, layout.emailAt, cleaned);
         chunk.push(person);
       }
-      if (chunk.length < CHUNK_SIZE) continue;
+      if (chunk.length < size) continue;
       yield chunk;
       chunk = [];
     }

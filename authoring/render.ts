@@ -136,18 +136,19 @@ async function createNumberedWriter(
   };
 }
 
-function createComposer(
+/** Returns a function that makes the whole message of one person. Without `messageId`, each message gets a random one. */
+export function createComposer(
   people: PeopleFile,
   letter: TrackedLetter,
   envelope: Envelope,
-): (addressee: Addressee, rendered: Rendered) => Promise<Buffer> {
+): (addressee: Addressee, rendered: Rendered, messageId?: string) => Promise<Buffer> {
   const names = namesOf(letter, people.header);
   const subject = compileLine(envelope.subject, names);
   const headers = [...envelope.headers, ...unsubscribeHeaders(letter, envelope)].map(({ key, value }) => ({
     key,
     value: compileLine(value, names),
   }));
-  return ({ person, recipient }, { html, text }) => {
+  return ({ person, recipient }, { html, text }, messageId) => {
     if (person.email === undefined)
       throw new ClickledgerError('bad-input', 'messages need mail addresses, and the list has no column with mail addresses');
     const column = valuesFor(letter, recipient.id, (name) => people.value(person, name));
@@ -155,6 +156,7 @@ function createComposer(
       from: envelope.from,
       to: person.email,
       subject: subject(column),
+      messageId,
       headers: headers.map(({ key, value }) => ({ key, value: value(column) })),
       html: html && { bytes: html, encoding: letter.plans.html?.encoding ?? 'utf-8' },
       text: text && { bytes: text, encoding: letter.plans.text?.encoding ?? 'utf-8' },

@@ -36,15 +36,28 @@ export function recipientOrReason(found: Recipient | undefined): Recipient | 'co
 const IMPORT_LOCK = 4_718_230;
 const MAX_ATTEMPTS = 5;
 
+/** What `resolveRecipients` writes. By default it writes everything. */
+export interface ResolveOptions {
+  /** False: the catalog does not record that mail was prepared. `recordMailing` does this later. */
+  record?: boolean;
+  /** False: nothing is written at all, also no new recipients. The numbers of new recipients have no meaning then. */
+  write?: boolean;
+}
+
 /**
  * Returns the recipients of people, in the order of `people`. The result is undefined for a person whose address and id belong to two
  * different recipients. With `campaign`, the catalog records that mail of this campaign was prepared for the recipients who have not
- * unsubscribed. If some campaign has a link for unsubscribing, all shards must answer. Calls with several thousand people are the fastest.
+ * unsubscribed, unless `options` say otherwise. If some campaign has a link for unsubscribing, all shards must answer. Calls with several thousand people are the fastest.
  */
-export async function resolveRecipients(pool: Pool, people: readonly PersonKey[], campaign?: number): Promise<(Recipient | undefined)[]> {
+export async function resolveRecipients(
+  pool: Pool,
+  people: readonly PersonKey[],
+  campaign?: number,
+  options: ResolveOptions = {},
+): Promise<(Recipient | undefined)[]> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await resolveOnce(pool, people, campaign);
+      return await resolveOnce(pool, people, campaign, options);
     } catch (error) {
       // 23505 means unique_violation. A process that is not an import has created the same recipient at the same time.
       if (codeOf(error) !== '23505' || attempt === MAX_ATTEMPTS) throw error;
@@ -52,7 +65,12 @@ export async function resolveRecipients(pool: Pool, people: readonly PersonKey[]
   }
 }
 
-async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: number | undefined): Promise<(Recipient | undefined)[]> {
+async function resolveOnce(
+  pool: Pool,
+  people: readonly PersonKey[],
+  campaign: number | undefined,
+  { record = true, write = true }: ResolveOptions,
+): Promise<(Recipient | undefined)[]> {
   return transaction(pool, async (client) => {
     await client.query('CREATE TEMPORARY TABLE incoming (n integer, email text, external_id text) ON COMMIT DROP');
     await client.query('SELECT pg_advisory_xact_lock($1)', [IMPORT_LOCK]);
@@ -74,15 +92,26 @@ async function resolveOnce(pool: Pool, people: readonly PersonKey[], campaign: n
     let unsubscribed: ReadonlySet<number> = new Set();
     if (campaign !== undefined) {
       unsubscribed = await unsubscribedOf(client, ids);
-      await client.query(
-        `INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING`,
-        [campaign, ids.filter((id) => !unsubscribed.has(id))],
-      );
+      if (record)
+        await recordMailing(
+          client,
+          campaign,
+          ids.filter((id) => !unsubscribed.has(id)),
+        );
     }
+    if (!write) await client.query('ROLLBACK');
     const recipients: (Recipient | undefined)[] = people.map(() => undefined);
     for (const { n, id, optedOut, isTest } of rows) recipients[n] = { id, optedOut, isTest, unsubscribed: unsubscribed.has(id) };
     return recipients;
   });
+}
+
+/** Records that mail of a campaign was prepared for these recipients. The call is idempotent. */
+export async function recordMailing(db: Pick<PoolClient, 'query'>, campaign: number, recipients: readonly number[]): Promise<void> {
+  await db.query(
+    'INSERT INTO catalog.mailing (campaign_id, recipient_id) SELECT $1, id FROM unnest($2::bigint[]) id ON CONFLICT DO NOTHING',
+    [campaign, recipients],
+  );
 }
 
 /** Returns those of these recipients who have unsubscribed. Queries the shards only if some campaign has a link for unsubscribing. */

@@ -23,6 +23,8 @@ export interface PrepareOptions {
   honeypot?: boolean;
   /** The encoding of both parts. By default it is detected. */
   charset?: Encoding | undefined;
+  /** True if clickledger made the HTML part, in UTF-8. Then `charset` is only for the text part. */
+  isConverted?: boolean;
 }
 
 /** The original letter. It has at least one part. */
@@ -50,9 +52,9 @@ export interface LetterLink {
 /** Plans both parts of a letter. This needs no database. Throws `bad-input` if there is no part. */
 export function planParts(parts: LetterParts, options: PrepareOptions & { baseUrls: readonly string[] }): LetterPlans {
   if (!parts.html && !parts.text) throw new ClickledgerError('bad-input', 'the letter has no part. Give its HTML, its text, or both.');
-  const html = parts.html && planLetter(parts.html, 'html', options);
+  const html = parts.html && planLetter(parts.html, 'html', options.isConverted ? { ...options, charset: 'utf-8' } : options);
   // A text part that declares no encoding is probably in the encoding of the HTML part.
-  const fallback = html?.isDeclared ? html.encoding : undefined;
+  const fallback = html?.isDeclared && !options.isConverted ? html.encoding : undefined;
   return { html, text: parts.text && planLetter(parts.text, 'text', { ...options, fallback }) };
 }
 

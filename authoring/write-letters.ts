@@ -74,7 +74,7 @@ export interface WriteCallbacks {
  * Throws `conflict` if the column `unsubscribe` of a list has an address. The author wants this address at `{{unsubscribe}}`, but the letter
  * would get the one of clickledger.
  */
-function assertNoOwnAddress(value: string): void {
+export function assertNoOwnAddress(value: string): void {
   if (ADDRESS.test(value.trim()))
     throw new ClickledgerError(
       'conflict',

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   url: async () => (await import('./commands/url.ts')).addUrl,
   pixel: async () => (await import('./commands/url.ts')).addPixel,
   prepare: async () => (await import('./commands/prepare.ts')).addPrepare,
+  send: async () => (await import('./commands/send.ts')).addSend,
   link: async () => (await import('./commands/link.ts')).addLink,
   site: async () => (await import('./commands/site.ts')).addSite,
   recipient: async () => (await import('./commands/recipient.ts')).addRecipient,

@@ -4,6 +4,7 @@ import { parseNatsUrl } from './nats-url.ts';
 import { parseParts } from './parts.ts';
 import { parseShards } from './shards.ts';
 import { parseSlugKeys } from './slug.ts';
+import { parseSmtpUrl } from './smtp-url.ts';
 import { parseTimeZone } from './time-zone.ts';
 
 // All settings of all parts. A setting is an environment variable; `parseConfig` parses the settings that a part or a command needs, once
@@ -171,9 +172,14 @@ export const SETTINGS = {
   RELAY_HOST: setting(nonEmpty, 'the address on which the relay listens', '127.0.0.1'),
   RELAY_PORT: setting(wholeNumber(0, 65535), 'the port on which the relay listens', '2525'),
   RELAY_UPSTREAM: setting(
-    nonEmpty,
-    'the mail server to which the relay passes messages: smtp://host:port or smtps://host:port, with user:password@ before the host if needed',
+    parsedBy(parseSmtpUrl),
+    'the mail server to which the relay passes messages: smtp://user:password@host:port, or smtps:// for a server that expects TLS from the start',
     'smtp://127.0.0.1:25',
+  ),
+  RELAY_UPSTREAM_PLAIN: setting(
+    z.enum(['yes', 'no']).transform((value) => value === 'yes'),
+    'whether the connection to a mail server on another machine may be without TLS: yes or no',
+    'no',
   ),
   RELAY_CAMPAIGN: setting(
     listOf(z.string().regex(/^[!-9;-~]+$/, 'must have names of headers')),
@@ -214,7 +220,16 @@ export const SETTINGS = {
   RELAY_EXCLUDE: setting(listOf(nonEmpty), 'domains whose links the relay does not track, separated by commas', ''),
   RELAY_PIXEL: setting(z.enum(['top', 'bottom', 'none']), 'where the relay inserts the pixel: top, bottom or none', 'bottom'),
 
-  PARTS: setting(parsedBy(parseParts), 'the parts that `status` and `prepare` ask: `name=URL of the admin port`, separated by commas', ''),
+  SMTP_URL: setting(
+    parsedBy(parseSmtpUrl),
+    'the mail server of `send`: smtp://user:password@host:port, or smtps:// for a server that expects TLS from the start',
+  ),
+
+  PARTS: setting(
+    parsedBy(parseParts),
+    'the parts that `status`, `prepare` and `send` ask: `name=URL of the admin port`, separated by commas',
+    '',
+  ),
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -12,7 +12,18 @@ const SETTINGS_BY_PART = {
   agent: ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE'],
   worker: ['WORKER_URL', 'SHARDS', 'SLUG_KEYS', 'WORKER_NATS_URL', 'NATS_CA_FILE'],
   relay: ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS'],
-  author: ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'PARTS'],
+  author: [
+    'BASE_URL',
+    'BASE_URLS',
+    'AUTHOR_URL',
+    'ANALYST_URL',
+    'SHARDS',
+    'SLUG_KEYS',
+    'ANALYST_NATS_URL',
+    'NATS_CA_FILE',
+    'PARTS',
+    'SMTP_URL',
+  ],
   analyst: ['ANALYST_URL'],
 } as const satisfies Record<string, readonly SettingName[]>;
 

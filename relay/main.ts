@@ -9,7 +9,7 @@ import { parseNetworks } from './networks.ts';
 import { createServer } from './server.ts';
 import { assertNotOpen, readSigner, readTls } from './settings.ts';
 import { createTracking } from './tracking.ts';
-import { createUpstream, parseUpstream } from './upstream.ts';
+import { createUpstream } from './upstream.ts';
 
 // The relay: tracks the links of mail on its way from a program to the mail server.
 //
@@ -27,6 +27,7 @@ const settings = [
   'RELAY_HOST',
   'RELAY_PORT',
   'RELAY_UPSTREAM',
+  'RELAY_UPSTREAM_PLAIN',
   'RELAY_CAMPAIGN',
   'RELAY_UNTRACKABLE',
   'RELAY_NETWORKS',
@@ -51,7 +52,10 @@ const tls = readTls(config);
 assertNotOpen(config.RELAY_HOST, config.RELAY_NETWORKS, config.RELAY_USERS, tls !== undefined);
 const signer = readSigner(config, tmpdir());
 const pool = createPool(config.AUTHOR_URL, { max: 8, name: 'relay', queryTimeoutMs: 20_000 });
-const upstream = createUpstream(parseUpstream(config.RELAY_UPSTREAM), (extensions) => server.offer(extensions));
+const upstream = createUpstream(config.RELAY_UPSTREAM, {
+  isPlain: config.RELAY_UPSTREAM_PLAIN,
+  onExtensions: (extensions) => server.offer(extensions),
+});
 const tracking = createTracking({
   pool,
   baseUrls: baseUrlsOf(config),

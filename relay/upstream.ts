@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
-import SMTPConnection, { type SMTPConnectionOptions, type SMTPEnvelope } from 'nodemailer/lib/smtp-connection';
-import { ClickledgerError, messageOf } from '../core/errors.ts';
+import SMTPConnection, { type SMTPEnvelope } from 'nodemailer/lib/smtp-connection';
+import { messageOf } from '../core/errors.ts';
+import type { SmtpServer } from '../core/smtp-url.ts';
 import { orUndefinedAfter } from '../core/time.ts';
 
 // Hands messages to the mail server behind the relay. A connection takes one message after the other. Idle connections are kept for a while.
@@ -44,48 +45,21 @@ const TIMEOUTS = { connectionTimeout: 10_000, greetingTimeout: 30_000, socketTim
 const REACHABLE_MS = 3_000;
 const CHUNK_BYTES = 65_536;
 
-export interface UpstreamSettings {
-  options: SMTPConnectionOptions;
-  credentials: { user: string; pass: string } | undefined;
-}
-
-/**
- * Parses `smtp://user:password@host:port` or `smtps://…`. With smtp://, the connection must become encrypted, unless the host is this machine
- * or the URL has `?tls=no`. Throws `bad-settings`.
- */
-export function parseUpstream(url: string): UpstreamSettings {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const tls = parsed?.searchParams.get('tls') ?? 'yes';
-  if (!parsed || !/^smtps?:$/.test(parsed.protocol) || parsed.hostname === '' || !['yes', 'no'].includes(tls))
-    throw new ClickledgerError(
-      'bad-settings',
-      'RELAY_UPSTREAM must be smtp://host:port or smtps://host:port, with user:password@ before the host if needed',
-    );
-  const secure = parsed.protocol === 'smtps:';
-  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
-  const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
-  const encrypted = tls === 'yes' && !isLocal;
-  const user = decodeURIComponent(parsed.username);
-  return {
-    options: {
-      host,
-      port: Number(parsed.port) || (secure ? 465 : 25),
-      secure,
-      requireTLS: !secure && encrypted,
-      ignoreTLS: !secure && !encrypted,
-    },
-    credentials: user === '' ? undefined : { user, pass: decodeURIComponent(parsed.password) },
-  };
-}
-
 /** A connection of Nodemailer. It has no public way to see the extensions of the server or to ask for SMTPUTF8. */
 type Connection = SMTPConnection & { _supportedExtensions: readonly string[]; _sendCommand(command: string, logged?: string): void };
 
-/** Creates the connections to a mail server. `onExtensions` gets the names of its extensions at each new connection. */
+/**
+ * Creates the connections to a mail server. The connections are encrypted, unless the server is on this machine or `isPlain` is true. `onExtensions`
+ * gets the names of its extensions at each new connection.
+ */
 export function createUpstream(
-  { options, credentials }: UpstreamSettings,
-  onExtensions: (extensions: readonly string[]) => void = () => {},
+  server: SmtpServer,
+  { isPlain, onExtensions }: { isPlain: boolean; onExtensions: (extensions: readonly string[]) => void },
 ): Upstream {
+  const { host, port, secure, user, password: pass } = server;
+  const mustEncrypt = !server.isLoopback && !isPlain;
+  const options = { host, port, secure, requireTLS: !secure && mustEncrypt, ignoreTLS: !secure && !mustEncrypt };
+  const credentials = user === undefined ? undefined : { user, pass };
   const idle = new Set<Connection>();
 
   async function connect(): Promise<Connection> {

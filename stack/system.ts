@@ -159,7 +159,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   try {
     onProgress('starting Postgres');
     await postgres.start();
-    await writeEnvFile(dataDir, env);
+    // The mail server of the author is kept. The parts do not get it, because only the command `send` reads it.
+    const { SMTP_URL } = previous;
+    await writeEnvFile(dataDir, SMTP_URL === undefined ? env : { ...env, SMTP_URL });
     onProgress('migrating the databases');
     await migrate(migrationSettings(env));
     for (const each of members.slice(1)) {

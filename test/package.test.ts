@@ -112,6 +112,20 @@ describe('the package', () => {
 });
 
 describe('in a project of its own', () => {
+  test('a letter in Markdown or MJML needs a package that is not installed with clickledger', async () => {
+    await writeFile(join(project, 'letter.md'), '[a](https://shop.example/)');
+    await writeFile(join(project, 'letter.mjml'), '<mjml></mjml>');
+    for (const [letter, name] of [
+      ['letter.md', 'marked'],
+      ['letter.mjml', 'mjml'],
+    ] as const)
+      expect(await runInstalled('prepare', letter, '--dry-run')).toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: expect.stringContaining(`the package ${name} is not installed. Install it beside clickledger with \`npm install ${name}\``),
+      });
+  });
+
   test('the API makes the same addresses as the command', async () => {
     await insertCampaign(databases, 'spring');
     await writeFile(

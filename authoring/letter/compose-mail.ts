@@ -8,6 +8,8 @@ export interface Mail {
   from: string;
   to: string;
   subject: string;
+  /** The Message-ID in angle brackets. By default it is random. */
+  messageId?: string | undefined;
   /** Additional headers, in the order in which the message has them. */
   headers: readonly { key: string; value: string }[];
   html: { bytes: Buffer; encoding: Encoding } | undefined;
@@ -19,7 +21,7 @@ export interface Mail {
  * have at most 76 characters. Each part keeps its encoding, which the MIME header names. UTF-16 becomes UTF-8, because mail programs do
  * not support it.
  */
-export async function composeMail({ from, to, subject, headers, html, text }: Mail): Promise<Buffer> {
+export async function composeMail({ from, to, subject, messageId, headers, html, text }: Mail): Promise<Buffer> {
   const part = (subtype: string, content: Mail['html']) => {
     if (!content) return undefined;
     const isUtf16 = content.encoding.startsWith('utf-16');
@@ -33,6 +35,7 @@ export async function composeMail({ from, to, subject, headers, html, text }: Ma
     from,
     to,
     subject,
+    messageId,
     headers: [...headers],
     // The library also has the options `text` and `html`, but they would declare UTF-8.
     alternatives: [part('plain', text), part('html', html)].filter((each) => each !== undefined),

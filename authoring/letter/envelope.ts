@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import parseAddresses from 'nodemailer/lib/addressparser';
 import { ClickledgerError } from '../../core/errors.ts';
 import { normaliseEmail } from '../recipients.ts';
@@ -43,6 +44,13 @@ export function parseEnvelope(from: string, subject: string, lines: readonly str
     return { key, value };
   });
   return { from, subject, headers };
+}
+
+/** Returns the mail address of a sender such as `Shop <news@shop.example>`, with the domain in ASCII, as mail servers expect it. */
+export function senderAddress(from: string): string {
+  const address = parseAddresses(from)[0]?.address ?? from;
+  const at = address.lastIndexOf('@');
+  return `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1))}`;
 }
 
 function isOneAddress(text: string): boolean {

@@ -36,6 +36,8 @@ export interface LetterPlan extends DecodedText {
   /** The position at which a link is inserted that no person sees. Undefined if none is inserted. */
   readonly honeypotAt: number | undefined;
   readonly amp: boolean;
+  /** `<base href>` of an HTML letter. */
+  readonly base?: string | undefined;
   /** True if the letter has the tag `{{unsubscribe}}`. */
   readonly hasUnsubscribe: boolean;
   /** True if the letter already has tracked links, a pixel, or merge tags of an earlier run. */
@@ -65,6 +67,10 @@ export interface PlanOptions extends Omit<TrackingRules, 'base'> {
 export const UNSUBSCRIBE = 'unsubscribe';
 /** A pattern for `{{unsubscribe}}` or `{{{unsubscribe}}}` that an editor has percent-encoded in an address. */
 export const ENCODED_UNSUBSCRIBE = String.raw`(?:%7[Bb]){2,3}(?:%20|\+|\s)*unsubscribe(?:%20|\+|\s)*(?:%7[Dd]){2,3}`;
+/** Returns true if a text has the tag `{{unsubscribe}}`. */
+export const hasUnsubscribeTag = (text: string): boolean => UNSUBSCRIBE_TAG.test(text);
+/** Returns true if a plain text has merge tags of an earlier run. */
+export const hasMergedLinks = (text: string): boolean => /\bCL_T\d+\b/.test(text);
 const UNSUBSCRIBE_TAG = new RegExp(String.raw`\{\{\s*unsubscribe\s*\}\}|${ENCODED_UNSUBSCRIBE}`);
 /** The name of the column with this URL in a merged letter. */
 export const UNSUBSCRIBE_COLUMN = 'CL_UNSUB';
@@ -102,7 +108,7 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
       `${placeOf(text, damaged.from)}: the address '${damaged.address}' has bytes that are not valid ${detected.encoding}. Correct the address, or give the charset of the letter with --charset.`,
     );
   const hasPixel = landmarks?.images.some((address) => isPixel(address, options.baseUrls)) ?? false;
-  const isMerged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : /\bCL_T\d+\b/.test(text);
+  const isMerged = kind === 'html' ? kept.some(({ address }) => /\bCL_\d+\b/.test(address)) : hasMergedLinks(text);
   return {
     ...decoded,
     kind,
@@ -113,7 +119,8 @@ export function planLetter(bytes: Uint8Array, kind: 'html' | 'text', options: Pl
     pixelAt: landmarks && !hasPixel ? pixelPosition(landmarks, text, options.pixel) : undefined,
     honeypotAt: options.honeypot && landmarks && tracked.length > 0 && !hasHoneypotTag(text) ? startOfBody(landmarks, text) : undefined,
     amp: landmarks?.amp ?? false,
-    hasUnsubscribe: UNSUBSCRIBE_TAG.test(text),
+    base: landmarks?.base,
+    hasUnsubscribe: hasUnsubscribeTag(text),
     hasTracking: hasPixel || isMerged || kept.some(({ reason }) => reason === 'already-tracked'),
     warnings: encodingWarnings(bytes, decoded, detected, kind),
   };

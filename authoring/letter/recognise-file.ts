@@ -45,30 +45,65 @@ export function isMailMessage(text: string): boolean {
   return fields >= 2 && known >= 1;
 }
 
+/** The start of a file as latin1 text, in which every byte is one character. */
+const beginningOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1_048_576)).toString('latin1');
+
+const isUtf16 = (beginning: string): boolean => beginning.startsWith('\xff\xfe') || beginning.startsWith('\xfe\xff');
+
+const notLetter = (name: string, what: string, toDo: string) =>
+  new ClickledgerError('bad-input', `${name} is ${what}, not a letter. ${toDo}`);
+
+/**
+ * Throws `bad-input` for a file that is no text, and for an empty file or a whole mail message. `name` is the name of the file in the error
+ * message.
+ */
+export function assertReadable(bytes: Uint8Array, name: string): void {
+  const beginning = beginningOf(bytes);
+  const signature = SIGNATURES.find(({ starts }) => beginning.startsWith(starts));
+  if (signature) throw notLetter(name, signature.what, signature.toDo);
+  if (isUtf16(beginning)) return;
+  if (/^(?:\xef\xbb\xbf)?\s*$/.test(beginning)) throw notLetter(name, 'empty', 'Give a file with the HTML or the text of the letter.');
+  if (beginning.includes('\0')) throw notLetter(name, 'a binary file', 'Give a file with the HTML or the text of the letter.');
+  if (isMailMessage(beginning)) throw notLetter(name, 'a whole message with headers', 'Give only its HTML or its text part.');
+}
+
 /**
  * Throws `bad-input` for a file that is not an HTML letter, or that is not a plain text if `kind` is 'text'. Examples are an empty file, a
  * whole mail message, Markdown, MJML, a document of a word processor and an image. `name` is the name of the file in the error message.
  */
 export function assertIsLetter(bytes: Uint8Array, kind: 'html' | 'text', name: string): void {
-  const fail = (what: string, toDo: string) => new ClickledgerError('bad-input', `${name} is ${what}, not a letter. ${toDo}`);
-  const beginning = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1_048_576)).toString('latin1');
-  const signature = SIGNATURES.find(({ starts }) => beginning.startsWith(starts));
-  if (signature) throw fail(signature.what, signature.toDo);
-  const isUtf16 = beginning.startsWith('\xff\xfe') || beginning.startsWith('\xfe\xff');
-  if (isUtf16) return;
-  if (/^(?:\xef\xbb\xbf)?\s*$/.test(beginning)) throw fail('empty', 'Give a file with the HTML or the text of the letter.');
-  if (beginning.includes('\0')) throw fail('a binary file', 'Give a file with the HTML or the text of the letter.');
-  if (isMailMessage(beginning)) throw fail('a whole message with headers', 'Give only its HTML or its text part.');
-  if (/^(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*<mjml[\s>]/i.test(beginning))
-    throw fail('MJML', `Compile it to HTML first, e.g. with: npx mjml ${name} -o letter.html`);
+  assertReadable(bytes, name);
+  const beginning = beginningOf(bytes);
+  if (isUtf16(beginning)) return;
+  const fail = (what: string, toDo: string) => notLetter(name, what, toDo);
+  if (MJML_ROOT.test(beginning)) throw fail('MJML', 'Give it as the letter itself, with a name that ends in .mjml.');
   const elements = kind === 'html' ? elementsOf(beginning) : undefined;
   const hasMarkdownLinks = /\]\(\s*<?https?:\/\/[^)]*\)/i.test(beginning);
-  if (/\.(?:md|markdown|mdown)$/i.test(name) || (elements && !elements.has('a') && hasMarkdownLinks))
-    throw fail('Markdown', `Convert it to HTML first, e.g. with: npx marked -i ${name} -o letter.html`);
+  if (elements && !elements.has('a') && hasMarkdownLinks) throw fail('Markdown', 'Give it a name that ends in .md.');
+  if (kind === 'text' && MARKDOWN_NAME.test(name))
+    throw fail('Markdown', 'Give it as the letter itself: both parts of the letter are made from it.');
   if (elements?.size === 0)
     throw fail('plain text', `If it is the text of the letter, give it a name that ends in .txt. An HTML letter has tags such as <p>.`);
   if (kind === 'text' && /^(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html[\s>])/i.test(beginning))
     throw fail('HTML', 'Give it a name that ends in .html, or give the plain text of the letter.');
+}
+
+/** The names of Markdown files. */
+const MARKDOWN_NAME = /\.(?:md|markdown|mdown)$/i;
+/** The first element of an MJML letter. */
+const MJML_ROOT = /^(?:\ufeff|\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*<mjml[\s>]/i;
+
+export type LetterFormat = 'html' | 'text' | 'markdown' | 'mjml';
+
+/**
+ * Returns the format of a letter, by the name of its file and, for MJML, by its first element. Markdown is known only by its name, because any
+ * text may be Markdown.
+ */
+export function formatOf(name: string, bytes: Uint8Array): LetterFormat {
+  if (/\.txt$/i.test(name)) return 'text';
+  if (MARKDOWN_NAME.test(name)) return 'markdown';
+  return /\.mjml$/i.test(name) || MJML_ROOT.test(beginningOf(bytes)) ? 'mjml' : 'html';
 }
 
 /** Returns the names of the elements of an HTML letter. For a conditional comment, the set has the name `comment`. */

@@ -11,6 +11,7 @@ import { createPool } from '../../core/postgres.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { selectorsOf } from '../support/alerts.ts';
 import { PSQL } from '../support/psql.ts';
+import { startMailServer } from '../support/mail-server.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
@@ -49,11 +50,11 @@ afterAll(async () => {
 });
 
 /** Runs commands in a shell in `cwd`. `npx clickledger` is the command of this checkout. */
-async function type(commands: string, cwd = directory): Promise<string> {
+async function type(commands: string, cwd = directory, env: Record<string, string> = {}): Promise<string> {
   const npx = `npx() { shift; '${process.execPath}' '${join(ROOT, 'cli', 'main.ts')}' "$@"; }\n`;
   const { stdout } = await promisify(execFile)('bash', ['--norc', '-euo', 'pipefail', '-c', npx + commands], {
     cwd,
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], ...env },
   });
   return stdout;
 }
@@ -68,10 +69,12 @@ test('from a letter and a list to the first report, as the README says', async (
   const blocks = await blocksOf('docs/authors.md');
   expect(blocks.length).toBeGreaterThan(5);
   const outputs: string[] = [];
+  const mail = await startMailServer();
   for (const block of blocks) {
     if (block.includes('report campaign-summary')) await readLetters();
-    outputs.push(await type(block));
+    outputs.push(await type(block, directory, { SMTP_URL: `smtp://127.0.0.1:${mail.port}` }));
   }
+  expect(mail.counts()).toEqual({ 'me@example.com': 2, 'ann@example.com': 1, 'bob@example.com': 1 });
   const report = outputs.find((output) => output.includes('human_hits'))?.split('\n') ?? [];
   // Two people clicked. A click also counts as an open of the recipient, so two people opened the letter, although only one loaded the
   // pixel. The hits of the test recipient in the preview are not counted.

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readdir, readFile, utimes } from 'node:fs/promises';
+import { appendFile, readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -100,7 +100,9 @@ describe('clickledger up', () => {
     expect(await first.ended).toBe(0);
     expect(await processesOf(dataDir)).toEqual([]);
 
+    await appendFile(join(dataDir, 'env'), 'SMTP_URL=smtp://shop:secret@mail.example.com\n');
     const again = await startUp(dataDir, port);
+    expect(await readFile(join(dataDir, 'env'), 'utf8')).toContain('SMTP_URL=smtp://shop:secret@mail.example.com\n');
     expect(/tracked URL\s+(\S+)/.exec(again.text())?.[1]).toBe(url);
     expect((await summary()).map(({ human_hits }) => Number(human_hits))).toEqual([1, 1]);
     expect((await rawRequest(port, 'GET', new URL(url).pathname, BROWSER)).status).toBe(302);
