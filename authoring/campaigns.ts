@@ -10,6 +10,8 @@ export type Database = Pool | PoolClient;
 export interface Campaign {
   id: number;
   name: string;
+  /** The destination of its expired and disabled links. Null: they have none. */
+  fallback: string | null;
   created_at: Date;
   sent_at: Date | null;
   closed_at: Date | null;
@@ -156,10 +158,28 @@ export async function setClosed(db: Database, campaign: number, closed: boolean)
   ]);
 }
 
+const SELECT_CAMPAIGNS = `
+  SELECT c.id, c.name, c.fallback_url AS fallback, c.created_at, c.sent_at, c.closed_at, c.pass_query, c.follow_hosts, c.base_url,
+         (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links
+  FROM catalog.campaign c`;
+
 /** Returns all campaigns with the number of their links, ordered by id. */
 export async function listCampaigns(db: Database): Promise<Campaign[]> {
-  const found = await db.query<Campaign>(
-    'SELECT c.id, c.name, c.created_at, c.sent_at, c.closed_at, c.pass_query, c.follow_hosts, c.base_url, (SELECT count(*) FROM catalog.link l WHERE l.campaign_id = c.id)::int AS links FROM catalog.campaign c ORDER BY c.id',
-  );
-  return found.rows;
+  return (await db.query<Campaign>(`${SELECT_CAMPAIGNS} ORDER BY c.id`)).rows;
+}
+
+/** Returns the first `limit` campaigns whose id is greater than `after`, ordered by id. With `name`, only the campaign with this name. */
+export async function pageCampaigns(
+  db: Database,
+  { after, limit, name }: { after: number; limit: number; name?: string | undefined },
+): Promise<Campaign[]> {
+  const sql = `${SELECT_CAMPAIGNS} WHERE c.id > $1 AND ($3::text IS NULL OR c.name = $3) ORDER BY c.id LIMIT $2`;
+  return (await db.query<Campaign>(sql, [after, limit, name ?? null])).rows;
+}
+
+/** Returns a campaign. Throws `not-found` if there is none with this id. */
+export async function readCampaign(db: Database, id: number): Promise<Campaign> {
+  const campaign = (await db.query<Campaign>(`${SELECT_CAMPAIGNS} WHERE c.id = $1`, [id])).rows[0];
+  if (campaign === undefined) throw new ClickledgerError('not-found', `there is no campaign with the number ${id}`);
+  return campaign;
 }

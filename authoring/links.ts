@@ -188,13 +188,19 @@ export interface LinkRow {
   disabled_at: Date | null;
 }
 
+const SELECT_LINKS = `
+  SELECT l.id, l.kind, l.position, l.label, v.target, l.version, ARRAY(SELECT name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY name) AS aliases,
+         l.created_at, l.expires_at, l.disabled_at
+  FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version`;
+
 /** Returns all links of a campaign with their current target, in the order of the letter. Links that are in no letter come last. */
 export async function listLinks(db: Database, campaign: number): Promise<LinkRow[]> {
-  const found = await db.query<LinkRow>(
-    `SELECT l.id, l.kind, l.position, l.label, v.target, l.version, ARRAY(SELECT name FROM catalog.alias a WHERE a.link_id = l.id ORDER BY name) AS aliases,
-            l.created_at, l.expires_at, l.disabled_at
-     FROM catalog.link l LEFT JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version WHERE l.campaign_id = $1 ORDER BY l.position, l.id`,
-    [campaign],
-  );
-  return found.rows;
+  return (await db.query<LinkRow>(`${SELECT_LINKS} WHERE l.campaign_id = $1 ORDER BY l.position, l.id`, [campaign])).rows;
+}
+
+/** Returns a link. Throws `not-found` if there is none with this id. */
+export async function readLink(db: Database, id: number): Promise<LinkRow> {
+  const link = (await db.query<LinkRow>(`${SELECT_LINKS} WHERE l.id = $1`, [id])).rows[0];
+  if (link === undefined) throw new ClickledgerError('not-found', `there is no link with the number ${id}`);
+  return link;
 }

@@ -28,22 +28,28 @@ export interface Merge {
   warnings: string[];
 }
 
-/** Creates the merged letter and the writer of its list. Throws `conflict` if the list already has one of the added columns. */
-export function createMerge(letter: TrackedLetter, sender: Sender, people: PeopleFile): Merge {
+/** A letter with merge tags, and the values of the tags for each recipient. */
+export interface MergeForm {
+  html: Buffer | undefined;
+  text: Buffer | undefined;
+  /** See `Merge`. */
+  columns: string[];
+  /** Returns the values of the columns for one recipient, in the order of `columns`. */
+  readonly valuesOf: (recipient: Pick<Recipient, 'id' | 'optedOut'>) => string[];
+}
+
+/** Creates the merged letter for a mail service. */
+export function createMergeForm(letter: TrackedLetter, sender: Sender): MergeForm {
   const dialect = DIALECTS[sender];
   const counts = { html: 0, text: 0 };
-  const columns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
+  const linkColumns = letter.links.map(({ part }) => (part === 'html' ? `CL_${++counts.html}` : `CL_T${++counts.text}`));
   const { unsubscribeOf } = letter;
-  const addedColumns = [
-    ...columns,
+  const columns = [
+    ...linkColumns,
     ...(letter.honeypot ? [HONEYPOT_COLUMN] : []),
     ...(letter.hasPixel ? [PIXEL_COLUMN] : []),
     ...(unsubscribeOf ? [UNSUBSCRIBE_COLUMN] : []),
   ];
-  const existing = addedColumns.find((column) => people.header.includes(column));
-  if (existing !== undefined)
-    throw new ClickledgerError('conflict', `the list already has a column ${existing} from an earlier run. Give the original list.`);
-  let tooLongCount = 0;
   const originals = letter.links.map(({ part, spelled, address }) => (part === 'html' && dialect.escapes ? address : spelled));
   if (letter.honeypot) originals.push(NO_HIDDEN_LINK);
 
@@ -52,7 +58,7 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
     if (!plan) return undefined;
     const tag = kind === 'html' ? dialect.html : dialect.text;
     return fillTemplate(compileTemplate(plan, unsubscribeOf && [UNSUBSCRIBE], { othersStay: true, areTags: true }), {
-      links: letter.places[kind].map((index) => tag(columns[index] as string)),
+      links: letter.places[kind].map((index) => tag(linkColumns[index] as string)),
       pixel: dialect.html(PIXEL_COLUMN),
       honeypot: dialect.html(HONEYPOT_COLUMN),
       column: () => tag(UNSUBSCRIBE_COLUMN),
@@ -62,20 +68,38 @@ export function createMerge(letter: TrackedLetter, sender: Sender, people: Peopl
   return {
     html: mergedPart('html'),
     text: mergedPart('text'),
-    columns: addedColumns,
-    header: csvRow([...people.header, ...addedColumns]),
-    row(person, recipient) {
+    columns,
+    valuesOf(recipient) {
       const { links, pixel } = recipient.optedOut
         ? { links: originals, pixel: letter.hasPixel ? NO_PIXEL : undefined }
         : letter.addressesOf(recipient.id);
-      const values = [...links, ...(pixel === undefined ? [] : [pixel]), ...(unsubscribeOf ? [unsubscribeOf(recipient.id)] : [])];
-      if (dialect.maxBytes !== undefined) for (const value of values) if (Buffer.byteLength(value) > dialect.maxBytes) tooLongCount++;
+      return [...links, ...(pixel === undefined ? [] : [pixel]), ...(unsubscribeOf ? [unsubscribeOf(recipient.id)] : [])];
+    },
+  };
+}
+
+/** Creates the merged letter and the writer of its list. Throws `conflict` if the list already has one of the added columns. */
+export function createMerge(letter: TrackedLetter, sender: Sender, people: PeopleFile): Merge {
+  const { html, text, columns, valuesOf } = createMergeForm(letter, sender);
+  const { maxBytes } = DIALECTS[sender];
+  const existing = columns.find((column) => people.header.includes(column));
+  if (existing !== undefined)
+    throw new ClickledgerError('conflict', `the list already has a column ${existing} from an earlier run. Give the original list.`);
+  let tooLongCount = 0;
+  return {
+    html,
+    text,
+    columns,
+    header: csvRow([...people.header, ...columns]),
+    row(person, recipient) {
+      const values = valuesOf(recipient);
+      if (maxBytes !== undefined) for (const value of values) if (Buffer.byteLength(value) > maxBytes) tooLongCount++;
       // The row has exactly as many original fields as the header, so that the added values are below their column names.
       const originalFields = people.header.map((_, i) => person.values[i] ?? '');
       return csvRow([...originalFields, ...values]);
     },
     tooLongCount: () => tooLongCount,
-    warnings: columnWarnings(sender, letter, people.header, addedColumns),
+    warnings: columnWarnings(sender, letter, people.header, columns),
   };
 }
 

@@ -115,6 +115,17 @@ export async function* listRecipients(db: Database, onlyUnsubscribed: boolean): 
   }
 }
 
+/** Returns a recipient. Throws `not-found` if there is none with this number, or if it was forgotten. All shards must answer. */
+export async function readRecipient(db: Database, id: number): Promise<ListedRecipient> {
+  const { rows } = await db.query<ListedRecipient>(
+    `SELECT id AS recipient, email, external_id, opted_out_at, (SELECT at FROM analytics.unsubscribed WHERE recipient_id = id) AS unsubscribed_at
+     FROM catalog.recipient WHERE id = $1 AND forgotten_at IS NULL`,
+    [id],
+  );
+  if (rows[0] === undefined) throw new ClickledgerError('not-found', `there is no recipient with the number ${id}`);
+  return rows[0];
+}
+
 /**
  * Sets or clears the opt-out of a recipient. Letters that are prepared for a recipient who opted out have the original URLs and no pixel. A
  * repeated opt-out keeps the time of the first one.
@@ -126,12 +137,16 @@ export async function setOptedOut(db: Database, recipient: number, optedOut: boo
   ]);
 }
 
-/** Removes the mail address and the external id of a recipient. The counts stay, with an id that no longer identifies a person. */
-export async function forget(db: Database, recipient: number): Promise<void> {
-  await db.query(
+/**
+ * Removes the mail address and the external id of a recipient. The counts stay, with an id that no longer identifies a person. Returns
+ * whether there is such a recipient.
+ */
+export async function forget(db: Database, recipient: number): Promise<boolean> {
+  const { rowCount } = await db.query(
     'UPDATE catalog.recipient SET email = NULL, external_id = NULL, forgotten_at = coalesce(forgotten_at, now()) WHERE id = $1',
     [recipient],
   );
+  return rowCount !== 0;
 }
 
 /** Sets or removes the flag of test recipients. Test recipients are left out of all counts. */

@@ -2,25 +2,20 @@ import { resolve } from 'node:path';
 import { parseConfig } from '../core/config.ts';
 import { readEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
-import { createPool, explainErrors, type Pool } from '../core/postgres.ts';
+import { createPool, explainErrors } from '../core/postgres.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { baseUrlOf, baseUrlsOf, chooseBaseUrl } from './base-urls.ts';
 import { ensureCampaign, findOpenCampaign } from './campaigns.ts';
 import { ensureAlias, ensureLink } from './links.ts';
-import type { RejectReason } from './list-file.ts';
-import { type PersonKey, type Recipient, recipientOrReason, resolveRecipients } from './resolve-recipients.ts';
-import { planParts, type TrackedLetter, trackLetter } from './track-letter.ts';
-import { ensureRecipient, normaliseEmail } from './recipients.ts';
-import { createRenderer, type Renderer } from './render.ts';
-import { findMissingUnsubscribes, useUnsubscribing } from './unsubscribes-known.ts';
+import { type LetterOptions, type PreparedLetter, prepareLetter } from './prepare-letter.ts';
+import { ensureRecipient } from './recipients.ts';
 import { assertKeyListed, createUrls } from './urls.ts';
-import type { KeepReason } from './letter/decide.ts';
-import type { PixelPlace } from './letter/plan.ts';
 
 // The library interface: `import { createTracker } from "clickledger"`. It has the functions of the commands `url`, `pixel` and `prepare`
 // for programs that send mail themselves.
 
 export { ClickledgerError };
+export type { PersonalLetter, PreparedLetter, TrackerPerson } from './prepare-letter.ts';
 
 export interface TrackerOptions {
   /** The data directory, whose file `env` has the settings. The default is CLICKLEDGER_DATA, or `.clickledger` in the working directory. */
@@ -32,70 +27,9 @@ export interface TrackerOptions {
   settings?: Readonly<Record<string, string>>;
 }
 
-/** A person to write to: a mail address, your own id, or both. With both, the id identifies the person, and the address may change. */
-export interface TrackerPerson {
-  email?: string;
-  id?: string;
-  /** Values for `{{name}}` in the letter. They are used if the letter was prepared with `fill`. */
-  columns?: Readonly<Record<string, string>>;
-}
-
-export interface TrackerPrepareOptions {
+export interface TrackerPrepareOptions extends LetterOptions {
   /** The name or the id of the campaign. */
   campaign: string | number;
-  html?: string;
-  text?: string;
-  /** Links to these domains and their subdomains are not tracked. */
-  exclude?: readonly string[];
-  /** True if unsubscribe, preference and view-in-browser links are tracked, too. */
-  trackUnsubscribe?: boolean;
-  /** The `utm_…` parameters that are added. Their names are without the prefix `utm_`. */
-  utm?: Readonly<Record<string, string>>;
-  /** The place of the pixel. The default is 'bottom'. */
-  pixel?: PixelPlace;
-  /** True if the HTML part gets a link that no person sees. Hits on it are signs of a machine. The default is false. */
-  honeypot?: boolean;
-  /** The time from which the letter's links lead to the fallback of the campaign. */
-  expires?: Date;
-  /**
-   * If true, letters are made although requests to unsubscribe may be missing in the databases. Otherwise this is an error with the code
-   * `unavailable`.
-   */
-  despiteMissing?: boolean;
-  /**
-   * If true, `{{name}}` is replaced with the person's column of this name, and a missing column is an error. Otherwise `{{name}}` stays in
-   * the letter. In the letter of a person, `{{unsubscribe}}` is always replaced.
-   */
-  fill?: boolean;
-}
-
-/** One person's letter. It has the same parts as the original letter. */
-export interface PersonalLetter {
-  html?: string;
-  text?: string;
-  /**
-   * The URL at which the person unsubscribes, if the letter has `{{unsubscribe}}`. Send it as `List-Unsubscribe: <URL>`, with the header
-   * `List-Unsubscribe-Post: List-Unsubscribe=One-Click` (RFC 8058).
-   */
-  unsubscribe?: string;
-}
-
-export interface PreparedLetter {
-  /** The distinct links that are tracked. */
-  readonly links: readonly { id: number; part: 'html' | 'text'; target: string; label: string }[];
-  /** The links that are not tracked, with the reason. */
-  readonly kept: readonly { part: 'html' | 'text'; address: string; reason: KeepReason }[];
-  /** Returns the letter of one person. Rejects with `bad-input` or `conflict` if the person cannot be a recipient. */
-  for(person: TrackerPerson): Promise<PersonalLetter>;
-  /**
-   * Yields the letters of many people, in their order. The people are looked up in chunks of 1000. A person who cannot be a recipient is
-   * yielded with the reason instead of a letter.
-   */
-  forAll<P extends TrackerPerson>(
-    people: Iterable<P> | AsyncIterable<P>,
-  ): AsyncGenerator<{ person: P; letter: PersonalLetter } | { person: P; rejected: RejectReason }>;
-  /** Returns the letter with links that all readers share. */
-  shared(): PersonalLetter;
 }
 
 export interface Tracker {
@@ -119,9 +53,6 @@ export interface Tracker {
   /** Closes the connections to the database. */
   close(): Promise<void>;
 }
-
-/** People are looked up in chunks of this size. */
-const CHUNK_SIZE = 1000;
 
 /**
  * Connects to the catalog as the author. All functions of the tracker are idempotent. Errors are ClickledgerErrors with a `code`, for
@@ -176,104 +107,9 @@ export async function createTracker(options: TrackerOptions = {}): Promise<Track
       }),
     prepare: (letter) =>
       explainErrors(async () => {
-        const { id: campaign, baseUrl } = await openCampaign(letter.campaign);
-        const plans = planParts(
-          { html: toBytes(letter.html), text: toBytes(letter.text) },
-          {
-            baseUrls,
-            exclude: letter.exclude ?? [],
-            trackUnsubscribe: letter.trackUnsubscribe ?? false,
-            utm: letter.utm ?? {},
-            pixel: letter.pixel ?? 'bottom',
-            honeypot: letter.honeypot ?? false,
-            // The letter is a string and is encoded as UTF-8 here, so the charset in its <meta> does not apply.
-            charset: 'utf-8',
-          },
-        );
-        const mustKnow = letter.despiteMissing !== true && (await useUnsubscribing(pool));
-        const missing = mustKnow ? await findMissingUnsubscribes(pool) : undefined;
-        if (missing !== undefined)
-          throw new ClickledgerError('unavailable', `${missing}. To prepare the letter anyway, set despiteMissing.`);
-        const tracked = await trackLetter({ pool, baseUrl, keys: config.SLUG_KEYS }, campaign, plans, letter.expires);
-        return createPreparedLetter(pool, campaign, tracked, letter.fill === true);
+        const { id, baseUrl } = await openCampaign(letter.campaign);
+        return (await prepareLetter({ pool, baseUrl, baseUrls, keys: config.SLUG_KEYS }, id, letter)).prepared;
       }),
     close: () => (closing ??= pool.end()),
   };
-}
-
-const toBytes = (part: string | undefined): Buffer | undefined => (part === undefined ? undefined : Buffer.from(part, 'utf8'));
-
-function createPreparedLetter(pool: Pool, campaign: number, letter: TrackedLetter, fill: boolean): PreparedLetter {
-  const render = createRenderer(letter, fill ? 'any' : undefined);
-  const plans = [letter.plans.html, letter.plans.text].filter((plan) => plan !== undefined);
-
-  async function* forAll<P extends TrackerPerson>(people: Iterable<P> | AsyncIterable<P>) {
-    for await (const chunk of chunksOf(people)) {
-      const keys = chunk.map(keyOf);
-      const validKeys = keys.filter((key): key is PersonKey => typeof key !== 'string');
-      const recipients = await explainErrors(() => resolveRecipients(pool, validKeys, campaign));
-      let nextRecipient = 0;
-      for (const [i, person] of chunk.entries()) {
-        const key = keys[i] as PersonKey | RejectReason;
-        const recipient = typeof key === 'string' ? key : recipientOrReason(recipients[nextRecipient++]);
-        if (typeof recipient === 'string') yield { person, rejected: recipient };
-        else {
-          const unsubscribe = letter.unsubscribeOf?.(recipient.id);
-          yield { person, letter: { ...renderFor(render, recipient, person), ...(unsubscribe === undefined ? {} : { unsubscribe }) } };
-        }
-      }
-    }
-  }
-
-  return {
-    links: letter.links.map(({ id, part, target, label }) => ({ id, part, target, label })),
-    kept: plans.flatMap(({ kind, kept }) => kept.map(({ address, reason }) => ({ part: kind, address, reason }))),
-    forAll,
-    async for(person) {
-      for await (const result of forAll([person])) {
-        if ('letter' in result) return result.letter;
-        const code = result.rejected === 'conflict' || result.rejected === 'unsubscribed' ? 'conflict' : 'bad-input';
-        throw new ClickledgerError(
-          code,
-          `no letter for ${person.email ?? person.id ?? 'a person without email and id'}: ${result.rejected}`,
-        );
-      }
-      throw new ClickledgerError('bad-input', 'no letter: there is no person');
-    },
-    shared: () => renderFor(render, { id: 0, optedOut: false, isTest: false, unsubscribed: false }, {}),
-  };
-}
-
-function renderFor(render: Renderer, recipient: Recipient, { columns = {} }: TrackerPerson): PersonalLetter {
-  const { html, text } = render(recipient, (name, fallback) => {
-    const value = Object.hasOwn(columns, name) ? columns[name] : fallback;
-    if (value === undefined)
-      throw new ClickledgerError(
-        'bad-input',
-        `column {{${name}}} does not exist. The person has: ${Object.keys(columns).join(', ') || 'none'}`,
-      );
-    return value;
-  });
-  return { ...(html ? { html: html.toString('utf8') } : {}), ...(text ? { text: text.toString('utf8') } : {}) };
-}
-
-/** Returns the normalised key of a person, or the reason why the person cannot be a recipient. */
-function keyOf({ email, id: originalId }: TrackerPerson): PersonKey | RejectReason {
-  const id = originalId?.trim();
-  const normalised = email === undefined ? undefined : normaliseEmail(email);
-  if (email !== undefined && normalised === undefined) return 'bad-address';
-  if (email === undefined && id === undefined) return 'no-address';
-  if (id !== undefined && (id === '' || id.length > 255)) return id === '' ? 'no-id' : 'bad-id';
-  return { email: normalised, externalId: id };
-}
-
-async function* chunksOf<P>(people: Iterable<P> | AsyncIterable<P>): AsyncGenerator<P[]> {
-  let chunk: P[] = [];
-  for await (const person of people) {
-    chunk.push(person);
-    if (chunk.length < CHUNK_SIZE) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
 }

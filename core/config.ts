@@ -83,7 +83,10 @@ export const SETTINGS = {
     'keys of 64 hex digits, separated by commas: the first signs slugs, and all of them verify slugs',
   ),
 
-  CATALOG_URL: setting(databaseUrl, 'URL of the catalog database as its owner; only `init`, `migrate`, `restored` and `shard move` use it'),
+  CATALOG_URL: setting(
+    databaseUrl,
+    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard move` and `key` use it',
+  ),
   BACKEND_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_backend'),
   WORKER_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_worker; its credentials also open the shards'),
   AUTHOR_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_author; its credentials also open the shards'),
@@ -131,6 +134,9 @@ export const SETTINGS = {
 
   HOST: setting(nonEmpty, 'the address on which a backend listens', '127.0.0.1'),
   PORT: setting(wholeNumber(0, 65535), 'the port on which a backend listens', '3000'),
+
+  DESK_HOST: setting(nonEmpty, 'the address on which the desk listens', '127.0.0.1'),
+  DESK_PORT: setting(wholeNumber(0, 65535), 'the port on which the desk listens', '8090'),
 
   LOG_DIR: setting(nonEmpty, 'the directory of access.log; nothing but nginx and the agent may write to it'),
   KEEP_LOGS_DAYS: setting(

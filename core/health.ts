@@ -2,7 +2,7 @@
 // for programs, and its meaning never changes. The sentences are for people. `clickledger status` finds some of the problems itself, by
 // checking the parts from outside.
 
-export const PART_KINDS = ['backend', 'agent', 'worker', 'relay'] as const;
+export const PART_KINDS = ['backend', 'agent', 'worker', 'relay', 'desk'] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 interface Kind {
@@ -87,6 +87,11 @@ const KINDS = {
     of: ['worker', 'status'],
     what: 'Postgres does not answer: batches wait in the stream',
     mend: 'start Postgres, or correct its URL and the credentials in the settings',
+  },
+  'catalog-unreachable': {
+    of: ['desk'],
+    what: 'the catalog does not answer: pages and the API answer with status 503',
+    mend: 'start the Postgres of the catalog, or correct AUTHOR_URL and ANALYST_URL; the desk needs no restart',
   },
   'commit-failing': {
     of: ['worker'],

@@ -7,10 +7,13 @@ import { createLogger, type Logger } from './log.ts';
 import { handleStopSignals } from './shutdown.ts';
 
 const COMMON_SETTINGS = ['ADMIN_HOST', 'ADMIN_PORT', 'LOG_LEVEL'] as const;
-const LOG_NAMES = { backend: 'backend', agent: 'log-agent', worker: 'event-worker', relay: 'relay' } as const satisfies Record<
-  PartKind,
-  string
->;
+const LOG_NAMES = {
+  backend: 'backend',
+  agent: 'log-agent',
+  worker: 'event-worker',
+  relay: 'relay',
+  desk: 'desk',
+} as const satisfies Record<PartKind, string>;
 
 /** The objects that the main.ts of every part needs. */
 export interface Part<N extends SettingName> {

@@ -12,7 +12,7 @@ import { clickledger, createDataDirectory } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { listReports } from '../reporting/report-file.ts';
 import { readXlsx } from '../test/support/xlsx.ts';
-import { createDashboard } from './app.ts';
+import { createDesk } from './app.ts';
 import { mapConcurrently } from './limit-concurrency.ts';
 import { isOwnHost } from './guard.ts';
 
@@ -24,7 +24,7 @@ const onError = vi.fn<(error: unknown) => void>();
 
 function dashboardOf(url: string, timeoutSeconds = 30, zone = 'UTC'): FastifyInstance {
   const pool = createPool(url, { max: 4, name: 'test' });
-  const made = createDashboard({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, onError });
+  const made = createDesk({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, onError });
   made.addHook('onClose', () => pool.end());
   return made;
 }
@@ -296,24 +296,41 @@ test('no more than so many work at once, and results are in order', async () => 
   expect({ most, results }).toEqual({ most: 2, results: [30, 1, 20, 1, 5] });
 });
 
+/** Starts `clickledger dashboard` on a free port. */
+async function startCommand(data: string) {
+  const child = spawn(execPath, ['cli/main.ts', '--data', data, 'dashboard', '--port', '0'], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    env: { PATH: env['PATH'] },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+  expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+\n$/);
+  return { child, ended, address: line.trim() };
+}
+
 describe('the command', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)(
     'prints its address, serves, and ends with %s though a browser is connected',
     async (signal) => {
-      const data = await createDataDirectory(databases);
-      const child = spawn(execPath, ['cli/main.ts', '--data', data, 'dashboard', '--port', '0'], {
-        cwd: fileURLToPath(new URL('..', import.meta.url)),
-        env: { PATH: env['PATH'] },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const ended = once(child, 'exit');
-      const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
-      expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+\n$/);
-      expect(await (await fetch(line.trim())).text()).toContain('Spring sale');
+      const { child, ended, address } = await startCommand(await createDataDirectory(databases));
+      expect(await (await fetch(address)).text()).toContain('Spring sale');
       child.kill(signal);
       expect(await ended).toEqual([0, null]);
     },
   );
+
+  test('serves the API if the settings of an author are there, and otherwise only the pages', async () => {
+    const statusWith = async (changes: Record<string, string>): Promise<number> => {
+      const { child, ended, address } = await startCommand(await createDataDirectory(databases, changes));
+      const { status } = await fetch(`${address}/api/v1/campaigns`);
+      child.kill('SIGTERM');
+      await ended;
+      return status;
+    };
+    expect(await statusWith({})).toBe(401);
+    expect(await statusWith({ AUTHOR_URL: '', SLUG_KEYS: '' })).toBe(404);
+  });
 
   test('refuses what it cannot listen on', async () => {
     const data = ['--data', await createDataDirectory(databases)];

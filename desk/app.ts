@@ -1,144 +1,83 @@
-import { randomBytes } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { ClickledgerError, codeOf } from '../core/errors.ts';
-import { explainErrors, type Pool } from '../core/postgres.ts';
-import { toCsv } from '../reporting/format/csv.ts';
-import { toXlsx } from '../reporting/format/xlsx.ts';
-import { readReport } from '../reporting/report-file.ts';
-import { type ResultStream, streamReport } from '../reporting/run-report.ts';
-import { campaignPage } from './campaign-page.ts';
-import { expectedError, statusOf } from './failures.ts';
-import { type Content, errorContent, frame } from './frame.ts';
-import { guard, setHeaders } from './guard.ts';
-import { overviewPage } from './overview-page.ts';
-import { reportPage } from './report-page.ts';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { addApi, API_PREFIX, type ApiOptions } from './api/plugin.ts';
+import { problemOf, PROBLEM_JSON } from './api/problems.ts';
+import { setHeaders } from './guard.ts';
+import { addPages, type PageOptions } from './pages.ts';
 
-type Values = Readonly<Record<string, string>>;
-
-/** The options of the dashboard. */
-export interface Dashboard {
-  pool: Pool;
-  /** The host name or address to listen on. The dashboard answers only requests for this host and for loopback. */
-  host: string;
-  timeoutSeconds: number;
-  /** The time zone of the times on pages, and of reports that are run without a time zone. */
-  zone: string;
-  /** See RunOptions. */
-  countUnsure?: boolean;
-  goalDays?: number | undefined;
-  refreshSeconds: number;
-  /** Called with every unexpected error. */
-  onError: (error: unknown) => void;
+/** A request that was answered, or whose client has gone. `route` is the pattern of its path. */
+export interface AnsweredRequest {
+  method: string;
+  route: string;
+  status: number;
+  seconds: number;
 }
 
-/**
- * Creates the dashboard, which has pages about campaigns and reports. It reads the data with the database role of `pool`. It answers only
- * GET requests, sets no cookies and loads nothing from other hosts.
- */
-export function createDashboard(dashboard: Dashboard): FastifyInstance {
-  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, onError } = dashboard;
+/** The options of the desk. */
+export interface Desk extends PageOptions {
+  /** Undefined: there is no API. */
+  api?: Omit<ApiOptions, 'onError' | 'run' | 'analyst'> | undefined;
+  onAnswered?: (request: AnsweredRequest) => void;
+}
+
+/** A connection without traffic is closed after the timeout of a report and this additional time. */
+const IDLE_MS = 30_000;
+
+/** Creates the web server of clickledger: the pages about campaigns and reports, and the HTTP API. */
+export function createDesk(desk: Desk): FastifyInstance {
+  const { api, onAnswered, ...pages } = desk;
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
     routerOptions: { maxParamLength: 200 },
     exposeHeadRoutes: false,
+    // A proxy on this machine says from which address a request came. Failed authentications are counted by this address.
+    trustProxy: 'loopback',
+    connectionTimeout: desk.timeoutSeconds * 1000 + IDLE_MS,
     // Browsers keep their connections open. The shutdown must not wait for them.
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     // Fastify runs no hooks for a request with a malformed URL, so the headers are set here.
-    frameworkErrors: (error, _request, reply) => {
+    frameworkErrors: (error, request, anyReply) => {
+      const reply = anyReply as FastifyReply;
       setHeaders(reply);
-      fail(reply, error);
+      if (request.raw.url?.startsWith(`${API_PREFIX}/`) !== true) return fail(reply, error);
+      const { problem } = problemOf(error);
+      return reply.code(problem.status).type(PROBLEM_JSON).send(JSON.stringify(problem));
     },
   });
-  const limits = { timeoutSeconds, zone, countUnsure, goalDays };
-
-  function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
-    const nonce = randomBytes(16).toString('base64');
-    return reply
-      .code(status)
-      .header(
-        'content-security-policy',
-        `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
-      )
-      .type('text/html; charset=utf-8')
-      .send(frame(content, { nonce, refreshSeconds }));
+  if (onAnswered)
+    app.addHook('onRequest', async (request, reply) => {
+      const startedMs = performance.now();
+      reply.raw.once('close', () =>
+        onAnswered({
+          method: request.method,
+          route: request.routeOptions.url ?? 'none',
+          status: reply.raw.statusCode,
+          seconds: (performance.now() - startedMs) / 1000,
+        }),
+      );
+    });
+  const { onError, timeoutSeconds, zone, countUnsure = false, goalDays } = pages;
+  if (api) {
+    const options = { ...api, analyst: pages.pool, run: { timeoutSeconds, zone, countUnsure, goalDays }, onError };
+    app.register((scope) => addApi(scope, options), { prefix: API_PREFIX });
   }
-
-  function fail(reply: FastifyReply, error: unknown): FastifyReply {
-    const expected = expectedError(error);
-    if (expected === undefined) onError(error);
-    const shown =
-      expected ?? new ClickledgerError('server-failed', 'an unexpected error occurred: see the terminal of `clickledger dashboard`');
-    return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
-  }
-
-  app.addHook('onRequest', guard(dashboard.host));
-
-  app.get('/', async (_request, reply) => send(reply, 200, await overviewPage(pool, limits)));
-
-  app.get<{ Params: { id: string } }>('/campaign/:id', async ({ params }, reply) =>
-    send(reply, 200, await campaignPage(pool, params.id, limits)),
-  );
-
-  app.get<{ Params: { name: string } }>('/report/:name', async (request, reply) => {
-    const { name } = request.params;
-    const values = valuesOf(request);
-    const [, reportName, ending] = /^(.*)\.(csv|xlsx)$/s.exec(name) ?? [];
-    if (reportName !== undefined) return sendFile(reply, reportName, ending as keyof typeof FILES, values);
-    const { status, content } = await reportPage(pool, name, values, limits);
-    return send(reply, status, content);
-  });
-
-  /**
-   * Sends all rows as a file while the database produces them. An error before the first row is shown as a page. A later error closes the
-   * connection, and the file is incomplete.
-   */
-  async function sendFile(reply: FastifyReply, name: string, ending: keyof typeof FILES, values: Values): Promise<FastifyReply> {
-    const report = await readReport(name);
-    const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
-    const send = async (stream: ResultStream): Promise<void> => {
-      const { type, write } = FILES[ending];
-      const file = Readable.from(write(stream));
-      reply.type(type).header('content-disposition', `attachment; filename="${name}${campaign}.${ending}"`).send(file);
-      await finished(file);
-    };
-    try {
-      await explainErrors(() => streamReport(pool, report, values, limits, send));
-    } catch (error) {
-      if (!reply.sent) throw error;
-      // Fastify has already closed the connection. It is not an error if a browser cancels a download.
-      if (codeOf((error as Error).cause ?? error) !== 'ERR_STREAM_PREMATURE_CLOSE' && expectedError(error) === undefined) onError(error);
-    }
-    return reply;
-  }
-
-  app.setNotFoundHandler((_request, reply) =>
-    send(reply, 404, errorContent('Not found', new ClickledgerError('not-found', 'this page does not exist'))),
-  );
-  app.setErrorHandler((error, _request, reply) => fail(reply, error));
+  let fail: ReturnType<typeof addPages>;
+  app.register(async (scope) => void (fail = addPages(scope, pages)));
   return app;
 }
 
-/** The file formats in which a report can be downloaded. */
-const FILES = {
-  csv: { type: 'text/csv; charset=utf-8', write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toCsv(stream) },
-  xlsx: {
-    type: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
-    write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toXlsx(stream),
-  },
-} as const;
+const CLOSE_IDLE_EVERY_MS = 100;
+/** Requests that still run after this time are ended, e.g. an import of many people. The client can send it again. */
+const FINISH_MS = 5_000;
 
-const TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 'Not found', 503: 'Not available now' };
-
-/**
- * Returns the parameters of the URL. Leaves out empty values, because the form also sends its empty fields. Throws `bad-input` if a
- * parameter is repeated.
- */
-function valuesOf(request: FastifyRequest): Values {
-  const entries = Object.entries(request.query as Record<string, string | string[]>).filter(([, value]) => value !== '');
-  for (const [name, value] of entries)
-    if (typeof value !== 'string') throw new ClickledgerError('bad-input', `the parameter '${name}' is given more than once: give it once`);
-  return Object.fromEntries(entries) as Values;
+/** Stops accepting requests, and finishes the running ones for a short time. */
+export async function closeDesk(app: FastifyInstance): Promise<void> {
+  const idle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+  const late = setTimeout(() => app.server.closeAllConnections(), FINISH_MS);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+    clearTimeout(late);
+  }
 }

@@ -89,7 +89,7 @@ describe('the functions of Postgres', () => {
         'shard.take_deltas(bigint[])',
         'shard.take_visits(integer,interval)',
       ],
-      'author catalog': ['catalog.add_site(text)'],
+      'author catalog': ['catalog.add_site(text)', 'catalog.begin_write(text,text,text,jsonb)', 'catalog.end_write(bigint,integer,jsonb)'],
       'author a': ['shard.tell(bigint[],boolean[],boolean[])'],
     };
     expect(rows.map(({ name }) => name)).toEqual(own[`${role} ${where}`] ?? []);

@@ -5,7 +5,7 @@ import { httpGet } from './http.ts';
 import { freePort } from './ports.ts';
 import { type Running, startProcess } from './process.ts';
 
-export type PartName = 'backend' | 'log-agent' | 'event-worker' | 'relay';
+export type PartName = 'backend' | 'log-agent' | 'event-worker' | 'relay' | 'desk';
 
 /**
  * Options of Node that limit the memory of each part. Without a limit V8 delays garbage collection as long as the machine has memory. The
@@ -17,6 +17,7 @@ export const HEAP_OPTIONS = {
   'log-agent': ['--max-semi-space-size=16', '--max-old-space-size=512'],
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
   relay: ['--max-semi-space-size=16', '--max-old-space-size=512'],
+  desk: ['--max-semi-space-size=16', '--max-old-space-size=512'],
 } as const;
 
 /**
@@ -29,7 +30,7 @@ export const MALLOC_SETTINGS = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: 
 const EXTENSION = extname(import.meta.filename);
 
 /**
- * Starts a backend, agent or worker. Resolves once its `/healthz` reports that it is ready. `adminPort` in the result is the ADMIN_PORT of
+ * Starts a backend, agent, worker or desk. Resolves once its `/healthz` reports that it is ready. `adminPort` in the result is the ADMIN_PORT of
  * `env`, or a free port if `env` has no ADMIN_PORT.
  */
 export async function startPart(options: {

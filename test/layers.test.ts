@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reporting: ['core', 'sql'],
   operating: ['core', 'sql', 'log-agent', 'event-worker'],
   stack: ['core', 'sql', 'operating'],
-  desk: ['core', 'reporting'],
+  desk: ['core', 'authoring', 'reporting'],
   cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'stack', 'desk'],
 };
 /** `clickledger run` starts a part in its own process, so this file may import the parts. */

@@ -13,6 +13,7 @@ const HEAP_OF = {
   agent: HEAP_OPTIONS['log-agent'],
   worker: HEAP_OPTIONS['event-worker'],
   relay: HEAP_OPTIONS.relay,
+  desk: HEAP_OPTIONS.desk,
 } as const;
 const MALLOC_TEXT = Object.entries(MALLOC_SETTINGS)
   .map(([name, value]) => `${name}=${value}`)
@@ -25,6 +26,7 @@ describe('the systemd units', async () => {
     expect(names).toEqual([
       'clickledger-agent.service',
       'clickledger-backend@.service',
+      'clickledger-desk.service',
       'clickledger-nginx.service',
       'clickledger-relay.service',
       'clickledger-worker.service',

@@ -1,31 +1,31 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseConfig } from '../../core/config.ts';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import { createLogger } from '../../core/log.ts';
-import { createPool } from '../../core/postgres.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
-import { configOf } from '../context.ts';
+import { configOf, environmentOf } from '../context.ts';
 import { note } from '../output.ts';
 import { parseTimeout, TIMEOUT_OPTION } from './timeout-option.ts';
-
-/** The maximum number of database connections. A page uses two at a time, so this number is enough for a few users. */
-const CONNECTIONS = 8;
-/** The server cancels a statement at its timeout. If the server still does not answer after this additional time, the query fails. */
-const GRACE_MS = 5_000;
 
 export function addDashboard(program: Command): void {
   program
     .command('dashboard')
-    .description('show campaigns and reports in a browser, updated every 10 seconds; read-only, with the rights of the analyst')
+    .description('show campaigns and reports in a browser, updated every 10 seconds, and serve the HTTP API, which needs keys')
     .option('--port <port>', 'the port to listen on; 0 selects a free port', parsePort, 8090)
     .option('--host <address>', 'the address to listen on; everyone who can reach it can read every report', '127.0.0.1')
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .addHelpText('after', '\nExample:\n  clickledger dashboard --port 8090')
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
-      const config = await configOf(command, ['ANALYST_URL', 'TIMEZONE', 'COUNT_UNSURE', 'GOAL_DAYS']);
-      const { createDashboard } = await import('../../desk/app.ts');
+      const { closeDesk, createDesk } = await import('../../desk/app.ts');
+      const { API_SETTINGS, createAnalystPool, createAuthorPools, PAGE_SETTINGS } = await import('../../desk/pools.ts');
+      const config = await configOf(command, PAGE_SETTINGS);
+      // A person who has only the settings of an analyst gets the pages without the API.
+      const environment = await environmentOf(command);
+      const own = environment['AUTHOR_URL'] ? parseConfig(API_SETTINGS, environment) : undefined;
       const { stopped } = handleStopSignals(createLogger('dashboard', 'silent'));
-      const pool = createPool(config.ANALYST_URL, { max: CONNECTIONS, name: 'dashboard', queryTimeoutMs: timeout * 1000 + GRACE_MS });
-      const app = createDashboard({
+      const pool = createAnalystPool(config.ANALYST_URL, timeout);
+      const authorPools = own && createAuthorPools(own.AUTHOR_URL);
+      const app = createDesk({
         pool,
         host,
         timeoutSeconds: timeout,
@@ -33,6 +33,7 @@ export function addDashboard(program: Command): void {
         countUnsure: config.COUNT_UNSURE,
         goalDays: config.GOAL_DAYS,
         refreshSeconds: 10,
+        api: own && authorPools && { config: own, ...authorPools },
         onError: (error) => note(String(error)),
       });
       try {
@@ -42,8 +43,8 @@ export function addDashboard(program: Command): void {
         note('Press Ctrl-C to stop the dashboard.');
         await stopped;
       } finally {
-        await app.close();
-        await pool.end();
+        await closeDesk(app);
+        for (const each of [pool, authorPools?.author, authorPools?.keys]) await each?.end();
       }
     });
 }

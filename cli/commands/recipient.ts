@@ -81,7 +81,7 @@ export function addRecipient(program: Command): void {
 }
 
 interface PersonUpdate {
-  update: (db: Database, id: number, undo: boolean) => Promise<void>;
+  update: (db: Database, id: number, undo: boolean) => Promise<unknown>;
   /** If true, the change is copied to the shards. */
   updatesShards?: boolean;
   message: (undo: boolean) => string;

@@ -6,6 +6,7 @@ const PARTS = {
   agent: () => import('../../log-agent/main.ts'),
   worker: () => import('../../event-worker/main.ts'),
   relay: () => import('../../relay/main.ts'),
+  desk: () => import('../../desk/main.ts'),
 } as const;
 
 export function addRun(program: Command): void {

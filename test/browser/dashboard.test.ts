@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDashboard } from '../../desk/app.ts';
+import { createDesk } from '../../desk/app.ts';
 import { toHtml } from '../../reporting/format/html.ts';
 import { asStream, textOf } from '../support/results.ts';
 import { readReport } from '../../reporting/report-file.ts';
@@ -46,7 +46,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     await add('click', links[1], '08:02', 45, { skip: 60, verdict: 'scanner-net' });
     await addLog(databases);
     pool = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
-    const app = createDashboard({
+    const app = createDesk({
       pool,
       zone: 'UTC',
       host: '127.0.0.1',
@@ -187,7 +187,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     const down = createPool('postgres://x:y@127.0.0.1:1/x', { max: 1, name: 'test' });
     let isDown = true;
     const flaky = Object.assign(Object.create(pool) as Pool, { connect: () => (isDown ? down : pool).connect() });
-    const app = createDashboard({
+    const app = createDesk({
       pool: flaky,
       host: '127.0.0.1',
       timeoutSeconds: 30,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readEnvFile, writeEnvFile } from '../../core/env-file.ts';
 import { createPool, type PoolClient, transaction } from '../../core/postgres.ts';
 import { evenShards, parseShards, shardUrl } from '../../core/shards.ts';
-import { createDashboard } from '../../desk/app.ts';
+import { createDesk } from '../../desk/app.ts';
 import { inTransaction } from '../../event-worker/transaction.ts';
 import { listReports } from '../../reporting/report-file.ts';
 import { readOnly } from '../../reporting/run-report.ts';
@@ -249,7 +249,7 @@ test('reports and the dashboard show the same as without pgbouncer, however the 
 
   const pool = createPool(settingsBy(pgbouncerPort)['ANALYST_URL'] as string, { max: 4, name: 'dashboard' });
   const errors: unknown[] = [];
-  const app = createDashboard({
+  const app = createDesk({
     pool,
     host: '127.0.0.1',
     timeoutSeconds: 30,

@@ -2,14 +2,16 @@ import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstream } from '@nats-io/jetstream';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, ensureLink } from '../../authoring/links.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { createUrls } from '../../authoring/urls.ts';
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { createKey } from '../../operating/api-keys.ts';
 import { startPart } from '../../stack/part.ts';
+import { freePort } from '../../stack/ports.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually, natsConnection } from '../support/servers.ts';
@@ -71,9 +73,36 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   for (const [name, path] of Object.entries(paths)) secrets.set(`slug of the ${name}`, path.slice(3).replace(/\.gif$/, ''));
   for (const text of [EMAIL, ADDRESS, AGENT, REFERRER]) secrets.set(text, text);
 
+  const owner = createPool(env['CATALOG_URL'] ?? '', { max: 1, name: 'test' });
+  const { key } = await createKey(owner, 'silent', 'author', 1000);
+  await owner.end();
+  secrets.set('the key', key);
+  secrets.set('the secret part of the key', key.slice(16));
+  const deskPort = await freePort();
+  const desk = await startPart({ part: 'desk', name: 'desk', runDir, env: { ...env, DESK_PORT: String(deskPort) } });
+  onTestFinished(() => desk.stop());
   const headers = { 'X-Forwarded-For': ADDRESS, 'User-Agent': AGENT, Referer: REFERRER };
+  const apiTraffic = async (): Promise<void> => {
+    const bodies = [
+      ['/recipients', 'application/json', JSON.stringify({ email: EMAIL })],
+      ['/recipients', 'application/x-ndjson', `{"email":"${EMAIL}"}\n${MARKER}\n`],
+      ['/campaigns', 'application/json', MARKER],
+      [`/campaigns/${id}/letters`, 'application/json', JSON.stringify({ html: `<a href="https://www.example.com/?${MARKER}">x</a>` })],
+    ] as const;
+    for (const [path, type, body] of bodies)
+      for (const authorization of [`Bearer ${key}`, `Bearer ${key}${MARKER}`])
+        await rawRequest(
+          deskPort,
+          'POST',
+          `/api/v1${path}`,
+          { ...headers, Authorization: authorization, 'Content-Type': type },
+          body,
+        ).catch(() => {});
+  };
+
   /** Some requests are rate limited (429), and some are answered 502 while backends are down. */
   const traffic = async (): Promise<void> => {
+    await apiTraffic();
     for (const path of Object.values(paths))
       for (const method of ['GET', 'HEAD', 'POST']) await rawRequest(port, method, path, headers).catch(() => {});
     await Promise.all(Array.from({ length: 20 }, () => rawRequest(port, 'GET', paths.click, headers).catch(() => {})));
@@ -168,6 +197,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
   // The directory of the access log is reached through a link in links/. These files are access logs and are left out.
   for (const path of await readdir(runDir, { recursive: true }))
     if (path.endsWith('.log') && !path.includes('/links/')) logs.set(path, await readFile(join(runDir, path), 'utf8'));
+  expect(logs.get('desk.log')).toContain('serving pages and the API');
   // Checks that the failures were logged at all.
   const allLogs = [...logs.values()].join('');
   for (const text of [

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { FastifyInstance } from 'fastify';
 import { beforeAll, expect, test } from 'vitest';
 import { createPool, type Pool } from '../../core/postgres.ts';
-import { createDashboard } from '../../desk/app.ts';
+import { createDesk } from '../../desk/app.ts';
 import { readReport } from '../../reporting/report-file.ts';
 import { runReport } from '../../reporting/run-report.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
@@ -91,7 +91,7 @@ let app: FastifyInstance;
 beforeAll(async () => {
   databases = await createDatabases(2);
   analyst = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
-  app = createDashboard({ pool: analyst, host: '127.0.0.1', timeoutSeconds: 30, zone: 'UTC', refreshSeconds: 10, onError: () => {} });
+  app = createDesk({ pool: analyst, host: '127.0.0.1', timeoutSeconds: 30, zone: 'UTC', refreshSeconds: 10, onError: () => {} });
   return async () => {
     await app.close();
     await analyst.end();

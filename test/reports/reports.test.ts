@@ -7,7 +7,7 @@ import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, ensureLink, retarget } from '../../authoring/links.ts';
 import { setTest, copyFlagsToShards } from '../../authoring/recipients.ts';
 import { fillIn, listReports, type Report, readReport } from '../../reporting/report-file.ts';
-import { createDashboard } from '../../desk/app.ts';
+import { createDesk } from '../../desk/app.ts';
 import { runReport } from '../../reporting/run-report.ts';
 import { clickledger } from '../support/commands.ts';
 import { runPsql, PSQL } from '../support/psql.ts';
@@ -796,7 +796,7 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
 
   test('gives the same through the dashboard and the command', async () => {
     const { setup } = singleShardWorld();
-    const app = createDashboard({ ...OPTIONS, pool: setup.analyst, host: '127.0.0.1', refreshSeconds: 10, onError: () => {} });
+    const app = createDesk({ ...OPTIONS, pool: setup.analyst, host: '127.0.0.1', refreshSeconds: 10, onError: () => {} });
     try {
       const [first] = periods(report);
       for (const values of [...parameterSets(report, singleShardWorld()), ...periods(report)]) {

@@ -1,0 +1,42 @@
+import { createPart } from '../core/part.ts';
+import { closeDesk, createDesk } from './app.ts';
+import { deskHealth } from './health.ts';
+import { createDeskMetrics } from './metrics.ts';
+import { API_SETTINGS, createPools, PAGE_SETTINGS } from './pools.ts';
+
+// The desk: the web server for people and programs.
+//
+// browser ──► pages ──► the catalog as the analyst. Program ──► API ──► the catalog as the author, or as the analyst for reports.
+
+/** The longest time that a report may take. */
+const REPORT_SECONDS = 60;
+
+const part = createPart('desk', [...PAGE_SETTINGS, ...API_SETTINGS, 'DESK_HOST', 'DESK_PORT'], process.env);
+const { config, log, registry, stopped } = part;
+
+const metrics = createDeskMetrics(registry);
+const pools = createPools(config, REPORT_SECONDS);
+const app = createDesk({
+  pool: pools.analyst,
+  host: config.DESK_HOST,
+  timeoutSeconds: REPORT_SECONDS,
+  zone: config.TIMEZONE || 'UTC',
+  countUnsure: config.COUNT_UNSURE,
+  goalDays: config.GOAL_DAYS,
+  refreshSeconds: 10,
+  api: { config, author: pools.author, keys: pools.keys },
+  onAnswered: metrics.recordRequest,
+  onError: (err) => log.error({ err }, 'a request failed'),
+});
+
+let serving = false;
+const admin = await part.serveAdmin(() => deskHealth([pools.keys, pools.analyst], serving));
+await app.listen({ host: config.DESK_HOST, port: config.DESK_PORT });
+serving = true;
+log.info({ host: config.DESK_HOST, port: config.DESK_PORT }, 'serving pages and the API');
+
+await stopped;
+serving = false;
+await closeDesk(app);
+admin?.close();
+await pools.end();

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ClickledgerError, codeOf } from '../core/errors.ts';
+import { explainErrors, type Pool } from '../core/postgres.ts';
+import { toCsv } from '../reporting/format/csv.ts';
+import { toXlsx } from '../reporting/format/xlsx.ts';
+import { readReport } from '../reporting/report-file.ts';
+import { type ResultStream, streamReport } from '../reporting/run-report.ts';
+import { campaignPage } from './campaign-page.ts';
+import { expectedError, statusOf } from './failures.ts';
+import { type Content, errorContent, frame } from './frame.ts';
+import { guard } from './guard.ts';
+import { overviewPage } from './overview-page.ts';
+import { reportPage } from './report-page.ts';
+
+type Values = Readonly<Record<string, string>>;
+
+/** The options of the pages. */
+export interface PageOptions {
+  /** Connects as the analyst. */
+  pool: Pool;
+  /** The host name or address that the desk listens on. The pages are shown only to requests for this host and for loopback. */
+  host: string;
+  timeoutSeconds: number;
+  /** The time zone of the times on pages, and of reports that are run without a time zone. */
+  zone: string;
+  /** See RunOptions. */
+  countUnsure?: boolean;
+  goalDays?: number | undefined;
+  refreshSeconds: number;
+  /** Called with every unexpected error. */
+  onError: (error: unknown) => void;
+}
+
+/**
+ * Adds the pages about campaigns and reports to an app. They read the data with the database role of `pool`, answer only GET requests, set
+ * no cookies and load nothing from other hosts. Returns a function that answers with an error page.
+ */
+export function addPages(app: FastifyInstance, options: PageOptions): (reply: FastifyReply, error: unknown) => FastifyReply {
+  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, onError } = options;
+  const limits = { timeoutSeconds, zone, countUnsure, goalDays };
+
+  function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
+    const nonce = randomBytes(16).toString('base64');
+    return reply
+      .code(status)
+      .header(
+        'content-security-policy',
+        `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
+      )
+      .type('text/html; charset=utf-8')
+      .send(frame(content, { nonce, refreshSeconds }));
+  }
+
+  function fail(reply: FastifyReply, error: unknown): FastifyReply {
+    const expected = expectedError(error);
+    if (expected === undefined) onError(error);
+    const shown =
+      expected ?? new ClickledgerError('server-failed', 'an unexpected error occurred: see the terminal or the log of the desk');
+    return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
+  }
+
+  app.addHook('onRequest', guard(options.host));
+
+  app.get('/', async (_request, reply) => send(reply, 200, await overviewPage(pool, limits)));
+
+  app.get<{ Params: { id: string } }>('/campaign/:id', async ({ params }, reply) =>
+    send(reply, 200, await campaignPage(pool, params.id, limits)),
+  );
+
+  app.get<{ Params: { name: string } }>('/report/:name', async (request, reply) => {
+    const { name } = request.params;
+    const values = valuesOf(request);
+    const [, reportName, ending] = /^(.*)\.(csv|xlsx)$/s.exec(name) ?? [];
+    if (reportName !== undefined) return sendFile(reply, reportName, ending as keyof typeof FILES, values);
+    const { status, content } = await reportPage(pool, name, values, limits);
+    return send(reply, status, content);
+  });
+
+  /**
+   * Sends all rows as a file while the database produces them. An error before the first row is shown as a page. A later error closes the
+   * connection, and the file is incomplete.
+   */
+  async function sendFile(reply: FastifyReply, name: string, ending: keyof typeof FILES, values: Values): Promise<FastifyReply> {
+    const report = await readReport(name);
+    const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
+    const send = async (stream: ResultStream): Promise<void> => {
+      const { type, write } = FILES[ending];
+      const file = Readable.from(write(stream));
+      reply.type(type).header('content-disposition', `attachment; filename="${name}${campaign}.${ending}"`).send(file);
+      await finished(file);
+    };
+    try {
+      await explainErrors(() => streamReport(pool, report, values, limits, send));
+    } catch (error) {
+      if (!reply.sent) throw error;
+      // Fastify has already closed the connection. It is not an error if a browser cancels a download.
+      if (codeOf((error as Error).cause ?? error) !== 'ERR_STREAM_PREMATURE_CLOSE' && expectedError(error) === undefined) onError(error);
+    }
+    return reply;
+  }
+
+  app.setNotFoundHandler((_request, reply) =>
+    send(reply, 404, errorContent('Not found', new ClickledgerError('not-found', 'this page does not exist'))),
+  );
+  app.setErrorHandler((error, _request, reply) => fail(reply, error));
+  return fail;
+}
+
+/** The file formats in which a report can be downloaded. */
+const FILES = {
+  csv: { type: 'text/csv; charset=utf-8', write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toCsv(stream) },
+  xlsx: {
+    type: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    write: (stream: ResultStream): AsyncIterable<string | Uint8Array> => toXlsx(stream),
+  },
+} as const;
+
+const TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 'Not found', 503: 'Not available now' };
+
+/**
+ * Returns the parameters of the URL. Leaves out empty values, because the form also sends its empty fields. Throws `bad-input` if a
+ * parameter is repeated.
+ */
+function valuesOf(request: FastifyRequest): Values {
+  const entries = Object.entries(request.query as Record<string, string | string[]>).filter(([, value]) => value !== '');
+  for (const [name, value] of entries)
+    if (typeof value !== 'string') throw new ClickledgerError('bad-input', `the parameter '${name}' is given more than once: give it once`);
+  return Object.fromEntries(entries) as Values;
+}
