@@ -12,7 +12,7 @@ let number = 0;
 
 beforeAll(async () => {
   databases = await createDatabases(2);
-  api = await startTestApi(databases);
+  api = await startTestApi(databases, { changes: { BASE_URLS: 'https://click.shop.example' } });
 });
 afterAll(() => api?.app.close());
 afterEach(() => expect(api.onError).not.toHaveBeenCalled());
@@ -26,6 +26,21 @@ async function newCampaign(fields: object = {}): Promise<number> {
 const lastEntry = async () => (await readAuditLog(api.owner, 1))[0];
 
 describe('campaigns', () => {
+  test('a campaign may have a base URL of the settings, with which its URLs begin', async () => {
+    const refused = await api.call('POST', '/campaigns', { name: 'foreign', base_url: 'https://elsewhere.example' });
+    expectProblem(refused, 400, 'bad-input');
+    const campaign = await newCampaign({ base_url: 'https://click.shop.example' });
+    const link = await api.call('POST', `/campaigns/${campaign}/links`, { target: 'https://shop.example/' });
+    expect(link.json.url).toMatch(/^https:\/\/click\.shop\.example\/u\//);
+    const { lines } = await api.call('POST', `/campaigns/${campaign}/urls`, [{ target: 'https://shop.example/' }]);
+    expect(lines[0]?.url).toBe(link.json.url);
+    const letter = await api.call('POST', `/campaigns/${campaign}/letters`, { html: '<a href="https://shop.example/">x</a>' });
+    expect(letter.json.html).toContain('https://click.shop.example/u/');
+    const changed = await api.call('PATCH', `/campaigns/${campaign}`, { base_url: null });
+    expect(changed.json.base_url).toBeNull();
+    expect((await api.call('GET', `/links/${link.json.id}`)).json.url).toMatch(/^https:\/\/t\.example\.org\/u\//);
+  });
+
   test('a campaign is created once: the same POST finds it', async () => {
     const body = { name: 'Spring sale', fallback: 'https://shop.example/', pass_query: true, follow_hosts: ['Shop.Example'] };
     const first = await api.call('POST', '/campaigns', body);
