@@ -39,9 +39,40 @@ export interface DeliverDeps {
 /** Signs a message anew (DKIM, RFC 6376). */
 export type Signer = (message: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 
+/**
+ * The fields that are signed: those that RFC 6376, 5.4.1, recommends, and those of RFC 8058, without whose signature mail programs show no button for
+ * unsubscribing.
+ */
+const SIGNED_FIELDS = [
+  ...[
+    'From',
+    'Sender',
+    'Reply-To',
+    'Subject',
+    'Date',
+    'Message-ID',
+    'To',
+    'Cc',
+    'MIME-Version',
+    'Content-Type',
+    'Content-Transfer-Encoding',
+  ],
+  ...[
+    'Content-ID',
+    'Content-Description',
+    'In-Reply-To',
+    'References',
+    'List-Id',
+    'List-Help',
+    'List-Unsubscribe',
+    'List-Unsubscribe-Post',
+  ],
+  ...['List-Subscribe', 'List-Post', 'List-Owner', 'List-Archive'],
+];
+
 /** Creates a signer. A body above 2 MiB is kept in a temporary file until its hash is known. */
 export function createSigner(key: { domainName: string; keySelector: string; privateKey: string }, cacheDir: string): Signer {
-  const dkim = new DKIM({ ...key, cacheDir, cacheTreshold: 2 * 1024 * 1024 });
+  const dkim = new DKIM({ ...key, headerFieldNames: SIGNED_FIELDS.join(':'), cacheDir, cacheTreshold: 2 * 1024 * 1024 });
   return (message) => {
     const source = Readable.from(message, { objectMode: false });
     const signed = dkim.sign(source);
@@ -76,7 +107,9 @@ export async function deliver(message: IncomingMessage, envelope: Envelope, deps
   const rewrite = () => rewriteMessage(message, { removed, added }, track, deps.onPart);
   const mustSign = deps.signer !== undefined && (tracking !== undefined || !isSigned);
   try {
-    const answer = await deps.upstream.send(envelope, () => (mustSign ? (deps.signer as Signer)(rewrite()) : rewrite()));
+    // The signature is known after the last byte. The mail server is not asked before, because it would wait for the message.
+    const ready = mustSign ? await startReading((deps.signer as Signer)(rewrite())) : rewrite;
+    const answer = await deps.upstream.send(envelope, ready);
     return toDelivery(answer, tracking ? { outcome: 'tracked' } : { outcome: 'passed', ...(reason ? { reason } : {}) });
   } catch (error) {
     if (failure?.error !== error) throw error;
@@ -84,6 +117,15 @@ export async function deliver(message: IncomingMessage, envelope: Envelope, deps
     deps.onFailure('a message could not be tracked', error);
     return deferred(error);
   }
+}
+
+/** Waits for the first chunk. Returns a function that returns all chunks. It can be read once. */
+async function startReading(chunks: AsyncIterable<Buffer>): Promise<() => AsyncIterable<Buffer>> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  let next = await iterator.next();
+  return async function* read() {
+    for (; !next.done; next = await iterator.next()) yield next.value;
+  };
 }
 
 function catching<A extends unknown[], R>(call: (...args: A) => Promise<R>, onError: (error: unknown) => void): (...args: A) => Promise<R> {
@@ -133,7 +175,13 @@ const MAX_NAME = 200;
  */
 function campaignOf(header: Header, names: readonly string[]): { name: string; byNumber: boolean } | undefined {
   for (const name of names.map((each) => each.toLowerCase())) {
-    const value = (name === 'list-id' ? listIdOf(header) : textOf(header, name))?.slice(0, MAX_NAME);
+    const text = name === 'list-id' ? listIdOf(header) : textOf(header, name);
+    // Postgres refuses some control characters, and terminals obey others.
+    const value = text
+      ?.replace(/\p{Cc}+/gu, ' ')
+      .trim()
+      .slice(0, MAX_NAME)
+      .toWellFormed();
     const byNumber = name === CAMPAIGN_HEADER;
     if (value) return { name: value, byNumber };
     if (byNumber && value === '') return undefined;

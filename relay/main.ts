@@ -7,7 +7,7 @@ import { relayHealth } from './health.ts';
 import { addRelayGauges, createRelayMetrics } from './metrics.ts';
 import { parseNetworks } from './networks.ts';
 import { createServer } from './server.ts';
-import { assertNotOpen, readSigner, readTls } from './settings.ts';
+import { assertNoLoop, assertUsable, readSigner, readTls } from './settings.ts';
 import { createTracking } from './tracking.ts';
 import { createUpstream } from './upstream.ts';
 
@@ -49,7 +49,8 @@ const { config, log, registry, stopped } = part;
 const metrics = createRelayMetrics(registry);
 const networks = parseNetworks(config.RELAY_NETWORKS);
 const tls = readTls(config);
-assertNotOpen(config.RELAY_HOST, config.RELAY_NETWORKS, config.RELAY_USERS, tls !== undefined);
+assertUsable(config.RELAY_HOST, networks, config.RELAY_USERS, tls !== undefined);
+assertNoLoop(config.RELAY_HOST, config.RELAY_PORT, config.RELAY_UPSTREAM);
 const signer = readSigner(config, tmpdir());
 const pool = createPool(config.AUTHOR_URL, { max: 8, name: 'relay', queryTimeoutMs: 20_000 });
 const upstream = createUpstream(config.RELAY_UPSTREAM, {
@@ -64,6 +65,7 @@ const tracking = createTracking({
   pixel: config.RELAY_PIXEL,
   maxLinks: config.RELAY_MAX_LINKS,
   onTooManyLinks: (links) => metrics.recordTooManyLinks(links),
+  onFailure: (error) => log.error({ err: error }, 'a part of a message could not be tracked'),
 });
 const server = createServer({
   tls,
@@ -88,11 +90,11 @@ addRelayGauges(registry, server);
 
 let listening = false;
 const admin = await part.serveAdmin(() => relayHealth(tracking, upstream, listening));
+// The relay offers the extensions that the mail server has.
+await upstream.isReachable();
 const port = await server.listen(config.RELAY_PORT, config.RELAY_HOST);
 listening = true;
 log.info({ port }, 'relaying mail');
-// The relay then offers the extensions that the mail server has.
-await upstream.isReachable();
 
 await stopped;
 await server.stop();

@@ -3,7 +3,12 @@ import { ClickledgerError } from '../core/errors.ts';
 
 export interface Networks {
   includes(address: string): boolean;
+  /** Whether there are networks besides loopback. */
+  readonly hasOthers: boolean;
 }
+
+/** Networks with a shorter prefix are no private networks. */
+const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;
 
 /** Parses networks such as `127.0.0.0/8,::1`, separated by commas. Throws `bad-settings`. */
 export function parseNetworks(text: string): Networks {
@@ -20,11 +25,24 @@ export function parseNetworks(text: string): Networks {
         throw new ClickledgerError('bad-settings', `'${entry}' is not a network. Write e.g. 127.0.0.0/8, 10.1.2.3 or ::1.`, { cause });
       }
     });
+  if (ranges.some(([network, bits]) => bits < LEAST_BITS[network.kind()]))
+    throw new ClickledgerError(
+      'bad-settings',
+      `a network has so many addresses that everybody could send spam. It must have at least ${LEAST_BITS.ipv4} bits (IPv6: ${LEAST_BITS.ipv6}), e.g. 10.0.0.0/8.`,
+    );
   return {
+    hasOthers: ranges.some(([network]) => network.range() !== 'loopback'),
     includes(text) {
       if (!ipaddr.isValid(text)) return false;
       const address = ipaddr.process(text);
       return ranges.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
     },
   };
+}
+
+/** Returns the network of a client whose failures are counted together: an IPv4 address, or 64 bits of an IPv6 address. */
+export function networkOf(text: string): string {
+  if (!ipaddr.isValid(text)) return text;
+  const address = ipaddr.process(text);
+  return address instanceof ipaddr.IPv6 ? address.parts.slice(0, 4).join(':') : address.toString();
 }

@@ -15,7 +15,7 @@ export function planPart(
   if (bytes.includes('-----BEGIN PGP ') && PGP.test(bytes.toString('latin1'))) return 'pgp';
   const kind = subtype === 'html' ? 'html' : 'text';
   try {
-    return planLetter(bytes, kind, {
+    const plan = planLetter(bytes, kind, {
       baseUrls,
       exclude,
       trackUnsubscribe: false,
@@ -25,9 +25,17 @@ export function planPart(
       isBody: true,
       ...(decide ? { decide } : {}),
     });
+    return endsInKanji(plan, bytes) ? { ...plan, pixelAt: undefined } : plan;
   } catch (error) {
     // For example, an address has bytes that are not valid in the charset of the part.
     if (codeOf(error) === 'bad-input') return 'unreadable';
     throw error;
   }
+}
+
+/** Whether the pixel would be inserted where ISO-2022-JP has kanji, so that its bytes would be read as kanji. */
+function endsInKanji({ encoding, pixelAt, offsetOf }: LetterPlan, bytes: Buffer): boolean {
+  if (encoding !== 'iso-2022-jp' || pixelAt === undefined) return false;
+  const escape = bytes.subarray(0, offsetOf(pixelAt)).lastIndexOf(0x1b);
+  return escape >= 0 && bytes[escape + 1] === 0x24;
 }

@@ -79,6 +79,7 @@ describe('a message', () => {
     ['its header', ['X-Clickledger-Campaign: =?utf-8?q?Fr=C3=BChling?='], 'Frühling'],
     ['its List-Id', ['List-Id: Weekly news <weekly.shop.example>'], 'weekly.shop.example'],
     ['its subject', ['Subject: =?utf-8?B?TmV3cyDigqw=?='], 'News €'],
+    ['its header without control characters', ['X-Clickledger-Campaign: =?utf-8?q?a=00b=0Ac?='], 'a b c'],
     ['the first that it has', ['Subject: b', 'List-Id: <a.shop.example>'], 'a.shop.example'],
   ])('gets the campaign of %s', async (_name, headers, campaign) => {
     const { relay, upstream } = await start({ RELAY_CAMPAIGN: 'X-Clickledger-Campaign,List-Id,Subject' });
@@ -205,6 +206,8 @@ describe('a message', () => {
     expect(text.match(/^DKIM-Signature:/gim)).toHaveLength(1);
     expect(text).toContain('/u/');
     expect(isSignedBy(text, publicKey)).toBe(true);
+    // RFC 8058 requires that both fields are signed.
+    expect(/; h=[^;]*/i.exec(text.replace(/\r\n\s+/g, ' '))?.[0].replace(/\s+/g, '').toLowerCase()).toMatch(/list-unsubscribe:list-unsubscribe-post/);
     expect(isSignedBy(text.replace('Hello', 'Hallo'), publicKey)).toBe(false);
   });
 });
@@ -364,8 +367,14 @@ describe('who may send', () => {
   test.each([
     [{ RELAY_HOST: '0.0.0.0' }, 'RELAY_USERS'],
     [{ RELAY_NETWORKS: '0.0.0.0/0' }, 'everybody'],
+    [{ RELAY_NETWORKS: '127.0.0.0/8,10.0.0.0/0' }, 'everybody'],
+    [{ RELAY_NETWORKS: '0.0.0.0/1,128.0.0.0/1' }, 'everybody'],
+    [{ RELAY_NETWORKS: '::/1' }, 'everybody'],
+    [{ RELAY_NETWORKS: 'everything' }, 'is not a network'],
+    [{ RELAY_UPSTREAM: 'smtp://localhost:2525' }, 'the relay itself'],
+    [{ RELAY_DKIM_KEY: '/dev/null', RELAY_DKIM_DOMAIN: 'a.example', RELAY_DKIM_SELECTOR: 's' }, 'RSA'],
     [{ RELAY_USERS: 'a:b' }, 'RELAY_TLS_CERT'],
-    [{ RELAY_UPSTREAM: 'http://x' }, 'RELAY_UPSTREAM'],
+    [{ RELAY_UPSTREAM: 'http://x' }, 'smtp://'],
     [{ RELAY_USERS: 'ab' }, 'name:password'],
     [{ RELAY_CAMPAIGN: 'a header' }, 'RELAY_CAMPAIGN'],
     [{ RELAY_DKIM_KEY: '/nowhere/key.pem', RELAY_DKIM_DOMAIN: 'a.example', RELAY_DKIM_SELECTOR: 's' }, '/nowhere/key.pem'],
@@ -390,10 +399,52 @@ describe('without the catalog', () => {
   });
 
   test('senders get 451 if the answer of the mail server is lost after the message', async () => {
-    const dying = await startDyingServer();
+    const dying = await startScriptedServer((command) => (command === '.' ? 'close' : undefined));
     const lost = await startRelay(databases, dying.port);
     expect(await sendRaw(lost.port, message(HTML, LINK))).toMatch(/^451 4\.4\.2 /);
     expect(await lost.metric('clickledger_relay_messages_total{outcome="unknown"}')).toBe(1);
+  });
+
+  test('senders get 451 if the mail server ends the connection while the relay signs in', async () => {
+    const server = await startScriptedServer((command) =>
+      command.startsWith('EHLO') ? '250-scripted\r\n250 AUTH PLAIN' : command.startsWith('AUTH') ? 'close' : undefined,
+    );
+    const relay = await startRelay(databases, server.port, { RELAY_UPSTREAM: `smtp://me:secret@127.0.0.1:${server.port}` });
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^451 4\.4\.1 /);
+  });
+
+  test('an answer in the middle of a message ends the connection, and no command gets into the message', async () => {
+    let isFirst = true;
+    const server = await startScriptedServer((command) => {
+      if (command !== 'data' || !isFirst) return undefined;
+      isFirst = false;
+      return '552 5.3.4 too large';
+    });
+    const relay = await startRelay(databases, server.port);
+    const large = message(HTML, `${LINK}\r\n`.repeat(20_000));
+    expect(await sendRaw(relay.port, large)).toMatch(/^552 5\.3\.4 too large/);
+    expect(server.heard).not.toContain('RSET');
+    const before = server.connections;
+    expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
+    expect(server.connections).toBe(before + 1);
+  });
+
+  test('a connection that the mail server has closed meanwhile is replaced', async () => {
+    let messages = 0;
+    const server = await startScriptedServer((command, session) => {
+      if (command === '.') messages++;
+      return messages === 1 && session === 1 && command.startsWith('MAIL') ? '421 4.4.2 timeout' : undefined;
+    });
+    const relay = await startRelay(databases, server.port);
+    for (let i = 0; i < 2; i++) expect(await sendRaw(relay.port, message(HTML, LINK))).toMatch(/^250/);
+    expect({ messages, connections: server.connections }).toEqual({ messages: 2, connections: 2 });
+  });
+
+  test('a domain in ASCII stays in ASCII', async () => {
+    const server = await startScriptedServer(() => undefined);
+    const relay = await startRelay(databases, server.port);
+    expect(await sendRaw(relay.port, message(HTML, LINK), { to: 'ann@xn--bcher-kva.example' })).toMatch(/^250/);
+    expect(server.heard).toContain('RCPT TO:<ann@xn--bcher-kva.example>\r\n');
   });
 
   test('senders get 451 while the mail server is away', async () => {
@@ -412,25 +463,45 @@ async function peakMib(pid: number): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** Starts a mail server that takes a message and closes the connection without an answer. */
-async function startDyingServer(): Promise<{ port: number }> {
+interface ScriptedServer {
+  port: number;
+  /** All commands, and the bytes of messages. */
+  heard: string;
+  connections: number;
+}
+
+/**
+ * Starts a mail server that answers as a script says. `reply` gets each command, `.` for the end of a message, and `data` for each chunk of a message. It
+ * returns the reply, '' for none, or 'close'. `session` counts connections from 1.
+ */
+async function startScriptedServer(reply: (command: string, session: number) => string | undefined): Promise<ScriptedServer> {
+  const scripted: ScriptedServer = { port: 0, heard: '', connections: 0 };
   const server = createServer((socket) => {
+    const session = ++scripted.connections;
     let inData = false;
+    const answer = (command: string): void => {
+      const text = reply(command, session) ?? (command === 'DATA' ? '354 go on' : command === 'data' ? '' : '250 2.0.0 ok');
+      if (text === 'close') socket.destroy();
+      else if (text !== '') socket.write(`${text}\r\n`);
+      if (command === 'DATA' && text.startsWith('3')) inData = true;
+    };
     socket.on('error', () => {});
-    socket.write('220 dying\r\n');
+    socket.write('220 scripted\r\n');
     socket.on('data', (chunk: Buffer) => {
       const text = chunk.toString('latin1');
-      if (inData && text.endsWith('\r\n.\r\n')) socket.destroy();
-      if (inData) return;
-      for (const command of text.split('\r\n').filter((line) => line !== '')) {
-        inData ||= command === 'DATA';
-        socket.write(inData ? '354 go on\r\n' : '250 ok\r\n');
-      }
+      scripted.heard += text;
+      if (inData) {
+        answer('data');
+        if (!text.endsWith('\r\n.\r\n')) return;
+        inData = false;
+        answer('.');
+      } else for (const command of text.split('\r\n').filter((line) => line !== '')) answer(command);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
-  return { port: (server.address() as { port: number }).port };
+  scripted.port = (server.address() as { port: number }).port;
+  return scripted;
 }
 
 /** Verifies the only DKIM signature of a message, in the form relaxed/relaxed (RFC 6376, 3.4). */

@@ -61,7 +61,7 @@ function contentOf(message: Buffer, restore: (part: Buffer) => Buffer): string[]
   const splitter = createMessageSplitter(LIMITS);
   return [...splitter.push(message), ...splitter.end()].flatMap((piece) => {
     const headerOf = (bytes: Buffer): string =>
-      bytes.toString('latin1').replace(/^(?:X-Clickledger-Campaign|List-Unsubscribe|Content-Transfer-Encoding):.*\r\n/gm, '');
+      bytes.toString('latin1').replace(/^(?:X-Clickledger-Campaign|List-Unsubscribe|Content-Transfer-Encoding|MIME-Version):.*\r\n/gm, '');
     switch (piece.kind) {
       case 'message':
         return piece.isText ? [] : [headerOf(piece.header.bytes)];
@@ -69,8 +69,8 @@ function contentOf(message: Buffer, restore: (part: Buffer) => Buffer): string[]
         return [piece.bytes.toString('latin1')];
       case 'text': {
         const opened = openBody(piece.body, piece.is.transfer);
-        const text = piece.is.delSp ? withoutSoftBreaks(opened) : opened;
-        return [headerOf(piece.header.bytes), restore(text.bytes).toString('latin1')];
+        const text = opened && piece.is.delSp ? withoutSoftBreaks(opened) : opened;
+        return [headerOf(piece.header.bytes), text ? restore(text.bytes).toString('latin1') : piece.body.toString('latin1')];
       }
       case 'large':
       case 'untouched':
@@ -257,6 +257,17 @@ const CORPUS: readonly { name: string; message: string; expected?: string; outco
     name: 'a text signed with PGP',
     message: 'Subject: x\r\n\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nhttps://shop.example/a\r\n',
     outcomes: ['pgp'],
+  },
+  {
+    name: 'a multipart of an unknown kind',
+    message: `Content-Type: multipart/constructor; boundary=s\r\n\r\n--s\r\nContent-Type: text/html\r\n\r\n${A}\r\n--s--\r\n`,
+    outcomes: ['changed'],
+  },
+  {
+    name: 'a text in ISO-2022-JP that ends in kanji',
+    message: 'Content-Type: text/html; charset=iso-2022-jp\r\n\r\n<a href="https://shop.example/a">a</a>\x1b$B$"',
+    expected: '<a href="T">a</a>\x1b$B$"',
+    outcomes: ['changed'],
   },
   {
     name: 'a part of a signed message',

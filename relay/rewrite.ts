@@ -1,6 +1,7 @@
 import type { Edit } from '../authoring/letter/template.ts';
+import { createGate } from './gate.ts';
 import type { TextKind, UntouchedReason } from './message/classify.ts';
-import { changeHeader, type Header } from './message/header.ts';
+import { changeHeader, type Header, rawValue } from './message/header.ts';
 import type { IncomingMessage } from './message/read.ts';
 import { type Body, hasTooLongLine, openBody, toQuotedPrintable, withoutSoftBreaks } from './message/transfer.ts';
 
@@ -47,25 +48,36 @@ export async function* rewriteMessage(
         break;
       case 'text': {
         const { header, body, is, isMessage } = piece;
-        const changed = track ? await changePart(body, is, track) : { outcome: undefined };
+        const run = (): Promise<Changed> => changePart(body, is, track as TrackPart);
+        const changed = !track ? { outcome: undefined } : await (body.length > LARGE_BYTES ? largeParts(run) : run());
         if (changed.outcome !== undefined) onPart(changed.outcome);
         if (changed.outcome !== 'changed') yield* [headOf(header, isMessage), body];
-        else yield* [headOf(header, isMessage, changed.becameQuotedPrintable ? QUOTED_PRINTABLE : NONE), changed.bytes];
+        else yield* [headOf(header, isMessage, changed.becameQuotedPrintable ? quotedPrintable(header, isMessage) : NONE), changed.bytes];
       }
     }
   }
 }
 
+/** A part above this size needs some ten times its size while it is changed. So only a few are changed at the same time. */
+const LARGE_BYTES = 65_536;
+const largeParts = createGate(4);
+
 const NONE: HeaderChange = { removed: [], added: [] };
-const QUOTED_PRINTABLE: HeaderChange = {
+
+/** Without MIME-Version, a mail program may not decode a message. */
+const quotedPrintable = (header: Header, isMessage: boolean): HeaderChange => ({
   removed: ['content-transfer-encoding'],
-  added: ['Content-Transfer-Encoding: quoted-printable'],
-};
+  added: [
+    ...(isMessage && rawValue(header, 'mime-version') === undefined ? ['MIME-Version: 1.0'] : []),
+    'Content-Transfer-Encoding: quoted-printable',
+  ],
+});
 
 type Changed = { outcome: 'changed'; bytes: Buffer; becameQuotedPrintable: boolean } | { outcome: Exclude<PartOutcome, 'changed'> };
 
 async function changePart(encoded: Buffer, is: TextKind, track: TrackPart): Promise<Changed> {
   const opened = openBody(encoded, is.transfer);
+  if (!opened) return { outcome: 'encoding' };
   const body: Body = is.delSp ? withoutSoftBreaks(opened) : opened;
   const edits = await track(body.bytes, is);
   if (typeof edits === 'string') return { outcome: edits };

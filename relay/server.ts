@@ -1,11 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { domainToASCII } from 'node:url';
 import { LRUCache } from 'lru-cache';
 import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { codeOf, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Delivery } from './deliver.ts';
 import { readMessage, type IncomingMessage } from './message/read.ts';
-import type { Networks } from './networks.ts';
+import { type Networks, networkOf } from './networks.ts';
 import type { Envelope } from './upstream.ts';
 
 // The SMTP server of the relay: who may send, one recipient a message, limits, and the reply to each message.
@@ -44,7 +45,7 @@ export interface RelayServer {
 }
 
 /** The largest header, and the largest text part that is tracked. */
-const LIMITS = { headerBytes: 256 * 1024, textBytes: 4 * 1024 * 1024 };
+const LIMITS = { headerBytes: 256 * 1024, textBytes: 1024 * 1024 };
 /** RFC 5321, 4.5.3.2: a server waits five minutes for the next command. */
 const IDLE_MS = 300_000;
 /** After the stop signal, a message that has arrived may wait so long for the answer of the mail server. */
@@ -130,7 +131,10 @@ export function createServer(options: ServerOptions): RelayServer {
     maxClients,
     socketTimeout: IDLE_MS,
     closeTimeout: STOP_MS,
-    hideDSN: false,
+    // The extensions of the mail server are not known yet.
+    hideDSN: true,
+    hide8BITMIME: true,
+    hideSMTPUTF8: true,
     // Replies have the enhanced code of the mail server or of the relay. The library would add one of its own.
     hideENHANCEDSTATUSCODES: true,
     disableReverseLookup: true,
@@ -148,10 +152,11 @@ export function createServer(options: ServerOptions): RelayServer {
       callback();
     },
     onAuth({ username = '', password }, session, callback) {
-      const failed = failures.get(session.remoteAddress) ?? 0;
+      const client = networkOf(session.remoteAddress);
+      const failed = failures.get(client) ?? 0;
       if (failed >= MAX_FAILURES) return callback(new SmtpReply(421, '4.7.0 too many failures to sign in. Try again later.'));
       if (isPassword(users.get(username), password ?? '')) return callback(null, { user: username });
-      failures.set(session.remoteAddress, failed + 1);
+      failures.set(client, failed + 1);
       return callback(new SmtpReply(535, '5.7.8 the user name or the password is wrong'));
     },
     onMailFrom(_address, session, callback) {
@@ -211,17 +216,24 @@ function isPassword(expected: string | undefined, given: string): boolean {
   return timingSafeEqual(digest(expected ?? ''), digest(given)) && expected !== undefined;
 }
 
+/** Returns an address with its domain in ASCII, as the sender wrote it. The library decodes domains such as xn--bcher-kva.example. */
+function asciiUnless(utf8: boolean, address: string): string {
+  const at = address.lastIndexOf('@');
+  return utf8 || at < 0 ? address : `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1)) || address.slice(at + 1)}`;
+}
+
 function envelopeOf({ envelope }: SMTPServerSession): Envelope {
   const from = envelope.mailFrom as SMTPServerAddress;
   const to = envelope.rcptTo[0] as SMTPServerAddress;
   const size = Number((from.args || {})['SIZE']);
+  const utf8 = envelope.smtpUtf8 === true;
   const { ret = null, envid = null } = envelope.dsn ?? {};
   return {
-    from: from.address,
-    to: to.address,
+    from: asciiUnless(utf8, from.address),
+    to: asciiUnless(utf8, to.address),
     size: size > 0 ? size : undefined,
     body8Bit: envelope.bodyType === '8bitmime',
-    utf8: envelope.smtpUtf8 === true,
+    utf8,
     dsn: { ret, envid, notify: to.dsn?.notify, orcpt: to.dsn?.orcpt },
   };
 }

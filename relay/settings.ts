@@ -1,7 +1,10 @@
+import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { ClickledgerError } from '../core/errors.ts';
+import type { SmtpServer } from '../core/smtp-url.ts';
 import { createSigner, type Signer } from './deliver.ts';
+import type { Networks } from './networks.ts';
 
 // Settings of the relay that depend on each other or name files.
 
@@ -23,7 +26,19 @@ export function readSigner(
   if (file === '') return undefined;
   if (domainName === '' || keySelector === '')
     throw new ClickledgerError('bad-settings', 'RELAY_DKIM_KEY needs RELAY_DKIM_DOMAIN and RELAY_DKIM_SELECTOR');
-  return createSigner({ domainName, keySelector, privateKey: readFile('RELAY_DKIM_KEY', file) }, cacheDir);
+  const privateKey = readFile('RELAY_DKIM_KEY', file);
+  if (keyTypeOf(privateKey) !== 'rsa')
+    throw new ClickledgerError('bad-settings', `RELAY_DKIM_KEY: ${file} has no private RSA key in PEM. Make one with: openssl genrsa 2048`);
+  return createSigner({ domainName, keySelector, privateKey }, cacheDir);
+}
+
+/** Returns the type of a private key, or undefined if the text is none. */
+function keyTypeOf(pem: string): string | undefined {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType;
+  } catch {
+    return undefined;
+  }
 }
 
 function readFile(name: string, path: string): string {
@@ -34,20 +49,25 @@ function readFile(name: string, path: string): string {
   }
 }
 
-/**
- * Throws `bad-settings` if everybody who reaches the relay could send. An open relay is used for spam within hours. `isLoopback` says whether
- * the relay listens only on this machine.
- */
-export function assertNotOpen(host: string, networks: string, users: ReadonlyMap<string, string>, hasTls: boolean): void {
-  if (/(?:^|,)\s*(?:0\.0\.0\.0|::)\/0\s*(?:,|$)/.test(networks))
-    throw new ClickledgerError('bad-settings', 'RELAY_NETWORKS must not contain all addresses, because everybody could send spam');
+/** Throws `bad-settings` if passwords would not be encrypted, or if no program on another machine could send. */
+export function assertUsable(host: string, networks: Networks, users: ReadonlyMap<string, string>, hasTls: boolean): void {
   if (users.size > 0 && !hasTls)
     throw new ClickledgerError('bad-settings', 'RELAY_USERS needs RELAY_TLS_CERT and RELAY_TLS_KEY, because passwords must be encrypted');
-  const isLoopback = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
-  const hasOtherNetworks = networks.split(',').some((network) => !/^\s*(?:127\.|::1|$)/.test(network));
-  if (!isLoopback && users.size === 0 && !hasOtherNetworks)
+  if (!isLoopback(host) && users.size === 0 && !networks.hasOthers)
     throw new ClickledgerError(
       'bad-settings',
       `RELAY_HOST is ${host}, but no program on another machine may send. Set RELAY_USERS, or RELAY_NETWORKS for private networks.`,
     );
 }
+
+/** Throws `bad-settings` if the relay would pass mail to itself. */
+export function assertNoLoop(host: string, port: number, upstream: SmtpServer): void {
+  const isHere = upstream.host === host || (upstream.isLoopback && (isLoopback(host) || host === '0.0.0.0' || host === '::'));
+  if (isHere && upstream.port === port)
+    throw new ClickledgerError(
+      'bad-settings',
+      'RELAY_UPSTREAM is the relay itself. It must be the mail server that gets the tracked mail.',
+    );
+}
+
+const isLoopback = (host: string): boolean => /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);

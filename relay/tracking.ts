@@ -32,6 +32,8 @@ export interface TrackingOptions {
   maxLinks: number;
   /** Called with the number of links of a part that are kept because their campaign has too many. */
   onTooManyLinks: (links: number) => void;
+  /** Called with the error if a part cannot be tracked because of its content. */
+  onFailure: (error: unknown) => void;
 }
 
 /** A message whose campaign and recipient are known. */
@@ -192,7 +194,14 @@ export function createTracking(options: TrackingOptions): Tracking {
             if (typeof plan === 'string') return plan;
             // A message has one pixel, also if it has several HTML parts.
             hasPixel ||= plan.pixelAt !== undefined;
-            return explainErrors(() => editsFor(plan, campaign, recipient, unsubscribe));
+            try {
+              return await explainErrors(() => editsFor(plan, campaign, recipient, unsubscribe));
+            } catch (error) {
+              // Only the catalog may become available again. Anything else would fail again, for ever.
+              if (error instanceof ClickledgerError && error.code !== 'bad-input') throw error;
+              options.onFailure(error);
+              return 'unreadable';
+            }
           },
         };
       }),

@@ -1,9 +1,8 @@
-import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
 import SMTPConnection, { type SMTPEnvelope } from 'nodemailer/lib/smtp-connection';
 import { messageOf } from '../core/errors.ts';
 import type { SmtpServer } from '../core/smtp-url.ts';
-import { orUndefinedAfter } from '../core/time.ts';
+import { orUndefinedAfter, singleFlight } from '../core/time.ts';
 
 // Hands messages to the mail server behind the relay. A connection takes one message after the other. Idle connections are kept for a while.
 
@@ -44,6 +43,7 @@ const MAX_IDLE = 100;
 const TIMEOUTS = { connectionTimeout: 10_000, greetingTimeout: 30_000, socketTimeout: 300_000 } as const;
 const REACHABLE_MS = 3_000;
 const CHUNK_BYTES = 65_536;
+const QUIT_MS = 2_000;
 
 /** A connection of Nodemailer. It has no public way to see the extensions of the server or to ask for SMTPUTF8. */
 type Connection = SMTPConnection & { _supportedExtensions: readonly string[]; _sendCommand(command: string, logged?: string): void };
@@ -60,46 +60,55 @@ export function createUpstream(
   const mustEncrypt = !server.isLoopback && !isPlain;
   const options = { host, port, secure, requireTLS: !secure && mustEncrypt, ignoreTLS: !secure && !mustEncrypt };
   const credentials = user === undefined ? undefined : { user, pass };
-  const idle = new Set<Connection>();
+  /** Connections without a message, and the timers that close them. */
+  const idle = new Map<Connection, NodeJS.Timeout>();
+  const inUse = new Set<Connection>();
+  let isClosed = false;
 
   async function connect(): Promise<Connection> {
-    const connection = new SMTPConnection({ ...TIMEOUTS, ...options, name: hostname() }) as Connection;
-    await new Promise<void>((resolve, reject) => {
-      connection.once('error', reject);
-      connection.once('end', () => reject(new Error('the server closed the connection')));
-      connection.connect((error) => (error ? reject(error) : resolve()));
-    }).catch((error: unknown) => {
+    const connection = new SMTPConnection({ ...TIMEOUTS, ...options }) as Connection;
+    inUse.add(connection);
+    connection.on('end', () => {
+      forget(connection);
+      inUse.delete(connection);
+    });
+    // A connection in use reports the error to its sender, too.
+    connection.on('error', () => forget(connection));
+    try {
+      await ended(connection, (done) => connection.connect(done));
+      onExtensions(connection._supportedExtensions);
+      if (credentials) await ended(connection, (done) => connection.login({ ...credentials }, done));
+      return connection;
+    } catch (error) {
       connection.close();
       throw error;
-    });
-    onExtensions(connection._supportedExtensions);
-    // An idle connection may break at any time. A connection in use reports the error to its sender, too.
-    connection.on('error', () => idle.delete(connection));
-    connection.on('end', () => idle.delete(connection));
-    if (credentials)
-      await new Promise<void>((resolve, reject) =>
-        connection.login({ ...credentials }, (error) => (error ? reject(error) : resolve())),
-      ).catch((error: unknown) => {
-        connection.close();
-        throw error;
-      });
-    return connection;
+    }
+  }
+
+  function forget(connection: Connection): void {
+    clearTimeout(idle.get(connection));
+    idle.delete(connection);
   }
 
   function keep(connection: Connection): void {
-    if (idle.size >= MAX_IDLE) {
-      connection.quit();
+    inUse.delete(connection);
+    if (isClosed || idle.size >= MAX_IDLE) {
+      quit(connection);
       return;
     }
-    idle.add(connection);
-    setTimeout(() => {
-      if (idle.delete(connection)) connection.quit();
-    }, IDLE_MS).unref();
+    const timer = setTimeout(() => {
+      forget(connection);
+      quit(connection);
+    }, IDLE_MS);
+    timer.unref();
+    idle.set(connection, timer);
   }
 
   function takeIdle(): Connection | undefined {
-    const [connection] = idle;
-    if (connection) idle.delete(connection);
+    const [connection] = idle.keys();
+    if (!connection) return undefined;
+    forget(connection);
+    inUse.add(connection);
     return connection;
   }
 
@@ -119,12 +128,19 @@ export function createUpstream(
     const stream = Readable.from(follow(message, progress), { objectMode: false });
     // Nodemailer reports the error of the stream, too.
     stream.on('error', () => {});
-    if (envelope.utf8) askForUtf8(connection);
+    const restore = envelope.utf8 ? askForUtf8(connection) : () => {};
     return new Promise((resolve, reject) => {
       connection.send(toNodemailer(envelope), stream, (error, info) => {
-        if (!error) {
+        restore();
+        const { started } = progress;
+        if (!error && stream.readableEnded) {
           keep(connection);
-          return resolve({ kind: 'answer', ...parseAnswer(info.response ?? '250 OK'), started: true });
+          return resolve({ kind: 'answer', ...parseAnswer(info.response ?? '250 OK'), started });
+        }
+        if (!error) {
+          // An answer before the end of the message is about something else.
+          connection.close();
+          return resolve({ kind: 'unreachable', why: 'it answered before the end of the message', started });
         }
         if (progress.failure !== undefined) {
           connection.close();
@@ -132,17 +148,23 @@ export function createUpstream(
           return reject(progress.failure.error as Error);
         }
         const answer = answerOf(error as SmtpError);
-        if (answer === undefined) {
-          connection.close();
-          return resolve({ kind: progress.ended ? 'unknown' : 'unreachable', why: messageOf(error), started: progress.started });
-        }
-        // After a refusal the transaction may still be open.
-        if (answer.code === 421) connection.close();
+        // After a refusal of the envelope the transaction may still be open. In the middle of a message, a command would become text of it.
+        if (answer === undefined || started || answer.code === 421) connection.close();
         else connection.reset((failed) => (failed ? connection.close() : keep(connection)));
-        return resolve({ kind: 'answer', ...answer, started: progress.started });
+        if (answer === undefined) return resolve({ kind: progress.ended ? 'unknown' : 'unreachable', why: messageOf(error), started });
+        return resolve({ kind: 'answer', ...answer, started });
       });
     });
   }
+
+  const tryToConnect = singleFlight(async () => {
+    try {
+      keep(await connect());
+      return true;
+    } catch {
+      return false;
+    }
+  });
 
   return {
     async send(envelope, message) {
@@ -150,7 +172,8 @@ export function createUpstream(
       if (reused) {
         const { started, ...answer } = await sendOver(reused, envelope, message);
         // The server may have closed the idle connection at the same moment. Nothing of the message was sent then.
-        if (answer.kind !== 'unreachable' || started) return answer;
+        const wasClosed = !started && (answer.kind === 'unreachable' || (answer.kind === 'answer' && answer.code === 421));
+        if (!wasClosed) return answer;
       }
       let connection: Connection;
       try {
@@ -161,20 +184,38 @@ export function createUpstream(
       const { started: _, ...answer } = await sendOver(connection, envelope, message);
       return answer;
     },
-    async isReachable() {
-      if (idle.size > 0) return true;
-      const connection = await orUndefinedAfter(
-        connect().catch(() => undefined),
-        REACHABLE_MS,
-      );
-      if (connection) keep(connection);
-      return connection !== undefined;
-    },
+    // An attempt that takes longer goes on, and the next call waits for it.
+    isReachable: async () => idle.size > 0 || (await orUndefinedAfter(tryToConnect(), REACHABLE_MS)) === true,
     close() {
-      for (const connection of idle) connection.quit();
-      idle.clear();
+      isClosed = true;
+      for (const connection of idle.keys()) {
+        forget(connection);
+        quit(connection);
+      }
+      for (const connection of inUse) connection.close();
     },
   };
+}
+
+/** Runs a step of a connection. Rejects with its error, and also if the connection ends before, which Nodemailer does not always report. */
+function ended(connection: Connection, step: (done: (error?: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onEnd = (): void => reject(new Error('the server closed the connection'));
+    connection.once('error', reject);
+    connection.once('end', onEnd);
+    step((error) => {
+      connection.off('error', reject);
+      connection.off('end', onEnd);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
+
+/** Ends a connection politely. A server that does not answer is not waited for. */
+function quit(connection: Connection): void {
+  connection.quit();
+  setTimeout(() => connection.close(), QUIT_MS).unref();
 }
 
 interface Progress {
@@ -215,13 +256,18 @@ function toNodemailer({ from, to, size, body8Bit, dsn }: Envelope): SMTPEnvelope
   };
 }
 
-/** Adds SMTPUTF8 to the next MAIL command. Nodemailer adds it only for addresses that are not ASCII, but a header may need it, too. */
-function askForUtf8(connection: Connection): void {
+/**
+ * Adds SMTPUTF8 to MAIL commands until the returned function is called. Nodemailer adds it only for addresses that are not ASCII, but a header may
+ * need it, too.
+ */
+function askForUtf8(connection: Connection): () => void {
   const send = connection._sendCommand.bind(connection);
   connection._sendCommand = (command, logged) => {
-    if (!command.startsWith('MAIL FROM:')) return send(command, logged);
+    const isMail = command.startsWith('MAIL FROM:') && !/ SMTPUTF8(?: |$)/.test(command);
+    send(isMail ? `${command} SMTPUTF8` : command, logged);
+  };
+  return () => {
     connection._sendCommand = send;
-    send(/ SMTPUTF8(?: |$)/.test(command) ? command : `${command} SMTPUTF8`, logged);
   };
 }
 

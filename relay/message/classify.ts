@@ -1,6 +1,6 @@
 import { ClickledgerError } from '../../core/errors.ts';
 import { type Encoding, parseCharset } from '../../authoring/letter/encoding.ts';
-import { type Header, rawValue, type StructuredValue, structuredValue } from './header.ts';
+import { type Header, rawValue, type StructuredValue, structuredValue, withoutComments } from './header.ts';
 
 // Decides by the header of a message or of a MIME part whether its body may change.
 
@@ -50,7 +50,7 @@ export function classify(header: Header, { inDigest }: { inDigest: boolean }): K
   const type = declared === undefined || declared.value === '' ? PLAIN : declared;
   const transfer = transferOf(header);
   if (type.value.startsWith('multipart/')) {
-    const locked = LOCKED_MULTIPARTS[type.value.slice('multipart/'.length)];
+    const locked = LOCKED_MULTIPARTS.get(type.value.slice('multipart/'.length));
     if (locked !== undefined) return untouched(locked);
     const { boundary } = type.params;
     // A multipart has no transfer encoding of its own (RFC 2045, 6.4).
@@ -78,7 +78,11 @@ export function classify(header: Header, { inDigest }: { inDigest: boolean }): K
 }
 
 /** Multiparts whose content must not change. */
-const LOCKED_MULTIPARTS: Readonly<Record<string, UntouchedReason>> = { signed: 'signed', encrypted: 'encrypted', report: 'report' };
+const LOCKED_MULTIPARTS: ReadonlyMap<string, UntouchedReason> = new Map([
+  ['signed', 'signed'],
+  ['encrypted', 'encrypted'],
+  ['report', 'report'],
+]);
 
 const LOCKED_TYPES: readonly (readonly [RegExp, UntouchedReason])[] = [
   [/^application\/(?:x-)?pkcs7-mime$|^application\/pgp-encrypted$/, 'encrypted'],
@@ -88,8 +92,8 @@ const LOCKED_TYPES: readonly (readonly [RegExp, UntouchedReason])[] = [
 ];
 
 function transferOf(header: Header): TransferEncoding | undefined {
-  const name = (rawValue(header, 'content-transfer-encoding') ?? '')
-    .replace(/\(.*?\)|[;"]/g, '')
+  const name = withoutComments(rawValue(header, 'content-transfer-encoding') ?? '')
+    .replace(/[;"]/g, '')
     .trim()
     .toLowerCase();
   if (/^(?:|7bit|8bit|binary|7-bit|8-bit)$/.test(name)) return 'identity';

@@ -60,7 +60,7 @@ export function structuredValue(header: Header, name: string): StructuredValue |
 }
 
 /** Removes comments in parentheses that are not in a quoted string (RFC 5322, 3.2.2). */
-function withoutComments(value: string): string {
+export function withoutComments(value: string): string {
   if (!value.includes('(')) return value;
   let result = '';
   let depth = 0;

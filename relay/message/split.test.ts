@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { expectLinear } from '../../test/support/linear.ts';
 import { createLineEnds } from './line-ends.ts';
 import { createMessageSplitter, type Piece } from './split.ts';
 
@@ -175,6 +176,21 @@ test('a text part that is too large passes on as it arrives', () => {
   expect(join(pieces)).toBe(message);
   expect(textsOf(pieces)).toEqual(['plain:small']);
   expect(reasonsOf(pieces)).toEqual(['too-large']);
+});
+
+test.each<[string, (size: number) => string]>([
+  ['boundaries', (size) => '--b\r\n'.repeat(size)],
+  ['boundaries before an empty line', (size) => `${'--b\r\n'.repeat(size)}\r\n`],
+  ['parentheses in a header', (size) => `--b\r\nContent-Transfer-Encoding: ${'('.repeat(size)}\r\n\r\nx\r\n--b--`],
+  ['lines that begin like boundaries', (size) => `--b\r\n\r\n${`--${' '.repeat(500)}x\r\n`.repeat(size / 500)}--b--`],
+  ['a header of many lines', (size) => `--b\r\n${'a:\r\n'.repeat(size / 4)}`],
+])('%s take linear time', (_name, make) => {
+  const wide = { headerBytes: 1_000_000, textBytes: 1_000_000 };
+  expectLinear(
+    10_000,
+    (size) => `Content-Type: multipart/mixed; boundary=b\r\n\r\n${make(size)}`,
+    (message) => void split(message, [4096], wide),
+  );
 });
 
 test('a header that is too large is refused', () => {

@@ -62,6 +62,8 @@ export function createMessageSplitter(limits: SplitLimits): MessageSplitter {
   let state: State = { in: 'head' };
   let isMessageHead = true;
   let rest: Buffer = Buffer.alloc(0);
+  /** The position in `rest` of the first line of a header that has not been read. */
+  let headLine = 0;
   /** True if `rest` begins at the beginning of a line. */
   let atLineStart = true;
   let pieces: Piece[] = [];
@@ -94,26 +96,36 @@ export function createMessageSplitter(limits: SplitLimits): MessageSplitter {
 
   /** Reads a header if it is complete. Returns false if more bytes are needed. */
   function readHead(): boolean {
-    const headEnd = rest.subarray(0, 2).equals(Buffer.from(CRLF)) ? 2 : rest.indexOf(CRLF + CRLF) + 4;
-    const isComplete = headEnd > 3 || headEnd === 2;
-    if ((isComplete ? headEnd : rest.length) > limits.headerBytes) {
-      if (isMessageHead) throw new ClickledgerError('bad-input', `the header is larger than ${limits.headerBytes} bytes`);
-      pieces.push({ kind: 'untouched', reason: 'malformed' });
-      state = { in: 'pass' };
-      return true;
+    for (let isOver = false; !isOver; ) {
+      const lineEnd = rest.indexOf(CRLF, headLine);
+      if (lineEnd < 0 && !ended && rest.length <= limits.headerBytes) return false;
+      if (lineEnd > limits.headerBytes || (lineEnd < 0 && rest.length > limits.headerBytes)) {
+        if (isMessageHead) throw new ClickledgerError('bad-input', `the header is larger than ${limits.headerBytes} bytes`);
+        pieces.push({ kind: 'untouched', reason: 'malformed' });
+        leaveHead();
+        return true;
+      }
+      const to = lineEnd < 0 ? rest.length : lineEnd;
+      // A part without an empty line after its header ends at the next boundary.
+      if (rest[headLine] === 0x2d && rest[headLine + 1] === 0x2d && boundaryOf(rest.toString('latin1', headLine, to)) !== undefined) {
+        leaveHead();
+        return true;
+      }
+      isOver = to === headLine || lineEnd < 0;
+      headLine = lineEnd < 0 ? rest.length : lineEnd + 2;
     }
-    if (!isComplete && !ended) return false;
-    const bytes = isComplete ? rest.subarray(0, headEnd) : rest;
-    // A part without an empty line after its header ends at the next boundary.
-    if (!isMessageHead && findBoundary(bytes, true) !== undefined) {
-      state = { in: 'pass' };
-      return true;
-    }
-    rest = rest.subarray(bytes.length);
-    atLineStart = true;
+    const bytes = rest.subarray(0, headLine);
+    rest = rest.subarray(headLine);
+    leaveHead();
     const header = parseHeader(bytes);
     enter(header, classify(header, { inDigest: levels.at(-1)?.isDigest ?? false }));
     return true;
+  }
+
+  function leaveHead(): void {
+    state = { in: 'pass' };
+    headLine = 0;
+    atLineStart = true;
   }
 
   function enter(header: Header, is: Kind): void {
@@ -135,7 +147,9 @@ export function createMessageSplitter(limits: SplitLimits): MessageSplitter {
 
   /** Returns the multipart whose boundary a line is. Spaces at its end do not matter. */
   function boundaryOf(line: string): { level: number; isLast: boolean } | undefined {
-    const bare = line.replace(/[ \t]+$/, '');
+    let end = line.length;
+    while (line.charAt(end - 1) === ' ' || line.charAt(end - 1) === '\t') end--;
+    const bare = line.slice(0, end);
     for (let level = levels.length - 1; level >= 0; level--) {
       const opening = `--${(levels[level] as Level).boundary}`;
       if (bare === opening) return { level, isLast: false };

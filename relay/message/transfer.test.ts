@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { encode as encodeQuotedPrintable, wrap } from 'nodemailer/lib/qp';
 import { describe, expect, test } from 'vitest';
 import type { Edit } from '../../authoring/letter/template.ts';
-import { hasTooLongLine, openBody, toQuotedPrintable, withoutSoftBreaks } from './transfer.ts';
+import { expectLinear } from '../../test/support/linear.ts';
+import { type Body, hasTooLongLine, openBody as tryToOpen, toQuotedPrintable, withoutSoftBreaks } from './transfer.ts';
+
+const openBody = (encoded: Buffer, transfer: Parameters<typeof tryToOpen>[1]): Body => tryToOpen(encoded, transfer) as Body;
 
 /** Generates bytes and changes of them. */
 const changed = fc
@@ -117,6 +120,33 @@ describe('base64', () => {
       }),
     );
   });
+});
+
+test.each([
+  ['padding in the middle', `${Buffer.from('one two').toString('base64')}\r\n${Buffer.from('and the rest').toString('base64')}\r\n`],
+  ['a footer in plain text', `${Buffer.from('one two').toString('base64')}\r\n-- \r\nTo unsubscribe, write to us\r\n`],
+])('base64 with %s is not opened, because a change would lose text', (_name, encoded) => {
+  expect(tryToOpen(Buffer.from(encoded), 'base64')).toBeUndefined();
+});
+
+test.each<[string, 'quoted-printable' | 'base64', (size: number) => string]>([
+  ['spaces', 'quoted-printable', (size) => `${' '.repeat(size)}x`],
+  ['spaces after an equals sign', 'quoted-printable', (size) => `=${' '.repeat(size)}x`],
+  ['empty lines', 'base64', (size) => `${'\r\n'.repeat(size)}QUJD`],
+])('%s in %s take linear time', (_name, transfer, make) => {
+  const apply = (encoded: Buffer): void => void openBody(encoded, transfer).apply([{ from: 0, to: 1, bytes: Buffer.from('x') }]);
+  expectLinear(20_000, (size) => Buffer.from(make(size)), apply);
+});
+
+test('soft line breaks with many changes take linear time', () => {
+  expectLinear(
+    2000,
+    (size) => Buffer.from('a \r\nb'.repeat(size)),
+    (bytes) => {
+      const body = withoutSoftBreaks(openBody(bytes, 'identity'));
+      body.apply(Array.from({ length: body.bytes.length >> 1 }, (_, i) => ({ from: 2 * i, to: 2 * i + 1, bytes: Buffer.from('c') })));
+    },
+  );
 });
 
 describe('text without an encoding', () => {

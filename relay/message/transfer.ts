@@ -12,8 +12,8 @@ export interface Body {
   apply(edits: readonly Edit[]): Buffer;
 }
 
-/** Decodes a body. Bytes that are not valid in the transfer encoding do not cause an error. */
-export function openBody(encoded: Buffer, transfer: TransferEncoding): Body {
+/** Decodes a body. Returns undefined for base64 that is damaged, because a change would lose what cannot be decoded. */
+export function openBody(encoded: Buffer, transfer: TransferEncoding): Body | undefined {
   switch (transfer) {
     case 'identity':
       return { bytes: encoded, apply: (edits) => splice(encoded, edits) };
@@ -87,24 +87,31 @@ function decodeQuotedPrintable(encoded: Buffer): { bytes: Buffer; starts: Uint32
     const byte = encoded[at] as number;
     if (byte === 0x3d) {
       const value = hexAt(encoded, at + 1);
-      const softEnd = value === undefined ? endOfBlank(encoded, at + 1) : undefined;
-      if (value !== undefined) add(value, at);
-      else if (softEnd === undefined) add(byte, at);
-      at = value !== undefined ? at + 3 : (softEnd ?? at + 1);
-    } else if ((byte === 0x20 || byte === 0x09) && endOfBlank(encoded, at) !== undefined) {
+      if (value !== undefined) {
+        add(value, at);
+        at += 3;
+        continue;
+      }
+      const { end, isLineEnd } = readBlank(encoded, at + 1);
+      if (isLineEnd) {
+        at = end === encoded.length ? end : end + 2;
+        continue;
+      }
+      for (; at < end; at++) add(encoded[at] as number, at);
+    } else if (byte === 0x20 || byte === 0x09) {
       // Spaces at the end of a line were added on the way (RFC 2045, 6.7, rule 3).
-      while (encoded[at] === 0x20 || encoded[at] === 0x09) at++;
+      const { end, isLineEnd } = readBlank(encoded, at);
+      for (; at < end; at++) if (!isLineEnd) add(encoded[at] as number, at);
     } else add(byte, at++);
   }
   return { bytes: bytes.subarray(0, length), starts: starts.subarray(0, length) };
 }
 
-/** Returns the position after spaces and a line break, or undefined if there is something else. */
-function endOfBlank(encoded: Buffer, from: number): number | undefined {
-  let at = from;
-  while (encoded[at] === 0x20 || encoded[at] === 0x09) at++;
-  if (at === encoded.length) return at;
-  return encoded[at] === 0x0d && encoded[at + 1] === 0x0a ? at + 2 : undefined;
+/** Returns the position after spaces, and whether the line or the text ends there. */
+function readBlank(encoded: Buffer, from: number): { end: number; isLineEnd: boolean } {
+  let end = from;
+  while (encoded[end] === 0x20 || encoded[end] === 0x09) end++;
+  return { end, isLineEnd: end === encoded.length || (encoded[end] === 0x0d && encoded[end + 1] === 0x0a) };
 }
 
 function hexAt(encoded: Buffer, at: number): number | undefined {
@@ -162,8 +169,12 @@ function wrapLine(line: string): string {
   return [...lines, rest + softEnd].join('\r\n');
 }
 
-function openBase64(encoded: Buffer): Body {
-  const bytes = Buffer.from(encoded.toString('latin1'), 'base64');
+function openBase64(encoded: Buffer): Body | undefined {
+  const text = encoded.toString('latin1');
+  const bytes = Buffer.from(text, 'base64');
+  // Padding in the middle, or text after the end, as some mailing lists add it.
+  const isWhole = bytes.toString('base64').replace(/=+$/, '') === text.replace(/\s+/g, '').replace(/={1,2}$/, '');
+  if (!isWhole) return undefined;
   return {
     bytes,
     apply(edits) {
@@ -172,8 +183,9 @@ function openBase64(encoded: Buffer): Body {
       const lines = splice(bytes, edits)
         .toString('base64')
         .match(new RegExp(`.{1,${length}}`, 'g'));
-      const lastEnd = /(?:\r\n)*$/.exec(encoded.toString('latin1'))?.[0] ?? '';
-      return Buffer.from((lines ?? []).join('\r\n') + lastEnd, 'latin1');
+      let contentEnd = text.length;
+      while (/\s/.test(text.charAt(contentEnd - 1))) contentEnd--;
+      return Buffer.from((lines ?? []).join('\r\n') + text.slice(contentEnd), 'latin1');
     },
   };
 }
@@ -198,8 +210,14 @@ export function withoutSoftBreaks(body: Body): Body {
     original = index + matched.length;
   }
   const startOf = (position: number): number => {
-    const piece = pieces.findLast((each) => each.at <= position) ?? { at: 0, original: 0 };
-    return piece.original + position - piece.at;
+    let [low, high] = [0, pieces.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((pieces[middle]?.at ?? 0) <= position) low = middle;
+      else high = middle - 1;
+    }
+    const { at: start, original: from } = pieces[low] as { at: number; original: number };
+    return from + position - start;
   };
   return {
     bytes: Buffer.concat(kept),
