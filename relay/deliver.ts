@@ -43,36 +43,13 @@ export type Signer = (message: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
  * The fields that are signed: those that RFC 6376, 5.4.1, recommends, and those of RFC 8058, without whose signature mail programs show no button for
  * unsubscribing.
  */
-const SIGNED_FIELDS = [
-  ...[
-    'From',
-    'Sender',
-    'Reply-To',
-    'Subject',
-    'Date',
-    'Message-ID',
-    'To',
-    'Cc',
-    'MIME-Version',
-    'Content-Type',
-    'Content-Transfer-Encoding',
-  ],
-  ...[
-    'Content-ID',
-    'Content-Description',
-    'In-Reply-To',
-    'References',
-    'List-Id',
-    'List-Help',
-    'List-Unsubscribe',
-    'List-Unsubscribe-Post',
-  ],
-  ...['List-Subscribe', 'List-Post', 'List-Owner', 'List-Archive'],
-];
+const SIGNED_FIELDS =
+  'From:Sender:Reply-To:Subject:Date:Message-ID:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Content-ID:Content-Description:' +
+  'In-Reply-To:References:List-Id:List-Help:List-Unsubscribe:List-Unsubscribe-Post:List-Subscribe:List-Post:List-Owner:List-Archive';
 
 /** Creates a signer. A body above 2 MiB is kept in a temporary file until its hash is known. */
 export function createSigner(key: { domainName: string; keySelector: string; privateKey: string }, cacheDir: string): Signer {
-  const dkim = new DKIM({ ...key, headerFieldNames: SIGNED_FIELDS.join(':'), cacheDir, cacheTreshold: 2 * 1024 * 1024 });
+  const dkim = new DKIM({ ...key, headerFieldNames: SIGNED_FIELDS, cacheDir, cacheTreshold: 2 * 1024 * 1024 });
   return (message) => {
     const source = Readable.from(message, { objectMode: false });
     const signed = dkim.sign(source);

@@ -34,8 +34,8 @@ export function planPart(
 }
 
 /** Whether the pixel would be inserted where ISO-2022-JP has kanji, so that its bytes would be read as kanji. */
-function endsInKanji({ encoding, pixelAt, offsetOf }: LetterPlan, bytes: Buffer): boolean {
-  if (encoding !== 'iso-2022-jp' || pixelAt === undefined) return false;
-  const escape = bytes.subarray(0, offsetOf(pixelAt)).lastIndexOf(0x1b);
+function endsInKanji(plan: LetterPlan, bytes: Buffer): boolean {
+  if (plan.encoding !== 'iso-2022-jp' || plan.pixelAt === undefined) return false;
+  const escape = bytes.subarray(0, plan.offsetOf(plan.pixelAt)).lastIndexOf(0x1b);
   return escape >= 0 && bytes[escape + 1] === 0x24;
 }

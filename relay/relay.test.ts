@@ -207,7 +207,12 @@ describe('a message', () => {
     expect(text).toContain('/u/');
     expect(isSignedBy(text, publicKey)).toBe(true);
     // RFC 8058 requires that both fields are signed.
-    expect(/; h=[^;]*/i.exec(text.replace(/\r\n\s+/g, ' '))?.[0].replace(/\s+/g, '').toLowerCase()).toMatch(/list-unsubscribe:list-unsubscribe-post/);
+    expect(
+      /; h=[^;]*/i
+        .exec(text.replace(/\r\n\s+/g, ' '))?.[0]
+        .replace(/\s+/g, '')
+        .toLowerCase(),
+    ).toMatch(/list-unsubscribe:list-unsubscribe-post/);
     expect(isSignedBy(text.replace('Hello', 'Hallo'), publicKey)).toBe(false);
   });
 });
