@@ -797,4 +797,28 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'relay/relay.test.ts',
     name: 'its recipient has unsubscribed',
   },
+  {
+    mechanism: 'send writes down that it tries before the first byte of a message',
+    file: 'authoring/send/send-messages.ts',
+    from: 'beforeContent: () => state.attempt(recipient)',
+    to: 'beforeContent: () => Promise.resolve()',
+    test: 'cli/commands/send.test.ts',
+    name: 'killed at any step and started again',
+  },
+  {
+    mechanism: 'send does not try again for a person who may have the message',
+    file: 'authoring/send/state-file.ts',
+    from: "known.set(parsed.r, parsed.is === 'attempt' ? 'unknown' : parsed.is);",
+    to: "known.set(parsed.r, parsed.is === 'attempt' ? 'deferred' : parsed.is);",
+    test: 'cli/commands/send.test.ts',
+    name: 'killed at any step and started again',
+  },
+  {
+    mechanism: 'an import ends if its key is revoked',
+    file: 'desk/api/authenticate.ts',
+    from: 'if (found === undefined || found.isRevoked) throw refused',
+    to: 'if (found === undefined) throw refused',
+    test: 'desk/api/bulk.test.ts',
+    name: 'revoked',
+  },
 ];
