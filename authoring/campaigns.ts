@@ -140,8 +140,9 @@ export async function markSent(db: Database, campaign: number, at: Date | null):
 }
 
 /** Sets the time at which the mail of a campaign was sent, unless it is already set. */
-export async function markFirstSent(db: Database, campaign: number, at: Date): Promise<void> {
-  await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL', [campaign, at]);
+export async function markFirstSent(db: Database, campaign: number, at: Date): Promise<boolean> {
+  const { rowCount } = await db.query('UPDATE catalog.campaign SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL', [campaign, at]);
+  return rowCount === 1;
 }
 
 /** Returns the time at which the mail of a campaign was sent, or null. */

@@ -165,7 +165,7 @@ export async function copyFlagsToShards(db: Database, shards: ShardMap, authorUr
     [recipients],
   );
   for (const shard of shards.list) {
-    const pool = createPool(shardUrl(shard, authorUrl), { max: 1, name: 'cli' });
+    const pool = createPool(shardUrl(shard, authorUrl), { max: 1, name: 'cli', queryTimeoutMs: 10_000 });
     try {
       await pool.query('SELECT shard.tell($1, $2, $3)', [
         rows.map(({ id }) => id),

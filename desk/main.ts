@@ -1,4 +1,5 @@
 import { createPart } from '../core/part.ts';
+import { orUndefinedAfter } from '../core/time.ts';
 import { closeDesk, createDesk } from './app.ts';
 import { deskHealth } from './health.ts';
 import { createDeskMetrics } from './metrics.ts';
@@ -10,6 +11,7 @@ import { API_SETTINGS, createPools, PAGE_SETTINGS } from './pools.ts';
 
 /** The longest time that a report may take. */
 const REPORT_SECONDS = 60;
+const STOP_MS = 5_000;
 
 const part = createPart('desk', [...PAGE_SETTINGS, ...API_SETTINGS, 'DESK_HOST', 'DESK_PORT'], process.env);
 const { config, log, registry, stopped } = part;
@@ -39,4 +41,6 @@ await stopped;
 serving = false;
 await closeDesk(app);
 admin?.close();
-await pools.end();
+// A query at a shard that hangs would keep the process for minutes.
+await orUndefinedAfter(pools.end(), STOP_MS);
+process.exit();

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { encode } from './encoding.ts';
-import { assertIsLetter, isMailMessage } from './recognise-file.ts';
+import { expectLinear } from '../../test/support/linear.ts';
+import { assertIsLetter, formatOf, isMailMessage } from './recognise-file.ts';
 
 const check =
   (content: string | Buffer, kind: 'html' | 'text' = 'html', name = 'letter.html') =>
@@ -90,4 +91,12 @@ test.each([
 test('a text is a text, also with what looks like Markdown, and a letter in UTF-16 is a letter', () => {
   expect(check('Read [this](https://shop.example/)\n# x', 'text', 'letter.txt')).not.toThrow();
   expect(check(encode('\ufeff<p>x', 'utf-16le'))).not.toThrow();
+});
+
+test('comments before the first element take linear time', () => {
+  expectLinear(
+    10_000,
+    (size) => Buffer.from('<!--[if mso]>x<![endif]-->\n'.repeat(size / 20)),
+    (bytes) => expect(formatOf('letter.html', bytes)).toBe('html'),
+  );
 });

@@ -92,7 +92,7 @@ export function assertIsLetter(bytes: Uint8Array, kind: 'html' | 'text', name: s
 /** The names of Markdown files. */
 const MARKDOWN_NAME = /\.(?:md|markdown|mdown)$/i;
 /** The first element of an MJML letter. */
-const MJML_ROOT = /^(?:\ufeff|\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*<mjml[\s>]/i;
+const MJML_ROOT = /^(?:\ufeff|\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->)[\s\S])*-->\s*)*<mjml[\s>]/i;
 
 export type LetterFormat = 'html' | 'text' | 'markdown' | 'mjml';
 

@@ -2,13 +2,19 @@ import { ClickledgerError } from '../../core/errors.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** Timers cannot wait longer than 24 days. */
+const MAX_INTERVAL_MS = 10 * 86_400_000;
+
 /** Parses a rate such as `10/s`, `600/m` or `20000/d`. Returns the time between two messages in milliseconds. Throws `bad-input`. */
 export function parseRate(text: string): number {
   const [, count, unit] = /^(\d+(?:\.\d+)?)\/([smhd])$/.exec(text.trim()) ?? [];
   const perUnit = Number(count);
   if (unit === undefined || !(perUnit > 0))
     throw new ClickledgerError('bad-input', `'${text}' is not a rate. Write e.g. 10/s, 600/m, 5000/h or 50000/d.`);
-  return (UNIT_MS[unit] as number) / perUnit;
+  const intervalMs = (UNIT_MS[unit] as number) / perUnit;
+  if (intervalMs > MAX_INTERVAL_MS)
+    throw new ClickledgerError('bad-input', `'${text}' is less than one message in ten days. Give a higher rate.`);
+  return intervalMs;
 }
 
 /**

@@ -18,9 +18,12 @@ import { RESULTS, type Result, type SendState } from './state-file.ts';
 // has it or may have it.
 
 /**
- * People are looked up in small chunks, because somebody may unsubscribe while others get their messages. Two chunks are looked up in advance.
+ * People are looked up in small chunks, because somebody may unsubscribe while others get their messages. Two chunks are looked up in advance. With
+ * a rate, a chunk is enough for half a minute.
  */
 const CHUNK_SIZE = 100;
+const CHUNK_MS = 30_000;
+const chunkSizeFor = (intervalMs: number): number => Math.max(1, Math.min(CHUNK_SIZE, Math.floor(CHUNK_MS / Math.max(intervalMs, 1))));
 /** The catalog is told after so many messages that they were sent. The state file knows it before, and the next run tells it again. */
 const RECORDED_AT_ONCE = 500;
 /** At most this many people are listed for each result. */
@@ -80,7 +83,7 @@ export async function countRecipients(
   onReject: (rejected: Rejected) => void,
 ): Promise<Record<Result | 'waiting', number>> {
   const counts = { waiting: 0, sent: 0, refused: 0, deferred: 0, unknown: 0 };
-  for await (const chunk of addresseesOf(pool, campaign, people, select, onReject, false))
+  for await (const chunk of addresseesOf(pool, campaign, people, select, onReject, false, CHUNK_SIZE))
     for (const { recipient } of chunk) {
       const result = state.of(recipient.id);
       if (result !== undefined) counts[result]++;
@@ -129,7 +132,7 @@ export async function sendLetters(
 
   async function* jobs(): AsyncGenerator<Job> {
     let found = 0;
-    for await (const chunk of addresseesOf(pool, campaign, people, select, onReject, true))
+    for await (const chunk of addresseesOf(pool, campaign, people, select, onReject, true, chunkSizeFor(options.intervalMs)))
       for (const addressee of chunk) {
         found++;
         const { person, recipient } = addressee;
@@ -193,12 +196,13 @@ function addresseesOf(
   { only }: SelectOptions,
   onReject: (rejected: Rejected) => void,
   write: boolean,
+  chunkSize: number,
 ): AsyncGenerator<Addressee[]> {
   const wanted = only === undefined ? undefined : (normaliseEmail(only) ?? only);
   return resolveAddressees(pool, people, {
     campaign,
     how: { record: false, write },
-    chunkSize: CHUNK_SIZE,
+    chunkSize,
     onReject,
     ...(wanted === undefined ? {} : { only: (person: Person) => person.email === wanted || person.externalId === wanted }),
   });

@@ -187,12 +187,13 @@ function outcomeOfConnecting(error: NodemailerError, { user, host }: SmtpServer)
 function outcomeOfSending(error: NodemailerError, { hasBegun, mayHaveEnded }: { hasBegun: boolean; mayHaveEnded: boolean }): Outcome {
   const { code, command, responseCode, permanent, message } = error;
   const reason = oneLine(message);
-  const isAnswer = (code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode !== undefined;
+  const isAnswer = (code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode !== undefined && responseCode >= 400;
+  // After the message, only a clear refusal says that the server does not have it.
+  if (mayHaveEnded && !isAnswer) return { is: 'unknown', reason };
   if (isAnswer && command === 'MAIL FROM') return { is: permanent ? 'rejected' : 'unavailable', reason };
   if (isAnswer) return { is: permanent ? 'refused' : 'deferred', reason };
   // The library itself refuses, e.g. a message that is larger than the server allows.
   if (code === 'EMESSAGE' || code === 'EENVELOPE') return { is: 'refused', reason };
-  if (mayHaveEnded) return { is: 'unknown', reason };
   return { is: hasBegun ? 'deferred' : 'unavailable', reason };
 }
 

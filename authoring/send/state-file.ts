@@ -38,6 +38,8 @@ export interface SendState {
   readonly path: string;
   /** A random number of this file. It is part of the Message-ID of all messages, so a repeated message has the same Message-ID. */
   readonly run: string;
+  /** True if the file did not exist or had no header yet, so that nobody has got a message by it. */
+  readonly isNew: boolean;
   /** Returns what is known about a recipient. Undefined if the recipient has no message and no result yet. */
   of(recipient: number): Result | undefined;
   /** Returns the recipients with one of these results. */
@@ -54,6 +56,7 @@ export interface SendState {
   close(): Promise<void>;
 }
 
+const HEADER_START = '{"clickledger":"send 1"';
 const HEADER = z.object({ clickledger: z.literal('send 1'), run: z.string(), campaign: z.int(), name: z.string(), letter: z.string() });
 const LINE = z.object({ r: z.int().positive(), is: z.enum(['attempt', ...RESULTS]) });
 
@@ -83,6 +86,9 @@ export async function openSendState(path: string, mailing: Mailing, { create = t
     known.set(parsed.r, parsed.is === 'attempt' ? 'unknown' : parsed.is);
   }
   const isNew = run === undefined;
+  // Only a header that a crash has cut off is overwritten.
+  if (isNew && content !== undefined && !HEADER_START.startsWith(content.toString('latin1', 0, HEADER_START.length)))
+    throw new ClickledgerError('bad-input', `${path} is not a file of \`clickledger send\`. Give another file with --state.`);
   run ??= randomBytes(12).toString('hex');
   const log = create ? await openLog(path, complete) : undefined;
   if (log && isNew) {
@@ -90,13 +96,13 @@ export async function openSendState(path: string, mailing: Mailing, { create = t
     await log.flush();
     await syncDirectory(dirname(path));
   }
-  return createState(path, run, known, log);
+  return createState(path, run, isNew, known, log);
 }
 
 /** Returns an empty state that is only in memory, for a test message. */
-export const temporaryState = (): SendState => createState('', randomBytes(12).toString('hex'), new Map(), undefined);
+export const temporaryState = (): SendState => createState('', randomBytes(12).toString('hex'), true, new Map(), undefined);
 
-function createState(path: string, run: string, known: Map<number, Result>, log: Log | undefined): SendState {
+function createState(path: string, run: string, isNew: boolean, known: Map<number, Result>, log: Log | undefined): SendState {
   function append(recipient: number, is: Result | 'attempt', reason?: string): void {
     known.set(recipient, is === 'attempt' ? 'unknown' : is);
     log?.append(JSON.stringify({ r: recipient, is, ...(reason === undefined ? {} : { reason }), at: new Date().toISOString() }));
@@ -105,6 +111,7 @@ function createState(path: string, run: string, known: Map<number, Result>, log:
   return {
     path,
     run,
+    isNew,
     of: (recipient) => known.get(recipient),
     recipients: (...results) => Array.from(known).flatMap(([recipient, result]) => (results.includes(result) ? [recipient] : [])),
     async attempt(recipient) {

@@ -83,3 +83,12 @@ test('a missing package is named, with the command that installs it', async () =
     message: expect.stringMatching(/^letter\.md is Markdown, and the package .* `npm install no-such-package-for-letters`/),
   });
 });
+
+test('settings at the beginning are left out, and a rule stays', async () => {
+  expect(bodyOf(await convert('---\ntitle: x\n\nlist:\n  - a\n---\nhello'))).toBe('<p>hello</p>\n');
+  expect(bodyOf(await convert('---\n\nHello: x\n\n---\nworld'))).toContain('Hello: x');
+});
+
+test('a reference whose label has a tag is a link', async () => {
+  expect(addressesIn(await convert('[a][{{name}}]\n\n[{{name}}]: https://a.example/'))).toEqual(['https://a.example/']);
+});

@@ -3,8 +3,17 @@ import { protectTags, tagForHtml } from './protected-tags.ts';
 
 // Makes an HTML letter from Markdown.
 
-/** A block of settings at the beginning of a file, as static site generators have it. */
-const FRONT_MATTER = /^---[ \t]*\r?\n(?:[\w-]+:.*\r?\n|[ \t].*\r?\n|\s*\r?\n)*---[ \t]*(?:\r?\n|$)/;
+/**
+ * Removes a block of settings at the beginning of a file, as static site generators have it: `key: value` directly after a line `---`, up to the
+ * next such line. Otherwise `---` is a rule of the letter.
+ */
+function withoutFrontMatter(markdown: string): string {
+  const lines = markdown.split('\n');
+  const isRule = (line: string | undefined): boolean => line?.trimEnd() === '---';
+  if (!isRule(lines[0]) || !/^[\w-]+:/.test(lines[1] ?? '')) return markdown;
+  const end = lines.findIndex((line, i) => i > 0 && !/^(?:[\w-]+:|[ \t]|\s*$)/.test(line));
+  return end > 0 && isRule(lines[end]) ? lines.slice(end + 1).join('\n') : markdown;
+}
 
 /** The letter has no language, because nobody knows it. Mail programs show it in the colours and the font size of the reader. */
 const BEFORE = `<!DOCTYPE html>
@@ -31,7 +40,7 @@ const AFTER = `</body>
  */
 export async function markdownToHtml(markdown: string, name: string): Promise<string> {
   const { Marked } = await loadOptional(() => import('marked'), 'marked', `${name} is Markdown`);
-  const { text, restore } = protectTags(markdown.replace(/^\ufeff/, '').replace(FRONT_MATTER, ''));
+  const { text, restore } = protectTags(withoutFrontMatter(markdown.replace(/^\ufeff/, '')));
   const body = await new Marked({ gfm: true }).parse(text);
   return BEFORE + restore(body, tagForHtml) + AFTER;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { ClickledgerError, messageOf } from '../../core/errors.ts';
 import { createLineCounter } from '../letter/line-counter.ts';
 import { loadOptional } from './optional-package.ts';
@@ -13,6 +14,12 @@ const MAX_LISTED = 10;
  * that includes other files, and if the package mjml is not installed. `name` is the name of the file in the messages.
  */
 export async function mjmlToHtml(mjml: string, name: string): Promise<string> {
+  // The package loads this file when it is imported, and runs the packages that the file names.
+  if (existsSync('.mjmlconfig'))
+    throw new ClickledgerError(
+      'bad-input',
+      `the working directory has a file .mjmlconfig, which could run code of whoever wrote it. Run the command in another directory, or compile ${name} yourself.`,
+    );
   const { default: convert } = await loadOptional(() => import('mjml'), 'mjml', `${name} is MJML`);
   const include = /<mj-include\b/i.exec(mjml.replace(/<!--[\s\S]*?-->/g, (comment) => comment.replace(/[^\n]/g, ' ')));
   // A letter from somebody else could name any file of this machine, and its content would be sent to everybody.

@@ -16,12 +16,16 @@ export interface ProtectedText {
  * address. It begins with a digit, so `<` before it begins no element.
  */
 export function protectTags(text: string): ProtectedText {
-  const tags: string[] = [];
+  // A tag that occurs again has the same word, because it may be the label of a link.
+  const numbers = new Map<string, number>();
+  const numberOf = (tag: string): number => numbers.get(tag) ?? numbers.set(tag, numbers.size).size - 1;
   const prefix = unusedPrefix(text, '0cltag');
   return {
-    text: text.replace(TAG, (tag) => `${prefix}${tags.push(tag) - 1}e`),
-    restore: (converted, change = (tag) => tag) =>
-      converted.replace(new RegExp(`${prefix}(\\d+)e`, 'g'), (_, index: string) => change(tags[Number(index)] as string)),
+    text: text.replace(TAG, (tag) => `${prefix}${numberOf(tag)}e`),
+    restore: (converted, change = (tag) => tag) => {
+      const tags = [...numbers.keys()];
+      return converted.replace(new RegExp(`${prefix}(\\d+)e`, 'g'), (_, index: string) => change(tags[Number(index)] as string));
+    },
   };
 }
 

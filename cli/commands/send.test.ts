@@ -178,10 +178,43 @@ describe('the command refuses', () => {
     const { server, run, state } = await setUp('moved');
     expect((await run('--max', '1')).code).toBe(0);
     await rm(state);
-    await expectRefusal(run(), /was sent at .* and .*jsonl does not exist.*--state.*--new-state/);
+    await expectRefusal(run(), /was sent at .* and .*jsonl does not say to whom.*--state.*--new-state/);
     expect(server.stored).toHaveLength(1);
     expect((await run('--new-state')).code).toBe(0);
     expect(server.stored).toHaveLength(5);
+  });
+
+  test('a state file that does not say to whom a campaign was sent', async () => {
+    const { server, run, state } = await setUp('emptied');
+    expect((await run()).code).toBe(0);
+    const before = server.stored.length;
+    for (const content of ['', '{"clickledger":"send 1"']) {
+      await writeFile(state, content);
+      await expectRefusal(run(), /was sent at/);
+      expect((await run('--dry-run')).code).toBe(1);
+    }
+    expect(server.stored).toHaveLength(before);
+  });
+
+  test('a file that is no state file, and does not change it', async () => {
+    const { at, run } = await setUp('precious');
+    await writeFile(join(at, 'precious.json'), '{"a":1}');
+    await expectRefusal(run('--state', 'precious.json'), /not a file of `clickledger send`/);
+    expect(await readFile(join(at, 'precious.json'), 'utf8')).toBe('{"a":1}');
+  });
+
+  test('to begin a campaign twice, also at the same time with two state files', async () => {
+    const { server, run } = await setUp('two files');
+    const ended = await Promise.all([run('--state', 'one.jsonl'), run('--state', 'two.jsonl')]);
+    expect(ended.filter(({ code }) => code === 0)).toHaveLength(1);
+    expect(new Set(server.stored.map(({ to }) => to)).size).toBe(server.stored.length);
+  });
+
+  test('a state file with recipients that the catalog does not have', async () => {
+    const { run, state } = await setUp('restored');
+    expect((await run('--max', '1')).code).toBe(0);
+    await writeFile(state, `${await readFile(state, 'utf8')}{"r":999999999,"is":"sent"}\n`);
+    await expectRefusal(run(), /are not in the catalog/);
   });
 
   test('a second run while the first one is sending', async () => {

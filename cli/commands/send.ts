@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
@@ -7,7 +6,7 @@ import type { Pool } from '../../core/postgres.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
 import { parseSmtpUrl, type SmtpServer } from '../../core/smtp-url.ts';
 import { baseUrlOf, baseUrlsOf } from '../../authoring/base-urls.ts';
-import { findOpenCampaign, sentAt } from '../../authoring/campaigns.ts';
+import { findOpenCampaign, markFirstSent, sentAt } from '../../authoring/campaigns.ts';
 import { parseEnvelope } from '../../authoring/letter/envelope.ts';
 import { leftoverTags } from '../../authoring/letter/leftover-tags.ts';
 import { openPeople, type PeopleFile } from '../../authoring/list-file.ts';
@@ -15,7 +14,7 @@ import { createRejects } from '../../authoring/rejected-lines.ts';
 import { parseRate } from '../../authoring/send/pace.ts';
 import { countRecipients, type SelectOptions, sendLetters, type SendResult } from '../../authoring/send/send-letters.ts';
 import { createSmtpClient } from '../../authoring/send/smtp-client.ts';
-import { type Mailing, openSendState, type SendState, temporaryState } from '../../authoring/send/state-file.ts';
+import { type Mailing, openSendState, RESULTS, type SendState, temporaryState } from '../../authoring/send/state-file.ts';
 import { arePrepared, trackLetter } from '../../authoring/track-letter.ts';
 import { assertKeyListed } from '../../authoring/urls.ts';
 import { lockPath } from '../../stack/lock.ts';
@@ -138,17 +137,18 @@ async function sendLetter(file: string, options: Options, command: Command): Pro
     try {
       if (options.dryRun) {
         const state = await openSendState(statePath, mailing, { create: false });
+        if (state.isNew && !options.newState) await assertNotSent(pool, mailing, statePath);
+        await assertKnown(pool, state);
         await showDryRun({ pool, people, campaign: campaign.id, state, read, options, server, json, connect: () => connect(clients[0]) });
         return;
       }
-      await withState(pool, statePath, mailing, options, async (state) => {
+      await withState(pool, statePath, mailing, { ...options, login: () => connect(clients[0]) }, async (state) => {
         const letter = await trackLetter(
           { pool, baseUrl: baseUrlOf(campaign, baseUrls), keys: config.SLUG_KEYS },
           campaign.id,
           plans,
           expires?.at,
         );
-        await connect(clients[0]);
         const progress = createProgress();
         const rejects = createRejects(options.rejects);
         const { result, error } = await sendLetters(
@@ -221,22 +221,25 @@ async function withState(
   pool: Pool,
   path: string,
   mailing: Mailing,
-  { only, newState, state: given }: Options,
+  { only, newState, state: given, login }: Options & { login: () => Promise<void> },
   work: (state: SendState) => Promise<void>,
 ): Promise<void> {
-  if (only !== undefined) return work(temporaryState());
+  if (only !== undefined) {
+    await login();
+    return work(temporaryState());
+  }
   const lock = await lockPath(
     `${path}.lock`,
     (pid) => `process ${pid} is sending with ${path}. Wait until it ends, or stop it with Ctrl-C.`,
   );
   try {
-    const exists = (await stat(path).catch(() => undefined)) !== undefined;
-    const sent = exists || newState ? null : await sentAt(pool, mailing.campaign);
-    if (sent)
-      throw new ClickledgerError(
-        'conflict',
-        `campaign '${mailing.name}' was sent at ${sent.toISOString()}, and ${path} does not exist, so it is not known to whom. Give the file of that run with --state. If nobody of this list has got the letter, give --new-state.`,
-      );
+    const before = await openSendState(path, mailing, { create: false });
+    await assertKnown(pool, before);
+    if (before.isNew && !newState) await assertNotSent(pool, mailing, path);
+    await login();
+    // Of two runs that begin at the same time with different files, only one marks the campaign.
+    const isFirst = await markFirstSent(pool, mailing.campaign, new Date());
+    if (before.isNew && !newState && !isFirst) await assertNotSent(pool, mailing, path);
     const state = await openSendState(path, mailing);
     if (given === undefined) note(`${path} says who has got the letter. Keep it until all have it.`);
     try {
@@ -247,6 +250,30 @@ async function withState(
   } finally {
     await lock.release();
   }
+}
+
+/** Throws `conflict` if a campaign was sent, and it is not known to whom. */
+async function assertNotSent(pool: Pool, { campaign, name }: Mailing, path: string): Promise<void> {
+  const sent = await sentAt(pool, campaign);
+  if (sent)
+    throw new ClickledgerError(
+      'conflict',
+      `campaign '${name}' was sent at ${sent.toISOString()}, and ${path} does not say to whom. Give the file of that run with --state. If nobody of this list has got the letter, give --new-state.`,
+    );
+}
+
+/** Throws `conflict` if recipients of a state file are not in the catalog: then their numbers may belong to others soon. */
+async function assertKnown(pool: Pool, state: SendState): Promise<void> {
+  const recipients = state.recipients(...RESULTS);
+  const { rows } = await pool.query<{ known: number }>('SELECT count(*)::int AS known FROM catalog.recipient WHERE id = ANY ($1)', [
+    recipients,
+  ]);
+  const missing = recipients.length - (rows[0]?.known ?? 0);
+  if (missing > 0)
+    throw new ClickledgerError(
+      'conflict',
+      `${missing} recipients in ${state.path} are not in the catalog, perhaps because it was restored from a backup. It is not known who has got the letter.`,
+    );
 }
 
 interface DryRun {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { editCampaign, ensureCampaign, markSent, pageCampaigns, readCampaign, setClosed } from '../../authoring/campaigns.ts';
 import { baseUrlsOf, chooseBaseUrl } from '../../authoring/base-urls.ts';
 import { type ApiDeps, json, route } from './route.ts';
-import { cursorInQuery, id, idInPath, limitInQuery, named, target, text, time, timeOut } from './schemas.ts';
+import { cursorInQuery, id, idInPath, indexed, limitInQuery, named, target, text, time, timeOut } from './schemas.ts';
 
 // The resource `campaigns`. It is also the place of the campaign of a link, a letter or a URL.
 
@@ -29,7 +29,7 @@ const settings = {
   base_url: target.nullable().optional().describe('BASE_URL or one of BASE_URLS'),
 };
 
-const NewCampaign = named('NewCampaign', z.strictObject({ name: text(1000, 1), ...settings }));
+const NewCampaign = named('NewCampaign', z.strictObject({ name: indexed(1), ...settings }));
 const CampaignChanges = named(
   'CampaignChanges',
   z.strictObject({ ...settings, sent_at: time.nullable().optional(), closed: z.boolean().optional() }),

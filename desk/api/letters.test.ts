@@ -107,6 +107,16 @@ describe('letters of people as NDJSON', () => {
     expect(await readAuditLog(api.owner, 1)).toMatchObject([{ details: { links: 2, people: 4, mistakes: 1 }, status: 200 }]);
   });
 
+  test('a letter that its columns would make too long is refused, and the next person gets one', async () => {
+    await newCampaign();
+    const { lines } = await api.call('POST', path, [
+      { html: `<p>${'{{name}}'.repeat(10_000)}</p>`, fill: true },
+      { external_id: 'long', columns: { name: 'x'.repeat(10_000) } },
+      { external_id: 'short', columns: { name: 'x' } },
+    ]);
+    expect(lines[1]).toMatchObject({ line: 2, problem: { code: 'bad-input' } });
+    expect(lines[2].html).toContain('x'.repeat(10_000));
+  });
   test('a person who lacks a column gets a problem, and the next person a letter', async () => {
     await newCampaign();
     const people = [{ email: 'ann@example.com' }, { email: 'bob@example.com', columns: { name: 'Bob' } }];

@@ -22,6 +22,10 @@ const MAX_LETTER_BYTES = 4 * 1024 * 1024;
 const MAX_PERSON_BYTES = 65_536;
 /** Letters are made in groups of this size, because a group of letters is in memory as text. */
 const LETTERS_AT_ONCE = 100;
+/** The letters of a group have at most so many characters together, unless one letter alone is longer. */
+const MAX_GROUP_LENGTH = 4 * 1024 * 1024;
+/** A letter with the values of its columns has at most so many characters. */
+const MAX_FILLED_LENGTH = 8 * 1024 * 1024;
 
 const part = text(MAX_LETTER_BYTES, 1);
 const letterFields = {
@@ -150,6 +154,10 @@ export const letterRoutes = [
   }),
 ];
 
+function* groupsOf<T>(items: readonly T[], size: number): Generator<T[]> {
+  for (let i = 0; i < items.length; i += size) yield items.slice(i, i + size);
+}
+
 /** Makes the letters of people. The first line must be the letter, so a mistake in it is the answer to the whole request. */
 async function lettersOf({
   deps,
@@ -170,9 +178,14 @@ async function lettersOf({
   const { prepared, letterOf, form, head: answerHead } = await prepare(deps, campaign, letterLine.value as Letter);
   note({ links: prepared.links.length });
 
+  const letter = letterLine.value as Letter;
+  const source = (letter.html ?? '') + (letter.text ?? '');
+  const atOnce = Math.max(1, Math.min(LETTERS_AT_ONCE, Math.floor(MAX_GROUP_LENGTH / (source.length + 1))));
+  const columnsInLetter = source.split('{{').length - 1;
+
   async function* people(): AsyncGenerator<Line<z.infer<typeof personInLine>>[]> {
-    yield others as Line<z.infer<typeof personInLine>>[];
-    yield* chunks as AsyncGenerator<Line<z.infer<typeof personInLine>>[]>;
+    yield* groupsOf(others as Line<z.infer<typeof personInLine>>[], atOnce);
+    for await (const chunk of chunks as AsyncGenerator<Line<z.infer<typeof personInLine>>[]>) yield* groupsOf(chunk, atOnce);
   }
   async function work(lines: { value: z.infer<typeof personInLine> }[]): Promise<LineResult[]> {
     await recheck();
@@ -190,6 +203,12 @@ async function lettersOf({
       const values = form.valuesOf(recipient);
       return { recipient: recipient.id, values: Object.fromEntries(form.columns.map((column, i) => [column, values[i]])) };
     }
+    // Each place of a column may get the longest value.
+    const longest = Math.max(0, ...Object.values(columns).map((value) => value.length));
+    if (source.length + columnsInLetter * longest > MAX_FILLED_LENGTH)
+      return {
+        problem: { code: 'bad-input', detail: `with these columns, the letter could be longer than ${MAX_FILLED_LENGTH} characters` },
+      };
     try {
       return { recipient: recipient.id, ...letterOf(recipient, { columns }) };
     } catch (error) {

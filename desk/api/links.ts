@@ -16,7 +16,7 @@ import type { Urls } from '../../authoring/urls.ts';
 import { ClickledgerError } from '../../core/errors.ts';
 import { openCampaign, urlsOf } from './open-campaign.ts';
 import { type ApiDeps, json, route } from './route.ts';
-import { id, idInPath, named, target, text, time, timeOut } from './schemas.ts';
+import { id, idInPath, indexed, named, target, text, time, timeOut } from './schemas.ts';
 
 // The resource `links`: the links of a campaign, its pixel and its link for unsubscribing.
 
@@ -46,7 +46,7 @@ const NewLink = named(
       .optional()
       .describe('the default is url; a campaign has one pixel and one link for unsubscribing'),
     target: target.optional().describe('required for a link of the kind url'),
-    label: text(1000).optional(),
+    label: indexed().optional(),
     alias: alias.optional().describe('a readable name of the shared URL'),
     expires_at: time.optional(),
   }),
@@ -71,8 +71,8 @@ function withUrl(urls: Urls, row: LinkRow): LinkRow & { url: string | null } {
 
 async function readWithUrl(deps: ApiDeps, link: number): Promise<LinkRow & { url: string | null }> {
   const row = await readLink(deps.author, link);
-  const { name, baseUrl } = await campaignOfLink(deps.author, link);
-  return withUrl(urlsOf(deps, { name, base_url: baseUrl }), row);
+  const { id: campaign, name, baseUrl } = await campaignOfLink(deps.author, link);
+  return withUrl(await urlsOf(deps, { id: campaign, name, base_url: baseUrl }), row);
 }
 
 /** Returns the link that a body describes. Throws `bad-input` if fields of the body do not fit each other. */
@@ -108,7 +108,7 @@ export const linkRoutes = [
       },
     },
     async handle({ deps, params: { campaign } }) {
-      const urls = urlsOf(deps, await readCampaign(deps.author, campaign));
+      const urls = await urlsOf(deps, await readCampaign(deps.author, campaign));
       return json(200, { links: (await listLinks(deps.author, campaign)).map((row) => withUrl(urls, row)) });
     },
   }),
@@ -126,7 +126,7 @@ export const linkRoutes = [
       const spec = specOf(body);
       if (spec.kind !== 'url' && (body.alias !== undefined || body.expires_at !== undefined))
         throw new ClickledgerError('bad-input', `a link of the kind ${spec.kind} has no alias and no expiry: leave them out`);
-      const urls = urlsOf(deps, await openCampaign(deps, campaign));
+      const urls = await urlsOf(deps, await openCampaign(deps, campaign));
       const link = await ensureLink(deps.author, campaign, spec, body.expires_at);
       note({ link });
       if (body.alias !== undefined) await ensureAlias(deps.author, body.alias, link);
@@ -156,7 +156,8 @@ export const linkRoutes = [
     answers: answer,
     async handle({ deps, params: { link }, body, note }) {
       note({ fields: Object.keys(body) });
-      await readLink(deps.author, link);
+      // A campaign without a usable base URL is refused before anything changes.
+      await readWithUrl(deps, link);
       await findUrlLink(deps.author, String(link));
       if (body.alias !== undefined) await ensureAlias(deps.author, body.alias, link);
       if (body.target !== undefined) note({ version: (await retarget(deps.author, link, body.target)).version });

@@ -52,7 +52,7 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
   const authenticator = createAuthenticator(keys, now);
   const concurrency = createConcurrencyLimit();
   const audit = createAuditLog(keys, onError);
-  const keyOf = new WeakMap<FastifyRequest, ApiKey>();
+  const admitted = new WeakMap<FastifyRequest, Admitted>();
   const document = openApiDocument([...ROUTES, documentRoute], API_PREFIX, await listReports());
 
   app.removeAllContentTypeParsers();
@@ -76,15 +76,22 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
 
   /** Checks the key before the body is read. */
   async function admit(each: Route, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity') throw new ApiError('wrong-media-type', 'send the body without Content-Encoding');
     if (each.role === undefined) return;
     const key = await authenticator.check(request.headers.authorization, request.ip).catch((error: unknown) => {
       throw explained(error);
     });
     if (key.role !== each.role)
       throw new ApiError('not-allowed', `this key has the role ${key.role}, and this request needs the role ${each.role}`);
-    const release = concurrency.enter(key.id, each.isLong === true || isLines(request));
-    reply.raw.once('close', release);
-    keyOf.set(request, key);
+    if (reply.raw.destroyed) throw new ClickledgerError('unavailable', 'the client has gone');
+    const leave = concurrency.enter(key.id, each.isLong === true || isLines(request));
+    const entered: Admitted = { key, isWorking: false, release: once(leave) };
+    admitted.set(request, entered);
+    // Work goes on for a while after its client has gone, so it keeps its place until it ends.
+    reply.raw.once('close', () => {
+      if (!entered.isWorking) entered.release();
+    });
   }
 
   async function answer(each: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -92,7 +99,8 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
     if (hasLines ? each.handleLines === undefined : each.handle === undefined)
       throw new ApiError('wrong-media-type', `send the body as ${each.handleLines === undefined ? 'application/json' : NDJSON}`);
     const details: AuditDetails = {};
-    const key = keyOf.get(request);
+    const entered = admitted.get(request);
+    const key = entered?.key;
     const params = each.params && validate(each.params, request.params, 'the URL');
     const context = {
       deps: options,
@@ -104,7 +112,11 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
       note: (more: AuditDetails) => void Object.assign(details, more),
     } as unknown as Context<never, never, never>;
     let entry: AuditEntry | undefined;
-    const end = async (status: number): Promise<void> => entry?.end(status, details);
+    const end = once(async (status: number): Promise<void> => {
+      entered?.release();
+      await entry?.end(status, details);
+    });
+    if (entered) entered.isWorking = true;
     try {
       if (each.action !== undefined && key !== undefined) entry = await audit.begin(key.id, each.action, objectOf(params));
       const result = await (hasLines ? each.handleLines?.(context) : each.handle?.(context));
@@ -132,6 +144,16 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
   ): Promise<FastifyReply> {
     const parts = stream[Symbol.asyncIterator]();
     const first = await parts.next();
+    // A client may go before the body is read, and an iteration that has not begun has no clean-up.
+    const finish = once(async (outcome: number): Promise<void> => {
+      await parts.return?.();
+      await end(outcome);
+    });
+    reply.raw.once('close', () => void finish(CLIENT_GONE).catch(onError));
+    if (reply.raw.destroyed) {
+      await finish(CLIENT_GONE);
+      return reply.hijack();
+    }
     async function* rest(): AsyncGenerator<string> {
       let outcome = CLIENT_GONE;
       try {
@@ -145,8 +167,7 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
         if (type !== NDJSON) throw error;
         yield problemLine(problem);
       } finally {
-        await parts.return?.();
-        await end(outcome);
+        await finish(outcome);
       }
     }
     const body = Readable.from(rest(), { objectMode: false, ...(type === NDJSON ? { highWaterMark: ANSWER_BUFFER_BYTES } : {}) });
@@ -163,6 +184,20 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
     });
   app.get(urlOf(documentRoute), async (_request, reply) => reply.type('application/json; charset=utf-8').send(JSON.stringify(document)));
   refuseOtherMethods(app, [...ROUTES, documentRoute]);
+}
+
+interface Admitted {
+  key: ApiKey;
+  /** Whether the handler has begun. */
+  isWorking: boolean;
+  /** Gives up the place of the request among those of its key. */
+  release: () => void;
+}
+
+/** Returns a function whose first call calls `work`. Further calls return the result of the first. */
+function once<A extends unknown[], R>(work: (...args: A) => R): (...args: A) => R {
+  let result: { value: R } | undefined;
+  return (...args) => (result ??= { value: work(...args) }).value;
 }
 
 /** Answers 405 to all methods that the routes do not have. */

@@ -87,10 +87,12 @@ export const recipientRoutes = [
     query: z.strictObject({ unsubscribed: flagInQuery.optional().describe('true: only those who are unsubscribed now') }),
     isLong: true,
     answers: { 200: { description: 'one recipient on each line', content: { [NDJSON]: Recipient } } },
-    async handle({ deps, query }) {
+    async handle({ deps, query, recheck }) {
       async function* lines(): AsyncGenerator<string> {
-        for await (const chunk of listRecipients(deps.author, query.unsubscribed === true))
+        for await (const chunk of listRecipients(deps.author, query.unsubscribed === true)) {
+          await recheck();
           yield chunk.map((each) => `${JSON.stringify(each)}\n`).join('');
+        }
       }
       return { status: 200, type: NDJSON, stream: lines() };
     },

@@ -26,6 +26,22 @@ async function newCampaign(fields: object = {}): Promise<number> {
 const lastEntry = async () => (await readAuditLog(api.owner, 1))[0];
 
 describe('campaigns', () => {
+  test('a name that an index cannot have is refused, and so is a body with an encoding', async () => {
+    const name = Array.from({ length: 1000 }, (_, i) => String.fromCodePoint(0x4e00 + ((i * 7919) % 20_000))).join('');
+    expectProblem(await api.call('POST', '/campaigns', { name }), 400, 'bad-input');
+    const encoded = await api.call('POST', '/campaigns', { name: 'x' }, { headers: { 'content-encoding': 'gzip' } });
+    expectProblem(encoded, 415, 'wrong-media-type');
+  });
+
+  test('a base URL that is no longer in the settings is a conflict, before anything changes', async () => {
+    const campaign = await newCampaign();
+    const { json: link } = await api.call('POST', `/campaigns/${campaign}/links`, { target: 'https://shop.example/' });
+    await databases.query('catalog', "UPDATE catalog.campaign SET base_url = 'https://gone.example' WHERE id = $1", [campaign]);
+    expectProblem(await api.call('PATCH', `/links/${link.id}`, { disabled: true }), 409, 'conflict');
+    expect((await api.call('PATCH', `/campaigns/${campaign}`, { base_url: null })).status).toBe(200);
+    expect((await api.call('GET', `/links/${link.id}`)).json.disabled_at).toBeNull();
+  });
+
   test('a campaign may have a base URL of the settings, with which its URLs begin', async () => {
     const refused = await api.call('POST', '/campaigns', { name: 'foreign', base_url: 'https://elsewhere.example' });
     expectProblem(refused, 400, 'bad-input');

@@ -17,6 +17,10 @@ export function named<T extends z.ZodType>(id: string, schema: T): T {
 }
 
 /** Text that Postgres can store: it has no NUL. */
+/** The name of something that an index has. Postgres refuses entries of an index above some 2,700 bytes. */
+export const indexed = (minLength = 0) =>
+  text(1000, minLength).refine((value) => Buffer.byteLength(value) <= 2000, 'it must have at most 2000 bytes in UTF-8');
+
 export const text = (maxLength: number, minLength = 0) =>
   z
     .string()

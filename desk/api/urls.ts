@@ -3,7 +3,6 @@ import { ensureLinks } from '../../authoring/links.ts';
 import { resolvePeople } from '../../authoring/prepare-letter.ts';
 import type { Urls } from '../../authoring/urls.ts';
 import type { Pool } from '../../core/postgres.ts';
-import { assertSigns } from './signing-key.ts';
 import { specOf } from './links.ts';
 import { answerBody } from './lines.ts';
 import { type LineResult, NDJSON } from './ndjson.ts';
@@ -11,7 +10,7 @@ import { openCampaign, urlsOf } from './open-campaign.ts';
 import { personOf } from './recipients.ts';
 import { REJECT_REASONS, type RejectReason } from '../../authoring/list-file.ts';
 import { route } from './route.ts';
-import { id, idInPath, LineProblem, named, personFields, target, text } from './schemas.ts';
+import { id, idInPath, indexed, LineProblem, named, personFields, target } from './schemas.ts';
 
 // The resource `urls`: tracked URLs for people, many in one request.
 
@@ -21,7 +20,7 @@ const UrlWanted = named(
     .strictObject({
       kind: z.enum(['url', 'pixel', 'unsubscribe']).optional().describe('the default is url'),
       target: target.optional().describe('required for the kind url'),
-      label: text(1000).optional(),
+      label: indexed().optional(),
       to: z.strictObject(personFields).optional().describe('the person; without it, the URL is shared by all people'),
     })
     .superRefine(({ kind = 'url', target: wanted, label, to }, context) => {
@@ -62,9 +61,8 @@ export const urlRoutes = [
     answers: { 200: { description: 'the results of the lines', content: { [NDJSON]: UrlResult } } },
     async handleLines(context) {
       const { deps, params } = context;
-      const { author, config } = deps;
-      await assertSigns(author, config.SLUG_KEYS);
-      const urls = urlsOf(deps, await openCampaign(deps, params.campaign));
+      const { author } = deps;
+      const urls = await urlsOf(deps, await openCampaign(deps, params.campaign));
       return answerBody(context, UrlWanted, async (lines) => {
         const links = await linksOf(
           author,

@@ -31,8 +31,9 @@ const OPERATOR_PASSWORD = 'of-the-operator';
 let system: System;
 let dataDir: string;
 let parts: PartAddress[];
-/** The desk is not in PARTS of `npm start`. */
+/** The desk and the relay are not in PARTS of `npm start`. */
 let desk: Running & { adminPort: number };
+let relay: Running & { adminPort: number };
 let author: Pool;
 let slugs: SlugCodec;
 const links = { good: 0, fallback: 0, gone: 0 };
@@ -48,6 +49,7 @@ beforeAll(async () => {
   });
   parts = parseParts(system.env['PARTS'] ?? '');
   desk = await startPart({ part: 'desk', name: 'desk', runDir: join(dataDir, 'run'), env: { ...system.env, DESK_PORT: '0' } });
+  relay = await startPart({ part: 'relay', name: 'relay', runDir: join(dataDir, 'run'), env: { ...system.env, RELAY_PORT: '0' } });
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   const { id: campaign } = await ensureCampaign(author, 'plain');
@@ -64,13 +66,17 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await author?.end();
+  await relay?.stop();
   await desk?.stop();
   await system?.stop();
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** The parts of PARTS, and the desk. */
-const everyPart = (): PartAddress[] => [...parts, { name: 'desk', url: `http://127.0.0.1:${desk.adminPort}` }];
+/** The parts of PARTS, the desk and the relay. */
+const everyPart = (): PartAddress[] => [
+  ...parts,
+  ...Object.entries({ desk, relay }).map(([name, { adminPort }]) => ({ name, url: `http://127.0.0.1:${adminPort}` })),
+];
 
 async function ask(name: string): Promise<PartResponse> {
   const answer = await readPart(everyPart().find((part) => part.name === name) as PartAddress);
@@ -150,7 +156,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // These gauges count things, so they have no unit in their names.
-    const counts = /_(links|aliases|generations|files|salts|messages|hits|ready|degraded)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded)$/;
     for (const { name, url } of everyPart()) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;

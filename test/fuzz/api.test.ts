@@ -56,6 +56,7 @@ const valueOf: Record<string, fc.Arbitrary<unknown>> = {
   html,
   text: html,
   follow_hosts: fc.array(word, { maxLength: 3 }),
+  base_url: fc.constantFrom(null, 'https://t.example.org', 'https://elsewhere.example'),
   exclude: fc.array(word, { maxLength: 3 }),
   utm: fc.dictionary(word, word, { maxKeys: 3 }),
   columns: fc.dictionary(word, word, { maxKeys: 3 }),
