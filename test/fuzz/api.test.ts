@@ -84,6 +84,16 @@ function bodyWith(names: readonly string[]): fc.Arbitrary<unknown> {
 const anyBody = bodyWith(ALL_NAMES);
 const anyId = fc.oneof({ weight: 4, arbitrary: fc.constant('1') }, fc.constantFrom('0', '-1', '999999999999999', '1e3', '%00', '2'));
 
+const routeOf = (operationId: string) => ROUTES.find((route) => route.operationId === operationId) as (typeof ROUTES)[number];
+/** Requests with known statuses, because random requests may miss one of them. */
+const EXAMPLES: { route: (typeof ROUTES)[number]; id: string; sent: string | object }[] = [
+  { route: routeOf('createCampaign'), id: '1', sent: '{"name":"known"}' },
+  { route: routeOf('createCampaign'), id: '1', sent: '{"name":"known"}' },
+  { route: routeOf('createCampaign'), id: '1', sent: '{}' },
+  { route: routeOf('createCampaign'), id: '1', sent: [{ name: 'lines' }] },
+  { route: routeOf('readCampaign'), id: '999999999999999', sent: '' },
+];
+
 test('no request causes an unexpected error', async () => {
   const statuses = new Set<number>();
   const requests = fc.constantFrom(...ROUTES).chain((route) => {
@@ -102,7 +112,7 @@ test('no request causes an unexpected error', async () => {
       expect(status === 500 || status > 503, `${status} for ${route.method} ${path} ${JSON.stringify(sent)}`).toBe(false);
       expect(api.onError).not.toHaveBeenCalled();
     }),
-    runs(800),
+    { ...runs(800), examples: EXAMPLES.map((example) => [example]) },
   );
   expect([...statuses]).toEqual(expect.arrayContaining([200, 201, 400, 404, 415]));
 });
