@@ -2,6 +2,7 @@ import { callbackify } from 'node:util';
 import type { PluginFunction } from 'nodemailer/lib/mailer';
 import MailComposer from 'nodemailer/lib/mail-composer';
 import { ClickledgerError } from '../core/errors.ts';
+import { unsubscribeHeaders } from './letter/unsubscribe-headers.ts';
 import type { PreparedLetter, Tracker, TrackerPrepareOptions } from './tracker.ts';
 
 // The plugin for Nodemailer: `import { trackMail } from "clickledger/nodemailer"`. It tracks the links of each message that a transport sends.
@@ -124,12 +125,8 @@ function addUnsubscribe(data: Data, url: string): void {
     ...existing.map(({ key }) => key),
     ...Object.entries(data.list ?? {}).flatMap(([key, value]) => (isMissing(value) ? [] : `list-${key}`)),
   ];
-  if (names.some((name) => /^list-unsubscribe(?:-post)?$/i.test(name.trim()))) return;
-  data.headers = [
-    ...existing,
-    { key: 'List-Unsubscribe', value: `<${url}>` },
-    { key: 'List-Unsubscribe-Post', value: 'List-Unsubscribe=One-Click' },
-  ];
+  const added = unsubscribeHeaders(url, names);
+  if (added.length > 0) data.headers = [...existing, ...added];
 }
 
 type Header = { key: string; value: string };

@@ -138,7 +138,7 @@ export async function setOptedOut(db: Database, recipient: number, optedOut: boo
 }
 
 /**
- * Removes the mail address and the external id of a recipient. The counts stay, with an id that no longer identifies a person. Returns
+ * Removes the mail address and the external id of a recipient. The counts stay. They have a number that no longer identifies a person. Returns
  * whether there is such a recipient.
  */
 export async function forget(db: Database, recipient: number): Promise<boolean> {

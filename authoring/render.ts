@@ -5,6 +5,7 @@ import { composeMail, mboxEntry } from './letter/compose-mail.ts';
 import type { Envelope } from './letter/envelope.ts';
 import { UNSUBSCRIBE } from './letter/plan.ts';
 import { type ColumnValues, compileLine, compileTemplate, fillTemplate, type Template } from './letter/template.ts';
+import { unsubscribeHeaders } from './letter/unsubscribe-headers.ts';
 import { csvRow } from '../core/csv.ts';
 import type { Addressee } from './addressees.ts';
 import { openOutputFile } from './output-files.ts';
@@ -144,7 +145,9 @@ export function createComposer(
 ): (addressee: Addressee, rendered: Rendered, messageId?: string) => Promise<Buffer> {
   const names = namesOf(letter, people.header);
   const subject = compileLine(envelope.subject, names);
-  const headers = [...envelope.headers, ...unsubscribeHeaders(letter, envelope)].map(({ key, value }) => ({
+  const given = envelope.headers.map(({ key }) => key);
+  const added = letter.unsubscribeOf ? unsubscribeHeaders(`{{${UNSUBSCRIBE}}}`, given) : [];
+  const headers = [...envelope.headers, ...added].map(({ key, value }) => ({
     key,
     value: compileLine(value, names),
   }));
@@ -162,16 +165,4 @@ export function createComposer(
       text: text && { bytes: text, encoding: letter.plans.text?.encoding ?? 'utf-8' },
     });
   };
-}
-
-/**
- * The headers by which mail programs show a button for unsubscribing (RFC 8058). A letter without `{{unsubscribe}}` gets none, and neither
- * does a letter whose author gives such a header.
- */
-function unsubscribeHeaders({ unsubscribeOf }: TrackedLetter, { headers }: Envelope): { key: string; value: string }[] {
-  if (!unsubscribeOf || headers.some(({ key }) => /^list-unsubscribe(?:-post)?$/i.test(key))) return [];
-  return [
-    { key: 'List-Unsubscribe', value: `<{{${UNSUBSCRIBE}}}>` },
-    { key: 'List-Unsubscribe-Post', value: 'List-Unsubscribe=One-Click' },
-  ];
 }

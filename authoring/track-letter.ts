@@ -123,7 +123,7 @@ export async function trackLetter(
 }
 
 /** Adds the distinct links of a part to `links`. Returns the index in `links` for each tracked place of the part. */
-function placesOf(plan: LetterPlan | undefined, links: LetterLink[]): number[] {
+export function placesOf(plan: LetterPlan | undefined, links: LetterLink[]): number[] {
   const indexes = new Map<string, number>();
   return (plan?.tracked ?? []).map(({ target, label, from, to, address }) => {
     const key = `${label}\n${target}`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { encode as encodeQuotedPrintable, wrap } from 'nodemailer/lib/qp';
 import { libraryPath, locate } from '../stack/debian.ts';
 import { startPart } from '../stack/part.ts';
-import { freePort } from '../stack/ports.ts';
+import { acceptsConnections, freePort } from '../stack/ports.ts';
 import { startProcess } from '../stack/process.ts';
 import { cpuSeconds } from './cpu.ts';
 import { type Bench, expectEqual, type Figure, median } from './figure.ts';
@@ -33,7 +33,7 @@ export const relayBench: Bench = async ({ directory, progress }) =>
       env: { PATH: process.env['PATH'] ?? '', LD_LIBRARY_PATH: libraryPath(sink) },
       stopSignal: 'SIGTERM',
       runDir: directory,
-      ready: () => answers(sinkPort),
+      ready: () => acceptsConnections(sinkPort),
     });
     const port = await freePort();
     const relay = await startPart({
@@ -191,14 +191,4 @@ function createReplies(socket: Socket): (code: string) => Promise<void> {
       await new Promise<void>((resolve) => (wake = resolve));
     }
   };
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }

@@ -61,7 +61,10 @@ function parseUsers(text: string): ReadonlyMap<string, string> {
     entries.map((entry) => {
       const [, name, password] = /^\s*([^:]+):(.+)$/s.exec(entry) ?? [];
       if (name === undefined || password === undefined)
-        throw new ClickledgerError('bad-settings', 'an entry has no name or no password. Write name:password, separated by commas.');
+        throw new ClickledgerError(
+          'bad-settings',
+          'an entry must have a name and a password, e.g. shop:secret. Write name:password, and separate entries with commas.',
+        );
       return [name, password];
     }),
   );

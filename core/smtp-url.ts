@@ -1,4 +1,5 @@
 import { ClickledgerError } from './errors.ts';
+import { isLoopback } from './hosts.ts';
 
 /** A mail server, as a URL names it. */
 export interface SmtpServer {
@@ -37,7 +38,7 @@ export function parseSmtpUrl(text: string): SmtpServer {
     secure,
     user: user === '' ? undefined : user,
     password,
-    isLoopback: /^(?:localhost|127(?:\.\d+){3}|::1)$/i.test(host),
+    isLoopback: isLoopback(host.toLowerCase()),
   };
 }
 

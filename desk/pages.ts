@@ -127,6 +127,7 @@ const TITLES: Readonly<Record<number, string>> = { 400: 'Invalid request', 404: 
 function valuesOf(request: FastifyRequest): Values {
   const entries = Object.entries(request.query as Record<string, string | string[]>).filter(([, value]) => value !== '');
   for (const [name, value] of entries)
-    if (typeof value !== 'string') throw new ClickledgerError('bad-input', `the parameter '${name}' is given more than once: give it once`);
+    if (typeof value !== 'string')
+      throw new ClickledgerError('bad-input', `the parameter '${name}' is in the URL more than once. Leave one of them.`);
   return Object.fromEntries(entries) as Values;
 }

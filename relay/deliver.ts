@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import DKIM from 'nodemailer/lib/dkim';
-import { codeOf, messageOf } from '../core/errors.ts';
+import { unsubscribeHeaders } from '../authoring/letter/unsubscribe-headers.ts';
+import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Header, listIdOf, rawValue, textOf } from './message/header.ts';
 import type { IncomingMessage } from './message/read.ts';
 import { type PartOutcome, rewriteMessage } from './rewrite.ts';
@@ -78,10 +79,9 @@ export async function deliver(message: IncomingMessage, envelope: Envelope, deps
       outcome: 'refused',
     };
   const removed = [CAMPAIGN_HEADER, ...(tracking && isSigned ? ['dkim-signature'] : [])];
-  const added = tracking ? unsubscribeFields(header, tracking.unsubscribe) : [];
-  let failure: { error: unknown } | undefined;
-  const track = tracking && catching(tracking.track, (error) => (failure = { error }));
-  const rewrite = () => rewriteMessage(message, { removed, added }, track, deps.onPart);
+  const names = header.fields.map(({ name }) => name);
+  const added = tracking ? unsubscribeHeaders(tracking.unsubscribe, names).map(({ key, value }) => `${key}: ${value}`) : [];
+  const rewrite = () => rewriteMessage(message, { removed, added }, tracking?.track, deps.onPart);
   const mustSign = deps.signer !== undefined && (tracking !== undefined || !isSigned);
   try {
     // The signature is known after the last byte. The mail server is not asked before, because it would wait for the message.
@@ -89,7 +89,8 @@ export async function deliver(message: IncomingMessage, envelope: Envelope, deps
     const answer = await deps.upstream.send(envelope, ready);
     return toDelivery(answer, tracking ? { outcome: 'tracked' } : { outcome: 'passed', ...(reason ? { reason } : {}) });
   } catch (error) {
-    if (failure?.error !== error) throw error;
+    // Only the catalog fails with such an error. All others are errors of the stream.
+    if (!(error instanceof ClickledgerError)) throw error;
     // The catalog failed in the middle of the message. The mail server got no end of the message, so it dropped it.
     deps.onFailure('a message could not be tracked', error);
     return deferred(error);
@@ -102,17 +103,6 @@ async function startReading(chunks: AsyncIterable<Buffer>): Promise<() => AsyncI
   let next = await iterator.next();
   return async function* read() {
     for (; !next.done; next = await iterator.next()) yield next.value;
-  };
-}
-
-function catching<A extends unknown[], R>(call: (...args: A) => Promise<R>, onError: (error: unknown) => void): (...args: A) => Promise<R> {
-  return async (...args) => {
-    try {
-      return await call(...args);
-    } catch (error) {
-      onError(error);
-      throw error;
-    }
   };
 }
 
@@ -164,12 +154,6 @@ function campaignOf(header: Header, names: readonly string[]): { name: string; b
     if (byNumber && value === '') return undefined;
   }
   return undefined;
-}
-
-/** Returns the fields of RFC 8058, unless the message has such a field. */
-function unsubscribeFields(header: Header, url: string): string[] {
-  if (header.fields.some(({ name }) => name === 'list-unsubscribe' || name === 'list-unsubscribe-post')) return [];
-  return [`List-Unsubscribe: <${url}>`, 'List-Unsubscribe-Post: List-Unsubscribe=One-Click'];
 }
 
 function toDelivery(answer: Answer, success: Pick<Delivery, 'outcome' | 'reason'>): Delivery {

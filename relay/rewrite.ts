@@ -15,7 +15,7 @@ export interface HeaderChange {
   added: readonly string[];
 }
 
-/** Returns the changes of a decoded text part, or undefined if the part passes untouched. */
+/** Returns the changes of a decoded text part, or the reason why the part passes untouched. */
 export type TrackPart = (bytes: Buffer, is: TextKind) => Promise<readonly Edit[] | 'pgp' | 'unreadable'>;
 
 /** What became of a text part: it was changed, it has nothing to change, or why it passed untouched. */

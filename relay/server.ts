@@ -1,12 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { domainToASCII } from 'node:url';
 import { LRUCache } from 'lru-cache';
 import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
+import { networkOf } from '../core/client-network.ts';
 import { codeOf, messageOf } from '../core/errors.ts';
+import { withAsciiDomain } from '../core/hosts.ts';
 import type { Logger } from '../core/log.ts';
 import type { Delivery } from './deliver.ts';
 import { readMessage, type IncomingMessage } from './message/read.ts';
-import { type Networks, networkOf } from './networks.ts';
+import type { Networks } from './networks.ts';
 import type { Envelope } from './upstream.ts';
 
 // The SMTP server of the relay: who may send, one recipient a message, limits, and the reply to each message.
@@ -216,12 +217,6 @@ function isPassword(expected: string | undefined, given: string): boolean {
   return timingSafeEqual(digest(expected ?? ''), digest(given)) && expected !== undefined;
 }
 
-/** Returns an address with its domain in ASCII, as the sender wrote it. The library decodes domains such as xn--bcher-kva.example. */
-function asciiUnless(utf8: boolean, address: string): string {
-  const at = address.lastIndexOf('@');
-  return utf8 || at < 0 ? address : `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1)) || address.slice(at + 1)}`;
-}
-
 function envelopeOf({ envelope }: SMTPServerSession): Envelope {
   const from = envelope.mailFrom as SMTPServerAddress;
   const to = envelope.rcptTo[0] as SMTPServerAddress;
@@ -229,8 +224,9 @@ function envelopeOf({ envelope }: SMTPServerSession): Envelope {
   const utf8 = envelope.smtpUtf8 === true;
   const { ret = null, envid = null } = envelope.dsn ?? {};
   return {
-    from: asciiUnless(utf8, from.address),
-    to: asciiUnless(utf8, to.address),
+    // The library decodes domains such as xn--bcher-kva.example.
+    from: utf8 ? from.address : withAsciiDomain(from.address),
+    to: utf8 ? to.address : withAsciiDomain(to.address),
     size: size > 0 ? size : undefined,
     body8Bit: envelope.bodyType === '8bitmime',
     utf8,

@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { ClickledgerError } from '../core/errors.ts';
+import { isLoopback } from '../core/hosts.ts';
 import type { SmtpServer } from '../core/smtp-url.ts';
 import { createSigner, type Signer } from './deliver.ts';
 import type { Networks } from './networks.ts';
@@ -69,5 +70,3 @@ export function assertNoLoop(host: string, port: number, upstream: SmtpServer): 
       'RELAY_UPSTREAM is the relay itself. It must be the mail server that gets the tracked mail.',
     );
 }
-
-const isLoopback = (host: string): boolean => /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);

@@ -8,7 +8,9 @@ import { normaliseEmail } from '../authoring/recipients.ts';
 import { type Recipient, resolveRecipients } from '../authoring/resolve-recipients.ts';
 import { findMissingUnsubscribes, useUnsubscribing } from '../authoring/unsubscribes-known.ts';
 import { baseUrlOf } from '../authoring/base-urls.ts';
-import { assertKeyListed, createUrls, type Urls } from '../authoring/urls.ts';
+import { assertSigns } from '../authoring/signing-key.ts';
+import { type LetterLink, placesOf } from '../authoring/track-letter.ts';
+import { createUrls, type Urls } from '../authoring/urls.ts';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
 import { createSlugCodec, type SlugKey } from '../core/slug.ts';
@@ -111,13 +113,6 @@ export function createTracking(options: TrackingOptions): Tracking {
     return batcher;
   }
 
-  // A worker cannot verify slugs of a key that is not listed, so nothing is tracked with such a key.
-  let isKeyListed = false;
-  async function checkKey(): Promise<void> {
-    if (!isKeyListed) await assertKeyListed(pool, keys[0]);
-    isKeyListed = true;
-  }
-
   let checked: { at: number; missing: string | undefined } | undefined;
   const checkMissing = singleFlight(async () => {
     const missing = (await useUnsubscribing(pool)) ? await findMissingUnsubscribes(pool) : undefined;
@@ -136,19 +131,14 @@ export function createTracking(options: TrackingOptions): Tracking {
 
   /** Returns the ids of the links of a part, in the order of its tracked places, and of its pixel. */
   async function linksOf(campaign: number, plan: LetterPlan): Promise<{ tracked: (number | undefined)[]; pixel: number | undefined }> {
-    const specs = new Map<string, LinkSpec>();
-    const keyOf = ({ label, target }: { label: string; target: string }): string => `${label}\n${target}`;
-    for (const place of plan.tracked) {
-      const { target, label } = place;
-      // Only links of the HTML part have a position, because a text part comes first in a message and has the same links.
-      const position = plan.kind === 'html' ? specs.size + 1 : undefined;
-      if (!specs.has(keyOf(place)))
-        specs.set(keyOf(place), { kind: 'url', target, label, ...(position === undefined ? {} : { position }) });
-    }
-    const all: LinkSpec[] = [...specs.values(), ...(plan.pixelAt === undefined ? [] : [{ kind: 'pixel' as const }])];
-    const ids = await links.idsOf(campaign, all);
-    const idOf = new Map(Array.from(specs.keys(), (key, i) => [key, ids[i]]));
-    return { tracked: plan.tracked.map((place) => idOf.get(keyOf(place))), pixel: plan.pixelAt === undefined ? undefined : ids.at(-1) };
+    const distinct: LetterLink[] = [];
+    const places = placesOf(plan, distinct);
+    // Only links of the HTML part have a position, because a text part comes first in a message and has the same links.
+    const specs = distinct.map(
+      ({ target, label }, i): LinkSpec => ({ kind: 'url', target, label, ...(plan.kind === 'html' ? { position: i + 1 } : {}) }),
+    );
+    const ids = await links.idsOf(campaign, plan.pixelAt === undefined ? specs : [...specs, { kind: 'pixel' }]);
+    return { tracked: places.map((index) => ids[index]), pixel: plan.pixelAt === undefined ? undefined : ids.at(-1) };
   }
 
   async function editsFor(plan: LetterPlan, campaign: CampaignOfMessage, recipient: Recipient, unsubscribe: string): Promise<Edit[]> {
@@ -170,14 +160,14 @@ export function createTracking(options: TrackingOptions): Tracking {
   return {
     obstacle: () =>
       explainErrors(async () => {
-        await checkKey();
+        await assertSigns(pool, keys);
         return missingUnsubscribes();
       }),
     begin: ({ name, byNumber }, address) =>
       explainErrors(async () => {
         const email = normaliseEmail(address);
         if (email === undefined) return undefined;
-        await checkKey();
+        await assertSigns(pool, keys);
         const campaign = await campaignOf(name, byNumber);
         if (campaign.closed) throw new ClickledgerError('conflict', `campaign '${name}' is closed`);
         const missing = await missingUnsubscribes();
@@ -197,7 +187,7 @@ export function createTracking(options: TrackingOptions): Tracking {
             try {
               return await explainErrors(() => editsFor(plan, campaign, recipient, unsubscribe));
             } catch (error) {
-              // Only the catalog may become available again. Anything else would fail again, for ever.
+              // The catalog may answer later. Any other error would occur again at each attempt.
               if (error instanceof ClickledgerError && error.code !== 'bad-input') throw error;
               options.onFailure(error);
               return 'unreadable';

@@ -28,13 +28,13 @@ export type Answer =
 
 export interface Upstream {
   /**
-   * Sends a message. `message` is called when the server is ready for its bytes. Rejects with the error of the message if it cannot be read to
-   * its end. The connection is then closed before the end of the message, so the server drops what it has.
+   * Sends a message. `message` is called when the server is ready for its bytes. If reading the message fails, rejects with that error and closes
+   * the connection before the end of the message, so that the server drops it.
    */
   send(envelope: Envelope, message: () => AsyncIterable<Buffer>): Promise<Answer>;
   /** Whether the server accepted a connection. Opens a connection if there is none. */
   isReachable(): Promise<boolean>;
-  /** Closes idle connections. */
+  /** Closes all connections. */
   close(): void;
 }
 

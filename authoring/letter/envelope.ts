@@ -1,6 +1,6 @@
-import { domainToASCII } from 'node:url';
 import parseAddresses from 'nodemailer/lib/addressparser';
 import { ClickledgerError } from '../../core/errors.ts';
+import { withAsciiDomain } from '../../core/hosts.ts';
 import { normaliseEmail } from '../recipients.ts';
 
 // Checks the headers that the author gives for the messages of `prepare`. Refuses headers that clickledger or mail servers write.
@@ -48,9 +48,7 @@ export function parseEnvelope(from: string, subject: string, lines: readonly str
 
 /** Returns the mail address of a sender such as `Shop <news@shop.example>`, with the domain in ASCII, as mail servers expect it. */
 export function senderAddress(from: string): string {
-  const address = parseAddresses(from)[0]?.address ?? from;
-  const at = address.lastIndexOf('@');
-  return `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1))}`;
+  return withAsciiDomain(parseAddresses(from)[0]?.address ?? from);
 }
 
 function isOneAddress(text: string): boolean {

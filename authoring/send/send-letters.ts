@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { ClickledgerError } from '../../core/errors.ts';
 import type { Pool } from '../../core/postgres.ts';
 import { type Addressee, resolveAddressees } from '../addressees.ts';
-import { markFirstSent } from '../campaigns.ts';
 import { type Envelope, senderAddress } from '../letter/envelope.ts';
 import { UNSUBSCRIBE } from '../letter/plan.ts';
 import type { PeopleFile, Person, Rejected } from '../list-file.ts';
@@ -112,14 +111,11 @@ export async function sendLetters(
   const flags = new Map<number, { optedOut: boolean; isTest: boolean }>();
   const toRecord = isTest ? [] : state.recipients('sent', 'unknown');
   let recorded = Promise.resolve();
-  let isMarked = isTest;
 
   function recordLater(atLeast: number): void {
     if (isTest || toRecord.length < atLeast) return;
     const recipients = toRecord.splice(0);
     recorded = recorded.then(async () => {
-      if (!isMarked) await markFirstSent(pool, campaign, new Date());
-      isMarked = true;
       for (let i = 0; i < recipients.length; i += 10_000) await recordMailing(pool, campaign, recipients.slice(i, i + 10_000));
     });
     recorded.catch(() => {});
@@ -168,8 +164,7 @@ export async function sendLetters(
     onResult({ recipient, to }, is, reason) {
       if (is === 'sent' || is === 'unknown') {
         toRecord.push(recipient);
-        // The first message marks the campaign as sent, because clicks may come at once.
-        recordLater(isMarked ? RECORDED_AT_ONCE : 1);
+        recordLater(RECORDED_AT_ONCE);
       }
       if (is === 'unknown') result.newly_unknown++;
       if (is !== 'sent') list(is, to, reason);

@@ -149,7 +149,7 @@ export async function sendMessages(jobs: AsyncIterator<Job>, state: SendState, o
     else waiting.unshift({ ...item, lost: item.lost + 1, dueMs: 0 });
     if (begunMs < server.failedMs) return;
     const waitMs = options.serverMs[server.failures++];
-    if (waitMs === undefined) return fail(`the mail server takes no messages: ${reason}. Run the same command again later.`);
+    if (waitMs === undefined) return fail(`the mail server accepts no messages now: ${reason}. Run the same command again later.`);
     server.pausedUntilMs = now() + waitMs;
     server.failedMs = now();
   }

@@ -10,8 +10,8 @@ import { ClickledgerError, codeOf, messageOf } from '../../core/errors.ts';
 //   (none) → attempt → sent | refused | deferred → attempt → …
 //   (none) → refused | deferred → attempt → …
 //
-// `attempt` is on the disk before the content of the message is given to the server. So a recipient whose last line is `attempt`, after a
-// crash, is a person who may have the message or not. A recipient without a line has no message. The file has the numbers of recipients and
+// `attempt` is on the disk before the content of the message is given to the server. If the last line of a recipient is `attempt` after a crash,
+// nobody knows whether the recipient has the message. A recipient without a line does not have it. The file has the numbers of recipients and
 // no mail addresses, except in the answers of mail servers.
 
 /** What is known about the message of a recipient. */

@@ -7,7 +7,7 @@ import type { LetterPlans } from '../../authoring/track-letter.ts';
 import { note, printJson, printTable } from '../output.ts';
 import { createProgress } from '../progress.ts';
 
-// What the commands `prepare` and `send` print about a letter.
+// Prints notes about a letter, for the commands `prepare` and `send`.
 
 /** At most this many mistakes of one kind are listed. */
 const MAX_LISTED = 10;

@@ -136,9 +136,7 @@ async function sendLetter(file: string, options: Options, command: Command): Pro
     const clients = Array.from({ length: options.connections }, () => createSmtpClient(server));
     try {
       if (options.dryRun) {
-        const state = await openSendState(statePath, mailing, { create: false });
-        if (state.isNew && !options.newState) await assertNotSent(pool, mailing, statePath);
-        await assertKnown(pool, state);
+        const state = await readState(pool, statePath, mailing, options.newState);
         await showDryRun({ pool, people, campaign: campaign.id, state, read, options, server, json, connect: () => connect(clients[0]) });
         return;
       }
@@ -233,9 +231,7 @@ async function withState(
     (pid) => `process ${pid} is sending with ${path}. Wait until it ends, or stop it with Ctrl-C.`,
   );
   try {
-    const before = await openSendState(path, mailing, { create: false });
-    await assertKnown(pool, before);
-    if (before.isNew && !newState) await assertNotSent(pool, mailing, path);
+    const before = await readState(pool, path, mailing, newState);
     await login();
     // Of two runs that begin at the same time with different files, only one marks the campaign.
     const isFirst = await markFirstSent(pool, mailing.campaign, new Date());
@@ -250,6 +246,14 @@ async function withState(
   } finally {
     await lock.release();
   }
+}
+
+/** Reads a state file. Throws `conflict` if it is not known from it who has got the letter. Writes nothing. */
+async function readState(pool: Pool, path: string, mailing: Mailing, newState = false): Promise<SendState> {
+  const state = await openSendState(path, mailing, { create: false });
+  await assertKnown(pool, state);
+  if (state.isNew && !newState) await assertNotSent(pool, mailing, path);
+  return state;
 }
 
 /** Throws `conflict` if a campaign was sent, and it is not known to whom. */

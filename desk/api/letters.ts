@@ -13,7 +13,7 @@ import { baseUrlIn, openCampaign } from './open-campaign.ts';
 import { personInLine, personOf } from './recipients.ts';
 import { type Answer, type ApiDeps, type Context, json, route } from './route.ts';
 import { id, idInPath, LineProblem, named, text, time } from './schemas.ts';
-import { assertSigns } from './signing-key.ts';
+import { assertSigns } from '../../authoring/signing-key.ts';
 
 // The resource `letters`: a letter in, tracked letters out.
 

@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
+import { networkOf } from '../../core/client-network.ts';
 import { ApiError } from './problems.ts';
 
 // The limits of keys and of clients. They are counts in the memory of one desk.
@@ -83,15 +83,4 @@ export function createFailureLimit(now: () => number): { check(address: string):
       failures.set(network, found);
     },
   };
-}
-
-/** Returns an IPv4 address, or the /64 network of an IPv6 address. */
-function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
-  const [head = '', tail] = (address.split('%')[0] as string).split('::');
-  const before = head.split(':').filter(Boolean);
-  const after = (tail ?? '').split(':').filter(Boolean);
-  const groups = tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after];
-  return groups.slice(0, 4).join(':');
 }

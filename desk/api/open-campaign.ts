@@ -4,7 +4,7 @@ import { createUrls, type Urls } from '../../authoring/urls.ts';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import { createSlugCodec } from '../../core/slug.ts';
 import type { ApiDeps } from './route.ts';
-import { assertSigns } from './signing-key.ts';
+import { assertSigns } from '../../authoring/signing-key.ts';
 
 /**
  * Returns a campaign to which something is added. Throws `not-found` if there is no such campaign, and `conflict` if it is closed.

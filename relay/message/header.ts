@@ -82,7 +82,8 @@ export function changeHeader(header: Header, removed: readonly string[], added: 
     at = to;
   }
   // The header ends in an empty line, unless the message ends with its header.
-  const end = header.bytes.length - (/(?:^|\r\n)\r\n$/.test(header.bytes.toString('latin1')) ? 2 : 0);
+  const lastBytes = header.bytes.toString('latin1', Math.max(0, header.bytes.length - 4));
+  const end = header.bytes.length - (/(?:^|\r\n)\r\n$/.test(lastBytes) ? 2 : 0);
   pieces.push(header.bytes.subarray(at, end), ...added.map((field) => Buffer.from(`${field}\r\n`)), header.bytes.subarray(end));
   return Buffer.concat(pieces);
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { libraryPath, locate, type Program } from '../../stack/debian.ts';
+import { acceptsConnections } from '../../stack/ports.ts';
 import { temporaryDirectory } from './servers.ts';
 
 // Programs that send mail, from the packages of the distribution.
@@ -144,14 +144,7 @@ smtputf8_enable = yes
   };
   onTestFinished(stop);
   for (let attempt = 0; ; attempt++) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on('error', () => resolve(false));
-    });
-    if (open) break;
+    if (await acceptsConnections(port)) break;
     if (child.exitCode !== null || attempt > 200) {
       const log = await readFile(join(directory, 'log'), 'utf8').catch(() => '');
       throw new Error(`Postfix does not start:\n${output}${log}`);

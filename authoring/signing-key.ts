@@ -1,6 +1,6 @@
-import { assertKeyListed } from '../../authoring/urls.ts';
-import type { Pool } from '../../core/postgres.ts';
-import type { SlugKey } from '../../core/slug.ts';
+import { assertKeyListed } from './urls.ts';
+import type { Pool } from '../core/postgres.ts';
+import type { SlugKey } from '../core/slug.ts';
 
 const listed = new WeakSet<readonly SlugKey[]>();
 
