@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   report: async () => (await import('./commands/report.ts')).addReport,
   why: async () => (await import('./commands/why.ts')).addWhy,
   dashboard: async () => (await import('./commands/dashboard.ts')).addDashboard,
+  subscription: async () => (await import('./commands/subscription.ts')).addSubscriptionCommand,
   key: async () => (await import('./commands/key.ts')).addKey,
   reclassify: async () => (await import('./commands/reclassify.ts')).addReclassify,
   status: async () => (await import('./commands/status.ts')).addStatus,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseAddressRanges } from './address-ranges.ts';
 import { ClickledgerError } from './errors.ts';
 import { parseNatsUrl } from './nats-url.ts';
 import { parseParts } from './parts.ts';
@@ -94,6 +95,10 @@ export const SETTINGS = {
   WORKER_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_worker; its credentials also open the shards'),
   AUTHOR_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_author; its credentials also open the shards'),
   ANALYST_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_analyst; its credentials also open the shards'),
+  FORWARDER_URL: setting(
+    databaseUrl,
+    'URL of the catalog database as the role clickledger_forwarder; its credentials also open the shards',
+  ),
   SHARDS: setting(parsedBy(parseShards), 'the shard databases: `name=first tag=postgres URL without credentials`, separated by commas'),
 
   AGENT_NATS_URL: setting(
@@ -228,6 +233,12 @@ export const SETTINGS = {
   ),
   RELAY_EXCLUDE: setting(listOf(nonEmpty), 'domains whose links the relay does not track, separated by commas', ''),
   RELAY_PIXEL: setting(z.enum(['top', 'bottom', 'none']), 'where the relay inserts the pixel: top, bottom or none', 'bottom'),
+
+  FORWARDER_NETWORKS: setting(
+    parsedBy(parseAddressRanges),
+    'networks besides the public internet to which webhooks may go, e.g. 10.1.0.0/16, separated by commas; empty: none',
+    '',
+  ),
 
   SMTP_URL: setting(
     parsedBy(parseSmtpUrl),

@@ -2,7 +2,7 @@
 // for programs, and its meaning never changes. The sentences are for people. `clickledger status` finds some of the problems itself, by
 // checking the parts from outside.
 
-export const PART_KINDS = ['backend', 'agent', 'worker', 'relay', 'desk'] as const;
+export const PART_KINDS = ['backend', 'agent', 'worker', 'relay', 'desk', 'forwarder'] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 interface Kind {
@@ -89,9 +89,9 @@ const KINDS = {
     mend: 'start Postgres, or correct its URL and the credentials in the settings',
   },
   'catalog-unreachable': {
-    of: ['desk'],
-    what: 'the catalog does not answer: pages and the API answer with status 503',
-    mend: 'start the Postgres of the catalog, or correct AUTHOR_URL and ANALYST_URL; the desk needs no restart',
+    of: ['desk', 'forwarder'],
+    what: 'the catalog does not answer: the desk answers with status 503, and a forwarder delivers nothing',
+    mend: 'start the Postgres of the catalog, or correct its URL in the settings; the part needs no restart',
   },
   'commit-failing': {
     of: ['worker'],
@@ -122,6 +122,26 @@ const KINDS = {
     of: ['relay'],
     what: 'messages cannot be tracked now: senders get 451 and try again, or messages pass without tracking (RELAY_UNTRACKABLE)',
     mend: 'start the Postgres of the catalog and of the shards; if bytes of logs are missing, wait until they are counted, or see `clickledger status`',
+  },
+  'shard-unreadable': {
+    of: ['forwarder'],
+    what: 'the events of a shard cannot be read: they are delivered later',
+    mend: 'start the Postgres of this shard, or correct SHARDS and FORWARDER_URL; the forwarder needs no restart',
+  },
+  'delivery-failing': {
+    of: ['forwarder'],
+    what: 'a receiver refuses all deliveries or does not answer: its events wait, and after three days the subscription is paused',
+    mend: 'correct the receiver according to the reason; the forwarder tries again by itself. `clickledger subscription test NAME` tries at once',
+  },
+  'delivery-behind': {
+    of: ['forwarder'],
+    what: 'events have waited for more than ten minutes to be delivered',
+    mend: 'if the age falls, wait: the forwarder is catching up; if not, the receiver is too slow: make it answer faster, or give the subscription a larger --batch',
+  },
+  'subscription-paused': {
+    of: ['forwarder'],
+    what: 'the subscription is paused: its events wait',
+    mend: '`clickledger subscription status` shows the reason; `clickledger subscription resume NAME` continues where it stopped',
   },
   'part-silent': {
     of: ['status'],

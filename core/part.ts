@@ -13,6 +13,7 @@ const LOG_NAMES = {
   worker: 'event-worker',
   relay: 'relay',
   desk: 'desk',
+  forwarder: 'forwarder',
 } as const satisfies Record<PartKind, string>;
 
 /** The objects that the main.ts of every part needs. */

@@ -5,10 +5,12 @@ import { sleep } from '../core/time.ts';
 const INTERVAL_MS = 3600_000;
 const RETRY_MS = 10_000;
 const MONTHS_AHEAD = 3;
+/** A subscription that is paused for longer does not hear of older changes of verdicts. */
+const KEEP_CHANGES_DAYS = 30;
 
 /**
  * Creates the partitions of the current month and the next three months, and drops the partitions that are older than `keepEventsMonths`
- * (0: drops none), and the site events of the same months. Repeats this every hour until `signal` aborts. Events of a month without a partition are stored in the default
+ * (0: drops none), and the site events of the same months. Deletes changes of verdicts after KEEP_CHANGES_DAYS. Repeats this every hour until `signal` aborts. Events of a month without a partition are stored in the default
  * partition, so a failure here does not delay commits.
  */
 export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: number; log: Logger; signal: AbortSignal }): Promise<void> {
@@ -25,6 +27,7 @@ export async function keepPartitions(deps: { pool: Pool; keepEventsMonths: numbe
             'dropped the events of months older than KEEP_EVENTS_MONTHS; their counts remain',
           );
       }
+      await pool.query("SELECT shard.drop_changes($1 * interval '1 day')", [KEEP_CHANGES_DAYS]);
       await sleep(INTERVAL_MS, signal);
     } catch (error) {
       log.debug({ err: error }, 'cannot create or drop partitions; retrying');

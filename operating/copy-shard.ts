@@ -24,6 +24,7 @@ const TABLES = [
   'unsubscribe',
   'site_event',
   'new_visit',
+  'verdict_change',
   'event',
 ] as const;
 

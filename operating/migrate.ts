@@ -4,13 +4,28 @@ import { explainErrors } from '../core/postgres.ts';
 import type { LimitOptions } from '../sql/limit-roles.ts';
 import { migrate as migrateDatabases } from '../sql/migrate.ts';
 
-export const MIGRATION_SETTINGS = ['CATALOG_URL', 'BACKEND_URL', 'WORKER_URL', 'AUTHOR_URL', 'ANALYST_URL', 'SHARDS', 'SLUG_KEYS'] as const;
+export const MIGRATION_SETTINGS = [
+  'CATALOG_URL',
+  'BACKEND_URL',
+  'WORKER_URL',
+  'AUTHOR_URL',
+  'ANALYST_URL',
+  'FORWARDER_URL',
+  'SHARDS',
+  'SLUG_KEYS',
+] as const;
 
 type Settings = Config<(typeof MIGRATION_SETTINGS)[number]>;
 
 /** Returns the database URL of each role. Migrations create the roles with the names and passwords of these URLs. */
 export function roleUrlsOf(config: Settings) {
-  return { backend: config.BACKEND_URL, worker: config.WORKER_URL, author: config.AUTHOR_URL, analyst: config.ANALYST_URL };
+  return {
+    backend: config.BACKEND_URL,
+    worker: config.WORKER_URL,
+    author: config.AUTHOR_URL,
+    analyst: config.ANALYST_URL,
+    forwarder: config.FORWARDER_URL,
+  };
 }
 
 /** Applies the missing migrations to the catalog and to all shards, and returns the applied migrations. Throws a ClickledgerError. */

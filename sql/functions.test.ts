@@ -81,6 +81,7 @@ describe('the functions of Postgres', () => {
         'shard.change_hits(bigint[],integer)',
         'shard.clicks_to_judge(bigint[],bigint[],bigint[],double precision[],double precision[],interval,integer,text[],text[],interval)',
         'shard.deltas_of(bigint)',
+        'shard.drop_changes(interval)',
         'shard.drop_months(integer)',
         'shard.drop_site_events(integer)',
         'shard.end_long_queries(interval)',

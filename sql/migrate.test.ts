@@ -381,6 +381,53 @@ describe('rights', () => {
         ],
       },
     ],
+    forwarder: [
+      {
+        where: 'catalog',
+        may: [
+          'SELECT * FROM catalog.subscription',
+          'SELECT * FROM catalog.subscription_start',
+          'UPDATE catalog.subscription SET paused_at = now(), pause_reason = $$x$$, holder = gen_random_uuid(), held_until = now()',
+          'SELECT * FROM catalog.delivered',
+          'SELECT * FROM catalog.delivered_change',
+          'SELECT id, email, external_id FROM catalog.recipient',
+        ],
+        mayNot: [
+          'UPDATE catalog.subscription SET target = $$http://evil/$$',
+          'INSERT INTO catalog.subscription (name, target, kinds, wait_seconds, batch) VALUES ($$x$$, $$http://evil/$$, $${click}$$, 0, 1)',
+          'DELETE FROM catalog.subscription',
+          'DELETE FROM catalog.delivered',
+          'DELETE FROM catalog.subscription_start',
+          'UPDATE catalog.recipient SET email = NULL',
+          'SELECT opted_out_at FROM catalog.recipient',
+          'SELECT FROM catalog.link',
+          'SELECT FROM catalog.mailing',
+          'SELECT * FROM catalog.api_key',
+          'SELECT * FROM catalog.signing_key',
+          'SELECT * FROM analytics.events',
+        ],
+      },
+      {
+        where: 'a',
+        may: [
+          'SELECT * FROM shard.ledger',
+          `SELECT * FROM shard.read_events('{}', '{}', '{}', '{click}', NULL, NULL)`,
+          `SELECT * FROM shard.read_changes(0, 'infinity', 1)`,
+          'SELECT * FROM shard.last_change()',
+          'SELECT * FROM shard.feed_state(now())',
+        ],
+        mayNot: [
+          'SELECT * FROM shard.event',
+          'SELECT * FROM shard.verdict_change',
+          'UPDATE shard.ledger SET size = 5',
+          'DELETE FROM shard.ledger',
+          `SELECT shard.drop_changes('1 day')`,
+          'SELECT * FROM shard.recipient',
+          'SELECT * FROM shard_analytics.events',
+          EVENT,
+        ],
+      },
+    ],
     analyst: [
       {
         where: 'catalog',

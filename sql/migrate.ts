@@ -14,7 +14,7 @@ import { syncRecipients } from './sync-recipients.ts';
 // Brings the catalog and every shard to the version of this code: first the roles and databases, then the numbered migrations, then the
 // rows that depend on the settings. Every step is idempotent. It runs in a transaction that waits for the same step of another run.
 
-export const ROLES = ['backend', 'worker', 'author', 'analyst'] as const;
+export const ROLES = ['backend', 'worker', 'author', 'analyst', 'forwarder'] as const;
 export type Role = (typeof ROLES)[number];
 export type RoleUrls = Record<Role, string>;
 
@@ -84,7 +84,7 @@ async function migrateShard(shard: Shard, shards: ShardMap, ownerUrl: string, op
   try {
     const applied = await applyAll(client, 'shard', `shard ${shard.name}`);
     await locked(client, async () => {
-      await grantConnect(client, ['worker', 'author', 'analyst']);
+      await grantConnect(client, ['worker', 'author', 'analyst', 'forwarder']);
       await revokeFunctions(client, false, options);
       await client.query('INSERT INTO shard.identity (name, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
         shard.name,

@@ -5,7 +5,7 @@ import { httpGet } from './http.ts';
 import { freePort } from './ports.ts';
 import { type Running, startProcess } from './process.ts';
 
-export type PartName = 'backend' | 'log-agent' | 'event-worker' | 'relay' | 'desk';
+export type PartName = 'backend' | 'log-agent' | 'event-worker' | 'relay' | 'desk' | 'forwarder';
 
 /**
  * Options of Node that limit the memory of each part. Without a limit V8 delays garbage collection as long as the machine has memory. The
@@ -18,6 +18,7 @@ export const HEAP_OPTIONS = {
   'event-worker': ['--max-semi-space-size=8', '--max-old-space-size=512'],
   relay: ['--max-semi-space-size=16', '--max-old-space-size=512'],
   desk: ['--max-semi-space-size=16', '--max-old-space-size=512'],
+  forwarder: ['--max-semi-space-size=16', '--max-old-space-size=512'],
 } as const;
 
 /**

@@ -219,6 +219,7 @@ type GeneratedSettings = Record<
   | 'WORKER_URL'
   | 'AUTHOR_URL'
   | 'ANALYST_URL'
+  | 'FORWARDER_URL'
   | 'SHARDS'
   | 'SLUG_KEYS'
   | 'AGENT_NATS_URL'
@@ -249,6 +250,7 @@ function generateSettings(previous: Record<string, string>, ports: Ports, shards
     WORKER_URL: urlOf('WORKER_URL', 'clickledger_worker'),
     AUTHOR_URL: urlOf('AUTHOR_URL', 'clickledger_author'),
     ANALYST_URL: urlOf('ANALYST_URL', 'clickledger_analyst'),
+    FORWARDER_URL: urlOf('FORWARDER_URL', 'clickledger_forwarder'),
     SHARDS: shardsText,
     SLUG_KEYS: previous['SLUG_KEYS'] ?? randomBytes(32).toString('hex'),
     AGENT_NATS_URL: natsUrlOf('agent'),

@@ -17,14 +17,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   authoring: ['core', 'sql'],
   relay: ['core', 'authoring'],
   reporting: ['core', 'sql'],
-  operating: ['core', 'sql', 'log-agent', 'event-worker'],
+  feed: ['core'],
+  forwarder: ['core', 'feed'],
+  operating: ['core', 'sql', 'log-agent', 'event-worker', 'feed'],
   stack: ['core', 'sql', 'operating'],
-  desk: ['core', 'authoring', 'reporting'],
-  cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'stack', 'desk'],
+  desk: ['core', 'authoring', 'reporting', 'feed'],
+  cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'feed', 'forwarder', 'stack', 'desk'],
 };
 /** `clickledger run` starts a part in its own process, so this file may import the parts. */
 const MAY_START_PARTS = 'cli/commands/run.ts';
-const PARTS = ['backend', 'log-agent', 'event-worker', 'relay'];
+const PARTS = ['backend', 'log-agent', 'event-worker', 'relay', 'forwarder'];
 
 /** Returns the imports of every file of the product: static, dynamic and type imports. */
 async function readImports(): Promise<Map<string, string[]>> {

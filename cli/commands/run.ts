@@ -7,6 +7,7 @@ const PARTS = {
   worker: () => import('../../event-worker/main.ts'),
   relay: () => import('../../relay/main.ts'),
   desk: () => import('../../desk/main.ts'),
+  forwarder: () => import('../../forwarder/main.ts'),
 } as const;
 
 export function addRun(program: Command): void {

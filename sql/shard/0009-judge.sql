@@ -255,11 +255,12 @@ BEGIN
     FROM shard.judged_hit j
     WHERE e.ctid = ANY (ARRAY(SELECT place FROM shard.judged_hit)) AND e.at BETWEEN first_judged AND last_judged
       AND e.tableoid = j.part AND e.ctid = j.place
-    RETURNING j.was, j.becomes, e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
+    RETURNING j.was, j.becomes, e.gen, e.off, e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
   ),
+  noted AS (INSERT INTO shard.verdict_change (gen, off, was, becomes) SELECT gen, off, was, becomes FROM changed WHERE was <> becomes),
   -- Equal hits are counted, because it makes no difference which of them is in a delta.
   hit AS (
-    SELECT changed.*, count(*) AS n FROM changed WHERE was <> becomes
+    SELECT was, becomes, at, recipient_id, link_id, campaign_id, kind, agent_id, country, net, referrer, count(*) AS n FROM changed WHERE was <> becomes
     GROUP BY was, becomes, at, recipient_id, link_id, campaign_id, kind, agent_id, country, net, referrer
   ),
   in_delta AS MATERIALIZED (

@@ -92,7 +92,13 @@ beforeAll(async () => {
   );
   catalogUrl = `postgres://${OWNER}:owner@127.0.0.1:${ports.postgres}/clickledger${ssl(trusted.ca)}`;
   const SHARDS = evenShards(2, (name) => `postgres://${HOSTS[name === 'a' ? 0 : 1]}:${ports.postgres}/shard_${name}${ssl(trusted.ca)}`);
-  const roleUrls = { backend: urlOf('backend'), worker: urlOf('worker'), author: urlOf('author'), analyst: urlOf('analyst') };
+  const roleUrls = {
+    backend: urlOf('backend'),
+    worker: urlOf('worker'),
+    author: urlOf('author'),
+    analyst: urlOf('analyst'),
+    forwarder: urlOf('forwarder'),
+  };
   await migrate({ ownerUrl: catalogUrl, roleUrls, shards: parseShards(SHARDS), keys: parseSlugKeys(KEYS) });
 
   const author = createPool(roleUrls.author, { max: 1, name: 'test' });

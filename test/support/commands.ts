@@ -45,6 +45,7 @@ export async function createDataDirectory(databases: Databases, changes: Record<
     WORKER_URL: databases.roleUrls.worker,
     AUTHOR_URL: databases.roleUrls.author,
     ANALYST_URL: databases.roleUrls.analyst,
+    FORWARDER_URL: databases.roleUrls.forwarder,
     SHARDS: databases.shardsText,
     SLUG_KEYS: databases.keysText,
     AGENT_NATS_URL: 'nats://127.0.0.1:1',

@@ -37,6 +37,7 @@ export function describeDatabases(shardCount = 1, cluster = inject('clusterUrl')
     worker: roleUrl('worker'),
     author: roleUrl('author'),
     analyst: roleUrl('analyst'),
+    forwarder: roleUrl('forwarder'),
   };
   const shardsText = evenShards(shardCount, (shard) => `postgres://${host}/${name}_${shard}`);
   const shards = parseShards(shardsText);

@@ -1,0 +1,56 @@
+import { type Pool, transaction } from '../core/postgres.ts';
+import { formatMultirange, parseMultirange, type Ranges, union } from '../core/ranges.ts';
+import { type ChangePosition, NO_CHANGES } from '../feed/read-events.ts';
+import type { DueRange } from '../feed/due.ts';
+import type { Slice } from '../feed/slices.ts';
+import { type Delivered, DeliveryError } from './receiver.ts';
+
+// The ledger of a receiver that cannot keep one itself, in the catalog.
+
+export async function readDelivered(catalog: Pool, subscription: number, shard: string): Promise<Delivered> {
+  const { rows } = await catalog.query<{ gen: string; ranges: string }>(
+    'SELECT gen, ranges::text AS ranges FROM catalog.delivered WHERE subscription_id = $1 AND shard = $2',
+    [subscription, shard],
+  );
+  return {
+    ledger: new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])),
+    position: await readPosition(catalog, subscription, shard),
+  };
+}
+
+/** The position at which a subscription began, or that was reached since then. */
+export async function readPosition(catalog: Pool, subscription: number, shard: string): Promise<ChangePosition> {
+  const { rows } = await catalog.query<{ id: number; changedAt: string }>(
+    'SELECT change_id AS id, changed_at::text AS "changedAt" FROM catalog.delivered_change WHERE subscription_id = $1 AND shard = $2',
+    [subscription, shard],
+  );
+  return rows[0] ?? NO_CHANGES;
+}
+
+/** The union of ranges, by generation. */
+export function byGeneration(ranges: readonly DueRange[]): [gen: string, ranges: Ranges][] {
+  const found = new Map<string, Ranges>();
+  for (const { gen, range } of ranges) found.set(gen, union(found.get(gen) ?? [], [range]));
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Adds the ranges of a delivered slice. Throws a `conflict` if `holder` does not hold the subscription any more. */
+export async function recordDelivered(catalog: Pool, subscription: number, holder: string, shard: string, slice: Slice): Promise<void> {
+  const gens = byGeneration(slice.ranges);
+  await transaction(catalog, async (client) => {
+    const held = await client.query('SELECT FROM catalog.subscription WHERE id = $1 AND holder = $2 FOR SHARE', [subscription, holder]);
+    if (held.rowCount === 0) throw new DeliveryError('conflict', 'another forwarder delivers this subscription now');
+    await client.query(
+      `INSERT INTO catalog.delivered AS d (subscription_id, shard, gen, ranges)
+       SELECT $1, $2, gen, ranges FROM unnest($3::uuid[], $4::int8multirange[]) AS new (gen, ranges)
+       ON CONFLICT (subscription_id, shard, gen) DO UPDATE SET ranges = d.ranges + excluded.ranges`,
+      [subscription, shard, gens.map(([gen]) => gen), gens.map(([, ranges]) => formatMultirange(ranges))],
+    );
+    if (slice.position)
+      await client.query(
+        `INSERT INTO catalog.delivered_change AS d (subscription_id, shard, change_id, changed_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (subscription_id, shard) DO UPDATE SET change_id = excluded.change_id, changed_at = excluded.changed_at`,
+        [subscription, shard, slice.position.id, slice.position.changedAt],
+      );
+  });
+}

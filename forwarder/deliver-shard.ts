@@ -1,0 +1,123 @@
+import { messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import type { Pool } from '../core/postgres.ts';
+import { sleep } from '../core/time.ts';
+import { createDue, type Due } from '../feed/due.ts';
+import { type ChangePosition, readEvents } from '../feed/read-events.ts';
+import type { ShardFeed } from '../feed/shard-feed.ts';
+import { type Slice, slicesOf } from '../feed/slices.ts';
+import { readStart, type Subscription } from '../feed/subscription.ts';
+import { byGeneration } from './catalog-ledger.ts';
+import type { DeliveryState } from './delivery-state.ts';
+import { type DeliveryFailure, DeliveryError, type Receiver } from './receiver.ts';
+
+// Delivers the events of one shard to one receiver, until it is stopped.
+//
+// read the ledger of the receiver ──► ranges that are due ──► read events ──► slices ──► deliver ──► ranges that are due ─ …
+//
+// The ledger of the receiver is read again after a conflict, and regularly, because the receiver may have been restored from a backup.
+
+/** So many bytes of logs are read at a time: about 10,000 events. */
+const READ_BYTES = 4 * 1024 * 1024;
+/** If fewer events than a whole delivery are there, it waits for more. */
+const COLLECT_MS = 1_000;
+const READ_AGAIN_MS = 30_000;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 600_000;
+/** After this time without success, the subscription is paused. */
+export const GIVE_UP_AFTER_MS = 3 * 86_400_000;
+
+export interface DeliverDeps {
+  subscription: Subscription;
+  shard: string;
+  /** The database of the shard. */
+  pool: Pool;
+  catalog: Pool;
+  feed: ShardFeed;
+  receiver: Receiver;
+  state: DeliveryState;
+  log: Logger;
+  signal: AbortSignal;
+  /** Called if the receiver wants no more, or fails for too long. The caller stops this delivery. */
+  pause: (reason: string) => Promise<void>;
+  /** Tests may use shorter times. */
+  firstRetryMs?: number;
+  giveUpAfterMs?: number;
+}
+
+/** Delivers until `signal` aborts. Never throws. */
+export async function deliverShard(deps: DeliverDeps): Promise<void> {
+  const { subscription, shard, catalog, feed, receiver, state, log, signal } = deps;
+  let batch = subscription.batch;
+  for (let retryMs = FIRST_RETRY_MS; !signal.aborted; ) {
+    let stopListening: (() => void) | undefined;
+    try {
+      const [delivered, start] = await Promise.all([receiver.read(shard), readStart(catalog, subscription.id, shard), feed.started]);
+      const due = createDue(start, delivered.ledger);
+      for (const [gen, ranges] of feed.ready) due.setReady(gen, ranges);
+      stopListening = feed.onChange((gen, ranges) => due.setReady(gen, ranges));
+      state.due = due;
+      await deliverDue(due, delivered.position);
+      retryMs = FIRST_RETRY_MS;
+    } catch (error) {
+      if (signal.aborted) break;
+      const failure: DeliveryFailure = error instanceof DeliveryError ? error.failure : 'retry';
+      if (failure === 'too-large' && batch > 1) batch = Math.ceil(batch / 2);
+      else if (failure !== 'conflict') {
+        // The ledger or the events cannot be read. What the receiver itself refuses is handled in deliverSlice.
+        state.fail(messageOf(error));
+        log.warn({ err: error, subscription: subscription.name, shard }, 'cannot deliver; retrying');
+        await sleep(retryMs, signal);
+        retryMs = Math.min(retryMs * 2, 30_000);
+      } else await sleep(FIRST_RETRY_MS, signal);
+    } finally {
+      stopListening?.();
+    }
+  }
+  state.due = undefined;
+
+  /** Delivers what is due, until the ledger of the receiver should be read again. Throws a DeliveryError after a conflict. */
+  async function deliverDue(due: Due, begin: ChangePosition): Promise<void> {
+    let position = begin;
+    const untilMs = performance.now() + READ_AGAIN_MS;
+    while (!signal.aborted && performance.now() < untilMs) {
+      const wanted = due.take(READ_BYTES);
+      const reading = await readEvents(deps.pool, due, wanted, subscription.filter, position);
+      if (reading.isLacking) feed.readAll();
+      for (const slice of slicesOf(reading, position, batch)) {
+        await deliverSlice(slice);
+        if (signal.aborted) return;
+        for (const [gen, ranges] of byGeneration(slice.ranges)) due.setDelivered(gen, ranges);
+        state.succeed(slice.items.length);
+      }
+      position = reading.position;
+      const isFull = reading.areChangesLeft || reading.events.length >= batch;
+      if (!isFull) await sleep(COLLECT_MS, signal);
+    }
+  }
+
+  /** Delivers a slice, with further attempts until it succeeds or the subscription is paused. */
+  async function deliverSlice(slice: Slice): Promise<void> {
+    for (let retryMs = deps.firstRetryMs ?? FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      const stopTimer = state.startTimer();
+      try {
+        await receiver.deliver(shard, slice);
+        stopTimer();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const { failure, retryAfterMs } = error instanceof DeliveryError ? error : { failure: 'retry' as const, retryAfterMs: undefined };
+        if (failure === 'conflict' || (failure === 'too-large' && slice.items.length > 1)) throw error;
+        state.fail(messageOf(error));
+        const failingMs = state.failingMs();
+        if (failure === 'gone') await deps.pause(messageOf(error));
+        else if (failingMs > (deps.giveUpAfterMs ?? GIVE_UP_AFTER_MS))
+          await deps.pause(`all deliveries failed for ${Math.round(failingMs / 3_600_000)} hours: ${messageOf(error)}`);
+        // Receivers that fail together should not get all their retries at the same moment.
+        const pauseMs = retryMs * (0.75 + Math.random() / 2);
+        await sleep(Math.min(Math.max(pauseMs, retryAfterMs ?? 0), 3_600_000), signal);
+        if (signal.aborted) return;
+      }
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { DeliveryState } from './delivery-state.ts';
+
+export interface ForwarderMetrics {
+  readonly events: Counter<'subscription'>;
+  readonly deliveries: Counter<'subscription' | 'result'>;
+  readonly seconds: Histogram<'subscription'>;
+}
+
+export function createForwarderMetrics(registry: Registry): ForwarderMetrics {
+  const registers = [registry];
+  return {
+    events: new Counter({
+      name: 'clickledger_forwarder_events_total',
+      help: 'Events and changes of verdicts that were delivered',
+      labelNames: ['subscription'],
+      registers,
+    }),
+    deliveries: new Counter({
+      name: 'clickledger_forwarder_deliveries_total',
+      help: 'Deliveries by result: success or failure',
+      labelNames: ['subscription', 'result'],
+      registers,
+    }),
+    seconds: new Histogram({
+      name: 'clickledger_forwarder_delivery_seconds',
+      help: 'Time of a successful delivery',
+      labelNames: ['subscription'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+      registers,
+    }),
+  };
+}
+
+/** Adds gauges of the subscriptions that this forwarder delivers, and of those that are paused. */
+export function addForwarderGauges(
+  registry: Registry,
+  read: { states: () => readonly DeliveryState[]; paused: () => readonly string[] },
+): void {
+  const add = (name: string, help: string, valueOf: (state: DeliveryState) => number, join: (a: number, b: number) => number): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['subscription'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        const values = new Map<string, number>();
+        for (const state of read.states()) {
+          const before = values.get(state.subscription);
+          values.set(state.subscription, before === undefined ? valueOf(state) : join(before, valueOf(state)));
+        }
+        for (const [subscription, value] of values) this.set({ subscription }, value);
+      },
+    });
+  };
+  add(
+    'clickledger_forwarder_lag_seconds',
+    'How long the oldest events have waited for their delivery',
+    (state) => state.lagSeconds(),
+    Math.max,
+  );
+  add(
+    'clickledger_forwarder_due_bytes',
+    'Bytes of logs whose events are still to be delivered',
+    (state) => state.due?.bytes() ?? 0,
+    (a, b) => a + b,
+  );
+  add('clickledger_forwarder_failing_seconds', 'For how long all deliveries have failed', (state) => state.failingMs() / 1000, Math.max);
+  new Gauge({
+    name: 'clickledger_forwarder_paused',
+    help: '1 for each subscription that is paused',
+    labelNames: ['subscription'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const subscription of read.paused()) this.set({ subscription }, 1);
+    },
+  });
+}

@@ -1,0 +1,170 @@
+import type { AddressRanges } from '../core/address-ranges.ts';
+import { messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import type { Pool } from '../core/postgres.ts';
+import { sleep } from '../core/time.ts';
+import type { ShardFeed } from '../feed/shard-feed.ts';
+import { readSubscriptions, type Subscription } from '../feed/subscription.ts';
+import { createReceiver } from './create-receiver.ts';
+import { deliverShard } from './deliver-shard.ts';
+import { createDeliveryState, type DeliveryState } from './delivery-state.ts';
+import { GIVE_UP_MS, releaseLeases, RENEW_MS, takeLeases } from './lease.ts';
+import type { ForwarderMetrics } from './metrics.ts';
+import { readReports, writeReports } from './reports.ts';
+
+// Keeps the deliveries running that the catalog asks for: one task for each subscription whose lease this forwarder holds, and each shard. A
+// subscription that was changed, paused or removed is stopped.
+
+const READ_MS = 2_000;
+
+/** The database and the feed of a shard. */
+export interface ShardSource {
+  readonly name: string;
+  readonly pool: Pool;
+  readonly feed: ShardFeed;
+}
+
+interface Task {
+  readonly subscription: Subscription;
+  readonly states: readonly DeliveryState[];
+  stop(): Promise<void>;
+}
+
+export interface Subscriptions {
+  states(): readonly DeliveryState[];
+  /** The names of the paused subscriptions. */
+  paused(): readonly string[];
+  /** The last failure to read the catalog. Undefined if the last attempt succeeded. */
+  failure(): unknown;
+  /** Runs until `signal` aborts, and then gives all leases back. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createSubscriptions(deps: {
+  catalog: Pool;
+  shards: readonly ShardSource[];
+  holder: string;
+  allowed: AddressRanges;
+  metrics: ForwarderMetrics;
+  log: Logger;
+}): Subscriptions {
+  const { catalog, shards, holder, metrics, log } = deps;
+  const tasks = new Map<number, Task>();
+  let paused: string[] = [];
+  let failure: unknown;
+  let heldMs = performance.now();
+
+  async function startTask(subscription: Subscription): Promise<void> {
+    const controller = new AbortController();
+    const receiver = createReceiver({ ...deps, subscription });
+    const before = await readReports(catalog, subscription.id);
+    const states = shards.map((shard) =>
+      createDeliveryState({
+        subscription: subscription.name,
+        subscriptionId: subscription.id,
+        shard: shard.name,
+        waitMs: subscription.filter.waitMs,
+        metrics,
+        before: before.get(shard.name),
+      }),
+    );
+    const running = shards.map((shard, i) =>
+      deliverShard({
+        subscription,
+        shard: shard.name,
+        pool: shard.pool,
+        feed: shard.feed,
+        catalog,
+        receiver,
+        state: states[i] as DeliveryState,
+        log,
+        signal: controller.signal,
+        async pause(reason) {
+          log.error({ subscription: subscription.name, reason }, 'the subscription is paused');
+          await pauseSubscription(catalog, subscription.id, reason);
+          controller.abort();
+        },
+      }),
+    );
+    tasks.set(subscription.id, {
+      subscription,
+      states,
+      async stop() {
+        controller.abort();
+        await Promise.all(running);
+        await receiver.close();
+      },
+    });
+    log.info({ subscription: subscription.name }, 'delivering');
+  }
+
+  async function stopTasks(ids: readonly number[]): Promise<void> {
+    await Promise.all(
+      ids.map(async (id) => {
+        await tasks.get(id)?.stop();
+        tasks.delete(id);
+      }),
+    );
+  }
+
+  /** Starts and stops tasks, so that they are what the catalog asks for. */
+  async function reconcile(): Promise<void> {
+    const all = await readSubscriptions(catalog);
+    paused = all.filter(({ pausedAt }) => pausedAt !== null).map(({ name }) => name);
+    const active = all.filter(({ pausedAt }) => pausedAt === null);
+    const wanted = new Map(active.map((subscription) => [subscription.id, JSON.stringify(subscription)]));
+    await stopTasks(
+      Array.from(tasks.values(), ({ subscription }) => subscription)
+        .filter((s) => wanted.get(s.id) !== JSON.stringify(s))
+        .map(({ id }) => id),
+    );
+    const held = await takeLeases(catalog, holder, [...wanted.keys()]);
+    heldMs = performance.now();
+    await stopTasks([...tasks.keys()].filter((id) => !held.has(id)));
+    for (const subscription of active) {
+      if (!held.has(subscription.id) || tasks.has(subscription.id)) continue;
+      await startTask(subscription).catch((error: unknown) => {
+        log.error({ subscription: subscription.name, err: error }, 'cannot start the deliveries of a subscription');
+        return pauseSubscription(catalog, subscription.id, messageOf(error));
+      });
+    }
+  }
+
+  const allStates = (): DeliveryState[] => [...tasks.values()].flatMap(({ states }) => states);
+
+  return {
+    states: allStates,
+    paused: () => paused,
+    failure: () => failure,
+    async run(signal) {
+      let reportedMs = performance.now();
+      while (!signal.aborted) {
+        try {
+          await reconcile();
+          if (performance.now() - reportedMs >= RENEW_MS) {
+            await writeReports(catalog, allStates());
+            reportedMs = performance.now();
+          }
+          failure = undefined;
+        } catch (error) {
+          if (failure === undefined) log.warn({ err: error }, 'the catalog does not answer; retrying');
+          failure = error;
+          if (performance.now() - heldMs > GIVE_UP_MS) await stopTasks([...tasks.keys()]);
+        }
+        await sleep(READ_MS, signal);
+      }
+      const ids = [...tasks.keys()];
+      const last = allStates();
+      await stopTasks(ids);
+      await writeReports(catalog, last).catch(() => {});
+      await releaseLeases(catalog, holder, ids).catch(() => {});
+    },
+  };
+}
+
+async function pauseSubscription(catalog: Pool, id: number, reason: string): Promise<void> {
+  await catalog.query('UPDATE catalog.subscription SET paused_at = now(), pause_reason = $2 WHERE id = $1 AND paused_at IS NULL', [
+    id,
+    reason,
+  ]);
+}
