@@ -55,7 +55,7 @@ export async function readEvents(
   try {
     await client.query(`${BEGIN}; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY`);
     const ledger = await client.query<{ gen: string; committed: string; now: Date }>(
-      'SELECT gen, committed::text AS committed, now() AS now FROM shard.ledger WHERE gen = ANY ($1)',
+      'SELECT * FROM shard.read_ledger($1)',
       [[...new Set(wanted.map(({ gen }) => gen))]],
     );
     const changes = await client.query<ChangeRow>(

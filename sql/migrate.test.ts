@@ -410,7 +410,7 @@ describe('rights', () => {
       {
         where: 'a',
         may: [
-          'SELECT * FROM shard.ledger',
+          `SELECT * FROM shard.read_ledger('{}')`,
           `SELECT * FROM shard.read_events('{}', '{}', '{}', '{click}', NULL, NULL)`,
           `SELECT * FROM shard.read_changes(0, 'infinity', 1)`,
           'SELECT * FROM shard.last_change()',
@@ -419,6 +419,7 @@ describe('rights', () => {
         mayNot: [
           'SELECT * FROM shard.event',
           'SELECT * FROM shard.verdict_change',
+          'SELECT * FROM shard.ledger',
           'UPDATE shard.ledger SET size = 5',
           'DELETE FROM shard.ledger',
           `SELECT shard.drop_changes('1 day')`,

@@ -33,6 +33,8 @@ export interface SystemOptions {
   /** The number of nginx processes. Each has a log agent. */
   edges?: number;
   workers?: number;
+  /** Default: none. */
+  forwarders?: number;
   /** See PostgresOptions. */
   durable?: boolean;
   /** If set, NATS gets a user `operator` with all permissions and this password. Test harnesses use this user, e.g. to delete streams. */
@@ -74,7 +76,17 @@ export interface System {
  * does not exist. If a member cannot be started, stops the other members and throws.
  */
 export async function startSystem(options: SystemOptions): Promise<System> {
-  const { dataDir, backends = 2, edges = 1, workers = 1, durable = true, extra = {}, envOf = () => ({}), onProgress = () => {} } = options;
+  const {
+    dataDir,
+    backends = 2,
+    edges = 1,
+    workers = 1,
+    forwarders = 0,
+    durable = true,
+    extra = {},
+    envOf = () => ({}),
+    onProgress = () => {},
+  } = options;
   const runDir = join(dataDir, 'run');
   await mkdir(runDir, { recursive: true, mode: 0o700 });
   await stopLeftovers(runDir);
@@ -85,6 +97,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     workers: numbered('event-worker', workers),
     backends: numbered('backend', backends),
     agents: numbered('log-agent', edges),
+    forwarders: numbered('forwarder', forwarders),
   };
   const ports = await choosePorts(previous, {
     port: options.port,
@@ -135,6 +148,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         createPart('log-agent', names.agents[i] as string, { LOG_DIR: logDir }),
       ];
     }),
+    ...names.forwarders.map((name) => createPart('forwarder', name, {})),
   ];
   const members = [...servers, ...parts];
   const system: System = {

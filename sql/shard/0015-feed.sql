@@ -106,6 +106,13 @@ $$;
 REVOKE EXECUTE ON FUNCTION shard.drop_changes FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.drop_changes TO clickledger_worker;
 
-GRANT USAGE ON SCHEMA shard TO clickledger_forwarder;
-GRANT SELECT ON shard.identity, shard.ledger TO clickledger_forwarder;
-GRANT EXECUTE ON FUNCTION shard.read_events, shard.read_changes, shard.last_change, shard.feed_state TO clickledger_forwarder;
+-- The committed ranges of some generations.
+CREATE FUNCTION shard.read_ledger(gens uuid[]) RETURNS TABLE (gen uuid, committed text, now timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT l.gen, l.committed::text, now() FROM shard.ledger l WHERE l.gen = ANY (gens)
+$$;
+REVOKE EXECUTE ON FUNCTION shard.read_ledger FROM PUBLIC;
+
+-- Analysts use them for exports and the HTTP API. They show nothing that the views of the schema analytics do not show.
+GRANT USAGE ON SCHEMA shard TO clickledger_forwarder, clickledger_analyst;
+GRANT EXECUTE ON FUNCTION shard.read_events, shard.read_changes, shard.last_change, shard.feed_state, shard.read_ledger TO clickledger_forwarder, clickledger_analyst;

@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTracker, type Tracker } from '../../authoring/tracker.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { clickledger } from '../support/commands.ts';
+import { eventually } from '../support/servers.ts';
+import { eventsOf, startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
+
+// Subscriptions through the whole system on two shards: commands, forwarder, a webhook and tables of another Postgres.
+
+const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
+const BOT = 'Googlebot/2.1';
+
+let system: System;
+let dataDir: string;
+let analyst: Pool;
+let tracker: Tracker;
+let hook: WebhookServer;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'clickledger-subscriptions-'));
+  system = await startSystem({
+    dataDir,
+    shards: 2,
+    forwarders: 1,
+    durable: false,
+    extra: { LOG_LEVEL: 'warn', FORWARDER_NETWORKS: '127.0.0.0/8' },
+  });
+  analyst = createPool(system.env['ANALYST_URL'] ?? '', { max: 1, name: 'test' });
+  tracker = await createTracker({ settings: system.env as Record<string, string> });
+  hook = await startWebhookServer();
+}, 120_000);
+
+afterAll(async () => {
+  await hook?.close();
+  await tracker?.close();
+  await analyst?.end();
+  await system?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const command = async (...args: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await clickledger(args, { env: system.env as Record<string, string> });
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+  return stdout;
+};
+const get = (url: string, agent = BROWSER): Promise<Response> =>
+  fetch(`http://127.0.0.1:${system.ports.edges[0]}${new URL(url).pathname}`, { redirect: 'manual', headers: { 'User-Agent': agent } });
+const sourceIds = async (where: string): Promise<string[]> =>
+  (await analyst.query<{ id: string }>(`SELECT gen || ':' || off AS id FROM analytics.events WHERE ${where} ORDER BY 1`)).rows.map(
+    ({ id }) => id,
+  );
+
+test('each event reaches each receiver once, signed, and only what its filter lets pass', { timeout: 180_000 }, async () => {
+  await command('campaign', 'create', 'sale');
+  const links = await Promise.all(
+    Array.from({ length: 30 }, (_, i) => tracker.url('https://shop.example/', { campaign: 'sale', to: `p${i}@example.com` })),
+  );
+  const pixel = await tracker.pixel({ campaign: 'sale', to: 'p1@example.com' });
+  await get(links[0] as string);
+  await eventually('the first click is counted', async () => (await sourceIds('true')).length === 1);
+
+  const secret = (await command('subscription', 'add', 'crm', '--to', hook.url, '--wait', '0')).trim();
+  const other = `${system.env['CATALOG_URL']?.replace(/\/clickledger$/, '/postgres')}`;
+  await command(
+    'subscription',
+    'add',
+    'warehouse',
+    '--to',
+    other,
+    '--verdict',
+    'any',
+    '--from',
+    'everything',
+    '--wait',
+    '0',
+    '--with-addresses',
+  );
+  for (const [i, link] of links.entries()) await get(link, i % 3 === 0 ? BOT : BROWSER);
+  await get(pixel);
+  await eventually('everything is counted', async () => (await sourceIds('true')).length === 32);
+  const human = (await sourceIds(`verdict = 'human'`)).length;
+  expect(human).toBe(22);
+
+  // The first click was counted before the subscription began.
+  await eventually('the webhook has the events of people', () => hook.events().length >= human - 1);
+  const receiver = createPool(other, { max: 1, name: 'test' });
+  const stored = async () =>
+    (await receiver.query<{ id: string; email: string }>(`SELECT gen || ':' || off AS id, email FROM clickledger.event ORDER BY 1`)).rows;
+  await eventually('the other Postgres has all events', async () => (await stored()).length === 32);
+  expect((await stored()).map(({ id }) => id)).toEqual(await sourceIds('true'));
+  expect((await stored()).every(({ email }) => email.endsWith('@example.com'))).toBe(true);
+  await receiver.end();
+  expect(
+    hook
+      .events()
+      .map(({ id }) => id)
+      .toSorted(),
+  ).toEqual(await sourceIds(`verdict = 'human' AND at > (SELECT min(at) FROM analytics.events)`));
+
+  // A published library for Standard Webhooks accepts every request.
+  const verifier = new Webhook(secret);
+  for (const { body, headers } of hook.requests) verifier.verify(body, headers as Record<string, string>);
+  expect(() => verifier.verify(`${hook.requests[0]?.body} `, hook.requests[0]?.headers as Record<string, string>)).toThrow();
+  expect(eventsOf(hook.requests[0] as (typeof hook.requests)[number])[0]).toMatchObject({
+    type: 'click',
+    verdict: 'human',
+    signals: [],
+    country: null,
+  });
+  expect(eventsOf(hook.requests[0] as (typeof hook.requests)[number])[0]).not.toHaveProperty('email');
+
+  const status = JSON.parse(await command('subscription', 'status', '--json')) as Record<string, unknown>[];
+  expect(status).toMatchObject([
+    { name: 'crm', state: 'delivering', failing_since: null },
+    { name: 'warehouse', state: 'delivering', failing_since: null },
+  ]);
+});
