@@ -1,4 +1,4 @@
-import { NO_RANGES, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
+import { covers, NO_RANGES, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
 
 // What a subscription has to deliver of one shard: the ranges that may be delivered, without those that were delivered and those before its start.
 //
@@ -69,7 +69,7 @@ export function createDue(start: Ledger, delivered: Ledger, now: () => number = 
     take(mostBytes) {
       const taken: DueRange[] = [];
       let left = mostBytes;
-      for (const [gen, ranges] of [...due]) {
+      for (const [gen, ranges] of Array.from(due)) {
         if (left <= 0) break;
         if ((heldUntil.get(gen) ?? 0) > now()) continue;
         heldUntil.delete(gen);
@@ -91,12 +91,13 @@ export function createDue(start: Ledger, delivered: Ledger, now: () => number = 
       put(due, gen, subtract(due.get(gen) ?? NO_RANGES, ranges));
       removeWaiting(gen, ranges);
     },
-    wasDelivered: (gen, off) =>
-      subtract([[off, off + 1]], done.get(gen) ?? NO_RANGES).length === 0 && without(gen, [[off, off + 1]]).length === 0,
+    wasDelivered: (gen, off) => isIn(done, gen, off) && !isIn(start, gen, off),
     bytes: () => [...due.values()].reduce((sum, ranges) => sum + sizeOf(ranges), 0),
     waitsSince: () => (older.ranges.size > 0 ? older.sinceMs : undefined),
   };
 }
+
+const isIn = (ledger: Ledger, gen: string, off: number): boolean => covers(ledger.get(gen) ?? NO_RANGES, off, off + 1);
 
 interface Waiting {
   sinceMs: number;

@@ -54,10 +54,9 @@ export async function readEvents(
   let failure: Error | undefined;
   try {
     await client.query(`${BEGIN}; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY`);
-    const ledger = await client.query<{ gen: string; committed: string; now: Date }>(
-      'SELECT * FROM shard.read_ledger($1)',
-      [[...new Set(wanted.map(({ gen }) => gen))]],
-    );
+    const ledger = await client.query<{ gen: string; committed: string; now: Date }>('SELECT * FROM shard.read_ledger($1)', [
+      [...new Set(wanted.map(({ gen }) => gen))],
+    ]);
     const changes = await client.query<ChangeRow>(
       `SELECT id, changed_at::text, (extract(epoch FROM changed_at) * 1000000)::bigint AS micros, was, becomes, gen, off FROM shard.read_changes($1, $2, $3)`,
       [after.id, after.changedAt, MOST_CHANGES],

@@ -8,6 +8,7 @@ import { sleep } from '../core/time.ts';
 // The judge merges deltas in the order of their ids. So when all deltas are gone that were there at a reading of the ledger, the judge has looked at all
 // hits of that reading.
 
+/** How often the ledger is read, in milliseconds. */
 const POLL_MS = 500;
 /** A commit is visible later than its time in the ledger, by the duration of its transaction. */
 const OVERLAP_MS = 300_000;
@@ -37,7 +38,7 @@ interface StateRow {
   committed: string | null;
 }
 
-export function createShardFeed(pool: Pool, log: Logger): ShardFeed {
+export function createShardFeed(pool: Pool, log: Logger, pollMs = POLL_MS, allMs = ALL_MS): ShardFeed {
   const ready = new Map<string, Ranges>();
   const listeners = new Set<(gen: string, ranges: Ranges) => void>();
   /** The committed ranges as text, by generation, to notice changes. */
@@ -54,7 +55,7 @@ export function createShardFeed(pool: Pool, log: Logger): ShardFeed {
   });
 
   async function poll(): Promise<void> {
-    const isAll = performance.now() - allReadMs >= ALL_MS;
+    const isAll = performance.now() - allReadMs >= allMs;
     const { rows } = await pool.query<StateRow>('SELECT * FROM shard.feed_state($1)', [isAll ? new Date(0) : since]);
     const { now, newest_delta: newest, oldest_delta: oldest } = rows[0] as StateRow;
     since = new Date(now.getTime() - OVERLAP_MS);
@@ -111,7 +112,7 @@ export function createShardFeed(pool: Pool, log: Logger): ShardFeed {
           if (failure === undefined) log.warn({ err: error }, 'cannot read the ledger of a shard; retrying');
           failure = error;
         }
-        await sleep(POLL_MS, signal);
+        await sleep(pollMs, signal);
       }
     },
   };

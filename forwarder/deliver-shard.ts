@@ -19,13 +19,21 @@ import { type DeliveryFailure, DeliveryError, type Receiver } from './receiver.t
 
 /** So many bytes of logs are read at a time: about 10,000 events. */
 const READ_BYTES = 4 * 1024 * 1024;
-/** If fewer events than a whole delivery are there, it waits for more. */
-const COLLECT_MS = 1_000;
-const READ_AGAIN_MS = 30_000;
-const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 600_000;
-/** After this time without success, the subscription is paused. */
-export const GIVE_UP_AFTER_MS = 3 * 86_400_000;
+
+/** Times in milliseconds. Tests use shorter ones. */
+export interface Times {
+  /** If fewer events than a whole delivery are there, it waits so long for more. */
+  readonly collect: number;
+  /** How often the ledger of the receiver is read again. */
+  readonly readAgain: number;
+  /** The pause before the second attempt. Each further pause is twice as long. */
+  readonly firstRetry: number;
+  /** After this time without success, the subscription is paused. */
+  readonly giveUp: number;
+}
+
+export const TIMES: Times = { collect: 1_000, readAgain: 30_000, firstRetry: 1_000, giveUp: 3 * 86_400_000 };
 
 export interface DeliverDeps {
   subscription: Subscription;
@@ -40,16 +48,14 @@ export interface DeliverDeps {
   signal: AbortSignal;
   /** Called if the receiver wants no more, or fails for too long. The caller stops this delivery. */
   pause: (reason: string) => Promise<void>;
-  /** Tests may use shorter times. */
-  firstRetryMs?: number;
-  giveUpAfterMs?: number;
+  times: Times;
 }
 
 /** Delivers until `signal` aborts. Never throws. */
 export async function deliverShard(deps: DeliverDeps): Promise<void> {
-  const { subscription, shard, catalog, feed, receiver, state, log, signal } = deps;
+  const { subscription, shard, catalog, feed, receiver, state, log, signal, times } = deps;
   let batch = subscription.batch;
-  for (let retryMs = FIRST_RETRY_MS; !signal.aborted; ) {
+  for (let retryMs = times.firstRetry; !signal.aborted; ) {
     let stopListening: (() => void) | undefined;
     try {
       const [delivered, start] = await Promise.all([receiver.read(shard), readStart(catalog, subscription.id, shard), feed.started]);
@@ -58,7 +64,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
       stopListening = feed.onChange((gen, ranges) => due.setReady(gen, ranges));
       state.due = due;
       await deliverDue(due, delivered.position);
-      retryMs = FIRST_RETRY_MS;
+      retryMs = times.firstRetry;
     } catch (error) {
       if (signal.aborted) break;
       const failure: DeliveryFailure = error instanceof DeliveryError ? error.failure : 'retry';
@@ -69,7 +75,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         log.warn({ err: error, subscription: subscription.name, shard }, 'cannot deliver; retrying');
         await sleep(retryMs, signal);
         retryMs = Math.min(retryMs * 2, 30_000);
-      } else await sleep(FIRST_RETRY_MS, signal);
+      } else await sleep(times.firstRetry, signal);
     } finally {
       stopListening?.();
     }
@@ -79,7 +85,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
   /** Delivers what is due, until the ledger of the receiver should be read again. Throws a DeliveryError after a conflict. */
   async function deliverDue(due: Due, begin: ChangePosition): Promise<void> {
     let position = begin;
-    const untilMs = performance.now() + READ_AGAIN_MS;
+    const untilMs = performance.now() + times.readAgain;
     while (!signal.aborted && performance.now() < untilMs) {
       const wanted = due.take(READ_BYTES);
       const reading = await readEvents(deps.pool, due, wanted, subscription.filter, position);
@@ -92,13 +98,13 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
       }
       position = reading.position;
       const isFull = reading.areChangesLeft || reading.events.length >= batch;
-      if (!isFull) await sleep(COLLECT_MS, signal);
+      if (!isFull) await sleep(times.collect, signal);
     }
   }
 
   /** Delivers a slice, with further attempts until it succeeds or the subscription is paused. */
   async function deliverSlice(slice: Slice): Promise<void> {
-    for (let retryMs = deps.firstRetryMs ?? FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+    for (let retryMs = times.firstRetry; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
       const stopTimer = state.startTimer();
       try {
         await receiver.deliver(shard, slice);
@@ -111,7 +117,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         state.fail(messageOf(error));
         const failingMs = state.failingMs();
         if (failure === 'gone') await deps.pause(messageOf(error));
-        else if (failingMs > (deps.giveUpAfterMs ?? GIVE_UP_AFTER_MS))
+        else if (failingMs > times.giveUp)
           await deps.pause(`all deliveries failed for ${Math.round(failingMs / 3_600_000)} hours: ${messageOf(error)}`);
         // Receivers that fail together should not get all their retries at the same moment.
         const pauseMs = retryMs * (0.75 + Math.random() / 2);

@@ -3,8 +3,10 @@ import { createPart } from '../core/part.ts';
 import { createPool } from '../core/postgres.ts';
 import { shardUrl } from '../core/shards.ts';
 import { createShardFeed } from '../feed/shard-feed.ts';
+import { TIMES } from './deliver-shard.ts';
 import { forwarderHealth } from './health.ts';
-import { addForwarderGauges, createForwarderMetrics } from './metrics.ts';
+import { addForwarderGauges } from './gauges.ts';
+import { createForwarderMetrics } from './metrics.ts';
 import { createSubscriptions, type ShardSource } from './subscriptions.ts';
 
 // The forwarder: delivers events to other systems, each event once.
@@ -23,7 +25,15 @@ const shards = config.SHARDS.list.map((shard): ShardSource => {
   const pool = createPool(shardUrl(shard, config.FORWARDER_URL), { max: 4, name: 'forwarder', queryTimeoutMs: 60_000 });
   return { name: shard.name, pool, feed: createShardFeed(pool, log.child({ shard: shard.name })) };
 });
-const subscriptions = createSubscriptions({ catalog, shards, holder: randomUUID(), allowed: config.FORWARDER_NETWORKS, metrics, log });
+const subscriptions = createSubscriptions({
+  catalog,
+  shards,
+  holder: randomUUID(),
+  allowed: config.FORWARDER_NETWORKS,
+  metrics,
+  log,
+  times: TIMES,
+});
 addForwarderGauges(registry, subscriptions);
 
 let running = false;

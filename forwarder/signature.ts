@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 // The signature of Standard Webhooks (https://www.standardwebhooks.com, "Signature scheme": symmetric, v1).
 
 /** The text before a secret. The rest of the secret is base64. */
-export const SECRET_PREFIX = 'whsec_';
+const SECRET_PREFIX = 'whsec_';
 
 /**
  * Returns the header `webhook-signature`: one signature for each secret, so that a receiver can change to a new secret at any time. `timestamp` is in epoch

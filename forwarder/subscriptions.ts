@@ -6,7 +6,7 @@ import { sleep } from '../core/time.ts';
 import type { ShardFeed } from '../feed/shard-feed.ts';
 import { readSubscriptions, type Subscription } from '../feed/subscription.ts';
 import { createReceiver } from './create-receiver.ts';
-import { deliverShard } from './deliver-shard.ts';
+import { deliverShard, type Times } from './deliver-shard.ts';
 import { createDeliveryState, type DeliveryState } from './delivery-state.ts';
 import { GIVE_UP_MS, releaseLeases, RENEW_MS, takeLeases } from './lease.ts';
 import type { ForwarderMetrics } from './metrics.ts';
@@ -47,8 +47,9 @@ export function createSubscriptions(deps: {
   allowed: AddressRanges;
   metrics: ForwarderMetrics;
   log: Logger;
+  times: Times;
 }): Subscriptions {
-  const { catalog, shards, holder, metrics, log } = deps;
+  const { catalog, shards, holder, metrics, log, times } = deps;
   const tasks = new Map<number, Task>();
   let paused: string[] = [];
   let failure: unknown;
@@ -78,6 +79,7 @@ export function createSubscriptions(deps: {
         receiver,
         state: states[i] as DeliveryState,
         log,
+        times,
         signal: controller.signal,
         async pause(reason) {
           log.error({ subscription: subscription.name, reason }, 'the subscription is paused');

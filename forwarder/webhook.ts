@@ -107,7 +107,7 @@ function retryAfterMs(header: string | undefined): number | undefined {
 }
 
 /** The id of a message. The same items always have the same id. */
-export function messageId(subscription: string, items: readonly Item[]): string {
+function messageId(subscription: string, items: readonly Item[]): string {
   const hash = createHash('sha256').update(subscription);
   for (const item of items) hash.update(`\n${itemId(item)}`);
   return `msg_${hash.digest('hex').slice(0, 32)}`;

@@ -12,11 +12,11 @@ const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;
 
 /** Parses networks such as `127.0.0.0/8,::1`, separated by commas. Throws `bad-settings`. */
 export function parseNetworks(text: string): Networks {
-  const { list, includes } = parseAddressRanges(text);
-  if (list.some(([network, bits]) => bits < LEAST_BITS[network.kind()]))
+  const ranges = parseAddressRanges(text);
+  if (ranges.list.some(([network, bits]) => bits < LEAST_BITS[network.kind()]))
     throw new ClickledgerError(
       'bad-settings',
       `a network has so many addresses that everybody could send spam. It must have at least ${LEAST_BITS.ipv4} bits (IPv6: ${LEAST_BITS.ipv6}), e.g. 10.0.0.0/8.`,
     );
-  return { includes, hasOthers: list.some(([network]) => network.range() !== 'loopback') };
+  return { includes: (address) => ranges.includes(address), hasOthers: ranges.list.some(([network]) => network.range() !== 'loopback') };
 }
