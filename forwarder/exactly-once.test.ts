@@ -156,7 +156,7 @@ async function run(
         clickAt(from + 1 + i * 10, slugs, {
           kind: what === 0 ? 'unsubscribe' : what === 1 ? 'open' : 'click',
           slug: slugs.encode({ link, recipient }),
-          t: Date.now() - 10_000 + (isBurst ? i : i * 2_000),
+          t: Date.now() - 60_000 + (isBurst ? i : i * 2_000),
           ua: what === 2 ? 'Googlebot/2.1' : 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
         }),
       );

@@ -40,11 +40,9 @@ export function createWebhook(target: string, secrets: readonly string[], allowe
   const request = isTls ? httpsRequest : httpRequest;
   const lookup = publicLookup(allowed);
 
-  async function post(id: string, body: Buffer): Promise<Answer> {
+  async function post(id: string, body: Buffer, signal: AbortSignal): Promise<Answer> {
     assertPublic(url.hostname, allowed);
     const timestamp = Math.floor(Date.now() / 1000);
-    // The time limit holds for the whole request, so a receiver that sends one byte a second does not extend it.
-    const signal = AbortSignal.timeout(timeoutMs);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = request(
         url,
@@ -73,11 +71,12 @@ export function createWebhook(target: string, secrets: readonly string[], allowe
 
   return {
     async post(id, body) {
+      // The time limit holds for the whole request, so a receiver that sends one byte a second does not extend it.
+      const signal = AbortSignal.timeout(timeoutMs);
       try {
-        return await post(id, body);
+        return await post(id, body, signal);
       } catch (error) {
-        const isTimeout = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
-        throw new DeliveryError('retry', isTimeout ? `no answer within ${timeoutMs / 1000} s` : explain(error), { cause: error });
+        throw new DeliveryError('retry', signal.aborted ? `no answer within ${timeoutMs / 1000} s` : explain(error), { cause: error });
       }
     },
     close: () => agent.destroy(),
