@@ -6,6 +6,7 @@ import { type FaultParameters, FAULTS } from './faults.ts';
 import { type Campaign, makeCampaign, startLoad } from './load.ts';
 import { createRandom } from './random.ts';
 import { makePlan } from './run.ts';
+import { judgeReceivers } from './receivers.ts';
 import { judge } from './verdict.ts';
 import { createWorld, sleep, type World } from './world.ts';
 
@@ -53,6 +54,8 @@ describe('every hit is counted exactly once after', () => {
       const { lost, doubled, misplaced, altered, problems, hits } = await judge(world, campaign.issued, 60_000);
       expect({ lost, doubled, misplaced, altered, problems }).toEqual({ lost: 0, doubled: 0, misplaced: 0, altered: 0, problems: [] });
       expect(world.crashed).toEqual([]);
+      for (const receiver of await judgeReceivers(world, world.receivers, 60_000))
+        expect(receiver).toMatchObject({ lost: 0, doubled: 0, foreign: 0, otherVerdict: 0 });
       expect(load.outages.failed).toEqual([]);
       expect(hits).toBeGreaterThan(0);
     });

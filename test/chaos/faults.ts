@@ -26,7 +26,8 @@ import { rotateLog } from '../../stack/nginx.ts';
 import { startPart } from '../../stack/part.ts';
 import { logLine } from '../support/log-lines.ts';
 import type { Random } from './random.ts';
-import { sleep, type World, WORKERS } from './world.ts';
+import { RECEIVER_DATABASE } from './receivers.ts';
+import { FORWARDERS, sleep, type World, WORKERS } from './world.ts';
 
 // All faults that a run can inject. The system recovers from each fault without help. `touches` names the parts that a fault needs for
 // itself. Two faults that touch the same part do not run at the same time.
@@ -70,6 +71,8 @@ export function drawParameters(random: Random): FaultParameters {
 const agent = (parameters: FaultParameters): string => `log-agent-${parameters.edge}`;
 const nginx = (parameters: FaultParameters): string => `nginx-${parameters.edge}`;
 const logDir = (world: World, parameters: FaultParameters): string => world.system.logDirs[parameters.edge - 1] as string;
+const forwarder = (parameters: FaultParameters): string =>
+  FORWARDERS[WORKERS.indexOf(parameters.worker as (typeof WORKERS)[number])] as string;
 const stateDir = (world: World, parameters: FaultParameters): string => join(world.dataDir, 'state', agent(parameters));
 
 async function rotate(world: World, parameters: FaultParameters): Promise<string | undefined> {
@@ -406,13 +409,16 @@ export const FAULTS: readonly Fault[] = [
       await withoutConnections(world, database, async () => {
         await world.owner('postgres', `DROP DATABASE ${database}`);
         await world.owner('postgres', `CREATE DATABASE ${database} TEMPLATE ${backup}`);
-        await world.owner('postgres', `GRANT CONNECT ON DATABASE ${database} TO clickledger_worker, clickledger_analyst`);
+        await world.owner(
+          'postgres',
+          `GRANT CONNECT ON DATABASE ${database} TO clickledger_worker, clickledger_analyst, clickledger_forwarder`,
+        );
       });
     },
   },
   {
     name: 'shard-moved',
-    touches: (c) => [`shard-${c.shard}`, 'postgres', ...WORKERS],
+    touches: (c) => [`shard-${c.shard}`, 'postgres', ...WORKERS, ...FORWARDERS],
     async run(world, parameters) {
       const { BASE_URL: _, ...env } = process.env;
       const port = new URL(world.system.env['CATALOG_URL'] ?? '').port;
@@ -421,7 +427,52 @@ export const FAULTS: readonly Fault[] = [
         env: { ...env, SHARDS: world.shardsText },
       });
       world.shardsText = (JSON.parse(stdout) as { SHARDS: string }).SHARDS;
-      for (const worker of WORKERS) await world.crash(worker);
+      for (const part of [...WORKERS, ...FORWARDERS]) await world.crash(part);
+    },
+  },
+  {
+    name: 'forwarder-killed',
+    touches: (c) => [forwarder(c)],
+    run: (w, c) => w.crash(forwarder(c)),
+  },
+  {
+    // Longer than the lease of a subscription, so the other forwarder takes over while this one is in the middle of a delivery.
+    name: 'forwarder-frozen',
+    touches: (c) => [forwarder(c)],
+    run: (w, c) => w.freeze(forwarder(c), 21_000 + c.ms),
+  },
+  {
+    name: 'receiver-down',
+    touches: () => ['receiver', 'postgres'],
+    run: (w, c) => withoutConnections(w, RECEIVER_DATABASE, () => sleep(c.ms)),
+  },
+  {
+    name: 'receiver-put-back',
+    touches: () => ['receiver', 'postgres'],
+    async run(world, parameters) {
+      const backup = `${RECEIVER_DATABASE}_backup`;
+      await withoutConnections(world, RECEIVER_DATABASE, async () => {
+        await world.owner('postgres', `DROP DATABASE IF EXISTS ${backup}`);
+        await world.owner('postgres', `CREATE DATABASE ${backup} TEMPLATE ${RECEIVER_DATABASE}`);
+      });
+      await sleep(parameters.ms);
+      await withoutConnections(world, RECEIVER_DATABASE, async () => {
+        await world.owner('postgres', `DROP DATABASE ${RECEIVER_DATABASE}`);
+        await world.owner('postgres', `CREATE DATABASE ${RECEIVER_DATABASE} TEMPLATE ${backup}`);
+      });
+    },
+  },
+  {
+    name: 'webhook-hanging',
+    touches: () => ['webhook'],
+    async run(world, parameters) {
+      const { steady } = world.receivers;
+      const { answer } = steady;
+      const held: (() => void)[] = [];
+      steady.answer = (response, request) => void held.push(() => answer(response, request));
+      await sleep(parameters.ms);
+      steady.answer = answer;
+      for (const release of held) release();
     },
   },
   {

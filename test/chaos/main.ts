@@ -62,7 +62,7 @@ async function findLeftovers(directory: string): Promise<string[]> {
 }
 
 function report(
-  { verdict, injected, redirects, failedRedirects, excusedRedirects, longestOutageMs, peakMemory }: Outcome,
+  { verdict, receivers, injected, redirects, failedRedirects, excusedRedirects, longestOutageMs, peakMemory }: Outcome,
   leftovers: readonly string[],
 ): boolean {
   progress('');
@@ -108,6 +108,13 @@ function report(
   progress('');
   progress(
     table(
+      ['receiver', 'events', 'lost', 'doubled', 'foreign', 'other verdict', 'sent again, dropped by id'],
+      receivers.map((r) => [r.name, r.events, r.lost, r.doubled, r.foreign, r.otherVerdict, r.repeated]),
+    ),
+  );
+  progress('');
+  progress(
+    table(
       ['part', 'peak MB'],
       [...peakMemory].map(([name, bytes]) => [name, Math.round(bytes / 1e6)]),
     ),
@@ -124,6 +131,7 @@ function report(
       verdict.doubled +
       verdict.misplaced +
       verdict.altered +
+      receivers.reduce((sum, r) => sum + r.lost + r.doubled + r.foreign + r.otherVerdict, 0) +
       failedRedirects.length +
       tooLarge.length +
       leftovers.length ===

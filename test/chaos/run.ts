@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { drawParameters, type FaultParameters, FAULTS, type Fault } from './faults.ts';
 import { makeCampaign, startLoad } from './load.ts';
 import { createRandom, type Random } from './random.ts';
+import { judgeReceivers, type ReceiverVerdict } from './receivers.ts';
 import { judge, type Verdict } from './verdict.ts';
 import { createWorld, peakMemory, sleep, type World } from './world.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -11,6 +12,7 @@ import { messageOf } from '../../core/errors.ts';
 
 const PER_SECOND = 120;
 const COMMIT_TIMEOUT_MS = 120_000;
+const DELIVERY_TIMEOUT_MS = 120_000;
 
 export interface Step {
   pauseMs: number;
@@ -24,6 +26,7 @@ export interface Outcome {
   seed: number;
   injected: Map<string, number>;
   verdict: Verdict;
+  receivers: ReceiverVerdict[];
   redirects: number;
   failedRedirects: { at: number; edge: number; what: string }[];
   excusedRedirects: number;
@@ -74,12 +77,15 @@ export async function runChaos(options: {
     await world.recordCrashes();
     progress('quiet: waiting for every byte to be committed');
     const verdict = await judge(world, campaign.issued, COMMIT_TIMEOUT_MS);
+    progress('waiting for every delivery');
+    const receivers = await judgeReceivers(world, world.receivers, DELIVERY_TIMEOUT_MS);
     verdict.problems.push(...world.crashed.map((what) => `${what} without a fault`));
     const { outages } = load;
     return {
       seed,
       injected,
       verdict,
+      receivers,
       redirects: outages.redirects,
       failedRedirects: outages.failed,
       excusedRedirects: outages.excused,
@@ -135,7 +141,7 @@ function watchMemory(world: World): { peaks: Map<string, number>; stop: () => vo
   const peaks = new Map<string, number>();
   const timer = setInterval(() => {
     for (const { name, running } of world.system.members) {
-      if (!running || !/^(log-agent|event-worker|backend)/.test(name)) continue;
+      if (!running || !/^(log-agent|event-worker|backend|forwarder)/.test(name)) continue;
       void peakMemory(running.pid).then((bytes) => peaks.set(name, Math.max(peaks.get(name) ?? 0, bytes)));
     }
   }, 500);

@@ -12,6 +12,7 @@ import { type Member, startSystem, type System } from '../../stack/system.ts';
 import { exitStatus } from '../support/processes.ts';
 import { type Proxy, startProxy } from './proxy.ts';
 import type { Random } from './random.ts';
+import { type Receivers, startReceivers } from './receivers.ts';
 
 // The system under test, with everything that the faults need. It has two processes of each part, and proxies between each worker and its
 // servers.
@@ -21,6 +22,7 @@ const run = promisify(execFile);
 const OPERATOR_PASSWORD = 'of-the-operator';
 
 export const WORKERS = ['event-worker-1', 'event-worker-2'] as const;
+export const FORWARDERS = ['forwarder-1', 'forwarder-2'] as const;
 
 export interface World {
   readonly system: System;
@@ -49,6 +51,7 @@ export interface World {
   recordCrashes(): Promise<void>;
   /** Directories with hard links to every generation of every plain log. */
   readonly keepDirs: readonly string[];
+  readonly receivers: Receivers;
   stop(): Promise<void>;
 }
 
@@ -78,9 +81,17 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     edges: 2,
     backends: 2,
     workers: WORKERS.length,
+    forwarders: FORWARDERS.length,
     durable: false,
     natsOperatorPassword: OPERATOR_PASSWORD,
-    extra: { TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'info', WINDOW_MIB: '1', RATE_LIMIT: '10000', RATE_BURST: '10000' },
+    extra: {
+      FORWARDER_NETWORKS: '127.0.0.1',
+      TRUSTED_PROXIES: '127.0.0.1',
+      LOG_LEVEL: 'info',
+      WINDOW_MIB: '1',
+      RATE_LIMIT: '10000',
+      RATE_BURST: '10000',
+    },
     envOf(name, common) {
       env = common;
       const shards = shardsText ?? common['SHARDS'] ?? '';
@@ -98,6 +109,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
   const logLinks = linkLogs(running.logDirs, keepDirs);
 
   const world: World = {
+    receivers: undefined as unknown as Receivers,
     system: running,
     dataDir,
     random,
@@ -155,6 +167,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     },
     async stop() {
       await logLinks.stop();
+      await world.receivers.close();
       await running.stop();
       for (const { postgres, nats } of Object.values(proxies)) {
         await postgres.close();
@@ -163,7 +176,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
       if (smallDisk) await run('umount', ['-l', smallDir]);
     },
   };
-  return world;
+  return Object.assign(world, { receivers: await startReceivers(world, random) });
 }
 
 async function recordCrash({ name, running }: Member, crashed: string[]): Promise<void> {

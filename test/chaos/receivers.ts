@@ -1,0 +1,150 @@
+import { createPool } from '../../core/postgres.ts';
+import { parseShards } from '../../core/shards.ts';
+import { EVENT_KINDS, type Filter } from '../../feed/filter.ts';
+import { addSubscription } from '../../operating/subscriptions.ts';
+import { startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
+import type { Random } from './random.ts';
+import { sleep, type World } from './world.ts';
+
+// Receivers of subscriptions during a chaos run, and the comparison of what they got with analytics.events.
+
+/** The database with the tables of the receiver for Postgres. It is on the server of the system, so faults of this server concern it, too. */
+export const RECEIVER_DATABASE = 'chaos_receiver';
+
+const EVERYTHING: Filter = { kinds: EVENT_KINDS, campaigns: null, verdicts: null, since: null, waitMs: 0 };
+
+export interface Receivers {
+  /** The webhook that always accepts, unless a fault lets it hang. */
+  readonly steady: WebhookServer;
+  /** The webhook that fails half of the time. */
+  readonly flaky: WebhookServer;
+  close(): Promise<void>;
+}
+
+/** The events of a receiver, compared with those of the system. */
+export interface ReceiverVerdict {
+  readonly name: string;
+  /** The events that the receiver should have. */
+  readonly events: number;
+  readonly lost: number;
+  /** Events that the receiver has and should not have. */
+  readonly foreign: number;
+  /** Events that are stored twice. For webhooks: that came twice although every answer reached the forwarder. */
+  readonly doubled: number;
+  /** Events with another verdict than in the system. */
+  readonly otherVerdict: number;
+  /** Deliveries of events that a webhook had accepted before. Receivers drop them by their ids. */
+  readonly repeated: number;
+}
+
+/** Starts receivers, and subscribes them: everything; only people; everything into another Postgres. */
+export async function startReceivers(world: World, random: Random): Promise<Receivers> {
+  const steady = await startWebhookServer();
+  const flaky = await startWebhookServer();
+  flaky.answer = (response) => {
+    const dice = random.next();
+    // It refuses; or it accepts, but its answer does not arrive.
+    if (dice < 0.25) response.writeHead(500).end();
+    else if (dice < 0.35) response.writeHead(429, { 'retry-after': '0' }).end();
+    else if (dice < 0.5) response.socket?.destroy();
+    else response.writeHead(204).end();
+  };
+  await world.owner('postgres', `CREATE DATABASE ${RECEIVER_DATABASE}`);
+  const catalogUrl = world.system.env['CATALOG_URL'] ?? '';
+  const owner = createPool(catalogUrl, { max: 2, name: 'chaos' });
+  const subscribe = (name: string, target: string, filter: Filter): Promise<unknown> =>
+    addSubscription(owner, parseShards(world.shardsText), catalogUrl, {
+      name,
+      target,
+      filter,
+      beginning: 'everything',
+      batch: 50,
+      withAddresses: false,
+      secret: undefined,
+    });
+  await subscribe('steady', steady.url, EVERYTHING);
+  await subscribe('flaky', flaky.url, { ...EVERYTHING, verdicts: ['human'] });
+  await subscribe('warehouse', Object.assign(new URL(catalogUrl), { pathname: `/${RECEIVER_DATABASE}` }).toString(), EVERYTHING);
+  await owner.end();
+  return {
+    steady,
+    flaky,
+    async close() {
+      await steady.close();
+      await flaky.close();
+    },
+  };
+}
+
+/** The verdict of an event by its identity. An unsubscribe has none. */
+type Verdicts = ReadonlyMap<string, string | null>;
+
+const EVENTS = `
+  SELECT gen || ':' || off AS id, verdict FROM analytics.events
+  UNION ALL SELECT gen || ':' || off, NULL FROM analytics.unsubscribes
+  UNION ALL SELECT gen || ':' || off, verdict FROM analytics.visits
+  UNION ALL SELECT gen || ':' || off, verdict FROM analytics.goals`;
+
+/** Waits until every receiver has what it should have, for at most `timeoutMs`, and compares. */
+export async function judgeReceivers(world: World, { steady, flaky }: Receivers, timeoutMs: number): Promise<ReceiverVerdict[]> {
+  const analyst = createPool(world.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'judge' });
+  const deadline = performance.now() + timeoutMs;
+  try {
+    for (;;) {
+      const { rows } = await analyst.query<{ id: string; verdict: string | null }>(EVENTS);
+      const source: Verdicts = new Map(rows.map(({ id, verdict }) => [id, verdict]));
+      const stored = await world.owner(RECEIVER_DATABASE, `SELECT gen || ':' || off AS id, verdict FROM clickledger.event`);
+      const found = [
+        compare('steady', source, () => true, webhookState(steady)),
+        compare('flaky', source, (verdict) => verdict === null || verdict === 'human', webhookState(flaky)),
+        compare('warehouse', source, () => true, {
+          verdicts: new Map(stored.rows.map(({ id, verdict }) => [String(id), verdict as string | null])),
+          repeated: 0,
+          doubled: stored.rows.length - new Set(stored.rows.map(({ id }) => id)).size,
+        }),
+      ];
+      const isEqual = found.every(({ lost, foreign, otherVerdict }) => lost + foreign + otherVerdict === 0);
+      if (isEqual || performance.now() > deadline) return found;
+      await sleep(500);
+    }
+  } finally {
+    await analyst.end();
+  }
+}
+
+interface State {
+  verdicts: Verdicts;
+  repeated: number;
+  doubled: number;
+}
+
+/** What a receiver knows that applies the changes of verdicts and drops what it has already. */
+function webhookState(hook: WebhookServer): State {
+  const verdicts = new Map<string, string | null>();
+  let repeated = 0;
+  for (const { id, type, event_id: eventId, verdict } of hook.events()) {
+    if (type !== 'verdict.changed' && verdicts.has(id)) repeated++;
+    verdicts.set(eventId ?? id, verdict ?? null);
+  }
+  return { verdicts, repeated, doubled: 0 };
+}
+
+function compare(
+  name: string,
+  source: Verdicts,
+  passes: (verdict: string | null) => boolean,
+  { verdicts, repeated, doubled }: State,
+): ReceiverVerdict {
+  const wanted = [...source].filter(([, verdict]) => passes(verdict));
+  return {
+    name,
+    events: wanted.length,
+    lost: wanted.filter(([id]) => !verdicts.has(id)).length,
+    foreign: [...verdicts].filter(([id, verdict]) => !source.has(id) && passes(verdict)).length,
+    doubled,
+    otherVerdict: [...verdicts].filter(
+      ([id, verdict]) => source.has(id) && source.get(id) !== verdict && (passes(verdict) || passes(source.get(id) as string | null)),
+    ).length,
+    repeated,
+  };
+}
