@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { agentBench } from './agent.ts';
 import { flatBench } from './flat.ts';
 import { createFixture } from './fixture.ts';
+import { forwarderBench } from './forwarder.ts';
 import { kindsBench } from './kinds.ts';
 import { memoryFigures } from './memory.ts';
 import { pipeBench } from './pipe.ts';
@@ -30,6 +31,7 @@ const benches: Record<string, Bench> = {
   kinds: kindsBench,
   prepare: prepareBench,
   relay: relayBench,
+  forwarder: forwarderBench,
   reports: reportsBench,
 };
 

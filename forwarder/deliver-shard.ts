@@ -2,7 +2,7 @@ import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import { sleep } from '../core/time.ts';
-import { createDue, type Due } from '../feed/due.ts';
+import { createDue, type Due, type DueRange } from '../feed/due.ts';
 import { type ChangePosition, readEvents } from '../feed/read-events.ts';
 import type { ShardFeed } from '../feed/shard-feed.ts';
 import { type Slice, slicesOf } from '../feed/slices.ts';
@@ -51,6 +51,8 @@ export interface DeliverDeps {
   times: Times;
 }
 
+const bytesOf = (ranges: readonly DueRange[]): number => ranges.reduce((sum, { range: [from, to] }) => sum + to - from, 0);
+
 /** Delivers until `signal` aborts. Never throws. */
 export async function deliverShard(deps: DeliverDeps): Promise<void> {
   const { subscription, shard, catalog, feed, receiver, state, log, signal, times } = deps;
@@ -97,8 +99,8 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         state.succeed(slice.items.length);
       }
       position = reading.position;
-      const isFull = reading.areChangesLeft || reading.events.length >= batch;
-      if (!isFull) await sleep(times.collect, signal);
+      const isMoreLeft = reading.areChangesLeft || reading.events.length >= batch || bytesOf(wanted) >= READ_BYTES;
+      if (!isMoreLeft) await sleep(times.collect, signal);
     }
   }
 

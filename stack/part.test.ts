@@ -18,12 +18,14 @@ test('containers give Node the memory that it is given here', async () => {
     agent: optionsOf('log-agent'),
     worker: optionsOf('event-worker'),
     relay: optionsOf('relay'),
+    forwarder: optionsOf('forwarder'),
   }).toEqual({
     backend: HEAP_OPTIONS.backend,
     other: HEAP_OPTIONS.backend,
     agent: HEAP_OPTIONS['log-agent'],
     worker: HEAP_OPTIONS['event-worker'],
     relay: HEAP_OPTIONS.relay,
+    forwarder: HEAP_OPTIONS.forwarder,
   });
   const settings = Object.entries(MALLOC_SETTINGS).map(([name, value]) => `${name}=${value}`);
   expect(await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')).toContain(`\nENV ${settings.join(' ')}\n`);

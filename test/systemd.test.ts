@@ -14,6 +14,7 @@ const HEAP_OF = {
   worker: HEAP_OPTIONS['event-worker'],
   relay: HEAP_OPTIONS.relay,
   desk: HEAP_OPTIONS.desk,
+  forwarder: HEAP_OPTIONS.forwarder,
 } as const;
 const MALLOC_TEXT = Object.entries(MALLOC_SETTINGS)
   .map(([name, value]) => `${name}=${value}`)
@@ -27,6 +28,7 @@ describe('the systemd units', async () => {
       'clickledger-agent.service',
       'clickledger-backend@.service',
       'clickledger-desk.service',
+      'clickledger-forwarder.service',
       'clickledger-nginx.service',
       'clickledger-relay.service',
       'clickledger-worker.service',

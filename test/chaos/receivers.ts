@@ -4,7 +4,7 @@ import { EVENT_KINDS, type Filter } from '../../feed/filter.ts';
 import { addSubscription } from '../../operating/subscriptions.ts';
 import { startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
 import type { Random } from './random.ts';
-import { sleep, type World } from './world.ts';
+import { type BareWorld, sleep } from './world.ts';
 
 // Receivers of subscriptions during a chaos run, and the comparison of what they got with analytics.events.
 
@@ -38,16 +38,19 @@ export interface ReceiverVerdict {
 }
 
 /** Starts receivers, and subscribes them: everything; only people; everything into another Postgres. */
-export async function startReceivers(world: World, random: Random): Promise<Receivers> {
+export async function startReceivers(world: BareWorld, random: Random): Promise<Receivers> {
   const steady = await startWebhookServer();
   const flaky = await startWebhookServer();
-  flaky.answer = (response) => {
+  flaky.answer = (response, request) => {
     const dice = random.next();
-    // It refuses; or it accepts, but its answer does not arrive.
+    // It refuses, breaks the connection, or accepts but its answer does not arrive.
     if (dice < 0.25) response.writeHead(500).end();
     else if (dice < 0.35) response.writeHead(429, { 'retry-after': '0' }).end();
-    else if (dice < 0.5) response.socket?.destroy();
-    else response.writeHead(204).end();
+    else if (dice < 0.45) response.socket?.destroy();
+    else if (dice < 0.5) {
+      flaky.accepted.push(request);
+      response.socket?.destroy();
+    } else response.writeHead(204).end();
   };
   await world.owner('postgres', `CREATE DATABASE ${RECEIVER_DATABASE}`);
   const catalogUrl = world.system.env['CATALOG_URL'] ?? '';
@@ -86,7 +89,7 @@ const EVENTS = `
   UNION ALL SELECT gen || ':' || off, verdict FROM analytics.goals`;
 
 /** Waits until every receiver has what it should have, for at most `timeoutMs`, and compares. */
-export async function judgeReceivers(world: World, { steady, flaky }: Receivers, timeoutMs: number): Promise<ReceiverVerdict[]> {
+export async function judgeReceivers(world: BareWorld, { steady, flaky }: Receivers, timeoutMs: number): Promise<ReceiverVerdict[]> {
   const analyst = createPool(world.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'judge' });
   const deadline = performance.now() + timeoutMs;
   try {

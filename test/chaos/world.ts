@@ -24,6 +24,9 @@ const OPERATOR_PASSWORD = 'of-the-operator';
 export const WORKERS = ['event-worker-1', 'event-worker-2'] as const;
 export const FORWARDERS = ['forwarder-1', 'forwarder-2'] as const;
 
+/** The world without the receivers of subscriptions. */
+export type BareWorld = Omit<World, 'receivers' | 'stop'>;
+
 export interface World {
   readonly system: System;
   readonly dataDir: string;
@@ -108,8 +111,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
   for (const directory of keepDirs) await mkdir(directory, { recursive: true });
   const logLinks = linkLogs(running.logDirs, keepDirs);
 
-  const world: World = {
-    receivers: undefined as unknown as Receivers,
+  const bare: BareWorld = {
     system: running,
     dataDir,
     random,
@@ -125,13 +127,13 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
     keepDirs,
     crashed: [],
     async recordCrashes() {
-      for (const member of running.members) await recordCrash(member, world.crashed);
+      for (const member of running.members) await recordCrash(member, bare.crashed);
     },
     async crash(name) {
-      await world.whileDown(name, async () => {});
+      await bare.whileDown(name, async () => {});
     },
     async whileDown(name, work) {
-      await recordCrash(running.member(name), world.crashed);
+      await recordCrash(running.member(name), bare.crashed);
       await running.member(name).running?.kill();
       await work();
       await restart(running.member(name));
@@ -154,7 +156,7 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
       }
     },
     databaseOf(shard) {
-      const url = new URL(shardUrl(parseShards(world.shardsText).named(shard), running.env['CATALOG_URL'] ?? ''));
+      const url = new URL(shardUrl(parseShards(bare.shardsText).named(shard), running.env['CATALOG_URL'] ?? ''));
       return url.pathname.slice(1);
     },
     async withStreams(work) {
@@ -165,18 +167,24 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
         await connection.close();
       }
     },
-    async stop() {
-      await logLinks.stop();
-      await world.receivers.close();
-      await running.stop();
-      for (const { postgres, nats } of Object.values(proxies)) {
-        await postgres.close();
-        await nats.close();
-      }
-      if (smallDisk) await run('umount', ['-l', smallDir]);
-    },
   };
-  return Object.assign(world, { receivers: await startReceivers(world, random) });
+  const stopServers = async (): Promise<void> => {
+    await logLinks.stop();
+    await running.stop();
+    for (const { postgres, nats } of Object.values(proxies)) {
+      await postgres.close();
+      await nats.close();
+    }
+    if (smallDisk) await run('umount', ['-l', smallDir]);
+  };
+  const receivers = await startReceivers(bare, random);
+  return Object.assign(bare, {
+    receivers,
+    async stop() {
+      await receivers.close();
+      await stopServers();
+    },
+  });
 }
 
 async function recordCrash({ name, running }: Member, crashed: string[]): Promise<void> {

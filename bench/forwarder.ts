@@ -1,0 +1,157 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, open, rename } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { join } from 'node:path';
+import { createPool } from '../core/postgres.ts';
+import { parseShards } from '../core/shards.ts';
+import { EVENT_KINDS } from '../feed/filter.ts';
+import { addSubscription, removeSubscription } from '../operating/subscriptions.ts';
+import { cpuSeconds } from './cpu.ts';
+import { type Bench, expectEqual, type Figure } from './figure.ts';
+import { EVENTS } from './fixture.ts';
+import { recordPeak } from './memory.ts';
+import { committedBytes, isJudged, pidsOf, startBenchSystem, type BenchSystem, waitUntil } from './system.ts';
+
+// Measures the forwarder with one webhook on loopback: first alone, with a million events that are stored already, and then while the pipe counts another
+// million. The baseline is a client that posts bodies of the same size, one after the other.
+
+const BATCH = 500;
+const BARE_POSTS = 1_000;
+
+export const forwarderBench: Bench = async ({ directory, fixture, progress }) => {
+  const log = await fixture.log();
+  const benchSystem = await startBenchSystem({ dataDir: directory, forwarders: 1, extra: { FORWARDER_NETWORKS: '127.0.0.1' } });
+  const receiver = fork(join(import.meta.dirname, 'webhook-receiver.ts'));
+  try {
+    const { system } = benchSystem;
+    const [{ port }] = (await once(receiver, 'message')) as [{ port: number }];
+    const url = `http://127.0.0.1:${port}/`;
+    const logDir = system.logDirs[0] as string;
+    const staged = join(directory, 'access.log.waiting');
+    await copyFile(log.path, staged);
+    await rename(staged, join(logDir, 'access.log.first'));
+    await waitUntil('the log is committed', async () => (await committedBytes(benchSystem)) === log.size);
+    await waitUntil('the log is judged', () => isJudged(benchSystem, 'a'));
+
+    const forwarder = system.member('forwarder-1').running;
+    if (forwarder === undefined) throw new Error('the forwarder does not run');
+    const cpuBefore = await cpuSeconds({ forwarder: forwarder.pid, ...pidsOf(benchSystem) });
+    const aloneSeconds = await timeDelivery(benchSystem, receiver, url, 'first', 'everything', EVENTS);
+    const cpuAfter = await cpuSeconds({ forwarder: forwarder.pid, ...pidsOf(benchSystem) });
+    progress(`   ${EVENTS} events in ${aloneSeconds.toFixed(1)} s`);
+
+    await copyFile(log.path, staged);
+    await makeOtherGeneration(staged);
+    let pipeSeconds = 0;
+    const before = await countOf(receiver);
+    const whileSeconds = await timeDelivery(benchSystem, receiver, url, 'second', 'now', EVENTS, async (startedMs) => {
+      await rename(staged, join(logDir, 'access.log.second'));
+      await waitUntil('the second log is committed', async () => (await committedBytes(benchSystem)) === 2 * log.size);
+      pipeSeconds = (performance.now() - startedMs) / 1000;
+      progress(
+        `   meanwhile: ${Math.round(((await countOf(receiver)) - before) / pipeSeconds)} events/s were delivered while ${Math.round(EVENTS / pipeSeconds)} were committed`,
+      );
+    });
+    await recordPeak('forwarder', forwarder.pid);
+    const bare = (BARE_POSTS * BATCH) / (await timeBarePosts(url));
+    const perEvent = (part: string): number => (((cpuAfter.get(part) ?? 0) - (cpuBefore.get(part) ?? 0)) / EVENTS) * 1e6;
+    return [
+      {
+        what: 'forwarder: stored events to a webhook',
+        unit: 'events/s',
+        ours: EVENTS / aloneSeconds,
+        bare: { what: 'the same bodies by one Node client', value: bare },
+        target: { atLeast: 20_000 },
+      },
+      {
+        what: 'forwarder: to a webhook while the pipe counts them',
+        unit: 'events/s',
+        ours: EVENTS / whileSeconds,
+        target: { atLeast: 20_000 },
+      },
+      { what: 'CPU for a delivered event: forwarder', unit: 'µs', ours: perEvent('forwarder') },
+      {
+        what: 'CPU for a delivered event: Postgres',
+        unit: 'µs',
+        ours: Array.from(cpuAfter.keys())
+          .filter((name) => /postgres/i.test(name))
+          .reduce((sum, name) => sum + perEvent(name), 0),
+      },
+    ] satisfies Figure[];
+  } finally {
+    receiver.kill();
+    await benchSystem.stop();
+  }
+};
+
+/** Changes the request id of the first line, so that the log is another generation. */
+async function makeOtherGeneration(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    const { buffer } = await file.read({ buffer: Buffer.alloc(500), position: 0 });
+    const place = buffer.indexOf('"rid":"') + 7;
+    await file.write(buffer[place] === 0x30 ? '1' : '0', place);
+  } finally {
+    await file.close();
+  }
+}
+
+async function countOf(receiver: ChildProcess): Promise<number> {
+  receiver.send('count');
+  const [{ events }] = (await once(receiver, 'message')) as [{ events: number }];
+  return events;
+}
+
+/** Subscribes a webhook and returns the seconds until it has got `events` more events. `meanwhile` runs after the start. */
+async function timeDelivery(
+  { system, urlOf }: BenchSystem,
+  receiver: ChildProcess,
+  target: string,
+  name: string,
+  beginning: 'now' | 'everything',
+  events: number,
+  meanwhile?: (startedMs: number) => Promise<void>,
+): Promise<number> {
+  const owner = createPool(urlOf('catalog'), { max: 2, name: 'bench' });
+  try {
+    const before = await countOf(receiver);
+    await addSubscription(owner, parseShards(system.env['SHARDS'] ?? ''), urlOf('catalog'), {
+      name,
+      target,
+      filter: { kinds: EVENT_KINDS, campaigns: null, verdicts: null, since: null, waitMs: 0 },
+      beginning,
+      batch: BATCH,
+      withAddresses: false,
+      secret: undefined,
+    });
+    const startedMs = performance.now();
+    await meanwhile?.(startedMs);
+    await waitUntil(`the webhook has ${events} events`, async () => (await countOf(receiver)) - before >= events, 300);
+    const seconds = (performance.now() - startedMs) / 1000;
+    expectEqual('delivered events', (await countOf(receiver)) - before, events);
+    await removeSubscription(owner, name);
+    return seconds;
+  } finally {
+    await owner.end();
+  }
+}
+
+/** Posts bodies of the size of a delivery, one after the other, and returns the seconds. */
+async function timeBarePosts(url: string): Promise<number> {
+  const agent = new Agent({ keepAlive: true });
+  const body = Buffer.alloc(BATCH * 600, 'x');
+  const startedMs = performance.now();
+  for (let i = 0; i < BARE_POSTS; i++) {
+    await new Promise<void>((resolve, reject) => {
+      const sent = request(url, { method: 'POST', agent, headers: { 'content-length': body.length } }, (response) => {
+        response.resume();
+        response.on('end', resolve);
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  }
+  agent.destroy();
+  return (performance.now() - startedMs) / 1000;
+}
