@@ -22,7 +22,7 @@ const DEFAULT_PORT = 8080;
 export function addUp(program: Command): void {
   program
     .command('up')
-    .description('run the whole system on this machine: Postgres, NATS, nginx, two backends, an agent and a worker')
+    .description('run the whole system on this machine: Postgres, NATS, nginx, two backends, an agent, a worker and a forwarder')
     .option('--port <number>', 'the loopback port of nginx (default: the port of the last run, or 8080, or a free port)')
     .option('--shards <number>', 'the number of shard databases of a new data directory, 1 to 26; it cannot be changed later', '1')
     .option('--watch', 'restart a part when a file of its code changes (for development)')
@@ -39,6 +39,7 @@ export function addUp(program: Command): void {
         const system = await startSystem({
           dataDir,
           shards,
+          forwarders: 1,
           ...(port === undefined ? { preferredPort: DEFAULT_PORT } : { port }),
           onProgress: (text) => note(text, dim),
         });

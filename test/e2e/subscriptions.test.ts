@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
@@ -119,4 +119,40 @@ test('each event reaches each receiver once, signed, and only what its filter le
     { name: 'crm', state: 'delivering', failing_since: null },
     { name: 'warehouse', state: 'delivering', failing_since: null },
   ]);
+});
+
+test('the commands of docs/subscriptions.md work as they are written', { timeout: 60_000 }, async () => {
+  const text = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'subscriptions.md'), 'utf8');
+  await command('subscription', 'remove', 'crm');
+  const lines = Array.from(text.matchAll(/^```sh\n([\s\S]*?)^```$/gm), ([, block]) => (block as string).trim().split('\n')).flat();
+  expect(lines.length).toBeGreaterThan(2);
+  for (const line of lines) await command(...line.replace('https://crm.example/hooks/clickledger', hook.url).split(' ').slice(2));
+  await command('subscription', 'test', 'crm');
+  expect(hook.requests.at(-1)?.body).toContain('"type":"test"');
+  await command('subscription', 'pause', 'crm');
+  expect(JSON.parse(await command('subscription', 'status', '--json'))).toMatchObject([
+    { name: 'crm', state: 'paused', pause_reason: 'by hand' },
+    {},
+  ]);
+  await command('subscription', 'resume', 'crm');
+  expect(await command('subscription', 'rotate', 'crm')).toMatch(/^whsec_/);
+});
+
+test('a wrong command says what to do', async () => {
+  const failure = async (...args: string[]): Promise<string> => {
+    const { code, stderr } = await clickledger(args, { env: system.env as Record<string, string> });
+    expect(code).not.toBe(0);
+    return stderr;
+  };
+  const add = (...args: string[]) => failure('subscription', 'add', ...args);
+  expect(await add('Crm', '--to', hook.url)).toContain('is not a name');
+  expect(await add('x', '--to', 'ftp://example.com/')).toContain('the target must be a URL');
+  expect(await add('x', '--to', hook.url, '--kind', 'clicks')).toContain("'clicks' is none of click, open");
+  expect(await add('x', '--to', hook.url, '--verdict', 'people')).toContain("'people' is none of human");
+  expect(await add('x', '--to', hook.url, '--campaign', 'none')).toContain("campaign 'none' does not exist");
+  expect(await add('x', '--to', hook.url, '--secret', 'short')).toContain('whsec_');
+  expect(await add('warehouse', '--to', hook.url)).toContain("there is already a subscription 'warehouse'");
+  expect(await add('x', '--to', hook.url, '--batch', '0')).toContain('from 1 to 10000');
+  expect(await failure('subscription', 'pause', 'none')).toContain("there is no subscription 'none'");
+  expect(await failure('subscription', 'rotate', 'warehouse')).toContain('is not a webhook');
 });
