@@ -26,7 +26,7 @@ export interface Due {
   /** Leaves a generation out of `take` for some milliseconds, because its next events are too young. */
   hold(gen: string, ms: number): void;
   setDelivered(gen: string, ranges: Ranges): void;
-  /** Whether the event at an offset was delivered. False for an event before the start of the subscription. */
+  /** Whether the event at an offset was delivered, or perhaps delivered. False for an event before the start of the subscription. */
   wasDelivered(gen: string, off: number): boolean;
   /** The number of bytes that are to be delivered. */
   bytes(): number;
@@ -34,8 +34,16 @@ export interface Due {
   waitsSince(): number | undefined;
 }
 
-/** `start` has the ranges before the start of the subscription, `delivered` those that were delivered already. */
-export function createDue(start: Ledger, delivered: Ledger, now: () => number = () => performance.now()): Due {
+/**
+ * `start` has the ranges before the start of the subscription, `delivered` those that were delivered already. `attempted` has ranges that were perhaps
+ * delivered, by a forwarder that died before it knew. They are due.
+ */
+export function createDue(
+  start: Ledger,
+  delivered: Ledger,
+  attempted: Ledger = new Map(),
+  now: () => number = () => performance.now(),
+): Due {
   const done = new Map(delivered);
   const due = new Map<string, Ranges>();
   const heldUntil = new Map<string, number>();
@@ -91,7 +99,7 @@ export function createDue(start: Ledger, delivered: Ledger, now: () => number = 
       put(due, gen, subtract(due.get(gen) ?? NO_RANGES, ranges));
       removeWaiting(gen, ranges);
     },
-    wasDelivered: (gen, off) => isIn(done, gen, off) && !isIn(start, gen, off),
+    wasDelivered: (gen, off) => (isIn(done, gen, off) || isIn(attempted, gen, off)) && !isIn(start, gen, off),
     bytes: () => [...due.values()].reduce((sum, ranges) => sum + sizeOf(ranges), 0),
     waitsSince: () => (older.ranges.size > 0 ? older.sinceMs : undefined),
   };

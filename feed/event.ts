@@ -27,7 +27,7 @@ export interface FeedEvent {
   site: Readonly<Record<string, unknown>> | null;
 }
 
-/** A hit that was delivered, and has got another verdict since then. */
+/** A hit that was ready before, and has got another verdict since then. It was delivered, or passes the filter only now. */
 export interface VerdictChange {
   readonly id: number;
   /** Epoch microseconds, which JavaScript numbers hold until the year 2255. */
@@ -38,7 +38,7 @@ export interface VerdictChange {
   readonly event: FeedEvent;
 }
 
-/** What is delivered: an event, or a change of the verdict of one that was delivered before. */
+/** What is delivered: an event, or a change of its verdict. */
 export type Item =
   | { readonly event: FeedEvent; readonly change?: undefined }
   | { readonly event: FeedEvent; readonly change: VerdictChange };
@@ -68,7 +68,7 @@ export function toJson(item: Item, shard: string, addresses?: ReadonlyMap<number
   return {
     id: itemId(item),
     type: change === undefined ? kind : 'verdict.changed',
-    ...(change === undefined ? {} : { event_id: identityOf(event), kind, was: change.was }),
+    ...(change === undefined ? {} : { event_id: identityOf(event), kind, was: change.was, changed_at: withMicroseconds(change.changedAt) }),
     at: new Date(at).toISOString(),
     recipient_id,
     ...(addresses === undefined ? {} : { email: address?.email ?? null, external_id: address?.external_id ?? null }),
@@ -81,3 +81,7 @@ export function toJson(item: Item, shard: string, addresses?: ReadonlyMap<number
     off,
   };
 }
+
+/** Formats epoch microseconds like `toISOString`. */
+const withMicroseconds = (micros: number): string =>
+  `${new Date(Math.floor(micros / 1000)).toISOString().slice(0, -1)}${String(micros % 1000).padStart(3, '0')}Z`;

@@ -112,11 +112,9 @@ function uniquePlaces(rows: readonly ChangeRow[]): DueRange[] {
   return [...byGen].flatMap(([gen, ranges]) => ranges.map((range) => ({ gen, range })));
 }
 
-/** What a change means for a subscription: nothing, a change, or an event that passes the filter only now. */
+/** A change matters if the hit passed the filter before, or passes it now. */
 function changeItems(row: ChangeRow, event: FeedEvent, filter: Filter): Item[] {
-  const before = passes(filter, row.was);
-  if (!before && !passes(filter, row.becomes)) return [];
-  if (!before) return [{ event: { ...event, verdict: row.becomes } }];
+  if (!passes(filter, row.was) && !passes(filter, row.becomes)) return [];
   return [{ event, change: { id: row.id, changedAt: row.micros, was: row.was, becomes: row.becomes, event } }];
 }
 

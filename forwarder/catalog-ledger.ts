@@ -12,8 +12,13 @@ export async function readDelivered(catalog: Pool, subscription: number, shard: 
     'SELECT gen, ranges::text AS ranges FROM catalog.delivered WHERE subscription_id = $1 AND shard = $2',
     [subscription, shard],
   );
+  const attempt = await catalog.query<{ gen: string; ranges: string }>(
+    'SELECT a.gen, a.ranges::text AS ranges FROM catalog.delivery_attempt d CROSS JOIN LATERAL unnest(d.gens, d.ranges) AS a (gen, ranges) WHERE subscription_id = $1 AND shard = $2',
+    [subscription, shard],
+  );
   return {
     ledger: new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])),
+    attempted: new Map(attempt.rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])),
     position: await readPosition(catalog, subscription, shard),
   };
 }
@@ -32,6 +37,19 @@ export function byGeneration(ranges: readonly DueRange[]): [gen: string, ranges:
   const found = new Map<string, Ranges>();
   for (const { gen, range } of ranges) found.set(gen, union(found.get(gen) ?? [], [range]));
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Records that the delivery of a slice begins, in place of the attempt before. It has to survive the death of the forwarder, but not that of Postgres. */
+export async function recordAttempt(catalog: Pool, subscription: number, shard: string, slice: Slice): Promise<void> {
+  const gens = byGeneration(slice.ranges);
+  await transaction(catalog, async (client) => {
+    await client.query('SET LOCAL synchronous_commit = off');
+    await client.query(
+      `INSERT INTO catalog.delivery_attempt AS d (subscription_id, shard, gens, ranges) VALUES ($1, $2, $3, $4::text[]::int8multirange[])
+       ON CONFLICT (subscription_id, shard) DO UPDATE SET gens = excluded.gens, ranges = excluded.ranges`,
+      [subscription, shard, gens.map(([gen]) => gen), gens.map(([, ranges]) => formatMultirange(ranges))],
+    );
+  });
 }
 
 /** Adds the ranges of a delivered slice. Throws a `conflict` if `holder` does not hold the subscription any more. */

@@ -61,7 +61,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
     let stopListening: (() => void) | undefined;
     try {
       const [delivered, start] = await Promise.all([receiver.read(shard), readStart(catalog, subscription.id, shard), feed.started]);
-      const due = createDue(start, delivered.ledger);
+      const due = createDue(start, delivered.ledger, delivered.attempted);
       for (const [gen, ranges] of feed.ready) due.setReady(gen, ranges);
       stopListening = feed.onChange((gen, ranges) => due.setReady(gen, ranges));
       state.due = due;

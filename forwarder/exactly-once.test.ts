@@ -17,7 +17,7 @@ import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { runs } from '../test/support/runs.ts';
 import { eventually } from '../test/support/servers.ts';
-import { startWebhookServer } from '../test/support/webhook-server.ts';
+import { knownVerdicts, startWebhookServer } from '../test/support/webhook-server.ts';
 import { createReceiver } from './create-receiver.ts';
 import { deliverShard } from './deliver-shard.ts';
 import { createDeliveryState } from './delivery-state.ts';
@@ -72,7 +72,7 @@ const SHARD_TABLES = [
 // Ids are given again after a restoration.
 const RESET_IDS = `SELECT setval('shard.verdict_change_id_seq', coalesce((SELECT max(id) FROM shard.verdict_change), 0) + 1, false),
   setval('shard.delta_id_seq', coalesce((SELECT max(id) FROM shard.delta), 0) + 1, false); COMMIT`;
-const RECEIVER_TABLES = ['clickledger.event', 'clickledger.delivered', 'clickledger.delivered_change'];
+const RECEIVER_TABLES = ['clickledger.event', 'clickledger.delivered', 'clickledger.delivery'];
 
 const step = fc.oneof(
   {
@@ -286,9 +286,7 @@ async function run(
 
   const has = async (): Promise<Stored[]> => {
     if (kind === 'webhook') {
-      const state = new Map<string, string | null>();
-      for (const event of hook.events()) state.set(event.event_id ?? event.id, event.verdict ?? null);
-      return Array.from(state, ([id, verdict]) => ({ id, verdict }));
+      return Array.from(knownVerdicts(hook), ([id, verdict]) => ({ id, verdict }));
     }
     return (await receiverQuery(`SELECT gen || ':' || off AS id, verdict FROM clickledger.event`).catch(() => [])) as unknown as Stored[];
   };

@@ -3,6 +3,7 @@ import { createPool, type Pool, transaction } from '../core/postgres.ts';
 import { formatMultirange, parseMultirange } from '../core/ranges.ts';
 import { readAddresses } from '../feed/addresses.ts';
 import { identityOf, type Item, toJson } from '../feed/event.ts';
+import type { ChangePosition } from '../feed/read-events.ts';
 import type { Subscription } from '../feed/subscription.ts';
 import { byGeneration, readPosition } from './catalog-ledger.ts';
 import { DeliveryError, type Receiver } from './receiver.ts';
@@ -21,39 +22,49 @@ const CREATE_TABLES = `
     PRIMARY KEY (gen, off)
   );
   CREATE TABLE IF NOT EXISTS clickledger.delivered (subscription text, shard text, gen uuid, ranges int8multirange NOT NULL, PRIMARY KEY (subscription, shard, gen));
-  CREATE TABLE IF NOT EXISTS clickledger.delivered_change (
-    subscription text, shard text, change_id bigint NOT NULL, changed_at timestamptz NOT NULL, PRIMARY KEY (subscription, shard)
+  CREATE TABLE IF NOT EXISTS clickledger.delivery (
+    subscription text, shard text, number bigint NOT NULL, change_id bigint NOT NULL, changed_at timestamptz NOT NULL, PRIMARY KEY (subscription, shard)
   );`;
 
 const COLUMNS =
   'gen uuid, off bigint, shard text, type text, at timestamptz, campaign_id bigint, link_id bigint, link_version integer, recipient_id bigint, email text, external_id text, visitor bigint, country text, net text, referrer text, client text, client_version text, system text, device text, verdict text, signals text[], rules integer, request_id uuid, site_id bigint, name text, session bigint, page text, value numeric, currency text, properties jsonb';
 const NAMES = COLUMNS.replace(/ \w+(\[\])?(?=,|$)/g, '');
 
-// An event is stored again if a change of its verdict makes it pass the filter, or if the source was restored.
-const INSERT_EVENTS = `
+// The event may be there: a change of its verdict came before, or the source was restored.
+const STORE_EVENTS = `
   INSERT INTO clickledger.event (${NAMES}) SELECT ${NAMES} FROM jsonb_to_recordset($1::jsonb) AS new (${COLUMNS})
   ON CONFLICT (gen, off) DO UPDATE SET verdict = excluded.verdict, signals = excluded.signals, rules = excluded.rules`;
-
-const CHANGE_VERDICTS = `
-  UPDATE clickledger.event e SET verdict = new.verdict, signals = new.signals, rules = new.rules
-  FROM jsonb_to_recordset($1::jsonb) AS new (gen uuid, off bigint, verdict text, signals text[], rules integer) WHERE (e.gen, e.off) = (new.gen, new.off)`;
 
 const ADD_RANGES = `
   INSERT INTO clickledger.delivered AS d (subscription, shard, gen, ranges)
   SELECT $1, $2, gen, ranges FROM unnest($3::uuid[], $4::int8multirange[]) AS new (gen, ranges)
   ON CONFLICT (subscription, shard, gen) DO UPDATE SET ranges = d.ranges + excluded.ranges WHERE NOT d.ranges && excluded.ranges`;
 
-const SET_POSITION = `
-  INSERT INTO clickledger.delivered_change AS d (subscription, shard, change_id, changed_at) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (subscription, shard) DO UPDATE SET change_id = excluded.change_id, changed_at = excluded.changed_at`;
+// Each delivery has the next number. So a forwarder that was frozen cannot deliver what another one has delivered since then, and a receiver that
+// was restored is noticed at once.
+const COUNT_FIRST = `
+  INSERT INTO clickledger.delivery AS d (subscription, shard, number, change_id, changed_at)
+  SELECT $1, $2, 1, $4, $5 WHERE $3 = 0
+  ON CONFLICT (subscription, shard) DO NOTHING`;
+const COUNT_NEXT = `
+  UPDATE clickledger.delivery SET number = number + 1, change_id = $4, changed_at = $5 WHERE subscription = $1 AND shard = $2 AND number = $3`;
 
 /** SQLSTATEs of tables that do not exist. */
 const MISSING = ['42P01', '3F000'];
+
+interface State {
+  /** The number of deliveries so far. */
+  number: number;
+  position: ChangePosition;
+}
 
 export function createPostgresReceiver(deps: { subscription: Subscription; catalog: Pool }): Receiver {
   const { subscription, catalog } = deps;
   const { id, name, target, withAddresses } = subscription;
   const pool = createPool(target, { max: 4, name: 'forwarder', queryTimeoutMs: 60_000 });
+
+  /** The state of each shard, as it is in the receiver. */
+  const states = new Map<string, State>();
 
   async function query<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
     try {
@@ -72,50 +83,45 @@ export function createPostgresReceiver(deps: { subscription: Subscription; catal
         'SELECT gen, ranges::text AS ranges FROM clickledger.delivered WHERE subscription = $1 AND shard = $2',
         [name, shard],
       );
-      const positions = await query<{ id: number; changedAt: string }>(
-        'SELECT change_id AS id, changed_at::text AS "changedAt" FROM clickledger.delivered_change WHERE subscription = $1 AND shard = $2',
+      const [delivery] = await query<{ number: number; id: number; changedAt: string }>(
+        'SELECT number, change_id AS id, changed_at::text AS "changedAt" FROM clickledger.delivery WHERE subscription = $1 AND shard = $2',
         [name, shard],
       );
-      return {
-        ledger: new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])),
-        position: positions[0] ?? (await readPosition(catalog, id, shard)),
-      };
+      const position = delivery === undefined ? await readPosition(catalog, id, shard) : { id: delivery.id, changedAt: delivery.changedAt };
+      states.set(shard, { number: delivery?.number ?? 0, position });
+      return { ledger: new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])), position };
     },
     async deliver(shard, { items, ranges, position }) {
       const addresses = withAddresses ? await readAddresses(catalog, items) : undefined;
       const gens = byGeneration(ranges);
-      const { stored, changed } = lastOfEach(items);
-      const rowsOf = (some: readonly Item[]): string => JSON.stringify(some.map((item) => toJson(item, shard, addresses)));
+      const state = states.get(shard) as State;
+      const next = { number: state.number + 1, position: position ?? state.position };
+      const values = [name, shard, state.number, next.position.id, next.position.changedAt];
       try {
         await transaction(pool, async (client) => {
-          if (stored.length > 0) await client.query(INSERT_EVENTS, [rowsOf(stored)]);
-          if (changed.length > 0) await client.query(CHANGE_VERDICTS, [rowsOf(changed)]);
-          if (position) await client.query(SET_POSITION, [name, shard, position.id, position.changedAt]);
-          // The last statement, because it locks the rows of the ledger.
+          const counted = await client.query(state.number === 0 ? COUNT_FIRST : COUNT_NEXT, values);
+          if (counted.rowCount !== 1)
+            throw new DeliveryError('conflict', 'another forwarder has delivered since then, or the receiver was restored');
+          if (items.length > 0)
+            await client.query(STORE_EVENTS, [JSON.stringify(lastOfEach(items).map((item) => toJson(item, shard, addresses)))]);
           const added = await client.query(ADD_RANGES, [name, shard, gens.map(([gen]) => gen), gens.map(([, r]) => formatMultirange(r))]);
           if (added.rowCount !== gens.length) throw new DeliveryError('conflict', 'another forwarder has delivered some of these events');
         });
       } catch (error) {
         throw error instanceof DeliveryError ? error : failed(error);
       }
+      states.set(shard, next);
     },
     close: () => pool.end(),
   };
 }
 
-/**
- * Several items may have the same event, and its last verdict counts. `stored` has the events that the receiver may not have yet, `changed` the others.
- */
-function lastOfEach(items: readonly Item[]): { stored: Item[]; changed: Item[] } {
+/** Returns the events as they are now. Several items may have the same event, and its last verdict counts. */
+function lastOfEach(items: readonly Item[]): Item[] {
   const last = new Map(items.map((item) => [identityOf(item.event), item]));
-  const isNew = new Set(items.filter(({ change }) => change === undefined).map(({ event }) => identityOf(event)));
-  const stored: Item[] = [];
-  const changed: Item[] = [];
-  for (const [identity, item] of last) {
-    if (!isNew.has(identity)) changed.push(item);
-    else stored.push({ event: item.change === undefined ? item.event : { ...item.event, verdict: item.change.becomes } });
-  }
-  return { stored, changed };
+  return Array.from(last.values(), ({ event, change }) => ({
+    event: change === undefined ? event : { ...event, verdict: change.becomes },
+  }));
 }
 
 /** The message of Postgres may quote the values of a row, so only its beginning is kept. */

@@ -5,6 +5,8 @@ import type { Slice } from '../feed/slices.ts';
 /** What a receiver has of one shard. */
 export interface Delivered {
   readonly ledger: Ledger;
+  /** Ranges that were perhaps delivered: their delivery began and did not end. */
+  readonly attempted?: Ledger | undefined;
   readonly position: ChangePosition;
 }
 

@@ -8,7 +8,7 @@ import { VERSION } from '../core/version.ts';
 import { readAddresses } from '../feed/addresses.ts';
 import { type Item, itemId, toJson } from '../feed/event.ts';
 import type { Subscription } from '../feed/subscription.ts';
-import { readDelivered, recordDelivered } from './catalog-ledger.ts';
+import { readDelivered, recordAttempt, recordDelivered } from './catalog-ledger.ts';
 import { assertPublic, publicLookup } from './public-address.ts';
 import { DeliveryError, type Receiver } from './receiver.ts';
 import { signatureOf } from './signature.ts';
@@ -135,6 +135,7 @@ export function createWebhookReceiver(deps: {
     read: (shard) => readDelivered(catalog, id, shard),
     async deliver(shard, slice) {
       if (slice.items.length > 0) {
+        if (slice.ranges.length > 0) await recordAttempt(catalog, id, shard, slice);
         const addresses = withAddresses ? await readAddresses(catalog, slice.items) : undefined;
         const events = slice.items.map((item) => toJson(item, shard, addresses));
         const message = { type: 'events', timestamp: new Date().toISOString(), data: { subscription: name, events } };

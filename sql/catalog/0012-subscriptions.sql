@@ -44,6 +44,16 @@ CREATE TABLE catalog.delivered (
   PRIMARY KEY (subscription_id, shard, gen)
 );
 
+-- The ranges whose delivery to a webhook has begun. If the forwarder dies before it knows the answer, the receiver may have their events, with the verdicts
+-- of that time.
+CREATE TABLE catalog.delivery_attempt (
+  subscription_id bigint NOT NULL REFERENCES catalog.subscription ON DELETE CASCADE,
+  shard           text NOT NULL,
+  gens            uuid[] NOT NULL,
+  ranges          int8multirange[] NOT NULL,
+  PRIMARY KEY (subscription_id, shard)
+);
+
 -- The last change of a verdict that was delivered (shard.read_changes).
 CREATE TABLE catalog.delivered_change (
   subscription_id bigint NOT NULL REFERENCES catalog.subscription ON DELETE CASCADE,
@@ -74,5 +84,5 @@ CREATE TABLE catalog.subscription_report (
 GRANT USAGE ON SCHEMA catalog TO clickledger_forwarder;
 GRANT SELECT ON catalog.subscription, catalog.subscription_start TO clickledger_forwarder;
 GRANT UPDATE (paused_at, pause_reason, holder, held_until) ON catalog.subscription TO clickledger_forwarder;
-GRANT SELECT, INSERT, UPDATE ON catalog.delivered, catalog.delivered_change, catalog.subscription_report TO clickledger_forwarder;
+GRANT SELECT, INSERT, UPDATE ON catalog.delivered, catalog.delivered_change, catalog.delivery_attempt, catalog.subscription_report TO clickledger_forwarder;
 GRANT SELECT (id, email, external_id) ON catalog.recipient TO clickledger_forwarder;

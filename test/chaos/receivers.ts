@@ -2,7 +2,7 @@ import { createPool } from '../../core/postgres.ts';
 import { parseShards } from '../../core/shards.ts';
 import { EVENT_KINDS, type Filter } from '../../feed/filter.ts';
 import { addSubscription } from '../../operating/subscriptions.ts';
-import { startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
+import { knownVerdicts, startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
 import type { Random } from './random.ts';
 import { type BareWorld, sleep } from './world.ts';
 
@@ -121,15 +121,9 @@ interface State {
   doubled: number;
 }
 
-/** What a receiver knows that applies the changes of verdicts and drops what it has already. */
 function webhookState(hook: WebhookServer): State {
-  const verdicts = new Map<string, string | null>();
-  let repeated = 0;
-  for (const { id, type, event_id: eventId, verdict } of hook.events()) {
-    if (type !== 'verdict.changed' && verdicts.has(id)) repeated++;
-    verdicts.set(eventId ?? id, verdict ?? null);
-  }
-  return { verdicts, repeated, doubled: 0 };
+  const ids = hook.events().map(({ id }) => id);
+  return { verdicts: knownVerdicts(hook), repeated: ids.length - new Set(ids).size, doubled: 0 };
 }
 
 function compare(

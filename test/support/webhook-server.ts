@@ -38,6 +38,26 @@ export interface WebhookServer {
 export const eventsOf = ({ body }: Received): ReceivedEvent[] =>
   (JSON.parse(body) as { data: { events?: ReceivedEvent[] } }).data.events ?? [];
 
+/**
+ * The verdicts by event that a receiver knows which follows docs/subscriptions.md: it drops what it has by its id, and applies a change unless it has applied a
+ * later one.
+ */
+export function knownVerdicts(server: WebhookServer): Map<string, string | null> {
+  const verdicts = new Map<string, string | null>();
+  const changedAt = new Map<string, string>();
+  for (const { id, type, event_id: eventId, verdict = null, ...rest } of server.events()) {
+    if (type !== 'verdict.changed') {
+      if (!verdicts.has(id)) verdicts.set(id, verdict);
+      continue;
+    }
+    const [event, at] = [eventId as string, rest['changed_at'] as string];
+    if (at <= (changedAt.get(event) ?? '')) continue;
+    changedAt.set(event, at);
+    verdicts.set(event, verdict);
+  }
+  return verdicts;
+}
+
 export async function startWebhookServer(
   make: (listener: Parameters<typeof createServer>[1]) => Server = createServer,
   protocol = 'http',
