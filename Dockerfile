@@ -14,7 +14,7 @@ FROM node:24-slim
 WORKDIR /app
 # A new volume gets the owner and mode of the directory where it is first mounted, so no part has to run as root.
 # nginx is in the group, so that it can write logs and the agent can delete them. Postgres reads its password as another user.
-RUN install -d -o node -g node -m 0750 /settings /settings/owner /settings/backend /settings/agent /settings/worker /settings/author /settings/analyst /settings/relay /settings/forwarder \
+RUN install -d -o node -g node -m 0750 /settings /settings/owner /settings/backend /settings/agent /settings/worker /settings/author /settings/analyst /settings/relay /settings/forwarder /settings/schedule \
  && install -d -o node -g node -m 0755 /settings/postgres \
  && install -d -o node -g node -m 0700 /settings/nats /var/lib/nats /var/lib/clickledger \
  && install -d -o node -g node -m 0770 /var/log/clickledger \

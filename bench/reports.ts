@@ -15,7 +15,7 @@ const PEOPLE = 500_000;
 const STEP = 1_000_000;
 const ROUNDS = 3;
 /** The views that read single events. A report that reads one of these views counts single events instead of sets. */
-const SINGLE_EVENT_VIEWS = /analytics\.(?:events|visitors|passed_on|first_human|first_hits|human_clicks|activity)/;
+const SINGLE_EVENT_VIEWS = /analytics\.(?:events|visitors|passed_on|first_human|first_hits|human_clicks|people_hits|people_first|activity)/;
 
 export const reportsBench: Bench = async ({ directory, progress }) =>
   withBenchSystem({ directory, members: ['postgres'] }, async (benchSystem): Promise<Figure[]> => {
@@ -24,7 +24,13 @@ export const reportsBench: Bench = async ({ directory, progress }) =>
       { max: 1, name: 'bench' },
     );
     await insertEvents(benchSystem, worker, progress).finally(() => worker.end());
-    const values: Record<string, string> = { campaign: '1', url: targetOf(1), recipient: 'reader.7@example.com' };
+    const values: Record<string, string> = {
+      campaign: '1',
+      url: targetOf(1),
+      recipient: 'reader.7@example.com',
+      not_url: targetOf(2),
+      since: '30 days ago',
+    };
     const analyst = createPool(benchSystem.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'bench' });
     try {
       const figures: Figure[] = [];

@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   site: async () => (await import('./commands/site.ts')).addSite,
   recipient: async () => (await import('./commands/recipient.ts')).addRecipient,
   report: async () => (await import('./commands/report.ts')).addReport,
+  schedule: async () => (await import('./commands/schedule.ts')).addSchedule,
   why: async () => (await import('./commands/why.ts')).addWhy,
   dashboard: async () => (await import('./commands/dashboard.ts')).addDashboard,
   subscription: async () => (await import('./commands/subscription.ts')).addSubscriptionCommand,

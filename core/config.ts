@@ -242,8 +242,10 @@ export const SETTINGS = {
 
   SMTP_URL: setting(
     parsedBy(parseSmtpUrl),
-    'the mail server of `send`: smtp://user:password@host:port, or smtps:// for a server that expects TLS from the start',
+    'the mail server of `send`, and of reports by mail: smtp://user:password@host:port, or smtps:// for a server that expects TLS from the start',
   ),
+
+  REPORT_FROM: setting(nonEmpty, 'the sender of reports by mail, e.g. Reports <reports@example.org>'),
 
   PARTS: setting(
     parsedBy(parseParts),

@@ -5,7 +5,7 @@ import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { clickledger } from '../test/support/commands.ts';
 import { temporaryDirectory } from '../test/support/servers.ts';
 
-const PARTS = ['agent', 'analyst', 'author', 'backend', 'forwarder', 'nats', 'postgres', 'relay', 'worker'];
+const PARTS = ['agent', 'analyst', 'author', 'backend', 'forwarder', 'nats', 'postgres', 'relay', 'schedule', 'worker'];
 
 /** Runs `init --per-part` with the options of docker-compose.yml. Below `directory` it writes `owner` and a directory for each part. */
 async function initIn(directory: string): Promise<void> {
@@ -61,6 +61,7 @@ describe('init --per-part', () => {
       postgres: ['CATALOG_URL'],
       relay: ['AUTHOR_URL', 'SLUG_KEYS'],
       forwarder: ['FORWARDER_URL'],
+      schedule: ['ANALYST_URL'],
       worker: ['SLUG_KEYS', 'WORKER_NATS_URL', 'WORKER_URL'],
     });
   });

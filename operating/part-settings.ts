@@ -24,8 +24,10 @@ const SETTINGS_BY_PART = {
     'NATS_CA_FILE',
     'PARTS',
     'SMTP_URL',
+    'REPORT_FROM',
   ],
   analyst: ['ANALYST_URL'],
+  schedule: ['ANALYST_URL', 'SMTP_URL', 'REPORT_FROM'],
 } as const satisfies Record<string, readonly SettingName[]>;
 
 const GROUP_READABLE = 0o640;

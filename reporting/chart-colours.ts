@@ -44,11 +44,20 @@ function roleOf(name: string): Role {
  * Returns the colour of a series. The colour depends on the name of the series, so human and machine hits have the same colours in all
  * charts.
  */
-export function colourOf({ name }: Series, index: number, all: readonly Series[]): string {
+export function colourOf(series: Series, index: number, all: readonly Series[]): string {
+  return placeholder(colourNameOf(series, index, all));
+}
+
+/** Returns the same colour in the light scheme, as a hexadecimal number, for documents without CSS variables. */
+export function lightColourOf(series: Series, index: number, all: readonly Series[]): string {
+  return COLOURS[colourNameOf(series, index, all)].light;
+}
+
+function colourNameOf({ name }: Series, index: number, all: readonly Series[]): Name {
   const role = roleOf(name);
   const before = all.slice(0, index).filter((other) => roleOf(other.name) === role).length;
   const choices: readonly Name[] = ROLES[role];
-  return placeholder(choices[before % choices.length] as Name);
+  return choices[before % choices.length] as Name;
 }
 
 /**

@@ -12,7 +12,7 @@
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif
 
-SELECT p.campaign_id, p.recipient_id, coalesce(r.email, r.external_id) AS recipient, p.link_id, coalesce(nullif(l.label, ''), l.target) AS link,
+SELECT p.campaign_id, p.recipient_id, r.email, r.external_id, p.link_id, coalesce(nullif(l.label, ''), l.target) AS link,
        p.day AS utc_day, p.visitors AS human_visitors
 FROM (SELECT * FROM analytics.passed_on WHERE (:'campaign' = '' OR campaign_id = nullif(:'campaign', '')::bigint)) p
 LEFT JOIN analytics.recipients r USING (recipient_id)

@@ -2,7 +2,7 @@
 -- question: Which recipients clicked and opened most?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- parameter: limit  maximum number of recipients; default: all
--- chart: bar x=recipient y=human_clicks,human_opens
+-- chart: bar x=email y=human_clicks,human_opens
 -- reach: yes
 -- page: link
 --
@@ -13,7 +13,7 @@
 \if :{?campaign} \else \set campaign '' \endif
 \if :{?limit} \else \set limit '' \endif
 
-SELECT e.recipient_id, coalesce(r.email, r.external_id) AS recipient, e.human_clicks, e.links_clicked, e.human_opens, e.campaigns
+SELECT e.recipient_id, r.email, r.external_id, e.human_clicks, e.links_clicked, e.human_opens, e.campaigns
 FROM (
   (SELECT recipient_id, human_clicks, human_clicked_links AS links_clicked, human_opens, 1 AS campaigns
    FROM analytics.engagement

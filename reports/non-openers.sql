@@ -28,7 +28,7 @@ WITH non_opener AS MATERIALIZED (
   ORDER BY m.campaign_id DESC, m.recipient_id
   LIMIT nullif(:'limit', '')::bigint
 )
-SELECT n.campaign_id, n.recipient_id, coalesce(n.email, n.external_id) AS recipient,
+SELECT n.campaign_id, n.recipient_id, n.email, n.external_id,
        coalesce(e.machine_opens, 0) AS machine_opens
 FROM non_opener n
 LEFT JOIN (

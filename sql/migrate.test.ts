@@ -456,6 +456,9 @@ describe('rights', () => {
           'mailings',
           'human_clicks',
           'machine_traffic',
+          'people',
+          'people_hits',
+          'people_first',
         ].map((view) => `SELECT * FROM analytics.${view}`),
         mayNot: [
           'SELECT * FROM catalog.recipient',

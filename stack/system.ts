@@ -173,9 +173,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   try {
     onProgress('starting Postgres');
     await postgres.start();
-    // The mail server of the author is kept. The parts do not get it, because only the command `send` reads it.
-    const { SMTP_URL } = previous;
-    await writeEnvFile(dataDir, SMTP_URL === undefined ? env : { ...env, SMTP_URL });
+    // The mail server and the sender of reports are kept. The parts do not get them, because only commands read them.
+    const kept = ['SMTP_URL', 'REPORT_FROM'].flatMap((name) => (previous[name] === undefined ? [] : [[name, previous[name]] as const]));
+    await writeEnvFile(dataDir, { ...env, ...Object.fromEntries(kept) });
     onProgress('migrating the databases');
     await migrate(migrationSettings(env));
     for (const each of members.slice(1)) {

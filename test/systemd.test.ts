@@ -23,7 +23,7 @@ const MALLOC_TEXT = Object.entries(MALLOC_SETTINGS)
 describe('the systemd units', async () => {
   const names = await readdir(UNITS);
 
-  test('are there for nginx and every part', () => {
+  test('are there for nginx, every part and the schedules', () => {
     expect(names).toEqual([
       'clickledger-agent.service',
       'clickledger-backend@.service',
@@ -31,6 +31,7 @@ describe('the systemd units', async () => {
       'clickledger-forwarder.service',
       'clickledger-nginx.service',
       'clickledger-relay.service',
+      'clickledger-schedule.service',
       'clickledger-worker.service',
     ]);
   });

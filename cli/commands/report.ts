@@ -8,6 +8,9 @@ import { setFlagsFromString } from 'node:v8';
 import { type Command, Option } from 'commander';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import type { Pool } from '../../core/postgres.ts';
+import { parseMailAddresses, parseSender } from '../../desk/delivery/addresses.ts';
+import { makeReportMail } from '../../desk/delivery/report-mail.ts';
+import { type Delivery, sendReportMail } from '../../desk/delivery/send-mail.ts';
 import { isRightAligned } from '../../reporting/column-types.ts';
 import { toCsv } from '../../reporting/format/csv.ts';
 import { toJson } from '../../reporting/format/json.ts';
@@ -45,6 +48,7 @@ const TABLE_ROWS = 2_000;
 interface Options {
   format?: Format;
   out?: string;
+  mailTo?: string;
   timeout: number;
 }
 
@@ -54,20 +58,25 @@ export function addReport(program: Command): void {
     .description('run a report, or an SQL file of your own, with the rights of the analyst; without a name, list all reports')
     .addOption(new Option('--format <format>', 'the output format (default: by the extension of --out, otherwise table)').choices(FORMATS))
     .option('--out <file>', 'write the report to a file, with all rows')
+    .option('--mail-to <addresses>', 'send the report by mail to these addresses, separated by commas (settings SMTP_URL and REPORT_FROM)')
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .allowUnknownOption()
     .allowExcessArguments()
     .addHelpText(
       'after',
-      '\nEach parameter of a report is an option. `clickledger report` lists them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign "Spring sale"\n  clickledger report campaign-summary --campaign 1 --out summary.xlsx\n  clickledger report clicks-by-hour --timezone Europe/Berlin --from "7 days ago" --to yesterday\n  clickledger report ./mine.sql',
+      '\nEach parameter of a report is an option. `clickledger report` lists them. --json is the same as --format json.\n\nExamples:\n  clickledger report campaign-summary --campaign "Spring sale"\n  clickledger report campaign-summary --campaign 1 --out summary.xlsx\n  clickledger report clicks-by-hour --timezone Europe/Berlin --from "7 days ago" --to yesterday\n  clickledger report clicks-by-link --campaign 1 --mail-to ann@example.org\n  clickledger report ./mine.sql',
     )
     .action(async (nameOrPath: string | undefined, options: Options, command: Command) => {
       const format = formatOf(command, options);
       if (nameOrPath === undefined) {
-        if ((format !== 'table' && format !== 'json') || options.out !== undefined)
-          command.error('error: --format and --out need the name of a report: `clickledger report` lists all reports', { exitCode: 2 });
+        if ((format !== 'table' && format !== 'json') || options.out !== undefined || options.mailTo !== undefined)
+          command.error('error: --format, --out and --mail-to need the name of a report: `clickledger report` lists all reports', {
+            exitCode: 2,
+          });
         return printReports(format === 'json');
       }
+      if (options.mailTo !== undefined && (options.out !== undefined || format !== 'table'))
+        command.error('error: --mail-to cannot be combined with --out, --format or --json: a mail has its own form', { exitCode: 2 });
       if (format === 'xlsx' && options.out === undefined && process.stdout.isTTY)
         command.error("error: a terminal cannot show a workbook. Give '--out <file>'.", { exitCode: 2 });
       collectOften();
@@ -86,8 +95,31 @@ export function addReport(program: Command): void {
           maxPauseSeconds: 3600,
         },
       };
-      await withPool(config.ANALYST_URL, (pool) => writeReport(pool, run, options.out));
+      if (options.mailTo === undefined) return withPool(config.ANALYST_URL, (pool) => writeReport(pool, run, options.out));
+      await mailReport(command, config.ANALYST_URL, run, parseMailAddresses(options.mailTo));
     });
+}
+
+/** Sends the report to each address. Throws `unavailable` if not all messages were sent. */
+async function mailReport(command: Command, url: string, run: Run, addresses: readonly string[]): Promise<void> {
+  const { SMTP_URL: server, REPORT_FROM: from } = await configOf(command, ['SMTP_URL', 'REPORT_FROM']);
+  // A mistake in the sender is found before the report runs.
+  parseSender(from);
+  const mail = await withPool(url, (pool) => makeReportMail(pool, run.report, run.values, run.options));
+  const deliveries: Delivery[] = [];
+  for await (const delivery of sendReportMail(mail, addresses, { server, from })) deliveries.push(delivery);
+  const sent = deliveries.filter(({ is }) => is === 'sent').length;
+  for (const [i, { is, reason }] of deliveries.entries())
+    if (is !== 'sent') note(`address ${i + 1}: ${is === 'unknown' ? 'the message may have been sent' : 'not sent'}: ${reason ?? ''}`);
+  const addressWord = addresses.length === 1 ? 'address' : 'addresses';
+  if (sent < addresses.length)
+    throw new ClickledgerError(
+      'unavailable',
+      `the report was sent to ${sent} of ${addresses.length} ${addressWord}. Give the others again.`,
+    );
+  note(
+    `sent to ${sent} ${addressWord}: ${run.report.title}, ${mail.rows.toLocaleString('en')} rows, ${mail.csv.bytes.length.toLocaleString('en')} bytes of CSV`,
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, ensureLink, retarget } from '../../authoring/links.ts';
@@ -22,6 +23,7 @@ import {
   hitsByHour,
   mostEngaged,
   nonOpeners,
+  peopleOf,
   recipientsWhoOpened,
   totals,
   uniqueRecipients,
@@ -56,8 +58,10 @@ interface World {
   /** The newsletter that the reports are about, and an earlier newsletter to the same people. Both contain one common address. */
   letter: Letter;
   other: Letter;
-  /** The counted hits. Their true cause is replaced by the stored verdict. */
+  /** The counted hits of the newsletter. Their true cause is replaced by the stored verdict. */
   hits: StoredHit[];
+  /** Those of the earlier newsletter. */
+  otherHits: StoredHit[];
   /** The index of a recipient who clicked and is marked as a test recipient. */
   tester: number;
 }
@@ -89,7 +93,8 @@ async function createWorld(shardCount: number): Promise<World> {
     await ensureAlias(setup.author, 'posted-link', letter.links[shared.link]?.id as number);
     await send(setup, [other, letter]);
 
-    const all = await storedHits(setup.analyst, letter);
+    // These are read before a recipient is marked as a test recipient, whose hits cannot be read.
+    const [allHits, allOtherHits] = [await storedHits(setup.analyst, letter), await storedHits(setup.analyst, other)];
     const clicker = letter.hits.find(
       ({ recipient, kind, truth }) => kind === 'click' && truth.who === 'person' && recipient !== SHARED,
     ) as Hit;
@@ -97,15 +102,32 @@ async function createWorld(shardCount: number): Promise<World> {
     const id = letter.people[tester]?.id as number;
     await setTest(setup.author, [id], true);
     await copyFlagsToShards(setup.author, setup.shards, setting(setup.system, 'AUTHOR_URL'), [id]);
-    const hits = all.flatMap((hit) => {
-      if (hit === undefined) throw new Error('a hit is not stored');
-      const who: Who = hit.verdict === 'human' ? 'person' : 'machine';
-      return hit.recipient === tester ? [] : [{ ...hit, truth: { who, cause: hit.truth.cause } }];
-    });
-    return { setup, letter, other, hits, tester };
+    const [hits, otherHits] = [countedHits(allHits, tester), countedHits(allOtherHits, tester)];
+    await setPrepared(setup, [letter, other]);
+    return { setup, letter, other, hits, otherHits, tester };
   } catch (error) {
     await setup.stop();
     throw error;
+  }
+}
+
+function countedHits(all: readonly (StoredHit | undefined)[], tester: number): StoredHit[] {
+  return all.flatMap((hit) => {
+    if (hit === undefined) throw new Error('a hit is not stored');
+    const who: Who = hit.verdict === 'human' ? 'person' : 'machine';
+    return hit.recipient === tester ? [] : [{ ...hit, truth: { who, cause: hit.truth.cause } }];
+  });
+}
+
+/** Sets the time at which mail was prepared to that of sending. It is now otherwise, because the traffic is in the future. */
+async function setPrepared({ system }: Setup, letters: readonly Letter[]): Promise<void> {
+  const owner = new pg.Client({ connectionString: setting(system, 'CATALOG_URL') });
+  await owner.connect();
+  try {
+    for (const { campaign, sentAt } of letters)
+      await owner.query('UPDATE catalog.mailing SET prepared_at = $2 WHERE campaign_id = $1', [campaign, new Date(sentAt)]);
+  } finally {
+    await owner.end();
   }
 }
 
@@ -495,12 +517,125 @@ describe('reports say what a recount says', () => {
       ] as const) {
         const rows = await rowsOfLetter(world, 'non-openers', { opened_by });
         const expected = nonOpeners(hits, letter.people.length, by).filter((i) => i !== tester);
-        expect(rows.map((row) => row['recipient'])).toEqual(expected.map((i) => letter.people[i]?.email));
+        expect(rows.map((row) => row['email'])).toEqual(expected.map((i) => letter.people[i]?.email));
         const machineOpens = (i: number) => totals(hits.filter(({ recipient }) => recipient === i)).open.machine;
         expect(rows.map((row) => row['machine_opens'])).toEqual(expected.map(machineOpens));
         const few = await rowsOfLetter(world, 'non-openers', { opened_by, limit: '2' });
         expect(few).toEqual(rows.slice(0, 2));
       }
+    }),
+  );
+
+  /** Returns the addresses of people in the order of their numbers. */
+  const addressesOf = ({ letter }: World, people: Iterable<number>): (string | undefined)[] =>
+    [...people].toSorted((a, b) => a - b).map((person) => letter.people[person]?.email);
+  const without = (people: ReadonlySet<number>, others: ReadonlySet<number>): Set<number> => people.difference(others);
+  const clickersOf = (hits: readonly Hit[], target?: string): Set<number> =>
+    peopleOf(hits.filter(({ kind, link }) => kind === 'click' && (target === undefined || LINKS[link]?.target === target)));
+  const isUnsureOrHuman = ({ verdict }: StoredHit): boolean => verdict === 'human' || verdict === 'unsure';
+  const runCounting = async ({ setup }: World, name: string, values: Record<string, string>): Promise<Row[]> =>
+    toRows(await runReport(setup.analyst, await readReport(name), values, { ...OPTIONS, countUnsure: true }));
+  const emails = (rows: readonly Row[]) => rows.map((row) => row['email']);
+
+  test(
+    'clicked-not',
+    forEachWorld(async (world) => {
+      const { letter, other, hits, otherHits } = world;
+      const [later, earlier] = [clickersOf(hits), clickersOf(otherHits)];
+      const not = String(other.campaign);
+      const rows = await rowsOfLetter(world, 'clicked-not', { not });
+      expect(without(later, earlier).size).toBeGreaterThan(3);
+      expect(later.intersection(earlier).size).toBeGreaterThan(0);
+      expect(emails(rows)).toEqual(addressesOf(world, without(later, earlier)));
+      expect(rows[0]).toEqual({
+        recipient_id: letter.people.find(({ email }) => email === rows[0]?.['email'])?.id,
+        email: rows[0]?.['email'],
+        external_id: letter.people.find(({ email }) => email === rows[0]?.['email'])?.externalId,
+      });
+      expect(await rowsOfLetter(world, 'clicked-not', { not, limit: '2' })).toEqual(rows.slice(0, 2));
+      const [sale, news] = [LINKS[0].target, LINKS[1].target];
+      for (const [values, expected] of [
+        [{}, later],
+        [{ url: sale }, clickersOf(hits, sale)],
+        [{ not_url: news }, without(later, clickersOf(hits, news))],
+        [{ url: sale, not_url: news }, without(clickersOf(hits, sale), clickersOf(hits, news))],
+        [{ url: sale, not }, without(clickersOf(hits, sale), earlier)],
+      ] as const)
+        expect(emails(await rowsOfLetter(world, 'clicked-not', values)), JSON.stringify(values)).toEqual(addressesOf(world, expected));
+      expect(emails(await rowsOf(world, 'clicked-not'))).toEqual(addressesOf(world, later.union(earlier)));
+      // With the setting, people with an unsure click count, too.
+      const [likely, likelyEarlier] = [hits, otherHits].map((of) => clickersOf(asPeople(of.filter(isUnsureOrHuman))));
+      const counting = await runCounting(world, 'clicked-not', { campaign: String(letter.campaign), not });
+      expect(emails(counting)).toEqual(addressesOf(world, without(likely as Set<number>, likelyEarlier as Set<number>)));
+    }),
+  );
+
+  /** Moments before, within and after the hits of both newsletters. */
+  const MOMENTS = [-10, -5, -4.3, -1, 0, 0.02, 0.4, 1, 3, 40].map((days) => SENT_AT + days * DAY);
+
+  test(
+    'inactive-since',
+    forEachWorld(async (world) => {
+      const { letter, other, tester } = world;
+      const all = [...world.hits, ...world.otherHits];
+      for (const since of MOMENTS) {
+        const letters = [letter, other].filter(({ sentAt }) => sentAt >= since).length;
+        const mailed = new Set(letters === 0 ? [] : letter.people.keys().filter((person) => person !== tester));
+        const values = { since: new Date(since).toISOString() };
+        const active = (hits: readonly Hit[]): Set<number> => peopleOf(hits.filter(({ t }) => t >= since));
+        const rows = await rowsOf(world, 'inactive-since', values);
+        expect(emails(rows), values.since).toEqual(addressesOf(world, without(mailed, active(all))));
+        expect(new Set(rows.map((row) => row['letters']))).toEqual(new Set(letters === 0 ? [] : [letters]));
+        expect(await rowsOf(world, 'inactive-since', { ...values, letters: '2' })).toEqual(letters === 2 ? rows : []);
+        const likely = active(asPeople(all.filter(isUnsureOrHuman)));
+        expect(emails(await runCounting(world, 'inactive-since', values))).toEqual(addressesOf(world, without(mailed, likely)));
+      }
+      expect(await rowsOf(world, 'inactive-since')).toEqual([]);
+    }),
+  );
+
+  test(
+    'newly-engaged',
+    forEachWorld(async (world) => {
+      const all = [...world.hits, ...world.otherHits].toSorted((a, b) => a.t - b.t);
+      const firstOf = (hits: readonly Hit[]): [number, number][] =>
+        [
+          ...Map.groupBy(
+            hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED),
+            ({ recipient }) => recipient,
+          ),
+        ].map(([person, [first]]) => [person, first?.t as number]);
+      const periods = MOMENTS.flatMap((from, i) => [
+        [from, MOMENTS[i + 1]] as const,
+        [from, undefined] as const,
+        [undefined, from] as const,
+      ]);
+      let found = 0;
+      for (const [from, to] of periods) {
+        const values = Object.fromEntries(
+          Object.entries({ from, to }).flatMap(([name, t]) => (t === undefined ? [] : [[name, new Date(t).toISOString()]])),
+        );
+        const within = ([, t]: [number, number]): boolean => t >= (from ?? 0) && t < (to ?? Number.POSITIVE_INFINITY);
+        const rows = await rowsOf(world, 'newly-engaged', values);
+        const expected = firstOf(all).filter(within);
+        found += expected.length;
+        expect(emails(rows), JSON.stringify(values)).toEqual(
+          addressesOf(
+            world,
+            expected.map(([person]) => person),
+          ),
+        );
+        const times = new Map(expected.map(([person, t]) => [world.letter.people[person]?.email as string, t]));
+        expect(rows.map((row) => Date.parse(String(row['first_hit_at'])))).toEqual(emails(rows).map((email) => times.get(String(email))));
+        const likely = firstOf(asPeople(all.filter(isUnsureOrHuman))).filter(within);
+        expect(emails(await runCounting(world, 'newly-engaged', values))).toEqual(
+          addressesOf(
+            world,
+            likely.map(([person]) => person),
+          ),
+        );
+      }
+      expect(found).toBeGreaterThan(100);
     }),
   );
 
@@ -510,12 +645,12 @@ describe('reports say what a recount says', () => {
       const { letter, hits } = world;
       const rows = await rowsOfLetter(world, 'most-engaged', { limit: '100000' });
       const expected = mostEngaged(hits).map(({ recipient, clicks, opens }) => ({
-        recipient: letter.people[recipient]?.email as string,
+        email: letter.people[recipient]?.email as string,
         human_clicks: clicks,
         links_clicked: clicksByLink(hits.filter((hit) => hit.recipient === recipient && hit.truth.who === 'person')).size,
         human_opens: opens,
       }));
-      expect(pick(rows, 'recipient', 'human_clicks', 'links_clicked', 'human_opens')).toEqual(expected);
+      expect(pick(rows, 'email', 'human_clicks', 'links_clicked', 'human_opens')).toEqual(expected);
       expect(await rowsOfLetter(world, 'most-engaged')).toEqual(rows);
     }),
   );
@@ -626,12 +761,12 @@ describe('reports say what a recount says', () => {
       const { letter, hits } = world;
       const rows = await rowsOfLetter(world, 'forwards');
       const expected = forwards(hits).map(({ recipient, link, day, visitors }) => ({
-        recipient: letter.people[recipient]?.email as string,
+        email: letter.people[recipient]?.email as string,
         link: nameOf(link),
         utc_day: day,
         human_visitors: visitors,
       }));
-      expect(sorted(pick(rows, 'recipient', 'link', 'utc_day', 'human_visitors'))).toEqual(sorted(expected));
+      expect(sorted(pick(rows, 'email', 'link', 'utc_day', 'human_visitors'))).toEqual(sorted(expected));
     }),
   );
 
@@ -700,6 +835,10 @@ function parameterSets(report: Report, { letter, hits }: World): Record<string, 
     opened_by: 'anyone',
     site: 'shop.example',
     goal: 'order',
+    not: String(letter.campaign),
+    not_url: LINKS[1].target,
+    since: new Date(SENT_AT - 5 * DAY).toISOString().slice(0, 10),
+    letters: '1',
   };
   const valuesWithout = (...omitted: string[]) =>
     Object.fromEntries(report.parameters.filter(({ name }) => !omitted.includes(name)).map(({ name }) => [name, values[name] as string]));
@@ -776,8 +915,8 @@ describe.each(ALL_REPORTS)('%s', (name, report) => {
       expect(plan.length).toBeGreaterThan(0);
       expect(plan.join('\n')).not.toMatch(/fleet\.events|shard_analytics\.events/);
       // The query to each shard must also contain the filter by campaign.
-      // The campaign of a goal is known only after its click was found.
-      const queries = plan.filter((line) => line.includes('Remote SQL: ') && !line.includes('shard_analytics.goals'));
+      // The campaign of a goal is known only after its click was found. Who has unsubscribed does not depend on a campaign.
+      const queries = plan.filter((line) => line.includes('Remote SQL: ') && !/shard_analytics\.(?:goals|unsubscribes)/.test(line));
       for (const query of values['campaign'] === undefined ? [] : queries)
         expect(query).toMatch(new RegExp(`campaign_id = '?${values['campaign']}\\b|link_id = ANY`));
     }

@@ -39,8 +39,12 @@ export function uniqueRecipients(hits: readonly Hit[]): Table {
  * no picture was loaded.
  */
 export function recipientsWhoOpened(hits: readonly Hit[]): number {
-  return new Set(hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED).map(({ recipient }) => recipient))
-    .size;
+  return peopleOf(hits).size;
+}
+
+/** Returns the recipients with a hit by a person. */
+export function peopleOf(hits: readonly Hit[]): Set<number> {
+  return new Set(hits.filter(({ truth, recipient }) => truth.who === 'person' && recipient !== SHARED).map(({ recipient }) => recipient));
 }
 
 /** Returns a date whose UTC fields have the values of the local time. */
