@@ -85,7 +85,7 @@ export async function startWebhookServer(
     answer: (response) => response.writeHead(204).end(),
     async close() {
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
     },
   };
   return hook;
