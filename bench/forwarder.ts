@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, open, rename } from 'node:fs/promises';
+import { appendFile, copyFile, readFile, rename } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { createPool } from '../core/postgres.ts';
 import { parseShards } from '../core/shards.ts';
 import { EVENT_KINDS } from '../feed/filter.ts';
@@ -13,11 +14,14 @@ import { EVENTS } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { committedBytes, isJudged, pidsOf, startBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
-// Measures the forwarder with one webhook on loopback: first alone, with a million events that are stored already, and then while the pipe counts another
-// million. The baseline is a client that posts bodies of the same size, one after the other.
+// Measures the forwarder with one webhook on loopback: first alone, with a million events that are stored already, and then while the pipe counts
+// lines at a steady rate. The baseline is a client that posts bodies of the same size, one after the other.
 
 const BATCH = 500;
 const BARE_POSTS = 1_000;
+const LINES_PER_SECOND = 21_000;
+const STEPS_PER_SECOND = 20;
+const STEADY_SECONDS = 45;
 
 export const forwarderBench: Bench = async ({ directory, fixture, progress }) => {
   const log = await fixture.log();
@@ -41,18 +45,10 @@ export const forwarderBench: Bench = async ({ directory, fixture, progress }) =>
     const cpuAfter = await cpuSeconds({ forwarder: forwarder.pid, ...pidsOf(benchSystem) });
     progress(`   ${EVENTS} events in ${aloneSeconds.toFixed(1)} s`);
 
-    await copyFile(log.path, staged);
-    await makeOtherGeneration(staged);
-    let pipeSeconds = 0;
-    const before = await countOf(receiver);
-    const whileSeconds = await timeDelivery(benchSystem, receiver, url, 'second', 'now', EVENTS, async (startedMs) => {
-      await rename(staged, join(logDir, 'access.log.second'));
-      await waitUntil('the second log is committed', async () => (await committedBytes(benchSystem)) === 2 * log.size);
-      pipeSeconds = (performance.now() - startedMs) / 1000;
-      progress(
-        `   meanwhile: ${Math.round(((await countOf(receiver)) - before) / pipeSeconds)} events/s were delivered while ${Math.round(EVENTS / pipeSeconds)} were committed`,
-      );
-    });
+    const steady = await timeSteady(benchSystem, receiver, url, log.path, join(logDir, 'access.log.second'));
+    progress(
+      `   at ${LINES_PER_SECOND} lines/s: ${Math.round(steady.perSecond)} events/s delivered, all of them ${steady.lagSeconds.toFixed(1)} s after the last line`,
+    );
     await recordPeak('forwarder', forwarder.pid);
     const bare = (BARE_POSTS * BATCH) / (await timeBarePosts(url));
     const perEvent = (part: string): number => (((cpuAfter.get(part) ?? 0) - (cpuBefore.get(part) ?? 0)) / EVENTS) * 1e6;
@@ -65,11 +61,12 @@ export const forwarderBench: Bench = async ({ directory, fixture, progress }) =>
         target: { atLeast: 20_000 },
       },
       {
-        what: 'forwarder: to a webhook while the pipe counts them',
+        what: `forwarder: to a webhook while the pipe counts ${LINES_PER_SECOND} lines/s`,
         unit: 'events/s',
-        ours: EVENTS / whileSeconds,
+        ours: steady.perSecond,
         target: { atLeast: 20_000 },
       },
+      { what: 'forwarder: seconds from the last of these lines to the last delivery', unit: 's', ours: steady.lagSeconds },
       { what: 'CPU for a delivered event: forwarder', unit: 'µs', ours: perEvent('forwarder') },
       {
         what: 'CPU for a delivered event: Postgres',
@@ -85,16 +82,34 @@ export const forwarderBench: Bench = async ({ directory, fixture, progress }) =>
   }
 };
 
-/** Changes the request id of the first line, so that the log is another generation. */
-async function makeOtherGeneration(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    const { buffer } = await file.read({ buffer: Buffer.alloc(500), position: 0 });
-    const place = buffer.indexOf('"rid":"') + 7;
-    await file.write(buffer[place] === 0x30 ? '1' : '0', place);
-  } finally {
-    await file.close();
-  }
+/**
+ * Appends lines to a log at a steady rate, and returns how many events a second the webhook gets during the last two thirds of this time, and how many
+ * seconds after the last line it has all of them. The log begins with the second line of the first log, so it is another generation.
+ */
+async function timeSteady(
+  benchSystem: BenchSystem,
+  receiver: ChildProcess,
+  url: string,
+  source: string,
+  target: string,
+): Promise<{ perSecond: number; lagSeconds: number }> {
+  const lines = (await readFile(source, 'latin1')).split('\n').slice(1, 1 + STEADY_SECONDS * LINES_PER_SECOND);
+  const events = lines.filter((line) => !line.includes('"s":404')).length;
+  let perSecond = 0;
+  let writtenMs = 0;
+  await timeDelivery(benchSystem, receiver, url, 'steady', 'now', events, async (startedMs) => {
+    const step = LINES_PER_SECOND / STEPS_PER_SECOND;
+    let first: { ms: number; events: number } | undefined;
+    for (let i = 0; i * step < lines.length; i++) {
+      await appendFile(target, `${lines.slice(i * step, (i + 1) * step).join('\n')}\n`, 'latin1');
+      await setTimeout(Math.max(0, startedMs + ((i + 1) * 1000) / STEPS_PER_SECOND - performance.now()));
+      if (first === undefined && performance.now() - startedMs > (STEADY_SECONDS * 1000) / 3)
+        first = { ms: performance.now(), events: await countOf(receiver) };
+    }
+    writtenMs = performance.now();
+    if (first !== undefined) perSecond = ((await countOf(receiver)) - first.events) / ((performance.now() - first.ms) / 1000);
+  });
+  return { perSecond, lagSeconds: (performance.now() - writtenMs) / 1000 };
 }
 
 async function countOf(receiver: ChildProcess): Promise<number> {
