@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { createSlugCodec, type SlugCodec } from '../core/slug.ts';
+import { sleep } from '../core/time.ts';
 import { judgeOnce } from '../event-worker/judge.ts';
 import { createDue } from '../feed/due.ts';
 import { NO_CHANGES, readEvents } from '../feed/read-events.ts';
@@ -140,6 +141,27 @@ test('a click waits as long as the subscription says; opens do not wait, and ano
   ).toEqual([1, 11]);
 });
 
+test('clicks are delivered after the judge has looked at them', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  await subscribe(databases, server.url);
+  startForwarder(databases);
+  await commitClicks(2);
+  await judge();
+  await eventually('the forwarder works', () => server.events().length === 2);
+  await commitClicks(5, { recipient: 2, stepMs: 10 });
+  // Much longer than the pauses of this forwarder.
+  await sleep(400);
+  expect(server.events().length).toBe(2);
+  await judge();
+  await eventually('the others are there', () => server.events().length === 7);
+  expect(
+    server
+      .events()
+      .slice(2)
+      .map(({ type, verdict }) => `${type} ${verdict}`),
+  ).toEqual(Array(5).fill('click burst'));
+});
+
 test('a subscription from a time on leaves out what was before', { timeout: 60_000 }, async () => {
   const server = await ownServer();
   const at = Date.now() - 3_600_000;
@@ -224,7 +246,7 @@ describe('a forwarder that was frozen', () => {
     const now = await readAll(other.receiver);
     for (const slice of now.slices) await other.receiver.deliver('a', slice);
     const after = await other.receiver.read('a');
-    for (const slice of old.slices) {
+    for (const slice of [...old.slices, { items: [], ranges: [], position: old.reading.position }]) {
       const failure = await frozen.receiver.deliver('a', slice).then(
         () => undefined,
         (error: unknown) => error,

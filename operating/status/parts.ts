@@ -19,6 +19,9 @@ export interface PartStatus {
   /** Only for a backend: the number of links that it serves, and the time since it last read the catalog. */
   links: number | null;
   links_age_seconds: number | null;
+  /** Only for a forwarder: the largest lag of its subscriptions, and the bytes of logs whose events are still to be delivered. */
+  delivery_lag_seconds: number | null;
+  undelivered_bytes: number | null;
 }
 
 /** Returns the problems of a part. `response` is undefined if the part does not answer. */
@@ -44,6 +47,8 @@ export function partStatus({ name }: PartAddress, response: PartResponse | undef
     log_disk_size_bytes: largestOf('clickledger_agent_log_disk_size_bytes'),
     links: largestOf('clickledger_backend_links'),
     links_age_seconds: largestOf('clickledger_backend_links_age_seconds'),
+    delivery_lag_seconds: largestOf('clickledger_forwarder_lag_seconds'),
+    undelivered_bytes: largestOf('clickledger_forwarder_due_bytes'),
   };
 }
 

@@ -12,9 +12,11 @@ import { createJetStreamManager } from '../../core/nats.ts';
 import { natsUrlWithCredentials } from '../../core/nats-url.ts';
 import { type PartAddress, parseParts } from '../../core/parts.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
+import { parseShards } from '../../core/shards.ts';
 import { createSlugCodec, parseSlugKeys, type SlugCodec } from '../../core/slug.ts';
 import { consumerName, STREAM } from '../../core/subjects.ts';
 import { REPLY_TIMEOUT_MS } from '../../log-agent/ledger-client.ts';
+import { addSubscription, pauseSubscription } from '../../operating/subscriptions.ts';
 import { startPart } from '../../stack/part.ts';
 import type { Running } from '../../stack/process.ts';
 import { startSystem, type System } from '../../stack/system.ts';
@@ -31,9 +33,10 @@ const OPERATOR_PASSWORD = 'of-the-operator';
 let system: System;
 let dataDir: string;
 let parts: PartAddress[];
-/** The desk and the relay are not in PARTS of `npm start`. */
+/** The desk, the relay and this forwarder are not in PARTS of the system. */
 let desk: Running & { adminPort: number };
 let relay: Running & { adminPort: number };
+let forwarder: Running & { adminPort: number };
 let author: Pool;
 let slugs: SlugCodec;
 const links = { good: 0, fallback: 0, gone: 0 };
@@ -50,6 +53,22 @@ beforeAll(async () => {
   parts = parseParts(system.env['PARTS'] ?? '');
   desk = await startPart({ part: 'desk', name: 'desk', runDir: join(dataDir, 'run'), env: { ...system.env, DESK_PORT: '0' } });
   relay = await startPart({ part: 'relay', name: 'relay', runDir: join(dataDir, 'run'), env: { ...system.env, RELAY_PORT: '0' } });
+  const owner = createPool(system.env['CATALOG_URL'] ?? '', { max: 2, name: 'test' });
+  // The metrics of subscriptions have labels only if there are subscriptions. Nobody listens at this port.
+  for (const name of ['failing', 'paused'])
+    await addSubscription(owner, parseShards(system.env['SHARDS'] ?? ''), system.env['CATALOG_URL'] ?? '', {
+      name,
+      target: 'http://127.0.0.1:1/',
+      filter: { kinds: ['click'], campaigns: null, verdicts: null, since: null, waitMs: 0 },
+      beginning: 'everything',
+      batch: 1,
+      withAddresses: false,
+      secret: undefined,
+    });
+  await pauseSubscription(owner, 'paused');
+  await owner.end();
+  const forwarderEnv = { ...system.env, FORWARDER_NETWORKS: '127.0.0.1' };
+  forwarder = await startPart({ part: 'forwarder', name: 'forwarder', runDir: join(dataDir, 'run'), env: forwarderEnv });
   author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'test' });
   slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   const { id: campaign } = await ensureCampaign(author, 'plain');
@@ -67,15 +86,16 @@ beforeAll(async () => {
 afterAll(async () => {
   await author?.end();
   await relay?.stop();
+  await forwarder?.stop();
   await desk?.stop();
   await system?.stop();
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** The parts of PARTS, the desk and the relay. */
+/** The parts of PARTS, the desk, the relay and the forwarder. */
 const everyPart = (): PartAddress[] => [
   ...parts,
-  ...Object.entries({ desk, relay }).map(([name, { adminPort }]) => ({ name, url: `http://127.0.0.1:${adminPort}` })),
+  ...Object.entries({ desk, relay, forwarder }).map(([name, { adminPort }]) => ({ name, url: `http://127.0.0.1:${adminPort}` })),
 ];
 
 async function ask(name: string): Promise<PartResponse> {
@@ -156,7 +176,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // These gauges count things, so they have no unit in their names.
-    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded|paused)$/;
     for (const { name, url } of everyPart()) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;
@@ -476,7 +496,7 @@ describe('clickledger status', () => {
     const { code, stdout, stderr } = await status();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^log-agent-1 +ok +0 B +0\.0 s +\S+ [kMGTP]B \(\d+ %\)/m);
-    expect(stdout).toMatch(/^backend-1 +ok .* 3 +\d\.\d s ago$/m);
+    expect(stdout).toMatch(/^backend-1 +ok .* 3 +\d\.\d s ago +–$/m);
     expect(stdout).toMatch(/^ok +0 +0 B +0 %$/m);
     expect(stdout).toMatch(/^a +ok +0 \(0 B\) +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 +0 B +0 +1 /m);
     expect(stdout).toMatch(/\nall is well\n$/);
