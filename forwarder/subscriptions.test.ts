@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { createPool } from '../core/postgres.ts';
 import { createSlugCodec, type SlugCodec } from '../core/slug.ts';
 import { sleep } from '../core/time.ts';
 import { judgeOnce } from '../event-worker/judge.ts';
@@ -285,6 +286,28 @@ describe('a forwarder that was frozen', () => {
     for (const slice of (await readAll(receiver)).slices) await receiver.deliver('a', slice);
     expect([...knownVerdicts(server).values()]).toEqual(['burst', 'burst', 'burst', 'burst', 'burst']);
   });
+});
+
+test('a receiver that was put back gets what it lacks', { timeout: 60_000 }, async () => {
+  const name = `r${randomUUID().replaceAll('-', '')}`;
+  await databases.query('catalog', `CREATE DATABASE ${name}`);
+  onTestFinished(async () => {
+    await databases.query('catalog', `DROP DATABASE ${name} WITH (FORCE)`);
+  });
+  const target = databases.ownerUrl.replace(/\/[^/]*$/, `/${name}`);
+  await subscribe(databases, target);
+  await commitClicks(3);
+  await judge();
+  const { stop } = startForwarder(databases);
+  const receiver = createPool(target, { max: 1, name: 'test' });
+  const count = async (): Promise<number> =>
+    (await receiver.query<{ n: number }>('SELECT count(*)::int AS n FROM clickledger.event').catch(() => ({ rows: [{ n: 0 }] }))).rows[0]
+      ?.n ?? 0;
+  await eventually('it has everything', async () => (await count()) === 3);
+  await receiver.query('TRUNCATE clickledger.event, clickledger.delivered, clickledger.delivery');
+  await eventually('it has everything again', async () => (await count()) === 3);
+  await receiver.end();
+  await stop();
 });
 
 describe('a shard that was put back', () => {

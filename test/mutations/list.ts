@@ -922,7 +922,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'forwarder/deliver-shard.ts',
     from: 'performance.now() < untilMs',
     to: 'true',
-    test: 'forwarder/exactly-once.test.ts',
-    name: 'has every event once',
+    test: 'forwarder/subscriptions.test.ts',
+    name: 'gets what it lacks',
   },
 ];
