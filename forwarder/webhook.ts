@@ -6,7 +6,8 @@ import { codeOf, messageOf } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
 import { VERSION } from '../core/version.ts';
 import { readAddresses } from '../feed/addresses.ts';
-import { type Item, itemId, toJson } from '../feed/event.ts';
+import { type Item, itemId } from '../feed/event.ts';
+import { toJsonText } from '../feed/json-text.ts';
 import type { Subscription } from '../feed/subscription.ts';
 import { readDelivered, recordAttempt, recordDelivered } from './catalog-ledger.ts';
 import { assertPublic, publicLookup } from './public-address.ts';
@@ -137,9 +138,9 @@ export function createWebhookReceiver(deps: {
       if (slice.items.length > 0) {
         if (slice.ranges.length > 0) await recordAttempt(catalog, id, shard, slice);
         const addresses = withAddresses ? await readAddresses(catalog, slice.items) : undefined;
-        const events = slice.items.map((item) => toJson(item, shard, addresses));
-        const message = { type: 'events', timestamp: new Date().toISOString(), data: { subscription: name, events } };
-        assertAccepted(await webhook.post(messageId(name, slice.items), Buffer.from(JSON.stringify(message))));
+        const events = slice.items.map((item) => toJsonText(item, shard, addresses)).join(',');
+        const message = `{"type":"events","timestamp":"${new Date().toISOString()}","data":{"subscription":"${name}","events":[${events}]}}`;
+        assertAccepted(await webhook.post(messageId(name, slice.items), Buffer.from(message)));
       }
       await recordDelivered(catalog, id, holder, shard, slice);
     },
