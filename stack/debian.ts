@@ -35,6 +35,7 @@ const PACKAGES = {
   // smtp-sink is a mail server that drops what it gets.
   'smtp-sink': ['postfix'],
   postfix: ['postfix'],
+  prometheus: ['prometheus'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;

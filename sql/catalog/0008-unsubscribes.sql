@@ -38,7 +38,7 @@ COMMENT ON COLUMN analytics.unsubscribed.at IS 'Time of the last request to unsu
 CREATE VIEW analytics.reach AS
   SELECT max(last_at) AS last_at, coalesce(sum(holes) FILTER (WHERE settled), 0)::bigint AS holes,
          coalesce(sum(missing_bytes) FILTER (WHERE settled), 0)::bigint AS missing_bytes
-  FROM (SELECT *, size IS NOT NULL OR min(first_at) OVER (PARTITION BY gen) < max(first_at) OVER () AS settled FROM analytics.completeness) AS log;
+  FROM (SELECT *, size IS NOT NULL OR max(first_at) OVER (PARTITION BY gen) < max(first_at) OVER () AS settled FROM analytics.completeness) AS log;
 COMMENT ON VIEW analytics.reach IS 'One row: up to which time lines are counted, and how much of the logs before is missing.';
 COMMENT ON COLUMN analytics.reach.last_at IS 'Time of the last commit.';
 COMMENT ON COLUMN analytics.reach.holes IS 'Number of ranges that are missing, in logs that are finished or no longer grow.';

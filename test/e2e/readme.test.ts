@@ -6,10 +6,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLinks } from '../../authoring/links.ts';
-import { parseParts } from '../../core/parts.ts';
 import { createPool } from '../../core/postgres.ts';
 import { startSystem, type System } from '../../stack/system.ts';
-import { selectorsOf } from '../support/alerts.ts';
 import { PSQL } from '../support/psql.ts';
 import { startMailServer } from '../support/mail-server.ts';
 import { rawRequest } from '../support/raw-http.ts';
@@ -117,15 +115,6 @@ test('what the README tells each reader, with the examples', async () => {
 
     const report = /npx clickledger report \S+ --campaign 2/.exec(await readFile(join(ROOT, 'examples', 'README.md'), 'utf8'))?.[0] ?? '';
     expect(await type(report, place)).toContain('readers');
-
-    const board = JSON.parse(await readFile(join(ROOT, 'examples', 'grafana', 'dashboard.json'), 'utf8')) as {
-      panels: { targets: { expr: string }[] }[];
-    };
-    const wanted = board.panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => selectorsOf(expr)));
-    expect(wanted.length).toBeGreaterThan(5);
-    const parts = parseParts(own.env['PARTS'] ?? '');
-    const metrics = (await Promise.all(parts.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()))).join('\n');
-    for (const { metric } of wanted) expect(metrics).toContain(`# TYPE ${metric.replace(/_bucket$/, '')} `);
   } finally {
     await own.stop();
   }

@@ -255,9 +255,10 @@ describe('the alert rules', () => {
   test('what is no PromQL is noticed', () => {
     expect(() => selectorsOf('sum by (shard) (rate(x[5m])')).toThrow('no PromQL');
     expect(selectorsOf('sum by (a) (x{b="c"}) / max(y)')).toEqual([
-      { metric: 'x', labels: ['a', 'b'], values: { b: 'c' } },
-      { metric: 'y', labels: [], values: {} },
+      { metric: 'x', labels: ['a', 'b'], values: { b: 'c' }, patterns: {} },
+      { metric: 'y', labels: [], values: {}, patterns: {} },
     ]);
+    expect(selectorsOf('x{b=~"c|d"}')).toEqual([{ metric: 'x', labels: ['b'], values: {}, patterns: { b: 'c|d' } }]);
   });
 });
 

@@ -17,11 +17,15 @@ export async function readAlerts(): Promise<Alert[]> {
   return file.groups.flatMap(({ rules }) => rules);
 }
 
-/** One metric in an expression, the labels that it must have, and the values that some of these labels must have. */
+/**
+ * One metric in an expression, the labels that it must have, and the values that some of these labels must have: one value (`=`), or one that
+ * a regular expression matches (`=~`).
+ */
 export interface Selector {
   metric: string;
   labels: string[];
   values: Record<string, string>;
+  patterns: Record<string, string>;
 }
 
 /**
@@ -43,16 +47,18 @@ export function selectorsOf(expr: string): Selector[] {
       if (node.name === 'VectorSelector') {
         const metric = node.node.getChild('Identifier');
         const matchers = node.node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? [];
-        const values = Object.fromEntries(
-          matchers.map((matcher) => {
-            const [label, value] = [matcher.getChild('LabelName'), matcher.getChild('StringLiteral')];
-            if (!label || !value || text(matcher.getChild('MatchOp') ?? node) !== '=')
-              throw new Error(`only matchers of the form label="value" are supported: ${expr}`);
-            return [text(label), text(value).slice(1, -1)];
-          }),
-        );
+        const values: Selector['values'] = {};
+        const patterns: Selector['patterns'] = {};
+        for (const matcher of matchers) {
+          const [label, value] = [matcher.getChild('LabelName'), matcher.getChild('StringLiteral')];
+          const operator = text(matcher.getChild('MatchOp') ?? node);
+          if (!label || !value || (operator !== '=' && operator !== '=~'))
+            throw new Error(`only matchers of the forms label="value" and label=~"value" are supported: ${expr}`);
+          (operator === '=' ? values : patterns)[text(label)] = text(value).slice(1, -1);
+        }
         if (!metric) throw new Error(`a selector has no metric: ${expr}`);
-        selectors.push({ metric: text(metric), labels: [...grouping.flat(), ...Object.keys(values)], values });
+        const labels = [...grouping.flat(), ...Object.keys(values), ...Object.keys(patterns)];
+        selectors.push({ metric: text(metric), labels, values, patterns });
       }
     },
     leave(node) {
