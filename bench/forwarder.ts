@@ -120,7 +120,7 @@ async function countOf(receiver: ChildProcess): Promise<number> {
 
 /** Subscribes a webhook and returns the seconds until it has got `events` more events. `meanwhile` runs after the start. */
 async function timeDelivery(
-  { system, urlOf }: BenchSystem,
+  benchSystem: BenchSystem,
   receiver: ChildProcess,
   target: string,
   name: string,
@@ -128,10 +128,11 @@ async function timeDelivery(
   events: number,
   meanwhile?: (startedMs: number) => Promise<void>,
 ): Promise<number> {
-  const owner = createPool(urlOf('catalog'), { max: 2, name: 'bench' });
+  const catalogUrl = benchSystem.urlOf('catalog');
+  const owner = createPool(catalogUrl, { max: 2, name: 'bench' });
   try {
     const before = await countOf(receiver);
-    await addSubscription(owner, parseShards(system.env['SHARDS'] ?? ''), urlOf('catalog'), {
+    await addSubscription(owner, parseShards(benchSystem.system.env['SHARDS'] ?? ''), catalogUrl, {
       name,
       target,
       filter: { kinds: EVENT_KINDS, campaigns: null, verdicts: null, since: null, waitMs: 0 },

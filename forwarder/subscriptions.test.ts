@@ -181,7 +181,7 @@ test('two forwarders: one delivers, and the other one takes over', { timeout: 90
   await judge();
   await eventually('it is delivered', () => server.events().length === 5);
   const isBusy = forwarders.map(({ subscriptions }) => subscriptions.states().length > 0);
-  expect(isBusy.toSorted()).toEqual([false, true]);
+  expect(isBusy.filter(Boolean).length).toBe(1);
   await forwarders[isBusy.indexOf(true)]?.stop();
   await commitClicks(5, { recipient: 2 });
   await judge();

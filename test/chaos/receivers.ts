@@ -1,10 +1,12 @@
+import type { QueryResult } from 'pg';
 import { createPool } from '../../core/postgres.ts';
 import { parseShards } from '../../core/shards.ts';
+import { sleep } from '../../core/time.ts';
 import { EVENT_KINDS, type Filter } from '../../feed/filter.ts';
 import { addSubscription } from '../../operating/subscriptions.ts';
 import { knownVerdicts, startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
+import type { System } from '../../stack/system.ts';
 import type { Random } from './random.ts';
-import { type BareWorld, sleep } from './world.ts';
 
 // Receivers of subscriptions during a chaos run, and the comparison of what they got with analytics.events.
 
@@ -12,6 +14,13 @@ import { type BareWorld, sleep } from './world.ts';
 export const RECEIVER_DATABASE = 'chaos_receiver';
 
 const EVERYTHING: Filter = { kinds: EVENT_KINDS, campaigns: null, verdicts: null, since: null, waitMs: 0 };
+
+/** The parts of a world that receivers need. */
+interface ReceivedWorld {
+  readonly system: Pick<System, 'env'>;
+  readonly shardsText: string;
+  owner(database: string, sql: string): Promise<QueryResult<Record<string, unknown>>>;
+}
 
 export interface Receivers {
   /** The webhook that always accepts, unless a fault lets it hang. */
@@ -38,7 +47,7 @@ export interface ReceiverVerdict {
 }
 
 /** Starts receivers, and subscribes them: everything; only people; everything into another Postgres. */
-export async function startReceivers(world: BareWorld, random: Random): Promise<Receivers> {
+export async function startReceivers(world: ReceivedWorld, random: Random): Promise<Receivers> {
   const steady = await startWebhookServer();
   const flaky = await startWebhookServer();
   flaky.answer = (response, request) => {
@@ -89,7 +98,7 @@ const EVENTS = `
   UNION ALL SELECT gen || ':' || off, verdict FROM analytics.goals`;
 
 /** Waits until every receiver has what it should have, for at most `timeoutMs`, and compares. */
-export async function judgeReceivers(world: BareWorld, { steady, flaky }: Receivers, timeoutMs: number): Promise<ReceiverVerdict[]> {
+export async function judgeReceivers(world: ReceivedWorld, { steady, flaky }: Receivers, timeoutMs: number): Promise<ReceiverVerdict[]> {
   const analyst = createPool(world.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'judge' });
   const deadline = performance.now() + timeoutMs;
   try {

@@ -25,7 +25,7 @@ export const WORKERS = ['event-worker-1', 'event-worker-2'] as const;
 export const FORWARDERS = ['forwarder-1', 'forwarder-2'] as const;
 
 /** The world without the receivers of subscriptions. */
-export type BareWorld = Omit<World, 'receivers' | 'stop'>;
+type BareWorld = Omit<World, 'receivers' | 'stop'>;
 
 export interface World {
   readonly system: System;

@@ -16,7 +16,7 @@ import type { Databases } from './databases.ts';
 // Subscriptions and forwarders in the process of a test, with real databases.
 
 export const LOOPBACK = parseAddressRanges('127.0.0.0/8');
-export const SHORT_TIMES: Times = { collect: 15, readAgain: 200, firstRetry: 10, giveUp: 600_000 };
+const SHORT_TIMES: Times = { collect: 15, readAgain: 200, firstRetry: 10, giveUp: 600_000 };
 export const EVERYTHING: Filter = { kinds: EVENT_KINDS, campaigns: null, verdicts: null, since: null, waitMs: 0 };
 
 /** Creates a pool that is closed after the test. */
