@@ -218,7 +218,7 @@ describe('a forwarder that was frozen', () => {
     return { reading, slices: [...slicesOf(reading, position, 2)] };
   }
 
-  test.each(['webhook', 'postgres'])('does not overwrite what another one has delivered since then (%s)', async (kind) => {
+  test.each(['webhook', 'postgres'])('does not overwrite what another one has delivered since then: %s', async (kind) => {
     const server = await ownServer();
     const name = `f${randomUUID().replaceAll('-', '')}`;
     await databases.query('catalog', `CREATE DATABASE ${name}`);

@@ -875,7 +875,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: ' AND number = $3`',
     to: '`',
     test: 'forwarder/subscriptions.test.ts',
-    name: 'delivered since then (postgres)',
+    name: 'delivered since then: postgres',
   },
   {
     mechanism: 'a forwarder that was frozen changes nothing in the ledger of a webhook',
@@ -883,7 +883,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'if (held.rowCount === 0)',
     to: 'if (held.rowCount === -1)',
     test: 'forwarder/subscriptions.test.ts',
-    name: 'delivered since then (webhook)',
+    name: 'delivered since then: webhook',
   },
   {
     mechanism: 'a subscription has one holder at a time',
