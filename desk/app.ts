@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { MAX_WAIT_SECONDS } from './api/events.ts';
 import { addApi, API_PREFIX, type ApiOptions } from './api/plugin.ts';
 import { problemOf, PROBLEM_JSON } from './api/problems.ts';
 import { setHeaders } from './guard.ts';
@@ -19,7 +20,7 @@ export interface Desk extends PageOptions {
   onAnswered?: (request: AnsweredRequest) => void;
 }
 
-/** A connection without traffic is closed after the timeout of a report and this additional time. */
+/** A connection without traffic is closed after the longest time of a report or of waiting for events, and this additional time. */
 const IDLE_MS = 30_000;
 
 /** Creates the web server of clickledger: the pages about campaigns and reports, and the HTTP API. */
@@ -32,7 +33,7 @@ export function createDesk(desk: Desk): FastifyInstance {
     exposeHeadRoutes: false,
     // A proxy on this machine says from which address a request came. Failed authentications are counted by this address.
     trustProxy: 'loopback',
-    connectionTimeout: desk.timeoutSeconds * 1000 + IDLE_MS,
+    connectionTimeout: Math.max(desk.timeoutSeconds, MAX_WAIT_SECONDS) * 1000 + IDLE_MS,
     // Browsers keep their connections open. The shutdown must not wait for them.
     forceCloseConnections: 'idle',
     // Fastify runs no hooks for a request with a malformed URL, so the headers are set here.

@@ -26,7 +26,7 @@ const app = createDesk({
   countUnsure: config.COUNT_UNSURE,
   goalDays: config.GOAL_DAYS,
   refreshSeconds: 10,
-  api: { config, author: pools.author, keys: pools.keys },
+  api: { config, author: pools.author, keys: pools.keys, analystUrl: config.ANALYST_URL, log },
   onAnswered: metrics.recordRequest,
   onError: (err) => log.error({ err }, 'a request failed'),
 });

@@ -22,7 +22,8 @@ export function addDashboard(program: Command): void {
       // A person who has only the settings of an analyst gets the pages without the API.
       const environment = await environmentOf(command);
       const own = environment['AUTHOR_URL'] ? parseConfig(API_SETTINGS, environment) : undefined;
-      const { stopped } = handleStopSignals(createLogger('dashboard', 'silent'));
+      const log = createLogger('dashboard', 'silent');
+      const { stopped } = handleStopSignals(log);
       const pool = createAnalystPool(config.ANALYST_URL, timeout);
       const authorPools = own && createAuthorPools(own.AUTHOR_URL);
       const app = createDesk({
@@ -33,7 +34,7 @@ export function addDashboard(program: Command): void {
         countUnsure: config.COUNT_UNSURE,
         goalDays: config.GOAL_DAYS,
         refreshSeconds: 10,
-        api: own && authorPools && { config: own, ...authorPools },
+        api: own && authorPools && { config: own, ...authorPools, analystUrl: config.ANALYST_URL, log },
         onError: (error) => note(String(error)),
       });
       try {

@@ -6,7 +6,7 @@ import { ApiError } from './problems.ts';
 
 /** A key may have this many requests at the same time, */
 const MAX_CONCURRENT = 16;
-/** and of these, this many that take long: reports and requests with many lines. */
+/** and of these, this many that take long: reports, readings of events, and requests with many lines. */
 const MAX_CONCURRENT_LONG = 4;
 /** An address may fail to authenticate this often per minute. */
 const MAX_FAILURES = 20;
@@ -49,7 +49,10 @@ export function createConcurrencyLimit(): { enter(key: string, isLong: boolean):
       if (counts.all >= MAX_CONCURRENT)
         throw tooMany(`this key may have ${MAX_CONCURRENT} requests at the same time: wait for an answer`, 1);
       if (isLong && counts.long >= MAX_CONCURRENT_LONG)
-        throw tooMany(`this key may have ${MAX_CONCURRENT_LONG} reports and imports at the same time: wait for an answer`, 1);
+        throw tooMany(
+          `this key may have ${MAX_CONCURRENT_LONG} reports, readings of events and imports at the same time: wait for an answer`,
+          1,
+        );
       running.set(key, counts);
       counts.all++;
       if (isLong) counts.long++;

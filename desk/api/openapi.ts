@@ -36,7 +36,7 @@ export function openApiDocument(routes: readonly Route[], prefix: string, report
       title: 'clickledger',
       version: VERSION,
       description:
-        'Campaigns, links, recipients, letters and reports of clickledger. docs/api.md explains keys, limits, errors and bodies with many lines.',
+        'Campaigns, links, recipients, letters, reports and events of clickledger. docs/api.md explains keys, limits, errors and bodies with many lines.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: prefix }],

@@ -6,6 +6,8 @@ import { listReports } from '../../reporting/report-file.ts';
 import { setHeaders } from '../guard.ts';
 import { type AuditDetails, type AuditEntry, createAuditLog } from './audit.ts';
 import { type ApiKey, createAuthenticator } from './authenticate.ts';
+import { removeUnusedReaders } from './event-reader.ts';
+import { createEventSources } from './event-sources.ts';
 import { createConcurrencyLimit } from './limits.ts';
 import { NDJSON, problemLine } from './ndjson.ts';
 import { openApiDocument } from './openapi.ts';
@@ -16,14 +18,21 @@ import { validate } from './validate.ts';
 
 export const API_PREFIX = '/api/v1';
 
-export interface ApiOptions extends ApiDeps {
+export interface ApiOptions extends Omit<ApiDeps, 'events'> {
+  /** The URL of the catalog with the credentials of the analyst. Readings of events connect to the shards with them. */
+  analystUrl: string;
   /** Connects as the author. It is only for keys and the log, so that long requests cannot delay the check of keys. */
   keys: Pool;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
   /** Returns milliseconds. */
   now?: () => number;
+  /** Tests may let the feeds of the shards be read more often. */
+  feedTimes?: { pollMs?: number; allMs?: number };
 }
+
+/** Readings of events that nobody uses are removed so often. */
+const UPKEEP_MS = 3_600_000;
 
 const MAX_BODY_BYTES = 65_536;
 /**
@@ -53,13 +62,26 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
   const concurrency = createConcurrencyLimit();
   const audit = createAuditLog(keys, onError);
   const admitted = new WeakMap<FastifyRequest, Admitted>();
+  const { analystUrl, feedTimes, config, author, log } = options;
+  const events = createEventSources(config.SHARDS, analystUrl, log, feedTimes);
+  const deps: ApiDeps = { ...options, events };
   const document = openApiDocument([...ROUTES, documentRoute], API_PREFIX, await listReports());
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'));
   app.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
+  // Requests that wait for events are answered at once.
+  app.addHook('preClose', async () => events.stop());
+  const upkeep = setInterval(() => {
+    removeUnusedReaders(author).catch((err: unknown) =>
+      log.warn({ err }, 'cannot remove old readings of events; the next attempt is in an hour'),
+    );
+  }, UPKEEP_MS).unref();
   // This hook runs after the last connection is closed.
-  app.addHook('onClose', () => audit.settled());
+  app.addHook('onClose', async () => {
+    clearInterval(upkeep);
+    await Promise.all([audit.settled(), events.close()]);
+  });
   app.addHook('onRequest', async (_request, reply) => setHeaders(reply));
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error));
   app.setNotFoundHandler((_request, _reply) => {
@@ -102,8 +124,12 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
     const entered = admitted.get(request);
     const key = entered?.key;
     const params = each.params && validate(each.params, request.params, 'the URL');
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
     const context = {
-      deps: options,
+      deps,
+      key: key?.id ?? '',
+      gone: gone.signal,
       params,
       query: each.query === undefined ? refuseQuery(request.query) : validate(each.query, request.query, 'the query'),
       body: hasLines ? request.body : each.body && validate(each.body, request.body ?? undefined, 'the body'),

@@ -10,6 +10,7 @@ const OWN_STATUS = {
   'not-authenticated': 401,
   'not-allowed': 403,
   'wrong-method': 405,
+  gone: 410,
   'too-large': 413,
   'wrong-media-type': 415,
   'too-many-requests': 429,

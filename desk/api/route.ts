@@ -2,9 +2,11 @@ import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { KeyRole } from '../../core/api-key.ts';
 import type { Config } from '../../core/config.ts';
+import type { Logger } from '../../core/log.ts';
 import type { Pool } from '../../core/postgres.ts';
 import type { RunOptions } from '../../reporting/run-report.ts';
 import type { AuditDetails } from './audit.ts';
+import type { EventSources } from './event-sources.ts';
 
 // A route of the API. The same description checks the requests and is a part of the OpenAPI document.
 
@@ -19,6 +21,9 @@ export interface ApiDeps {
   analyst: Pool;
   /** For reports. */
   run: RunOptions;
+  /** The shards, for readings of events. */
+  events: EventSources;
+  log: Logger;
 }
 
 export interface Context<P, Q, B> {
@@ -26,6 +31,10 @@ export interface Context<P, Q, B> {
   params: P;
   query: Q;
   body: B;
+  /** The id of the key of the request. */
+  key: string;
+  /** Aborts when the client has gone. */
+  gone: AbortSignal;
   /** The header `Accept`. */
   accept: string;
   /** Throws `not-authenticated` if the key was revoked in the meantime. */

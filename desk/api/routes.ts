@@ -1,4 +1,5 @@
 import { campaignRoutes } from './campaigns.ts';
+import { eventRoutes } from './events.ts';
 import { letterRoutes } from './letters.ts';
 import { linkRoutes } from './links.ts';
 import { recipientRoutes } from './recipients.ts';
@@ -13,6 +14,7 @@ const RESOURCES = {
   letters: letterRoutes,
   recipients: recipientRoutes,
   reports: reportRoutes,
+  events: eventRoutes,
 };
 
 /** All routes of the API except the document itself. */

@@ -92,6 +92,7 @@ const EXAMPLES: { route: (typeof ROUTES)[number]; id: string; sent: string | obj
   { route: routeOf('createCampaign'), id: '1', sent: '{}' },
   { route: routeOf('createCampaign'), id: '1', sent: [{ name: 'lines' }] },
   { route: routeOf('readCampaign'), id: '999999999999999', sent: '' },
+  { route: routeOf('readEvents'), id: '1', sent: '' },
 ];
 
 test('no request causes an unexpected error', async () => {
@@ -152,6 +153,62 @@ test('no query of a report causes an unexpected error', async () => {
     ),
     runs(150),
   );
+});
+
+test('no query of events causes an unexpected error', async () => {
+  const { key } = await api.newKey('analyst');
+  const other = await api.newKey('analyst');
+  const begin = async (used: string): Promise<string> =>
+    ((await api.call('GET', '/events', undefined, { key: used })).lines.at(-1) as { after: string }).after;
+  const [own, foreign] = [await begin(key), await begin(other.key)];
+  const unknown = `${'a'.repeat(22)}.1.${'b'.repeat(8)}`;
+  const later = own.replace(/\.0\./, '.7.');
+  const names = fc.constantFrom('after', 'kind', 'campaign', 'verdict', 'from', 'settle', 'limit', 'wait', 'repeat', 'x');
+  const value = fc.oneof(
+    word,
+    time,
+    fc.constantFrom(
+      'everything',
+      '0',
+      '1',
+      '1,2',
+      'click',
+      'click,goal',
+      'human',
+      'any',
+      'true',
+      '99999999999',
+      '-1',
+      '1e3',
+      own,
+      foreign,
+      unknown,
+      later,
+    ),
+  );
+  const statuses = new Set<number>();
+  const full = { from: 'everything' };
+  const examples: [Record<string, string>][] = [
+    [{}],
+    [{ after: own }],
+    [{ after: foreign }],
+    [{ after: unknown }],
+    [{ after: later }],
+    [{ after: later, repeat: 'true' }],
+    [{ kind: 'x' }],
+    ...Array.from({ length: 100 }, (): [Record<string, string>] => [full]),
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.dictionary(names, value, { maxKeys: 3 }), async (values) => {
+      const query = new URLSearchParams(values as Record<string, string>).toString();
+      const { status } = await api.call('GET', `/events?${query}`, undefined, { key });
+      statuses.add(status);
+      expect([200, 400, 404, 409, 410], `${status} for ${query}`).toContain(status);
+      expect(api.onError).not.toHaveBeenCalled();
+    }),
+    { ...runs(250), examples },
+  );
+  expect([...statuses].toSorted((a, b) => a - b)).toEqual([200, 400, 404, 409, 410]);
 });
 
 test('lines of all kinds are answered one for one', async () => {

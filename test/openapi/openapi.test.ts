@@ -96,7 +96,8 @@ export async function use(baseUrl: string, author: string, analyst: string) {
   const page = await writer.campaigns.listCampaigns({ name: 'by a client', limit: 10 });
   const reports = await reader.reports.listReports();
   const rows = await reader.reports.runReport('campaign-summary', { campaign: 'Spring sale' });
-  return { refused, campaign, version, forgotten: forgotten.status, html: letter.data.html, page: page.data, reports: reports.data.reports.length, rows: rows.data };
+  const page1 = await reader.events.readEvents({ kind: 'click,open', from: 'everything', limit: 1 });
+  return { status: page1.status, refused, campaign, version, forgotten: forgotten.status, html: letter.data.html, page: page.data, reports: reports.data.reports.length, rows: rows.data };
 }
 `;
 
@@ -135,6 +136,7 @@ test('a generated client compiles, and works with the API', async () => {
     campaign: { name: 'by a client' },
     version: 2,
     forgotten: 204,
+    status: 200,
     html: expect.stringContaining('https://t.example.org/u/'),
     page: { campaigns: [{ name: 'by a client' }], next: null },
     reports: expect.any(Number),

@@ -12,7 +12,7 @@ import type { Running } from '../../stack/process.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { eventually } from '../support/servers.ts';
 
-// Runs the commands of "A mailing by curl" in docs/integrations.md on a whole system with a desk.
+// Runs the commands of "A mailing by curl" and "Events by curl" in docs/integrations.md on a whole system with a desk.
 
 const ROOT = join(import.meta.dirname, '..', '..');
 vi.setConfig({ testTimeout: 180_000 });
@@ -54,8 +54,8 @@ async function untilCounted(): Promise<void> {
 }
 
 test('a campaign, people, letters, a click and its report, by curl alone', async () => {
-  const blocks = await blocksBelow('A mailing by curl');
-  expect(blocks).toHaveLength(7);
+  const blocks = [...(await blocksBelow('A mailing by curl')), ...(await blocksBelow('Events by curl'))];
+  expect(blocks).toHaveLength(9);
   // Each block is a program of its own, with the variables of the blocks before it. The desk has another port than in the document.
   const variables = new Map<string, string>();
   const outputs: string[] = [];
@@ -95,5 +95,10 @@ test('a campaign, people, letters, a click and its report, by curl alone', async
   expect(JSON.parse(json)).toEqual(
     expect.arrayContaining([expect.objectContaining({ campaign: 'Sale by curl', kind: 'click', hits: 1, human_hits: 1, recipients: 1 })]),
   );
+  const events = (await readFile(join(directory, 'events.ndjson'), 'utf8')).trim().split('\n');
+  expect(events.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { type: 'click', recipient_id: people[0]?.recipient, verdict: 'human', id: expect.stringMatching(/^[0-9a-f-]{36}:\d+$/) },
+  ]);
+  expect(await readFile(join(directory, 'cursor'), 'utf8')).toMatch(/^[\w-]{22}\.1\.[\w-]{8}\n$/);
   expect(parse(csv, { columns: true })).toMatchObject([{ target: 'https://www.example.com/sale', human_hits: '1' }]);
 });

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { expect, vi } from 'vitest';
 import { parseConfig } from '../../core/config.ts';
+import { createLogger } from '../../core/log.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import type { KeyRole } from '../../core/api-key.ts';
 import { createKey } from '../../operating/api-keys.ts';
@@ -63,7 +64,15 @@ export function createTestApi(
     zone: 'UTC',
     refreshSeconds: 10,
     onError,
-    api: { config, author, keys, ...(options.now === undefined ? {} : { now: options.now }) },
+    api: {
+      config,
+      author,
+      keys,
+      analystUrl: settings.ANALYST_URL,
+      log: createLogger('test', 'silent'),
+      feedTimes: { pollMs: 20, allMs: 200 },
+      ...(options.now === undefined ? {} : { now: options.now }),
+    },
   });
   app.addHook('onClose', async () => void (await Promise.all([pool.end(), author.end(), keys.end()])));
   return { app, onError };
@@ -88,7 +97,7 @@ export async function startTestApi(databases: Databases, options: Parameters<typ
     onError,
     newKey,
     async call(method, path, body, { key, headers = {} } = {}) {
-      const used = key === undefined ? (/^\/(?:reports|reach)/.test(path) ? analyst : author) : key;
+      const used = key === undefined ? (/^\/(?:reports|reach|events)/.test(path) ? analyst : author) : key;
       const isLines = Array.isArray(body);
       const response = await app.inject({
         method: method as 'GET',
