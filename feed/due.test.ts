@@ -16,6 +16,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('take' as const), bytes: fc.integer({ min: 1, max: 40 }), isDelivered: fc.boolean() }),
   fc.record({ do: fc.constant('hold' as const), gen, ms: fc.nat(5) }),
   fc.record({ do: fc.constant('pass' as const), ms: fc.nat(5) }),
+  fc.record({ do: fc.constant('read again' as const) }),
 );
 
 /** The places of ranges, one by one. */
@@ -26,7 +27,7 @@ test('against a model of single bytes: what is due is what is ready, without wha
   fc.assert(
     fc.property(ledger, ledger, ledger, fc.array(step, { maxLength: 40 }), (start, delivered, attempted, steps) => {
       let now = 0;
-      const due = createDue(start, delivered, attempted, () => now);
+      let due = createDue(start, delivered, attempted, () => now);
       const before = new Set(GENS.flatMap((name) => placesOf(name, start.get(name) ?? [])));
       const done = new Set(GENS.flatMap((name) => placesOf(name, delivered.get(name) ?? [])));
       const perhaps = new Set(GENS.flatMap((name) => placesOf(name, attempted.get(name) ?? [])));
@@ -37,6 +38,15 @@ test('against a model of single bytes: what is due is what is ready, without wha
       const dueNow = (name: string): string[] => [...(ready.get(name) as Set<string>)].filter((p) => !before.has(p) && !done.has(p));
       for (const action of steps) {
         if (action.do === 'pass') now += action.ms;
+        if (action.do === 'read again') {
+          const rangesOf = (name: string, places: ReadonlySet<string>): Ranges =>
+            union([...places].filter((p) => p.startsWith(name)).map((p): Range => [Number(p.slice(1)), Number(p.slice(1)) + 1]));
+          const again = createDue(start, new Map(GENS.map((name) => [name, rangesOf(name, done)])), attempted, () => now);
+          for (const name of GENS) again.setReady(name, rangesOf(name, ready.get(name) as Set<string>));
+          again.continueFrom(due);
+          due = again;
+          held.clear();
+        }
         if (action.do === 'hold') {
           due.hold(action.gen, action.ms);
           held.set(action.gen, now + action.ms);

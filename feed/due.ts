@@ -32,6 +32,16 @@ export interface Due {
   bytes(): number;
   /** The time since when the oldest of them wait, in milliseconds of performance.now(). It may be too early, but never too late. Undefined: nothing waits. */
   waitsSince(): number | undefined;
+  /** What waits, for `continueFrom`. */
+  waiting(): { readonly older: Waiting; readonly younger: Waiting };
+  /** Takes over from `before` since when what is due now has waited. Without this, it would seem to wait only since this object was created. */
+  continueFrom(before: Due): void;
+}
+
+/** Ranges that wait, and the time since when the oldest of them do. */
+export interface Waiting {
+  sinceMs: number;
+  readonly ranges: Map<string, Ranges>;
 }
 
 /**
@@ -101,16 +111,23 @@ export function createDue(
     },
     wasDelivered: (gen, off) => (isIn(done, gen, off) || isIn(attempted, gen, off)) && !isIn(start, gen, off),
     bytes: () => [...due.values()].reduce((sum, ranges) => sum + sizeOf(ranges), 0),
+    waiting: () => ({ older, younger }),
+    continueFrom(before) {
+      const { older: first, younger: second } = before.waiting();
+      older = newWaiting(first.sinceMs);
+      younger = newWaiting(second.ranges.size > 0 ? second.sinceMs : now());
+      for (const [gen, ranges] of due) {
+        const rest = subtract(ranges, first.ranges.get(gen) ?? NO_RANGES);
+        put(older.ranges, gen, subtract(ranges, rest));
+        put(younger.ranges, gen, rest);
+      }
+      removeWaiting('', NO_RANGES);
+    },
     waitsSince: () => (older.ranges.size > 0 ? older.sinceMs : undefined),
   };
 }
 
 const isIn = (ledger: Ledger, gen: string, off: number): boolean => covers(ledger.get(gen) ?? NO_RANGES, off, off + 1);
-
-interface Waiting {
-  sinceMs: number;
-  readonly ranges: Map<string, Ranges>;
-}
 
 const newWaiting = (sinceMs: number): Waiting => ({ sinceMs, ranges: new Map() });
 

@@ -9,6 +9,8 @@ import { type Filter, passes } from './filter.ts';
 
 /** The most changes that are read at a time. */
 const MOST_CHANGES = 2_000;
+/** A click that is further in the future does not wait. */
+const MOST_AHEAD_MS = 300_000;
 
 /** The position in shard.verdict_change: the last change that was delivered. `changedAt` is the text of its time, with microseconds. */
 export interface ChangePosition {
@@ -132,6 +134,8 @@ function settle(
     else list.push(event);
   }
   for (const list of byGen.values()) list.sort((a, b) => a.off - b.off);
+  // The clock of a host with nginx may be wrong. A click from the future must not hold up all others.
+  const latestMs = settledMs + filter.waitMs + MOST_AHEAD_MS;
   const items: Item[] = [];
   const kept: DueRange[] = [];
   const young = new Map<string, number>();
@@ -143,7 +147,7 @@ function settle(
     for (; i < list.length; i++) {
       const event = list[i] as FeedEvent;
       if (event.off >= range[1]) break;
-      if (event.kind === 'click' && event.at > settledMs) {
+      if (event.kind === 'click' && event.at > settledMs && event.at < latestMs) {
         to = event.off;
         young.set(gen, event.at - settledMs);
         break;

@@ -72,6 +72,8 @@ export function createShardFeed(pool: Pool, log: Logger, pollMs = POLL_MS, allMs
       changed.set(gen, '{}');
     }
     if (isAll) allReadMs = performance.now();
+    // A restored shard gives ids of deltas again that it gave before. The deltas of the reading that are left have no later ids than the newest delta.
+    if (waiting !== undefined && newest !== null) waiting.newest = Math.min(waiting.newest, newest);
     if (waiting !== undefined && (oldest === null || oldest > waiting.newest)) {
       publish(waiting.gens);
       waiting = undefined;

@@ -6,6 +6,8 @@ import type { EventKind, Filter } from './filter.ts';
 /** A subscription: which events a receiver gets. */
 export interface Subscription {
   readonly id: number;
+  /** Random; a receiver that keeps the ledger itself knows the subscription by it. */
+  readonly identity: string;
   readonly name: string;
   /** The URL of the receiver, with its credentials. */
   readonly target: string;
@@ -20,6 +22,7 @@ export interface Subscription {
 
 interface Row {
   id: number;
+  identity: string;
   name: string;
   target: string;
   secrets: string[];
@@ -36,10 +39,11 @@ interface Row {
 /** Reads all subscriptions, in the order of their names. */
 export async function readSubscriptions(catalog: Pool): Promise<Subscription[]> {
   const { rows } = await catalog.query<Row>(
-    'SELECT id, name, target, secrets, kinds, campaigns, verdicts, since, wait_seconds, batch, with_addresses, paused_at FROM catalog.subscription ORDER BY name',
+    'SELECT id, identity, name, target, secrets, kinds, campaigns, verdicts, since, wait_seconds, batch, with_addresses, paused_at FROM catalog.subscription ORDER BY name',
   );
   return rows.map((row) => ({
     id: row.id,
+    identity: row.identity,
     name: row.name,
     target: row.target,
     secrets: row.secrets,

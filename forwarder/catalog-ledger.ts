@@ -1,4 +1,4 @@
-import { type Pool, transaction } from '../core/postgres.ts';
+import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
 import { formatMultirange, parseMultirange, type Ranges, union } from '../core/ranges.ts';
 import { type ChangePosition, NO_CHANGES } from '../feed/read-events.ts';
 import type { DueRange } from '../feed/due.ts';
@@ -39,11 +39,15 @@ export function byGeneration(ranges: readonly DueRange[]): [gen: string, ranges:
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Records that the delivery of a slice begins, in place of the attempt before. It has to survive the death of the forwarder, but not that of Postgres. */
-export async function recordAttempt(catalog: Pool, subscription: number, shard: string, slice: Slice): Promise<void> {
+/**
+ * Records that the delivery of a slice begins, in place of the attempt before. It has to survive the death of the forwarder, but not that of Postgres.
+ * Throws a `conflict` if `holder` does not hold the subscription any more: the events that it read may have other verdicts since then.
+ */
+export async function recordAttempt(catalog: Pool, subscription: number, holder: string, shard: string, slice: Slice): Promise<void> {
   const gens = byGeneration(slice.ranges);
   await transaction(catalog, async (client) => {
     await client.query('SET LOCAL synchronous_commit = off');
+    await assertHeld(client, subscription, holder);
     await client.query(
       `INSERT INTO catalog.delivery_attempt AS d (subscription_id, shard, gens, ranges) VALUES ($1, $2, $3, $4::text[]::int8multirange[])
        ON CONFLICT (subscription_id, shard) DO UPDATE SET gens = excluded.gens, ranges = excluded.ranges`,
@@ -56,8 +60,7 @@ export async function recordAttempt(catalog: Pool, subscription: number, shard: 
 export async function recordDelivered(catalog: Pool, subscription: number, holder: string, shard: string, slice: Slice): Promise<void> {
   const gens = byGeneration(slice.ranges);
   await transaction(catalog, async (client) => {
-    const held = await client.query('SELECT FROM catalog.subscription WHERE id = $1 AND holder = $2 FOR SHARE', [subscription, holder]);
-    if (held.rowCount === 0) throw new DeliveryError('conflict', 'another forwarder delivers this subscription now');
+    await assertHeld(client, subscription, holder);
     await client.query(
       `INSERT INTO catalog.delivered AS d (subscription_id, shard, gen, ranges)
        SELECT $1, $2, gen, ranges FROM unnest($3::uuid[], $4::int8multirange[]) AS new (gen, ranges)
@@ -71,4 +74,10 @@ export async function recordDelivered(catalog: Pool, subscription: number, holde
         [subscription, shard, slice.position.id, slice.position.changedAt],
       );
   });
+}
+
+/** Nobody else can take the subscription until the transaction ends. */
+async function assertHeld(client: PoolClient, subscription: number, holder: string): Promise<void> {
+  const held = await client.query('SELECT FROM catalog.subscription WHERE id = $1 AND holder = $2 FOR SHARE', [subscription, holder]);
+  if (held.rowCount === 0) throw new DeliveryError('conflict', 'another forwarder delivers this subscription now');
 }

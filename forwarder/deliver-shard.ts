@@ -20,6 +20,10 @@ import { type DeliveryFailure, DeliveryError, type Receiver } from './receiver.t
 /** So many bytes of logs are read at a time: about 10,000 events. */
 const READ_BYTES = 4 * 1024 * 1024;
 const MAX_RETRY_MS = 600_000;
+/** A subscription is not paused before so many attempts in a row, e.g. if no forwarder has run for days. */
+const LEAST_ATTEMPTS = 5;
+/** So many conflicts in a row are no hand-over between two forwarders. */
+const MANY_CONFLICTS = 5;
 
 /** Times in milliseconds. Tests use shorter ones. */
 export interface Times {
@@ -56,28 +60,40 @@ const bytesOf = (ranges: readonly DueRange[]): number => ranges.reduce((sum, { r
 /** Delivers until `signal` aborts. Never throws. */
 export async function deliverShard(deps: DeliverDeps): Promise<void> {
   const { subscription, shard, catalog, feed, receiver, state, log, signal, times } = deps;
+  const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   let batch = subscription.batch;
+  let conflicts = 0;
   for (let retryMs = times.firstRetry; !signal.aborted; ) {
     let stopListening: (() => void) | undefined;
     try {
-      const [delivered, start] = await Promise.all([receiver.read(shard), readStart(catalog, subscription.id, shard), feed.started]);
+      // A shard may be away for long, and must not delay the stop.
+      await Promise.race([feed.started, aborted]);
+      if (signal.aborted) break;
+      const [delivered, start] = await Promise.all([receiver.read(shard), readStart(catalog, subscription.id, shard)]);
       const due = createDue(start, delivered.ledger, delivered.attempted);
       for (const [gen, ranges] of feed.ready) due.setReady(gen, ranges);
       stopListening = feed.onChange((gen, ranges) => due.setReady(gen, ranges));
+      if (state.due !== undefined) due.continueFrom(state.due);
       state.due = due;
       await deliverDue(due, delivered.position);
       retryMs = times.firstRetry;
+      conflicts = 0;
     } catch (error) {
       if (signal.aborted) break;
       const failure: DeliveryFailure = error instanceof DeliveryError ? error.failure : 'retry';
-      if (failure === 'too-large' && batch > 1) batch = Math.ceil(batch / 2);
-      else if (failure !== 'conflict') {
-        // The ledger or the events cannot be read. What the receiver itself refuses is handled in deliverSlice.
-        state.fail(messageOf(error));
-        log.warn({ err: error, subscription: subscription.name, shard }, 'cannot deliver; retrying');
-        await sleep(retryMs, signal);
-        retryMs = Math.min(retryMs * 2, 30_000);
-      } else await sleep(times.firstRetry, signal);
+      if (failure === 'conflict' && ++conflicts < MANY_CONFLICTS) {
+        await sleep(times.firstRetry, signal);
+        continue;
+      }
+      if (failure === 'too-large' && batch > 1) {
+        batch = Math.ceil(batch / 2);
+        continue;
+      }
+      // The ledger or the events cannot be read. What the receiver itself refuses is handled in deliverSlice.
+      state.fail(messageOf(error));
+      log.warn({ err: error, subscription: subscription.name, shard }, 'cannot deliver; retrying');
+      await sleep(retryMs, signal);
+      retryMs = Math.min(retryMs * 2, 30_000);
     } finally {
       stopListening?.();
     }
@@ -99,14 +115,14 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         state.succeed(slice.items.length);
       }
       position = reading.position;
-      const isMoreLeft = reading.areChangesLeft || reading.events.length >= batch || bytesOf(wanted) >= READ_BYTES;
+      const isMoreLeft = reading.areChangesLeft || reading.events.length >= batch || (bytesOf(wanted) >= READ_BYTES && !reading.isLacking);
       if (!isMoreLeft) await sleep(times.collect, signal);
     }
   }
 
   /** Delivers a slice, with further attempts until it succeeds or the subscription is paused. */
   async function deliverSlice(slice: Slice): Promise<void> {
-    for (let retryMs = times.firstRetry; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+    for (let attempt = 1, retryMs = times.firstRetry; ; attempt++, retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
       const stopTimer = state.startTimer();
       try {
         await receiver.deliver(shard, slice);
@@ -119,7 +135,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         state.fail(messageOf(error));
         const failingMs = state.failingMs();
         if (failure === 'gone') await deps.pause(messageOf(error));
-        else if (failingMs > times.giveUp)
+        else if (failingMs > times.giveUp && attempt >= LEAST_ATTEMPTS)
           await deps.pause(`all deliveries failed for ${Math.round(failingMs / 3_600_000)} hours: ${messageOf(error)}`);
         // Receivers that fail together should not get all their retries at the same moment.
         const pauseMs = retryMs * (0.75 + Math.random() / 2);

@@ -21,9 +21,9 @@ const CREATE_TABLES = `
     currency text, properties jsonb,
     PRIMARY KEY (gen, off)
   );
-  CREATE TABLE IF NOT EXISTS clickledger.delivered (subscription text, shard text, gen uuid, ranges int8multirange NOT NULL, PRIMARY KEY (subscription, shard, gen));
+  CREATE TABLE IF NOT EXISTS clickledger.delivered (subscription uuid, shard text, gen uuid, ranges int8multirange NOT NULL, PRIMARY KEY (subscription, shard, gen));
   CREATE TABLE IF NOT EXISTS clickledger.delivery (
-    subscription text, shard text, number bigint NOT NULL, change_id bigint NOT NULL, changed_at timestamptz NOT NULL, PRIMARY KEY (subscription, shard)
+    subscription uuid, shard text, number bigint NOT NULL, change_id bigint NOT NULL, changed_at timestamptz NOT NULL, PRIMARY KEY (subscription, shard)
   );`;
 
 const COLUMNS =
@@ -60,7 +60,7 @@ interface State {
 
 export function createPostgresReceiver(deps: { subscription: Subscription; catalog: Pool }): Receiver {
   const { subscription, catalog } = deps;
-  const { id, name, target, withAddresses } = subscription;
+  const { id, identity, target, withAddresses } = subscription;
   const pool = createPool(target, { max: 4, name: 'forwarder', queryTimeoutMs: 60_000 });
 
   /** The state of each shard, as it is in the receiver. */
@@ -81,11 +81,11 @@ export function createPostgresReceiver(deps: { subscription: Subscription; catal
     async read(shard) {
       const rows = await query<{ gen: string; ranges: string }>(
         'SELECT gen, ranges::text AS ranges FROM clickledger.delivered WHERE subscription = $1 AND shard = $2',
-        [name, shard],
+        [identity, shard],
       );
       const [delivery] = await query<{ number: number; id: number; changedAt: string }>(
         'SELECT number, change_id AS id, changed_at::text AS "changedAt" FROM clickledger.delivery WHERE subscription = $1 AND shard = $2',
-        [name, shard],
+        [identity, shard],
       );
       const position = delivery === undefined ? await readPosition(catalog, id, shard) : { id: delivery.id, changedAt: delivery.changedAt };
       states.set(shard, { number: delivery?.number ?? 0, position });
@@ -96,7 +96,7 @@ export function createPostgresReceiver(deps: { subscription: Subscription; catal
       const gens = byGeneration(ranges);
       const state = states.get(shard) as State;
       const next = { number: state.number + 1, position: position ?? state.position };
-      const values = [name, shard, state.number, next.position.id, next.position.changedAt];
+      const values = [identity, shard, state.number, next.position.id, next.position.changedAt];
       try {
         await transaction(pool, async (client) => {
           const counted = await client.query(state.number === 0 ? COUNT_FIRST : COUNT_NEXT, values);
@@ -104,7 +104,12 @@ export function createPostgresReceiver(deps: { subscription: Subscription; catal
             throw new DeliveryError('conflict', 'another forwarder has delivered since then, or the receiver was restored');
           if (items.length > 0)
             await client.query(STORE_EVENTS, [JSON.stringify(lastOfEach(items).map((item) => toJson(item, shard, addresses)))]);
-          const added = await client.query(ADD_RANGES, [name, shard, gens.map(([gen]) => gen), gens.map(([, r]) => formatMultirange(r))]);
+          const added = await client.query(ADD_RANGES, [
+            identity,
+            shard,
+            gens.map(([gen]) => gen),
+            gens.map(([, r]) => formatMultirange(r)),
+          ]);
           if (added.rowCount !== gens.length) throw new DeliveryError('conflict', 'another forwarder has delivered some of these events');
         });
       } catch (error) {

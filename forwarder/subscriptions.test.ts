@@ -7,7 +7,7 @@ import { judgeOnce } from '../event-worker/judge.ts';
 import { createDue } from '../feed/due.ts';
 import { NO_CHANGES, readEvents } from '../feed/read-events.ts';
 import { slicesOf } from '../feed/slices.ts';
-import { readSubscriptionStatus, resumeSubscription } from '../operating/subscriptions.ts';
+import { pauseSubscription, readSubscriptionStatus, resumeSubscription } from '../operating/subscriptions.ts';
 import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { eventually } from '../test/support/servers.ts';
@@ -114,6 +114,107 @@ describe('one receiver', () => {
   });
 });
 
+test('a receiver that hangs does not delay a change of the subscriptions', { timeout: 90_000 }, async () => {
+  const [good, hanging] = [await ownServer(), await ownServer()];
+  let isOpen = false;
+  hanging.answer = (response) => {
+    isOpen = true;
+    response.on('close', () => {
+      isOpen = false;
+    });
+  };
+  const { name } = await subscribe(databases, hanging.url);
+  await commitClicks(2);
+  await judge();
+  startForwarder(databases);
+  await eventually('it hangs', () => isOpen);
+  await pauseSubscription(ownPool(databases.ownerUrl), name);
+  await sleep(2_500);
+  await subscribe(databases, good.url);
+  await eventually('the other one is delivered', () => knownVerdicts(good).size === 2, 40_000);
+  expect(isOpen).toBe(true);
+  await hanging.close();
+});
+
+test('a shard that does not answer does not delay the stop of a subscription', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  const { name } = await subscribe(databases, server.url);
+  await databases.query('a', 'REVOKE EXECUTE ON FUNCTION shard.feed_state FROM clickledger_forwarder');
+  onTestFinished(async () => {
+    await databases.query('a', 'GRANT EXECUTE ON FUNCTION shard.feed_state TO clickledger_forwarder');
+  });
+  const { subscriptions, stop } = startForwarder(databases);
+  await eventually('it is tried', () => subscriptions.states().length === 1);
+  const owner = ownPool(databases.ownerUrl);
+  await pauseSubscription(owner, name);
+  await eventually('it is stopped', () => subscriptions.paused().length === 1);
+  await resumeSubscription(owner, name);
+  await databases.query('a', 'GRANT EXECUTE ON FUNCTION shard.feed_state TO clickledger_forwarder');
+  await commitClicks(2);
+  await judge();
+  await eventually('it continues', () => knownVerdicts(server).size === 2);
+  await databases.query('a', 'REVOKE EXECUTE ON FUNCTION shard.feed_state FROM clickledger_forwarder');
+  await stop();
+});
+
+test('a forwarder stops while a shard does not answer', { timeout: 20_000 }, async () => {
+  const server = await ownServer();
+  await subscribe(databases, server.url);
+  await databases.query('a', 'REVOKE EXECUTE ON FUNCTION shard.feed_state FROM clickledger_forwarder');
+  try {
+    const { subscriptions, stop } = startForwarder(databases);
+    await eventually('it is tried', () => subscriptions.states().length === 1);
+    await stop();
+  } finally {
+    await databases.query('a', 'GRANT EXECUTE ON FUNCTION shard.feed_state TO clickledger_forwarder');
+  }
+});
+
+test('a failure of the catalog does not pause a subscription', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  await subscribe(databases, server.url);
+  await databases.query('catalog', 'REVOKE SELECT ON catalog.subscription_report FROM clickledger_forwarder');
+  onTestFinished(async () => {
+    await databases.query('catalog', 'GRANT SELECT ON catalog.subscription_report TO clickledger_forwarder');
+  });
+  const { subscriptions } = startForwarder(databases);
+  const owner = ownPool(databases.ownerUrl);
+  await eventually(
+    'it is reported',
+    async () => subscriptions.failure() !== undefined || (await readSubscriptionStatus(owner))[0]?.subscription.pausedAt !== null,
+  );
+  expect((await readSubscriptionStatus(owner))[0]).toMatchObject({ pauseReason: null, subscription: { pausedAt: null } });
+  await databases.query('catalog', 'GRANT SELECT ON catalog.subscription_report TO clickledger_forwarder');
+  await commitClicks(2);
+  await judge();
+  await eventually('it is delivered', () => knownVerdicts(server).size === 2);
+});
+
+test('a subscription that is paused and resumed at once goes on', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  const { name } = await subscribe(databases, server.url);
+  await commitClicks(2);
+  await judge();
+  const owner = ownPool(databases.ownerUrl);
+  server.answer = (response) => response.writeHead(410).end();
+  startForwarder(databases);
+  await eventually('it is paused', async () => (await readSubscriptionStatus(owner))[0]?.subscription.pausedAt !== null);
+  server.answer = (response) => response.writeHead(204).end();
+  await resumeSubscription(owner, name);
+  await eventually('it is delivered', () => knownVerdicts(server).size === 2);
+});
+
+test('without an answer of the catalog, the deliveries end before another forwarder may take over', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  await subscribe(databases, server.url);
+  const { subscriptions } = startForwarder(databases);
+  await eventually('it is delivered', () => subscriptions.states().length === 1);
+  const lock = await databases.begin('catalog', 'LOCK TABLE catalog.subscription IN ACCESS EXCLUSIVE MODE');
+  await eventually('the deliveries end', () => subscriptions.states().length === 0, 30_000);
+  await lock.query('ROLLBACK');
+  await eventually('they begin again', () => subscriptions.states().length === 1);
+});
+
 test('a click waits as long as the subscription says; opens do not wait, and another log does not either', {
   timeout: 60_000,
 }, async () => {
@@ -161,6 +262,41 @@ test('clicks are delivered after the judge has looked at them', { timeout: 60_00
       .slice(2)
       .map(({ type, verdict }) => `${type} ${verdict}`),
   ).toEqual(Array(5).fill('click burst'));
+});
+
+test('what waits does not seem to wait for a shorter time when the ledger is read again', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  await subscribe(databases, server.url, { filter: { waitMs: 36_000_000 } });
+  await commitClicks(2, { at: Date.now() });
+  await judge();
+  const { subscriptions } = startForwarder(databases, { readAgain: 50 });
+  const due = () => subscriptions.states()[0]?.due;
+  await eventually('it waits', () => due()?.waitsSince() !== undefined);
+  const [first, since] = [due(), due()?.waitsSince()];
+  await eventually('the ledger is read again', () => due() !== undefined && due() !== first);
+  expect(due()?.waitsSince()).toBe(since);
+});
+
+test('a shard that was put back is delivered from although the ids of its deltas are lower than before', { timeout: 60_000 }, async () => {
+  const server = await ownServer();
+  await subscribe(databases, server.url);
+  await databases.query('a', `SELECT setval('shard.delta_id_seq', 1000)`);
+  startForwarder(databases);
+  await commitClicks(1);
+  await sleep(200);
+  // One transaction, so there is always a delta that the judge has not looked at.
+  await databases.query(
+    'a',
+    `CREATE TEMP TABLE kept AS SELECT * FROM shard.delta; TRUNCATE shard.delta; UPDATE kept SET id = 10;
+     INSERT INTO shard.delta OVERRIDING SYSTEM VALUE SELECT * FROM kept; SELECT setval('shard.delta_id_seq', 10)`,
+  );
+  const worker = ownPool(databases.shardUrlAs('a', 'worker'), 2);
+  for (let i = 0; i < 10; i++) {
+    await commitClicks(1);
+    await sleep(100);
+    await judgeOnce(worker, 1);
+  }
+  expect(server.events().length).toBeGreaterThan(0);
 });
 
 test('a subscription from a time on leaves out what was before', { timeout: 60_000 }, async () => {
@@ -247,6 +383,7 @@ describe('a forwarder that was frozen', () => {
     const now = await readAll(other.receiver);
     for (const slice of now.slices) await other.receiver.deliver('a', slice);
     const after = await other.receiver.read('a');
+    const requests = server.requests.length;
     for (const slice of [...old.slices, { items: [], ranges: [], position: old.reading.position }]) {
       const failure = await frozen.receiver.deliver('a', slice).then(
         () => undefined,
@@ -255,6 +392,8 @@ describe('a forwarder that was frozen', () => {
       expect(failure).toBeInstanceOf(DeliveryError);
       expect(failure).toMatchObject({ failure: 'conflict' });
     }
+    // Its events may have other verdicts since then.
+    expect(server.requests.length).toBe(requests);
     expect((await other.receiver.read('a')).ledger).toEqual(after.ledger);
     expect((await readAll(other.receiver)).reading).toMatchObject({ events: [], changes: [] });
   });
@@ -310,6 +449,59 @@ test('a receiver that was put back gets what it lacks', { timeout: 60_000 }, asy
   await stop();
 });
 
+describe('changes of verdicts', () => {
+  const readChanges = (id: number, at: string, most = 10): Promise<{ id: number }[]> =>
+    databases.query<{ id: number }>('a', 'SELECT id::int FROM shard.read_changes($1, $2, $3)', [id, at, most]);
+  const addChange = (id: number, at: string): Promise<unknown> =>
+    databases.query(
+      'a',
+      `INSERT INTO shard.verdict_change (id, changed_at, gen, off, was, becomes) OVERRIDING SYSTEM VALUE VALUES ($1, $2, gen_random_uuid(), 0, 'human', 'burst')`,
+      [id, at],
+    );
+
+  test('have later and later times, also if the clock goes back', async () => {
+    const at = Date.now() - 3_600_000;
+    await addChange(1_000, new Date(Date.now() + 3_600_000).toISOString());
+    await databases.query('a', `SELECT setval('shard.verdict_change_id_seq', 1000)`);
+    const gen = await commitClicks(2, { at, stepMs: 10 });
+    await judge();
+    const events = [3, 4, 5].map((link) => clickAt(100 + link, slugs, { slug: slugs.encode({ link, recipient: 1 }), t: at + link * 20 }));
+    await ownCommitter(databases).commit([batchOf(databases, gen, 25, 200, { events })]);
+    await judge();
+    const [row] = await databases.query<{ n: number; ordered: boolean }>(
+      'a',
+      `SELECT count(*)::int AS n, bool_and(changed_at >= before) AS ordered
+       FROM (SELECT changed_at, lag(changed_at) OVER (ORDER BY id) AS before FROM shard.verdict_change) AS c WHERE before IS NOT NULL`,
+    );
+    expect(row).toEqual({ n: 5, ordered: true });
+  });
+
+  test('are read from the position on; those since a restoration have lower ids and later times', async () => {
+    for (const id of [1, 2, 3]) await addChange(id, `2026-01-01 00:00:0${id}+00`);
+    expect(await readChanges(0, '-infinity', 2)).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await readChanges(2, '2026-01-01 00:00:02+00')).toEqual([{ id: 3 }]);
+    expect(await readChanges(3, '2026-01-01 00:00:03+00')).toEqual([]);
+    // The position is that of a change which the restored shard does not have.
+    expect(await readChanges(9, '2026-01-01 00:00:01.5+00')).toEqual([{ id: 2 }, { id: 3 }]);
+    expect(await readChanges(2, '2026-01-01 00:00:01.5+00')).toEqual([{ id: 2 }, { id: 3 }]);
+  });
+
+  test('are not all read when a reader is far behind', async () => {
+    await databases.query(
+      'a',
+      `INSERT INTO shard.verdict_change (gen, off, was, becomes) SELECT gen_random_uuid(), n, 'human', 'burst' FROM generate_series(1, 20000) n`,
+    );
+    // A function that returns rows in SQL is a part of the plan of its caller only without SECURITY DEFINER, so the rows that were read are counted.
+    const client = await databases.begin('a');
+    await client.query(`SELECT * FROM shard.read_changes(0, '-infinity', 100)`);
+    const { rows } = await client.query<{ n: number }>(
+      `SELECT (pg_stat_get_xact_tuples_returned(c.oid) + coalesce((SELECT sum(pg_stat_get_xact_tuples_returned(i.indexrelid)) FROM pg_index i WHERE i.indrelid = c.oid), 0))::int AS n
+       FROM pg_class c WHERE c.oid = 'shard.verdict_change'::regclass`,
+    );
+    expect(rows[0]?.n).toBeLessThan(1_000);
+  });
+});
+
 describe('a shard that was put back', () => {
   test('is not read where its ledger lacks the range', async () => {
     const gen = await commitClicks(3);
@@ -324,4 +516,33 @@ describe('a shard that was put back', () => {
       events: [],
     });
   });
+});
+
+test('a subscription that takes the name and the receiver of one that was removed begins anew', { timeout: 60_000 }, async () => {
+  const database = `n${randomUUID().replaceAll('-', '')}`;
+  await databases.query('catalog', `CREATE DATABASE ${database}`);
+  onTestFinished(async () => {
+    await databases.query('catalog', `DROP DATABASE ${database} WITH (FORCE)`);
+  });
+  const target = databases.ownerUrl.replace(/\/[^/]*$/, `/${database}`);
+  const gen = newGen();
+  const events = [
+    clickAt(1, slugs, { slug: slugs.encode({ link: 1, recipient: 1 }), t: Date.now() - 3_600_000 }),
+    clickAt(11, slugs, { kind: 'open', slug: slugs.encode({ link: 1, recipient: 1 }), t: Date.now() - 3_600_000 }),
+  ];
+  await ownCommitter(databases).commit([batchOf(databases, gen, 0, 25, { events })]);
+  await judge();
+  const receiver = createPool(target, { max: 1, name: 'test' });
+  const kinds = async (): Promise<string[]> =>
+    (await receiver.query<{ type: string }>('SELECT type FROM clickledger.event ORDER BY off').catch(() => ({ rows: [] }))).rows.map(
+      ({ type }) => type,
+    );
+  const { stop } = startForwarder(databases);
+  await subscribe(databases, target, { name: 'warehouse', filter: { kinds: ['click'] } });
+  await eventually('it has the click', async () => (await kinds()).length === 1);
+  await databases.query('catalog', 'DELETE FROM catalog.subscription');
+  await subscribe(databases, target, { name: 'warehouse' });
+  await eventually('it has the open, too', async () => (await kinds()).join() === 'click,open');
+  await receiver.end();
+  await stop();
 });

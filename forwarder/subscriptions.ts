@@ -10,12 +10,14 @@ import { deliverShard, type Times } from './deliver-shard.ts';
 import { createDeliveryState, type DeliveryState } from './delivery-state.ts';
 import { GIVE_UP_MS, releaseLeases, RENEW_MS, takeLeases } from './lease.ts';
 import type { ForwarderMetrics } from './metrics.ts';
+import type { Receiver } from './receiver.ts';
 import { readReports, writeReports } from './reports.ts';
 
 // Keeps the deliveries running that the catalog asks for: one task for each subscription whose lease this forwarder holds, and each shard. A
 // subscription that was changed, paused or removed is stopped.
 
 const READ_MS = 2_000;
+const WATCH_MS = 1_000;
 
 /** The database and the feed of a shard. */
 export interface ShardSource {
@@ -27,6 +29,9 @@ export interface ShardSource {
 interface Task {
   readonly subscription: Subscription;
   readonly states: readonly DeliveryState[];
+  /** Whether it was stopped, or stopped itself because the subscription was paused. Its last delivery may still run. */
+  isStopping(): boolean;
+  /** Stops it, and removes it from the tasks when its last delivery has ended. Never rejects. */
   stop(): Promise<void>;
 }
 
@@ -57,8 +62,15 @@ export function createSubscriptions(deps: {
 
   async function startTask(subscription: Subscription): Promise<void> {
     const controller = new AbortController();
-    const receiver = createReceiver({ ...deps, subscription });
     const before = await readReports(catalog, subscription.id);
+    let receiver: Receiver;
+    try {
+      receiver = createReceiver({ ...deps, subscription });
+    } catch (error) {
+      log.error({ subscription: subscription.name, err: error }, 'cannot start the deliveries of a subscription');
+      await pauseSubscription(catalog, subscription.id, messageOf(error));
+      return;
+    }
     const states = shards.map((shard) =>
       createDeliveryState({
         subscription: subscription.name,
@@ -88,51 +100,56 @@ export function createSubscriptions(deps: {
         },
       }),
     );
+    let stopped: Promise<void> | undefined;
     tasks.set(subscription.id, {
       subscription,
       states,
-      async stop() {
-        controller.abort();
-        await Promise.all(running);
-        await receiver.close();
-      },
+      isStopping: () => controller.signal.aborted,
+      stop: () =>
+        (stopped ??= (async () => {
+          controller.abort();
+          await Promise.all(running);
+          await receiver.close().catch(() => {});
+          tasks.delete(subscription.id);
+        })()),
     });
     log.info({ subscription: subscription.name }, 'delivering');
   }
 
-  async function stopTasks(ids: readonly number[]): Promise<void> {
-    await Promise.all(
-      ids.map(async (id) => {
-        await tasks.get(id)?.stop();
-        tasks.delete(id);
-      }),
-    );
+  async function stopTasks(which: readonly Task[]): Promise<void> {
+    await Promise.all(which.map((task) => task.stop()));
   }
 
-  /** Starts and stops tasks, so that they are what the catalog asks for. */
+  /**
+   * Starts and stops tasks, so that they are what the catalog asks for. Does not wait until a task has stopped: its receiver may hang, and the leases of the
+   * other subscriptions would end meanwhile. A task that replaces it is started by a later call.
+   */
   async function reconcile(): Promise<void> {
     const all = await readSubscriptions(catalog);
     paused = all.filter(({ pausedAt }) => pausedAt !== null).map(({ name }) => name);
     const active = all.filter(({ pausedAt }) => pausedAt === null);
     const wanted = new Map(active.map((subscription) => [subscription.id, JSON.stringify(subscription)]));
-    await stopTasks(
-      Array.from(tasks.values(), ({ subscription }) => subscription)
-        .filter((s) => wanted.get(s.id) !== JSON.stringify(s))
-        .map(({ id }) => id),
-    );
+    void stopTasks([...tasks.values()].filter((t) => t.isStopping() || wanted.get(t.subscription.id) !== JSON.stringify(t.subscription)));
+    // The lease may begin long before the answer arrives.
+    const askedMs = performance.now();
     const held = await takeLeases(catalog, holder, [...wanted.keys()]);
-    heldMs = performance.now();
-    await stopTasks([...tasks.keys()].filter((id) => !held.has(id)));
+    heldMs = askedMs;
+    void stopTasks([...tasks.values()].filter(({ subscription }) => !held.has(subscription.id)));
     for (const subscription of active) {
       if (!held.has(subscription.id) || tasks.has(subscription.id)) continue;
-      await startTask(subscription).catch((error: unknown) => {
-        log.error({ subscription: subscription.name, err: error }, 'cannot start the deliveries of a subscription');
-        return pauseSubscription(catalog, subscription.id, messageOf(error));
-      });
+      await startTask(subscription);
     }
   }
 
-  const allStates = (): DeliveryState[] => [...tasks.values()].flatMap(({ states }) => states);
+  /** Stops all tasks when their leases could not be extended. A query of reconcile may hang for longer, so this has a loop of its own. */
+  async function watchLeases(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (performance.now() - heldMs > GIVE_UP_MS) void stopTasks([...tasks.values()]);
+      await sleep(WATCH_MS, signal);
+    }
+  }
+
+  const allStates = (): DeliveryState[] => [...tasks.values()].filter((task) => !task.isStopping()).flatMap(({ states }) => states);
 
   return {
     states: allStates,
@@ -140,6 +157,7 @@ export function createSubscriptions(deps: {
     failure: () => failure,
     async run(signal) {
       let reportedMs = performance.now();
+      const watching = watchLeases(signal);
       while (!signal.aborted) {
         try {
           await reconcile();
@@ -151,13 +169,13 @@ export function createSubscriptions(deps: {
         } catch (error) {
           if (failure === undefined) log.warn({ err: error }, 'the catalog does not answer; retrying');
           failure = error;
-          if (performance.now() - heldMs > GIVE_UP_MS) await stopTasks([...tasks.keys()]);
         }
         await sleep(READ_MS, signal);
       }
       const ids = [...tasks.keys()];
       const last = allStates();
-      await stopTasks(ids);
+      await stopTasks([...tasks.values()]);
+      await watching;
       await writeReports(catalog, last).catch(() => {});
       await releaseLeases(catalog, holder, ids).catch(() => {});
     },

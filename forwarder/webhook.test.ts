@@ -170,6 +170,11 @@ describe('receivers that break', () => {
   test.each([
     { name: 'closes at once', onConnection: (socket: Socket) => void socket.destroy() },
     { name: 'resets', onConnection: (socket: Socket) => void socket.resetAndDestroy() },
+    {
+      name: 'changes to another protocol',
+      onConnection: (socket: Socket) =>
+        void socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+    },
     { name: 'speaks another protocol', onConnection: (socket: Socket) => void socket.end('220 mail.example ESMTP\r\n') },
     {
       name: 'ends in the middle of the body',

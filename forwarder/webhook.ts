@@ -64,6 +64,8 @@ export function createWebhook(target: string, secrets: readonly string[], allowe
         resolve,
       );
       sent.on('error', reject);
+      // After an answer such as 101, Node closes the connection and emits neither a response nor an error. If there was one, this has no effect.
+      sent.on('close', () => reject(new Error('the receiver closed the connection without an answer')));
       sent.end(body);
     });
     await drain(response);
@@ -136,7 +138,7 @@ export function createWebhookReceiver(deps: {
     read: (shard) => readDelivered(catalog, id, shard),
     async deliver(shard, slice) {
       if (slice.items.length > 0) {
-        if (slice.ranges.length > 0) await recordAttempt(catalog, id, shard, slice);
+        if (slice.ranges.length > 0) await recordAttempt(catalog, id, holder, shard, slice);
         const addresses = withAddresses ? await readAddresses(catalog, slice.items) : undefined;
         const events = slice.items.map((item) => toJsonText(item, shard, addresses)).join(',');
         const message = `{"type":"events","timestamp":"${new Date().toISOString()}","data":{"subscription":"${name}","events":[${events}]}}`;

@@ -226,10 +226,12 @@ const describe = ({ name, target, filter, batch, withAddresses, pausedAt }: Subs
   paused_at: pausedAt,
 });
 
-/** A target without its credentials. The query of a webhook may have a token, too. */
+/** A target without its credentials. The path and the query of a webhook may have a token, so of the path only the beginning is shown. */
 function shown(target: string): string {
-  const url = new URL(target);
-  return `${url.protocol}//${url.host}${url.pathname}`;
+  const { protocol, host, pathname } = new URL(target);
+  if (!/^https?:$/.test(protocol)) return `${protocol}//${host}${pathname}`;
+  const [, first = '', ...more] = pathname.split('/');
+  return `${protocol}//${host}/${first}${more.length === 0 ? '' : '/…'}`;
 }
 
 async function beginningOf(command: Command, text: string): Promise<Beginning> {

@@ -1,6 +1,9 @@
 -- Subscriptions: the systems to which events are delivered, each with a ledger of the byte ranges that were delivered.
 CREATE TABLE catalog.subscription (
   id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  -- What a receiver that keeps the ledger itself knows the subscription by. A subscription with the same name that was removed, or of another system, has
+  -- another one.
+  identity       uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
   name           text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9-]{0,62}$'),
   -- The URL of the receiver, with its credentials. Its protocol decides the kind of the receiver.
   target         text NOT NULL,

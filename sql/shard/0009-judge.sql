@@ -257,7 +257,12 @@ BEGIN
       AND e.tableoid = j.part AND e.ctid = j.place
     RETURNING j.was, j.becomes, e.gen, e.off, e.at, e.recipient_id, e.link_id, e.campaign_id, e.kind, e.agent_id, coalesce(e.country, '') AS country, coalesce(e.net, '') AS net, coalesce(e.referrer, '') AS referrer
   ),
-  noted AS (INSERT INTO shard.verdict_change (gen, off, was, becomes) SELECT gen, off, was, becomes FROM changed WHERE was <> becomes),
+  -- A later change has never an earlier time, also if the clock goes back, e.g. because a standby with another clock has become the primary.
+  noted AS (
+    INSERT INTO shard.verdict_change (changed_at, gen, off, was, becomes)
+    SELECT greatest(clock_timestamp(), (SELECT n.changed_at + interval '1 microsecond' FROM shard.verdict_change n ORDER BY n.id DESC LIMIT 1)), gen, off, was, becomes
+    FROM changed WHERE was <> becomes
+  ),
   -- Equal hits are counted, because it makes no difference which of them is in a delta.
   hit AS (
     SELECT was, becomes, at, recipient_id, link_id, campaign_id, kind, agent_id, country, net, referrer, count(*) AS n FROM changed WHERE was <> becomes

@@ -69,13 +69,18 @@ END $$;
 REVOKE EXECUTE ON FUNCTION shard.read_events FROM PUBLIC;
 
 -- Up to `most` changes of verdicts after the position (after_id, after_at), the id and time of the last change that was read. If the shard was restored
--- from a backup, it gives ids again that it gave before. The changes since the restoration are then found by their time.
+-- from a backup, it gives ids again that it gave before. The changes since the restoration are then found by their time. They are the last of those with ids
+-- up to after_id. So they are looked for only if the last of those is later than after_at, and a reader that is far behind does not read all changes each time.
 CREATE FUNCTION shard.read_changes(after_id bigint, after_at timestamptz, most integer)
 RETURNS TABLE (id bigint, changed_at timestamptz, was text, becomes text, gen uuid, off bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
   SELECT c.id, c.changed_at, c.was::text, c.becomes::text, c.gen, c.off
-  FROM (SELECT * FROM shard.verdict_change n WHERE n.id > after_id
-        UNION SELECT * FROM shard.verdict_change n WHERE n.changed_at > after_at) AS c
+  FROM ((SELECT * FROM shard.verdict_change n WHERE n.id > after_id ORDER BY n.id LIMIT most)
+        UNION ALL
+        (SELECT * FROM shard.verdict_change n
+         WHERE n.id <= after_id AND n.changed_at > after_at
+           AND (SELECT l.changed_at FROM shard.verdict_change l WHERE l.id <= after_id ORDER BY l.id DESC LIMIT 1) > after_at
+         ORDER BY n.id LIMIT most)) AS c
   ORDER BY c.id LIMIT most
 $$;
 REVOKE EXECUTE ON FUNCTION shard.read_changes FROM PUBLIC;

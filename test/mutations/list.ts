@@ -864,8 +864,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'the judge records changed verdicts',
     file: 'sql/shard/0009-judge.sql',
-    from: '  noted AS (INSERT INTO shard.verdict_change (gen, off, was, becomes) SELECT gen, off, was, becomes FROM changed WHERE was <> becomes),\n',
-    to: '',
+    from: 'FROM changed WHERE was <> becomes\n  ),\n  -- Equal hits',
+    to: 'FROM changed WHERE false\n  ),\n  -- Equal hits',
     test: 'forwarder/subscriptions.test.ts',
     name: 'a verdict that changed meanwhile',
   },
@@ -896,7 +896,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mechanism: 'a click waits until other clicks cannot change its verdict',
     file: 'feed/read-events.ts',
-    from: "event.kind === 'click' && event.at > settledMs",
+    from: "event.kind === 'click' && event.at > settledMs && event.at < latestMs",
     to: 'false',
     test: 'forwarder/subscriptions.test.ts',
     name: 'a click waits as long',

@@ -39,7 +39,7 @@ export const eventsOf = ({ body }: Received): ReceivedEvent[] =>
   (JSON.parse(body) as { data: { events?: ReceivedEvent[] } }).data.events ?? [];
 
 /**
- * The verdicts by event that a receiver knows which follows docs/subscriptions.md: it drops what it has by its id, and applies a change unless it has applied a
+ * The verdicts by event that a receiver knows which follows docs/subscriptions.md: it stores an event by its id and replaces it unless it has applied a change to it, and applies a change unless it has applied a
  * later one.
  */
 export function knownVerdicts(server: WebhookServer): Map<string, string | null> {
@@ -47,7 +47,8 @@ export function knownVerdicts(server: WebhookServer): Map<string, string | null>
   const changedAt = new Map<string, string>();
   for (const { id, type, event_id: eventId, verdict = null, ...rest } of server.events()) {
     if (type !== 'verdict.changed') {
-      if (!verdicts.has(id)) verdicts.set(id, verdict);
+      // A repeated event has its later verdict, unless a change was applied.
+      if (!changedAt.has(id)) verdicts.set(id, verdict);
       continue;
     }
     const [event, at] = [eventId as string, rest['changed_at'] as string];
