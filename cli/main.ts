@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   why: async () => (await import('./commands/why.ts')).addWhy,
   dashboard: async () => (await import('./commands/dashboard.ts')).addDashboard,
   subscription: async () => (await import('./commands/subscription.ts')).addSubscriptionCommand,
+  export: async () => (await import('./commands/export.ts')).addExport,
   key: async () => (await import('./commands/key.ts')).addKey,
   reclassify: async () => (await import('./commands/reclassify.ts')).addReclassify,
   status: async () => (await import('./commands/status.ts')).addStatus,

@@ -240,6 +240,17 @@ export const SETTINGS = {
     '',
   ),
 
+  AWS_ACCESS_KEY_ID: setting(nonEmpty, 'the id of the key with which `export` writes to a bucket of S3'),
+  AWS_SECRET_ACCESS_KEY: setting(nonEmpty, 'the secret of this key'),
+  AWS_SESSION_TOKEN: setting(z.string(), 'the session token of this key, if it is a temporary one', ''),
+  AWS_REGION: setting(z.string().regex(/^[a-z0-9-]+$/, 'must be the name of a region'), 'the region of the bucket', 'us-east-1'),
+  AWS_ENDPOINT_URL: setting(baseUrl, 'the URL of another server with the interface of S3; empty: AWS', ''),
+  S3_PATH_STYLE: setting(
+    z.enum(['yes', 'no']).transform((value) => value === 'yes'),
+    'whether the bucket is in the path of a URL (yes) or in the host name (no); most servers other than AWS need yes',
+    'no',
+  ),
+
   SMTP_URL: setting(
     parsedBy(parseSmtpUrl),
     'the mail server of `send`, and of reports by mail: smtp://user:password@host:port, or smtps:// for a server that expects TLS from the start',

@@ -19,10 +19,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reporting: ['core', 'sql'],
   feed: ['core'],
   forwarder: ['core', 'feed'],
+  export: ['core', 'feed'],
   operating: ['core', 'sql', 'log-agent', 'event-worker', 'feed'],
   stack: ['core', 'sql', 'operating'],
   desk: ['core', 'authoring', 'reporting', 'feed'],
-  cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'feed', 'forwarder', 'stack', 'desk'],
+  cli: ['core', 'sql', 'authoring', 'reporting', 'operating', 'feed', 'forwarder', 'export', 'stack', 'desk'],
 };
 /** `clickledger run` starts a part in its own process, so this file may import the parts. */
 const MAY_START_PARTS = 'cli/commands/run.ts';

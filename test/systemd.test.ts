@@ -23,11 +23,12 @@ const MALLOC_TEXT = Object.entries(MALLOC_SETTINGS)
 describe('the systemd units', async () => {
   const names = await readdir(UNITS);
 
-  test('are there for nginx, every part and the schedules', () => {
+  test('are there for nginx, every part, the export and the schedules', () => {
     expect(names).toEqual([
       'clickledger-agent.service',
       'clickledger-backend@.service',
       'clickledger-desk.service',
+      'clickledger-export.service',
       'clickledger-forwarder.service',
       'clickledger-nginx.service',
       'clickledger-relay.service',
