@@ -183,6 +183,12 @@ export const SETTINGS = {
     '7200',
   ),
 
+  FORWARDER_NETWORKS: setting(
+    parsedBy(parseAddressRanges),
+    'networks besides the public internet to which webhooks may go, e.g. 10.1.0.0/16, separated by commas; empty: none',
+    '',
+  ),
+
   RELAY_HOST: setting(nonEmpty, 'the address on which the relay listens', '127.0.0.1'),
   RELAY_PORT: setting(wholeNumber(0, 65535), 'the port on which the relay listens', '2525'),
   RELAY_UPSTREAM: setting(
@@ -233,12 +239,6 @@ export const SETTINGS = {
   ),
   RELAY_EXCLUDE: setting(listOf(nonEmpty), 'domains whose links the relay does not track, separated by commas', ''),
   RELAY_PIXEL: setting(z.enum(['top', 'bottom', 'none']), 'where the relay inserts the pixel: top, bottom or none', 'bottom'),
-
-  FORWARDER_NETWORKS: setting(
-    parsedBy(parseAddressRanges),
-    'networks besides the public internet to which webhooks may go, e.g. 10.1.0.0/16, separated by commas; empty: none',
-    '',
-  ),
 
   AWS_ACCESS_KEY_ID: setting(nonEmpty, 'the id of the key with which `export` writes to a bucket of S3'),
   AWS_SECRET_ACCESS_KEY: setting(nonEmpty, 'the secret of this key'),

@@ -220,7 +220,12 @@ describe('in a project of its own', () => {
   });
 
   test('the command sets up a database with the SQL that it brought, and reports on it', async () => {
-    const env = { ...authorSettings(databases), CATALOG_URL: databases.ownerUrl, ANALYST_URL: databases.roleUrls.analyst };
+    const env = {
+      ...authorSettings(databases),
+      CATALOG_URL: databases.ownerUrl,
+      ANALYST_URL: databases.roleUrls.analyst,
+      FORWARDER_URL: databases.roleUrls.forwarder,
+    };
     const roles = { BACKEND_URL: databases.roleUrls.backend, WORKER_URL: databases.roleUrls.worker };
     const command = join(project, 'node_modules', '.bin', 'clickledger');
     const [migrated, report] = await Promise.all([

@@ -7,6 +7,10 @@ import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureAlias, ensureLink } from '../../authoring/links.ts';
 import { ensureRecipient } from '../../authoring/recipients.ts';
 import { createUrls } from '../../authoring/urls.ts';
+import { parseShards } from '../../core/shards.ts';
+import { EVENT_KINDS } from '../../feed/filter.ts';
+import { addSubscription } from '../../operating/subscriptions.ts';
+import { startWebhookServer } from '../support/webhook-server.ts';
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { createKey } from '../../operating/api-keys.ts';
@@ -36,8 +40,8 @@ const secrets = new Map<string, string>();
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-silence-'));
   runDir = join(dataDir, 'run');
-  const extra = { LOG_LEVEL: 'trace', TRUSTED_PROXIES: '127.0.0.1', RATE_LIMIT: '5', RATE_BURST: '5' };
-  system = await startSystem({ dataDir, durable: false, shards: 2, extra });
+  const extra = { LOG_LEVEL: 'trace', FORWARDER_NETWORKS: '127.0.0.1', TRUSTED_PROXIES: '127.0.0.1', RATE_LIMIT: '5', RATE_BURST: '5' };
+  system = await startSystem({ dataDir, durable: false, shards: 2, forwarders: 1, extra });
 }, 120_000);
 
 afterAll(async () => {
@@ -54,7 +58,7 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
     if (password !== '') secrets.set(name, password);
   }
   const passwords = secrets.size;
-  expect(passwords).toBe(9);
+  expect(passwords).toBe(10);
 
   const author = createPool(env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
   const { id } = await ensureCampaign(author, 'Silence');
@@ -75,6 +79,29 @@ test('no secret, address or slug is in the logs of parts and servers, whatever h
 
   const owner = createPool(env['CATALOG_URL'] ?? '', { max: 1, name: 'test' });
   const { key } = await createKey(owner, 'silent', 'author', 1000);
+  // Receivers that refuse, that do not exist, and whose password is wrong.
+  const hook = await startWebhookServer();
+  onTestFinished(() => hook.close());
+  hook.answer = (response) => response.writeHead(500).end(MARKER);
+  const pathToken = 'T0KENinTHEpath';
+  const targets = {
+    hook: `${hook.url}/${pathToken}?token=${pathToken}`,
+    nobody: `http://127.0.0.1:1/${pathToken}`,
+    database: (env['CATALOG_URL'] ?? '').replace(/:[^:@]*@/, `:${pathToken}@`),
+  };
+  secrets.set('the token of a receiver', pathToken);
+  for (const [name, target] of Object.entries(targets)) {
+    const { secret } = await addSubscription(owner, parseShards(env['SHARDS'] ?? ''), env['CATALOG_URL'] ?? '', {
+      name,
+      target,
+      filter: { kinds: EVENT_KINDS, campaigns: null, verdicts: null, since: null, waitMs: 0 },
+      beginning: 'everything',
+      batch: 10,
+      withAddresses: true,
+      secret: undefined,
+    });
+    if (secret !== undefined) secrets.set(`the secret of ${name}`, secret);
+  }
   await owner.end();
   secrets.set('the key', key);
   secrets.set('the secret part of the key', key.slice(16));
