@@ -428,6 +428,7 @@ export const FAULTS: readonly Fault[] = [
       });
       world.shardsText = (JSON.parse(stdout) as { SHARDS: string }).SHARDS;
       for (const part of [...WORKERS, ...FORWARDERS]) await world.crash(part);
+      await world.receivers.exporting.kill();
     },
   },
   {
@@ -440,6 +441,11 @@ export const FAULTS: readonly Fault[] = [
     name: 'forwarder-frozen',
     touches: (c) => [forwarder(c)],
     run: (w, c) => w.freeze(forwarder(c), 21_000 + c.ms),
+  },
+  {
+    name: 'export-killed',
+    touches: () => ['export'],
+    run: (w) => w.receivers.exporting.kill(),
   },
   {
     name: 'receiver-down',

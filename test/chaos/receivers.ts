@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { QueryResult } from 'pg';
 import { createPool } from '../../core/postgres.ts';
 import { parseShards } from '../../core/shards.ts';
@@ -6,6 +7,7 @@ import { EVENT_KINDS, type Filter } from '../../feed/filter.ts';
 import { addSubscription } from '../../operating/subscriptions.ts';
 import { knownVerdicts, startWebhookServer, type WebhookServer } from '../support/webhook-server.ts';
 import type { System } from '../../stack/system.ts';
+import { type Exporting, readExport, startExport } from './exporting.ts';
 import type { Random } from './random.ts';
 
 // Receivers of subscriptions during a chaos run, and the comparison of what they got with analytics.events.
@@ -18,6 +20,7 @@ const EVERYTHING: Filter = { kinds: EVENT_KINDS, campaigns: null, verdicts: null
 /** The parts of a world that receivers need. */
 interface ReceivedWorld {
   readonly system: Pick<System, 'env'>;
+  readonly dataDir: string;
   readonly shardsText: string;
   owner(database: string, sql: string): Promise<QueryResult<Record<string, unknown>>>;
 }
@@ -27,6 +30,7 @@ export interface Receivers {
   readonly steady: WebhookServer;
   /** The webhook that fails half of the time. */
   readonly flaky: WebhookServer;
+  readonly exporting: Exporting;
   close(): Promise<void>;
 }
 
@@ -78,10 +82,17 @@ export async function startReceivers(world: ReceivedWorld, random: Random): Prom
   await subscribe('flaky', flaky.url, { ...EVERYTHING, verdicts: ['human'] });
   await subscribe('warehouse', Object.assign(new URL(catalogUrl), { pathname: `/${RECEIVER_DATABASE}` }).toString(), EVERYTHING);
   await owner.end();
+  const exporting = startExport(join(world.dataDir, 'export'), () => ({
+    ...world.system.env,
+    SHARDS: world.shardsText,
+    LOG_LEVEL: 'fatal',
+  }));
   return {
     steady,
     flaky,
+    exporting,
     async close() {
+      await exporting.stop();
       await steady.close();
       await flaky.close();
     },
@@ -98,7 +109,11 @@ const EVENTS = `
   UNION ALL SELECT gen || ':' || off, verdict FROM analytics.goals`;
 
 /** Waits until every receiver has what it should have, for at most `timeoutMs`, and compares. */
-export async function judgeReceivers(world: ReceivedWorld, { steady, flaky }: Receivers, timeoutMs: number): Promise<ReceiverVerdict[]> {
+export async function judgeReceivers(
+  world: ReceivedWorld,
+  { steady, flaky, exporting }: Receivers,
+  timeoutMs: number,
+): Promise<ReceiverVerdict[]> {
   const analyst = createPool(world.system.env['ANALYST_URL'] ?? '', { max: 1, name: 'judge' });
   const deadline = performance.now() + timeoutMs;
   try {
@@ -106,7 +121,10 @@ export async function judgeReceivers(world: ReceivedWorld, { steady, flaky }: Re
       const { rows } = await analyst.query<{ id: string; verdict: string | null }>(EVENTS);
       const source: Verdicts = new Map(rows.map(({ id, verdict }) => [id, verdict]));
       const stored = await world.owner(RECEIVER_DATABASE, `SELECT gen || ':' || off AS id, verdict FROM clickledger.event`);
+      // While the files of a day are compacted, a file of the manifest may disappear. The next round reads the new manifest.
+      const exported = await readExport(exporting.directory).catch(() => ({ verdicts: new Map<string, string | null>(), doubled: 0 }));
       const found = [
+        compare('export', source, () => true, { ...exported, repeated: 0 }),
         compare('steady', source, () => true, webhookState(steady)),
         compare('flaky', source, (verdict) => verdict === null || verdict === 'human', webhookState(flaky)),
         compare('warehouse', source, () => true, {
