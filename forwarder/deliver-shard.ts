@@ -89,6 +89,10 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         batch = Math.ceil(batch / 2);
         continue;
       }
+      if (failure === 'gone') {
+        await deps.pause(messageOf(error)).catch(() => sleep(times.firstRetry, signal));
+        continue;
+      }
       // The ledger or the events cannot be read. What the receiver itself refuses is handled in deliverSlice.
       state.fail(messageOf(error));
       log.warn({ err: error, subscription: subscription.name, shard }, 'cannot deliver; retrying');

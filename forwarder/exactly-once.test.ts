@@ -195,7 +195,7 @@ async function run(
     await takeLeases(catalog, holder, [subscription.id]);
     const controller = new AbortController();
     const feed = createShardFeed(shardPool, log, 20, 200);
-    const receiver = createReceiver({ subscription, catalog, holder, allowed: parseAddressRanges('127.0.0.0/8') });
+    const receiver = createReceiver({ subscription, catalog, holder, allowed: parseAddressRanges('127.0.0.0/8'), natsCaFile: '' });
     const metrics = createForwarderMetrics(new Registry());
     const state = createDeliveryState({
       subscription: name,

@@ -15,7 +15,7 @@ import { createSubscriptions, type ShardSource } from './subscriptions.ts';
 //                                                              ▲                                          │
 //                                                              └────────── ledger of the receiver ◄───────┘
 
-const settings = ['FORWARDER_URL', 'SHARDS', 'FORWARDER_NETWORKS'] as const;
+const settings = ['FORWARDER_URL', 'SHARDS', 'FORWARDER_NETWORKS', 'NATS_CA_FILE'] as const;
 const part = createPart('forwarder', settings, process.env);
 const { config, log, registry, signal } = part;
 
@@ -30,6 +30,7 @@ const subscriptions = createSubscriptions({
   shards,
   holder: randomUUID(),
   allowed: config.FORWARDER_NETWORKS,
+  natsCaFile: config.NATS_CA_FILE,
   metrics,
   log,
   times: TIMES,

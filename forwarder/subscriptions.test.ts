@@ -366,7 +366,7 @@ describe('a forwarder that was frozen', () => {
     const catalog = ownPool(databases.roleUrls.forwarder);
     const [frozen, other] = [randomUUID(), randomUUID()].map((holder) => ({
       holder,
-      receiver: createReceiver({ subscription, catalog, holder, allowed: LOOPBACK }),
+      receiver: createReceiver({ subscription, catalog, holder, allowed: LOOPBACK, natsCaFile: '' }),
     })) as [
       { holder: string; receiver: ReturnType<typeof createReceiver> },
       { holder: string; receiver: ReturnType<typeof createReceiver> },
@@ -404,7 +404,7 @@ describe('a forwarder that was frozen', () => {
     const catalog = ownPool(databases.roleUrls.forwarder);
     const holder = randomUUID();
     await takeLeases(catalog, holder, [subscription.id]);
-    const receiver = createReceiver({ subscription, catalog, holder, allowed: LOOPBACK });
+    const receiver = createReceiver({ subscription, catalog, holder, allowed: LOOPBACK, natsCaFile: '' });
     onTestFinished(() => receiver.close());
     const at = Date.now() - 3_600_000;
     const gen = await commitClicks(2, { at, stepMs: 10 });

@@ -50,6 +50,7 @@ export function createSubscriptions(deps: {
   shards: readonly ShardSource[];
   holder: string;
   allowed: AddressRanges;
+  natsCaFile: string;
   metrics: ForwarderMetrics;
   log: Logger;
   times: Times;

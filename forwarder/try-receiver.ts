@@ -18,7 +18,13 @@ export interface Attempt {
  * Tries whether a receiver can be reached and accepts deliveries. A webhook gets a signed message of the type `test`, without events. Of other receivers, the ledger
  * is read.
  */
-export async function tryReceiver(subscription: Subscription, catalog: Pool, shard: string, allowed: AddressRanges): Promise<Attempt> {
+export async function tryReceiver(
+  subscription: Subscription,
+  catalog: Pool,
+  shard: string,
+  allowed: AddressRanges,
+  natsCaFile: string,
+): Promise<Attempt> {
   const startedMs = performance.now();
   const result = (attempt: Omit<Attempt, 'milliseconds'>): Attempt => ({
     ...attempt,
@@ -38,7 +44,7 @@ export async function tryReceiver(subscription: Subscription, catalog: Pool, sha
         webhook.close();
       }
     } else {
-      const receiver = createReceiver({ subscription, catalog, holder: randomUUID(), allowed });
+      const receiver = createReceiver({ subscription, catalog, holder: randomUUID(), allowed, natsCaFile });
       try {
         await receiver.read(shard);
       } finally {

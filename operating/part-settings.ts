@@ -12,7 +12,7 @@ const SETTINGS_BY_PART = {
   agent: ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE'],
   worker: ['WORKER_URL', 'SHARDS', 'SLUG_KEYS', 'WORKER_NATS_URL', 'NATS_CA_FILE'],
   relay: ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS'],
-  forwarder: ['FORWARDER_URL', 'SHARDS'],
+  forwarder: ['FORWARDER_URL', 'SHARDS', 'NATS_CA_FILE'],
   author: [
     'BASE_URL',
     'BASE_URLS',

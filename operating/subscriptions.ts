@@ -4,6 +4,7 @@ import { createPool, type Pool, transaction } from '../core/postgres.ts';
 import { formatMultirange, parseMultirange, type Ranges } from '../core/ranges.ts';
 import { type ShardMap, shardUrl } from '../core/shards.ts';
 import type { Filter } from '../feed/filter.ts';
+import { parseNatsTarget } from '../feed/nats-target.ts';
 import { readSubscriptions, type Subscription } from '../feed/subscription.ts';
 
 // Adds, lists and changes subscriptions. All functions need the owner of the catalog, because the rows have the secrets of receivers.
@@ -44,7 +45,9 @@ export async function addSubscription(
 ): Promise<{ id: number; secret: string | undefined }> {
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(wanted.name))
     throw new ClickledgerError('bad-input', `'${wanted.name}' is not a name: use 1 to 63 characters of a-z, 0-9 and -, the first a letter`);
-  const isWebhook = /^https?:$/.test(protocolOf(wanted.target));
+  const protocol = protocolOf(wanted.target);
+  const isWebhook = /^https?:$/.test(protocol);
+  if (/^(nats|tls):$/.test(protocol)) parseNatsTarget(wanted.target);
   if (!isWebhook && wanted.secret !== undefined) throw new ClickledgerError('bad-input', 'only a webhook has a secret: leave out --secret');
   if (wanted.secret !== undefined && !SECRET.test(wanted.secret))
     throw new ClickledgerError('bad-input', 'a secret begins with whsec_, and at least 24 bytes in base64 follow');

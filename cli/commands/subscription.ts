@@ -38,7 +38,7 @@ const ADD_HELP = `
 Receivers:
   https://…      a webhook: batches of events as JSON, signed as https://www.standardwebhooks.com says
   postgres://…   tables of another Postgres, in the schema clickledger: each event exactly once
-  nats://…       a stream of NATS: each event exactly once
+  nats://…       a stream of NATS: each event exactly once; nats://host:4222/SUBJECT-PREFIX?stream=NAME, and &create to create the stream
 
 A click is delivered when it is as old as --wait, because until then it may turn out to be part of a burst of a machine. If its verdict
 changes later, the receiver gets a message verdict.changed.
@@ -185,9 +185,9 @@ export function addSubscriptionCommand(program: Command): void {
       '\nThe attempt is made from this machine. Exit code 3: it failed.\n\nExample:\n  clickledger subscription test crm',
     )
     .action(async (name: string, _options: object, command: Command) => {
-      const config = await configOf(command, ['CATALOG_URL', 'SHARDS', 'FORWARDER_NETWORKS']);
+      const config = await configOf(command, ['CATALOG_URL', 'SHARDS', 'FORWARDER_NETWORKS', 'NATS_CA_FILE']);
       const attempt = await withPool(config.CATALOG_URL, async (pool) =>
-        tryReceiver(await findSubscription(pool, name), pool, config.SHARDS.first.name, config.FORWARDER_NETWORKS),
+        tryReceiver(await findSubscription(pool, name), pool, config.SHARDS.first.name, config.FORWARDER_NETWORKS, config.NATS_CA_FILE),
       );
       if (attempt.error !== undefined) process.exitCode = 3;
       if (command.optsWithGlobals<GlobalOptions>().json)

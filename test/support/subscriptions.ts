@@ -63,6 +63,7 @@ export function startForwarder(
     shards,
     holder: randomUUID(),
     allowed: LOOPBACK,
+    natsCaFile: '',
     metrics: createForwarderMetrics(new Registry()),
     log,
     times: { ...SHORT_TIMES, ...times },
