@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect as netConnect, createServer, type Socket } from 'node:net';
 import { jetstream, type JetStreamClient, jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -214,7 +215,7 @@ interface World {
   nats: TestNats;
   subscription: Subscription;
   jsm: JetStreamManager;
-  forwarder: (source: Source) => Stepper;
+  forwarder: (source: Source, port?: number) => Stepper;
   /** All messages in the stream, except ledgers. */
   stored: () => Promise<Stored[]>;
   createStream: (config?: Partial<StreamConfig>) => Promise<void>;
@@ -243,8 +244,15 @@ async function startWorld(options: { query?: string; config?: Partial<StreamConf
     subscription,
     jsm,
     createStream,
-    forwarder(source) {
-      const receiver = createNatsReceiver({ subscription, catalog, natsCaFile: '', timeoutMs: 500 });
+    forwarder(source, port) {
+      const url = new URL(target);
+      if (port !== undefined) url.port = String(port);
+      const receiver = createNatsReceiver({
+        subscription: { ...subscription, target: url.toString() },
+        catalog,
+        natsCaFile: '',
+        timeoutMs: 500,
+      });
       onTestFinished(() => receiver.close());
       return createStepper(source, receiver);
     },
@@ -256,6 +264,37 @@ async function startWorld(options: { query?: string; config?: Partial<StreamConf
       } finally {
         await reader.close();
       }
+    },
+  };
+}
+
+/** A proxy in front of NATS. It can hold back what a client sends. */
+async function startProxy(target: number): Promise<{ port: number; hold(): void; heldBytes(): number; release(): void }> {
+  const sockets = new Set<Socket>();
+  let held: { to: Socket; chunk: Buffer }[] | undefined;
+  const server = createServer((client) => {
+    const upstream = netConnect(target, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+    }
+    client.on('data', (chunk) => (held === undefined ? void upstream.write(chunk) : void held.push({ to: upstream, chunk })));
+    upstream.pipe(client);
+    client.on('close', () => upstream.end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    hold: () => (held ??= []),
+    heldBytes: () => held?.reduce((sum, { chunk }) => sum + chunk.length, 0) ?? 0,
+    release() {
+      const chunks = held ?? [];
+      held = undefined;
+      for (const { to, chunk } of chunks) to.write(chunk);
     },
   };
 }
@@ -329,6 +368,51 @@ describe('a second forwarder', () => {
     for (const slice of (await second.slices(30)).slice(0, 2)) await second.deliver(slice);
     await expect(frozen.deliver(slices[1] as Slice)).rejects.toMatchObject({ failure: 'conflict' });
     await Promise.all([frozen.drain(), second.drain()]);
+    expect(idsOf(await stored())).toEqual(wanted(source));
+  });
+
+  test('delivers while messages of the first one are on their way, which arrive after the duplicate window', {
+    timeout: 60_000,
+  }, async () => {
+    const { forwarder, stored, nats } = await startWorld();
+    const source = createSource((n) => Math.floor(Math.random() * n));
+    source.add(3000);
+    const proxy = await startProxy(Number(new URL(nats.url).port));
+    const frozen = forwarder(source, proxy.port);
+    const [slice] = await frozen.slices(3000);
+    const delivery = frozen.deliver(slice as Slice).catch((error: unknown) => error);
+    await eventually('some events are stored', async () => (await stored()).length > 200);
+    proxy.hold();
+    await eventually('messages are on their way', () => proxy.heldBytes() > 0);
+    await forwarder(source).drain();
+    const before = await stored();
+    expect(idsOf(before)).toEqual(wanted(source));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    proxy.release();
+    expect(await delivery).toBeInstanceOf(DeliveryError);
+    await frozen.drain();
+    expect(await stored()).toEqual(before);
+  });
+
+  test('delivers into a new stream with the same name, and the first one does not take it for the old stream', {
+    timeout: 60_000,
+  }, async () => {
+    const { forwarder, stored, jsm, createStream } = await startWorld();
+    const source = createSource();
+    source.add(20);
+    const frozen = forwarder(source);
+    const [slice0, slice1, slice2] = await frozen.slices(1);
+    await frozen.deliver(slice0 as Slice);
+    const { last_seq } = (await jsm.streams.info('OUT')).state;
+    await jsm.streams.delete('OUT');
+    await createStream();
+    const second = forwarder(source);
+    await second.slices();
+    await second.deliver(slice1 as Slice);
+    // The last mark has the same sequence as the one in the old stream.
+    expect((await jsm.streams.info('OUT')).state.last_seq).toBe(last_seq);
+    await expect(frozen.deliver(slice2 as Slice)).rejects.toMatchObject({ failure: 'conflict' });
+    await frozen.drain();
     expect(idsOf(await stored())).toEqual(wanted(source));
   });
 

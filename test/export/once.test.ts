@@ -226,7 +226,7 @@ test.each([
         await rm(copy, { recursive: true, force: true });
       }
     }),
-    { numRuns: STOPS.length + Number(process.env['RUNS'] ?? 25), examples: STOPS },
+    { numRuns: STOPS.length + Number(process.env['RUNS'] ?? 10), examples: STOPS },
   );
 });
 
