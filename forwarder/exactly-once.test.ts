@@ -15,6 +15,7 @@ import { createShardFeed } from '../feed/shard-feed.ts';
 import { addSubscription, findSubscription } from '../operating/subscriptions.ts';
 import { batchOf, clickAt, newGen, ownCommitter } from '../test/support/batches.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { keepCopy, PUT_SHARD_BACK, putBack, SHARD_TABLES } from '../test/support/put-back.ts';
 import { runs } from '../test/support/runs.ts';
 import { eventually } from '../test/support/servers.ts';
 import { knownVerdicts, startWebhookServer } from '../test/support/webhook-server.ts';
@@ -51,27 +52,6 @@ afterAll(async () => {
   await Promise.all([owner, worker, catalog, shardPool].map((pool) => pool.end()));
 });
 
-/** Keeps a copy of some tables, or puts it back, as a restoration from a backup does. */
-const keepCopy = (tables: readonly string[], into: string): string =>
-  `DROP SCHEMA IF EXISTS ${into} CASCADE; CREATE SCHEMA ${into}; ${tables.map((t) => `CREATE TABLE ${into}.${t.replace('.', '_')} AS SELECT * FROM ${t};`).join('')}`;
-const putBack = (tables: readonly string[], from: string): string =>
-  `BEGIN; TRUNCATE ${tables.join(', ')}; ${tables.map((t) => `INSERT INTO ${t} OVERRIDING SYSTEM VALUE SELECT * FROM ${from}.${t.replace('.', '_')};`).join('')}`;
-const SHARD_TABLES = [
-  'ledger',
-  'user_agent',
-  'dead_letter',
-  'skipped',
-  'activity_15m',
-  'people',
-  'hit_count',
-  'delta',
-  'unsubscribe',
-  'verdict_change',
-  'event',
-].map((name) => `shard.${name}`);
-// Ids are given again after a restoration.
-const RESET_IDS = `SELECT setval('shard.verdict_change_id_seq', coalesce((SELECT max(id) FROM shard.verdict_change), 0) + 1, false),
-  setval('shard.delta_id_seq', coalesce((SELECT max(id) FROM shard.delta), 0) + 1, false); COMMIT`;
 const RECEIVER_TABLES = ['clickledger.event', 'clickledger.delivered', 'clickledger.delivery'];
 
 const step = fc.oneof(
@@ -256,24 +236,24 @@ async function run(
         await start();
         break;
       case 'keep shard':
-        await databases.query('a', keepCopy(SHARD_TABLES, 'backup'));
+        await databases.query('a', keepCopy(SHARD_TABLES));
         isShardKept = true;
         break;
       case 'put shard back':
         if (!isShardKept) break;
-        await databases.query('a', `${putBack(SHARD_TABLES, 'backup')} ${RESET_IDS}`);
+        await databases.query('a', PUT_SHARD_BACK);
         // The agent publishes again what the ledger lacks.
         await committer.commit(batches);
         break;
       case 'keep receiver':
         if (kind !== 'postgres') break;
-        isReceiverKept = await receiverQuery(keepCopy(RECEIVER_TABLES, 'backup')).then(
+        isReceiverKept = await receiverQuery(keepCopy(RECEIVER_TABLES)).then(
           () => true,
           () => false,
         );
         break;
       case 'put receiver back':
-        if (isReceiverKept) await receiverQuery(`${putBack(RECEIVER_TABLES, 'backup')} COMMIT`);
+        if (isReceiverKept) await receiverQuery(putBack(RECEIVER_TABLES));
         break;
     }
   }

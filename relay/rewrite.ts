@@ -1,5 +1,5 @@
 import type { Edit } from '../authoring/letter/template.ts';
-import { createGate } from './gate.ts';
+import { createGate } from '../core/gate.ts';
 import type { TextKind, UntouchedReason } from './message/classify.ts';
 import { changeHeader, type Header, rawValue } from './message/header.ts';
 import type { IncomingMessage } from './message/read.ts';

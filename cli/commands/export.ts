@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path';
 import { mkdir } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { ClickledgerError } from '../../core/errors.ts';
 import { createLogger } from '../../core/log.ts';
 import { createPool, explainDatabaseError, type Pool } from '../../core/postgres.ts';
-import { VERDICTS, type Verdict } from '../../core/rules.ts';
+import { VERDICTS } from '../../core/rules.ts';
 import { shardUrl } from '../../core/shards.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
 import { explainFileError } from '../../core/files.ts';
@@ -15,10 +15,11 @@ import { openExport } from '../../export/open-export.ts';
 import { type ExportRun, followExport, runExport } from '../../export/run-export.ts';
 import { openS3 } from '../../export/s3.ts';
 import type { Storage } from '../../export/storage.ts';
-import { EVENT_KINDS, type EventKind } from '../../feed/filter.ts';
+import { EVENT_KINDS } from '../../feed/filter.ts';
 import { lockPath } from '../../stack/lock.ts';
 import { configOf, type GlobalOptions, timeOf } from '../context.ts';
 import { note, printJson } from '../output.ts';
+import { listOf, wholeNumber } from './filter-options.ts';
 
 // The command `export`: writes events into Parquet files, in a directory or a bucket.
 
@@ -160,27 +161,11 @@ async function withStorage(command: Command, to: string, work: (storage: Storage
 async function wantedFilter(command: Command, options: Options, catalog: Pool) {
   const { kind, campaign, verdict, from } = options;
   return {
-    kinds: kind === undefined ? undefined : listOf<EventKind>(kind, EVENT_KINDS, '--kind'),
+    kinds: kind === undefined ? undefined : listOf(kind, EVENT_KINDS, '--kind'),
     campaigns: campaign === undefined ? undefined : await findCampaigns(catalog, campaign),
-    verdicts: verdict === undefined ? undefined : verdict === 'any' ? null : listOf<Verdict>(verdict, VERDICTS, '--verdict'),
+    verdicts: verdict === undefined ? undefined : verdict === 'any' ? null : listOf(verdict, VERDICTS, '--verdict'),
     from: from === undefined ? undefined : from === 'everything' ? null : (await timeOf(command, from)).at.toISOString(),
     with_addresses: options.withAddresses,
-  };
-}
-
-/** Parses a list of known words, separated by commas. */
-function listOf<T extends string>(text: string, known: readonly string[], option: string): T[] {
-  const words = text.split(',').map((word) => word.trim());
-  const wrong = words.find((word) => !known.includes(word));
-  if (wrong !== undefined) throw new ClickledgerError('bad-input', `${option}: '${wrong}' is none of ${known.join(', ')}`);
-  return [...new Set(words)] as T[];
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(number >= min && number <= max)) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    return number;
   };
 }
 

@@ -1,9 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { findCampaign } from '../../authoring/campaigns.ts';
-import { ClickledgerError } from '../../core/errors.ts';
 import type { Pool } from '../../core/postgres.ts';
-import { VERDICTS, type Verdict } from '../../core/rules.ts';
-import { EVENT_KINDS, type EventKind } from '../../feed/filter.ts';
+import { VERDICTS } from '../../core/rules.ts';
+import { EVENT_KINDS } from '../../feed/filter.ts';
 import type { Subscription } from '../../feed/subscription.ts';
 import { tryReceiver } from '../../forwarder/try-receiver.ts';
 import {
@@ -19,6 +18,7 @@ import {
 } from '../../operating/subscriptions.ts';
 import { configOf, type GlobalOptions, timeOf, withPool } from '../context.ts';
 import { note, printJson, printTable, shortTime } from '../output.ts';
+import { listOf, wholeNumber } from './filter-options.ts';
 
 // The command `subscription`: says which other systems get events. The forwarder delivers them.
 
@@ -72,9 +72,9 @@ export function addSubscriptionCommand(program: Command): void {
           name,
           target: options.to,
           filter: {
-            kinds: listOf<EventKind>(options.kind, EVENT_KINDS, '--kind'),
+            kinds: listOf(options.kind, EVENT_KINDS, '--kind'),
             campaigns: options.campaign === undefined ? null : await campaignsOf(pool, options.campaign),
-            verdicts: options.verdict === 'any' ? null : listOf<Verdict>(options.verdict, VERDICTS, '--verdict'),
+            verdicts: options.verdict === 'any' ? null : listOf(options.verdict, VERDICTS, '--verdict'),
             since: beginning instanceof Date ? beginning : null,
             waitMs: options.wait * 1000,
           },
@@ -243,20 +243,4 @@ async function campaignsOf(pool: Pool, names: readonly string[]): Promise<number
   const ids: number[] = [];
   for (const name of names) ids.push((await findCampaign(pool, name)).id);
   return ids;
-}
-
-/** Parses a list of known words, separated by commas. */
-function listOf<T extends string>(text: string, known: readonly string[], option: string): T[] {
-  const words = text.split(',').map((word) => word.trim());
-  const wrong = words.find((word) => !known.includes(word));
-  if (wrong !== undefined) throw new ClickledgerError('bad-input', `${option}: '${wrong}' is none of ${known.join(', ')}`);
-  return [...new Set(words)] as T[];
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(number >= min && number <= max)) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    return number;
-  };
 }

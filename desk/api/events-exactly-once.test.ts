@@ -11,6 +11,7 @@ import { createTestApi, linesOf, startTestApi, type TestApi } from '../../test/s
 import { batchOf, clickAt, newGen, ownCommitter } from '../../test/support/batches.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { judgeAll } from '../../test/support/merge.ts';
+import { keepCopy, PUT_SHARD_BACK, SHARD_TABLES } from '../../test/support/put-back.ts';
 import { runs } from '../../test/support/runs.ts';
 
 // A client that reads events by cursor, against a model. Whatever order of commits, steps of the judge, crashes of the client, restarts of the desk and
@@ -39,25 +40,7 @@ afterAll(async () => {
   await Promise.all([api?.app.close(), workers?.a.end(), workers?.b.end()]);
 });
 
-const TABLES = [
-  'ledger',
-  'user_agent',
-  'dead_letter',
-  'skipped',
-  'activity_15m',
-  'people',
-  'hit_count',
-  'delta',
-  'unsubscribe',
-  'verdict_change',
-  'event',
-];
-const EMPTY = `TRUNCATE ${TABLES.map((table) => `shard.${table}`).join(', ')}`;
-const KEEP = `DROP SCHEMA IF EXISTS backup CASCADE; CREATE SCHEMA backup; ${TABLES.map((table) => `CREATE TABLE backup.${table} AS SELECT * FROM shard.${table}`).join(';')}`;
-// Ids are given again after a restoration.
-const PUT_BACK = `BEGIN; ${EMPTY}; ${TABLES.map((table) => `INSERT INTO shard.${table} OVERRIDING SYSTEM VALUE SELECT * FROM backup.${table}`).join(';')};
-  SELECT setval('shard.verdict_change_id_seq', coalesce((SELECT max(id) FROM shard.verdict_change), 0) + 1, false),
-         setval('shard.delta_id_seq', coalesce((SELECT max(id) FROM shard.delta), 0) + 1, false); COMMIT`;
+const EMPTY = `TRUNCATE ${SHARD_TABLES.join(', ')}`;
 
 const shard = fc.constantFrom(...SHARDS);
 const step = fc.oneof(
@@ -193,12 +176,12 @@ async function run(verdict: string, steps: readonly Step[]): Promise<void> {
           desk = createTestApi(databases).app;
           break;
         case 'keep':
-          await databases.query(action.shard, KEEP);
+          await databases.query(action.shard, keepCopy(SHARD_TABLES));
           kept.add(action.shard);
           break;
         case 'put back':
           if (!kept.has(action.shard)) break;
-          await databases.query(action.shard, PUT_BACK);
+          await databases.query(action.shard, PUT_SHARD_BACK);
           // The agent publishes again what the ledger lacks.
           await committers[action.shard].commit(batches[action.shard]);
           break;

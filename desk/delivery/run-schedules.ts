@@ -1,3 +1,4 @@
+import { createGate } from '../../core/gate.ts';
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClickledgerError, codeOf, messageOf } from '../../core/errors.ts';
@@ -39,7 +40,7 @@ export interface DeliverOptions {
 
 /** Sends due reports until `signal` aborts. The reports that are being sent then are completed. */
 export async function runSchedules(schedules: readonly Schedule[], options: DeliverOptions, signal: AbortSignal): Promise<void> {
-  const begin = createLimit(CONCURRENCY);
+  const begin = createGate(CONCURRENCY);
   await begun(schedules, options);
   await Promise.all(schedules.map((schedule) => follow(schedule, options, signal, begin)));
 }
@@ -61,7 +62,12 @@ async function begun(schedules: readonly Schedule[], { state, now, from }: Deliv
 
 export const whenOf = ({ at, zone }: Schedule): string => `${at} ${zone}`;
 
-async function follow(schedule: Schedule, options: DeliverOptions, signal: AbortSignal, begin: Limit): Promise<void> {
+async function follow(
+  schedule: Schedule,
+  options: DeliverOptions,
+  signal: AbortSignal,
+  begin: ReturnType<typeof createGate>,
+): Promise<void> {
   const waits = options.retryMs ?? RETRY_MS;
   let failures = 0;
   while (!signal.aborted) {
@@ -167,23 +173,4 @@ function textFor(error: unknown, isAboutRecipient: boolean): string {
   const explained = error instanceof ClickledgerError ? error : (explainFileError(error) ?? explainDatabaseError(error));
   const text = withoutAddresses(messageOf(explained)).replace(/\s+/g, ' ').slice(0, 500);
   return isAboutRecipient ? text.replace(/'[^']*'/g, "'…'") : text;
-}
-
-type Limit = <T>(work: () => Promise<T>) => Promise<T>;
-
-/** Returns a function that runs work, at most `count` at the same time, in the order of the calls. */
-function createLimit(count: number): Limit {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (running >= count) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  };
 }
