@@ -54,16 +54,21 @@ export interface ReceiverVerdict {
 export async function startReceivers(world: ReceivedWorld, random: Random): Promise<Receivers> {
   const steady = await startWebhookServer();
   const flaky = await startWebhookServer();
+  let failures = 0;
   flaky.answer = (response, request) => {
     const dice = random.next();
+    // Half of all answers are failures. Each failure in a row doubles the pause before the next attempt, so there are at most three in a row.
+    const isFailure = failures < 3 && dice < 0.55;
+    failures = isFailure ? failures + 1 : 0;
     // It refuses, breaks the connection, or accepts but its answer does not arrive.
-    if (dice < 0.25) response.writeHead(500).end();
+    if (!isFailure) response.writeHead(204).end();
+    else if (dice < 0.25) response.writeHead(500).end();
     else if (dice < 0.35) response.writeHead(429, { 'retry-after': '0' }).end();
     else if (dice < 0.45) response.socket?.destroy();
-    else if (dice < 0.5) {
+    else {
       flaky.accepted.push(request);
       response.socket?.destroy();
-    } else response.writeHead(204).end();
+    }
   };
   await world.owner('postgres', `CREATE DATABASE ${RECEIVER_DATABASE}`);
   const catalogUrl = world.system.env['CATALOG_URL'] ?? '';
