@@ -62,8 +62,10 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
   const { subscription, shard, catalog, feed, receiver, state, log, signal, times } = deps;
   const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   let batch = subscription.batch;
+  /** The pause after a failure, and the number of conflicts, since the last success. */
+  let retryMs = times.firstRetry;
   let conflicts = 0;
-  for (let retryMs = times.firstRetry; !signal.aborted; ) {
+  while (!signal.aborted) {
     let stopListening: (() => void) | undefined;
     try {
       // A shard may be away for long, and must not delay the stop.
@@ -76,8 +78,6 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
       if (state.due !== undefined) due.continueFrom(state.due);
       state.due = due;
       await deliverDue(due, delivered.position);
-      retryMs = times.firstRetry;
-      conflicts = 0;
     } catch (error) {
       if (signal.aborted) break;
       const failure: DeliveryFailure = error instanceof DeliveryError ? error.failure : 'retry';
@@ -117,6 +117,8 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         if (signal.aborted) return;
         for (const [gen, ranges] of byGeneration(slice.ranges)) due.setDelivered(gen, ranges);
         state.succeed(slice.items.length);
+        retryMs = times.firstRetry;
+        conflicts = 0;
       }
       position = reading.position;
       const isMoreLeft = reading.areChangesLeft || reading.events.length >= batch || (bytesOf(wanted) >= READ_BYTES && !reading.isLacking);
@@ -126,7 +128,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
 
   /** Delivers a slice, with further attempts until it succeeds or the subscription is paused. */
   async function deliverSlice(slice: Slice): Promise<void> {
-    for (let attempt = 1, retryMs = times.firstRetry; ; attempt++, retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+    for (let attempt = 1, nextMs = times.firstRetry; ; attempt++, nextMs = Math.min(nextMs * 2, MAX_RETRY_MS)) {
       const stopTimer = state.startTimer();
       try {
         await receiver.deliver(shard, slice);
@@ -142,7 +144,7 @@ export async function deliverShard(deps: DeliverDeps): Promise<void> {
         else if (failingMs > times.giveUp && attempt >= LEAST_ATTEMPTS)
           await deps.pause(`all deliveries failed for ${Math.round(failingMs / 3_600_000)} hours: ${messageOf(error)}`);
         // Receivers that fail together should not get all their retries at the same moment.
-        const pauseMs = retryMs * (0.75 + Math.random() / 2);
+        const pauseMs = nextMs * (0.75 + Math.random() / 2);
         await sleep(Math.min(Math.max(pauseMs, retryAfterMs ?? 0), 3_600_000), signal);
         if (signal.aborted) return;
       }

@@ -31,7 +31,7 @@ function findSecrets(text: string): string[] {
     if (name === 'SLUG_KEYS') return [[name, value]];
     return name.endsWith('_URL') && name !== 'BASE_URL' ? [[name, new URL(value).password]] : [];
   });
-  expect(secrets).toHaveLength(9);
+  expect(secrets).toHaveLength(10);
   for (const [, secret] of secrets) expect(secret.length).toBeGreaterThanOrEqual(24);
   return secrets.flatMap(([name, secret]) => (text.includes(secret) ? [name] : []));
 }
