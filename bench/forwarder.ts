@@ -14,8 +14,8 @@ import { EVENTS } from './fixture.ts';
 import { recordPeak } from './memory.ts';
 import { committedBytes, isJudged, pidsOf, startBenchSystem, type BenchSystem, waitUntil } from './system.ts';
 
-// Measures the forwarder with one webhook on loopback: first alone, with a million events that are stored already, and then while the pipe counts
-// lines at a steady rate. The baseline is a client that posts bodies of the same size, one after the other.
+// Measures the forwarder with one webhook on loopback, in two phases. In the first phase a million events are stored already, and only the forwarder works.
+// In the second phase the other parts count new lines at a steady rate. The baseline is a client that posts bodies of the same size, one after the other.
 
 const BATCH = 500;
 const BARE_POSTS = 1_000;

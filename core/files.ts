@@ -37,7 +37,12 @@ export async function replaceFile(path: string, content: string, mode = 0o600): 
     await file.close();
   }
   await rename(temporary, path);
-  const directory = await open(dirname(path), 'r');
+  await syncDirectory(dirname(path));
+}
+
+/** Writes the entries of a directory to the disk, so that a created or renamed file is there after a power loss. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
   try {
     await directory.sync();
   } finally {

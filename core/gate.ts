@@ -15,3 +15,12 @@ export function createGate(limit: number): <T>(work: () => Promise<T>) => Promis
     }
   };
 }
+
+/**
+ * Runs `work` for every item, for at most `limit` items at a time. Returns the results in the order of the items. `work` should not throw,
+ * because one error rejects the whole call.
+ */
+export async function mapConcurrently<T, R>(limit: number, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const gate = createGate(limit);
+  return Promise.all(items.map((item) => gate(() => work(item))));
+}

@@ -13,7 +13,7 @@ import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { listReports } from '../reporting/report-file.ts';
 import { readXlsx } from '../test/support/xlsx.ts';
 import { createDesk } from './app.ts';
-import { mapConcurrently } from './limit-concurrency.ts';
+import { mapConcurrently } from '../core/gate.ts';
 import { isOwnHost } from './guard.ts';
 
 let databases: Databases;

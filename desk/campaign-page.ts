@@ -5,7 +5,7 @@ import { html, type Markup } from '../reporting/format/markup.ts';
 import { describeReach } from '../reporting/format/values.ts';
 import { listReports, type Report } from '../reporting/report-file.ts';
 import { readReach, type Column, type Result, type RunOptions, runReport } from '../reporting/run-report.ts';
-import { mapConcurrently } from './limit-concurrency.ts';
+import { mapConcurrently } from '../core/gate.ts';
 import { readCampaign } from './campaigns.ts';
 import { expectedError } from './failures.ts';
 import { type Content, errorNote } from './frame.ts';

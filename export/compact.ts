@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Value } from './columns.ts';
+import { decimalOf, type Value } from './columns.ts';
 import { readRowGroups } from './read-parquet.ts';
 import type { ManifestFile } from './manifest.ts';
 import type { OpenExport } from './open-export.ts';
@@ -44,7 +44,11 @@ async function merge(target: OpenExport, directory: string, all: readonly Manife
   for (const { path } of files) {
     for await (const rows of readRowGroups(await target.storage.open(path), names)) {
       for (const row of rows) {
-        merged.add(row.map((value, i) => (columns[i]?.type === 'decimal' ? decimalAgain(value) : (value ?? null))) as Value[]);
+        merged.add(
+          row.map((value, i) =>
+            columns[i]?.type === 'decimal' ? decimalOf((value ?? null) as number | null) : (value ?? null),
+          ) as Value[],
+        );
         if (merged.waiting() >= GROUP_ROWS) await merged.flush();
       }
     }
@@ -73,6 +77,3 @@ function takeRows(files: readonly ManifestFile[], most: number): ManifestFile[] 
     return i < 2 || rows <= most;
   });
 }
-
-const decimalAgain = (value: unknown): bigint | null =>
-  value === null || value === undefined ? null : BigInt((value as number).toFixed(6).replace('.', ''));

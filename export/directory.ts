@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { asyncBufferFromFile } from 'hyparquet';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
-import { replaceFile } from '../core/files.ts';
+import { replaceFile, syncDirectory } from '../core/files.ts';
 import { MANIFEST, type Storage } from './storage.ts';
 
 // An export in a local directory. The caller has locked it, so no other process of this machine writes to it.
@@ -68,13 +68,4 @@ export async function openDirectory(path: string): Promise<Storage> {
       await rm(join(root, file), { force: true });
     },
   };
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

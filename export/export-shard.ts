@@ -1,6 +1,5 @@
-import { identityOf, type Item, type VerdictChange } from '../feed/event.ts';
-import { createDue } from '../feed/due.ts';
-import type { DueRange } from '../feed/due.ts';
+import { type FeedEvent, identityOf, type VerdictChange } from '../feed/event.ts';
+import { createDue, type DueRange } from '../feed/due.ts';
 import { type Filter, passes } from '../feed/filter.ts';
 import { type ChangePosition, NO_CHANGES, type Reading, readEvents } from '../feed/read-events.ts';
 import type { Pool } from '../core/postgres.ts';
@@ -88,20 +87,20 @@ export async function exportShard(deps: ShardExport): Promise<number> {
 
   async function addChanges({ changes }: Reading): Promise<void> {
     if (changes.length === 0) return;
-    const all = changes.flatMap(({ change }: Item) => change ?? []);
+    const all = changes.flatMap(({ event, change }) => (change === undefined ? [] : { event, change }));
     if (filter.verdicts === null) {
-      for (const change of all) addChange(set, change);
+      for (const { event, change } of all) addChange(set, event, change);
       return;
     }
     // The files have to be in the manifest for the search. What was read before this reading is complete.
     await commit();
     const days = new Set(all.map(({ event }) => new Date(event.at).toISOString().slice(0, 10)));
     const exported = await findExported(target, shard, days, new Set(all.map(({ event }) => identityOf(event))));
-    for (const change of all) {
-      const identity = identityOf(change.event);
-      if (exported.has(identity)) addChange(set, change);
+    for (const { event, change } of all) {
+      const identity = identityOf(event);
+      if (exported.has(identity)) addChange(set, event, change);
       else if (passes(filter, change.becomes)) {
-        addEvent(set, { ...change.event, verdict: change.becomes });
+        addEvent(set, { ...event, verdict: change.becomes });
         exported.add(identity);
       }
     }
@@ -127,13 +126,13 @@ export async function exportShard(deps: ShardExport): Promise<number> {
   }
 }
 
-function addEvent(set: FileSet, event: Item['event']): void {
+function addEvent(set: FileSet, event: FeedEvent): void {
   const { table, row } = rowOf(event);
   set.add(table, event.at, row);
 }
 
-function addChange(set: FileSet, change: VerdictChange): void {
-  set.add('verdict_changes', change.event.at, changeRowOf(change));
+function addChange(set: FileSet, event: FeedEvent, change: VerdictChange): void {
+  set.add('verdict_changes', event.at, changeRowOf(event, change));
 }
 
 async function readLastChange(pool: Pool): Promise<ChangePosition> {

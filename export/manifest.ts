@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { ClickledgerError } from '../core/errors.ts';
-import { formatMultirange, NO_RANGES, parseMultirange, type Ranges, union } from '../core/ranges.ts';
+import { formatMultirange, NO_RANGES, type Ranges, union } from '../core/ranges.ts';
 import { VERDICTS } from '../core/rules.ts';
-import type { DueRange } from '../feed/due.ts';
+import { byGeneration, type DueRange, ledgerFrom } from '../feed/due.ts';
 import { EVENT_KINDS } from '../feed/filter.ts';
 import type { ChangePosition } from '../feed/read-events.ts';
 import { CATALOG_TABLES, LOG_TABLES } from './tables.ts';
@@ -97,7 +97,7 @@ export function formatManifest({ files, replaced, ledger, changes, ...head }: Ma
 
 /** The ranges of a shard that are in the export, by generation. */
 export function ledgerOf({ ledger }: Manifest, shard: string): Map<string, Ranges> {
-  return new Map(Object.entries(ledger[shard] ?? {}).map(([gen, text]) => [gen, parseMultirange(text)]));
+  return ledgerFrom(Object.entries(ledger[shard] ?? {}));
 }
 
 /** The position in the changes of a shard. Undefined if nothing of the shard is in the export. */
@@ -108,11 +108,7 @@ export function positionOf({ changes }: Manifest, shard: string): ChangePosition
 
 /** The ledger of a shard with further ranges. */
 export function withRanges(before: Readonly<Record<string, string>> | undefined, added: readonly DueRange[]): Record<string, string> {
-  const byGen = new Map<string, Ranges[]>();
-  for (const { gen, range } of added) byGen.set(gen, [...(byGen.get(gen) ?? []), [range]]);
-  const changed = [...byGen].map(([gen, ranges]) => {
-    const known = before?.[gen];
-    return [gen, formatMultirange(union(known === undefined ? NO_RANGES : parseMultirange(known), ...ranges))] as const;
-  });
+  const known = ledgerFrom(Object.entries(before ?? {}));
+  const changed = byGeneration(added).map(([gen, ranges]) => [gen, formatMultirange(union(known.get(gen) ?? NO_RANGES, ranges))] as const);
   return { ...before, ...Object.fromEntries(changed) };
 }

@@ -52,7 +52,7 @@ export async function openExport(deps: {
       ? newManifest(shards, { ...DEFAULT_FILTER, kinds: allKinds, ...definedOf(wanted) })
       : parseManifest(stored.text, `${storage.name} ${MANIFEST}`);
   if (manifest.shards !== shards)
-    throw new ClickledgerError('wrong-database', `${storage.name} is the export of another installation: export to another place`);
+    throw new ClickledgerError('wrong-database', `${storage.name} holds the export of another installation: choose another destination`);
   assertSameFilter(manifest.filter, definedOf(wanted), storage.name);
   const present = await storage.list();
   assertComplete(manifest.files, present, storage.name);

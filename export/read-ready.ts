@@ -1,7 +1,8 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Pool } from '../core/postgres.ts';
-import { parseMultirange, type Ranges } from '../core/ranges.ts';
+import type { Ranges } from '../core/ranges.ts';
 import { sleep } from '../core/time.ts';
+import { ledgerFrom } from '../feed/due.ts';
 
 const POLL_MS = 200;
 
@@ -21,9 +22,7 @@ const readState = async (pool: Pool, since: Date): Promise<StateRow[]> =>
  */
 export async function readReady(pool: Pool, shard: string, mostMs: number, signal?: AbortSignal): Promise<Map<string, Ranges>> {
   const rows = await readState(pool, new Date(0));
-  const ready = new Map(
-    rows.flatMap(({ gen, committed }) => (gen === null || committed === null ? [] : [[gen, parseMultirange(committed)] as const])),
-  );
+  const ready = ledgerFrom(rows.map(({ gen, committed }) => [gen, committed]));
   const newest = rows[0]?.newest_delta ?? null;
   const untilMs = performance.now() + mostMs;
   for (let oldest = newest === null ? null : (rows[0]?.oldest_delta ?? null); oldest !== null && oldest <= (newest as number); ) {

@@ -136,6 +136,6 @@ export function rowOf(e: FeedEvent): { table: LogTable; row: Value[] } {
 }
 
 /** The row of verdict_changes. The signals and rules are those of the event now. */
-export function changeRowOf({ event, changedAt, was, becomes }: VerdictChange): Value[] {
+export function changeRowOf(event: FeedEvent, { changedAt, was, becomes }: VerdictChange): Value[] {
   return [genOf(event.gen), BigInt(event.off), BigInt(changedAt), was, becomes, signalsOf(event.signals), event.rules];
 }

@@ -1,6 +1,6 @@
-import { covers, NO_RANGES, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
+import { covers, NO_RANGES, parseMultirange, type Range, type Ranges, sizeOf, subtract, union } from '../core/ranges.ts';
 
-// What a subscription has to deliver of one shard: the ranges that may be delivered, without those that were delivered and those before its start.
+// The ranges of one shard that a subscription still has to deliver. Ranges before its start are left out.
 //
 //   ready ──take──► being delivered ──delivered──► done
 //
@@ -9,10 +9,25 @@ import { covers, NO_RANGES, type Range, type Ranges, sizeOf, subtract, union } f
 /** Ranges by generation. */
 export type Ledger = ReadonlyMap<string, Ranges>;
 
+/** Makes a ledger of texts of Postgres. Skips pairs of nulls: a query with LEFT JOIN returns them if there are no generations. */
+export function ledgerFrom(texts: Iterable<readonly [gen: string | null, ranges: string | null]>): Map<string, Ranges> {
+  const ledger = new Map<string, Ranges>();
+  for (const [gen, ranges] of texts) if (gen !== null && ranges !== null) ledger.set(gen, parseMultirange(ranges));
+  return ledger;
+}
+
 /** A range of a generation. */
 export interface DueRange {
   readonly gen: string;
   readonly range: Range;
+}
+
+/** The union of ranges, by generation. The generations are sorted. */
+export function byGeneration(ranges: readonly DueRange[]): [gen: string, ranges: Ranges][] {
+  const found = Map.groupBy(ranges, ({ gen }) => gen);
+  return Array.from(found, ([gen, some]): [string, Ranges] => [gen, union(some.map(({ range }) => range))]).sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  );
 }
 
 export interface Due {

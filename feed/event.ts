@@ -29,19 +29,17 @@ export interface FeedEvent {
 
 /** A hit that was ready before, and has got another verdict since then. It was delivered, or passes the filter only now. */
 export interface VerdictChange {
-  readonly id: number;
   /** Epoch microseconds, which JavaScript numbers hold until the year 2255. */
   readonly changedAt: number;
   readonly was: string;
   readonly becomes: string;
-  /** The event with all its present fields. */
-  readonly event: FeedEvent;
 }
 
-/** What is delivered: an event, or a change of its verdict. */
-export type Item =
-  | { readonly event: FeedEvent; readonly change?: undefined }
-  | { readonly event: FeedEvent; readonly change: VerdictChange };
+/** What is delivered: an event, or a change of its verdict. `event` has all present fields. */
+export interface Item {
+  readonly event: FeedEvent;
+  readonly change?: VerdictChange | undefined;
+}
 
 /** The identity of an event. It never changes, even if the shard is restored and the event is read from the log again. */
 export const identityOf = ({ gen, off }: Pick<FeedEvent, 'gen' | 'off'>): string => `${gen}:${off}`;

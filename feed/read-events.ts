@@ -1,7 +1,7 @@
 import { BEGIN, type Pool } from '../core/postgres.ts';
-import { covers, NO_RANGES, parseMultirange, type Range, type Ranges, union } from '../core/ranges.ts';
-import type { Due, DueRange } from './due.ts';
-import type { FeedEvent, Item } from './event.ts';
+import { covers, NO_RANGES, type Range } from '../core/ranges.ts';
+import { byGeneration, type Due, type DueRange, ledgerFrom } from './due.ts';
+import { type FeedEvent, identityOf, type Item } from './event.ts';
 import { type Filter, passes } from './filter.ts';
 
 // Reads what a subscription is to deliver next, in one snapshot of the shard: the changes of verdicts of what was delivered before, and the events
@@ -64,7 +64,7 @@ export async function readEvents(
       [after.id, after.changedAt, MOST_CHANGES],
     );
     const concerned = changes.rows.filter(({ gen, off }) => due.wasDelivered(gen, off));
-    const inLedger = new Map(ledger.rows.map(({ gen, committed }) => [gen, parseMultirange(committed)]));
+    const inLedger = ledgerFrom(ledger.rows.map(({ gen, committed }) => [gen, committed]));
     const isLacking = wanted.some(({ gen, range: [from, to] }) => !covers(inLedger.get(gen) ?? NO_RANGES, from, to));
     // As long as there are more changes, no events are read: they would have the verdicts of a later position.
     const areChangesLeft = changes.rows.length === MOST_CHANGES;
@@ -81,11 +81,11 @@ export async function readEvents(
       ]);
       return rows;
     };
-    const changed = new Map((await read(uniquePlaces(concerned))).map((event) => [`${event.gen}:${event.off}`, event] as const));
+    const changed = new Map((await read(uniquePlaces(concerned))).map((event) => [identityOf(event), event] as const));
     const events = await read(ranges);
     await client.query('COMMIT');
     const items = concerned.flatMap((row): Item[] => {
-      const event = changed.get(`${row.gen}:${row.off}`);
+      const event = changed.get(identityOf(row));
       return event === undefined ? [] : changeItems(row, event, filter);
     });
     const last = changes.rows.at(-1);
@@ -109,15 +109,14 @@ export async function readEvents(
 }
 
 function uniquePlaces(rows: readonly ChangeRow[]): DueRange[] {
-  const byGen = new Map<string, Ranges>();
-  for (const { gen, off } of rows) byGen.set(gen, union(byGen.get(gen) ?? NO_RANGES, [[off, off + 1]]));
-  return [...byGen].flatMap(([gen, ranges]) => ranges.map((range) => ({ gen, range })));
+  const places = rows.map(({ gen, off }): DueRange => ({ gen, range: [off, off + 1] }));
+  return byGeneration(places).flatMap(([gen, ranges]) => ranges.map((range) => ({ gen, range })));
 }
 
 /** A change matters if the hit passed the filter before, or passes it now. */
 function changeItems(row: ChangeRow, event: FeedEvent, filter: Filter): Item[] {
   if (!passes(filter, row.was) && !passes(filter, row.becomes)) return [];
-  return [{ event, change: { id: row.id, changedAt: row.micros, was: row.was, becomes: row.becomes, event } }];
+  return [{ event, change: { changedAt: row.micros, was: row.was, becomes: row.becomes } }];
 }
 
 /** Cuts each range before its first click that is too young. `young` has the generations of these clicks, and the milliseconds until they are old enough. */
@@ -127,12 +126,7 @@ function settle(
   filter: Filter,
   settledMs: number,
 ): { items: Item[]; ranges: DueRange[]; young: Map<string, number> } {
-  const byGen = new Map<string, FeedEvent[]>();
-  for (const event of events) {
-    const list = byGen.get(event.gen);
-    if (list === undefined) byGen.set(event.gen, [event]);
-    else list.push(event);
-  }
+  const byGen = Map.groupBy(events, ({ gen }) => gen);
   for (const list of byGen.values()) list.sort((a, b) => a.off - b.off);
   // The clock of a host with nginx may be wrong. A click from the future must not hold up all others.
   const latestMs = settledMs + filter.waitMs + MOST_AHEAD_MS;

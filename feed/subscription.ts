@@ -1,6 +1,7 @@
 import type { Pool } from '../core/postgres.ts';
-import { parseMultirange, type Ranges } from '../core/ranges.ts';
+import type { Ranges } from '../core/ranges.ts';
 import type { Verdict } from '../core/rules.ts';
+import { ledgerFrom } from './due.ts';
 import type { EventKind, Filter } from './filter.ts';
 
 /** A subscription: which events a receiver gets. */
@@ -66,5 +67,5 @@ export async function readStart(catalog: Pool, subscription: number, shard: stri
     'SELECT gen, ranges::text AS ranges FROM catalog.subscription_start WHERE subscription_id = $1 AND shard = $2',
     [subscription, shard],
   );
-  return new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)]));
+  return ledgerFrom(rows.map(({ gen, ranges }) => [gen, ranges]));
 }

@@ -1,7 +1,7 @@
 import { type Pool, type PoolClient, transaction } from '../core/postgres.ts';
-import { formatMultirange, parseMultirange, type Ranges, union } from '../core/ranges.ts';
+import { formatMultirange } from '../core/ranges.ts';
 import { type ChangePosition, NO_CHANGES } from '../feed/read-events.ts';
-import type { DueRange } from '../feed/due.ts';
+import { byGeneration, ledgerFrom } from '../feed/due.ts';
 import type { Slice } from '../feed/slices.ts';
 import { type Delivered, DeliveryError } from './receiver.ts';
 
@@ -17,8 +17,8 @@ export async function readDelivered(catalog: Pool, subscription: number, shard: 
     [subscription, shard],
   );
   return {
-    ledger: new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])),
-    attempted: new Map(attempt.rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])),
+    ledger: ledgerFrom(rows.map(({ gen, ranges }) => [gen, ranges])),
+    attempted: ledgerFrom(attempt.rows.map(({ gen, ranges }) => [gen, ranges])),
     position: await readPosition(catalog, subscription, shard),
   };
 }
@@ -30,13 +30,6 @@ export async function readPosition(catalog: Pool, subscription: number, shard: s
     [subscription, shard],
   );
   return rows[0] ?? NO_CHANGES;
-}
-
-/** The union of ranges, by generation. */
-export function byGeneration(ranges: readonly DueRange[]): [gen: string, ranges: Ranges][] {
-  const found = new Map<string, Ranges>();
-  for (const { gen, range } of ranges) found.set(gen, union(found.get(gen) ?? [], [range]));
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /**

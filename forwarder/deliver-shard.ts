@@ -2,12 +2,11 @@ import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Pool } from '../core/postgres.ts';
 import { sleep } from '../core/time.ts';
-import { createDue, type Due, type DueRange } from '../feed/due.ts';
+import { byGeneration, createDue, type Due, type DueRange } from '../feed/due.ts';
 import { type ChangePosition, readEvents } from '../feed/read-events.ts';
 import type { ShardFeed } from '../feed/shard-feed.ts';
 import { type Slice, slicesOf } from '../feed/slices.ts';
 import { readStart, type Subscription } from '../feed/subscription.ts';
-import { byGeneration } from './catalog-ledger.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { type DeliveryFailure, DeliveryError, type Receiver } from './receiver.ts';
 

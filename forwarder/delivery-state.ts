@@ -1,7 +1,7 @@
 import type { Due } from '../feed/due.ts';
 import type { ForwarderMetrics } from './metrics.ts';
 
-// What is known about the deliveries of one shard to one receiver, for metrics, the health of the part and `subscription status`.
+// The state of the deliveries of one shard to one receiver. Metrics, health checks and `subscription status` show it.
 
 export interface DeliveryState {
   readonly subscription: string;

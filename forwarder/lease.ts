@@ -4,8 +4,6 @@ import type { Pool } from '../core/postgres.ts';
 // a row with a time, and not an advisory lock of a session.
 
 const LEASE_SECONDS = 20;
-/** How often a lease is extended. */
-export const RENEW_MS = 5_000;
 /** Without an extension for this time, the forwarder stops its deliveries, before another one may take the lease. */
 export const GIVE_UP_MS = 15_000;
 

@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { formatMultirange, parseMultirange } from '../core/ranges.ts';
-import type { Ledger } from '../feed/due.ts';
+import { formatMultirange } from '../core/ranges.ts';
+import { type Ledger, ledgerFrom } from '../feed/due.ts';
 import type { ChangePosition } from '../feed/read-events.ts';
 import { DeliveryError } from './receiver.ts';
 
@@ -57,7 +57,7 @@ export function parseLedger(data: Uint8Array): LedgerMessage {
     const both = { subscription, nonce, position: { id: position.id, changedAt: position.changedAt } };
     if (ledger !== undefined) return { ...both, ledger };
     if (sequence === undefined || delivered === undefined) throw new Error('fields are missing');
-    return { ...both, sequence, delivered: new Map(Object.entries(delivered).map(([gen, text]) => [gen, parseMultirange(text)])) };
+    return { ...both, sequence, delivered: ledgerFrom(Object.entries(delivered)) };
   } catch (cause) {
     throw new DeliveryError(
       'gone',

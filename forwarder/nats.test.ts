@@ -147,9 +147,9 @@ function createStepper(source: Source, receiver: Receiver): Stepper {
         const [gen, off] = identity.split(':') as [string, string];
         return id > position.id && due.wasDelivered(gen, Number(off));
       })
-      .map(({ id, micros, was, becomes, identity }): Item => {
+      .map(({ micros, was, becomes, identity }): Item => {
         const event = source.events.get(identity) as FeedEvent;
-        return { event, change: { id, changedAt: micros, was, becomes, event } };
+        return { event, change: { changedAt: micros, was, becomes } };
       });
     const last = source.changes.at(-1);
     const events = ranges.flatMap(({ gen, range: [from, to] }) =>

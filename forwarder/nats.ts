@@ -11,14 +11,15 @@ import { connect, headers as newHeaders, type NatsConnection } from '@nats-io/tr
 import { messageOf } from '../core/errors.ts';
 import { natsOptions } from '../core/nats.ts';
 import type { Pool } from '../core/postgres.ts';
-import { subtract, union } from '../core/ranges.ts';
+import { covers, union } from '../core/ranges.ts';
 import { readAddresses } from '../feed/addresses.ts';
-import { type Address, type Item, toJson } from '../feed/event.ts';
+import { byGeneration } from '../feed/due.ts';
+import { type Address, type Item, itemId, toJson } from '../feed/event.ts';
 import { parseNatsTarget } from '../feed/nats-target.ts';
 import type { ChangePosition } from '../feed/read-events.ts';
 import type { Slice } from '../feed/slices.ts';
 import type { Subscription } from '../feed/subscription.ts';
-import { byGeneration, readPosition } from './catalog-ledger.ts';
+import { readPosition } from './catalog-ledger.ts';
 import { formatLedger, type LedgerMessage, parseLedger } from './nats-ledger.ts';
 import { isWrongSequence, readStreamState, type StreamState } from './nats-stream.ts';
 import { eventSubject, ledgerSubject, messageIdOf } from './nats-subjects.ts';
@@ -183,13 +184,7 @@ export function createNatsReceiver(deps: { subscription: Subscription; catalog: 
     addresses: ReadonlyMap<number, Address> | undefined,
     session: number,
   ): Promise<void> {
-    const bySubject = new Map<string, Item[]>();
-    for (const item of items) {
-      const subject = eventSubject(prefix, shard, item);
-      const list = bySubject.get(subject);
-      if (list === undefined) bySubject.set(subject, [item]);
-      else list.push(item);
-    }
+    const bySubject = Map.groupBy(items, (item) => eventSubject(prefix, shard, item));
     let isFailed = false;
     const results = await Promise.allSettled(
       Array.from(bySubject, async ([subject, list]) => {
@@ -275,7 +270,7 @@ function divide(slice: Slice, state: StreamState): { changes: Item[]; events: It
   const events: Item[] = [];
   for (const item of slice.items) {
     const { gen, off } = item.event;
-    if (item.change === undefined && subtract([[off, off + 1]], ranges.get(gen) ?? []).length === 0) events.push(item);
+    if (item.change === undefined && covers(ranges.get(gen) ?? [], off, off + 1)) events.push(item);
     else if (!isInTail(item, state)) changes.push(item);
   }
   return { changes, events };
@@ -283,7 +278,7 @@ function divide(slice: Slice, state: StreamState): { changes: Item[]; events: It
 
 function isInTail(item: Item, { events, changes }: StreamState): boolean {
   const { gen, off } = item.event;
-  return item.change === undefined ? (events.get(gen)?.has(off) ?? false) : changes.has(`${gen}:${off}:${item.change.changedAt}`);
+  return item.change === undefined ? (events.get(gen)?.has(off) ?? false) : changes.has(itemId(item));
 }
 
 function failed(cause: unknown, stream: string): DeliveryError {

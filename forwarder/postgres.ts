@@ -1,11 +1,12 @@
 import { codeOf, messageOf } from '../core/errors.ts';
 import { createPool, type Pool, transaction } from '../core/postgres.ts';
-import { formatMultirange, parseMultirange } from '../core/ranges.ts';
+import { formatMultirange } from '../core/ranges.ts';
 import { readAddresses } from '../feed/addresses.ts';
+import { byGeneration, ledgerFrom } from '../feed/due.ts';
 import { identityOf, type Item, toJson } from '../feed/event.ts';
 import type { ChangePosition } from '../feed/read-events.ts';
 import type { Subscription } from '../feed/subscription.ts';
-import { byGeneration, readPosition } from './catalog-ledger.ts';
+import { readPosition } from './catalog-ledger.ts';
 import { DeliveryError, type Receiver } from './receiver.ts';
 
 // Delivers into tables of another Postgres. Its ledger is there, too, and changes in the transaction that stores the events. So every event is stored
@@ -89,7 +90,7 @@ export function createPostgresReceiver(deps: { subscription: Subscription; catal
       );
       const position = delivery === undefined ? await readPosition(catalog, id, shard) : { id: delivery.id, changedAt: delivery.changedAt };
       states.set(shard, { number: delivery?.number ?? 0, position });
-      return { ledger: new Map(rows.map(({ gen, ranges }) => [gen, parseMultirange(ranges)])), position };
+      return { ledger: ledgerFrom(rows.map(({ gen, ranges }) => [gen, ranges])), position };
     },
     async deliver(shard, { items, ranges, position }) {
       const addresses = withAddresses ? await readAddresses(catalog, items) : undefined;

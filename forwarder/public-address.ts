@@ -3,9 +3,9 @@ import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { AddressRanges } from '../core/address-ranges.ts';
 
-// Webhooks may not reach the addresses of this machine and of private networks, because whoever adds a subscription could otherwise use the forwarder to
-// reach servers that are not open to them (server-side request forgery). The address is checked when the connection is made. So a host name that
-// first has a public address and then a private one helps nobody.
+// Webhooks must not reach this machine or private networks. Otherwise the author of a subscription could send requests to internal servers through the
+// forwarder (server-side request forgery). The address is checked when the connection is made, because a host name may get another address after an
+// earlier check.
 
 const isAllowed = (address: string, allowed: AddressRanges): boolean =>
   allowed.includes(address) || (ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast');

@@ -8,7 +8,7 @@ import { readSubscriptions, type Subscription } from '../feed/subscription.ts';
 import { createReceiver } from './create-receiver.ts';
 import { deliverShard, type Times } from './deliver-shard.ts';
 import { createDeliveryState, type DeliveryState } from './delivery-state.ts';
-import { GIVE_UP_MS, releaseLeases, RENEW_MS, takeLeases } from './lease.ts';
+import { GIVE_UP_MS, releaseLeases, takeLeases } from './lease.ts';
 import type { ForwarderMetrics } from './metrics.ts';
 import type { Receiver } from './receiver.ts';
 import { readReports, writeReports } from './reports.ts';
@@ -16,7 +16,10 @@ import { readReports, writeReports } from './reports.ts';
 // Keeps the deliveries running that the catalog asks for: one task for each subscription whose lease this forwarder holds, and each shard. A
 // subscription that was changed, paused or removed is stopped.
 
+/** How often the catalog is read and all leases are extended. */
 const READ_MS = 2_000;
+/** How often the state of the deliveries is written into the catalog. */
+const REPORT_MS = 5_000;
 const WATCH_MS = 1_000;
 
 /** The database and the feed of a shard. */
@@ -162,7 +165,7 @@ export function createSubscriptions(deps: {
       while (!signal.aborted) {
         try {
           await reconcile();
-          if (performance.now() - reportedMs >= RENEW_MS) {
+          if (performance.now() - reportedMs >= REPORT_MS) {
             await writeReports(catalog, allStates());
             reportedMs = performance.now();
           }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { createPool, type Pool, transaction } from '../core/postgres.ts';
-import { formatMultirange, parseMultirange, type Ranges } from '../core/ranges.ts';
+import { formatMultirange } from '../core/ranges.ts';
 import { type ShardMap, shardUrl } from '../core/shards.ts';
+import { type Ledger, ledgerFrom } from '../feed/due.ts';
 import type { Filter } from '../feed/filter.ts';
 import { parseNatsTarget } from '../feed/nats-target.ts';
 import { readSubscriptions, type Subscription } from '../feed/subscription.ts';
@@ -26,10 +27,10 @@ export interface NewSubscription {
   readonly secret: string | undefined;
 }
 
-/** The ledger of a shard when a subscription begins. */
+/** Where a subscription begins in one shard. */
 interface ShardStart {
   readonly shard: string;
-  readonly gens: readonly { readonly gen: string; readonly ranges: Ranges }[];
+  readonly before: Ledger;
   readonly change: { readonly id: number; readonly changedAt: string };
 }
 
@@ -50,7 +51,7 @@ export async function addSubscription(
   if (/^(nats|tls):$/.test(protocol)) parseNatsTarget(wanted.target);
   if (!isWebhook && wanted.secret !== undefined) throw new ClickledgerError('bad-input', 'only a webhook has a secret: leave out --secret');
   if (wanted.secret !== undefined && !SECRET.test(wanted.secret))
-    throw new ClickledgerError('bad-input', 'a secret begins with whsec_, and at least 24 bytes in base64 follow');
+    throw new ClickledgerError('bad-input', 'the secret is not valid: use whsec_ followed by at least 24 bytes in base64');
   const secret = isWebhook ? (wanted.secret ?? newSecret()) : undefined;
   // The shards are read before the subscription exists. What is committed in between is delivered.
   const starts = await Promise.all(shards.list.map((shard) => readShardStart(shardUrl(shard, ownerUrl), shard.name, wanted.beginning)));
@@ -74,10 +75,10 @@ export async function addSubscription(
         ],
       );
       const { id } = rows[0] as { id: number };
-      for (const { shard, gens, change } of starts) {
+      for (const { shard, before, change } of starts) {
         await client.query(
           'INSERT INTO catalog.subscription_start (subscription_id, shard, gen, ranges) SELECT $1, $2, * FROM unnest($3::uuid[], $4::int8multirange[])',
-          [id, shard, gens.map(({ gen }) => gen), gens.map(({ ranges }) => formatMultirange(ranges))],
+          [id, shard, [...before.keys()], Array.from(before.values(), formatMultirange)],
         );
         await client.query('INSERT INTO catalog.delivered_change (subscription_id, shard, change_id, changed_at) VALUES ($1, $2, $3, $4)', [
           id,
@@ -119,7 +120,7 @@ async function readShardStart(url: string, shard: string, beginning: Beginning):
     const { id, changed_at } = rows[0] as (typeof rows)[number];
     return {
       shard,
-      gens: rows.flatMap(({ gen, committed }) => (gen === null || committed === null ? [] : [{ gen, ranges: parseMultirange(committed) }])),
+      before: ledgerFrom(rows.map(({ gen, committed }) => [gen, committed])),
       change: { id, changedAt: changed_at },
     };
   } finally {
@@ -127,7 +128,7 @@ async function readShardStart(url: string, shard: string, beginning: Beginning):
   }
 }
 
-/** What is known about the deliveries of a subscription. Times are null if unknown. */
+/** The state of the deliveries of a subscription. Times are null if unknown. */
 export interface SubscriptionStatus {
   readonly subscription: Subscription;
   readonly pauseReason: string | null;

@@ -3,6 +3,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ClickledgerError, codeOf, messageOf } from '../../core/errors.ts';
+import { syncDirectory } from '../../core/files.ts';
 
 // The state file of the command `send`: what is known about the message of each recipient, one JSON line for each change. Lines are only
 // appended. The results of one recipient follow this graph:
@@ -218,14 +219,5 @@ async function openForAppending(path: string, size: number): Promise<FileHandle>
   } catch (error) {
     await file.close();
     throw error;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -103,7 +103,7 @@ export function addReport(program: Command): void {
 /** Sends the report to each address. Throws `unavailable` if not all messages were sent. */
 async function mailReport(command: Command, url: string, run: Run, addresses: readonly string[]): Promise<void> {
   const { SMTP_URL: server, REPORT_FROM: from } = await configOf(command, ['SMTP_URL', 'REPORT_FROM']);
-  // A mistake in the sender is found before the report runs.
+  // A report may take minutes, so a wrong sender address should fail before it runs.
   parseSender(from);
   const mail = await withPool(url, (pool) => makeReportMail(pool, run.report, run.values, run.options));
   const deliveries: Delivery[] = [];

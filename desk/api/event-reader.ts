@@ -1,7 +1,8 @@
 import { ClickledgerError } from '../../core/errors.ts';
 import { type Pool, type PoolClient, transaction } from '../../core/postgres.ts';
-import { formatMultirange, parseMultirange, type Ranges } from '../../core/ranges.ts';
+import { formatMultirange } from '../../core/ranges.ts';
 import type { Verdict } from '../../core/rules.ts';
+import { type Ledger, ledgerFrom } from '../../feed/due.ts';
 import type { EventKind, Filter } from '../../feed/filter.ts';
 import { type ChangePosition, NO_CHANGES } from '../../feed/read-events.ts';
 import { type Cursor, hashOf, newCheck, newSecret } from './cursor.ts';
@@ -33,22 +34,22 @@ export interface Reader {
 
 /** What a reading has of one shard. All sets are by generation. */
 export interface ShardState {
-  readonly before: ReadonlyMap<string, Ranges>;
-  readonly delivered: ReadonlyMap<string, Ranges>;
+  readonly before: Ledger;
+  readonly delivered: Ledger;
   readonly position: ChangePosition;
 }
 
 /** What is delivered from one shard with a page. The position is undefined if it does not change. */
 export interface Progress {
   readonly shard: string;
-  readonly ranges: ReadonlyMap<string, Ranges>;
+  readonly ranges: Ledger;
   readonly position: ChangePosition | undefined;
 }
 
 /** Where a reading begins in one shard. */
 export interface ShardStart {
   readonly shard: string;
-  readonly before: ReadonlyMap<string, Ranges>;
+  readonly before: Ledger;
   readonly position: ChangePosition;
 }
 
@@ -149,8 +150,8 @@ export async function readShardStates(catalog: Pool, reader: Reader): Promise<(s
   return (shard) => {
     const rows = byShard.get(shard) ?? [];
     return {
-      before: new Map(rows.map(({ gen, before }) => [gen, parseMultirange(before)])),
-      delivered: new Map(rows.map(({ gen, delivered }) => [gen, parseMultirange(delivered)])),
+      before: ledgerFrom(rows.map(({ gen, before }) => [gen, before])),
+      delivered: ledgerFrom(rows.map(({ gen, delivered }) => [gen, delivered])),
       position: positionOf.get(shard) ?? NO_CHANGES,
     };
   };

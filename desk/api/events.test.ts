@@ -212,7 +212,7 @@ describe('waiting', () => {
     const begun = await Promise.all([1, 2, 3, 4].map(() => read('settle=0')));
     const waiting = await untilWaiting(() => Promise.all(begun.map(({ cursor }) => get(`after=${cursor.after}&wait=60`))));
     expectProblem(await get(`after=${begun[0]?.cursor.after}`), 429, 'too-many-requests');
-    // The pool of the author has four connections in this test.
+    // The four waiting requests would use up the pool, which has four connections here. So this request shows that they hold none.
     expect((await api.call('GET', '/campaigns')).status).toBe(200);
     const ids = await commitClicks(newGen(), 0, 10);
     for (const answer of await waiting.answer) expect(idsOf(pageOf(answer).events)).toEqual(ids);

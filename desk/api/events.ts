@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { ClickledgerError } from '../../core/errors.ts';
 import { explainDatabaseError, type Pool } from '../../core/postgres.ts';
-import { parseMultirange } from '../../core/ranges.ts';
 import { VERDICTS, type Verdict } from '../../core/rules.ts';
+import { ledgerFrom } from '../../feed/due.ts';
 import { EVENT_KINDS, type EventKind, type Filter } from '../../feed/filter.ts';
 import { CURSOR_FORM, type Cursor, formatCursor, newCheck, openPage, parseCursor, sealPage } from './cursor.ts';
 import {
@@ -26,7 +26,7 @@ import { flagInQuery, id, limitInQuery, named, text, time, timeOut } from './sch
 // The resource `events`: all events, page after page, each once for a client that stores the cursor together with its work.
 //
 // cursor of the last page ──► the page counts as delivered ──► the next page is read from the shards, stored, and sent
-// cursor before it        ──► the client has not got or not stored the last page: it is sent again
+// cursor before it        ──► the client did not receive or store the last page, so the same page is sent again
 // any other cursor        ──► 410
 
 export const MAX_WAIT_SECONDS = 60;
@@ -286,9 +286,7 @@ async function readStart({ shard, pool }: EventSource, until: Date | string): Pr
     const { id: changeId, changed_at } = rows[0] as (typeof rows)[number];
     return {
       shard,
-      before: new Map(
-        rows.flatMap(({ gen, committed }) => (gen === null || committed === null ? [] : [[gen, parseMultirange(committed)]])),
-      ),
+      before: ledgerFrom(rows.map(({ gen, committed }) => [gen, committed])),
       position: { id: changeId, changedAt: changed_at },
     };
   } catch (error) {

@@ -1,13 +1,12 @@
-import { createGate } from '../../core/gate.ts';
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClickledgerError, codeOf, messageOf } from '../../core/errors.ts';
 import { explainFileError } from '../../core/files.ts';
+import { createGate, mapConcurrently } from '../../core/gate.ts';
 import type { Logger } from '../../core/log.ts';
 import { explainDatabaseError, type Pool } from '../../core/postgres.ts';
 import type { SmtpServer } from '../../core/smtp-url.ts';
 import type { RunOptions } from '../../reporting/run-report.ts';
-import { mapConcurrently } from '../limit-concurrency.ts';
 import { parseSender } from './addresses.ts';
 import { makeReportMail } from './report-mail.ts';
 import type { Schedule } from './schedule-file.ts';

@@ -68,9 +68,10 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION shard.read_events FROM PUBLIC;
 
--- Up to `most` changes of verdicts after the position (after_id, after_at), the id and time of the last change that was read. If the shard was restored
--- from a backup, it gives ids again that it gave before. The changes since the restoration are then found by their time. They are the last of those with ids
--- up to after_id. So they are looked for only if the last of those is later than after_at, and a reader that is far behind does not read all changes each time.
+-- Up to `most` changes of verdicts after the position (after_id, after_at): the id and the time of the last change that was read.
+-- A shard that was restored from a backup gives the same ids again to other changes. These changes have ids up to after_id, but later times than after_at.
+-- The second SELECT finds them by their time. It searches only if the change with the highest id up to after_id is later than after_at. Without this
+-- condition, a reader that is far behind would read all changes in each call.
 CREATE FUNCTION shard.read_changes(after_id bigint, after_at timestamptz, most integer)
 RETURNS TABLE (id bigint, changed_at timestamptz, was text, becomes text, gen uuid, off bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$

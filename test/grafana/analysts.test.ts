@@ -199,7 +199,7 @@ describe('the figures are those of the reports', () => {
         const bars = await panel(title, { zone });
         expect(bars.length).toBeGreaterThan(24);
         expect(bars.map(([, people, machines, unsure]) => [people, Number(machines) + Number(unsure)])).toEqual(
-          // The report also has the hours without hits.
+          // The report has a row for each hour, and the panel has none for an hour without hits.
           rows.filter(([hits]) => hits !== 0).map(([, people, machines]) => [people, machines]),
         );
         const minutes = new Set(bars.map(([time]) => new Date(String(time)).getUTCMinutes()));

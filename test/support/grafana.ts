@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Board, BoardPanel, PostgresTarget, PrometheusTarget } from './grafana-schema.ts';
 
-// Reads the dashboards in examples/grafana, and puts values into their queries as Grafana does.
+// Reads the dashboards in examples/grafana, and replaces the variables in their queries as Grafana does.
 
 export const GRAFANA = join(import.meta.dirname, '..', '..', 'examples', 'grafana');
 
