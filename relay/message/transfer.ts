@@ -58,15 +58,20 @@ export function toQuotedPrintable(bytes: Buffer): Buffer {
 function openQuotedPrintable(encoded: Buffer): Body {
   const { bytes, starts } = decodeQuotedPrintable(encoded);
   const isEscape = (at: number): boolean => encoded[at] === 0x3d && hexAt(encoded, at + 1) !== undefined;
-  const startOf = (position: number): number => starts[position] ?? encoded.length;
-  const endOf = (position: number): number => startOf(position) + (isEscape(startOf(position)) ? 3 : 1);
+  const startOf = (position: number): number => starts[position] as number;
+  /** The end of the byte before: what follows may be spaces at the end of a line, which are not decoded. */
+  const endBefore = (position: number): number => {
+    if (position === 0) return 0;
+    const start = starts[position - 1] as number;
+    return start + (isEscape(start) ? 3 : 1);
+  };
   return {
     bytes,
     apply(edits) {
       const inEncoded = edits.map(({ from, to, bytes: replacement }) => ({
-        from: startOf(from),
-        // A soft line break directly after the replaced bytes stays.
-        to: to > from ? endOf(to - 1) : startOf(from),
+        // A soft line break before or after replaced bytes stays.
+        from: from < to && bytes[from] !== 0x0d ? startOf(from) : endBefore(from),
+        to: endBefore(to),
         bytes: Buffer.from(escapeBytes(replacement), 'latin1'),
       }));
       return wrapChangedLines(encoded, inEncoded);
@@ -129,7 +134,10 @@ function hexDigit(byte: number | undefined): number | undefined {
 const escapeBytes = (bytes: Buffer): string =>
   bytes.toString('latin1').replace(/[^ -<>-~]/g, (character) => `=${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 
-/** Applies changes to encoded bytes, and breaks lines that become longer than quoted-printable allows. */
+/**
+ * Applies changes to encoded bytes, and breaks lines that become longer than quoted-printable allows. In a changed line, what is next to a change
+ * must not get another meaning: a space that becomes the last character, and an equals sign that stands for itself.
+ */
 function wrapChangedLines(encoded: Buffer, edits: readonly Edit[]): Buffer {
   const text = encoded.toString('latin1');
   let result = '';
@@ -143,22 +151,35 @@ function wrapChangedLines(encoded: Buffer, edits: readonly Edit[]): Buffer {
     // All changes that touch the same line are applied before it is broken.
     do {
       const { from, to, bytes } = edits[i++] as Edit;
-      line += text.slice(lineAt, from) + bytes.toString('latin1');
+      line += escapeLoneEquals(text.slice(lineAt, from)) + bytes.toString('latin1');
       lineAt = to;
       const end = text.indexOf('\r\n', to);
       lineEnd = end < 0 ? text.length : end;
     } while (i < edits.length && (edits[i] as Edit).from <= lineEnd);
-    line += text.slice(lineAt, lineEnd);
-    result += text.slice(at, lineStart) + wrapLine(line);
+    const [rest, padding] = splitPadding(text.slice(lineAt, lineEnd));
+    const softEnd = rest.endsWith('=') ? '=' : '';
+    line = escapeLastBlank(line + escapeLoneEquals(rest.slice(0, rest.length - softEnd.length)));
+    result += text.slice(at, lineStart) + wrapLine(line, softEnd) + padding;
     at = lineEnd;
   }
   return Buffer.from(result + text.slice(at), 'latin1');
 }
 
-/** Breaks a line of quoted-printable with soft line breaks. An escape such as `=3D` is not broken. */
-function wrapLine(line: string): string {
-  const softEnd = line.endsWith('=') ? '=' : '';
-  let rest = softEnd === '' ? line : line.slice(0, -1);
+const escapeLoneEquals = (text: string): string => text.replace(/=(?![\dA-Fa-f]{2})/g, '=3D');
+
+/** Splits the spaces and tabs at the end from a line. They are not part of its text. */
+function splitPadding(line: string): [text: string, padding: string] {
+  let end = line.length;
+  while (line[end - 1] === ' ' || line[end - 1] === '\t') end--;
+  return [line.slice(0, end), line.slice(end)];
+}
+
+/** Escapes a space or tab at the end, because receivers drop it there. */
+const escapeLastBlank = (line: string): string => line.replace(/[ \t]$/, (blank) => (blank === ' ' ? '=20' : '=09'));
+
+/** Breaks a line of quoted-printable with soft line breaks. An escape such as `=3D` is not broken. `softEnd` is the soft line break at its end. */
+function wrapLine(line: string, softEnd: string): string {
+  let rest = line;
   const lines: string[] = [];
   while (rest.length + softEnd.length > MAX_ENCODED_LINE) {
     const escape = rest.lastIndexOf('=', MAX_ENCODED_LINE - 2);

@@ -32,7 +32,7 @@ afterAll(async () => {
 async function expectDeliveries(): Promise<void> {
   // After several failures in a row, the pause before the next attempt is half a minute.
   for (const receiver of await judgeReceivers(world, world.receivers, 180_000))
-    expect(receiver).toMatchObject({ lost: 0, doubled: 0, foreign: 0, otherVerdict: 0 });
+    expect(receiver, JSON.stringify(receiver)).toMatchObject({ lost: 0, doubled: 0, foreign: 0, otherVerdict: 0 });
 }
 
 describe('every hit is counted exactly once after', () => {

@@ -48,6 +48,8 @@ export interface ReceiverVerdict {
   readonly otherVerdict: number;
   /** Deliveries of events that a webhook had accepted before. Receivers drop them by their ids. */
   readonly repeated: number;
+  /** The first differences, for the message of a failed test: identity, verdict in the system, verdict of the receiver. */
+  readonly differences: readonly string[];
 }
 
 /** Starts receivers, and subscribes them: everything; only people; everything into another Postgres. */
@@ -165,15 +167,20 @@ function compare(
   { verdicts, repeated, doubled }: State,
 ): ReceiverVerdict {
   const wanted = [...source].filter(([, verdict]) => passes(verdict));
+  const lost = wanted.filter(([id]) => !verdicts.has(id));
+  const foreign = [...verdicts].filter(([id, verdict]) => !source.has(id) && passes(verdict));
+  const other = [...verdicts].filter(
+    ([id, verdict]) => source.has(id) && source.get(id) !== verdict && (passes(verdict) || passes(source.get(id) as string | null)),
+  );
+  const differences = [...lost, ...foreign, ...other].slice(0, 5).map(([id]) => `${id} ${source.get(id)} ${verdicts.get(id)}`);
   return {
     name,
     events: wanted.length,
-    lost: wanted.filter(([id]) => !verdicts.has(id)).length,
-    foreign: [...verdicts].filter(([id, verdict]) => !source.has(id) && passes(verdict)).length,
+    lost: lost.length,
+    foreign: foreign.length,
     doubled,
-    otherVerdict: [...verdicts].filter(
-      ([id, verdict]) => source.has(id) && source.get(id) !== verdict && (passes(verdict) || passes(source.get(id) as string | null)),
-    ).length,
+    otherVerdict: other.length,
     repeated,
+    differences,
   };
 }
