@@ -56,12 +56,14 @@ export interface ReceiverVerdict {
 export async function startReceivers(world: ReceivedWorld, random: Random): Promise<Receivers> {
   const steady = await startWebhookServer();
   const flaky = await startWebhookServer();
-  let failures = 0;
+  const failures = new Map<string, number>();
   flaky.answer = (response, request) => {
     const dice = random.next();
-    // Half of all answers are failures. Each failure in a row doubles the pause before the next attempt, so there are at most three in a row.
-    const isFailure = failures < 3 && dice < 0.55;
-    failures = isFailure ? failures + 1 : 0;
+    // Half of all answers are failures. Each failure of a message doubles the pause before its next attempt, so it fails at most three times.
+    const message = String(request.headers['webhook-id']);
+    const before = failures.get(message) ?? 0;
+    const isFailure = before < 3 && dice < 0.55;
+    failures.set(message, before + (isFailure ? 1 : 0));
     // It refuses, breaks the connection, or accepts but its answer does not arrive.
     if (!isFailure) response.writeHead(204).end();
     else if (dice < 0.25) response.writeHead(500).end();
