@@ -8,12 +8,22 @@ import { toCsv } from '../reporting/format/csv.ts';
 import { toXlsx } from '../reporting/format/xlsx.ts';
 import { readReport } from '../reporting/report-file.ts';
 import { type ResultStream, streamReport } from '../reporting/run-report.ts';
-import { campaignPage } from './campaign-page.ts';
 import { expectedError, statusOf } from './failures.ts';
-import { type Content, errorContent, frame } from './frame.ts';
+import { SORT_NAMES } from './figures/campaigns.ts';
+import { createFormats, localeOf } from './formats.ts';
 import { guard } from './guard.ts';
-import { overviewPage } from './overview-page.ts';
-import { reportPage } from './report-page.ts';
+import { FACETS, oneOf, parseState } from './state.ts';
+import { campaignPage } from './views/campaign-page.ts';
+import { type Content, errorContent, frame } from './views/frame.ts';
+import { letterPolicy } from './views/letter-frame.ts';
+import { letterPage } from './views/letter-page.ts';
+import { linkPage } from './views/link-page.ts';
+import { overviewPage } from './views/overview-page.ts';
+import { peoplePage } from './views/people-page.ts';
+import { personPage } from './views/person-page.ts';
+import { propertyPage } from './views/property-page.ts';
+import type { Reader } from './views/reader.ts';
+import { reportPage } from './views/report-page.ts';
 
 type Values = Readonly<Record<string, string>>;
 
@@ -48,7 +58,7 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
       .code(status)
       .header(
         'content-security-policy',
-        `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
+        `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
       )
       .type('text/html; charset=utf-8')
       .send(frame(content, { nonce, refreshSeconds }));
@@ -64,11 +74,47 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
 
   app.addHook('onRequest', guard(options.host));
 
-  app.get('/', async (_request, reply) => send(reply, 200, await overviewPage(pool, limits)));
+  /** What the reader has chosen is in the query. Parameters of one page are read by its route. */
+  function readerOf(request: FastifyRequest, query: Values): Reader {
+    const state = parseState(query);
+    const chosen = { ...limits, zone: state.zone ?? zone };
+    return { pool, state, formats: createFormats(localeOf(request.headers['accept-language']), chosen.zone), limits: chosen };
+  }
 
-  app.get<{ Params: { id: string } }>('/campaign/:id', async ({ params }, reply) =>
-    send(reply, 200, await campaignPage(pool, params.id, limits)),
+  /** Adds a page about what the path names. */
+  function addPage<Path>(path: string, build: (reader: Reader, params: Path, query: Values) => Promise<Content>): void {
+    app.get<{ Params: Path }>(path, async (request, reply) => {
+      const query = valuesOf(request);
+      return send(reply, 200, await build(readerOf(request, query), request.params as Path, query));
+    });
+  }
+
+  addPage('/', (reader, _params, query) =>
+    overviewPage(reader, {
+      search: query['q'] ?? '',
+      sort: oneOf('sort', SORT_NAMES, query['sort'], 'newest'),
+      page: query['page'] === undefined ? 1 : numberOf(query['page']),
+    }),
   );
+  addPage<{ id: string }>('/campaign/:id', (reader, { id }) => campaignPage(reader, id));
+  addPage<{ id: string; link: string }>('/campaign/:id/link/:link', (reader, { id, link }) => linkPage(reader, id, numberOf(link)));
+  addPage<{ id: string; link: string }>('/campaign/:id/link/:link/people', (reader, { id, link }, { mailable }) =>
+    peoplePage(reader, id, { segment: 'clicked', link: numberOf(link), isMailable: mailable === 'only' }),
+  );
+  addPage<{ id: string; segment: string }>('/campaign/:id/people/:segment', (reader, { id, segment }, { mailable }) =>
+    peoplePage(reader, id, { segment, link: undefined, isMailable: mailable === 'only' }),
+  );
+  addPage<{ id: string; property: string }>('/campaign/:id/by/:property', (reader, { id, property }, { value }) =>
+    propertyPage(reader, id, oneOf('property', FACETS, property, 'country'), value ?? ''),
+  );
+  addPage<{ id: string }>('/person/:id', (reader, { id }) => personPage(reader, numberOf(id)));
+
+  app.get<{ Params: { id: string; letter: string; part: string } }>('/campaign/:id/letter/:letter/:part', async (request, reply) => {
+    const { id, letter, part } = request.params;
+    const reader = readerOf(request, valuesOf(request));
+    const document = await letterPage(reader, id, letter, part);
+    return reply.header('content-security-policy', letterPolicy(reader.state.images)).type('text/html; charset=utf-8').send(document);
+  });
 
   app.get<{ Params: { name: string } }>('/report/:name', async (request, reply) => {
     const { name } = request.params;
@@ -107,6 +153,12 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   );
   app.setErrorHandler((error, _request, reply) => fail(reply, error));
   return fail;
+}
+
+/** Reads a number in a URL. Throws `not-found` for any other text, because no page has such an address. */
+function numberOf(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new ClickledgerError('not-found', 'this page does not exist');
+  return Number(text);
 }
 
 /** The file formats in which a report can be downloaded. */

@@ -2,15 +2,21 @@ import { parseFragment } from 'parse5';
 import { describe, expect, test } from 'vitest';
 import { HOSTILE } from '../test/support/campaigns.ts';
 import { createResult, type Sample } from '../test/support/results.ts';
-import { chartData } from './chart-data.ts';
+import { chartData, type Data } from './chart-data.ts';
 import { colourVariables } from './chart-colours.ts';
-import { drawChart } from './charts.ts';
+import { type Chart, drawChart } from './charts.ts';
 import type { ChartKind } from './report-file.ts';
 
 const KINDS = ['bar', 'line', 'stacked-bar'] as const;
 
+/** Draws the chart of a result. Undefined if there is nothing to draw. */
+function drawResult(result: Data, width: number): Chart | undefined {
+  const data = chartData(result);
+  return data && drawChart(data, 'result', width);
+}
+
 function draw(kind: ChartKind, x: string, y: string[], columns: string[], rows: Sample[][], width = 960): string | undefined {
-  return drawChart(createResult(columns, rows, { kind, x: [x], y }), width)?.svg;
+  return drawResult(createResult(columns, rows, { kind, x: [x], y }), width)?.svg;
 }
 
 const hours = (count: number): Sample[][] =>
@@ -71,7 +77,7 @@ test('a heatmap has a cell a row, and says what its colours mean', () => {
   const rows: Sample[][] = ['Mon', 'Tue'].flatMap((day) =>
     [0, 1, 2].map((hour): Sample[] => [day, hour, day === 'Tue' && hour === 2 ? 9 : 0]),
   );
-  const drawn = drawChart(
+  const drawn = drawResult(
     createResult(['weekday', 'hour', 'human_hits'], rows, { kind: 'heatmap', x: ['hour'], y: ['weekday', 'human_hits'] }),
     960,
   );
@@ -81,7 +87,7 @@ test('a heatmap has a cell a row, and says what its colours mean', () => {
 
 test('more bars under each other than anybody reads are left out, and that is said', () => {
   const rows = Array.from({ length: 50 }, (_, i): Sample[] => [`https://shop.example/a-long-address/${i}`, i]);
-  const drawn = drawChart(createResult(['link', 'hits'], rows, { kind: 'bar', x: ['link'], y: ['hits'] }), 960);
+  const drawn = drawResult(createResult(['link', 'hits'], rows, { kind: 'bar', x: ['link'], y: ['hits'] }), 960);
   expect(drawn?.caption).toBe('The chart shows the first 20 of 50 rows.');
 });
 
@@ -102,7 +108,7 @@ describe('what is drawn', () => {
       ],
     ],
   ] as [string, ChartKind, string[], string[], Sample[][]][])('nothing where %s', (_, kind, x, y, rows) => {
-    expect(drawChart(createResult(['a', 'b'], rows, { kind, x, y }), 960)).toBeUndefined();
+    expect(drawResult(createResult(['a', 'b'], rows, { kind, x, y }), 960)).toBeUndefined();
   });
 
   test('rows that the named column does not tell apart have another one before it', () => {

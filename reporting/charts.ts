@@ -2,7 +2,7 @@ import { BarChart, HeatmapChart, LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, VisualMapComponent } from 'echarts/components';
 import { type EChartsCoreOption, init, setPlatformAPI, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { type ChartData, chartData, type Data, type Series } from './chart-data.ts';
+import type { ChartData, Series } from './chart-data.ts';
 import { colourOf, BASE_COLOURS, withCssVariables } from './chart-colours.ts';
 
 // Draws charts as SVG on the server, so a page needs no script and no network to show them. Colours are CSS variables, which have values
@@ -31,11 +31,9 @@ export interface Chart {
   caption: string | undefined;
 }
 
-/** Draws the chart of a result with a width of `width` pixels. Returns undefined if the report has no chart or there is nothing to draw. */
-export function drawChart(result: Data, width: number): Chart | undefined {
-  const data = chartData(result);
-  if (data === undefined) return undefined;
-  const render = (option: EChartsCoreOption, height: number) => renderSvg(option, { id: `${result.report.name}-${width}`, width, height });
+/** Draws a chart with a width of `width` pixels. `name` is unique on the page. */
+export function drawChart(data: ChartData, name: string, width: number): Chart {
+  const render = (option: EChartsCoreOption, height: number) => renderSvg(option, { id: `${name}-${width}`, width, height });
   switch (data.kind) {
     case 'heatmap':
       return {

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { baseUrlOf, baseUrlsOf } from '../../authoring/base-urls.ts';
 import { findOpenCampaign } from '../../authoring/campaigns.ts';
 import { openPeople } from '../../authoring/list-file.ts';
+import { keepLetter } from '../../authoring/keep-letter.ts';
 import { parseEnvelope } from '../../authoring/letter/envelope.ts';
 import { leftoverTags } from '../../authoring/letter/leftover-tags.ts';
 import { compileTemplate, fillTemplate } from '../../authoring/letter/template.ts';
@@ -91,6 +92,7 @@ async function prepareLetter(file: string, options: Options, command: Command): 
     if (people && !options.despiteMissing) await assertNothingMissing(pool, config.PARTS);
     if (people) noteFindings(people.findings);
     const letter = await trackLetter({ pool, baseUrl, keys: config.SLUG_KEYS }, campaign.id, plans, expires?.at);
+    await keepLetter(pool, campaign.id, letter);
     const bytes = sentBytes(letter);
     if (letter.hasPixel && bytes > GMAIL_CLIPS_BYTES && options.pixel === 'bottom')
       note(

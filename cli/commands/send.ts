@@ -7,6 +7,7 @@ import { handleStopSignals } from '../../core/shutdown.ts';
 import { parseSmtpUrl, type SmtpServer } from '../../core/smtp-url.ts';
 import { baseUrlOf, baseUrlsOf } from '../../authoring/base-urls.ts';
 import { findOpenCampaign, markFirstSent, sentAt } from '../../authoring/campaigns.ts';
+import { keepLetter } from '../../authoring/keep-letter.ts';
 import { parseEnvelope } from '../../authoring/letter/envelope.ts';
 import { leftoverTags } from '../../authoring/letter/leftover-tags.ts';
 import { openPeople, type PeopleFile } from '../../authoring/list-file.ts';
@@ -147,6 +148,7 @@ async function sendLetter(file: string, options: Options, command: Command): Pro
           plans,
           expires?.at,
         );
+        await keepLetter(pool, campaign.id, letter);
         const progress = createProgress();
         const rejects = createRejects(options.rejects);
         const { result, error } = await sendLetters(

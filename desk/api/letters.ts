@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { SENDERS } from '../../authoring/letter/senders.ts';
+import { keepLetter } from '../../authoring/keep-letter.ts';
 import { createMergeForm } from '../../authoring/merge-list.ts';
 import { REJECT_REASONS } from '../../authoring/list-file.ts';
 import { baseUrlsOf } from '../../authoring/base-urls.ts';
@@ -147,6 +148,7 @@ export const letterRoutes = [
     },
     async handle({ deps, params: { campaign }, body, note }) {
       const made = await prepare(deps, campaign, body);
+      if (made.form !== undefined) await keepLetter(deps.author, campaign, made.tracked);
       note({ links: made.prepared.links.length });
       return json(200, { ...made.head, ...(made.form === undefined ? texts(made.prepared.shared()) : {}) });
     },
@@ -175,7 +177,8 @@ async function lettersOf({
   if (letterLine === undefined || letterLine.line !== 1) throw new InputError('the first line must be the letter', []);
   if ('mistake' in letterLine)
     throw new InputError(`the first line must be the letter: ${letterLine.mistake.detail}`, letterLine.mistake.errors ?? []);
-  const { prepared, letterOf, form, head: answerHead } = await prepare(deps, campaign, letterLine.value as Letter);
+  const { prepared, tracked, letterOf, form, head: answerHead } = await prepare(deps, campaign, letterLine.value as Letter);
+  await keepLetter(deps.author, campaign, tracked);
   note({ links: prepared.links.length });
 
   const letter = letterLine.value as Letter;

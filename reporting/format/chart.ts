@@ -1,4 +1,4 @@
-import type { Data } from '../chart-data.ts';
+import { type ChartData, chartData, type Data } from '../chart-data.ts';
 import { drawChart } from '../charts.ts';
 import { html, type Markup, trusted } from './markup.ts';
 
@@ -7,11 +7,15 @@ const WIDTHS = { wide: 960, narrow: 340 } as const;
 
 /** Renders the chart in both widths. The style sheet shows one of them. Returns undefined if there is nothing to draw. */
 export function chart(result: Data): Markup | undefined {
-  const charts = (['wide', 'narrow'] as const).map((name) => ({ name, drawn: drawChart(result, WIDTHS[name]) }));
-  const label = `Chart: ${result.report.title}. The table below the chart has the numbers.`;
-  if (charts.some(({ drawn }) => drawn === undefined)) return undefined;
-  return html`<figure>${charts.map(({ name, drawn }) => html`<div class="${name}">${withLabel(drawn?.svg ?? '', label)}</div>`)}
-${charts[0]?.drawn?.caption && html`<figcaption class="note">${charts[0].drawn.caption}</figcaption>`}</figure>`;
+  const data = chartData(result);
+  return data && figure(data, result.report.name, `Chart: ${result.report.title}. The table below the chart has the numbers.`);
+}
+
+/** Renders a chart from its data. `name` is unique on the page, and `label` is for screen readers. */
+export function figure(data: ChartData, name: string, label: string): Markup {
+  const charts = (['wide', 'narrow'] as const).map((size) => ({ size, drawn: drawChart(data, name, WIDTHS[size]) }));
+  return html`<figure>${charts.map(({ size, drawn }) => html`<div class="${size}">${withLabel(drawn.svg, label)}</div>`)}
+${charts[0]?.drawn.caption !== undefined && html`<figcaption class="note">${charts[0].drawn.caption}</figcaption>`}</figure>`;
 }
 
 /** Adds a text for screen readers to an SVG. */

@@ -45,12 +45,13 @@ const ICON = `data:image/svg+xml,${encodeURIComponent(
 )}`;
 
 const STYLE = `
-:root { color-scheme: light dark; ${colourVariables('light')}; --quiet: #55606b; --raised: #f5f7f9; --link: #0b5394; --bad: #a4262c; }
+:root { color-scheme: light dark; ${colourVariables('light')}; --quiet: #55606b; --raised: #f5f7f9; --sunken: #eef1f4; --link: #0b5394; --bad: #a4262c;
+  --good: #1b6e3c; --radius: 8px; --gap: 1rem; }
 @media (prefers-color-scheme: dark) {
-  :root { ${colourVariables('dark')}; --quiet: #a3aeb9; --raised: #1c2229; --link: #84c0f8; --bad: #ff9c9c; }
+  :root { ${colourVariables('dark')}; --quiet: #a3aeb9; --raised: #1c2229; --sunken: #232a32; --link: #84c0f8; --bad: #ff9c9c; --good: #7fd6a2; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 0 1rem 3rem; background: var(--background); color: var(--text);
+body { margin: 0 auto; max-width: 76rem; padding: 0 1rem 3rem; background: var(--background); color: var(--text);
   font: 1rem/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; overflow-wrap: anywhere; }
 a { color: var(--link); }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; border-radius: 2px; }
@@ -61,12 +62,13 @@ header, footer { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items
   padding: .75rem 0; color: var(--quiet); font-size: .875rem; }
 header { border-bottom: 1px solid var(--line); }
 header nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
+footer { border-top: 1px solid var(--line); margin-top: 2.5rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 1.5rem 0 .25rem; }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 0 0 .25rem; }
 p { margin: .25rem 0 .75rem; max-width: 50rem; }
 .question, .note, caption { color: var(--quiet); }
-.note { font-size: .875rem; }
-.error { color: var(--bad); border-left: 3px solid var(--bad); padding-left: .75rem; }
+.note, .card small { font-size: .875rem; }
+.error, .warning { color: var(--bad); border-left: 3px solid var(--bad); padding-left: .75rem; }
 .actions { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .875rem; }
 section { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 1.25rem; }
 dl.values { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: 0 0 1rem; }
@@ -75,10 +77,10 @@ dt { color: var(--quiet); }
 dd { margin: 0; }
 figure { margin: 1rem 0; }
 figure svg { display: block; width: 100%; height: auto; font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; }
-.wide svg { max-width: 960px; }
+.wide svg { max-width: 100%; }
 .narrow { display: none; }
 @media (max-width: 40rem) { .wide { display: none; } .narrow { display: block; } }
-.table { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--line); border-radius: 6px; }
+.table { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--line); border-radius: var(--radius); }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th, td { padding: .4rem .75rem; text-align: left; vertical-align: top; max-width: 26rem; }
 td { overflow-wrap: break-word; min-width: 5.5rem; }
@@ -89,13 +91,48 @@ tbody tr { border-top: 1px solid var(--line); }
 th.n { white-space: normal; }
 td time { white-space: nowrap; }
 tbody th { font-weight: 600; min-width: 9rem; }
+th small { font-weight: 400; }
+@media (max-width: 40rem) {
+  .stack, .stack tbody, .stack tr, .stack th, .stack td { display: block; }
+  .stack thead { position: absolute; left: -100rem; }
+  .stack tr { padding: .5rem 0; }
+  .stack th, .stack td { max-width: none; padding: .15rem .75rem; text-align: left; }
+  .stack td[data-label]::before { content: attr(data-label) ': '; color: var(--quiet); }
+}
 form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: flex-start; margin: 1rem 0; }
 form div { display: flex; flex-direction: column; gap: .15rem; max-width: min(100%, 18rem); }
 form label { font-weight: 600; font-size: .875rem; }
 form small { color: var(--quiet); max-width: 16rem; }
 form button { margin-top: 1.45rem; }
-input, select, button { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px;
+input, select, button, textarea { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px;
   padding: .35rem .6rem; max-width: 100%; min-height: 2.4rem; }
 button { cursor: pointer; font-weight: 600; }
-@media print { .skip, header, form, .actions { display: none; } }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: var(--gap); margin: 1rem 0; padding: 0; list-style: none; }
+.card { display: flex; flex-direction: column; padding: .75rem 1rem; background: var(--raised); border: 1px solid var(--line); border-radius: var(--radius); }
+.card b { font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.card small { color: var(--quiet); }
+.up { color: var(--good); }
+.down { color: var(--bad); }
+.toolbar { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; margin: .75rem 0; font-size: .875rem; }
+form.toolbar, .toolbar form { margin: 0; align-items: center; gap: .5rem; }
+.toolbar button { margin: 0; }
+.switch { display: inline-flex; flex-wrap: wrap; padding: 2px; background: var(--sunken); border-radius: var(--radius); }
+.switch a { padding: .25rem .8rem; border-radius: 6px; text-decoration: none; color: var(--text); }
+.switch a[aria-current] { background: var(--background); font-weight: 600; box-shadow: 0 0 0 1px var(--quiet); }
+.bar { display: block; width: 100%; min-width: 4rem; height: .5rem; margin-top: .35rem; }
+.bar rect { fill: var(--human); }
+.bar .of { fill: var(--sunken); }
+.machines .bar rect:not(.of) { fill: var(--machine); }
+.spark { display: block; width: 7rem; height: 1.75rem; }
+.spark rect { fill: var(--human); }
+.tag { display: inline-block; padding: 0 .5rem; border: 1px solid var(--quiet); border-radius: 1rem; font-size: .8rem; color: var(--quiet); white-space: nowrap; }
+.letter { width: 100%; height: 36rem; border: 1px solid var(--line); border-radius: var(--radius); background: #fff; color-scheme: light; }
+details { margin: .5rem 0; }
+summary { cursor: pointer; color: var(--link); font-size: .875rem; }
+code, pre { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .875em; }
+pre { padding: .6rem .8rem; background: var(--sunken); border-radius: var(--radius); white-space: pre-wrap; }
+.empty { padding: 1.5rem; text-align: center; background: var(--raised); border-radius: var(--radius); color: var(--quiet); }
+.empty p { margin: .25rem auto; }
+@media (prefers-reduced-motion: no-preference) { .switch a, .card { transition: background-color .15s; } }
+@media print { .skip, header, form, .actions, .switch, .letter { display: none; } }
 `;

@@ -226,6 +226,11 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
         ['report', `/report/campaign-summary?campaign=${spring.campaign}`],
         ['all', '/report/clicks-of-url'],
         ['heatmap', `/report/day-of-week-heatmap?campaign=${spring.campaign}`],
+        ['link', `/campaign/${spring.campaign}/link/${spring.links[0]}`],
+        ['people', `/campaign/${spring.campaign}/people/clicked?mailable=only`],
+        ['person', '/person/200'],
+        ['property', `/campaign/${spring.campaign}/by/country?value=DE`],
+        ['machines', `/campaign/${spring.campaign}?who=machines&range=day&facet=country`],
       ] as const) {
         await page.goto(`${url}${path}`);
         expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, width]);

@@ -1,25 +1,26 @@
 /**
- * The script of every page. It fetches the page again every few seconds and replaces the live part if it has changed, so nothing flickers.
+ * The script of every page. It fetches the page again every few seconds and replaces the live parts that have changed, so nothing flickers.
  * The focus and the scroll positions of tables are kept. The script does not refresh a hidden tab or a page with selected text.
  */
 export const REFRESH_SCRIPT = `
 (() => {
   const status = document.getElementById('status');
-  const intervalMs = Number(document.querySelector('[data-live]').dataset.refresh) * 1000;
+  const intervalMs = Number(document.currentScript.dataset.refresh) * 1000;
   if (!intervalMs) return;
   const timeNow = () => new Date().toLocaleTimeString();
   let updated = timeNow();
   let timer;
   const identify = (e) => e.id || e.getAttribute('href') || e.getAttribute('aria-label');
-  function replaceLive(next) {
-    const current = document.querySelector('[data-live]');
+  function replaceLive(current, next) {
     if (next.innerHTML === current.innerHTML) return;
     const boxes = (root) => [...root.querySelectorAll('.table')];
     const scrolled = boxes(current).map((box) => box.scrollLeft);
+    const opened = [...current.querySelectorAll('details')].map((e) => e.open);
     const active = current.contains(document.activeElement) ? document.activeElement : undefined;
     const position = active && [...current.querySelectorAll(active.tagName)].filter((e) => identify(e) === identify(active)).indexOf(active);
     current.replaceChildren(...next.childNodes);
     boxes(current).forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
+    current.querySelectorAll('details').forEach((e, i) => { e.open = Boolean(opened[i]); });
     if (active) [...current.querySelectorAll(active.tagName)].filter((e) => identify(e) === identify(active))[position]?.focus({ preventScroll: true });
   }
   async function refresh() {
@@ -31,9 +32,10 @@ export const REFRESH_SCRIPT = `
         const text = (await response.text()).replace(/<style[^]*?<\\/style>/, '');
         const page = new DOMParser().parseFromString(text, 'text/html');
         if (!response.ok) throw new Error(page.querySelector('.error')?.textContent ?? '');
-        // This page shows an error, and the new one does not.
-        if (page.title !== document.title) return location.reload();
-        replaceLive(page.querySelector('[data-live]'));
+        const [parts, fresh] = [document, page].map((root) => [...root.querySelectorAll('[data-live]')]);
+        // One of the pages shows an error, or they have different parts.
+        if (page.title !== document.title || parts.length !== fresh.length) return location.reload();
+        parts.forEach((part, i) => replaceLive(part, fresh[i]));
         updated = timeNow();
         status.textContent = 'Live, updated ' + updated;
       } catch (error) {

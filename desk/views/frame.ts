@@ -1,36 +1,37 @@
-import type { ClickledgerError } from '../core/errors.ts';
-import { html, type Markup, trusted } from '../reporting/format/markup.ts';
-import { page } from '../reporting/format/page.ts';
+import type { ClickledgerError } from '../../core/errors.ts';
+import { html, type Markup, trusted } from '../../reporting/format/markup.ts';
+import { page } from '../../reporting/format/page.ts';
 import { REFRESH_SCRIPT } from './refresh.ts';
 
-/** The parts of a page that are different on each page of the dashboard. */
+/** The parts of a page that are different on each page of the desk. */
 export interface Content {
   title: string;
   /** The links that lead from the overview to this page. */
   breadcrumbs: { href: string; text: string }[];
-  /** The part that a refresh does not replace. It contains a form that a user may be filling in. */
-  fixed?: Markup;
-  /** The part that every refresh replaces. */
-  live: Markup;
+  body: Markup;
+  footer?: Markup;
   /** True if the page never changes. Such a page is not refreshed. */
   isFinal?: boolean;
 }
 
+/** Marks a part of a page that every refresh replaces. Fields and frames must be outside, so that they keep their state. */
+export const live = (content: Markup): Markup => html`<div data-live>${content}</div>`;
+
 /** Renders a whole page. */
-export function frame({ title, breadcrumbs, fixed, live, isFinal }: Content, options: { nonce: string; refreshSeconds: number }): string {
+export function frame(
+  { title, breadcrumbs, body, footer, isFinal = false }: Content,
+  options: { nonce: string; refreshSeconds: number },
+): string {
   const { nonce, refreshSeconds } = options;
   const trail = [{ href: '/', text: 'Campaigns' }, ...breadcrumbs];
   return page({
     title: `${title} – clickledger`,
     nonce,
-    // Without JavaScript, the browser reloads the whole page. A page with a form is not reloaded, because a reload would empty the form.
-    ...(fixed || isFinal ? {} : { head: html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>` }),
     header: html`<nav aria-label="Where you are">${trail.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
 <span id="status"></span>`,
-    main: html`${fixed}<div data-live${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>
-${live}
-</div>
-<script nonce="${nonce}">${trusted(REFRESH_SCRIPT)}</script>`,
+    main: html`${body}
+<script nonce="${nonce}"${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>${trusted(REFRESH_SCRIPT)}</script>`,
+    ...(footer === undefined ? {} : { footer }),
   });
 }
 
@@ -39,9 +40,9 @@ export function errorContent(title: string, error: ClickledgerError): Content {
   return {
     title,
     breadcrumbs: [],
-    live: html`<h1>${title}</h1>
-<p class="error">${sentence(error.message)}</p>
-<p><a href="/">All campaigns</a></p>`,
+    body: live(html`<h1>${title}</h1>
+${errorNote(error)}
+<p><a href="/">All campaigns</a></p>`),
     // If the database does not answer now, it may answer soon, so the page is refreshed.
     isFinal: error.code !== 'unavailable',
   };

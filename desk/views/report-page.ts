@@ -1,12 +1,12 @@
-import { explainErrors, type Pool } from '../core/postgres.ts';
-import { chart } from '../reporting/format/chart.ts';
-import { askedNote, footnotes, table } from '../reporting/format/html.ts';
-import { html, type Markup } from '../reporting/format/markup.ts';
-import { fillIn, readReport, type Report } from '../reporting/report-file.ts';
-import { readReach, type RunOptions, runReport } from '../reporting/run-report.ts';
-import { type Campaign, listCampaignNames } from './campaigns.ts';
-import { expectedError, statusOf } from './failures.ts';
-import { type Content, errorNote } from './frame.ts';
+import { explainErrors, type Pool } from '../../core/postgres.ts';
+import { chart } from '../../reporting/format/chart.ts';
+import { askedNote, footnotes, table } from '../../reporting/format/html.ts';
+import { html, type Markup } from '../../reporting/format/markup.ts';
+import { fillIn, readReport, type Report } from '../../reporting/report-file.ts';
+import { readReach, type RunOptions, runReport } from '../../reporting/run-report.ts';
+import { type Campaign, listCampaignNames } from '../figures/campaigns.ts';
+import { expectedError, statusOf } from '../failures.ts';
+import { type Content, errorNote, live } from './frame.ts';
 
 /** The page shows at most this many rows. The files have all rows. */
 const MAX_ROWS = 1000;
@@ -28,7 +28,7 @@ export async function reportPage(
   // Throws if the URL has an unknown parameter. The user cannot correct this in the form, so an error page is shown.
   fillIn(report, values);
   const campaigns = await listCampaignNames(pool, limits);
-  const { status, live } = await body(pool, report, values, limits);
+  const { status, result } = await body(pool, report, values, limits);
   const campaign = campaignOf(campaigns, values['campaign']);
   return {
     status,
@@ -38,22 +38,22 @@ export async function reportPage(
         ...(campaign ? [{ href: `/campaign/${campaign.campaign_id}`, text: campaign.name }] : []),
         { href: address(report, values), text: report.title },
       ],
-      fixed: html`<h1>${report.title}</h1>
+      body: html`<h1>${report.title}</h1>
 <p class="question">${report.question}</p>
-${report.parameters.length > 0 && form(report, values, campaigns, limits.zone)}`,
-      live,
+${report.parameters.length > 0 && form(report, values, campaigns, limits.zone)}
+${live(result)}`,
       isFinal: status === 400 || status === 404,
     },
   };
 }
 
-async function body(pool: Pool, report: Report, values: Values, limits: RunOptions): Promise<{ status: number; live: Markup }> {
+async function body(pool: Pool, report: Report, values: Values, limits: RunOptions): Promise<{ status: number; result: Markup }> {
   try {
     const result = await explainErrors(() => runReport(pool, report, values, { ...limits, maxRows: MAX_ROWS }));
     const reach = report.hasReach ? await explainErrors(() => readReach(pool, limits)) : undefined;
     return {
       status: 200,
-      live: html`${askedNote(result.asked)}${chart(result)}
+      result: html`${askedNote(result.asked)}${chart(result)}
 ${table(result)}
 ${result.truncated && html`<p class="note">The first ${MAX_ROWS.toLocaleString('en')} rows. The files have all rows.</p>`}
 ${footnotes(report, reach)}
@@ -62,7 +62,7 @@ ${footnotes(report, reach)}
   } catch (error) {
     const expected = expectedError(error);
     if (expected === undefined) throw error;
-    return { status: statusOf(expected), live: errorNote(expected) };
+    return { status: statusOf(expected), result: errorNote(expected) };
   }
 }
 

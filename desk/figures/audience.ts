@@ -1,0 +1,16 @@
+import type { Audience } from '../state.ts';
+
+/** Recipients and hits, all and those judged human. */
+interface Counted {
+  readonly hits: number;
+  readonly human_hits: number;
+  readonly recipients: number;
+  readonly human_recipients: number;
+}
+
+/** The recipients that an audience has. Those of machines are the recipients without a hit by a person. */
+export const recipientsOf = ({ recipients, human_recipients }: Counted, who: Audience): number =>
+  ({ people: human_recipients, machines: recipients - human_recipients, both: recipients })[who];
+
+export const hitsBy = ({ hits, human_hits }: Counted, who: Audience): number =>
+  ({ people: human_hits, machines: hits - human_hits, both: hits })[who];
