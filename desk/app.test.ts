@@ -35,7 +35,7 @@ beforeAll(async () => {
   hostile = (await addCampaign(databases, HOSTILE, 1)).campaign;
   const { campaign, links, pixel } = spring;
   await addHits(databases, { campaign, link: pixel, kind: 'open', people: 60 });
-  await addHits(databases, { campaign, link: pixel, kind: 'open', people: 20, verdict: 'privacy-proxy' });
+  await addHits(databases, { campaign, link: pixel, kind: 'open', people: 20, skip: 60, verdict: 'privacy-proxy' });
   await addHits(databases, { campaign, link: links[0] as number, kind: 'click', people: 10 });
   await addHits(databases, {
     campaign,
@@ -75,35 +75,127 @@ const textOf = (html: string): string =>
     .replaceAll(/\s+/g, ' ');
 
 describe('pages', () => {
-  test('the overview has every campaign with its counts, and every report', async () => {
+  test('the overview has every campaign with its figures, and every report', async () => {
     const html = await page('/');
-    expect(textOf(html)).toContain('Spring sale 2030-05-01 08:00 UTC 100 60 20 20.0 %');
+    expect(textOf(html)).toMatch(/Spring sale sent May 1, 2030, 8:00.AM UTC 100 60 60\.0% 20 20\.0% 0 20\.0%/);
     expect(html).toContain(`<a href="/campaign/${spring.campaign}">Spring sale</a>`);
     for (const { name } of await listReports()) expect(html).toContain(`<a href="/report/${name}">`);
-    expect(html).toContain('Counted until 2030-05-01 12:34:56 UTC; no holes.');
+    expect(textOf(html)).toMatch(/Counted until May 1, 2030, 12:34.PM UTC . Nothing is missing\./);
     expect(html).not.toContain('<img');
   });
 
-  test('a campaign has a section for each of its fast reports, with a chart, at most 20 rows and links, and links to its other reports', async () => {
+  test('the overview is searched and ordered, and says so where nothing is found', async () => {
+    expect(await page('/?q=SPRING')).not.toContain('&lt;img');
+    expect(await page('/?q=%25')).toContain('No name of a campaign contains');
+    expect(await page(`/?q=${encodeURIComponent(HOSTILE)}`)).toContain(
+      `value="${HOSTILE.replace(/[&<>"']/g, (c) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": '#39' }[c]};`)}"`,
+    );
+    for (const sort of ['newest', 'name', 'opened', 'clicked', 'machines']) expect(await page(`/?sort=${sort}`)).toContain('Spring sale');
+  });
+
+  test('numbers and times are written as the language of the browser does, by the clock that was chosen', async () => {
+    const { body } = await get('/?zone=asia/kathmandu', { 'accept-language': 'xx-invalid-tag-!, de-AT;q=0.9, en' });
+    expect(textOf(body)).toContain('1. Mai 2030, 13:45 +05:45');
+    expect(textOf(body)).toContain('20 20,0 %');
+    expect(body).toContain('href="/campaign/1?zone=Asia%2FKathmandu"');
+  });
+
+  test('a campaign has its figures, and each leads to those whom it counts', async () => {
     const html = await page(`/campaign/${spring.campaign}`);
-    const sections = html.split('<section ').slice(1);
-    const own = (await listReports()).filter(({ parameters }) => parameters.some(({ name }) => name === 'campaign'));
-    for (const { name, isOnPage, parameters } of own) {
-      expect(html).toContain(`href="/report/${name}?campaign=${spring.campaign}"`);
-      const isShown = isOnPage && parameters.every((parameter) => parameter.name === 'campaign' || parameter.help.includes('default:'));
-      expect({ name, isShown: html.includes(`<section id="${name}"`) }).toEqual({ name, isShown });
+    expect(textOf(html)).toMatch(/Opened 60\.0% 60 recipients\..*Clicked 20\.0% 20 recipients\..*Clicked of opened 33\.3%/);
+    const cards = Array.from(html.matchAll(/<a href="(\/campaign\/\d+\/people\/([a-z-]+))">[^<]+<\/a><\/span><b>(\d+)<\/b>/g));
+    expect(cards.map(([, , segment]) => segment)).toEqual([
+      'opened',
+      'clicked',
+      'opened-not-clicked',
+      'not-opened',
+      'unsubscribed',
+      'machines-only',
+    ]);
+    for (const [, path, segment, count] of cards) {
+      expect(textOf(await page(path as string))).toContain(` ${count} recipients.`);
+      const csv = await get(`/report/segment.csv?campaign=${spring.campaign}&segment=${segment}`);
+      expect({ segment, rows: parse(csv.body, { columns: true }).length }).toEqual({ segment, rows: Number(count) });
     }
-    expect(sections.at(-1)).toContain('Which recipients have not opened');
-    expect(sections[0]).toMatch(/^id="campaign-summary"/);
-    expect(sections[0]).toContain('<svg role="img"');
-    expect(sections[0]).toContain(`href="/report/campaign-summary.csv?campaign=${spring.campaign}"`);
-    for (const section of sections) expect(section.split('<tr>').length).toBeLessThanOrEqual(1 + 1 + 20);
-    expect(html).toContain('The first 20 of 25 rows.');
-    expect(html).not.toContain('class="error"');
+    expect(cards.map(([, , , count]) => count)).toEqual(['60', '20', '40', '40', '0', '20']);
+  });
+
+  test('the switch between people and machines holds for the whole page', async () => {
+    const machines = textOf(await page(`/campaign/${spring.campaign}?who=machines`));
+    expect(machines).toContain('Only machines 20 recipients whose opens');
+    expect(machines).toContain('20 opens and 0 clicks by machines');
+    const both = textOf(await page(`/campaign/${spring.campaign}?who=both`));
+    expect(both).toContain('80 opens and 20 clicks,');
+    expect(await page(`/campaign/${spring.campaign}?who=machines`)).toContain('/link/1?who=machines');
+  });
+
+  test('the chart has the period that was chosen', async () => {
+    const counts = async (query: string) =>
+      / (\d+) opens and (\d+) clicks by people/.exec(textOf(await page(`/campaign/${spring.campaign}?${query}`)))?.slice(1);
+    // The letter was sent at 08:00. The first hits are from 09:20, one each 7 minutes.
+    expect(textOf(await page(`/campaign/${spring.campaign}?range=hour`))).toContain(
+      'There are no opens and no clicks by people in this period.',
+    );
+    expect(await counts('range=week')).toEqual(['60', '20']);
+    expect(await counts('range=custom&from=2030-05-02&to=2030-05-02')).toEqual(['0', '10']);
+    expect(await counts('range=custom&from=2030-05-01T09:00&to=2030-05-01T10:00')).toEqual(['10', '10']);
+    expect(await page(`/campaign/${spring.campaign}?range=custom&from=2030-05-03&to=2030-05-01`)).toContain('class="error"');
+    await page(`/campaign/${spring.campaign}?range=never`, 400);
+  });
+
+  test('every link of every page leads to a page', async () => {
+    const kindOf = (path: string): string => path.replace(/\?.*/, '').replaceAll(/\d+/g, 'N');
+    const visited = new Map<string, number>();
+    const queue = ['/'];
+    const seen = new Set(queue);
+    for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
+      visited.set(kindOf(url), (visited.get(kindOf(url)) ?? 0) + 1);
+      const { statusCode, headers, body } = await get(url);
+      expect({ url, statusCode }).toEqual({ url, statusCode: 200 });
+      if (headers['content-type'] !== 'text/html; charset=utf-8') continue;
+      for (const [, raw = ''] of body.matchAll(/(?:href|src)="(\/[^"]*)"/g)) {
+        const next = raw.replaceAll('&amp;', '&').replace(/#.*/, '');
+        // Two pages of each kind are enough, because there is one for each choice of each campaign.
+        if (seen.has(next) || queue.filter((other) => kindOf(other) === kindOf(next)).length + (visited.get(kindOf(next)) ?? 0) >= 2)
+          continue;
+        seen.add(next);
+        queue.push(next);
+      }
+    }
+    for (const kind of [
+      '/campaign/N',
+      '/campaign/N/link/N',
+      '/campaign/N/link/N/people',
+      '/campaign/N/people/clicked',
+      '/campaign/N/by/client',
+      '/person/N',
+      '/report/segment.csv',
+    ])
+      expect([...visited.keys()]).toContain(kind);
+  }, 60_000);
+
+  test('a recipient has a page with all hits', async () => {
+    const [row] = await databases.query<{ id: string }>(
+      'catalog',
+      'SELECT min(recipient_id) AS id FROM catalog.mailing WHERE campaign_id = $1',
+      [spring.campaign],
+    );
+    const text = textOf(await page(`/person/${row?.id}`));
+    expect(text).toContain(`reader-${spring.campaign}-1@example.com`);
+    expect(text).toMatch(/click\s+shop\.example|click https:\/\/shop\.example/);
+    expect(text).toContain('a person');
+    await page('/person/999999', 404);
+    await page('/person/x', 404);
   });
 
   test('a name is a name wherever it stands', async () => {
-    for (const url of [`/campaign/${hostile}`, `/report/campaign-summary?campaign=${hostile}`, '/report/campaign-summary'])
+    for (const url of [
+      '/',
+      `/campaign/${hostile}`,
+      `/campaign/${hostile}/people/not-opened`,
+      `/report/campaign-summary?campaign=${hostile}`,
+      '/report/campaign-summary',
+    ])
       expect(await page(url)).toContain('&lt;img src=x onerror=alert(1)&gt;');
   });
 
@@ -155,7 +247,7 @@ describe('pages', () => {
     expect(textOf(html)).toContain('By the clock of Asia/Kathmandu: from 2030-05-01 00:00 +05:45 to 2030-05-01 23:59:59 +05:45.');
     expect(textOf(html)).toContain('2030-05-01 15:00');
     const nepal = dashboardOf(databases.roleUrls.analyst, 30, 'Asia/Kathmandu');
-    expect((await nepal.inject({ url: '/' })).body).toContain('2030-05-01 13:45 +05:45');
+    expect(textOf((await nepal.inject({ url: '/' })).body)).toMatch(/May 1, 2030, 1:45.PM \+05:45/);
     expect((await nepal.inject({ url: '/report/clicks-by-hour' })).body).toContain('placeholder="Asia/Kathmandu"');
     expect((await nepal.inject({ url: '/report/compare-campaigns' })).body).toContain('2030-05-01 13:45 +05:45');
     await nepal.close();
@@ -170,6 +262,11 @@ describe('what cannot be shown', () => {
     '/campaign/99999999999999999999',
     '/campaign/1%27',
     '/campaign/Sprnig%20sale',
+    '/campaign/1/link/99',
+    '/campaign/1/link/x',
+    '/campaign/1/people/nobody',
+    '/campaign/1/letter/00/html',
+    '/person/99999999999999999999',
     '/report/campaign-summary.csv?campaign=x',
     '/report/campaign-summary.xlsx?campaign=x',
     '/report/nope',
@@ -195,6 +292,9 @@ describe('what cannot be shown', () => {
     '/report/clicks-by-hour?nope=1',
     '/report/clicks-by-hour?campaign=1&campaign=2',
     '/campaign/%ff',
+    '/?who=everybody',
+    '/?zone=PST',
+    '/campaign/1/by/shoes',
     '/report/campaign-summary.csv?limit=x',
     '/report/campaign-summary.xlsx?limit=x',
   ])('%s is a mistake', async (url) => {
@@ -274,7 +374,7 @@ describe('who is let in', () => {
       expect(policy).not.toContain('unsafe');
       expect(Array.from(withoutScripts(body).matchAll(/<(?:script|style)\b[^>]*>/g), ([tag]) => tag)).toEqual([
         `<style nonce="${nonce}">`,
-        `<script nonce="${nonce}">`,
+        url === '/nope' ? `<script nonce="${nonce}">` : `<script nonce="${nonce}" data-refresh="10">`,
       ]);
       expect(withoutScripts(body)).not.toMatch(/ style=| on\w+="/);
       expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });

@@ -32,25 +32,28 @@ export async function campaignPage(reader: Reader, numberOrName: string): Promis
   const campaign = await readCampaign(pool, numberOrName, limits);
   const id = campaign.campaign_id;
   const path = `/campaign/${id}`;
-  const headline = await readHeadline(pool, campaign, limits);
+  // A shard that does not answer must not take the whole page away.
+  const headline = readHeadline(pool, campaign, limits);
+  headline.catch(() => undefined);
   const timeline = () => readTimeline(pool, { campaign: id, sentAt: campaign.sent_at }, state, limits);
   const parts: (() => Promise<Markup>)[] = [
     () => reachNote(reader),
+    async () => headlineCards(campaign, await headline, reader),
     async () => timelineChart(await timeline(), ['opens', 'clicks'], reader),
-    async () => linksTable(await readLinks(pool, id, limits), headline, reader),
+    async () => linksTable(await readLinks(pool, id, limits), await headline, reader),
     () => letterFrame(campaign, reader),
-    () => groups(campaign, headline, reader),
+    async () => groups(campaign, await headline, reader),
     () => breakdown(campaign, reader),
     () => sameAsReports(id),
   ];
-  const [reach, chart, links, letter, who, broken, reports] = await mapConcurrently(CONCURRENCY, parts, part);
+  const [reach, figures, chart, links, letter, who, broken, reports] = await mapConcurrently(CONCURRENCY, parts, part);
   return {
     title: campaign.name,
     breadcrumbs: [{ href: addressOf(path, state), text: campaign.name }],
     body: html`<h1>${campaign.name}</h1>
 <p class="question">${describe(campaign, reader)}</p>
 <div class="toolbar">${audienceSwitch(path, state)}<nav aria-label="On this page" class="actions"><a href="#time">Over time</a><a href="#links">Links</a><a href="#letter">Letter</a><a href="#who">Who</a><a href="#breakdown">Breakdown</a><a href="#reports">Reports</a></nav></div>
-${live(html`${reach}${headlineCards(campaign, headline, reader)}`)}
+${live(html`${reach}${figures}`)}
 <section id="time" aria-labelledby="time-title"><h2 id="time-title">Over time</h2>
 ${rangeBar(path, state)}
 ${live(chart as Markup)}</section>
