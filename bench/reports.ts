@@ -3,6 +3,7 @@ import { runReport } from '../reporting/run-report.ts';
 import { createPool, type Pool } from '../core/postgres.ts';
 import { RULES_VERSION } from '../core/rules.ts';
 import { parseShards, shardUrl } from '../core/shards.ts';
+import { createDesk } from '../desk/app.ts';
 import { appendDeltas } from '../test/support/deltas.ts';
 import { judgeAll } from '../test/support/merge.ts';
 import { type Bench, expectEqual, type Figure } from './figure.ts';
@@ -55,11 +56,44 @@ export const reportsBench: Bench = async ({ directory, progress }) =>
           target: { atMost: readsEvents ? 1000 : 300 },
         });
       }
+      figures.push(...(await measurePages(analyst, progress)));
       return figures;
     } finally {
       await analyst.end();
     }
   });
+
+/** Measures the server time of the pages of the desk. */
+async function measurePages(pool: Pool, progress: (text: string) => void): Promise<Figure[]> {
+  const app = createDesk({
+    pool,
+    host: '127.0.0.1',
+    timeoutSeconds: 600,
+    zone: 'UTC',
+    refreshSeconds: 10,
+    onError: (error) => progress(String(error)),
+  });
+  const figures: Figure[] = [];
+  for (const [name, url] of Object.entries({
+    overview: '/',
+    campaign: '/campaign/1',
+    link: '/campaign/1/link/1',
+    people: '/campaign/1/people/clicked',
+  })) {
+    const durationsMs: number[] = [];
+    for (let round = 0; round <= ROUNDS; round++) {
+      const startedMs = performance.now();
+      expectEqual(url, (await app.inject({ url })).statusCode, 200);
+      // The first round compiles the code of the page.
+      if (round > 0) durationsMs.push(performance.now() - startedMs);
+    }
+    const slowestMs = Math.max(...durationsMs);
+    progress(`   page ${name}: ${Math.round(slowestMs)} ms`);
+    figures.push({ what: `page ${name}`, unit: 'ms', ours: slowestMs, target: { atMost: 200 } });
+  }
+  await app.close();
+  return figures;
+}
 
 /**
  * Generates events in the database, one million at a time. Appends their deltas as commits do, and runs the judge.

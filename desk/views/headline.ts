@@ -106,11 +106,14 @@ function comparison(
   const difference = percent - typical;
   const last = before === undefined ? null : percentOf(before.rates);
   const points = formats.points(Math.abs(difference));
-  const word =
+  const direction = difference > 0 ? '▲' : '▼';
+  const word = difference > 0 ? 'above' : 'below';
+  const typicalText = html`the median of ${others.length} ${others.length === 1 ? 'letter' : 'letters'} (${formats.percent(typical)})`;
+  const compared =
     Math.abs(difference) < 0.05
-      ? html`As your median`
-      : html`<span${isGood !== undefined && html` class="${difference > 0 === isGood ? 'up' : 'down'}"`}>${difference > 0 ? '▲' : '▼'} ${points} points ${difference > 0 ? 'above' : 'below'} your median</span>`;
-  return html`${word} (${formats.percent(typical)}, ${others.length} ${others.length === 1 ? 'letter' : 'letters'})${last !== null && html`; the one before: ${formats.percent(last)}`}`;
+      ? html`As ${typicalText}`
+      : html`<span${isGood !== undefined && html` class="${difference > 0 === isGood ? 'up' : 'down'}"`}>${direction} ${points} points</span> ${word} ${typicalText}`;
+  return html`<br>${compared}${last !== null && html`<br>Letter before: ${formats.percent(last)}`}`;
 }
 
 function median(values: readonly number[]): number {

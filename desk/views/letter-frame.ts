@@ -27,10 +27,16 @@ export const letterPolicy = (images: boolean): string =>
   ].join('; ');
 
 /** Renders the document of one part. `marks` has the mark of each link, by its number. */
-export function letterDocument(letter: StoredLetter, part: 'html' | 'text', marks: ReadonlyMap<number, Mark>): string {
-  if (part === 'html') return annotateHtml(letter.html ?? '', letter.html_links, marks);
+export function letterDocument(letter: StoredLetter, part: 'html' | 'text', marks: ReadonlyMap<number, Mark>, images: boolean): string {
+  if (part === 'html') {
+    const html = annotateHtml(letter.html ?? '', letter.html_links, marks);
+    return images ? html : html.replace(IMAGE_ADDRESS, '$1data-$2');
+  }
   return `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Text part</title></head><body style="margin:1rem;background:#fff;color:#1d2329"><pre style="font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere">${annotateText(letter.text ?? '', letter.text_links, marks)}</pre></body></html>`;
 }
+
+/** The policy refuses images in any case. Without this, the browser would report each of them as an error. */
+const IMAGE_ADDRESS = /(<img\s(?:[^>]{0,1000}?\s)?)(src\s*=)/gi;
 
 /** Writes the address of each tracked link anew, and adds a badge at the beginning of the link. Everything else stays. */
 export function annotateHtml(html: string, places: readonly LinkPlace[], marks: ReadonlyMap<number, Mark>): string {

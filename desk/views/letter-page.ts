@@ -34,5 +34,5 @@ export async function letterPage(reader: Reader, numberOrName: string, letter: s
       ];
     }),
   );
-  return letterDocument(stored, part, marks);
+  return letterDocument(stored, part, marks, state.images);
 }

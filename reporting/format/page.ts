@@ -24,6 +24,7 @@ export function page({ title, main, header, footer, head, nonce }: Page): string
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
+<meta name="description" content="${title}">
 <link rel="icon" href="${ICON}">
 <style${nonce === undefined ? '' : html` nonce="${nonce}"`}>${trusted(STYLE)}</style>
 ${head}
@@ -107,7 +108,7 @@ form button { margin-top: 1.45rem; }
 input, select, button, textarea { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px;
   padding: .35rem .6rem; max-width: 100%; min-height: 2.4rem; }
 button { cursor: pointer; font-weight: 600; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: var(--gap); margin: 1rem 0; padding: 0; list-style: none; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(11rem, 45%), 1fr)); gap: var(--gap); margin: 1rem 0; padding: 0; list-style: none; }
 .card { display: flex; flex-direction: column; padding: .75rem 1rem; background: var(--raised); border: 1px solid var(--line); border-radius: var(--radius); }
 .card b { font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .card small { color: var(--quiet); }
