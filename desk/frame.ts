@@ -17,8 +17,11 @@ export interface Content {
 }
 
 /** Renders a whole page. */
-export function frame({ title, breadcrumbs, fixed, live, isFinal }: Content, options: { nonce: string; refreshSeconds: number }): string {
-  const { nonce, refreshSeconds } = options;
+export function frame(
+  { title, breadcrumbs, fixed, live, isFinal }: Content,
+  options: { nonce: string; refreshSeconds: number; nav?: Markup | undefined },
+): string {
+  const { nonce, refreshSeconds, nav } = options;
   const trail = [{ href: '/', text: 'Campaigns' }, ...breadcrumbs];
   return page({
     title: `${title} – clickledger`,
@@ -26,7 +29,7 @@ export function frame({ title, breadcrumbs, fixed, live, isFinal }: Content, opt
     // Without JavaScript, the browser reloads the whole page. A page with a form is not reloaded, because a reload would empty the form.
     ...(fixed || isFinal ? {} : { head: html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>` }),
     header: html`<nav aria-label="Where you are">${trail.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
-<span id="status"></span>`,
+<span id="status"></span>${nav}`,
     main: html`${fixed}<div data-live${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>
 ${live}
 </div>

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
 import { toCsv } from '../reporting/format/csv.ts';
+import { html } from '../reporting/format/markup.ts';
 import { toXlsx } from '../reporting/format/xlsx.ts';
 import { readReport } from '../reporting/report-file.ts';
 import { type ResultStream, streamReport } from '../reporting/run-report.ts';
@@ -14,6 +15,9 @@ import { type Content, errorContent, frame } from './frame.ts';
 import { guard } from './guard.ts';
 import { overviewPage } from './overview-page.ts';
 import { reportPage } from './report-page.ts';
+import { requireRole } from './team/access.ts';
+import { accountNav, addTeam, shareLink } from './team/plugin.ts';
+import type { TeamOptions } from './team/settings.ts';
 
 type Values = Readonly<Record<string, string>>;
 
@@ -30,13 +34,15 @@ export interface PageOptions {
   countUnsure?: boolean;
   goalDays?: number | undefined;
   refreshSeconds: number;
+  /** Accounts and sign-in. Undefined: nobody has to sign in. */
+  team?: TeamOptions;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
 }
 
 /**
- * Adds the pages about campaigns and reports to an app. They read the data with the database role of `pool`, answer only GET requests, set
- * no cookies and load nothing from other hosts. Returns a function that answers with an error page.
+ * Adds the pages about campaigns and reports to an app. They read the data with the database role of `pool`, answer only GET requests except
+ * for forms, set no cookies except for sign-in, and load nothing from other hosts. Returns a function that answers with an error page.
  */
 export function addPages(app: FastifyInstance, options: PageOptions): (reply: FastifyReply, error: unknown) => FastifyReply {
   const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, onError } = options;
@@ -51,7 +57,7 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
         `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
       )
       .type('text/html; charset=utf-8')
-      .send(frame(content, { nonce, refreshSeconds }));
+      .send(frame(content, { nonce, refreshSeconds, nav: accountNav(reply.request) }));
   }
 
   function fail(reply: FastifyReply, error: unknown): FastifyReply {
@@ -62,15 +68,17 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
     return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
   }
 
-  app.addHook('onRequest', guard(options.host));
+  app.addHook('onRequest', guard(options.host, options.team?.config.DESK_URL));
+  addTeam(app, { host: options.host, team: options.team, analyst: pool, limits, sendPage: send, onError });
 
-  app.get('/', async (_request, reply) => send(reply, 200, await overviewPage(pool, limits)));
+  app.get('/', requireRole('analyst'), async (_request, reply) => send(reply, 200, await overviewPage(pool, limits)));
 
-  app.get<{ Params: { id: string } }>('/campaign/:id', async ({ params }, reply) =>
-    send(reply, 200, await campaignPage(pool, params.id, limits)),
-  );
+  app.get<{ Params: { id: string } }>('/campaign/:id', requireRole('analyst'), async (request, reply) => {
+    const content = await campaignPage(pool, request.params.id, limits);
+    return send(reply, 200, { ...content, live: html`${content.live}${shareLink(request, request.params.id)}` });
+  });
 
-  app.get<{ Params: { name: string } }>('/report/:name', async (request, reply) => {
+  app.get<{ Params: { name: string } }>('/report/:name', requireRole('analyst'), async (request, reply) => {
     const { name } = request.params;
     const values = valuesOf(request);
     const [, reportName, ending] = /^(.*)\.(csv|xlsx)$/s.exec(name) ?? [];
