@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   subscription: async () => (await import('./commands/subscription.ts')).addSubscriptionCommand,
   export: async () => (await import('./commands/export.ts')).addExport,
   key: async () => (await import('./commands/key.ts')).addKey,
+  user: async () => (await import('./commands/user.ts')).addUser,
   reclassify: async () => (await import('./commands/reclassify.ts')).addReclassify,
   status: async () => (await import('./commands/status.ts')).addStatus,
   watch: async () => (await import('./commands/watch.ts')).addWatch,

@@ -89,7 +89,7 @@ export const SETTINGS = {
 
   CATALOG_URL: setting(
     databaseUrl,
-    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard move` and `key` use it',
+    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard move`, `key` and `user` use it',
   ),
   BACKEND_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_backend'),
   WORKER_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_worker; its credentials also open the shards'),
@@ -145,6 +145,32 @@ export const SETTINGS = {
 
   DESK_HOST: setting(nonEmpty, 'the address on which the desk listens', '127.0.0.1'),
   DESK_PORT: setting(wholeNumber(0, 65535), 'the port on which the desk listens', '8090'),
+  DESK_URL: setting(
+    baseUrl.refine((url) => new URL(url).pathname === '/', 'must have no path').transform((url) => new URL(url).origin),
+    'the URL at which browsers reach the desk, e.g. https://desk.example.org; empty: only loopback and DESK_HOST are accepted as its name',
+    '',
+  ),
+  SIGN_IN: setting(
+    z.enum(['auto', 'off']),
+    'whether the pages of the desk need sign-in: auto (if the desk is not only on loopback, or there is an account, or another setting of sign-in) or off (everyone who reaches it can read every report)',
+    'auto',
+  ),
+  OIDC_ISSUER: setting(baseUrl, 'the issuer of OpenID Connect with which people sign in to the desk; empty: none', ''),
+  OIDC_CLIENT_ID: setting(z.string(), 'the id that this issuer has given to the desk', ''),
+  OIDC_CLIENT_SECRET: setting(z.string(), 'the secret of this id', ''),
+  OIDC_CLAIM: setting(
+    nonEmpty,
+    'the claim that has the name of the account; email counts only if the issuer says that it is verified',
+    'email',
+  ),
+  TRUSTED_HEADER: setting(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9-]*$/, 'must be the name of a header')
+      .transform((name) => name.toLowerCase()),
+    'the header in which a proxy on this machine gives the name of the account, e.g. remote-user; empty: none',
+    '',
+  ),
 
   LOG_DIR: setting(nonEmpty, 'the directory of access.log; nothing but nginx and the agent may write to it'),
   KEEP_LOGS_DAYS: setting(

@@ -5,19 +5,23 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const EVERYWHERE = ['0.0.0.0', '::', '[::]'];
 
 /**
- * Creates a hook that accepts only GET requests whose Host header names the dashboard. This prevents DNS rebinding. In this attack, a
+ * Creates a hook that accepts only GET requests, and POST requests to routes that take a form, whose Host header names the dashboard or the
+ * host of `deskUrl`. This prevents DNS rebinding. In this attack, a
  * foreign site makes its own host name resolve to 127.0.0.1, and the browser then allows the scripts of the foreign site to read the
  * dashboard. The Host header of such a request has the name of the foreign site, and a script cannot change this header.
  */
-export function guard(host: string): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
+export function guard(host: string, deskUrl = ''): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
+  const publicHost = deskUrl === '' ? undefined : new URL(deskUrl).host;
   return async (request, reply) => {
     setHeaders(reply);
-    if (!isOwnHost(request.headers.host ?? '', host))
+    const named = request.headers.host ?? '';
+    if (!isOwnHost(named, host) && named.toLowerCase() !== publicHost)
       return reply
         .code(421)
         .type('text/plain')
         .send('clickledger: the dashboard does not serve this host name; open the address that `clickledger dashboard` printed\n');
-    if (request.method !== 'GET')
+    const takesForm = request.method === 'POST' && request.routeOptions.config.isForm === true;
+    if (request.method !== 'GET' && !takesForm)
       return reply.code(405).header('allow', 'GET').type('text/plain').send('clickledger: the dashboard answers only GET requests\n');
     return undefined;
   };

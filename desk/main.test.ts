@@ -54,11 +54,14 @@ test('serves pages and the API, and counts requests by route, without keys and n
   expect(text).not.toMatch(/secret|nothing|ck_/);
 });
 
-test('a catalog that is away is a problem of the desk, which still serves', async () => {
-  const { base, health, metrics } = await startDesk({ AUTHOR_URL: databases.roleUrls.author.replace(/:\d+\//, ':1/') });
+test('a catalog that is away is a problem of the desk, which still serves what needs no account', async () => {
+  const away = { AUTHOR_URL: databases.roleUrls.author.replace(/:\d+\//, ':1/') };
+  const { base, health, metrics } = await startDesk({ ...away, SIGN_IN: 'off' });
   expect(await health()).toMatchObject({ ready: true, degraded: [{ code: 'catalog-unreachable' }] });
   expect(await metrics()).toContain('clickledger_desk_degraded{code="catalog-unreachable"} 1');
   expect((await fetch(base)).status).toBe(200);
+  // Nobody knows whether there is an account, so no page is shown.
+  expect((await fetch((await startDesk(away)).base)).status).toBe(503);
 });
 
 test('SIGTERM ends the desk, also while a client sends an import', async () => {

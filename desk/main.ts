@@ -4,6 +4,7 @@ import { closeDesk, createDesk } from './app.ts';
 import { deskHealth } from './health.ts';
 import { createDeskMetrics } from './metrics.ts';
 import { API_SETTINGS, createPools, PAGE_SETTINGS } from './pools.ts';
+import { createSignInPolicy, TEAM_SETTINGS } from './team/settings.ts';
 
 // The desk: the web server for people and programs.
 //
@@ -13,11 +14,12 @@ import { API_SETTINGS, createPools, PAGE_SETTINGS } from './pools.ts';
 const REPORT_SECONDS = 60;
 const STOP_MS = 5_000;
 
-const part = createPart('desk', [...PAGE_SETTINGS, ...API_SETTINGS, 'DESK_HOST', 'DESK_PORT'], process.env);
+const part = createPart('desk', [...PAGE_SETTINGS, ...API_SETTINGS, ...TEAM_SETTINGS, 'DESK_HOST', 'DESK_PORT'], process.env);
 const { config, log, registry, stopped } = part;
 
 const metrics = createDeskMetrics(registry);
 const pools = createPools(config, REPORT_SECONDS);
+const team = { pool: pools.keys, config };
 const app = createDesk({
   pool: pools.analyst,
   host: config.DESK_HOST,
@@ -26,6 +28,7 @@ const app = createDesk({
   countUnsure: config.COUNT_UNSURE,
   goalDays: config.GOAL_DAYS,
   refreshSeconds: 10,
+  team,
   api: { config, author: pools.author, keys: pools.keys, analystUrl: config.ANALYST_URL, log },
   onAnswered: metrics.recordRequest,
   onError: (err) => log.error({ err }, 'a request failed'),
@@ -36,6 +39,11 @@ const admin = await part.serveAdmin(() => deskHealth([pools.keys, pools.analyst]
 await app.listen({ host: config.DESK_HOST, port: config.DESK_PORT });
 serving = true;
 log.info({ host: config.DESK_HOST, port: config.DESK_PORT }, 'serving pages and the API');
+// The catalog may not answer yet. The page of the sign-in says the same.
+const problem = await createSignInPolicy(config.DESK_HOST, team)
+  .problem()
+  .catch(() => undefined);
+if (problem !== undefined) log.warn(problem);
 
 await stopped;
 serving = false;

@@ -24,6 +24,9 @@ import { personPage } from './views/person-page.ts';
 import { propertyPage } from './views/property-page.ts';
 import type { Reader } from './views/reader.ts';
 import { reportPage } from './views/report-page.ts';
+import { requireRole } from './team/access.ts';
+import { accountNav, addTeam, shareLink } from './team/plugin.ts';
+import type { TeamOptions } from './team/settings.ts';
 
 type Values = Readonly<Record<string, string>>;
 
@@ -40,13 +43,15 @@ export interface PageOptions {
   countUnsure?: boolean;
   goalDays?: number | undefined;
   refreshSeconds: number;
+  /** Accounts and sign-in. Undefined: nobody has to sign in. */
+  team?: TeamOptions;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
 }
 
 /**
- * Adds the pages about campaigns and reports to an app. They read the data with the database role of `pool`, answer only GET requests, set
- * no cookies and load nothing from other hosts. Returns a function that answers with an error page.
+ * Adds the pages about campaigns and reports to an app. They read the data with the database role of `pool`, answer only GET requests except
+ * for forms, set no cookies except for sign-in, and load nothing from other hosts. Returns a function that answers with an error page.
  */
 export function addPages(app: FastifyInstance, options: PageOptions): (reply: FastifyReply, error: unknown) => FastifyReply {
   const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, onError } = options;
@@ -61,7 +66,7 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
         `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
       )
       .type('text/html; charset=utf-8')
-      .send(frame(content, { nonce, refreshSeconds }));
+      .send(frame(content, { nonce, refreshSeconds, nav: accountNav(reply.request) }));
   }
 
   function fail(reply: FastifyReply, error: unknown): FastifyReply {
@@ -72,7 +77,8 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
     return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
   }
 
-  app.addHook('onRequest', guard(options.host));
+  app.addHook('onRequest', guard(options.host, options.team?.config.DESK_URL));
+  addTeam(app, { host: options.host, team: options.team, analyst: pool, limits, sendPage: send, onError });
 
   /** What the reader has chosen is in the query. Parameters of one page are read by its route. */
   function readerOf(request: FastifyRequest, query: Values): Reader {
@@ -82,10 +88,13 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   }
 
   /** Adds a page about what the path names. */
-  function addPage<Path>(path: string, build: (reader: Reader, params: Path, query: Values) => Promise<Content>): void {
-    app.get<{ Params: Path }>(path, async (request, reply) => {
+  function addPage<Path>(
+    path: string,
+    build: (reader: Reader, params: Path, query: Values, request: FastifyRequest) => Promise<Content>,
+  ): void {
+    app.get<{ Params: Path }>(path, requireRole('analyst'), async (request, reply) => {
       const query = valuesOf(request);
-      return send(reply, 200, await build(readerOf(request, query), request.params as Path, query));
+      return send(reply, 200, await build(readerOf(request, query), request.params as Path, query, request));
     });
   }
 
@@ -96,7 +105,7 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
       page: query['page'] === undefined ? 1 : numberOf(query['page']),
     }),
   );
-  addPage<{ id: string }>('/campaign/:id', (reader, { id }) => campaignPage(reader, id));
+  addPage<{ id: string }>('/campaign/:id', (reader, { id }, _query, request) => campaignPage(reader, id, shareLink(request, id)));
   addPage<{ id: string; link: string }>('/campaign/:id/link/:link', (reader, { id, link }) => linkPage(reader, id, numberOf(link)));
   addPage<{ id: string; link: string }>('/campaign/:id/link/:link/people', (reader, { id, link }, { mailable }) =>
     peoplePage(reader, id, { segment: 'clicked', link: numberOf(link), isMailable: mailable === 'only' }),
@@ -109,14 +118,18 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   );
   addPage<{ id: string }>('/person/:id', (reader, { id }) => personPage(reader, numberOf(id)));
 
-  app.get<{ Params: { id: string; letter: string; part: string } }>('/campaign/:id/letter/:letter/:part', async (request, reply) => {
-    const { id, letter, part } = request.params;
-    const reader = readerOf(request, valuesOf(request));
-    const document = await letterPage(reader, id, letter, part);
-    return reply.header('content-security-policy', letterPolicy(reader.state.images)).type('text/html; charset=utf-8').send(document);
-  });
+  app.get<{ Params: { id: string; letter: string; part: string } }>(
+    '/campaign/:id/letter/:letter/:part',
+    requireRole('analyst'),
+    async (request, reply) => {
+      const { id, letter, part } = request.params;
+      const reader = readerOf(request, valuesOf(request));
+      const document = await letterPage(reader, id, letter, part);
+      return reply.header('content-security-policy', letterPolicy(reader.state.images)).type('text/html; charset=utf-8').send(document);
+    },
+  );
 
-  app.get<{ Params: { name: string } }>('/report/:name', async (request, reply) => {
+  app.get<{ Params: { name: string } }>('/report/:name', requireRole('analyst'), async (request, reply) => {
     const { name } = request.params;
     const values = valuesOf(request);
     const [, reportName, ending] = /^(.*)\.(csv|xlsx)$/s.exec(name) ?? [];

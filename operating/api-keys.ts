@@ -22,8 +22,10 @@ export interface KeyRow {
 export interface AuditRow {
   id: number;
   at: Date;
-  /** The name of the key. Null: the command line. */
+  /** The name of the key, if a key made the change. */
   key: string | null;
+  /** The name of the account, if an account made the change on the desk. If this and `key` are null, it was the command line. */
+  account: string | null;
   action: string;
   object: string;
   details: Record<string, unknown>;
@@ -49,7 +51,7 @@ export async function createKey(pool: Pool, name: string, role: KeyRole, rate: n
         hash,
         rate,
       ]);
-      await record(client, 'create', id, { name, role, rate });
+      await client.query("SELECT catalog.record_change(NULL, 'key.create', $1, $2)", [`key ${id}`, { name, role, rate }]);
     });
   } catch (error) {
     if (codeOf(error) !== UNIQUE_VIOLATION) throw error;
@@ -73,36 +75,22 @@ export async function listKeys(pool: Pool): Promise<KeyRow[]> {
  * there is no such key.
  */
 export async function revokeKey(pool: Pool, nameOrId: string): Promise<{ id: string; name: string; revoked_at: Date }> {
-  return transaction(pool, async (client) => {
-    const { rows } = await client.query<{ id: string; name: string; revoked_at: Date }>(
-      `UPDATE catalog.api_key SET revoked_at = coalesce(revoked_at, now())
-       WHERE id = (SELECT id FROM catalog.api_key WHERE (name = $1 AND revoked_at IS NULL) OR id = $1 ORDER BY (name = $1) DESC LIMIT 1)
-       RETURNING id, name, revoked_at`,
-      [nameOrId],
-    );
-    const revoked = rows[0];
-    if (revoked === undefined)
-      throw new ClickledgerError('not-found', `there is no key '${nameOrId}'. \`clickledger key list\` lists the keys.`);
-    await record(client, 'revoke', revoked.id, { name: revoked.name });
-    return revoked;
-  });
+  const { rows } = await pool.query<{ id: string; name: string; revoked_at: Date }>(
+    'SELECT id, name, revoked_at FROM catalog.revoke_key(NULL, $1) WHERE id IS NOT NULL',
+    [nameOrId],
+  );
+  if (rows[0] === undefined)
+    throw new ClickledgerError('not-found', `there is no key '${nameOrId}'. \`clickledger key list\` lists the keys.`);
+  return rows[0];
 }
 
 /** Returns the last `limit` rows of the log, the latest first. */
 export async function readAuditLog(pool: Pool, limit: number): Promise<AuditRow[]> {
   const { rows } = await pool.query<AuditRow>(
-    `SELECT a.id, a.at, k.name AS key, a.action, a.object, a.details, a.status
-     FROM catalog.audit_log a LEFT JOIN catalog.api_key k ON k.id = a.key_id ORDER BY a.id DESC LIMIT $1`,
+    `SELECT a.id, a.at, k.name AS key, c.name AS account, a.action, a.object, a.details, a.status
+     FROM catalog.audit_log a LEFT JOIN catalog.api_key k ON k.id = a.key_id LEFT JOIN catalog.account c ON c.id = a.account_id
+     ORDER BY a.id DESC LIMIT $1`,
     [limit],
   );
   return rows;
-}
-
-/** Adds a row about a command. A command has no HTTP status, and gets 200 because it has succeeded. */
-async function record(client: Pick<Pool, 'query'>, action: string, key: string, details: object): Promise<void> {
-  await client.query('INSERT INTO catalog.audit_log (action, object, details, status) VALUES ($1, $2, $3, 200)', [
-    `key.${action}`,
-    `key ${key}`,
-    details,
-  ]);
 }

@@ -12,13 +12,14 @@ export function addDashboard(program: Command): void {
     .command('dashboard')
     .description('show campaigns and reports in a browser, updated every 10 seconds, and serve the HTTP API, which needs keys')
     .option('--port <port>', 'the port to listen on; 0 selects a free port', parsePort, 8090)
-    .option('--host <address>', 'the address to listen on; everyone who can reach it can read every report', '127.0.0.1')
+    .option('--host <address>', 'the address to listen on; with another one than loopback, the pages need sign-in', '127.0.0.1')
     .option(TIMEOUT_OPTION.flags, TIMEOUT_OPTION.help, parseTimeout, TIMEOUT_OPTION.default)
     .addHelpText('after', '\nExample:\n  clickledger dashboard --port 8090')
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
       const { closeDesk, createDesk } = await import('../../desk/app.ts');
       const { API_SETTINGS, createAnalystPool, createAuthorPools, PAGE_SETTINGS } = await import('../../desk/pools.ts');
-      const config = await configOf(command, PAGE_SETTINGS);
+      const { createSignInPolicy, isLoopback, TEAM_SETTINGS } = await import('../../desk/team/settings.ts');
+      const config = await configOf(command, [...PAGE_SETTINGS, ...TEAM_SETTINGS]);
       // A person who has only the settings of an analyst gets the pages without the API.
       const environment = await environmentOf(command);
       const own = environment['AUTHOR_URL'] ? parseConfig(API_SETTINGS, environment) : undefined;
@@ -26,6 +27,7 @@ export function addDashboard(program: Command): void {
       const { stopped } = handleStopSignals(log);
       const pool = createAnalystPool(config.ANALYST_URL, timeout);
       const authorPools = own && createAuthorPools(own.AUTHOR_URL);
+      const team = { pool: authorPools?.keys, config };
       const app = createDesk({
         pool,
         host,
@@ -34,13 +36,19 @@ export function addDashboard(program: Command): void {
         countUnsure: config.COUNT_UNSURE,
         goalDays: config.GOAL_DAYS,
         refreshSeconds: 10,
+        team,
         api: own && authorPools && { config: own, ...authorPools, analystUrl: config.ANALYST_URL, log },
         onError: (error) => note(String(error)),
       });
       try {
         const address = await app.listen({ port, host }).catch((error: unknown) => throwExplained(error, host, port));
         process.stdout.write(`${address}\n`);
-        if (!/^(?:localhost|127\..*|::1)$/.test(host)) note('everyone who can reach this address can read every report');
+        if (!isLoopback(host) && config.SIGN_IN === 'off') note('everyone who can reach this address can read every report');
+        // The catalog may not answer yet. The page of the sign-in says the same.
+        const problem = await createSignInPolicy(host, team)
+          .problem()
+          .catch(() => undefined);
+        if (problem !== undefined) note(problem);
         note('Press Ctrl-C to stop the dashboard.');
         await stopped;
       } finally {

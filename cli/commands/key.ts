@@ -58,7 +58,7 @@ export function addKey(program: Command): void {
 
   key
     .command('log')
-    .description('print what was changed by the HTTP API, and which keys were created and revoked, the latest first')
+    .description('print what was changed by the HTTP API and on the desk, and which keys and accounts were changed, the latest first')
     .option('--limit <number>', 'how many rows to print', parsePositive, 100)
     .addHelpText('after', '\nExamples:\n  clickledger key log\n  clickledger key log --limit 1000 --json')
     .action(async ({ limit }: { limit: number }, command: Command) => {
@@ -67,8 +67,16 @@ export function addKey(program: Command): void {
       if (command.optsWithGlobals<GlobalOptions>().json) printJson(rows);
       else
         printTable(
-          ['at', 'key', 'action', 'object', 'status', 'details'],
-          rows.map((row) => [shortTime(row.at), row.key ?? '', row.action, row.object, row.status ?? '', JSON.stringify(row.details)]),
+          ['at', 'key', 'account', 'action', 'object', 'status', 'details'],
+          rows.map((row) => [
+            shortTime(row.at),
+            row.key ?? '',
+            row.account ?? '',
+            row.action,
+            row.object,
+            row.status ?? '',
+            JSON.stringify(row.details),
+          ]),
         );
     });
 }

@@ -66,7 +66,10 @@ export function createConcurrencyLimit(): { enter(key: string, isLong: boolean):
 }
 
 /** Counts failures of authentication by address. IPv6 addresses count by their /64 network. `now` returns milliseconds. */
-export function createFailureLimit(now: () => number): { check(address: string): void; add(address: string): void } {
+export function createFailureLimit(
+  now: () => number,
+  message = 'too many requests from this address had no valid key: wait a minute',
+): { check(address: string): void; add(address: string): void } {
   const failures = new LRUCache<string, { count: number; until: number }>({ max: 10_000 });
   const current = (network: string) => {
     const found = failures.get(network);
@@ -76,8 +79,7 @@ export function createFailureLimit(now: () => number): { check(address: string):
     /** Throws `too-many-requests` if the address has failed too often in the last minute. */
     check(address) {
       const found = current(networkOf(address));
-      if (found !== undefined && found.count >= MAX_FAILURES)
-        throw tooMany('too many requests from this address had no valid key: wait a minute', (found.until - now()) / 1000);
+      if (found !== undefined && found.count >= MAX_FAILURES) throw tooMany(message, (found.until - now()) / 1000);
     },
     add(address) {
       const network = networkOf(address);

@@ -20,15 +20,15 @@ export const live = (content: Markup): Markup => html`<div data-live>${content}<
 /** Renders a whole page. */
 export function frame(
   { title, breadcrumbs, body, footer, isFinal = false }: Content,
-  options: { nonce: string; refreshSeconds: number },
+  options: { nonce: string; refreshSeconds: number; nav?: Markup | undefined },
 ): string {
-  const { nonce, refreshSeconds } = options;
+  const { nonce, refreshSeconds, nav } = options;
   const trail = [{ href: '/', text: 'Campaigns' }, ...breadcrumbs];
   return page({
     title: `${title} – clickledger`,
     nonce,
     header: html`<nav aria-label="Where you are">${trail.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
-<span id="status"></span>`,
+<span id="status"></span>${nav}`,
     main: html`${body}
 <script nonce="${nonce}"${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>${trusted(REFRESH_SCRIPT)}</script>`,
     ...(footer === undefined ? {} : { footer }),

@@ -14,8 +14,13 @@ const machinePercent = ({ opens, clicks, human_opens, human_clicks }: Rates): nu
 const unsubscribedPercent = ({ unsubscribed, prepared_for }: Rates): number | null =>
   prepared_for === 0 ? null : (100 * unsubscribed) / prepared_for;
 
-/** Renders the figures of the chosen audience. */
-export function headlineCards({ campaign_id }: Campaign, headline: Headline, { state, formats }: Reader): Markup {
+/** Renders the figures of the chosen audience. `isLinked` is whether they lead to the people whom they count. */
+export function headlineCards(
+  { campaign_id }: Pick<Campaign, 'campaign_id'>,
+  headline: Headline,
+  { state, formats }: Reader,
+  isLinked = true,
+): Markup {
   const { rates } = headline;
   const people = (segment: string): string => addressOf(`/campaign/${campaign_id}/people/${segment}`, state);
   const compared = (percentOf: (rates: Rates) => number | null, isGood: boolean | undefined): Markup | undefined =>
@@ -89,7 +94,7 @@ export function headlineCards({ campaign_id }: Campaign, headline: Headline, { s
       note: html`of all opens and clicks. ${compared(machinePercent, undefined)}`,
     },
   );
-  return cards(list);
+  return cards(isLinked ? list : list.map(({ href: _, ...card }) => card));
 }
 
 /** Compares a rate with the median of the campaigns before, and with the last one. `isGood` is whether a higher rate is better. */
