@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { env, execPath } from 'node:process';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
 import type { FastifyInstance } from 'fastify';
@@ -430,6 +431,28 @@ describe('the command', () => {
     };
     expect(await statusWith({})).toBe(401);
     expect(await statusWith({ AUTHOR_URL: '', SLUG_KEYS: '' })).toBe(404);
+  });
+
+  test('needs sign-in on an address that others can reach, unless SIGN_IN is off, and says so', async () => {
+    const startWith = async (changes: Record<string, string>): Promise<{ said: string; status: number }> => {
+      const data = await createDataDirectory(databases, changes);
+      const child = spawn(execPath, ['cli/main.ts', '--data', data, 'dashboard', '--port', '0', '--host', '0.0.0.0'], {
+        cwd: fileURLToPath(new URL('..', import.meta.url)),
+        env: { PATH: env['PATH'] },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const ended = once(child, 'exit');
+      const said = text(child.stderr);
+      const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+      const address = `http://127.0.0.1:${new URL(line.trim()).port}`;
+      const { status } = await fetch(address, { redirect: 'manual' });
+      child.kill('SIGTERM');
+      await ended;
+      return { said: await said, status };
+    };
+    expect(await startWith({})).toEqual({ said: expect.stringContaining('clickledger user add'), status: 303 });
+    expect(await startWith({ AUTHOR_URL: '', SLUG_KEYS: '' })).toEqual({ said: expect.stringContaining('AUTHOR_URL'), status: 303 });
+    expect(await startWith({ SIGN_IN: 'off' })).toEqual({ said: expect.stringContaining('everyone who can reach'), status: 200 });
   });
 
   test('refuses what it cannot listen on', async () => {

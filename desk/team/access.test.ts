@@ -291,6 +291,9 @@ describe('a trusted header', () => {
     expect(first.setCookies).toHaveLength(1);
     const second = await bob.get('/account');
     expect(second.setCookies).toEqual([]);
+    expect(first.body + second.body).not.toContain('/sign-out');
+    // With another session, the page has a form.
+    await from('bob@example.org').get('/');
     expect((await bob.post('/account/end-others')).status).toBe(303);
     expect((await from(Buffer.from('jörg').toString('latin1')).get('/')).body).toContain('jörg');
   });

@@ -90,12 +90,14 @@ export function addAccess(app: FastifyInstance, host: string, team: TeamOptions,
     if (pool === undefined) return undefined;
     const session = await findSession(pool, readCookie(request, SESSION_COOKIE));
     if (proxyName === undefined) return session;
-    if (session !== undefined && !session.hasPassword && foldName(session.account.name) === foldName(proxyName)) return session;
+    if (session !== undefined && !session.hasPassword && foldName(session.account.name) === foldName(proxyName))
+      return { ...session, isByProxy: true };
     const token = await openExternalSession(pool, proxyName, 'header');
     if (token === undefined)
       return 'there is no account with your name that signs in by the proxy: ask an owner for `clickledger user add <name> --no-password`';
     setCookie(request, reply, SESSION_COOKIE, token, SESSION_SECONDS);
-    return findSession(pool, token);
+    const opened = await findSession(pool, token);
+    return opened && { ...opened, isByProxy: true };
   }
 
   app.addHook('onRequest', async (request, reply) => {

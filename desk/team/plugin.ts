@@ -48,7 +48,7 @@ export function accountNav(request: FastifyRequest): Markup | undefined {
   const session = sessionOf(request);
   return (
     session &&
-    html`<nav aria-label="Account"><a href="/account">${session.account.name}</a>${mayUse(session.account, 'owner') && html`<a href="/team">Team</a>`}<form action="/sign-out" method="post">${formTokenField(session)}<button>Sign out</button></form></nav>`
+    html`<nav aria-label="Account"><a href="/account">${session.account.name}</a>${mayUse(session.account, 'owner') && html`<a href="/team">Team</a>`}${!session.isByProxy && html`<form action="/sign-out" method="post">${formTokenField(session)}<button>Sign out</button></form>`}</nav>`
   );
 }
 

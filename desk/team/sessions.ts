@@ -15,6 +15,8 @@ export interface Account {
 export interface Session {
   account: Account;
   hasPassword: boolean;
+  /** True if a proxy signs the person in with each request. Then a sign-out would have no effect. */
+  isByProxy?: boolean;
   /** The hash of the token, by which the catalog knows the session. */
   hash: Buffer;
   /** The value of the hidden field of every form. It is derived from the token, so it is different in each session. */

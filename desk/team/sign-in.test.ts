@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createPool } from '../../core/postgres.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Client, createPool } from '../../core/postgres.ts';
 import { disableAccount, enableAccount, setPassword } from '../../operating/accounts.ts';
 import { createDatabases, type Databases } from '../../test/support/databases.ts';
 import { addAccount, deskForTest, PASSWORD, startTestDesk, type TestDesk, visit } from '../../test/support/desk.ts';
@@ -64,19 +64,10 @@ describe('a password', () => {
     const seen: string[][] = [];
     for (const name of ['Ann@example.org', 'nobody@example.org', 'external']) {
       const own = await deskForTest(databases);
-      const queries: string[] = [];
-      const { Client } = await import('../../core/postgres.ts');
-      const original = Client.prototype.query;
-      Client.prototype.query = function query(this: never, ...args: never[]) {
-        queries.push(String(args[0]));
-        return (original as (...all: never[]) => never).apply(this, args);
-      } as typeof original;
-      try {
-        await visit(own, newAddress()).signIn(name, 'wrong password');
-      } finally {
-        Client.prototype.query = original;
-      }
-      seen.push(queries);
+      const queried = vi.spyOn(Client.prototype, 'query');
+      await visit(own, newAddress()).signIn(name, 'wrong password');
+      seen.push(queried.mock.calls.map(([sql]) => String(sql)));
+      queried.mockRestore();
     }
     expect(seen[0]).toContain('SELECT catalog.open_session($1, $2, $3) AS account');
     expect(seen[1]).toEqual(seen[0]);

@@ -105,6 +105,8 @@ form div { display: flex; flex-direction: column; gap: .15rem; max-width: min(10
 form label { font-weight: 600; font-size: .875rem; }
 form small { color: var(--quiet); max-width: 16rem; }
 form button { margin-top: 1.45rem; }
+header form, td form { margin: 0; }
+header form button, td form button { margin: 0; min-height: 0; padding: .1rem .6rem; }
 input, select, button, textarea { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px;
   padding: .35rem .6rem; max-width: 100%; min-height: 2.4rem; }
 button { cursor: pointer; font-weight: 600; }

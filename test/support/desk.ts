@@ -123,7 +123,7 @@ export function visit({ app }: Pick<TestDesk, 'app'>, base: InjectOptions = {}):
 }
 
 /** Reads the token of forms from the page of the account. */
-export async function formTokenOf(visitor: Visitor): Promise<string | undefined> {
+async function formTokenOf(visitor: Visitor): Promise<string | undefined> {
   return /name="form_token" value="([^"]+)"/.exec((await visitor.get('/account')).body)?.[1];
 }
 
