@@ -1,4 +1,4 @@
-import { utcOffsetMs, offsetText } from '../core/time-zone.ts';
+import { offsetText } from '../core/time-zone.ts';
 
 // Numbers and times as a reader expects them: in the order and with the signs of the language of the browser, and in the chosen time zone.
 
@@ -71,11 +71,4 @@ export function localeOf(header: string | undefined): string {
     }
   }
   return 'en';
-}
-
-/** Returns the first moment of the local hour or day that `at` is in. */
-export function startOf(unit: 'hour' | 'day', at: Date, zone: string): Date {
-  const unitMs = unit === 'hour' ? 3_600_000 : 86_400_000;
-  const offset = utcOffsetMs(zone, at.getTime());
-  return new Date(Math.floor((at.getTime() + offset) / unitMs) * unitMs - offset);
 }

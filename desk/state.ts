@@ -76,7 +76,7 @@ export function addressOf(path: string, state: State, { hash, value, mailable, .
   for (const [name, text] of Object.entries({ from, to })) if (text !== undefined && texts.range === 'custom') query.set(name, text);
   if (images) query.set('images', 'on');
   for (const [name, text] of Object.entries({ value, mailable })) if (text !== undefined) query.set(name, text);
-  return `${path}${query.size === 0 ? '' : `?${query}`}${hash === undefined ? '' : `#${hash}`}`;
+  return `${path}${query.size === 0 ? '' : `?${query.toString()}`}${hash === undefined ? '' : `#${hash}`}`;
 }
 
 /** Returns the one of `values` that is given, or `preset` if none is. Throws `bad-input` for any other text. */

@@ -1,4 +1,5 @@
 import type { Audience } from '../state.ts';
+import type { Rates } from './campaigns.ts';
 
 /** Recipients and hits, all and those judged human. */
 interface Counted {
@@ -14,3 +15,7 @@ export const recipientsOf = ({ recipients, human_recipients }: Counted, who: Aud
 
 export const hitsBy = ({ hits, human_hits }: Counted, who: Audience): number =>
   ({ people: human_hits, machines: hits - human_hits, both: hits })[who];
+
+/** The recipients of a campaign with a click. */
+export const clickersOf = ({ clicked, human_clicked }: Pick<Rates, 'clicked' | 'human_clicked'>, who: Audience): number =>
+  ({ people: human_clicked, machines: clicked - human_clicked, both: clicked })[who];

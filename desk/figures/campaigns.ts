@@ -83,7 +83,7 @@ export async function listCampaigns(
       const days = await readDays(client, ids);
       return {
         total: rows[0]?.total ?? 0,
-        rows: rows.map(({ total: _, ...row }) => ({
+        rows: rows.map((row) => ({
           ...row,
           rates: found.get(row.campaign_id) as Rates,
           days: days.get(row.campaign_id) ?? [],

@@ -30,7 +30,7 @@ export interface PersonEvent {
 }
 
 /** A page shows at most so many letters and hits of a person, the latest first. */
-export const MOST_LETTERS = 50;
+const MOST_LETTERS = 50;
 export const MOST_EVENTS = 200;
 
 /** Reads a recipient. Throws `not-found` if there is none with this number. */

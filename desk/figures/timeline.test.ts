@@ -23,7 +23,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 test('every hit of the period is in one step, steps are in order, and there are not too many', () => {
   fc.assert(
     fc.property(quarters, zones, fc.integer({ min: 1, max: 400 * 96 }), (list, zone, length) => {
-      const from = (list[0]?.quarter as Date).getTime();
+      const from = list[0]?.quarter.getTime() ?? 0;
       const to = from + length * QUARTER_MS;
       const { at, opens, clicks, stepMs } = intoSteps(list, from, to, zone);
       const inside = list.filter(({ quarter }) => quarter.getTime() < to);

@@ -33,7 +33,7 @@ interface Quarter {
 }
 
 /** Returns a condition on `verdict` for the hits of an audience, and true or false for hits that are unsure. */
-export function hitsOf(who: Audience, { countUnsure = false }: Pick<RunOptions, 'countUnsure'>): string {
+function hitsOf(who: Audience, { countUnsure = false }: Pick<RunOptions, 'countUnsure'>): string {
   const people = countUnsure ? `verdict IN ('human', 'unsure')` : `verdict = 'human'`;
   return { people, machines: `NOT (${people})`, both: 'true' }[who];
 }

@@ -4,7 +4,7 @@ import { scrollBox, table } from '../../reporting/format/html.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import { listReports, type Report, readReport } from '../../reporting/report-file.ts';
 import { runReport } from '../../reporting/run-report.ts';
-import { recipientsOf } from '../figures/audience.ts';
+import { clickersOf, hitsBy, recipientsOf } from '../figures/audience.ts';
 import { type Campaign, type Headline, readCampaign, readHeadline } from '../figures/campaigns.ts';
 import { type FacetRow, readFacet } from '../figures/facets.ts';
 import { listLetters } from '../figures/letters.ts';
@@ -93,11 +93,11 @@ function describe({ campaign_id, sent_at, created_at, closed_at }: Campaign, { f
 function linksTable(links: readonly LinkFigures[], { rates }: Headline, { state, formats }: Reader): Markup {
   if (links.length === 0) return empty('This campaign has no tracked links yet.');
   const { who } = state;
-  const all = { people: rates.human_clicked, machines: rates.clicked - rates.human_clicked, both: rates.clicked }[who];
+  const all = clickersOf(rates, who);
   const rows = links.map((link) => {
     const count = recipientsOf(link, who);
     const name = nameOfLink(link);
-    return html`<tr><td class="n" data-label="Place">${link.position ?? '–'}</td><th scope="row"><a href="${addressOf(`/campaign/${link.campaign_id}/link/${link.link_id}`, state)}">${name}</a>${name !== link.target && link.label !== '' && html`<br><small class="note">${link.target}</small>`}${link.disabled_at !== null && html` <span class="tag">disabled</span>`}</th><td class="n" data-label="Recipients">${formats.number(count)}</td><td data-label="Share">${formats.share(count, all)}${bar(all === 0 ? 0 : count / all)}</td><td class="n" data-label="Clicks">${formats.number({ people: link.human_hits, machines: link.hits - link.human_hits, both: link.hits }[who])}</td></tr>
+    return html`<tr><td class="n" data-label="Place">${link.position ?? '–'}</td><th scope="row"><a href="${addressOf(`/campaign/${link.campaign_id}/link/${link.link_id}`, state)}">${name}</a>${name !== link.target && link.label !== '' && html`<br><small class="note">${link.target}</small>`}${link.disabled_at !== null && html` <span class="tag">disabled</span>`}</th><td class="n" data-label="Recipients">${formats.number(count)}</td><td data-label="Share">${formats.share(count, all)}${bar(all === 0 ? 0 : count / all)}</td><td class="n" data-label="Clicks">${formats.number(hitsBy(link, who))}</td></tr>
 `;
   });
   return html`<p class="note">In the order of the letter. The share is of all recipients with a click by ${AUDIENCE_WORDS[who]}: ${formats.number(all)}. A recipient who clicked two links counts for both.</p>

@@ -1,6 +1,6 @@
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import type { Formats } from '../formats.ts';
-import { addressOf, AUDIENCES, type Audience, type State } from '../state.ts';
+import { addressOf, type Audience, type State } from '../state.ts';
 
 // The pieces that pages share. Every piece that shows a number also shows it as a text, so nobody needs colours to read it.
 

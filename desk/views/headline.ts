@@ -94,7 +94,7 @@ export function headlineCards(
       note: html`of all opens and clicks. ${compared(machinePercent, undefined)}`,
     },
   );
-  return cards(isLinked ? list : list.map(({ href: _, ...card }) => card));
+  return cards(isLinked ? list : list.map((card) => ({ ...card, href: undefined })));
 }
 
 /** Compares a rate with the median of the campaigns before, and with the last one. `isGood` is whether a higher rate is better. */

@@ -1,5 +1,5 @@
 import { ClickledgerError } from '../../core/errors.ts';
-import { recipientsOf } from '../figures/audience.ts';
+import { clickersOf, recipientsOf } from '../figures/audience.ts';
 import { readCampaign, readHeadline } from '../figures/campaigns.ts';
 import { readLetter } from '../figures/letters.ts';
 import { readLinks } from '../figures/links.ts';
@@ -19,7 +19,7 @@ export async function letterPage(reader: Reader, numberOrName: string, letter: s
     readHeadline(pool, campaign, limits),
   ]);
   const { who } = state;
-  const all = { people: rates.human_clicked, machines: rates.clicked - rates.human_clicked, both: rates.clicked }[who];
+  const all = clickersOf(rates, who);
   const most = Math.max(1, ...links.map((link) => recipientsOf(link, who)));
   const marks = new Map(
     links.map((link): [number, Mark] => {
