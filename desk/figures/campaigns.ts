@@ -157,7 +157,8 @@ export async function readHeadline(pool: Pool, { campaign_id, sent_at, created_a
         [sent_at ?? created_at, campaign_id],
       );
       const rates = await readRates(client, [campaign_id, ...rows.map((row) => row.campaign_id)]);
-      const earlier = rows.map((row) => rates.get(row.campaign_id)).filter((each) => each !== undefined);
+      // A letter without any hit was probably never sent.
+      const earlier = rows.map((row) => rates.get(row.campaign_id)).filter((each) => each !== undefined && each.opened > 0) as Rates[];
       const [last] = rows;
       const lastRates = last && rates.get(last.campaign_id);
       return {

@@ -90,7 +90,7 @@ thead th { background: var(--raised); font-weight: 600; vertical-align: bottom; 
 tbody tr { border-top: 1px solid var(--line); }
 .n { text-align: right; white-space: nowrap; }
 th.n { white-space: normal; }
-td time { white-space: nowrap; }
+td time, th time { white-space: nowrap; }
 tbody th { font-weight: 600; min-width: 9rem; }
 th small { font-weight: 400; }
 @media (max-width: 40rem) {

@@ -14,10 +14,10 @@ import { createPool, type Pool } from '../../core/postgres.ts';
 import { startBrowser } from '../support/browser.ts';
 import { addHits } from '../support/campaigns.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
-import { type Added, addDeskData, addLetter } from '../support/desk-data.ts';
+import { type Added, addDeskData, addLetter, addPictureData } from '../support/desk-data.ts';
 
 // Tests the dashboard in a real browser: with the keyboard, on a desktop and on a phone. The tests store screenshots in SHOTS.
-// SCREENSHOT=docs/dashboard.png writes the screenshot of the documentation.
+// SCREENSHOTS=docs writes the pictures of the documentation.
 
 const SHOTS = join(tmpdir(), 'clickledger-dashboard');
 const REFRESH_SECONDS = 1;
@@ -374,10 +374,23 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     }
   });
 
-  test('its picture is taken', async () => {
-    const { context, page } = await open({ viewport: { width: 1200, height: 1000 } });
-    await page.goto(`${url}/campaign/${spring.campaign}`);
-    await page.screenshot({ path: process.env['SCREENSHOT'] ?? join(SHOTS, 'dashboard.png') });
+  test('the pictures of the documentation are taken', async () => {
+    const directory = process.env['SCREENSHOTS'] ?? SHOTS;
+    const own = await createDatabases(1);
+    const { campaign } = await addPictureData(own);
+    const ownPool = createPool(own.roleUrls.analyst, { max: 4, name: 'test' });
+    const app = createDesk({ pool: ownPool, zone: 'UTC', host: '127.0.0.1', timeoutSeconds: 30, refreshSeconds: 60, onError: () => {} });
+    const address = await app.listen({ port: 0, host: '127.0.0.1' });
+    const { context, page } = await open({ viewport: { width: 1200, height: 800 } });
+    await page.goto(address);
+    await page.screenshot({ path: join(directory, 'desk-overview.png') });
+    await page.goto(`${address}/campaign/${campaign}`);
+    await page.screenshot({ path: join(directory, 'desk-campaign.png') });
+    await page.locator('#letter').scrollIntoViewIfNeeded();
+    await page.frameLocator('iframe').getByText('spring is here').waitFor();
+    await page.locator('#letter').screenshot({ path: join(directory, 'desk-letter.png') });
     await context.close();
+    await app.close();
+    await ownPool.end();
   });
 });

@@ -52,32 +52,83 @@ async function addUnsubscribes(databases: Databases, campaign: number, people: n
   );
 }
 
-/** Adds the ordinary state, and `older` further campaigns. Returns the campaign of this morning. */
-export async function addDeskData(databases: Databases, older: number): Promise<Added> {
-  for (let i = 0; i < older; i++) {
-    const each = await addCampaign(databases, `Letter ${String(i + 1).padStart(3, '0')}`, 40 + (i % 7) * 10);
-    await databases.query(
-      'catalog',
-      `UPDATE catalog.campaign SET sent_at = timestamptz '2030-04-30 08:00+00' - $2 * interval '7 days' WHERE id = $1`,
-      [each.campaign, older - i],
-    );
-    if (older - i > 12) continue;
-    await addHits(databases, { campaign: each.campaign, link: each.pixel, kind: 'open', people: 15 + (i % 5) * 4 });
-    await addHits(databases, { campaign: each.campaign, link: each.links[0] as number, kind: 'click', people: 4 + (i % 3) * 2 });
-  }
-  await addCampaign(databases, HOSTILE, 3);
-  await addCampaign(databases, 'Welcome', 120);
-  const spring = await addCampaign(databases, 'Spring sale', 400);
-  await addLetter(databases, spring.campaign);
-  const { campaign, links, pixel } = spring;
-  const add = (kind: Hits['kind'], link: number | undefined, hour: string, people: number, more: Partial<Hits> = {}): Promise<void> =>
-    addHits(databases, { campaign, link: link ?? 0, kind, people, at: new Date(`2030-05-01T${hour}:00Z`), ...more });
+/** Adds hits on a letter of 400 recipients, as they come in its first hours and days. */
+async function addHitsOf(databases: Databases, { campaign, links, pixel }: Added, day: string): Promise<void> {
+  const add = (kind: Hits['kind'], link: number | undefined, time: string, people: number, more: Partial<Hits> = {}): Promise<void> =>
+    addHits(databases, { campaign, link: link ?? 0, kind, people, at: new Date(`${day}T${time}:00Z`), ...more });
   await add('open', pixel, '08:20', 210);
   await add('open', pixel, '08:00', 90, { skip: 170, verdict: 'privacy-proxy' });
   await add('click', links[0], '08:30', 80);
   await add('click', links[1], '10:30', 30);
   await add('click', links[1], '08:02', 45, { skip: 60, verdict: 'scanner-net' });
-  await addUnsubscribes(databases, campaign, 6);
+}
+
+/** Adds the letter of this morning, with its text and its clicks. */
+async function addSpringSale(databases: Databases): Promise<Added> {
+  const spring = await addCampaign(databases, 'Spring sale', 400);
+  await addLetter(databases, spring.campaign);
+  await addHitsOf(databases, spring, '2030-05-01');
+  await addUnsubscribes(databases, spring.campaign, 6);
   await addLog(databases);
   return spring;
+}
+
+const sentWeeksBefore = (databases: Databases, { campaign }: Added, weeks: number): Promise<unknown> =>
+  databases.query(
+    'catalog',
+    `UPDATE catalog.campaign SET sent_at = timestamptz '2030-05-01 08:00+00' - $2 * interval '7 days' WHERE id = $1`,
+    [campaign, weeks],
+  );
+
+/** Adds names that are hard to show, many older campaigns, and the letter of this morning. Returns the latter. */
+export async function addDeskData(databases: Databases, older: number): Promise<Added> {
+  for (let i = older; i > 0; i--) {
+    const each = await addCampaign(databases, `Letter ${String(i).padStart(3, '0')}`, 40 + (i % 7) * 10);
+    await sentWeeksBefore(databases, each, i);
+    if (i > 12) continue;
+    await addHits(databases, { campaign: each.campaign, link: each.pixel, kind: 'open', people: 15 + (i % 5) * 4 });
+    await addHits(databases, { campaign: each.campaign, link: each.links[0] as number, kind: 'click', people: 4 + (i % 3) * 2 });
+  }
+  await addCampaign(databases, HOSTILE, 3);
+  await addCampaign(databases, 'Welcome', 120);
+  return addSpringSale(databases);
+}
+
+const EARLIER = [
+  'Seeds are here',
+  'Garden tips 12',
+  'Early potatoes',
+  'Garden tips 11',
+  'Open day',
+  'Garden tips 10',
+  'A look back',
+  'Winter sale',
+];
+
+/** Adds what the pictures of the documentation show. Returns the letter of this morning. */
+export async function addPictureData(databases: Databases): Promise<Added> {
+  for (const [i, name] of EARLIER.toReversed().entries()) {
+    const each = await addCampaign(databases, name, 360 + i * 5);
+    const weeks = EARLIER.length - i;
+    await sentWeeksBefore(databases, each, weeks);
+    const at = (days: number): Date => new Date(Date.UTC(2030, 4, 1 - 7 * weeks + days, 8, 30));
+    for (const [days, share] of [0.31, 0.1, 0.05, 0.02, 0.03, 0.01].entries()) {
+      const wave = 1 + ((i * 7 + days * 3) % 5) / 8;
+      const people = Math.round(360 * share * wave);
+      const add = (kind: Hits['kind'], link: number, some: number): Promise<void> =>
+        addHits(databases, { campaign: each.campaign, link, kind, people: some, skip: days * 45, at: at(days) });
+      await add('open', each.pixel, people);
+      await add('click', each.links[0] as number, Math.round(people / 4));
+    }
+    await addHits(databases, {
+      campaign: each.campaign,
+      link: each.pixel,
+      kind: 'open',
+      people: 30 + i * 9,
+      verdict: 'privacy-proxy',
+      at: at(0),
+    });
+    await addUnsubscribes(databases, each.campaign, 1 + (i % 4));
+  }
+  return addSpringSale(databases);
 }
