@@ -25,7 +25,7 @@ const onError = vi.fn<(error: unknown) => void>();
 
 function dashboardOf(url: string, timeoutSeconds = 30, zone = 'UTC'): FastifyInstance {
   const pool = createPool(url, { max: 4, name: 'test' });
-  const made = createDesk({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, onError });
+  const made = createDesk({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, patienceMs: 10_000, onError });
   made.addHook('onClose', () => pool.end());
   return made;
 }

@@ -10,6 +10,7 @@ import { readReport } from '../reporting/report-file.ts';
 import { type ResultStream, streamReport } from '../reporting/run-report.ts';
 import { expectedError, statusOf } from './failures.ts';
 import { SORT_NAMES } from './figures/campaigns.ts';
+import { createSlowCounts } from './figures/slow-counts.ts';
 import { createFormats, localeOf } from './formats.ts';
 import { guard } from './guard.ts';
 import { FACETS, oneOf, parseState } from './state.ts';
@@ -43,6 +44,8 @@ export interface PageOptions {
   countUnsure?: boolean;
   goalDays?: number | undefined;
   refreshSeconds: number;
+  /** How long the first view of a page waits for a count that takes long. The next refresh has it. */
+  patienceMs?: number;
   /** Accounts and sign-in. Undefined: nobody has to sign in. */
   team?: TeamOptions;
   /** Called with every unexpected error. */
@@ -54,7 +57,8 @@ export interface PageOptions {
  * for forms, set no cookies except for sign-in, and load nothing from other hosts. Returns a function that answers with an error page.
  */
 export function addPages(app: FastifyInstance, options: PageOptions): (reply: FastifyReply, error: unknown) => FastifyReply {
-  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, onError } = options;
+  const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, patienceMs = 50, onError } = options;
+  const slowCounts = createSlowCounts(patienceMs);
   const limits = { timeoutSeconds, zone, countUnsure, goalDays };
 
   function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
@@ -84,7 +88,7 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   function readerOf(request: FastifyRequest, query: Values): Reader {
     const state = parseState(query);
     const chosen = { ...limits, zone: state.zone ?? zone };
-    return { pool, state, formats: createFormats(localeOf(request.headers['accept-language']), chosen.zone), limits: chosen };
+    return { pool, state, slowCounts, formats: createFormats(localeOf(request.headers['accept-language']), chosen.zone), limits: chosen };
   }
 
   /** Adds a page about what the path names. */

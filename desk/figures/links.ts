@@ -19,7 +19,7 @@ export interface LinkFigures {
 }
 
 const LINKS = `
-  SELECT l.link_id, l.campaign_id, l.position, l.label, l.target, l.disabled_at, l.expires_at, l.aliases, coalesce(t.hits, 0) AS hits,
+  SELECT l.link_id, l.campaign_id, l.position, l.label, coalesce(l.target, l.original) AS target, l.disabled_at, l.expires_at, l.aliases, coalesce(t.hits, 0) AS hits,
          coalesce(t.human_hits, 0) AS human_hits, coalesce(t.recipients, 0) AS recipients, coalesce(t.human_recipients, 0) AS human_recipients
   FROM analytics.links l
   LEFT JOIN (SELECT * FROM analytics.link_totals WHERE campaign_id = $1) t USING (campaign_id, link_id)

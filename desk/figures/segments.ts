@@ -1,6 +1,7 @@
 import { explainErrors, type Pool } from '../../core/postgres.ts';
 import { readOnly, type RunOptions } from '../../reporting/run-report.ts';
 import type { Rates } from './campaigns.ts';
+import type { SlowCounts } from './slow-counts.ts';
 
 // The groups of recipients of a campaign. The report `segment` lists them.
 
@@ -25,19 +26,28 @@ export const DEFINITIONS: Readonly<Record<Segment, string>> = {
   'machines-only': 'All opens and clicks came from machines or are unsure.',
 };
 
-/** Counts each group. */
-export async function countSegments(pool: Pool, campaign: number, rates: Rates, limits: RunOptions): Promise<Record<Segment, number>> {
+/** Counts each group. The count of those who have not opened reads all of them, so it may be undefined at first. */
+export async function countSegments(
+  pool: Pool,
+  campaign: number,
+  rates: Rates,
+  limits: RunOptions,
+  slowCounts: SlowCounts,
+): Promise<Record<Segment, number | undefined>> {
   // Those who opened and were not prepared for are not among those who have not opened.
   const sql = `
     SELECT count(*) AS count FROM analytics.mailings m
     LEFT JOIN (SELECT DISTINCT recipient_id FROM analytics.people WHERE campaign_id = $1 AND link_id IS NULL) p USING (recipient_id)
     WHERE m.campaign_id = $1 AND m.is_tracked AND p.recipient_id IS NULL`;
-  const { rows } = await explainErrors(() => readOnly(pool, limits, (client) => client.query<{ count: number }>(sql, [campaign])));
+  const notOpened = await slowCounts.read(`not-opened ${campaign}`, async () => {
+    const { rows } = await explainErrors(() => readOnly(pool, limits, (client) => client.query<{ count: number }>(sql, [campaign])));
+    return rows[0]?.count ?? 0;
+  });
   return {
     opened: rates.human_opened,
     clicked: rates.human_clicked,
     'opened-not-clicked': rates.human_opened - rates.human_clicked,
-    'not-opened': rows[0]?.count ?? 0,
+    'not-opened': notOpened,
     unsubscribed: rates.unsubscribed,
     'machines-only': rates.opened - rates.human_opened,
   };

@@ -12,13 +12,12 @@ import { expectedError, statusOf } from '../failures.ts';
 import { createFormats, localeOf } from '../formats.ts';
 import { parseState } from '../state.ts';
 import { type Content, errorContent } from '../views/frame.ts';
-import type { Reader } from '../views/reader.ts';
 import { needSession, requireRole, takeForm } from './access.ts';
 import { button, fieldsOf, formTokenField } from './forms.ts';
 import { moment, tableOf } from './format.ts';
 import { idOf, type PageTools } from './page-tools.ts';
 import { hashOfToken, newToken, type Session } from './sessions.ts';
-import { sharedCampaignPage } from './shared-page.ts';
+import { sharedCampaignPage, type SharedReader } from './shared-page.ts';
 
 // Links that show one campaign to people without an account. The page of a campaign's links is for authors, and the shared page for anyone who
 // has the link.
@@ -133,7 +132,7 @@ export function addSharedPage(
 ): void {
   const failures = createFailureLimit(now, 'too many links from this address were wrong: wait a minute');
 
-  const readerOf = (locale: string): Reader => ({
+  const readerOf = (locale: string): SharedReader => ({
     pool: analyst,
     limits,
     state: parseState({}),

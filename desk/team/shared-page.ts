@@ -9,11 +9,14 @@ import { part, type Reader } from '../views/reader.ts';
 import { timelineChart } from '../views/timeline-view.ts';
 import { tableOf } from './format.ts';
 
+/** What the page is built with. */
+export type SharedReader = Omit<Reader, 'slowCounts'>;
+
 /**
  * Builds the page of a campaign for a person who has only a link to it. The page has counts, and neither addresses, names or ids of people
  * nor links to other pages nor figures of other campaigns. Throws `not-found` if the campaign does not exist.
  */
-export async function sharedCampaignPage(reader: Reader, campaignId: number): Promise<Content> {
+export async function sharedCampaignPage(reader: SharedReader, campaignId: number): Promise<Content> {
   const { pool, limits, formats, state } = reader;
   const campaign = await readCampaign(pool, String(campaignId), limits);
   const { rates } = await readHeadline(pool, campaign, limits);

@@ -126,12 +126,16 @@ ${shown === 'html' && html`<a href="${here({ images: !state.images })}">${state.
 <iframe class="letter" title="The letter ${name} with its clicks" loading="lazy" sandbox="allow-top-navigation-by-user-activation" referrerpolicy="no-referrer" src="${addressOf(`${path}/letter/${chosen.letter}/${shown}`, state)}"></iframe>`;
 }
 
-async function groups({ campaign_id }: Campaign, { rates }: Headline, { pool, limits, formats, state }: Reader): Promise<Markup> {
-  const counts = await countSegments(pool, campaign_id, rates, limits);
+async function groups(
+  { campaign_id }: Campaign,
+  { rates }: Headline,
+  { pool, limits, formats, state, slowCounts }: Reader,
+): Promise<Markup> {
+  const counts = await countSegments(pool, campaign_id, rates, limits, slowCounts);
   return html`${cards(
     SEGMENT_NAMES.map((segment) => ({
       name: SEGMENTS[segment],
-      value: formats.number(counts[segment]),
+      value: counts[segment] === undefined ? '…' : formats.number(counts[segment]),
       href: addressOf(`/campaign/${campaign_id}/people/${segment}`, state),
       note: html`${DEFINITIONS[segment]} <a href="/report/segment.csv?campaign=${campaign_id}&amp;segment=${segment}" download aria-label="${SEGMENTS[segment]} as CSV">CSV</a>`,
     })),

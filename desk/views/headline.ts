@@ -18,7 +18,7 @@ const unsubscribedPercent = ({ unsubscribed, prepared_for }: Rates): number | nu
 export function headlineCards(
   { campaign_id }: Pick<Campaign, 'campaign_id'>,
   headline: Headline,
-  { state, formats }: Reader,
+  { state, formats }: Pick<Reader, 'state' | 'formats'>,
   isLinked = true,
 ): Markup {
   const { rates } = headline;

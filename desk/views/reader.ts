@@ -2,6 +2,7 @@ import { explainErrors, type Pool } from '../../core/postgres.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import { readReach, type RunOptions } from '../../reporting/run-report.ts';
 import { expectedError } from '../failures.ts';
+import type { SlowCounts } from '../figures/slow-counts.ts';
 import type { Formats } from '../formats.ts';
 import type { State } from '../state.ts';
 import { errorNote } from './frame.ts';
@@ -13,6 +14,7 @@ export interface Reader {
   readonly formats: Formats;
   /** With the time zone that the reader has chosen. */
   readonly limits: RunOptions;
+  readonly slowCounts: SlowCounts;
 }
 
 /** Renders a part of a page. If it fails in an expected way, the error is shown in its place, and the other parts of the page stay. */

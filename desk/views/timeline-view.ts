@@ -27,7 +27,7 @@ export function rangeBar(path: string, state: State): Markup {
 export function timelineChart(
   { at, opens, clicks, stepMs }: Timeline,
   kinds: readonly ('opens' | 'clicks')[],
-  { state, formats }: Reader,
+  { state, formats }: Pick<Reader, 'state' | 'formats'>,
 ): Markup {
   const values = { opens, clicks };
   const sums = kinds.map((kind) => values[kind].reduce((sum, value) => sum + value, 0));

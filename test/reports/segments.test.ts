@@ -111,6 +111,7 @@ async function idsOf(): Promise<Record<string, number>> {
 const VALUES: Readonly<Record<string, Record<string, string>>> = {
   'inactive-since': { since: '2100-01-01' },
   'non-openers': { campaign: 'first' },
+  segment: { mailable: 'only' },
 };
 
 /** The reports that list people, with the people to whom `prepare` must write. An empty list is a list, too. */
@@ -121,6 +122,7 @@ const EXPECTED: Readonly<Record<string, readonly Name[]>> = {
   'most-engaged': ['clicker', 'opener', 'back', 'out'],
   'newly-engaged': ['clicker', 'opener', 'back'],
   'non-openers': ['silent', 'unsure'],
+  segment: ['clicker', 'back'],
 };
 
 test('these reports list people', async () => {
@@ -178,7 +180,7 @@ describe.each(Object.keys(EXPECTED))('%s', (name) => {
     const desk = await createDesk({ 'letter.html': LETTER });
     const rows = await listPeople(desk, values);
     // A segment itself has only people to whom mail may be written, by address or by id.
-    if (['clicked-not', 'inactive-since', 'newly-engaged'].includes(name))
+    if (['clicked-not', 'inactive-since', 'newly-engaged', 'segment'].includes(name))
       expect(rows.map(({ external_id }) => external_id?.slice(3)).filter((id) => id !== 'nameless')).toEqual(
         REACHABLE.filter((person) => (expected as readonly Name[]).includes(person)),
       );
