@@ -14,7 +14,7 @@ import { readTimeline } from '../figures/timeline.ts';
 import { addressOf, type Facet, type State, type Tab } from '../state.ts';
 import { AUDIENCE_WORDS, audienceSwitch, bar, cards, choices, empty, time, zoneForm } from './components.ts';
 import { type Content, live } from './frame.ts';
-import { headlineCards } from './headline.ts';
+import { FIGURE_DEFINITIONS, headlineCards } from './headline.ts';
 import { part, type Reader, reachNote } from './reader.ts';
 import { rangeBar, timelineChart } from './timeline-view.ts';
 
@@ -54,7 +54,7 @@ export async function campaignPage(reader: Reader, numberOrName: string, actions
     body: html`<h1>${campaign.name}</h1>
 <p class="question">${describe(campaign, reader)}</p>
 <div class="toolbar">${audienceSwitch(path, state)}<nav aria-label="On this page" class="actions"><a href="#time">Over time</a><a href="#links">Links</a><a href="#letter">Letter</a><a href="#who">Who</a><a href="#breakdown">Breakdown</a><a href="#reports">Reports</a></nav>${actions}</div>
-${live(html`${reach}${figures}`)}
+${live(html`${reach}${figures}${FIGURE_DEFINITIONS}`)}
 <section id="time" aria-labelledby="time-title"><h2 id="time-title">Over time</h2>
 ${rangeBar(path, state)}
 ${live(chart as Markup)}</section>

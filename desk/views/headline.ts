@@ -97,6 +97,16 @@ export function headlineCards(
   return cards(isLinked ? list : list.map((card) => ({ ...card, href: undefined })));
 }
 
+/** What the figures mean, in short. The reports say more. */
+export const FIGURE_DEFINITIONS = html`<details><summary>How these figures are defined</summary><dl class="definitions">
+<dt>Prepared for</dt><dd>Recipients for whom a tracked letter was made. Test recipients, and those who had opted out of tracking before, are left out. It is the base of all shares.</dd>
+<dt>Opened</dt><dd>Recipients with an open or a click that was judged to be by a person. Who clicked has opened, even if no image was loaded. Each recipient counts once.</dd>
+<dt>Clicked</dt><dd>Recipients with a click that was judged to be by a person.</dd>
+<dt>Unsubscribed</dt><dd>Recipients who unsubscribed by a link of this letter.</dd>
+<dt>Machines</dt><dd>Opens and clicks that were not judged to be by a person: by scanners, mail proxies and bots, or unsure.</dd>
+<dt>Median</dt><dd>Of the last letters before this one that have hits, at most 25.</dd></dl>
+<p class="note">The same in SQL: <a href="/report/campaign-summary">Campaign summary</a>, <a href="/report/machine-traffic">Machine traffic</a>, and the view <code>analytics.campaign_rates</code>.</p></details>`;
+
 /** Compares a rate with the median of the campaigns before, and with the last one. `isGood` is whether a higher rate is better. */
 function comparison(
   { rates, earlier, before }: Headline,

@@ -131,6 +131,8 @@ form.toolbar, .toolbar form { margin: 0; align-items: center; gap: .5rem; }
 .tag { display: inline-block; padding: 0 .5rem; border: 1px solid var(--quiet); border-radius: 1rem; font-size: .8rem; color: var(--quiet); white-space: nowrap; }
 .letter { width: 100%; height: 36rem; border: 1px solid var(--line); border-radius: var(--radius); background: #fff; color-scheme: light; }
 details { margin: .5rem 0; }
+.definitions dd { margin: 0 0 .5rem; max-width: 50rem; }
+.definitions dt { font-weight: 600; color: var(--text); }
 summary { cursor: pointer; color: var(--link); font-size: .875rem; }
 code, pre { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .875em; }
 pre { padding: .6rem .8rem; background: var(--sunken); border-radius: var(--radius); white-space: pre-wrap; }
