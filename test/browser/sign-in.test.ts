@@ -1,12 +1,17 @@
+import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startBrowser } from '../support/browser.ts';
+import { findAxeViolations, startBrowser } from '../support/browser.ts';
 import { addCampaign } from '../support/campaigns.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
 import { addAccount, PASSWORD, startTestDesk, type TestDesk } from '../support/desk.ts';
 
 // The sign-in in a real browser, which sends the headers that the desk checks, with and without JavaScript.
+
+const SHOTS = join(tmpdir(), 'clickledger-team');
 
 const browser = await startBrowser();
 const skipReason = typeof browser === 'string' ? browser : '';
@@ -62,6 +67,31 @@ describe.skipIf(skipReason !== '')('the sign-in', () => {
     await page.getByRole('heading', { name: 'Spring sale' }).waitFor();
     expect(await page.getByRole('link').count()).toBeLessThanOrEqual(1);
     expect(problems).toEqual([]);
+    await context.close();
+  });
+
+  test('axe finds nothing to mend on the pages of a team, and none is wider than a phone', async () => {
+    const context = await (browser as Browser).newContext({ viewport: { width: 375, height: 800 } });
+    const page = await context.newPage();
+    const check = async (name: string): Promise<void> => {
+      expect({ name, found: await findAxeViolations(page) }).toEqual({ name, found: [] });
+      expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, 375]);
+      await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+    };
+    await mkdir(SHOTS, { recursive: true });
+    await page.goto(`${address}/sign-in`);
+    await check('sign-in');
+    await page.getByLabel('Name').fill('owner@example.org');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'Campaigns' }).waitFor();
+    for (const path of ['team', 'team/keys', 'team/log', 'account', 'campaign/1/share']) {
+      await page.goto(`${address}/${path}`);
+      await check(path.replaceAll('/', '-'));
+    }
+    await page.getByRole('button', { name: 'Create a link' }).click();
+    await page.goto((await page.getByRole('link', { name: '/shared/' }).getAttribute('href')) ?? '');
+    await check('shared');
     await context.close();
   });
 
