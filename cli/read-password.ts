@@ -14,28 +14,30 @@ export async function readPassword(file: string | undefined): Promise<string> {
   if (file !== undefined) return withoutLineBreak(await readFile(file, 'utf8').catch(throwExplained));
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new ClickledgerError('bad-input', 'there is no terminal to ask for a password: give --password-file, or - to read it from stdin');
-  const password = await ask('Password: ');
-  if ((await ask('The same password again: ')) !== password) throw new ClickledgerError('bad-input', 'the two passwords are different');
-  return password;
+  return askTwice();
 }
 
 const withoutLineBreak = (content: string): string => content.replace(/\r?\n$/, '');
 
-/** Asks for one line on the terminal without echo. Ctrl-C and Ctrl-D end the command. */
-function ask(prompt: string): Promise<string> {
-  process.stderr.write(prompt);
+/** Asks for a password twice on the terminal. There is no echo from before the first prompt to the end. */
+async function askTwice(): Promise<string> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true, historySize: 0 });
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void): void => {
-      lines.removeAllListeners('close');
-      lines.close();
-      process.stderr.write('\n');
-      settle();
-    };
-    const cancel = (): void => end(() => reject(new ClickledgerError('bad-input', 'no password was given')));
-    lines.once('line', (line) => end(() => resolve(line)));
-    lines.once('SIGINT', cancel);
-    lines.once('close', cancel);
-  });
+  lines.once('SIGINT', () => lines.close());
+  const answers = lines[Symbol.asyncIterator]();
+  const ask = async (prompt: string): Promise<string> => {
+    process.stderr.write(prompt);
+    const answer = await answers.next();
+    process.stderr.write('\n');
+    // Ctrl-C and Ctrl-D end the input.
+    if (answer.done === true) throw new ClickledgerError('bad-input', 'no password was given');
+    return answer.value;
+  };
+  try {
+    const password = await ask('Password: ');
+    if ((await ask('The same password again: ')) !== password) throw new ClickledgerError('bad-input', 'the two passwords are different');
+    return password;
+  } finally {
+    lines.close();
+  }
 }

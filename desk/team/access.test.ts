@@ -298,6 +298,11 @@ describe('a trusted header', () => {
     expect((await from(Buffer.from('jörg').toString('latin1')).get('/')).body).toContain('jörg');
   });
 
+  test('counts whatever address the proxy gives for the client', async () => {
+    const headers = { 'x-forwarded-for': '198.51.100.7' };
+    expect((await from('bob@example.org').get('/', { headers })).body).toContain('Bob@example.org');
+  });
+
   test('decides, whatever session the browser has', async () => {
     const visitor = from('bob@example.org');
     const [name, value] = [...visitors.owner.cookies][0] as [string, string];
