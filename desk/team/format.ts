@@ -11,9 +11,12 @@ export function moment(at: Date | null, zone: string): Markup {
 export function tableOf(label: string, head: readonly string[], rows: readonly (readonly (Markup | string | number)[])[]): Markup {
   return scrollBox(
     label,
-    html`<table><thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+    html`<table class="stack"><thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
 <tbody>${rows.map(
-      ([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>
+      ([
+        first,
+        ...rest
+      ]) => html`<tr><th scope="row">${first}</th>${rest.map((cell, i) => html`<td data-label="${head[i + 1] ?? ''}">${cell}</td>`)}</tr>
 `,
     )}</tbody></table>`,
   );

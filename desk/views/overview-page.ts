@@ -46,7 +46,7 @@ export async function overviewPage(reader: Reader, query: OverviewQuery): Promis
     title: 'Campaigns',
     breadcrumbs: [],
     body: html`<h1>Campaigns</h1>
-<div class="toolbar"><form action="/" method="get" role="search"><label for="q">Search</label><input id="q" name="q" type="search" value="${search}" autocomplete="off">${sort !== 'newest' && html`<input type="hidden" name="sort" value="${sort}">`}<button>Find</button></form>
+<div class="toolbar"><form action="/" method="get" role="search"><label for="q">Search</label><input id="q" name="q" type="search" value="${search}" autocomplete="off">${sort !== 'newest' && html`<input type="hidden" name="sort" value="${sort}">`}${state.zone !== undefined && html`<input type="hidden" name="zone" value="${state.zone}">`}<button>Find</button></form>
 ${choices('Order', SORT_TITLES, sort, (value) => address({ sort: value, page: 1 }))}</div>
 ${live(html`${reach}
 ${rows.length === 0 ? nothing(search) : scrollBox('campaigns', tableOf(rows, reader))}
