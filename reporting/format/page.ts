@@ -103,6 +103,9 @@ th small { font-weight: 400; }
 form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: flex-start; margin: 1rem 0; }
 form div { display: flex; flex-direction: column; gap: .15rem; max-width: min(100%, 18rem); }
 form label { font-weight: 600; font-size: .875rem; }
+form .wide-field { max-width: none; flex: 1 1 100%; }
+.qr { width: 12rem; max-width: 100%; background: #fff; }
+.qr svg { display: block; }
 form small { color: var(--quiet); max-width: 16rem; }
 form button { margin-top: 1.45rem; }
 header form, td form { margin: 0; }
