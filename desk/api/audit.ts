@@ -26,6 +26,12 @@ const SETTLE_MS = 3_000;
 /** `pool` connects as the author. `onError` gets the error of a status that could not be written: the change itself is done. */
 export function createAuditLog(pool: Pool, onError: (error: unknown) => void): AuditLog {
   const open = new Set<Promise<void>>();
+  const begin = (actor: Actor, action: string, object: string) => {
+    if (actor !== 'anyone' && 'session' in actor)
+      return pool.query<{ id: number }>('SELECT catalog.begin_account_write($1, $2, $3) AS id', [actor.session, action, object]);
+    const [key, details] = actor === 'anyone' ? [null, { by: 'desk' }] : [actor.key, {}];
+    return pool.query<{ id: number }>('SELECT catalog.begin_write($1, $2, $3, $4) AS id', [key, action, object, details]);
+  };
   return {
     async begin(actor, action, object) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -35,12 +41,7 @@ export function createAuditLog(pool: Pool, onError: (error: unknown) => void): A
         resolve();
       };
       try {
-        const { rows } =
-          actor !== 'anyone' && 'session' in actor
-            ? await pool.query<{ id: number }>('SELECT catalog.begin_account_write($1, $2, $3) AS id', [actor.session, action, object])
-            : await pool.query<{ id: number }>('SELECT catalog.begin_write($1, $2, $3, $4) AS id', [
-                ...(actor === 'anyone' ? [null, action, object, { by: 'desk' }] : [actor.key, action, object, {}]),
-              ]);
+        const { rows } = await begin(actor, action, object);
         const id = rows[0]?.id;
         return {
           end: (status, details) =>

@@ -83,9 +83,9 @@ ${
 ${form('fallback', 'Save', [{ name: 'fallback', label: 'Fallback', type: 'url', value: campaign.fallback ?? '', note: FALLBACK_NOTE }])}</section>
 <section aria-labelledby="sent-title"><h2 id="sent-title">Time of sending</h2>
 <p>${campaign.sent_at === null ? 'The time of sending is not recorded.' : html`Sent ${moment(campaign.sent_at, zone)}.`} Reports count from this time.</p>
-${form('sent-now', 'It is sent now', [])}
+${form('sent-now', 'Sent now', [])}
 ${form('sent', 'Record this time', [{ name: 'at', label: `Sent at (${zone})`, type: 'datetime-local', isRequired: true }])}
-${campaign.sent_at !== null && form('not-sent', 'It was not sent', [])}</section>
+${campaign.sent_at !== null && form('not-sent', 'Remove the time', [])}</section>
 <section aria-labelledby="end-title"><h2 id="end-title">${campaign.closed_at === null ? 'Close' : 'Reopen'}</h2>
 <p>${campaign.closed_at !== null && html`Closed ${moment(campaign.closed_at, zone)}. `}In a closed campaign, no new links and letters are made. Its links still work and are counted.</p>
 ${campaign.closed_at === null ? form('close', 'Close the campaign', []) : form('reopen', 'Reopen the campaign', [])}</section>`,

@@ -56,7 +56,7 @@ ${result}
 <form action="/preview" method="post" enctype="multipart/form-data">${formTokenField(sessionOf(request))}
 <div><label for="html">HTML of the letter, as a file</label><input id="html" name="html" type="file" accept=".html,.htm,text/html" aria-describedby="html-note"><small id="html-note">Choose a file, or drop it here.</small></div>
 <div><label for="text">Text part, as a file (optional)</label><input id="text" name="text" type="file" accept=".txt,text/plain"></div>
-<div class="wide-field"><label for="pasted">Or paste the HTML</label><textarea id="pasted" name="pasted" rows="10" cols="60" spellcheck="false" autocomplete="off">
+<div class="wide-field"><label for="pasted">Or paste the HTML</label><textarea id="pasted" name="pasted" rows="10" spellcheck="false" autocomplete="off">
 ${withoutNul(pasted)}</textarea></div>
 <div><button>Preview</button></div></form>`,
     };

@@ -120,7 +120,7 @@ export function changeForm(
   const id = (name: string): string => `${which}-${name}`;
   return html`<form action="${action}" method="post">${formTokenField(sessionOf(request))}<input type="hidden" name="do" value="${which}">${fields.map(
     ({ name, label, type = 'text', value = '', note, isRequired = false }) =>
-      html`<div><label for="${id(name)}">${label}</label><input id="${id(name)}" name="${name}" type="${type}" value="${printable(sent?.get(name) ?? value)}" autocomplete="off"${isRequired && html` required`}${note !== undefined && html` aria-describedby="${id(name)}-note"`}>${note !== undefined && html`<small id="${id(name)}-note">${note}</small>`}</div>
+      html`<div${type === 'url' && html` class="long"`}><label for="${id(name)}">${label}</label><input id="${id(name)}" name="${name}" type="${type}" value="${printable(sent?.get(name) ?? value)}" autocomplete="off"${isRequired && html` required`}${note !== undefined && html` aria-describedby="${id(name)}-note"`}>${note !== undefined && html`<small id="${id(name)}-note">${note}</small>`}</div>
 `,
   )}<div><button>${text}</button></div></form>`;
 }

@@ -27,7 +27,7 @@ export function addUploadParser(app: FastifyInstance): void {
 }
 
 /** Parses a body of the type multipart/form-data. Throws `bad-input` if it is malformed or has too many files. */
-export async function parseUpload(contentType: string, body: Uint8Array<ArrayBuffer>): Promise<UploadForm> {
+async function parseUpload(contentType: string, body: Uint8Array<ArrayBuffer>): Promise<UploadForm> {
   const data = await new Response(body, { headers: { 'content-type': contentType } }).formData().catch((cause: unknown) => {
     throw new ClickledgerError('bad-input', 'the form is malformed: open the page again', { cause });
   });
