@@ -13,7 +13,9 @@ import { clickledger, createDataDirectory } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { listReports } from '../reporting/report-file.ts';
 import { readXlsx } from '../test/support/xlsx.ts';
+import { authorOptionsFor } from '../test/support/desk.ts';
 import { createDesk } from './app.ts';
+import type { AuthorOptions } from './author/tools.ts';
 import { mapConcurrently } from '../core/gate.ts';
 import { isOwnHost } from './guard.ts';
 
@@ -23,9 +25,9 @@ let spring: Awaited<ReturnType<typeof addCampaign>>;
 let hostile: number;
 const onError = vi.fn<(error: unknown) => void>();
 
-function dashboardOf(url: string, timeoutSeconds = 30, zone = 'UTC'): FastifyInstance {
+function dashboardOf(url: string, timeoutSeconds = 30, zone = 'UTC', author?: AuthorOptions): FastifyInstance {
   const pool = createPool(url, { max: 4, name: 'test' });
-  const made = createDesk({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, patienceMs: 10_000, onError });
+  const made = createDesk({ pool, host: '127.0.0.1', timeoutSeconds, zone, refreshSeconds: 10, patienceMs: 10_000, onError, author });
   made.addHook('onClose', () => pool.end());
   return made;
 }
@@ -47,7 +49,9 @@ beforeAll(async () => {
     at: new Date('2030-05-02T09:20:00Z'),
   });
   await addLog(databases);
-  app = dashboardOf(databases.roleUrls.analyst);
+  const author = createPool(databases.roleUrls.author, { max: 2, name: 'test' });
+  app = dashboardOf(databases.roleUrls.analyst, 30, 'UTC', authorOptionsFor(databases, author));
+  app.addHook('onClose', () => author.end());
   return () => app.close();
 });
 
@@ -169,6 +173,12 @@ describe('pages', () => {
       '/campaign/N/link/N/people',
       '/campaign/N/people/clicked',
       '/campaign/N/by/client',
+      '/new-campaign',
+      '/preview',
+      '/campaign/N/manage',
+      '/campaign/N/link/N/manage',
+      '/campaign/N/link/N/qr.svg',
+      '/person/N/forget',
       '/person/N',
       '/report/segment.csv',
     ])

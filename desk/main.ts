@@ -19,6 +19,7 @@ const { config, log, registry, stopped } = part;
 
 const metrics = createDeskMetrics(registry);
 const pools = createPools(config, REPORT_SECONDS);
+const own = { config, author: pools.author, keys: pools.keys };
 const team = { pool: pools.keys, config };
 const app = createDesk({
   pool: pools.analyst,
@@ -29,7 +30,8 @@ const app = createDesk({
   goalDays: config.GOAL_DAYS,
   refreshSeconds: 10,
   team,
-  api: { config, author: pools.author, keys: pools.keys, analystUrl: config.ANALYST_URL, log },
+  author: own,
+  api: { ...own, analystUrl: config.ANALYST_URL, log },
   onAnswered: metrics.recordRequest,
   onError: (err) => log.error({ err }, 'a request failed'),
 });

@@ -5,9 +5,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { explainErrors, type Pool } from '../core/postgres.ts';
 import { toCsv } from '../reporting/format/csv.ts';
+import { html } from '../reporting/format/markup.ts';
 import { toXlsx } from '../reporting/format/xlsx.ts';
 import { readReport } from '../reporting/report-file.ts';
 import { type ResultStream, streamReport } from '../reporting/run-report.ts';
+import { addAuthorPages } from './author/plugin.ts';
+import type { AuthorOptions } from './author/tools.ts';
 import { expectedError, statusOf } from './failures.ts';
 import { SORT_NAMES } from './figures/campaigns.ts';
 import { createSlowCounts } from './figures/slow-counts.ts';
@@ -48,6 +51,8 @@ export interface PageOptions {
   patienceMs?: number;
   /** Accounts and sign-in. Undefined: nobody has to sign in. */
   team?: TeamOptions;
+  /** The settings and connections of an author. Undefined: the pages only read. */
+  author?: AuthorOptions | undefined;
   /** Called with every unexpected error. */
   onError: (error: unknown) => void;
 }
@@ -60,6 +65,7 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   const { pool, timeoutSeconds, zone, countUnsure = false, goalDays, refreshSeconds, patienceMs = 50, onError } = options;
   const slowCounts = createSlowCounts(patienceMs);
   const limits = { timeoutSeconds, zone, countUnsure, goalDays };
+  const { host, team } = options;
 
   function send(reply: FastifyReply, status: number, content: Content): FastifyReply {
     const nonce = randomBytes(16).toString('base64');
@@ -81,8 +87,9 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
     return send(reply, statusOf(shown), errorContent(TITLES[statusOf(shown)] ?? 'Error', shown));
   }
 
-  app.addHook('onRequest', guard(options.host, options.team?.config.DESK_URL));
-  addTeam(app, { host: options.host, team: options.team, analyst: pool, limits, sendPage: send, onError });
+  app.addHook('onRequest', guard(host, team?.config.DESK_URL));
+  addTeam(app, { host, team, analyst: pool, limits, sendPage: send, onError });
+  const authorParts = addAuthorPages(app, { options: options.author, host, team, zone, sendPage: send, onError });
 
   /** What the reader has chosen is in the query. Parameters of one page are read by its route. */
   function readerOf(request: FastifyRequest, query: Values): Reader {
@@ -102,14 +109,18 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
     });
   }
 
-  addPage('/', (reader, _params, query) =>
-    overviewPage(reader, {
-      search: query['q'] ?? '',
-      sort: oneOf('sort', SORT_NAMES, query['sort'], 'newest'),
-      page: query['page'] === undefined ? 1 : numberOf(query['page']),
-    }),
+  addPage('/', (reader, _params, query, request) => {
+    const page = query['page'] === undefined ? 1 : numberOf(query['page']);
+    const sort = oneOf('sort', SORT_NAMES, query['sort'], 'newest');
+    return overviewPage(reader, { search: query['q'] ?? '', sort, page }, authorParts.ofOverview(request));
+  });
+  addPage<{ id: string }>('/campaign/:id', (reader, { id }, _query, request) =>
+    campaignPage(
+      reader,
+      id,
+      ({ campaign_id }) => html`${shareLink(request, String(campaign_id))}${authorParts.ofCampaign(request, campaign_id)}`,
+    ),
   );
-  addPage<{ id: string }>('/campaign/:id', (reader, { id }, _query, request) => campaignPage(reader, id, shareLink(request, id)));
   addPage<{ id: string; link: string }>('/campaign/:id/link/:link', (reader, { id, link }) => linkPage(reader, id, numberOf(link)));
   addPage<{ id: string; link: string }>('/campaign/:id/link/:link/people', (reader, { id, link }, { mailable }) =>
     peoplePage(reader, id, { segment: 'clicked', link: numberOf(link), isMailable: mailable === 'only' }),
@@ -120,7 +131,9 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   addPage<{ id: string; property: string }>('/campaign/:id/by/:property', (reader, { id, property }, { value }) =>
     propertyPage(reader, id, oneOf('property', FACETS, property, 'country'), value ?? ''),
   );
-  addPage<{ id: string }>('/person/:id', (reader, { id }) => personPage(reader, numberOf(id)));
+  addPage<{ id: string }>('/person/:id', (reader, { id }, _query, request) =>
+    personPage(reader, numberOf(id), (person) => authorParts.ofPerson(request, person)),
+  );
 
   app.get<{ Params: { id: string; letter: string; part: string } }>(
     '/campaign/:id/letter/:letter/:part',

@@ -92,6 +92,7 @@ describe('the functions of Postgres', () => {
       ],
       'author catalog': [
         'catalog.add_site(text)',
+        'catalog.begin_account_write(bytea,text,text)',
         'catalog.begin_write(text,text,text,jsonb)',
         'catalog.change_own_password(bytea,bytea,text)',
         'catalog.disable_account(bytea,bigint)',

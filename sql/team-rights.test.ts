@@ -67,6 +67,7 @@ const FOR_AUTHORS = [
   `SELECT catalog.share_campaign($1, 1, sha256('x'), 1)`,
   'SELECT * FROM catalog.list_shares($1, 1)',
   'SELECT catalog.revoke_share($1, 1, 1)',
+  `SELECT catalog.begin_account_write($1, 'x', 'x')`,
 ];
 const FOR_ALL = [
   'SELECT * FROM catalog.own_sessions($1)',

@@ -27,6 +27,7 @@ export function addDashboard(program: Command): void {
       const { stopped } = handleStopSignals(log);
       const pool = createAnalystPool(config.ANALYST_URL, timeout);
       const authorPools = own && createAuthorPools(own.AUTHOR_URL);
+      const author = own && authorPools && { config: own, ...authorPools };
       const team = { pool: authorPools?.keys, config };
       const app = createDesk({
         pool,
@@ -37,7 +38,8 @@ export function addDashboard(program: Command): void {
         goalDays: config.GOAL_DAYS,
         refreshSeconds: 10,
         team,
-        api: own && authorPools && { config: own, ...authorPools, analystUrl: config.ANALYST_URL, log },
+        author,
+        api: author && { ...author, analystUrl: config.ANALYST_URL, log },
         onError: (error) => note(String(error)),
       });
       try {

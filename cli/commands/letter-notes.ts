@@ -1,7 +1,7 @@
 import { type CheckedTarget, checkTargets } from '../../authoring/check-targets.ts';
 import type { KeptSummary } from '../../authoring/letter/kept-links.ts';
 import type { LeftoverTag } from '../../authoring/letter/leftover-tags.ts';
-import { createLineCounter } from '../../authoring/letter/line-counter.ts';
+import { linkRows } from '../../authoring/letter/link-rows.ts';
 import type { LetterPlan } from '../../authoring/letter/plan.ts';
 import type { LetterPlans } from '../../authoring/track-letter.ts';
 import { note, printJson, printTable } from '../output.ts';
@@ -65,18 +65,7 @@ export function showPlans(
   json: boolean,
   checked: readonly CheckedTarget[] | undefined,
 ): void {
-  const rows = plans.flatMap((plan) => {
-    const lineOf = createLineCounter(plan.text);
-    return [...plan.tracked, ...plan.kept]
-      .sort((a, b) => a.from - b.from)
-      .map((link) => ({
-        part: plan.kind,
-        line: lineOf(link.from),
-        what: 'reason' in link ? link.reason : 'tracked',
-        address: 'target' in link ? link.target : link.address,
-        words: link.words,
-      }));
-  });
+  const rows = linkRows(plans);
   const hasPixel = plans.some(({ pixelAt }) => pixelAt !== undefined);
   const hasHoneypot = plans.some(({ honeypotAt }) => honeypotAt !== undefined);
   if (json)

@@ -4,6 +4,9 @@ import type { Pool } from '../../core/postgres.ts';
 /** Facts about a change: names of fields, numbers and counts. Never mail addresses or secrets. */
 export type AuditDetails = Record<string, string | number | boolean | null | readonly string[]>;
 
+/** Who makes a change: a key of the API, an account by the hash of its session, or anyone, if nobody has to sign in at the desk. */
+export type Actor = { key: string } | { session: Buffer } | 'anyone';
+
 /** The row of the log about one request. */
 export interface AuditEntry {
   /** Writes the status of the answer into the row, with more details. Only the first call has an effect. */
@@ -12,7 +15,7 @@ export interface AuditEntry {
 
 export interface AuditLog {
   /** Adds a row before a request changes anything. So no change is without a row, even if the desk dies. */
-  begin(key: string, action: string, object: string): Promise<AuditEntry>;
+  begin(actor: Actor, action: string, object: string): Promise<AuditEntry>;
   /** Resolves when all rows have a status, or after a few seconds. */
   settled(): Promise<void>;
 }
@@ -23,8 +26,14 @@ const SETTLE_MS = 3_000;
 /** `pool` connects as the author. `onError` gets the error of a status that could not be written: the change itself is done. */
 export function createAuditLog(pool: Pool, onError: (error: unknown) => void): AuditLog {
   const open = new Set<Promise<void>>();
+  const begin = (actor: Actor, action: string, object: string) => {
+    if (actor !== 'anyone' && 'session' in actor)
+      return pool.query<{ id: number }>('SELECT catalog.begin_account_write($1, $2, $3) AS id', [actor.session, action, object]);
+    const [key, details] = actor === 'anyone' ? [null, { by: 'desk' }] : [actor.key, {}];
+    return pool.query<{ id: number }>('SELECT catalog.begin_write($1, $2, $3, $4) AS id', [key, action, object, details]);
+  };
   return {
-    async begin(key, action, object) {
+    async begin(actor, action, object) {
       const { promise, resolve } = Promise.withResolvers<void>();
       open.add(promise);
       const settle = (): void => {
@@ -32,7 +41,7 @@ export function createAuditLog(pool: Pool, onError: (error: unknown) => void): A
         resolve();
       };
       try {
-        const { rows } = await pool.query<{ id: number }>("SELECT catalog.begin_write($1, $2, $3, '{}') AS id", [key, action, object]);
+        const { rows } = await begin(actor, action, object);
         const id = rows[0]?.id;
         return {
           end: (status, details) =>

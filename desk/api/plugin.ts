@@ -144,7 +144,7 @@ export async function addApi(app: FastifyInstance, options: ApiOptions): Promise
     });
     if (entered) entered.isWorking = true;
     try {
-      if (each.action !== undefined && key !== undefined) entry = await audit.begin(key.id, each.action, objectOf(params));
+      if (each.action !== undefined && key !== undefined) entry = await audit.begin({ key: key.id }, each.action, objectOf(params));
       const result = await (hasLines ? each.handleLines?.(context) : each.handle?.(context));
       if (result !== undefined && 'stream' in result) return await sendStream(reply, result, end);
       const { status } = result as Answer;

@@ -63,10 +63,16 @@ describe('roles', () => {
         'GET /campaign/:id/by/:property analyst',
         'GET /campaign/:id/letter/:letter/:part analyst',
         'GET /campaign/:id/link/:link analyst',
+        'GET /campaign/:id/link/:link/manage author',
         'GET /campaign/:id/link/:link/people analyst',
+        'GET /campaign/:id/link/:link/qr.svg author',
+        'GET /campaign/:id/manage author',
         'GET /campaign/:id/people/:segment analyst',
         'GET /campaign/:id/share author',
+        'GET /new-campaign author',
         'GET /person/:id analyst',
+        'GET /person/:id/forget author',
+        'GET /preview author',
         'GET /report/:name analyst',
         'GET /shared/:token anyone',
         'GET /sign-in anyone',
@@ -76,8 +82,14 @@ describe('roles', () => {
         'POST /account/end-others analyst',
         'POST /account/end-session analyst',
         'POST /account/password analyst',
+        'POST /campaign/:id/link/:link/manage author',
+        'POST /campaign/:id/manage author',
         'POST /campaign/:id/share author',
         'POST /campaign/:id/share/revoke author',
+        'POST /new-campaign author',
+        'POST /person/:id author',
+        'POST /person/:id/forget author',
+        'POST /preview author',
         'POST /sign-in anyone',
         'POST /sign-out analyst',
         'POST /team/disable owner',
@@ -206,7 +218,10 @@ describe('forms', () => {
   });
 
   test('pages may not be framed, and have no inline styles or scripts without a nonce', async () => {
-    for (const url of ['/account', '/team', '/team/keys', '/team/log', `/campaign/${spring.campaign}/share`, '/sign-in']) {
+    const authorPages = desk.routes.filter(
+      ({ method, url, config }) => method === 'GET' && config['access'] === 'author' && !url.endsWith('.svg'),
+    );
+    for (const url of ['/account', '/team', '/team/keys', '/team/log', '/sign-in', ...authorPages.map((route) => pathOf(route.url))]) {
       const { headers, body } = await visitors.owner.get(url);
       expect(headers['content-security-policy']).toContain(`frame-ancestors 'none'`);
       expect(headers['content-security-policy']).not.toContain('unsafe');

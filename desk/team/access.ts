@@ -74,13 +74,28 @@ export function requireDeclarations(app: FastifyInstance): void {
   });
 }
 
+const refuse = (sendPage: SendPage, reply: FastifyReply, message: string): FastifyReply =>
+  sendPage(reply, 403, errorContent('Not allowed', new ClickledgerError('bad-input', message)));
+
+/** Refuses forms that do not come from a page of this origin, also if nobody has to sign in. */
+export function addOriginCheck(app: FastifyInstance, deskUrl: string, sendPage: SendPage): void {
+  app.addHook('onRequest', async (request, reply) => {
+    // With `no-referrer`, browsers send `Origin: null` with the forms of this origin. Other origins get no referrer with this value, either.
+    reply.header('referrer-policy', 'same-origin');
+    if (request.routeOptions.config.isForm && !isSameOrigin(request, deskUrl))
+      return refuse(
+        sendPage,
+        reply,
+        'this form does not come from a page of the desk: open the page again. Behind a proxy with https, set DESK_URL to the address in your browser',
+      );
+    return undefined;
+  });
+}
+
 /** Checks the account and the role of every request to the pages of an app. `host` is the address on which the desk listens. */
 export function addAccess(app: FastifyInstance, host: string, team: TeamOptions, sendPage: SendPage): SignInPolicy {
   const { pool, config } = team;
   const policy = createSignInPolicy(host, team);
-  const refuse = (reply: FastifyReply, message: string): FastifyReply =>
-    sendPage(reply, 403, errorContent('Not allowed', new ClickledgerError('bad-input', message)));
-
   /** Finds the session of a request. With the header of a proxy, opens one. Returns a text if the person may not sign in. */
   async function identify(
     request: FastifyRequest,
@@ -101,21 +116,14 @@ export function addAccess(app: FastifyInstance, host: string, team: TeamOptions,
   }
 
   app.addHook('onRequest', async (request, reply) => {
-    // With `no-referrer`, browsers send `Origin: null` with the forms of this origin. Other origins get no referrer with this value, either.
-    reply.header('referrer-policy', 'same-origin');
-    const { access = 'analyst', isForm } = request.routeOptions.config;
+    const { access = 'analyst' } = request.routeOptions.config;
     const header = config.TRUSTED_HEADER === '' ? undefined : request.headers[config.TRUSTED_HEADER];
     // The address of the connection counts, and not X-Forwarded-For, because a client chooses the latter.
     if (header !== undefined && !isLoopback(request.socket.remoteAddress ?? ''))
-      return refuse(reply, `the header ${config.TRUSTED_HEADER} is accepted only from a proxy on the machine of the desk`);
-    if (isForm && !isSameOrigin(request, config.DESK_URL))
-      return refuse(
-        reply,
-        'this form does not come from a page of the desk: open the page again. Behind a proxy with https, set DESK_URL to the address in your browser',
-      );
+      return refuse(sendPage, reply, `the header ${config.TRUSTED_HEADER} is accepted only from a proxy on the machine of the desk`);
     if (access === 'anyone' || !(await policy.isRequired())) return undefined;
     const found = await identify(request, reply, header === undefined ? undefined : Buffer.from(String(header), 'latin1').toString());
-    if (typeof found === 'string') return refuse(reply, found);
+    if (typeof found === 'string') return refuse(sendPage, reply, found);
     if (found === undefined) {
       const to = request.method === 'GET' && request.url !== '/' ? `?to=${encodeURIComponent(request.url)}` : '';
       return reply.code(303).header('location', `/sign-in${to}`).send();
@@ -123,14 +131,14 @@ export function addAccess(app: FastifyInstance, host: string, team: TeamOptions,
     sessions.set(request, found);
     request.account = found.account;
     if (!mayUse(found.account, access))
-      return refuse(reply, `this needs the role ${access}, and your account has the role ${found.account.role}: ask an owner`);
+      return refuse(sendPage, reply, `this needs the role ${access}, and your account has the role ${found.account.role}: ask an owner`);
     return undefined;
   });
 
   app.addHook('preHandler', async (request, reply) => {
     const session = sessions.get(request);
     if (request.routeOptions.config.isForm && session !== undefined && !hasFormToken(request, session))
-      return refuse(reply, 'this form is too old, or was made for another session: open the page again and repeat your input');
+      return refuse(sendPage, reply, 'this form is too old, or was made for another session: open the page again and repeat your input');
     return undefined;
   });
   return policy;

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Pool } from '../../core/postgres.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import type { RunOptions } from '../../reporting/run-report.ts';
-import { addAccess, mayUse, requireDeclarations, type SendPage, sessionOf } from './access.ts';
+import { addAccess, addOriginCheck, mayUse, requireDeclarations, type SendPage, sessionOf } from './access.ts';
 import { addAccountPage } from './account-page.ts';
 import { addFormParser, formTokenField } from './forms.ts';
 import { addSharedPage, addSharePages } from './share-pages.ts';
@@ -30,6 +30,7 @@ export interface TeamHost {
 export function addTeam(app: FastifyInstance, { host, team, analyst, limits, sendPage, onError }: TeamHost): void {
   requireDeclarations(app);
   addFormParser(app);
+  addOriginCheck(app, team?.config.DESK_URL ?? '', sendPage);
   if (team === undefined) return;
   checkTeamConfig(team.config);
   const { pool, config, now = () => performance.now() } = team;

@@ -35,6 +35,11 @@ export function isLoopback(host: string): boolean {
   return /^(?:localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i.test(host.replace(/^\[(.*)\]$/, '$1'));
 }
 
+/** Returns whether other machines can reach the desk. `host` is the address on which it listens, and `deskUrl` may be empty. */
+export function isReachable(host: string, deskUrl: string): boolean {
+  return !isLoopback(host) || (deskUrl !== '' && !isLoopback(new URL(deskUrl).hostname));
+}
+
 /** Throws `bad-settings` if settings of sign-in do not fit together. */
 export function checkTeamConfig({ OIDC_ISSUER, OIDC_CLIENT_ID, DESK_URL }: TeamConfig): void {
   if (OIDC_ISSUER === '') return;
@@ -48,8 +53,7 @@ export function checkTeamConfig({ OIDC_ISSUER, OIDC_CLIENT_ID, DESK_URL }: TeamC
 /** `host` is the address on which the desk listens. */
 export function createSignInPolicy(host: string, { pool, config }: TeamOptions): SignInPolicy {
   const { SIGN_IN, DESK_URL, OIDC_ISSUER, TRUSTED_HEADER } = config;
-  const isReachable = !isLoopback(host) || (DESK_URL !== '' && !isLoopback(new URL(DESK_URL).hostname));
-  const isConfigured = isReachable || OIDC_ISSUER !== '' || TRUSTED_HEADER !== '';
+  const isConfigured = isReachable(host, DESK_URL) || OIDC_ISSUER !== '' || TRUSTED_HEADER !== '';
   // Accounts are never deleted. So this stays true, and the catalog is not asked again.
   let hasAccount = false;
 

@@ -27,8 +27,12 @@ const CONCURRENCY = 3;
 /** A breakdown shows so many values. The report has all. */
 const MOST_VALUES = 15;
 
-/** Builds the page. `actions` are links to pages with which the reader may change something. */
-export async function campaignPage(reader: Reader, numberOrName: string, actions: Markup | undefined): Promise<Content> {
+/** Builds the page. `actionsOf` returns links to pages with which the reader may change something. */
+export async function campaignPage(
+  reader: Reader,
+  numberOrName: string,
+  actionsOf: (campaign: Campaign) => Markup | undefined,
+): Promise<Content> {
   const { pool, limits, formats, state } = reader;
   const campaign = await readCampaign(pool, numberOrName, limits);
   const id = campaign.campaign_id;
@@ -53,7 +57,7 @@ export async function campaignPage(reader: Reader, numberOrName: string, actions
     breadcrumbs: [{ href: addressOf(path, state), text: campaign.name }],
     body: html`<h1>${campaign.name}</h1>
 <p class="question">${describe(campaign, reader)}</p>
-<div class="toolbar">${audienceSwitch(path, state)}<nav aria-label="On this page" class="actions"><a href="#time">Over time</a><a href="#links">Links</a><a href="#letter">Letter</a><a href="#who">Who</a><a href="#breakdown">Breakdown</a><a href="#reports">Reports</a></nav>${actions}</div>
+<div class="toolbar">${audienceSwitch(path, state)}<nav aria-label="On this page" class="actions"><a href="#time">Over time</a><a href="#links">Links</a><a href="#letter">Letter</a><a href="#who">Who</a><a href="#breakdown">Breakdown</a><a href="#reports">Reports</a></nav>${actionsOf(campaign)}</div>
 ${live(html`${reach}${figures}${FIGURE_DEFINITIONS}`)}
 <section id="time" aria-labelledby="time-title"><h2 id="time-title">Over time</h2>
 ${rangeBar(path, state)}

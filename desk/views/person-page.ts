@@ -9,7 +9,8 @@ import { type Reader, reachNote } from './reader.ts';
 
 // The page of a recipient: what they got, and what they did, the latest first.
 
-export async function personPage(reader: Reader, id: number): Promise<Content> {
+/** Builds the page. `formsOf` returns forms with which the reader may change something. */
+export async function personPage(reader: Reader, id: number, formsOf: (person: Person) => Markup | undefined): Promise<Content> {
   const { pool, limits, formats, state } = reader;
   const [person, reach] = await Promise.all([readPerson(pool, id, limits), reachNote(reader)]);
   const name = person.email ?? person.external_id ?? `Recipient ${id}`;
@@ -36,7 +37,7 @@ ${events.length === 0 ? empty('There are no hits of this recipient, or they are 
 ${events.length === MOST_EVENTS && html`<p class="note">The latest ${MOST_EVENTS} hits.</p>`}</section>
 <section aria-labelledby="letters"><h2 id="letters">Letters</h2>
 ${campaigns.length === 0 ? empty('No letter was prepared for this recipient.') : scrollBox('letters', letters(campaigns, reader))}</section>${reach}`)}
-${person.email !== null && html`<p class="actions"><a href="/report/recipient-timeline?recipient=${encodeURIComponent(person.email)}">The timeline as a report</a></p>`}`,
+${person.email !== null && html`<p class="actions"><a href="/report/recipient-timeline?recipient=${encodeURIComponent(person.email)}">The timeline as a report</a></p>`}${formsOf(person)}`,
     footer: zoneForm(path, state, formats.zone),
   };
 }

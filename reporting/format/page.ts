@@ -103,6 +103,11 @@ th small { font-weight: 400; }
 form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: flex-start; margin: 1rem 0; }
 form div { display: flex; flex-direction: column; gap: .15rem; max-width: min(100%, 18rem); }
 form label { font-weight: 600; font-size: .875rem; }
+form .long { max-width: min(100%, 30rem); flex: 1 1 16rem; }
+form .wide-field { max-width: 100%; min-width: 0; flex: 1 1 100%; }
+.wide-field textarea { width: 100%; font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .875rem; }
+.qr { width: 12rem; max-width: 100%; background: #fff; }
+.qr svg { display: block; }
 form small { color: var(--quiet); max-width: 16rem; }
 form button { margin-top: 1.45rem; }
 header form, td form { margin: 0; }

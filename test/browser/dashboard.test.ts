@@ -13,6 +13,7 @@ import { createPool, type Pool } from '../../core/postgres.ts';
 import { findAxeViolations, startBrowser } from '../support/browser.ts';
 import { addHits } from '../support/campaigns.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
+import { authorOptionsFor } from '../support/desk.ts';
 import { type Added, addDeskData, addLetter, addPictureData } from '../support/desk-data.ts';
 
 // Tests the dashboard in a real browser: with the keyboard, on a desktop and on a phone. The tests store screenshots in SHOTS.
@@ -36,8 +37,10 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     databases = await createDatabases(2);
     spring = await addDeskData(databases, 60);
     pool = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
+    const author = createPool(databases.roleUrls.author, { max: 2, name: 'test' });
     const app = createDesk({
       pool,
+      author: authorOptionsFor(databases, author),
       zone: 'UTC',
       host: '127.0.0.1',
       timeoutSeconds: 30,
@@ -49,6 +52,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     return async () => {
       await app.close();
       await pool.end();
+      await author.end();
     };
   });
 
@@ -246,6 +250,11 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
         ['people', `/campaign/${spring.campaign}/people/clicked?mailable=only`],
         ['person', `/person/${await firstRecipient()}`],
         ['property', `/campaign/${spring.campaign}/by/country?value=DE`],
+        ['new campaign', '/new-campaign'],
+        ['manage', `/campaign/${spring.campaign}/manage`],
+        ['manage link', `/campaign/${spring.campaign}/link/${spring.links[0]}/manage`],
+        ['preview', '/preview'],
+        ['forget', `/person/${await firstRecipient()}/forget`],
         ['machines', `/campaign/${spring.campaign}?who=machines&range=day&facet=country`],
       ] as const) {
         await page.goto(`${url}${path}`);
@@ -309,6 +318,51 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     await context.close();
   });
 
+  test.each([true, false])(
+    'an author creates a campaign with a link, and previews a letter (JavaScript: %s)',
+    async (javaScriptEnabled) => {
+      const { context, page, complaints } = await open({ javaScriptEnabled });
+      const expectNoViolations = async (): Promise<void> => {
+        if (javaScriptEnabled) expect(await findAxeViolations(page)).toEqual([]);
+      };
+      const name = `By hand ${javaScriptEnabled}`;
+      await page.goto(url);
+      await page.getByRole('link', { name: 'New campaign' }).click();
+      await page.getByLabel('Name').fill('Spring sale');
+      await page.getByRole('button', { name: 'Create the campaign' }).click();
+      expect(await page.getByRole('alert').textContent()).toContain('There is already a campaign');
+      expect(await page.getByLabel('Name').inputValue()).toBe('Spring sale');
+      await expectNoViolations();
+      await page.getByLabel('Name').fill(name);
+      await page.getByRole('button', { name: 'Create the campaign' }).click();
+      await page.waitForURL(/\/campaign\/\d+$/);
+      await page.getByRole('link', { name: 'Manage this campaign' }).click();
+      await page.getByLabel('Target').fill('https://shop.example/by-hand');
+      await page.getByRole('button', { name: 'Add the link' }).click();
+      await page.getByLabel('Sent at (UTC)').fill('2030-05-01T08:00');
+      await page.getByRole('button', { name: 'Record this time' }).click();
+      expect(await page.locator('main').textContent()).toContain('Sent 2030-05-01 08:00 UTC');
+      await page.getByRole('link', { name: /^Link \d+$/ }).click();
+      expect((await page.getByRole('img', { name: /^QR code of https/ }).boundingBox())?.width).toBe(192);
+      await page.getByRole('button', { name: 'Disable the link' }).click();
+      expect(await page.locator('main').textContent()).toContain('State: disabled');
+
+      await page.goto(`${url}/preview`);
+      const html = Buffer.from('<p><a href="https://shop.example/ä">Sale</a> <a href="mailto:us@shop.example">Us</a></p>');
+      await page.getByLabel('HTML of the letter').setInputFiles({ name: 'letter.html', mimeType: 'text/html', buffer: html });
+      await page.getByRole('button', { name: 'Preview' }).click();
+      expect(await page.locator('.card b').allTextContents()).toEqual(['1', '1']);
+      expect(await page.locator('tbody').textContent()).toContain('https://shop.example/ä');
+      await page.getByLabel('Or paste the HTML').fill('<p><a href="www.shop.example">Sale</a></p>');
+      await page.getByRole('button', { name: 'Preview' }).click();
+      expect(await page.locator('.warning').textContent()).toContain('html, line 1: www.shop.example');
+      await expectNoViolations();
+      // The browser reports the status of the name that exists.
+      expect(complaints.filter((text) => !text.includes('409'))).toEqual([]);
+      await context.close();
+    },
+  );
+
   test('axe finds nothing to mend on any page, in both schemes', async () => {
     const empty = await createDatabases(1);
     const emptyPool = createPool(empty.roleUrls.analyst, { max: 2, name: 'test' });
@@ -333,6 +387,11 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
       `${campaign}/by/country?value=DE`,
       `${url}/person/${await firstRecipient()}`,
       `${url}/report/clicks-by-link?campaign=${spring.campaign}`,
+      `${url}/new-campaign`,
+      `${campaign}/manage`,
+      `${campaign}/link/${spring.links[0]}/manage`,
+      `${url}/preview`,
+      `${url}/person/${await firstRecipient()}/forget`,
       `${url}/nope`,
     ];
     const { context, page } = await open();

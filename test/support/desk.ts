@@ -2,9 +2,11 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import { onTestFinished, vi } from 'vitest';
 import type { AccountRole } from '../../core/account.ts';
 import { parseConfig } from '../../core/config.ts';
-import { createPool } from '../../core/postgres.ts';
+import { createPool, type Pool } from '../../core/postgres.ts';
+import type { AuthorOptions } from '../../desk/author/tools.ts';
 import { createDesk } from '../../desk/app.ts';
 import { TEAM_SETTINGS } from '../../desk/team/settings.ts';
+import { authorSettings } from './authors.ts';
 import { createAccount } from '../../operating/accounts.ts';
 import type { Databases } from './databases.ts';
 
@@ -21,10 +23,16 @@ export interface TestDesk {
   passMs(ms: number): void;
 }
 
+/** Returns the options of the pages for authors, with a pool. */
+export function authorOptionsFor(databases: Databases, pool: Pool): AuthorOptions {
+  const config = parseConfig(['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS', 'SHARDS'], authorSettings(databases));
+  return { config, author: pool, keys: pool };
+}
+
 /** Creates a desk with these settings of sign-in. */
 export async function startTestDesk(databases: Databases, settings: Record<string, string> = {}, host = '127.0.0.1'): Promise<TestDesk> {
   const analyst = createPool(databases.roleUrls.analyst, { max: 4, name: 'test' });
-  const author = createPool(databases.roleUrls.author, { max: 2, name: 'test' });
+  const author = createPool(databases.roleUrls.author, { max: 4, name: 'test' });
   const onError = vi.fn<(error: unknown) => void>();
   let nowMs = 0;
   const app = createDesk({
@@ -34,6 +42,7 @@ export async function startTestDesk(databases: Databases, settings: Record<strin
     zone: 'UTC',
     refreshSeconds: 10,
     onError,
+    author: authorOptionsFor(databases, author),
     team: { pool: author, config: parseConfig(TEAM_SETTINGS, settings), now: () => nowMs },
   });
   const routes: TestDesk['routes'] = [];
