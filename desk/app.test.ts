@@ -234,6 +234,15 @@ describe('pages', () => {
     expect(parse(answer.body, { columns: true })).toHaveLength(40);
   });
 
+  test('the name of a file says which rows it has, and names nobody', async () => {
+    const nameOf = async (url: string) => String((await get(url)).headers['content-disposition']);
+    expect(await nameOf('/report/segment.csv?campaign=1&segment=not-opened&mailable=only')).toContain('"segment-1-not-opened-only.csv"');
+    expect(await nameOf('/report/segment.csv?campaign=1&link=2')).toContain('"segment-1-link-2.csv"');
+    expect(await nameOf(`/report/recipient-timeline.csv?recipient=reader-${spring.campaign}-1@example.com&limit=7`)).toContain(
+      '"recipient-timeline-limit-7.csv"',
+    );
+  });
+
   test('a spreadsheet is offered before CSV, and has all rows', async () => {
     const html = await page(`/report/non-openers?campaign=${spring.campaign}`);
     expect(html.indexOf('/report/non-openers.xlsx?')).toBeGreaterThan(0);

@@ -13,6 +13,7 @@ import { addAuthorPages } from './author/plugin.ts';
 import type { AuthorOptions } from './author/tools.ts';
 import { expectedError, statusOf } from './failures.ts';
 import { SORT_NAMES } from './figures/campaigns.ts';
+import { fileNameOf } from './file-names.ts';
 import { createSlowCounts } from './figures/slow-counts.ts';
 import { createFormats, localeOf } from './formats.ts';
 import { guard } from './guard.ts';
@@ -161,11 +162,13 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
    */
   async function sendFile(reply: FastifyReply, name: string, ending: keyof typeof FILES, values: Values): Promise<FastifyReply> {
     const report = await readReport(name);
-    const campaign = /^\d+$/.test(values['campaign'] ?? '') ? `-${values['campaign']}` : '';
     const send = async (stream: ResultStream): Promise<void> => {
       const { type, write } = FILES[ending];
       const file = Readable.from(write(stream));
-      reply.type(type).header('content-disposition', `attachment; filename="${name}${campaign}.${ending}"`).send(file);
+      reply
+        .type(type)
+        .header('content-disposition', `attachment; filename="${fileNameOf(report, values)}.${ending}"`)
+        .send(file);
       await finished(file);
     };
     try {

@@ -43,6 +43,11 @@ export async function readLink(pool: Pool, campaign: number, link: number, limit
   return rows[0];
 }
 
+/** The label that `prepare` gives to the links of the text part, if the HTML part has the same target. */
+const TEXT_PART = 'text';
+
 /** The name of a link for readers: its label, or its target without the scheme. */
-export const nameOfLink = ({ label, target }: Pick<LinkFigures, 'label' | 'target'>): string =>
-  label || target.replace(/^https?:\/\/(?:www\.)?(?=.)/, '');
+export function nameOfLink({ label, target }: Pick<LinkFigures, 'label' | 'target'>): string {
+  const short = target.replace(/^https?:\/\/(?:www\.)?(?=.)/, '');
+  return label === TEXT_PART ? `${short} (text part)` : label || short;
+}

@@ -43,12 +43,14 @@ export async function countSegments(
     const { rows } = await explainErrors(() => readOnly(pool, limits, (client) => client.query<{ count: number }>(sql, [campaign])));
     return rows[0]?.count ?? 0;
   });
-  return {
-    opened: rates.human_opened,
-    clicked: rates.human_clicked,
-    'opened-not-clicked': rates.human_opened - rates.human_clicked,
-    'not-opened': notOpened,
-    unsubscribed: rates.unsubscribed,
-    'machines-only': rates.opened - rates.human_opened,
-  };
+  return { ...knownCounts(rates), 'not-opened': notOpened };
 }
+
+/** The counts that follow from the figures of a campaign. */
+export const knownCounts = (rates: Rates): Record<Exclude<Segment, 'not-opened'>, number> & { 'not-opened'?: undefined } => ({
+  opened: rates.human_opened,
+  clicked: rates.human_clicked,
+  'opened-not-clicked': rates.human_opened - rates.human_clicked,
+  unsubscribed: rates.unsubscribed,
+  'machines-only': rates.opened - rates.human_opened,
+});

@@ -101,7 +101,7 @@ function linksTable(links: readonly LinkFigures[], { rates }: Headline, { state,
   const rows = links.map((link) => {
     const count = recipientsOf(link, who);
     const name = nameOfLink(link);
-    return html`<tr><td class="n" data-label="Place">${link.position ?? '–'}</td><th scope="row"><a href="${addressOf(`/campaign/${link.campaign_id}/link/${link.link_id}`, state)}">${name}</a>${name !== link.target && link.label !== '' && html`<br><small class="note">${link.target}</small>`}${link.disabled_at !== null && html` <span class="tag">disabled</span>`}</th><td class="n" data-label="Recipients">${formats.number(count)}</td><td data-label="Share">${formats.share(count, all)}${bar(all === 0 ? 0 : count / all)}</td><td class="n" data-label="Clicks">${formats.number(hitsBy(link, who))}</td></tr>
+    return html`<tr><td class="n" data-label="Place">${link.position ?? '–'}</td><th scope="row"><a href="${addressOf(`/campaign/${link.campaign_id}/link/${link.link_id}`, state)}">${name}</a>${!name.includes(link.target.replace(/^https?:\/\/(?:www\.)?/, '')) && html`<br><small class="note">${link.target}</small>`}${link.disabled_at !== null && html` <span class="tag">disabled</span>`}</th><td class="n" data-label="Recipients">${formats.number(count)}</td><td data-label="Share">${formats.share(count, all)}${bar(all === 0 ? 0 : count / all)}</td><td class="n" data-label="Clicks">${formats.number(hitsBy(link, who))}</td></tr>
 `;
   });
   return html`<p class="note">In the order of the letter. The share is of all recipients with a click by ${AUDIENCE_WORDS[who]}: ${formats.number(all)}. A recipient who clicked two links counts for both.</p>
@@ -126,7 +126,7 @@ async function letterFrame({ campaign_id, name }: Campaign, { pool, limits, form
   return html`<div class="toolbar">${chosen.has_html && chosen.has_text && choices('Part of the letter', { html: 'HTML', text: 'Text' }, shown, (value) => here({ part: value }))}
 ${letters.length > 1 && choices('Version of the letter', Object.fromEntries(letters.map(({ letter, prepared_at }) => [letter, formats.moment(prepared_at)])), chosen.letter, (letter) => here({ letter }))}
 ${shown === 'html' && html`<a href="${here({ images: !state.images })}">${state.images ? 'Hide images' : 'Show images'}</a>`}</div>
-<p class="note">Each link begins with the share of the recipients with a click who clicked it. Images come from other hosts, so they are loaded only if you show them.</p>
+<p class="note">Each link begins with the share of the recipients with a click who clicked it, and their number. Choose a link to see who they are. Images come from other hosts, so they are loaded only if you show them.</p>
 <iframe class="letter" title="The letter ${name} with its clicks" loading="lazy" sandbox="allow-top-navigation-by-user-activation" referrerpolicy="no-referrer" src="${addressOf(`${path}/letter/${chosen.letter}/${shown}`, state)}"></iframe>`;
 }
 
@@ -141,7 +141,7 @@ async function groups(
       name: SEGMENTS[segment],
       value: counts[segment] === undefined ? '…' : formats.number(counts[segment]),
       href: addressOf(`/campaign/${campaign_id}/people/${segment}`, state),
-      note: html`${DEFINITIONS[segment]} <a href="/report/segment.csv?campaign=${campaign_id}&amp;segment=${segment}" download aria-label="${SEGMENTS[segment]} as CSV">CSV</a>`,
+      note: html`${DEFINITIONS[segment]} <a href="/report/segment.csv?campaign=${campaign_id}&amp;segment=${segment}" download aria-label="CSV, everybody: ${SEGMENTS[segment]}">CSV, everybody</a>`,
     })),
   )}`;
 }

@@ -27,7 +27,7 @@ export function frame(
   return page({
     title: `${title} – clickledger`,
     nonce,
-    header: html`<nav aria-label="Where you are">${trail.map(({ href, text }) => html`<a href="${href}">${text}</a>`)}</nav>
+    header: html`<nav class="trail" aria-label="Where you are">${trail.map(({ href, text }, i) => html`<a href="${href}"${i === trail.length - 1 && html` aria-current="page"`}>${shorten(text)}</a>`)}</nav>
 <span id="status"></span>${nav}`,
     main: html`${body}
 <script nonce="${nonce}"${isFinal ? '' : html` data-refresh="${refreshSeconds}"`}>${trusted(REFRESH_SCRIPT)}</script>`,
@@ -56,3 +56,8 @@ export function errorNote(error: ClickledgerError): Markup {
 function sentence(message: string): string {
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.?!]$/.test(message) ? '' : '.'}`;
 }
+
+/** The longest name in the trail at the top of a page. */
+const MAX_TRAIL = 40;
+
+const shorten = (text: string): string => (text.length > MAX_TRAIL ? `${text.slice(0, MAX_TRAIL - 1)}…` : text);

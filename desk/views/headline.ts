@@ -29,7 +29,7 @@ export function headlineCards(
     const percent = percentOf(rates);
     return percent === null
       ? { value: formats.number(count) }
-      : { value: formats.percent(percent), note: html`${formats.number(count)} recipients. ${compared(percentOf, isGood)}` };
+      : { value: formats.percent(percent), note: html`${formats.number(count)} recipients.<br>${compared(percentOf, isGood)}` };
   };
   const list: Card[] = [{ name: 'Prepared for', value: formats.number(rates.prepared_for), note: 'recipients with a tracked letter' }];
   switch (state.who) {
@@ -91,7 +91,7 @@ export function headlineCards(
       name: 'Machines',
       href: `/report/machine-traffic?campaign=${campaign_id}`,
       value: formats.percent(machinePercent(rates)),
-      note: html`of all opens and clicks. ${compared(machinePercent, undefined)}`,
+      note: html`of all opens and clicks.<br>${compared(machinePercent, undefined)}`,
     },
   );
   return cards(isLinked ? list : list.map((card) => ({ ...card, href: undefined })));
@@ -128,7 +128,7 @@ function comparison(
     Math.abs(difference) < 0.05
       ? html`As ${typicalText}`
       : html`<span${isGood !== undefined && html` class="${difference > 0 === isGood ? 'up' : 'down'}"`}>${direction} ${points} points</span> ${word} ${typicalText}`;
-  return html`<br>${compared}${last !== null && html`<br>Letter before: ${formats.percent(last)}`}`;
+  return html`${compared}${last !== null && html`<br>Letter before: ${formats.percent(last)}`}`;
 }
 
 function median(values: readonly number[]): number {

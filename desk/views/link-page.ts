@@ -33,9 +33,8 @@ export async function linkPage(reader: Reader, numberOrName: string, link: numbe
       { href: addressOf(base, state), text: campaign.name },
       { href: addressOf(path, state), text: name },
     ],
-    body: html`<h1>${name}</h1>
+    body: html`<h1 class="address">${name}</h1>
 <p class="question">Link ${link}${position !== null && html`, place ${position} in the letter`}, leads to <a href="${target}" rel="noreferrer nofollow">${target}</a>${aliases.length > 0 && html`, also known as ${aliases.join(', ')}`}.${disabled_at !== null && html` Disabled ${time(disabled_at, formats)}.`}${expires_at !== null && html` Expires ${time(expires_at, formats)}.`}</p>
-<div class="toolbar">${audienceSwitch(path, state)}</div>
 ${live(
   html`${reach}${cards([
     {
@@ -52,8 +51,9 @@ ${live(
     },
   ])}`,
 )}
-<p class="actions"><a href="${people}">Who clicked this link</a><a href="${addressOf(`${path}/people`, state, { mailable: 'only' })}">Who clicked and may be written to</a></p>
+<p class="actions"><a href="${people}">Who clicked this link</a><a href="${addressOf(`${path}/people`, state, { mailable: 'only' })}">Who clicked and can be mailed</a></p>
 <section id="time" aria-labelledby="time-title"><h2 id="time-title">Over time</h2>
+<div class="toolbar">${audienceSwitch(path, state)}</div>
 ${rangeBar(path, state)}
 ${live(chart)}</section>`,
     footer: zoneForm(path, state, formats.zone),

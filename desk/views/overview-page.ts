@@ -48,7 +48,7 @@ export async function overviewPage(reader: Reader, query: OverviewQuery, actions
     breadcrumbs: [],
     body: html`<h1>Campaigns</h1>
 <div class="toolbar"><form action="/" method="get" role="search"><label for="q">Search</label><input id="q" name="q" type="search" value="${search}" autocomplete="off">${sort !== 'newest' && html`<input type="hidden" name="sort" value="${sort}">`}${state.zone !== undefined && html`<input type="hidden" name="zone" value="${state.zone}">`}<button>Find</button></form>
-${choices('Order', SORT_TITLES, sort, (value) => address({ sort: value, page: 1 }))}${actions}</div>
+<span class="note">Sort by</span>${choices('Sort by', SORT_TITLES, sort, (value) => address({ sort: value, page: 1 }))}${actions}</div>
 ${live(html`${reach}
 ${rows.length === 0 ? nothing(search) : scrollBox('campaigns', tableOf(rows, reader))}
 ${pages > 1 && html`<nav class="actions" aria-label="Pages">${page > 1 && html`<a href="${address({ page: page - 1 })}" rel="prev">Previous ${PAGE_ROWS}</a>`}<span>Page ${formats.number(page)} of ${formats.number(pages)}, ${formats.number(total)} campaigns</span>${page < pages && html`<a href="${address({ page: page + 1 })}" rel="next">Next ${PAGE_ROWS}</a>`}</nav>`}`)}

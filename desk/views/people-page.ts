@@ -4,9 +4,10 @@ import { scrollBox } from '../../reporting/format/html.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import { readReport } from '../../reporting/report-file.ts';
 import { streamReport } from '../../reporting/run-report.ts';
-import { readCampaign } from '../figures/campaigns.ts';
-import { nameOfLink, readLink } from '../figures/links.ts';
-import { DEFINITIONS, type Segment, SEGMENT_NAMES, SEGMENTS } from '../figures/segments.ts';
+import { fileNameOf } from '../file-names.ts';
+import { type Campaign, readCampaign, readHeadline } from '../figures/campaigns.ts';
+import { type LinkFigures, nameOfLink, readLink } from '../figures/links.ts';
+import { DEFINITIONS, knownCounts, type Segment, SEGMENT_NAMES, SEGMENTS } from '../figures/segments.ts';
 import { addressOf } from '../state.ts';
 import { choices, empty, zoneForm } from './components.ts';
 import { type Content, live } from './frame.ts';
@@ -44,7 +45,12 @@ export async function peoplePage(reader: Reader, numberOrName: string, query: Pe
     ...(link && { link: String(link.link_id) }),
     ...(query.isMailable && { mailable: 'only' }),
   };
-  const [{ people, total }, reach] = await Promise.all([readPeople(reader, values), reachNote(reader)]);
+  const [{ people, total }, everybody, reach, file] = await Promise.all([
+    readPeople(reader, values),
+    query.isMailable ? countEverybody(reader, campaign, segment, link) : undefined,
+    reachNote(reader),
+    readReport('segment').then((found) => fileNameOf(found, values)),
+  ]);
   const base = `/campaign/${campaign.campaign_id}`;
   const pathOf = (name: Segment): string => (link ? `${base}/link/${link.link_id}/people` : `${base}/people/${name}`);
   const path = pathOf(segment);
@@ -56,18 +62,18 @@ export async function peoplePage(reader: Reader, numberOrName: string, query: Pe
     breadcrumbs: [
       { href: addressOf(base, state), text: campaign.name },
       ...(link ? [{ href: addressOf(`${base}/link/${link.link_id}`, state), text: nameOfLink(link) }] : []),
-      { href: addressOf(path, state, rest), text: title },
+      { href: addressOf(path, state, rest), text: link ? 'Who clicked' : title },
     ],
     body: html`<h1>${title}</h1>
 <p class="question">${link ? 'A person clicked this link at least once.' : DEFINITIONS[segment]}</p>
 <div class="toolbar">${link === undefined && choices('Group', SEGMENTS, segment, (name) => addressOf(pathOf(name), state, rest))}
-${choices('Which of them', { all: 'Everybody', only: 'Those you may write to' }, query.isMailable ? 'only' : 'all', (which) => addressOf(path, state, which === 'only' ? { mailable: which } : {}))}</div>
-${live(html`<p><b>${formats.number(total)}</b> ${total === 1 ? 'recipient' : 'recipients'}${query.isMailable ? '. Those who unsubscribed, opted out of tracking or are forgotten are left out.' : '.'}</p>
-${people.length === 0 ? empty('Nobody is in this group now.') : scrollBox('recipients', tableOf(people, reader))}
+${choices('Which of them', { all: 'Everybody', only: 'Can be mailed' }, query.isMailable ? 'only' : 'all', (which) => addressOf(path, state, which === 'only' ? { mailable: which } : {}))}</div>
+${live(html`<p><b>${formats.number(total)}</b> ${everybody === undefined ? (total === 1 ? 'recipient' : 'recipients') : html`of ${formats.number(everybody)} recipients. ${formats.number(everybody - total)} left out: they have unsubscribed, opted out of tracking, or are forgotten`}.</p>`)}
+<p class="actions"><a href="/report/segment.csv?${report}" download>These recipients as CSV</a><a href="/report/segment.xlsx?${report}" download>as a spreadsheet</a><a href="/report/segment?${report}">as a report</a><a href="#again">Mail them again</a></p>
+${live(html`${people.length === 0 ? empty('Nobody is in this group now.') : scrollBox('recipients', tableOf(people, reader))}
 ${total > people.length && html`<p class="note">The first ${people.length} recipients. The file has all.</p>`}${reach}`)}
 <section aria-labelledby="again"><h2 id="again">Mail them again</h2>
-${query.isMailable ? mailAgain(values) : html`<p><a href="${addressOf(path, state, { mailable: 'only' })}">First leave out those to whom you may not write.</a></p>`}</section>
-<p class="actions"><a href="/report/segment.csv?${report}" download>These recipients as CSV</a><a href="/report/segment.xlsx?${report}" download>as a spreadsheet</a><a href="/report/segment?${report}">as a report</a></p>`,
+${query.isMailable ? mailAgain(values, campaign.name, file) : html`<p>This list also has recipients who cannot be mailed. <a href="${addressOf(path, state, { mailable: 'only' })}">First leave them out.</a></p>`}</section>`,
     footer: zoneForm(path, state, formats.zone),
   };
 }
@@ -99,13 +105,32 @@ const tableOf = (people: readonly Person[], { state }: Reader): Markup =>
 `,
   )}</tbody></table>`;
 
-/** The commands that write a letter to a group. */
-function mailAgain(values: Readonly<Record<string, string>>): Markup {
+/** Counts a group with those who cannot be mailed. Undefined for the group whose count takes long. */
+async function countEverybody(
+  { pool, limits }: Reader,
+  campaign: Campaign,
+  segment: Segment,
+  link: LinkFigures | undefined,
+): Promise<number | undefined> {
+  if (link !== undefined) return link.human_recipients;
+  const { rates } = await readHeadline(pool, campaign, limits);
+  return knownCounts(rates)[segment];
+}
+
+/** The steps that write a letter to a group. */
+function mailAgain(values: Readonly<Record<string, string>>, campaign: string, file: string): Markup {
   const options = Object.entries(values)
     .map(([name, value]) => `--${name} ${value}`)
     .join(' ');
-  return html`<p>Save the list, and send a letter to it. Download the CSV file, or run:</p>
-<pre tabindex="0">clickledger report segment ${options} --out again.csv
-clickledger campaign create "Again"
-clickledger send letter.html --campaign "Again" --to again.csv --from "Ann &lt;ann@example.org&gt;" --subject "…"</pre>`;
+  const name = `${campaign.replaceAll(/["$`\\]/g, '')}, again`;
+  const send = `clickledger send letter.html --campaign "${name}" --to ${file}.csv --from "Ann <ann@example.org>" --subject "Again"`;
+  return html`<p>The dashboard itself sends no mail. Do this on the machine on which you run <code>clickledger</code>, in the directory of your new letter, here <code>letter.html</code>. Replace the sender and the subject.</p>
+<ol class="steps"><li>Download <a href="/report/segment.csv?${new URLSearchParams(values).toString()}" download>the list</a>, or write it with a command:
+<pre tabindex="0">clickledger report segment ${options} --out ${file}.csv</pre></li>
+<li>Create a campaign for the new letter:
+<pre tabindex="0">clickledger campaign create "${name}"</pre></li>
+<li>Look at what would be sent. This sends nothing:
+<pre tabindex="0">${send} --dry-run</pre></li>
+<li>Send it. Whoever unsubscribes until then is left out:
+<pre tabindex="0">${send}</pre></li></ol>`;
 }

@@ -63,8 +63,11 @@ header, footer { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items
   padding: .75rem 0; color: var(--quiet); font-size: .875rem; }
 header { border-bottom: 1px solid var(--line); }
 header nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
+.trail a + a::before { content: '/'; display: inline-block; margin-right: 1rem; color: var(--quiet); }
+.trail [aria-current] { color: var(--text); text-decoration: none; }
 footer { border-top: 1px solid var(--line); margin-top: 2.5rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 1.5rem 0 .25rem; }
+h1.address { font-size: 1.3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 0 0 .25rem; }
 p { margin: .25rem 0 .75rem; max-width: 50rem; }
 .question, .note, caption { color: var(--quiet); }
@@ -123,7 +126,7 @@ button { cursor: pointer; font-weight: 600; }
 .down { color: var(--bad); }
 .toolbar { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; margin: .75rem 0; font-size: .875rem; }
 form.toolbar, .toolbar form { margin: 0; align-items: center; gap: .5rem; }
-.toolbar button { margin: 0; }
+.toolbar button, .toolbar p { margin: 0; }
 .switch { display: inline-flex; flex-wrap: wrap; padding: 2px; background: var(--sunken); border-radius: var(--radius); }
 .switch a { padding: .25rem .8rem; border-radius: 6px; text-decoration: none; color: var(--text); }
 .switch a[aria-current] { background: var(--background); font-weight: 600; box-shadow: 0 0 0 1px var(--quiet); }
@@ -140,6 +143,7 @@ details { margin: .5rem 0; }
 .definitions dt { font-weight: 600; color: var(--text); }
 summary { cursor: pointer; color: var(--link); font-size: .875rem; }
 code, pre { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .875em; }
+.steps { padding-left: 1.2rem; }
 pre { padding: .6rem .8rem; background: var(--sunken); border-radius: var(--radius); white-space: pre-wrap; }
 .empty { padding: 1.5rem; text-align: center; background: var(--raised); border-radius: var(--radius); color: var(--quiet); }
 .empty p { margin: .25rem auto; }
