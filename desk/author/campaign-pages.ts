@@ -82,7 +82,7 @@ ${
 <section aria-labelledby="fallback-title"><h2 id="fallback-title">Fallback</h2>
 ${form('fallback', 'Save', [{ name: 'fallback', label: 'Fallback', type: 'url', value: campaign.fallback ?? '', note: FALLBACK_NOTE }])}</section>
 <section aria-labelledby="sent-title"><h2 id="sent-title">Time of sending</h2>
-<p>${campaign.sent_at === null ? 'The time of sending is not recorded.' : html`Sent ${moment(campaign.sent_at, zone)}.`} Reports count from this time.</p>
+<p>${campaign.sent_at === null ? 'The time of sending is not recorded.' : html`Sent ${moment(campaign.sent_at, zone)}.`} Reports count from this time. These buttons only record it: they send no mail.</p>
 ${form('sent-now', 'Sent now', [])}
 ${form('sent', 'Record this time', [{ name: 'at', label: `Sent at (${zone})`, type: 'datetime-local', isRequired: true }])}
 ${campaign.sent_at !== null && form('not-sent', 'Remove the time', [])}</section>
