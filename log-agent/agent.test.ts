@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../core/log.ts';
 import { parseShards } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
-import { createAgent } from './agent.ts';
+import { type Agent, createAgent } from './agent.ts';
 import { Coverage } from './coverage.ts';
 import type { Generation, Logs } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
@@ -14,24 +14,22 @@ function generation(id: string, final: boolean): Generation {
   return { id, final, size: 1, mtimeMs: 0, source: { loggedAtMs: () => Promise.resolve(undefined) } as never, paths: [] };
 }
 
-/** Runs an agent whose turns take `turnMs` each. Returns the ids of the generations in the order of their turns, with their times. */
-async function turnsOf(generations: Generation[], turnMs: number, forMs: number): Promise<{ id: string; at: number }[]> {
-  const turns: { id: string; at: number }[] = [];
+/** Creates an agent without any server. `scan` reads the log directory, and `onTurn` is a turn of a generation. */
+function createTestAgent(generations: Generation[], scan: () => Promise<void>, onTurn: (id: string) => Promise<void>): Agent {
   const logs: Logs = {
     generations,
     foreignFiles: [],
-    scan: () => Promise.resolve(),
+    scan,
     identify: () => Promise.resolve(false),
     release: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
-  const agent = createAgent({
+  return createAgent({
     follower: logs,
     shipper: {
       coverage: () => new Coverage(),
       async shipNext({ id }) {
-        turns.push({ id, at: performance.now() });
-        await sleep(turnMs);
+        await onTurn(id);
         return true;
       },
       flush: () => Promise.resolve(),
@@ -47,6 +45,19 @@ async function turnsOf(generations: Generation[], turnMs: number, forMs: number)
     pollMs: 20,
     keepLogsMs: 1e12,
   });
+}
+
+/** Runs an agent whose turns take `turnMs` each. Returns the ids of the generations in the order of their turns, with their times. */
+async function turnsOf(generations: Generation[], turnMs: number, forMs: number): Promise<{ id: string; at: number }[]> {
+  const turns: { id: string; at: number }[] = [];
+  const agent = createTestAgent(
+    generations,
+    () => Promise.resolve(),
+    async (id) => {
+      turns.push({ id, at: performance.now() });
+      await sleep(turnMs);
+    },
+  );
   await agent.run(AbortSignal.timeout(forMs));
   return turns;
 }
@@ -63,4 +74,29 @@ test('a new hit does not wait for old logs, however many they are', async () => 
   const oldTurns = turns.filter(({ id }) => id !== 'live').map(({ id }) => id);
   expect(oldTurns.length).toBeGreaterThan(live.length);
   expect(oldTurns.slice(0, 100)).toEqual(old.slice(0, oldTurns.length).map(({ id }) => id));
+});
+
+test('nothing is said to be shipped before the log directory was read once', async () => {
+  const { promise: scanned, resolve } = Promise.withResolvers<void>();
+  const agent = createTestAgent(
+    [],
+    () => scanned,
+    () => Promise.resolve(),
+  );
+  const running = agent.run(AbortSignal.timeout(300));
+  expect([await agent.lag(), agent.uncommittedBytes()]).toEqual([[], undefined]);
+  resolve();
+  await running;
+  expect([(await agent.lag()).map(({ shard, unshippedBytes }) => [shard, unshippedBytes]), agent.uncommittedBytes()]).toEqual([
+    [['a', 0]],
+    0,
+  ]);
+
+  const blind = createTestAgent(
+    [],
+    () => Promise.reject(new Error('no access')),
+    () => Promise.resolve(),
+  );
+  await blind.run(AbortSignal.timeout(100));
+  expect([await blind.lag(), blind.uncommittedBytes()]).toEqual([[], undefined]);
 });

@@ -35,7 +35,7 @@ export interface Agent {
   /** The lag of each shard. Shards whose ledger has not answered since the start are left out, because their lag is not known. */
   lag(): Promise<Lag[]>;
   /**
-   * Uncommitted bytes over all generations and shards; undefined until every ledger has answered. A generation whose size is not yet
+   * Uncommitted bytes over all generations and shards; undefined until the log directory was read and every ledger has answered. A generation whose size is not yet
    * recorded in a ledger counts as one more byte. So 0 means that all bytes are committed and all sizes are recorded.
    */
   uncommittedBytes(): number | undefined;
@@ -61,6 +61,8 @@ export function createAgent(deps: {
   let incarnation: string | undefined;
   let checkpoint: Checkpoint | undefined;
   let writtenInFlight = '';
+  /** Whether the log directory was read once. Before, it is not known which logs exist. */
+  let hasScanned = false;
   let logsUnreadable = false;
   let stateUnwritable = false;
   /** Keys `<generation> <shard>` whose in-flight ranges were restored from the checkpoint. */
@@ -69,6 +71,7 @@ export function createAgent(deps: {
   async function scan(): Promise<void> {
     try {
       await follower.scan();
+      hasScanned = true;
       if (logsUnreadable) log.info('the log directory can be read again');
       logsUnreadable = false;
     } catch (error) {
@@ -229,6 +232,7 @@ export function createAgent(deps: {
       await follower.close();
     },
     uncommittedBytes() {
+      if (!hasScanned) return undefined;
       let bytes = 0;
       for (const { id, size } of follower.generations) {
         for (const shard of shardNames) {
@@ -240,7 +244,8 @@ export function createAgent(deps: {
       return bytes;
     },
     lag() {
-      const known = follower.generations.length === 0 ? shardNames : shardNames.filter((shard) => answeredShards.has(shard));
+      const hasNoLogs = hasScanned && follower.generations.length === 0;
+      const known = hasNoLogs ? shardNames : shardNames.filter((shard) => answeredShards.has(shard));
       return Promise.all(known.map(lagOf));
     },
     degraded() {
