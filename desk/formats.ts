@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { offsetText } from '../core/time-zone.ts';
 
 // Numbers and times as a reader expects them: in the order and with the signs of the language of the browser, and in the chosen time zone.
@@ -16,6 +17,8 @@ export interface Formats {
   points(value: number): string;
   /** A day and a time with minutes. */
   moment(at: Date): string;
+  /** The name of a country with its code. */
+  country(code: string): string;
   /** A day without its time. */
   day(at: Date): string;
   /** A day and a time with minutes, short enough for an axis. */
@@ -25,8 +28,7 @@ export interface Formats {
 /** The name of the zone behind a time, e.g. `UTC` or `+05:45`. */
 const zoneMark = (at: Date, zone: string): string => (zone === 'UTC' ? 'UTC' : offsetText(zone, at.getTime()));
 
-const cache = new Map<string, Formats>();
-const MOST_CACHED = 200;
+const cache = new LRUCache<string, Formats>({ max: 200 });
 
 /** Creates formats. `locale` is a tag that Intl knows. */
 export function createFormats(locale: string, zone: string): Formats {
@@ -42,6 +44,16 @@ export function createFormats(locale: string, zone: string): Formats {
   const days = new Intl.DateTimeFormat(locale, day);
   const shortDays = new Intl.DateTimeFormat(locale, { month: 'short', day: 'numeric', timeZone: zone });
   const times = new Intl.DateTimeFormat(locale, clock);
+  const countries = new Intl.DisplayNames(locale, { type: 'region' });
+  const country = (code: string): string => {
+    try {
+      const name = countries.of(code);
+      return name === undefined || name === code ? code : `${name} (${code})`;
+    } catch {
+      // The code has not the form of a country.
+      return code;
+    }
+  };
   const formats: Formats = {
     locale,
     zone,
@@ -50,11 +62,11 @@ export function createFormats(locale: string, zone: string): Formats {
     percent: (value) => (value === null ? '–' : percents.format(value / 100)),
     points: (value) => points.format(value),
     moment: (at) => `${moments.format(at)} ${zoneMark(at, zone)}`,
+    country,
     day: (at) => days.format(at),
     tick: (at, hasDay, hasTime) =>
       [hasDay ? shortDays.format(at) : '', hasTime ? times.format(at) : ''].filter((text) => text !== '').join(' '),
   };
-  if (cache.size >= MOST_CACHED) cache.clear();
   cache.set(key, formats);
   return formats;
 }

@@ -4,7 +4,7 @@ import { closeDesk, createDesk } from './app.ts';
 import { deskHealth } from './health.ts';
 import { createDeskMetrics } from './metrics.ts';
 import { API_SETTINGS, createPools, PAGE_SETTINGS } from './pools.ts';
-import { createSignInPolicy, TEAM_SETTINGS } from './team/settings.ts';
+import { findSignInProblem, TEAM_SETTINGS } from './team/settings.ts';
 
 // The desk: the web server for people and programs.
 //
@@ -41,10 +41,7 @@ const admin = await part.serveAdmin(() => deskHealth([pools.keys, pools.analyst]
 await app.listen({ host: config.DESK_HOST, port: config.DESK_PORT });
 serving = true;
 log.info({ host: config.DESK_HOST, port: config.DESK_PORT }, 'serving pages and the API');
-// The catalog may not answer yet. The page of the sign-in says the same.
-const problem = await createSignInPolicy(config.DESK_HOST, team)
-  .problem()
-  .catch(() => undefined);
+const problem = await findSignInProblem(config.DESK_HOST, team);
 if (problem !== undefined) log.warn(problem);
 
 await stopped;

@@ -30,6 +30,7 @@ import { propertyPage } from './views/property-page.ts';
 import type { Reader } from './views/reader.ts';
 import { reportPage } from './views/report-page.ts';
 import { requireRole } from './team/access.ts';
+import { idOf } from './team/page-tools.ts';
 import { accountNav, addTeam, shareLink } from './team/plugin.ts';
 import type { TeamOptions } from './team/settings.ts';
 
@@ -188,11 +189,8 @@ export function addPages(app: FastifyInstance, options: PageOptions): (reply: Fa
   return fail;
 }
 
-/** Reads a number in a URL. Throws `not-found` for any other text, because no page has such an address. */
-function numberOf(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new ClickledgerError('not-found', 'this page does not exist');
-  return Number(text);
-}
+/** Reads a number in a URL. No page has an address with any other text in its place. */
+const numberOf = (text: string): number => idOf(text, 'this page does not exist');
 
 /** The file formats in which a report can be downloaded. */
 const FILES = {

@@ -67,7 +67,7 @@ export function parseState(query: Query): State {
 /** Changes of the state, and other parameters of a page. `hash` is the part of the page to go to. */
 type Changes = Partial<State> & { hash?: string; value?: string; mailable?: string };
 
-/** Returns a path with the state in its query. What is as by default is left out. */
+/** Returns a path with the state in its query. Values that equal their defaults are left out. */
 export function addressOf(path: string, state: State, { hash, value, mailable, ...changes }: Changes = {}): string {
   const { images, from, to, ...texts } = { ...state, ...changes };
   const query = new URLSearchParams();

@@ -37,7 +37,7 @@ const UNIQUE_VIOLATION = '23505';
 
 /**
  * Creates an account. Without a password, it signs in by OpenID Connect or by the header of a proxy. Throws `conflict` if the name exists
- * in whatever case, also if that account is disabled, and `bad-input` for a wrong name or password.
+ * in upper or lower case, also if that account is disabled, and `bad-input` for a wrong name or password.
  */
 export async function createAccount(
   pool: Pool,

@@ -1,5 +1,5 @@
 import { isNumberType, isTimeType } from './column-types.ts';
-import { displayText } from './format/values.ts';
+import { displayText, withoutScheme } from './format/values.ts';
 import type { ChartKind } from './report-file.ts';
 import type { Column, Result, Value } from './run-report.ts';
 
@@ -65,9 +65,9 @@ function labelsOf({ columns, rows }: Data, indexes: readonly number[]): string[]
   return rows.map((row) => indexes.map((index) => labelOf(row[index] ?? null, columns[index])).join(' · '));
 }
 
-/** Returns the label of a value. Removes the scheme and `www.` from a URL, because there is little space for labels. */
+/** Returns the label of a value. There is little space for labels, so URLs have no scheme. */
 function labelOf(value: Value, column: Column | undefined): string {
-  return displayText(value, column?.type ?? 0).replace(/^https?:\/\/(?:www\.)?(?=.)/, '') || '–';
+  return withoutScheme(displayText(value, column?.type ?? 0)) || '–';
 }
 
 function isUnique(labels: readonly string[]): boolean {

@@ -2,7 +2,7 @@
 -- question: Which links did the recipients click who have one value of a property, e.g. one country?
 -- parameter: campaign  name or number of the campaign; default: all campaigns
 -- parameter: property:country|client|device|system|referrer  the property; default: country
--- parameter: value  the value, as the reports countries, mail-clients, devices and referrers show it; default: unknown
+-- parameter: value  the value of the property, e.g. DE or Firefox, spelled as in the reports countries, mail-clients, devices and referrers; default: clicks without a known value
 -- parameter: limit  maximum number of links; default: all
 -- chart: stacked-bar x=link y=human_hits,machine_hits
 -- reach: yes

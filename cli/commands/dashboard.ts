@@ -18,7 +18,7 @@ export function addDashboard(program: Command): void {
     .action(async ({ port, host, timeout }: { port: number; host: string; timeout: number }, command: Command) => {
       const { closeDesk, createDesk } = await import('../../desk/app.ts');
       const { API_SETTINGS, createAnalystPool, createAuthorPools, PAGE_SETTINGS } = await import('../../desk/pools.ts');
-      const { createSignInPolicy, isLoopback, TEAM_SETTINGS } = await import('../../desk/team/settings.ts');
+      const { findSignInProblem, isLoopback, TEAM_SETTINGS } = await import('../../desk/team/settings.ts');
       const config = await configOf(command, [...PAGE_SETTINGS, ...TEAM_SETTINGS]);
       // A person who has only the settings of an analyst gets the pages without the API.
       const environment = await environmentOf(command);
@@ -46,10 +46,7 @@ export function addDashboard(program: Command): void {
         const address = await app.listen({ port, host }).catch((error: unknown) => throwExplained(error, host, port));
         process.stdout.write(`${address}\n`);
         if (!isLoopback(host) && config.SIGN_IN === 'off') note('everyone who can reach this address can read every report');
-        // The catalog may not answer yet. The page of the sign-in says the same.
-        const problem = await createSignInPolicy(host, team)
-          .problem()
-          .catch(() => undefined);
+        const problem = await findSignInProblem(host, team);
         if (problem !== undefined) note(problem);
         note('Press Ctrl-C to stop the dashboard.');
         await stopped;

@@ -9,7 +9,7 @@ import { idOf } from '../team/page-tools.ts';
 import type { Content } from '../views/frame.ts';
 import { alertOf, type AuthorTools, changeForm, makeChange, type Mistake, textOf, whichOf } from './tools.ts';
 
-// The forms about a recipient: opt out of tracking, opt in again, and forget.
+// The forms with which an author changes a recipient: opt out of tracking, opt in again, forget.
 
 const FORMS = ['opt-out', 'opt-in'] as const;
 const FORGET = ['forget'] as const;

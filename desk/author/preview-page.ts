@@ -99,7 +99,7 @@ function resultOf(files: ReadonlyMap<string, UploadedFile>, pasted: string, base
     trackUnsubscribe: false,
     utm: {},
     pixel: 'bottom',
-    // A pasted letter is in UTF-8, whatever its <meta> says. The text part may have another charset.
+    // A pasted letter is in UTF-8, even if its <meta> names another charset. The text part may have another charset.
     isConverted: isPasted,
   });
   const parts = [plans.html, plans.text].filter((plan) => plan !== undefined);

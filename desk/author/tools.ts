@@ -63,7 +63,7 @@ export async function makeChange(
   try {
     const to = await explainErrors(() => work(fields, (more) => void Object.assign(facts, more)));
     await entry.end(303, facts);
-    return reply.code(303).header('location', to).send();
+    return reply.redirect(to, 303);
   } catch (error) {
     const expected = expectedError(error);
     const status = expected?.code === 'conflict' ? 409 : expected === undefined ? 500 : statusOf(expected);
@@ -89,7 +89,7 @@ export function textOf(fields: URLSearchParams, name: string, maxBytes = 2000): 
 
 /** The mistake in a form, which screen readers read out. It stands at the top of the page. */
 export const alertOf = (mistake: Pick<Mistake, 'message'> | undefined): Markup | undefined =>
-  mistake && html`<div role="alert">${errorNote(new ClickledgerError('bad-input', printable(mistake.message)))}</div>`;
+  mistake && html`<div role="alert">${errorNote(printable(mistake.message))}</div>`;
 
 /** Replaces control characters, which HTML does not allow. */
 const printable = (text: string): string => text.replaceAll(CONTROLS, ' ');

@@ -1,6 +1,7 @@
 import { explainErrors, type Pool, type PoolClient } from '../../core/postgres.ts';
 import { findCampaign } from '../../reporting/parameters.ts';
 import { readOnly, type RunOptions } from '../../reporting/run-report.ts';
+import { readRows } from './read-rows.ts';
 
 // Reads campaigns and their figures. All rates come from analytics.campaign_rates, as in the reports.
 
@@ -79,7 +80,7 @@ export async function listCampaigns(
         [search, (page - 1) * PAGE_ROWS],
       );
       const ids = rows.map(({ campaign_id }) => campaign_id);
-      const found = await readRates(client, ids);
+      const found = await ratesOf(client, ids);
       const days = await readDays(client, ids);
       return {
         total: rows[0]?.total ?? 0,
@@ -93,8 +94,14 @@ export async function listCampaigns(
   );
 }
 
+/** Reads the figures of one campaign. */
+export async function readRates(pool: Pool, campaign: number, limits: RunOptions): Promise<Rates> {
+  const rates = await explainErrors(() => readOnly(pool, limits, (client) => ratesOf(client, [campaign])));
+  return rates.get(campaign) as Rates;
+}
+
 /** Reads the figures of campaigns, by their numbers. */
-async function readRates(client: PoolClient, ids: readonly number[]): Promise<Map<number, Rates>> {
+async function ratesOf(client: PoolClient, ids: readonly number[]): Promise<Map<number, Rates>> {
   const { rows } = await client.query<Rates>(
     `SELECT r.*, coalesce(u.unsubscribed, 0) AS unsubscribed FROM analytics.campaign_rates r
      LEFT JOIN (SELECT campaign_id, count(DISTINCT recipient_id) AS unsubscribed FROM analytics.unsubscribes WHERE campaign_id = ANY ($1) GROUP BY campaign_id) u USING (campaign_id)
@@ -124,7 +131,7 @@ async function readDays(client: PoolClient, ids: readonly number[]): Promise<Map
 /** Lists the numbers and names of campaigns, the latest first. */
 export async function listCampaignNames(pool: Pool, limits: RunOptions): Promise<Pick<Campaign, 'campaign_id' | 'name'>[]> {
   const sql = `SELECT campaign_id, name FROM analytics.campaigns ORDER BY coalesce(sent_at, created_at) DESC, campaign_id DESC LIMIT ${MAX_NAMES}`;
-  return explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<Campaign>(sql)).rows));
+  return readRows(pool, limits, sql);
 }
 
 /** Finds a campaign by its number or its name. Throws `not-found` if it does not exist. */
@@ -156,7 +163,7 @@ export async function readHeadline(pool: Pool, { campaign_id, sent_at, created_a
          ORDER BY sent_at DESC, campaign_id DESC LIMIT ${COMPARED_WITH}`,
         [sent_at ?? created_at, campaign_id],
       );
-      const rates = await readRates(client, [campaign_id, ...rows.map((row) => row.campaign_id)]);
+      const rates = await ratesOf(client, [campaign_id, ...rows.map((row) => row.campaign_id)]);
       // A letter without any hit was probably never sent.
       const earlier = rows.map((row) => rates.get(row.campaign_id)).filter((each) => each !== undefined && each.opened > 0) as Rates[];
       const [last] = rows;

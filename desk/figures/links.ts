@@ -1,6 +1,8 @@
-import { explainErrors, type Pool } from '../../core/postgres.ts';
-import { readOnly, type RunOptions } from '../../reporting/run-report.ts';
 import { ClickledgerError } from '../../core/errors.ts';
+import type { Pool } from '../../core/postgres.ts';
+import { withoutScheme } from '../../reporting/format/values.ts';
+import type { RunOptions } from '../../reporting/run-report.ts';
+import { readRows } from './read-rows.ts';
 
 /** A link of a campaign with its clicks. */
 export interface LinkFigures {
@@ -31,16 +33,14 @@ export const MOST_LINKS = 200;
 /** Reads the links of a campaign in the order of its letter. */
 export async function readLinks(pool: Pool, campaign: number, limits: RunOptions): Promise<LinkFigures[]> {
   const sql = `${LINKS} ORDER BY l.position, l.link_id LIMIT ${MOST_LINKS}`;
-  return explainErrors(() => readOnly(pool, limits, async (client) => (await client.query<LinkFigures>(sql, [campaign])).rows));
+  return readRows(pool, limits, sql, [campaign]);
 }
 
 /** Reads one link. Throws `not-found` if the campaign has no such link. */
 export async function readLink(pool: Pool, campaign: number, link: number, limits: RunOptions): Promise<LinkFigures> {
-  const { rows } = await explainErrors(() =>
-    readOnly(pool, limits, (client) => client.query<LinkFigures>(`${LINKS} AND l.link_id = $2`, [campaign, link])),
-  );
-  if (rows[0] === undefined) throw new ClickledgerError('not-found', `campaign ${campaign} has no link ${link}`);
-  return rows[0];
+  const [found] = await readRows<LinkFigures>(pool, limits, `${LINKS} AND l.link_id = $2`, [campaign, link]);
+  if (found === undefined) throw new ClickledgerError('not-found', `campaign ${campaign} has no link ${link}`);
+  return found;
 }
 
 /** The label that `prepare` gives to the links of the text part, if the HTML part has the same target. */
@@ -48,6 +48,5 @@ const TEXT_PART = 'text';
 
 /** The name of a link for readers: its label, or its target without the scheme. */
 export function nameOfLink({ label, target }: Pick<LinkFigures, 'label' | 'target'>): string {
-  const short = target.replace(/^https?:\/\/(?:www\.)?(?=.)/, '');
-  return label === TEXT_PART ? `${short} (text part)` : label || short;
+  return label === TEXT_PART ? `${withoutScheme(target)} (text part)` : label || withoutScheme(target);
 }

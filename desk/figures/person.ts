@@ -43,7 +43,7 @@ export async function readPerson(pool: Pool, id: number, limits: RunOptions): Pr
         [id],
       );
       const [person] = found.rows;
-      if (person === undefined) throw new ClickledgerError('not-found', `there is no recipient ${id}`);
+      if (person === undefined) throw new ClickledgerError('not-found', `there is no recipient with the number ${id}`);
       const letters = await client.query<Person['campaigns'][number]>(
         `SELECT m.campaign_id, c.name, m.prepared_at, coalesce(a.human_opens, 0) AS human_opens, coalesce(a.human_clicks, 0) AS human_clicks, coalesce(a.machine_hits, 0) AS machine_hits
          FROM analytics.mailings m JOIN analytics.campaigns c USING (campaign_id)

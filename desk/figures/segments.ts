@@ -1,9 +1,11 @@
-import { explainErrors, type Pool } from '../../core/postgres.ts';
-import { readOnly, type RunOptions } from '../../reporting/run-report.ts';
+import type { Pool } from '../../core/postgres.ts';
+import type { RunOptions } from '../../reporting/run-report.ts';
 import type { Rates } from './campaigns.ts';
+import { readRows } from './read-rows.ts';
 import type { SlowCounts } from './slow-counts.ts';
 
-// The groups of recipients of a campaign. The report `segment` lists them.
+// A segment is a group of recipients of one campaign, e.g. those who clicked. This file counts the segments. The report `segment` lists their
+// recipients.
 
 export const SEGMENTS = {
   opened: 'Opened',
@@ -40,8 +42,8 @@ export async function countSegments(
     LEFT JOIN (SELECT DISTINCT recipient_id FROM analytics.people WHERE campaign_id = $1 AND link_id IS NULL) p USING (recipient_id)
     WHERE m.campaign_id = $1 AND m.is_tracked AND p.recipient_id IS NULL`;
   const notOpened = await slowCounts.read(`not-opened ${campaign}`, async () => {
-    const { rows } = await explainErrors(() => readOnly(pool, limits, (client) => client.query<{ count: number }>(sql, [campaign])));
-    return rows[0]?.count ?? 0;
+    const [row] = await readRows<{ count: number }>(pool, limits, sql, [campaign]);
+    return row?.count ?? 0;
   });
   return { ...knownCounts(rates), 'not-opened': notOpened };
 }

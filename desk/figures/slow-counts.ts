@@ -34,7 +34,7 @@ export function createSlowCounts(patienceMs: number, now: () => number = () => p
           .finally(() => {
             entry.running = undefined;
           });
-        // Nobody may wait for it any more when it fails.
+        // A failure that no page waits for must not end the process.
         entry.running.catch(() => undefined);
       }
       if (entry.last !== undefined || entry.running === undefined) return entry.last;

@@ -1,9 +1,10 @@
 import { ClickledgerError } from '../../core/errors.ts';
 import { parsePeriod } from '../../core/parse-date.ts';
-import { explainErrors, type Pool } from '../../core/postgres.ts';
-import { utcOffsetMs } from '../../core/time-zone.ts';
-import { readOnly, type RunOptions } from '../../reporting/run-report.ts';
+import type { Pool } from '../../core/postgres.ts';
+import { startOfDay, utcOffsetMs } from '../../core/time-zone.ts';
+import type { RunOptions } from '../../reporting/run-report.ts';
 import type { Audience, State } from '../state.ts';
+import { readRows } from './read-rows.ts';
 
 // The clicks and opens of a campaign or of one of its links over time, in steps that fit the period.
 
@@ -15,7 +16,7 @@ const LENGTHS = { hour: HOUR_MS, day: DAY_MS, week: 7 * DAY_MS } as const;
 
 /** The lengths of a step. The longest ones begin at local midnight. */
 const STEPS = [QUARTER_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS, 7 * DAY_MS];
-/** A chart has at most so many steps, unless even the longest ones are more. */
+/** A chart has at most so many steps, unless the period needs more of the longest ones. */
 const MOST_STEPS = 60;
 
 export interface Timeline {
@@ -32,7 +33,7 @@ interface Quarter {
   hits: number;
 }
 
-/** Returns a condition on `verdict` for the hits of an audience, and true or false for hits that are unsure. */
+/** Returns the SQL condition on `verdict` for the hits of an audience. With `countUnsure`, unsure hits are hits of people. */
 function hitsOf(who: Audience, { countUnsure = false }: Pick<RunOptions, 'countUnsure'>): string {
   const people = countUnsure ? `verdict IN ('human', 'unsure')` : `verdict = 'human'`;
   return { people, machines: `NOT (${people})`, both: 'true' }[who];
@@ -50,28 +51,26 @@ export async function readTimeline(
     state.range === 'custom'
       ? parsePeriod(state.from?.replace('T', ' '), state.to?.replace('T', ' '), { zone, now: new Date() })
       : undefined;
-  return explainErrors(() =>
-    readOnly(pool, limits, async (client) => {
-      const where = `campaign_id = $1${link === undefined ? '' : ' AND link_id = $2'} AND ${hitsOf(state.who, limits)}`;
-      const { rows } = await client.query<Quarter>(
-        `SELECT quarter, kind, sum(hits)::bigint AS hits FROM analytics.activity_15m WHERE ${where} GROUP BY quarter, kind ORDER BY quarter`,
-        link === undefined ? [campaign] : [campaign, link],
-      );
-      const first = rows[0]?.quarter.getTime();
-      const last = rows.at(-1)?.quarter.getTime();
-      // Hits before the letter was sent are those of the author.
-      const begin = sentAt === null ? first : Math.floor(sentAt.getTime() / QUARTER_MS) * QUARTER_MS;
-      if (first === undefined || last === undefined || begin === undefined) return { at: [], opens: [], clicks: [], stepMs: QUARTER_MS };
-      const [from, to] =
-        state.range === 'custom'
-          ? [boundOf(custom?.begins, first), boundOf(custom?.ends, last + QUARTER_MS)]
-          : state.range === 'all'
-            ? [floorHour(first, zone), last + QUARTER_MS]
-            : [begin, begin + LENGTHS[state.range]];
-      if (to <= from) throw new ClickledgerError('bad-input', 'the period ends before it begins');
-      return intoSteps(rows, from, to, zone);
-    }),
+  const where = `campaign_id = $1${link === undefined ? '' : ' AND link_id = $2'} AND ${hitsOf(state.who, limits)}`;
+  const rows = await readRows<Quarter>(
+    pool,
+    limits,
+    `SELECT quarter, kind, sum(hits)::bigint AS hits FROM analytics.activity_15m WHERE ${where} GROUP BY quarter, kind ORDER BY quarter`,
+    link === undefined ? [campaign] : [campaign, link],
   );
+  const first = rows[0]?.quarter.getTime();
+  const last = rows.at(-1)?.quarter.getTime();
+  // Hits before the letter was sent are those of the author.
+  const begin = sentAt === null ? first : Math.floor(sentAt.getTime() / QUARTER_MS) * QUARTER_MS;
+  if (first === undefined || last === undefined || begin === undefined) return { at: [], opens: [], clicks: [], stepMs: QUARTER_MS };
+  const [from, to] =
+    state.range === 'custom'
+      ? [boundOf(custom?.begins, first), boundOf(custom?.ends, last + QUARTER_MS)]
+      : state.range === 'all'
+        ? [first - (localMs(first, zone) % HOUR_MS), last + QUARTER_MS]
+        : [begin, begin + LENGTHS[state.range]];
+  if (to <= from) throw new ClickledgerError('bad-input', 'the period ends before it begins');
+  return intoSteps(rows, from, to, zone);
 }
 
 const boundOf = (text: string | undefined, preset: number): number => {
@@ -79,40 +78,24 @@ const boundOf = (text: string | undefined, preset: number): number => {
   return Number.isFinite(ms) ? ms : preset;
 };
 
-const floorHour = (ms: number, zone: string): number => {
-  const offset = utcOffsetMs(zone, ms);
-  return Math.floor((ms + offset) / HOUR_MS) * HOUR_MS - offset;
-};
+/** The local time of a zone as if it were UTC. */
+const localMs = (ms: number, zone: string): number => ms + utcOffsetMs(zone, ms);
 
-/** Adds up quarters of an hour to steps. A day has its local length, also when clocks are changed. */
+/** Adds up quarters of an hour, which are sorted, to steps. A day has its local length, also when clocks are changed. */
 export function intoSteps(quarters: readonly Quarter[], from: number, to: number, zone: string): Timeline {
   const stepMs = STEPS.find((ms) => (to - from) / ms <= MOST_STEPS) ?? (STEPS.at(-1) as number);
-  const startOf = (ms: number): number => {
-    if (stepMs < DAY_MS) return from + Math.floor((ms - from) / stepMs) * stepMs;
-    const offset = utcOffsetMs(zone, ms);
-    const local = Math.floor((ms + offset) / DAY_MS) * DAY_MS;
-    const start = local - utcOffsetMs(zone, local - offset);
-    if (stepMs === DAY_MS) return start;
-    const firstDay = Math.floor((from + utcOffsetMs(zone, from)) / DAY_MS) * DAY_MS;
-    const week = firstDay + Math.floor((local - firstDay) / stepMs) * stepMs;
-    return week - utcOffsetMs(zone, week - offset);
-  };
-  const sums = new Map<number, { open: number; click: number }>();
-  // Empty steps are shown, too. A quarter is the shortest step, so each step has one.
-  for (let ms = from; ms < to; ms += Math.min(stepMs, 6 * HOUR_MS)) sums.set(startOf(ms), { open: 0, click: 0 });
+  const firstDay = Math.floor(localMs(from, zone) / DAY_MS) * DAY_MS;
+  const startOf = (step: number): number => (stepMs < DAY_MS ? from + step * stepMs : startOfDay(zone, firstDay + step * stepMs));
+  const starts = [startOf(0)];
+  for (let step = 1; startOf(step) < to; step++) starts.push(startOf(step));
+  const [opens, clicks] = [starts.map(() => 0), starts.map(() => 0)];
+  let step = 0;
   for (const { quarter, kind, hits } of quarters) {
     const ms = quarter.getTime();
     if (ms < from || ms >= to) continue;
-    const start = startOf(ms);
-    const sum = sums.get(start) ?? { open: 0, click: 0 };
-    sum[kind] += hits;
-    sums.set(start, sum);
+    while (ms >= (starts[step + 1] ?? Number.POSITIVE_INFINITY)) step++;
+    const counts = kind === 'open' ? opens : clicks;
+    counts[step] = (counts[step] ?? 0) + hits;
   }
-  const steps = [...sums].sort(([a], [b]) => a - b);
-  return {
-    at: steps.map(([ms]) => new Date(ms)),
-    opens: steps.map(([, { open }]) => open),
-    clicks: steps.map(([, { click }]) => click),
-    stepMs,
-  };
+  return { at: starts.map((ms) => new Date(ms)), opens, clicks, stepMs };
 }

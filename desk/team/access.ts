@@ -80,7 +80,8 @@ const refuse = (sendPage: SendPage, reply: FastifyReply, message: string): Fasti
 /** Refuses forms that do not come from a page of this origin, also if nobody has to sign in. */
 export function addOriginCheck(app: FastifyInstance, deskUrl: string, sendPage: SendPage): void {
   app.addHook('onRequest', async (request, reply) => {
-    // With `no-referrer`, browsers send `Origin: null` with the forms of this origin. Other origins get no referrer with this value, either.
+    // With the policy `no-referrer`, browsers send `Origin: null` with every form, and the check below would refuse it. With `same-origin`, they send the
+    // real origin. Other sites get no referrer with either policy.
     reply.header('referrer-policy', 'same-origin');
     if (request.routeOptions.config.isForm && !isSameOrigin(request, deskUrl))
       return refuse(
@@ -126,7 +127,7 @@ export function addAccess(app: FastifyInstance, host: string, team: TeamOptions,
     if (typeof found === 'string') return refuse(sendPage, reply, found);
     if (found === undefined) {
       const to = request.method === 'GET' && request.url !== '/' ? `?to=${encodeURIComponent(request.url)}` : '';
-      return reply.code(303).header('location', `/sign-in${to}`).send();
+      return reply.redirect(`/sign-in${to}`, 303);
     }
     sessions.set(request, found);
     request.account = found.account;

@@ -22,7 +22,7 @@ interface OwnSession {
 }
 
 /** Adds the routes of the page to an app. */
-export function addAccountPage(app: FastifyInstance, { pool, zone, sendPage, passwordCheck }: PageTools): void {
+export function addAccountPage(app: FastifyInstance, { pool, limits: { zone }, sendPage, passwordCheck }: PageTools): void {
   async function page(session: Session, message?: string): Promise<Content> {
     const { rows } = await explainErrors(() => pool.query<OwnSession>('SELECT * FROM catalog.own_sessions($1)', [session.hash]));
     return {
@@ -30,7 +30,7 @@ export function addAccountPage(app: FastifyInstance, { pool, zone, sendPage, pas
       breadcrumbs: [{ href: '/account', text: 'Your account' }],
       isFinal: true,
       body: html`<h1>Your account</h1>
-${message !== undefined && errorNote(new ClickledgerError('bad-input', message))}
+${message !== undefined && errorNote(message)}
 <dl class="values"><div><dt>Name</dt><dd>${session.account.name}</dd></div><div><dt>Role</dt><dd>${session.account.role}</dd></div></dl>
 <section aria-labelledby="sessions"><h2 id="sessions">Sessions</h2>
 ${tableOf(
@@ -57,7 +57,7 @@ ${
     };
   }
 
-  const back = (reply: FastifyReply): FastifyReply => reply.code(303).header('location', '/account').send();
+  const back = (reply: FastifyReply): FastifyReply => reply.redirect('/account', 303);
 
   app.get('/account', requireRole('analyst'), async (request, reply) => sendPage(reply, 200, await page(needSession(request))));
 

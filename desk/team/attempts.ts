@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { networkOf } from '../../core/client-network.ts';
 
-// Limits how often somebody may try passwords of one account, from whatever addresses. The counts are in the memory of one desk.
+// Limits how many passwords may be tried for one account, from all addresses together. Each desk counts in its own memory.
 
 /** So many wrong passwords cause no pause. */
 const FREE_FAILURES = 5;

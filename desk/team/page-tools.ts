@@ -11,7 +11,6 @@ export interface PageTools {
   /** Connects as the analyst. */
   analyst: Pool;
   limits: RunOptions;
-  zone: string;
   /** The URL at which browsers reach the desk. Empty: as the request says. */
   deskUrl: string;
   now: () => number;
@@ -19,8 +18,8 @@ export interface PageTools {
   passwordCheck: PasswordCheck;
 }
 
-/** Parses an id in a form or a path. Throws `not-found` for anything else. */
-export function idOf(text: string | null): number {
-  if (text === null || !/^[1-9]\d{0,14}$/.test(text)) throw new ClickledgerError('not-found', 'there is nothing with this number');
+/** Parses an id in a form or a path. Throws `not-found` with a message for anything else. */
+export function idOf(text: string | null, message = 'there is nothing with this number'): number {
+  if (text === null || !/^[1-9]\d{0,14}$/.test(text)) throw new ClickledgerError('not-found', message);
   return Number(text);
 }

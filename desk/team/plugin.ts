@@ -38,7 +38,7 @@ export function addTeam(app: FastifyInstance, { host, team, analyst, limits, sen
   const passwordCheck = addSignIn(app, { team, policy, sendPage, onError });
   addSharedPage(app, { ...(pool && { pool }), analyst, limits, now, onError });
   if (pool === undefined) return;
-  const tools = { pool, analyst, limits, zone: limits.zone, deskUrl: config.DESK_URL, now, sendPage, passwordCheck };
+  const tools = { pool, analyst, limits, deskUrl: config.DESK_URL, now, sendPage, passwordCheck };
   addAccountPage(app, tools);
   addTeamPages(app, tools);
   addSharePages(app, tools);

@@ -23,7 +23,7 @@ export interface Session {
   formToken: string;
 }
 
-/** The catalog ends a session after this time, whatever the cookie says. */
+/** The catalog ends a session after this time, even if the browser keeps the cookie longer. */
 export const SESSION_SECONDS = 30 * 24 * 3600;
 
 const TOKEN = /^[\w-]{43}$/;

@@ -50,6 +50,12 @@ export function checkTeamConfig({ OIDC_ISSUER, OIDC_CLIENT_ID, DESK_URL }: TeamC
     throw new ClickledgerError('bad-settings', 'OIDC_ISSUER must be an https:// URL, because it decides who may sign in');
 }
 
+/** Returns why nobody can sign in, for the start of the desk. If the catalog does not answer yet, returns undefined: the page of the sign-in says the same later. */
+export const findSignInProblem = (host: string, team: TeamOptions): Promise<string | undefined> =>
+  createSignInPolicy(host, team)
+    .problem()
+    .catch(() => undefined);
+
 /** `host` is the address on which the desk listens. */
 export function createSignInPolicy(host: string, { pool, config }: TeamOptions): SignInPolicy {
   const { SIGN_IN, DESK_URL, OIDC_ISSUER, TRUSTED_HEADER } = config;

@@ -36,7 +36,8 @@ interface ShareRow {
 }
 
 /** Adds the page of the links of a campaign to an app. */
-export function addSharePages(app: FastifyInstance, { pool, analyst, limits, zone, deskUrl, sendPage }: PageTools): void {
+export function addSharePages(app: FastifyInstance, { pool, analyst, limits, deskUrl, sendPage }: PageTools): void {
+  const { zone } = limits;
   const campaignOf = (numberOrName: string) =>
     explainErrors(() => readOnly(analyst, limits, (client) => findCampaign(client, numberOrName)));
 
@@ -113,7 +114,7 @@ ${
       ]),
     );
     if (rows[0]?.done !== true) throw new ClickledgerError('not-found', 'this campaign has no such link');
-    return reply.code(303).header('location', `/campaign/${campaign}/share`).send();
+    return reply.redirect(`/campaign/${campaign}/share`, 303);
   });
 
   const originOf = (request: FastifyRequest): string => deskUrl || `${request.protocol}://${request.headers.host}`;

@@ -1,5 +1,5 @@
 import { html } from '../../reporting/format/markup.ts';
-import { readCampaign, readHeadline } from '../figures/campaigns.ts';
+import { readCampaign, readRates } from '../figures/campaigns.ts';
 import { readLinks } from '../figures/links.ts';
 import { readTimeline } from '../figures/timeline.ts';
 import { time } from '../views/components.ts';
@@ -19,7 +19,7 @@ export type SharedReader = Omit<Reader, 'slowCounts'>;
 export async function sharedCampaignPage(reader: SharedReader, campaignId: number): Promise<Content> {
   const { pool, limits, formats, state } = reader;
   const campaign = await readCampaign(pool, String(campaignId), limits);
-  const { rates } = await readHeadline(pool, campaign, limits);
+  const rates = await readRates(pool, campaignId, limits);
   const links = await readLinks(pool, campaignId, limits);
   const chart = await part(async () =>
     timelineChart(await readTimeline(pool, { campaign: campaignId, sentAt: campaign.sent_at }, state, limits), ['opens', 'clicks'], reader),
@@ -53,5 +53,5 @@ function shortTarget(target: string): string {
   return host === '' ? 'another link' : `${host}${pathname === '/' ? '' : pathname}`;
 }
 
-/** Replaces whatever has the form of a mail address. A letter can have a link with the address of its reader in the path. */
+/** Replaces every text that looks like a mail address. The path of a link may contain the address of its reader. */
 const withoutAddresses = (text: string): string => text.replaceAll(/[^\s/]*(?:@|%40)[^\s/]*/gi, '…');

@@ -79,7 +79,7 @@ export function addSignIn(app: FastifyInstance, { team, policy, sendPage, onErro
       breadcrumbs: [],
       isFinal: true,
       body: html`<h1>Sign in</h1>
-${shown !== undefined && errorNote(new ClickledgerError('bad-input', shown))}
+${shown !== undefined && errorNote(shown)}
 ${oidc && html`<p><a href="/sign-in/oidc${query}">Sign in with ${new URL(config.OIDC_ISSUER).host}</a></p>`}
 <form action="/sign-in" method="post"><input type="hidden" name="to" value="${to}">
 <div><label for="name">Name</label><input id="name" name="name" autocomplete="username" autocapitalize="none" required maxlength="254"></div>
@@ -99,11 +99,11 @@ ${oidc && html`<p><a href="/sign-in/oidc${query}">Sign in with ${new URL(config.
   async function enter(request: FastifyRequest, reply: FastifyReply, token: string, to: string): Promise<FastifyReply> {
     await endSession(needPool(pool), readCookie(request, SESSION_COOKIE));
     setCookie(request, reply, SESSION_COOKIE, token, SESSION_SECONDS);
-    return reply.code(303).header('location', to).send();
+    return reply.redirect(to, 303);
   }
 
   app.get<{ Querystring: { to?: unknown } }>('/sign-in', requireRole('anyone'), async (request, reply) => {
-    if (!(await policy.isRequired())) return reply.code(303).header('location', '/').send();
+    if (!(await policy.isRequired())) return reply.redirect('/', 303);
     const { to } = request.query;
     return sendPage(reply, 200, await signInPage(localPath(typeof to === 'string' ? to : undefined)));
   });
@@ -111,7 +111,7 @@ ${oidc && html`<p><a href="/sign-in/oidc${query}">Sign in with ${new URL(config.
   app.post('/sign-in', takeForm('anyone'), async (request, reply) => {
     const fields = fieldsOf(request);
     const to = localPath(fields.get('to'));
-    if (pool === undefined || !(await policy.isRequired())) return reply.code(303).header('location', '/sign-in').send();
+    if (pool === undefined || !(await policy.isRequired())) return reply.redirect('/sign-in', 303);
     const name = nameOf(fields.get('name') ?? '');
     let token: string | undefined;
     try {
@@ -129,7 +129,7 @@ ${oidc && html`<p><a href="/sign-in/oidc${query}">Sign in with ${new URL(config.
     needSession(request);
     await endSession(needPool(pool), readCookie(request, SESSION_COOKIE));
     setCookie(request, reply, SESSION_COOKIE, '', 0);
-    return reply.code(303).header('location', '/sign-in').send();
+    return reply.redirect('/sign-in', 303);
   });
 
   if (oidc) {
@@ -137,7 +137,7 @@ ${oidc && html`<p><a href="/sign-in/oidc${query}">Sign in with ${new URL(config.
       const { to } = request.query;
       const begun = await oidc.begin(localPath(typeof to === 'string' ? to : undefined));
       setCookie(request, reply, OIDC_COOKIE, begun.cookie, OIDC_SECONDS);
-      return reply.code(303).header('location', begun.url).send();
+      return reply.redirect(begun.url, 303);
     });
 
     app.get('/sign-in/oidc/callback', requireRole('anyone'), async (request, reply) => {

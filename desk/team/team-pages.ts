@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { AccountRole } from '../../core/account.ts';
 import { ClickledgerError } from '../../core/errors.ts';
 import { explainErrors } from '../../core/postgres.ts';
@@ -51,7 +51,7 @@ const TABS = [
 ] as const;
 
 /** Adds the pages to an app. */
-export function addTeamPages(app: FastifyInstance, { pool, zone, sendPage }: PageTools): void {
+export function addTeamPages(app: FastifyInstance, { pool, limits: { zone }, sendPage }: PageTools): void {
   const query = async <Row extends object>(sql: string, values: unknown[]): Promise<Row[]> =>
     (await explainErrors(() => pool.query<Row>(sql, values))).rows;
 
@@ -141,8 +141,6 @@ ${tableOf(
     );
   }
 
-  const back = (reply: FastifyReply, to: string): FastifyReply => reply.code(303).header('location', to).send();
-
   app.get('/team', requireRole('owner'), async (request, reply) => sendPage(reply, 200, await accountsPage(needSession(request))));
   app.get('/team/keys', requireRole('owner'), async (request, reply) => sendPage(reply, 200, await keysPage(needSession(request))));
   app.get<{ Querystring: { action?: unknown } }>('/team/log', requireRole('owner'), async (request, reply) => {
@@ -156,13 +154,13 @@ ${tableOf(
     const [row] = await query<{ done: boolean }>('SELECT catalog.disable_account($1, $2) AS done', [hash, id]);
     if (row?.done !== true)
       throw new ClickledgerError('bad-input', 'this account does not exist, or is your own, which only another owner can disable');
-    return back(reply, '/team');
+    return reply.redirect('/team', 303);
   });
 
   app.post('/team/end-sessions', takeForm('owner'), async (request, reply) => {
     const { hash } = needSession(request);
     await query('SELECT catalog.end_account_sessions($1, $2)', [hash, idOf(fieldsOf(request).get('id'))]);
-    return back(reply, '/team');
+    return reply.redirect('/team', 303);
   });
 
   app.post('/team/revoke-key', takeForm('owner'), async (request, reply) => {
@@ -171,6 +169,6 @@ ${tableOf(
     if (!/^[0-9a-f]{12}$/.test(id)) throw new ClickledgerError('not-found', 'there is no such key');
     const [row] = await query<{ done: boolean }>('SELECT catalog.revoke_api_key($1, $2) AS done', [hash, id]);
     if (row?.done !== true) throw new ClickledgerError('not-found', 'there is no such key');
-    return back(reply, '/team/keys');
+    return reply.redirect('/team/keys', 303);
   });
 }

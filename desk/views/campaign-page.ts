@@ -2,6 +2,7 @@ import { explainErrors } from '../../core/postgres.ts';
 import { mapConcurrently } from '../../core/gate.ts';
 import { scrollBox, table } from '../../reporting/format/html.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
+import { withoutScheme } from '../../reporting/format/values.ts';
 import { listReports, type Report, readReport } from '../../reporting/report-file.ts';
 import { runReport } from '../../reporting/run-report.ts';
 import { clickersOf, hitsBy, recipientsOf } from '../figures/audience.ts';
@@ -101,7 +102,7 @@ function linksTable(links: readonly LinkFigures[], { rates }: Headline, { state,
   const rows = links.map((link) => {
     const count = recipientsOf(link, who);
     const name = nameOfLink(link);
-    return html`<tr><td class="n" data-label="Place">${link.position ?? '–'}</td><th scope="row"><a href="${addressOf(`/campaign/${link.campaign_id}/link/${link.link_id}`, state)}">${name}</a>${!name.includes(link.target.replace(/^https?:\/\/(?:www\.)?/, '')) && html`<br><small class="note">${link.target}</small>`}${link.disabled_at !== null && html` <span class="tag">disabled</span>`}</th><td class="n" data-label="Recipients">${formats.number(count)}</td><td data-label="Share">${formats.share(count, all)}${bar(all === 0 ? 0 : count / all)}</td><td class="n" data-label="Clicks">${formats.number(hitsBy(link, who))}</td></tr>
+    return html`<tr><td class="n" data-label="Place">${link.position ?? '–'}</td><th scope="row"><a href="${addressOf(`/campaign/${link.campaign_id}/link/${link.link_id}`, state)}">${name}</a>${!name.includes(withoutScheme(link.target)) && html`<br><small class="note">${link.target}</small>`}${link.disabled_at !== null && html` <span class="tag">disabled</span>`}</th><td class="n" data-label="Recipients">${formats.number(count)}</td><td data-label="Share">${formats.share(count, all)}${bar(all === 0 ? 0 : count / all)}</td><td class="n" data-label="Clicks">${formats.number(hitsBy(link, who))}</td></tr>
 `;
   });
   return html`<p class="note">In the order of the letter. The share is of all recipients with a click by ${AUDIENCE_WORDS[who]}: ${formats.number(all)}. A recipient who clicked two links counts for both.</p>
@@ -171,8 +172,7 @@ function facetTable(rows: readonly FacetRow[], facet: Facet, campaign: number, {
     counted.reduce((most, { clicked }) => Math.max(most, clicked), 1),
     counted.reduce((most, { opened }) => Math.max(most, opened), 1),
   ];
-  const nameOf = (value: string | null): string =>
-    value === null ? 'unknown' : facet === 'country' ? countryName(value, formats.locale) : value;
+  const nameOf = (value: string | null): string => (value === null ? 'unknown' : facet === 'country' ? formats.country(value) : value);
   return html`${scrollBox(
     `by ${facet}`,
     html`<table${who === 'machines' && html` class="machines"`}><thead><tr><th scope="col">${TAB_NAMES[facet]}</th><th scope="col">Recipients who clicked</th><th scope="col">Recipients whose letter loaded the pixel</th></tr></thead><tbody>${counted
@@ -193,16 +193,6 @@ const REPORT_OF: Readonly<Record<Facet, string>> = {
   country: 'countries',
   referrer: 'referrers',
 };
-
-/** The name of a country in the language of the reader, with its code. */
-export function countryName(code: string, locale: string): string {
-  try {
-    const name = new Intl.DisplayNames(locale, { type: 'region' }).of(code);
-    return name === undefined || name === code ? code : `${name} (${code})`;
-  } catch {
-    return code;
-  }
-}
 
 async function sameAsReports(campaign: number): Promise<Markup> {
   const own = (await listReports()).filter(({ parameters }) => parameters.some(({ type }) => type === 'campaign'));

@@ -61,12 +61,14 @@ export function sparkline(values: readonly number[], label: string): Markup {
 export const time = (at: Date | null, formats: Formats): Markup =>
   at === null ? html`–` : html`<time datetime="${at.toISOString()}">${formats.moment(at)}</time>`;
 
+/** The parameters of an address as hidden fields, so that a form keeps them. */
+export const hiddenFields = (address: string): Markup =>
+  html`${[...new URL(address, 'http://localhost').searchParams].map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}`;
+
 /** The form with which a reader chooses a time zone. All else stays as it is. */
-export function zoneForm(path: string, state: State, zone: string): Markup {
-  const others = new URL(addressOf(path, state, { zone: undefined }), 'http://localhost').searchParams;
-  return html`<form action="${path}" method="get" class="toolbar">${[...others].map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
+export const zoneForm = (path: string, state: State, zone: string): Markup =>
+  html`<form action="${path}" method="get" class="toolbar">${hiddenFields(addressOf(path, state, { zone: undefined }))}
 <label for="zone">Time zone</label><input id="zone" name="zone" value="${zone}" autocomplete="off" size="18"><button>Change</button></form>`;
-}
 
 /** What a page shows if there is nothing yet. */
 export const empty = (text: Markup | string): Markup => html`<div class="empty"><p>${text}</p></div>`;

@@ -41,16 +41,16 @@ export function errorContent(title: string, error: ClickledgerError): Content {
     title,
     breadcrumbs: [],
     body: live(html`<h1>${title}</h1>
-${errorNote(error)}
+${errorNote(error.message)}
 <p><a href="/">All campaigns</a></p>`),
     // If the database does not answer now, it may answer soon, so the page is refreshed.
     isFinal: error.code !== 'unavailable',
   };
 }
 
-/** Renders an error. It is shown instead of the part of the page that failed. */
-export function errorNote(error: ClickledgerError): Markup {
-  return html`<p class="error">${sentence(error.message)}</p>`;
+/** Renders the message of an error. It is shown instead of the part of the page that failed. */
+export function errorNote(message: string): Markup {
+  return html`<p class="error">${sentence(message)}</p>`;
 }
 
 function sentence(message: string): string {

@@ -1,6 +1,6 @@
 import { ClickledgerError } from '../../core/errors.ts';
 import { clickersOf, recipientsOf } from '../figures/audience.ts';
-import { readCampaign, readHeadline } from '../figures/campaigns.ts';
+import { readCampaign, readRates } from '../figures/campaigns.ts';
 import { readLetter } from '../figures/letters.ts';
 import { readLinks } from '../figures/links.ts';
 import { addressOf } from '../state.ts';
@@ -13,10 +13,10 @@ export async function letterPage(reader: Reader, numberOrName: string, letter: s
   if (part !== 'html' && part !== 'text') throw new ClickledgerError('not-found', 'a letter has the parts html and text');
   const campaign = await readCampaign(pool, numberOrName, limits);
   const id = campaign.campaign_id;
-  const [stored, links, { rates }] = await Promise.all([
+  const [stored, links, rates] = await Promise.all([
     readLetter(pool, id, letter, limits),
     readLinks(pool, id, limits),
-    readHeadline(pool, campaign, limits),
+    readRates(pool, id, limits),
   ]);
   const { who } = state;
   const all = clickersOf(rates, who);

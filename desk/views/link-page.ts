@@ -1,5 +1,5 @@
 import { html } from '../../reporting/format/markup.ts';
-import { readCampaign, readHeadline } from '../figures/campaigns.ts';
+import { readCampaign, readRates } from '../figures/campaigns.ts';
 import { nameOfLink, readLink } from '../figures/links.ts';
 import { readTimeline } from '../figures/timeline.ts';
 import { addressOf } from '../state.ts';
@@ -14,11 +14,7 @@ export async function linkPage(reader: Reader, numberOrName: string, link: numbe
   const { pool, limits, formats, state } = reader;
   const campaign = await readCampaign(pool, numberOrName, limits);
   const id = campaign.campaign_id;
-  const [found, { rates }, reach] = await Promise.all([
-    readLink(pool, id, link, limits),
-    readHeadline(pool, campaign, limits),
-    reachNote(reader),
-  ]);
+  const [found, rates, reach] = await Promise.all([readLink(pool, id, link, limits), readRates(pool, id, limits), reachNote(reader)]);
   const chart = await part(async () =>
     timelineChart(await readTimeline(pool, { campaign: id, link, sentAt: campaign.sent_at }, state, limits), ['clicks'], reader),
   );

@@ -1,4 +1,3 @@
-import { explainErrors } from '../../core/postgres.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import { scrollBox } from '../../reporting/format/html.ts';
 import { listReports } from '../../reporting/report-file.ts';
@@ -28,11 +27,7 @@ const SORT_TITLES: Readonly<Record<Sort, string>> = {
 /** Builds the page. `actions` are links to pages with which the reader may change something. */
 export async function overviewPage(reader: Reader, query: OverviewQuery, actions?: Markup): Promise<Content> {
   const { pool, limits, state, formats } = reader;
-  const [{ rows, total }, reach, reports] = await Promise.all([
-    listCampaigns(pool, query, limits),
-    reachNote(reader),
-    explainErrors(listReports),
-  ]);
+  const [{ rows, total }, reach, reports] = await Promise.all([listCampaigns(pool, query, limits), reachNote(reader), listReports()]);
   const { search, sort, page } = query;
   const address = (changes: Partial<OverviewQuery>): string => {
     const wanted = { ...query, ...changes };

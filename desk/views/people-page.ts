@@ -5,7 +5,7 @@ import { html, type Markup } from '../../reporting/format/markup.ts';
 import { readReport } from '../../reporting/report-file.ts';
 import { streamReport } from '../../reporting/run-report.ts';
 import { fileNameOf } from '../file-names.ts';
-import { type Campaign, readCampaign, readHeadline } from '../figures/campaigns.ts';
+import { readCampaign, readRates } from '../figures/campaigns.ts';
 import { type LinkFigures, nameOfLink, readLink } from '../figures/links.ts';
 import { DEFINITIONS, knownCounts, type Segment, SEGMENT_NAMES, SEGMENTS } from '../figures/segments.ts';
 import { addressOf } from '../state.ts';
@@ -47,7 +47,7 @@ export async function peoplePage(reader: Reader, numberOrName: string, query: Pe
   };
   const [{ people, total }, everybody, reach, file] = await Promise.all([
     readPeople(reader, values),
-    query.isMailable ? countEverybody(reader, campaign, segment, link) : undefined,
+    query.isMailable ? countEverybody(reader, campaign.campaign_id, segment, link) : undefined,
     reachNote(reader),
     readReport('segment').then((found) => fileNameOf(found, values)),
   ]);
@@ -108,13 +108,12 @@ const tableOf = (people: readonly Person[], { state }: Reader): Markup =>
 /** Counts a group with those who cannot be mailed. Undefined for the group whose count takes long. */
 async function countEverybody(
   { pool, limits }: Reader,
-  campaign: Campaign,
+  campaign: number,
   segment: Segment,
   link: LinkFigures | undefined,
 ): Promise<number | undefined> {
   if (link !== undefined) return link.human_recipients;
-  const { rates } = await readHeadline(pool, campaign, limits);
-  return knownCounts(rates)[segment];
+  return knownCounts(await readRates(pool, campaign, limits))[segment];
 }
 
 /** The steps that write a letter to a group. */

@@ -2,7 +2,6 @@ import { scrollBox } from '../../reporting/format/html.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import { MOST_EVENTS, type Person, type PersonEvent, readPerson } from '../figures/person.ts';
 import { addressOf } from '../state.ts';
-import { countryName } from './campaign-page.ts';
 import { cards, empty, time, zoneForm } from './components.ts';
 import { type Content, live } from './frame.ts';
 import { type Reader, reachNote } from './reader.ts';
@@ -56,7 +55,7 @@ function standing({ recipient_id, forgotten_at, unsubscribed_at, opted_out_at, i
 const timeline = (events: readonly PersonEvent[], { state, formats }: Reader): Markup =>
   html`<table><thead><tr><th scope="col">Time</th><th scope="col">What</th><th scope="col">Link</th><th scope="col">By</th><th scope="col">With</th><th scope="col">Campaign</th></tr></thead><tbody>${events.map(
     ({ at, kind, campaign_id, campaign, link_id, link, verdict, signals, client, country }) =>
-      html`<tr><td>${time(at, formats)}</td><td>${kind}</td><td>${kind === 'click' && link_id !== null ? html`<a href="${addressOf(`/campaign/${campaign_id}/link/${link_id}`, state)}">${link ?? link_id}</a>` : '–'}</td><td>${verdict === null ? '–' : verdict === 'human' ? 'a person' : html`<span class="tag">${verdict}</span> <small class="note">${(signals ?? []).join(', ')}</small>`}</td><td>${[client, country === null ? null : countryName(country, formats.locale)].filter((text) => text !== null).join(', ') || '–'}</td><td><a href="${addressOf(`/campaign/${campaign_id}`, state)}">${campaign ?? `campaign ${campaign_id}`}</a></td></tr>
+      html`<tr><td>${time(at, formats)}</td><td>${kind}</td><td>${kind === 'click' && link_id !== null ? html`<a href="${addressOf(`/campaign/${campaign_id}/link/${link_id}`, state)}">${link ?? link_id}</a>` : '–'}</td><td>${verdict === null ? '–' : verdict === 'human' ? 'a person' : html`<span class="tag">${verdict}</span> <small class="note">${(signals ?? []).join(', ')}</small>`}</td><td>${[client, country === null ? null : formats.country(country)].filter((text) => text !== null).join(', ') || '–'}</td><td><a href="${addressOf(`/campaign/${campaign_id}`, state)}">${campaign ?? `campaign ${campaign_id}`}</a></td></tr>
 `,
   )}</tbody></table>`;
 

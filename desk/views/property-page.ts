@@ -5,12 +5,11 @@ import { readReport } from '../../reporting/report-file.ts';
 import { runReport } from '../../reporting/run-report.ts';
 import { readCampaign } from '../figures/campaigns.ts';
 import { addressOf, type Facet } from '../state.ts';
-import { countryName } from './campaign-page.ts';
 import { empty, zoneForm } from './components.ts';
 import { type Content, live } from './frame.ts';
 import { type Reader, reachNote } from './reader.ts';
 
-// The links that the recipients of one country, client, device, system or referrer clicked.
+// The page of one value of a property, e.g. of one country: which links were clicked with this value.
 
 export async function propertyPage(reader: Reader, numberOrName: string, property: Facet, value: string): Promise<Content> {
   const { pool, limits, formats, state } = reader;
@@ -22,7 +21,7 @@ export async function propertyPage(reader: Reader, numberOrName: string, propert
     explainErrors(() => runReport(pool, report, values, { ...limits, maxRows: 200 })),
     reachNote(reader),
   ]);
-  const name = value === '' ? `${property} unknown` : property === 'country' ? countryName(value, formats.locale) : value;
+  const name = value === '' ? `${property} unknown` : property === 'country' ? formats.country(value) : value;
   const path = `/campaign/${id}/by/${property}`;
   const place = (column: string): number => columns.findIndex((each) => each.name === column);
   const numberIn = (row: readonly (string | null)[], column: string): number => Number(row[place(column)] ?? 0);

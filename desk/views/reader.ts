@@ -24,7 +24,7 @@ export async function part(render: () => Promise<Markup>): Promise<Markup> {
   } catch (error) {
     const expected = expectedError(error);
     if (expected === undefined) throw error;
-    return errorNote(expected);
+    return errorNote(expected.message);
   }
 }
 

@@ -62,7 +62,7 @@ ${footnotes(report, reach)}
   } catch (error) {
     const expected = expectedError(error);
     if (expected === undefined) throw error;
-    return { status: statusOf(expected), result: errorNote(expected) };
+    return { status: statusOf(expected), result: errorNote(expected.message) };
   }
 }
 

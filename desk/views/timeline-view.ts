@@ -3,7 +3,7 @@ import { scrollBox } from '../../reporting/format/html.ts';
 import { html, type Markup } from '../../reporting/format/markup.ts';
 import type { Timeline } from '../figures/timeline.ts';
 import { addressOf, type Range, type State } from '../state.ts';
-import { AUDIENCE_WORDS, choices, empty } from './components.ts';
+import { AUDIENCE_WORDS, choices, empty, hiddenFields } from './components.ts';
 import type { Reader } from './reader.ts';
 
 // The chart of clicks and opens over time, with its periods.
@@ -17,9 +17,8 @@ const RANGE_NAMES: Readonly<Record<Exclude<Range, 'custom'>, string>> = {
 
 /** The periods to choose from, and the fields for another one. */
 export function rangeBar(path: string, state: State): Markup {
-  const hidden = new URL(addressOf(path, state, { range: 'all' }), 'http://localhost').searchParams;
   return html`<div class="toolbar">${choices('Period', RANGE_NAMES, state.range === 'custom' ? undefined : state.range, (range) => addressOf(path, state, { range, hash: 'time' }))}
-<form action="${path}#time" method="get">${[...hidden].map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}<input type="hidden" name="range" value="custom">
+<form action="${path}#time" method="get">${hiddenFields(addressOf(path, state, { range: 'all' }))}<input type="hidden" name="range" value="custom">
 <label for="from">From</label><input id="from" name="from" type="datetime-local" value="${state.from ?? ''}"><label for="to">to</label><input id="to" name="to" type="datetime-local" value="${state.to ?? ''}"><button>Show</button></form></div>`;
 }
 

@@ -8,6 +8,9 @@ export function displayText(value: Value, type: number): string {
   return isTimeType(type) ? displayTime(value) : value;
 }
 
+/** Removes the scheme and `www.` from a URL, to save space. */
+export const withoutScheme = (url: string): string => url.replace(/^https?:\/\/(?:www\.)?(?=.)/, '');
+
 /** Inserts commas between the thousands of a number and does not change its digits. */
 export function withThousands(text: string): string {
   const [, sign = '', whole, rest = ''] = /^(-?)(\d+)(\.\d+)?$/.exec(text) ?? [];

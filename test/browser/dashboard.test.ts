@@ -68,7 +68,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on('console', (message) => {
-      // In the frame of a letter, the browser reports what the policy refuses to the letter.
+      // The policy of a letter blocks its scripts and images. The browser reports each of them as an error, which is expected.
       if (['error', 'warning'].includes(message.type()) && !message.location().url.includes('/letter/')) complaints.push(message.text());
     });
     page.on('pageerror', (error) => complaints.push(error.message));
@@ -306,7 +306,7 @@ describe.skipIf(skipReason !== '')('in a browser', () => {
     await page.getByRole('link', { name: 'Spring sale' }).click();
     await page.locator('#links tbody tr').nth(1).getByRole('link').click();
     await page.getByRole('link', { name: 'Who clicked and can be mailed' }).click();
-    // The first six of the 30 have unsubscribed.
+    // 30 people clicked this link, and six of them have unsubscribed.
     expect(await page.locator('main p', { hasText: 'left out' }).textContent()).toContain('24 of 30 recipients. 6 left out');
     const [download] = await Promise.all([
       page.waitForEvent('download'),

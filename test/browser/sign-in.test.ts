@@ -9,7 +9,7 @@ import { addCampaign } from '../support/campaigns.ts';
 import { createDatabases, type Databases } from '../support/databases.ts';
 import { addAccount, PASSWORD, startTestDesk, type TestDesk } from '../support/desk.ts';
 
-// The sign-in in a real browser, which sends the headers that the desk checks, with and without JavaScript.
+// Tests the sign-in in a real browser, with and without JavaScript. Only a real browser sends Origin and Sec-Fetch-Site as the desk expects them.
 
 const SHOTS = join(tmpdir(), 'clickledger-team');
 

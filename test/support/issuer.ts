@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import Provider from 'oidc-provider';
 import { onTestFinished } from 'vitest';
 
-// A provider of OpenID Connect on loopback, and a browser for its pages.
+// Starts an OpenID Connect provider on loopback, and goes through its sign-in pages as a browser does.
 
 export interface Issuer {
   url: string;
