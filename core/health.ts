@@ -98,6 +98,26 @@ const KINDS = {
     what: 'this database is a former primary that is still running: another database of the shard has taken its place, so nothing is committed here',
     mend: 'stop this Postgres, and make it a standby again (pg_rewind, or a new base backup). If it is the right one, stop the other, and run `clickledger shard accept NAME`',
   },
+  'two-primaries': {
+    of: ['worker', 'status'],
+    what: 'more than one server of this database accepts writes: after a failover, a former primary is still running',
+    mend: 'stop the former primary, and make it a standby again (pg_rewind, or a new base backup). Hits are counted in the new primary only',
+  },
+  'no-primary': {
+    of: ['worker', 'status'],
+    what: 'no server of this database accepts writes: batches wait in the stream',
+    mend: 'start the primary, or promote the standby that is least behind',
+  },
+  'server-silent': {
+    of: ['worker', 'status'],
+    what: 'a server of this database does not answer: a further failure may leave none',
+    mend: 'start it, or remove it from the URLs in the settings',
+  },
+  'standby-behind': {
+    of: ['worker', 'status'],
+    what: 'a standby is behind: a failover to it would lose commits, which the agents then send again from the logs',
+    mend: 'check the replication (pg_stat_replication on the primary), and the disk and the network of the standby',
+  },
   'commit-failing': {
     of: ['worker'],
     what: 'batches cannot be committed; the worker holds them and retries',
