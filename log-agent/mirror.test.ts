@@ -170,7 +170,12 @@ test('at the end a copy has exactly the bytes of its log, whatever happens to lo
             if (path === undefined) break;
             const { size } = await stat(path);
             const file = await open(path, 'r+');
-            await file.write(Buffer.alloc(Math.min(size, current.zeros)), 0, Math.min(size, current.zeros), Math.max(0, size - current.zeros));
+            await file.write(
+              Buffer.alloc(Math.min(size, current.zeros)),
+              0,
+              Math.min(size, current.zeros),
+              Math.max(0, size - current.zeros),
+            );
             await file.close();
             await host.restart();
           }

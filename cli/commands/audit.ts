@@ -25,7 +25,9 @@ Examples:
   clickledger audit --logs /mnt/mirror/edge-1 --logs /mnt/mirror/edge-2`,
     )
     .action(async (options: { logs?: string[] }, command: Command) => {
-      const { findings, dead, unfinished, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch(throwExplained);
+      const { findings, dead, unfinished, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch(
+        throwExplained,
+      );
 
       if (command.optsWithGlobals<GlobalOptions>().json) {
         printJson({

@@ -50,7 +50,10 @@ async function undo(command: Command): Promise<void> {
   const { LOG_DIR } = await configOf(command, ['LOG_DIR']);
   const was = await stopDraining(LOG_DIR);
   if (command.optsWithGlobals<GlobalOptions>().json) printJson({ was_draining: was });
-  else note(was ? 'the host is in service again; if nginx had stopped, nginx/start.sh starts it within a second' : 'the host was not draining');
+  else
+    note(
+      was ? 'the host is in service again; if nginx had stopped, nginx/start.sh starts it within a second' : 'the host was not draining',
+    );
 }
 
 async function drain({ after, nginxStopped }: Options, command: Command): Promise<void> {

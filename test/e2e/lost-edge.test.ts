@@ -64,7 +64,8 @@ async function click(edge: number, times: number): Promise<void> {
   for (let i = 0; i < times; i++) expect((await rawRequest(system.ports.edges[edge] as number, 'GET', path)).status).toBe(302);
 }
 
-const counted = async (): Promise<number> => (await analyst.query<{ n: number }>('SELECT count(*)::int AS n FROM analytics.events')).rows[0]?.n ?? 0;
+const counted = async (): Promise<number> =>
+  (await analyst.query<{ n: number }>('SELECT count(*)::int AS n FROM analytics.events')).rows[0]?.n ?? 0;
 
 const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(() => undefined))?.size ?? -1;
 
@@ -72,7 +73,7 @@ async function copyOf(mirror: string): Promise<string> {
   return join(mirror, (await readdir(mirror))[0] ?? 'none');
 }
 
-test('an edge that is lost with its disk: the copies have each of its hits, and they are counted once', { timeout: 120_000 }, async () => {
+test('an edge that is lost with its disk: the copies have each of its hits, and they are counted once', { timeout: 240_000 }, async () => {
   const [, log = ''] = system.logDirs;
   const [, mirror = ''] = mirrors;
   await click(0, 10);
@@ -105,7 +106,7 @@ test('an edge that is lost with its disk: the copies have each of its hits, and 
   expect(JSON.parse(after.stdout)).toMatchObject({ findings: [], unfinished: [] });
 });
 
-test('a host that is drained: nginx stops, everything is counted, and it may be put into service again', { timeout: 120_000 }, async () => {
+test('a host that is drained: nginx stops, everything is counted, and it may be put into service again', { timeout: 240_000 }, async () => {
   const [logs = ''] = system.logDirs;
   const before = await counted();
   // The agent is down, so its last hits wait. A last line without its end, as after a power failure, does not stop the command.
@@ -113,7 +114,10 @@ test('a host that is drained: nginx stops, everything is counted, and it may be 
   await click(0, 7);
   await writeFile(join(logs, 'access.log.9'), '{"v":2,"rid":"torn');
   await writeFile(join(logs, 'notes.txt'), 'not a log');
-  const drain = spawn('node', [CLI, 'drain', '--after', '2', '--logs', logs, '--json', '--data', dataDir], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const drain = spawn('node', [CLI, 'drain', '--after', '2', '--logs', logs, '--json', '--data', dataDir], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let output = '';
   drain.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();
@@ -125,7 +129,11 @@ test('a host that is drained: nginx stops, everything is counted, and it may be 
   });
   await system.member('nginx-1').running?.exited;
   expect((await ended)[0]).toBe(1);
-  expect(JSON.parse(output)).toEqual({ removable: false, missing: [], not_read: [{ name: 'notes.txt', what: expect.any(String) as string }] });
+  expect(JSON.parse(output)).toEqual({
+    removable: false,
+    missing: [],
+    not_read: [{ name: 'notes.txt', what: expect.any(String) as string }],
+  });
   expect(await counted()).toBe(before + 7);
   await rm(join(logs, 'notes.txt'));
   const again = await cli('drain', '--logs', logs);
