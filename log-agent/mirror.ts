@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
@@ -206,9 +206,11 @@ export function createMirror(deps: {
   };
 }
 
-/** Appends bytes to a copy and writes them to its disk. Throws if the copy does not have the expected size. */
+/**
+ * Appends bytes to a copy, which need not exist if `size` is 0, and writes them to its disk. Throws if the copy does not have the expected size.
+ */
 async function append(path: string, size: number, bytes: Buffer): Promise<void> {
-  const file = size === 0 ? await open(path, 'w', 0o640) : await open(path, 'r+');
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o640);
   try {
     if ((await file.stat()).size !== size) throw new ClickledgerError('conflict', `${path} was changed by another program`);
     await writeAll(file, size, bytes);

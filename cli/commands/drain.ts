@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
+import { type Config, parseConfig, type SettingName } from '../../core/config.ts';
 import { createLogger } from '../../core/log.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
 import { DRAIN_SETTINGS, startDraining, stopDraining, waitForStop } from '../../operating/drain.ts';
 import { findLogs } from '../../operating/find-logs.ts';
 import { findMissing, type MissingBytes, prepareShipment, shipAll } from '../../operating/ship-logs.ts';
-import { configOf, type GlobalOptions, throwExplained } from '../context.ts';
+import { configOf, environmentOf, type GlobalOptions, throwExplained } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
 
 const HELP = `
@@ -41,13 +42,17 @@ export function addDrain(program: Command): void {
     .option('--undo', 'put the host into service again')
     .addHelpText('after', HELP)
     .action(async (options: Options, command: Command) => {
-      if (options.logs !== undefined) process.env['LOG_DIR'] = options.logs;
-      await (options.undo ? undo(command) : drain(options, command)).catch(throwExplained);
+      await (options.undo ? undo(options, command) : drain(options, command)).catch(throwExplained);
     });
 }
 
-async function undo(command: Command): Promise<void> {
-  const { LOG_DIR } = await configOf(command, ['LOG_DIR']);
+/** Parses the settings. The option --logs takes the place of LOG_DIR. */
+async function settingsOf<N extends SettingName>(command: Command, names: readonly N[], { logs }: Options): Promise<Config<N>> {
+  return logs === undefined ? configOf(command, names) : parseConfig(names, { ...(await environmentOf(command)), LOG_DIR: logs });
+}
+
+async function undo(options: Options, command: Command): Promise<void> {
+  const { LOG_DIR } = await settingsOf(command, ['LOG_DIR'], options);
   const was = await stopDraining(LOG_DIR);
   if (command.optsWithGlobals<GlobalOptions>().json) printJson({ was_draining: was });
   else
@@ -56,9 +61,10 @@ async function undo(command: Command): Promise<void> {
     );
 }
 
-async function drain({ after, nginxStopped }: Options, command: Command): Promise<void> {
+async function drain(options: Options, command: Command): Promise<void> {
+  const { after, nginxStopped } = options;
   const json = command.optsWithGlobals<GlobalOptions>().json ?? false;
-  const config = await configOf(command, DRAIN_SETTINGS);
+  const config = await settingsOf(command, DRAIN_SETTINGS, options);
   const { signal } = handleStopSignals(createLogger('drain', 'silent'));
   const stopAtMs = await startDraining(config.LOG_DIR, after);
   if (!nginxStopped) {
