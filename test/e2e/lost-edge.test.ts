@@ -150,3 +150,26 @@ test('a host that is drained: nginx stops, everything is counted, and it may be 
   await eventually('it is counted', async () => (await counted()) === before + 8);
   expect((await cli('drain', '--undo', '--logs', logs)).stderr).toContain('was not draining');
 });
+
+test('a mirror that hangs delays neither hits nor the stop of the agent, and is reported', { timeout: 240_000 }, async () => {
+  const [mirror = ''] = mirrors;
+  const agent = system.member('log-agent-1');
+  await agent.running?.stop();
+  // Opening a pipe waits for another process, as opening a file on a lost NFS server does.
+  for (const name of await readdir(mirror)) {
+    await rm(join(mirror, name));
+    await run('mkfifo', [join(mirror, name)]);
+  }
+  await agent.start();
+  const before = await counted();
+  await click(0, 5);
+  await eventually('the hits are counted', async () => (await counted()) === before + 5);
+  const { adminPort } = agent.running as unknown as { adminPort: number };
+  const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  expect(Number(/^clickledger_agent_mirror_lag_bytes (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+  agent.running?.signal('SIGTERM');
+  expect(await agent.running?.exited).toBe('was killed by SIGKILL');
+  for (const name of await readdir(mirror)) await rm(join(mirror, name));
+  await agent.start();
+  await eventually('the logs are copied again', async () => (await sizeOf(await copyOf(mirror))) > 0);
+});
