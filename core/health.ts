@@ -83,6 +83,16 @@ const KINDS = {
     what: 'the disk of the logs is nearly full: nginx cannot log on a full disk, and those hits are lost',
     mend: 'free disk space: delete files of other programs, or lower KEEP_LOGS_DAYS; never delete logs by hand',
   },
+  'mirror-behind': {
+    of: ['agent'],
+    what: 'the copies of the logs in LOG_MIRROR lack bytes: if this host were lost with its disk, their hits would be lost',
+    mend: 'check that LOG_MIRROR exists and is mounted, that it has free space, and that the agent has the right to write there; the agent tries again by itself',
+  },
+  'mirror-unshipped': {
+    of: ['agent'],
+    what: 'this copy in LOG_MIRROR has bytes that no log in LOG_DIR has, and that are not counted',
+    mend: 'run `clickledger ship` on the copy; if another agent writes copies there, give each agent its own LOG_MIRROR',
+  },
   'database-unreachable': {
     of: ['worker', 'status'],
     what: 'Postgres does not answer: batches wait in the stream',

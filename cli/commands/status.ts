@@ -20,7 +20,7 @@ Exit code 0: all is well. 3: there are problems; the last lines show them and wh
 
 --json prints { at, ok, parts, stream, shards, databases, problems }. A value that is not known is null:
   parts     name, answers, part, version, ready, degraded (codes), unshipped_bytes, oldest_unshipped_seconds, log_disk_free_bytes,
-            log_disk_size_bytes (agents), links, links_age_seconds (backends),
+            log_disk_size_bytes, mirror_lag_bytes (agents), links, links_age_seconds (backends),
             delivery_lag_seconds, undelivered_bytes (forwarders)
   stream    answers, messages, bytes, limit_bytes
   shards    shard, answers, waiting_messages, waiting_bytes, last_commit, generations, committed_bytes, missing_bytes, holes,
@@ -69,13 +69,14 @@ function formatPage(status: Status): string {
   const { parts, stream, shards, databases } = status;
   const tables = [
     table(
-      ['part', 'state', 'not shipped', 'oldest', 'disk free', 'links', 'catalog read', 'delivery lag'],
+      ['part', 'state', 'not shipped', 'oldest', 'disk free', 'not copied', 'links', 'catalog read', 'delivery lag'],
       parts.map((p) => [
         p.name,
         stateOf(p),
         formatBytes(p.unshipped_bytes),
         formatDuration(p.oldest_unshipped_seconds),
         formatDisk(p),
+        formatBytes(p.mirror_lag_bytes),
         p.links,
         formatAge(p.links_age_seconds),
         formatDuration(p.delivery_lag_seconds),
