@@ -6,6 +6,7 @@ import { agentBench } from './agent.ts';
 import { flatBench } from './flat.ts';
 import { createFixture } from './fixture.ts';
 import { forwarderBench } from './forwarder.ts';
+import { growthBench } from './growth.ts';
 import { kindsBench } from './kinds.ts';
 import { memoryFigures } from './memory.ts';
 import { pipeBench } from './pipe.ts';
@@ -33,6 +34,7 @@ const benches: Record<string, Bench> = {
   relay: relayBench,
   forwarder: forwarderBench,
   reports: reportsBench,
+  growth: growthBench,
 };
 
 const args = process.argv.slice(2);
