@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentBench } from './agent.ts';
+import { costsBench } from './costs.ts';
 import { flatBench } from './flat.ts';
 import { createFixture } from './fixture.ts';
 import { forwarderBench } from './forwarder.ts';
@@ -35,6 +36,7 @@ const benches: Record<string, Bench> = {
   forwarder: forwarderBench,
   reports: reportsBench,
   growth: growthBench,
+  costs: costsBench,
 };
 
 const args = process.argv.slice(2);
