@@ -13,18 +13,21 @@ import { growthOf } from './growth-model.ts';
 
 // Computes the hosts, disks and networks for a number of mails a day. docs/scale.md shows the result, and a test keeps it up to date.
 
-/** What one hit costs. Measured by `npm run bench -- costs`; bench/README.md has the runs. CPU times are in µs, sizes in bytes. */
+/**
+ * What one hit costs; bench/README.md has the runs. CPU times are in µs, sizes in bytes. The times of nginx and the backends come from `redirects` and `pixel`:
+ * two cores, divided by the requests per second. So they include the load generator. `costs` gives how the time of a click divides.
+ */
 export const MEASURED = {
-  nginxClickMicros: 20,
-  backendClickMicros: 35,
-  nginxOpenMicros: 12,
+  nginxClickMicros: 15,
+  backendClickMicros: 39,
+  nginxOpenMicros: 21,
   agentMicros: 15,
   natsMicros: 3,
   workerMicros: 17,
   postgresMicros: 28,
-  logBytes: 330,
-  streamBytes: 100,
-  walBytes: 500,
+  logBytes: 333,
+  streamBytes: 122,
+  walBytes: 1_000,
   eventBytes: 191,
   countBytes: 31,
 } as const;
