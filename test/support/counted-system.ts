@@ -15,13 +15,13 @@ const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
 /** Makes links and clicks in a whole system, and runs commands on it, as authors, readers and operators do. */
 export interface CountedSystem {
   /** Creates a link to this address and returns its number. */
-  createLink(target: string): Promise<number>;
+  createLink: (target: string) => Promise<number>;
   /** Clicks a link so many times, and returns when all clicks were redirected. */
-  click(link: number, times: number): Promise<void>;
+  click: (link: number, times: number) => Promise<void>;
   /** Runs a command with the settings of the system. Rejects if its exit code is not 0. */
-  command(...args: string[]): Promise<string>;
+  command: (...args: string[]) => Promise<string>;
   /** What `clickledger audit` finds when it compares the databases with the logs. */
-  findings(): Promise<string[]>;
+  findings: () => Promise<string[]>;
 }
 
 export function countedSystem(system: System, dataDir: string): CountedSystem {

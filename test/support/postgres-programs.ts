@@ -9,7 +9,7 @@ export interface PostgresPrograms {
   /** The path of the server. */
   postgres: string;
   /** Runs another program of Postgres, such as pg_basebackup, and returns its output. `password` is that of the URL or user in `args`. */
-  run(program: string, args: readonly string[], password: string): Promise<string>;
+  run: (program: string, args: readonly string[], password: string) => Promise<string>;
 }
 
 export async function postgresPrograms(): Promise<PostgresPrograms> {
