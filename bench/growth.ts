@@ -89,7 +89,7 @@ async function measure({ benchSystem, committers, payloads, title, progress }: C
     .query<{ gen: string }>(name, 'SELECT gen FROM shard.ledger ORDER BY first_at DESC LIMIT 200')
     .then((rows) => ({ rows }));
   const gens = known.length > 0 ? known.map(({ gen }) => gen.replaceAll('-', '')) : Array.from({ length: 200 }, (_, i) => hex(i));
-  const ask = (count: number) => () => readLedger(pool, shards.first, shards.fingerprint, gens.slice(0, count));
+  const ask = (count: number) => () => readLedger(pool, shards.first, shards.fingerprint, gens.slice(0, count), 0);
   const batches = (): Batch[] => {
     commits++;
     return payloads.map((payload) => {
