@@ -82,4 +82,4 @@ test('a base backup and its WAL restore all databases to an earlier time, and th
   await command('restored');
   expect(await createLink('https://www.example.com/new')).toBeGreaterThan(late);
   await click(late, 1);
-}, 120_000);
+}, 300_000);

@@ -101,4 +101,4 @@ test('shards and catalog move to a server of another major version, while reader
   clicks += 10;
   await eventually('the audit finds nothing', async () => (await findings()).length === 0);
   expect(await hitsCounted()).toBe(clicks);
-}, 120_000);
+}, 300_000);
