@@ -180,6 +180,11 @@ export const SETTINGS = {
     'how many days a finished log is kept, or longer until it is committed; must be more than the age of any backup you would restore',
     '7',
   ),
+  LOG_MIRROR: setting(
+    z.string(),
+    'an existing directory on another disk or host, to which the agent copies the logs at once; each agent needs its own; empty: no copies',
+    '',
+  ),
   WINDOW_MIB: setting(wholeNumber(1, 65536), 'how many MiB of the log may be published and not yet committed, per shard', '64'),
   POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log, in milliseconds', '100'),
   MMDB_PATH: setting(nonEmpty, 'a MaxMind DB file with countries; empty: the one that is installed with clickledger', ''),
