@@ -7,8 +7,7 @@ import { capacityTable, inputTable, MAILS } from './scale-tables.ts';
 
 test('the tables of docs/scale.md are those of the calculation', async () => {
   const text = await readFile(new URL('../docs/scale.md', import.meta.url), 'utf8');
-  const between = (name: string): string | undefined =>
-    new RegExp(`<!-- scale: ${name} -->\n([\\s\\S]*?)\n<!-- end -->`).exec(text)?.[1];
+  const between = (name: string): string | undefined => new RegExp(`<!-- scale: ${name} -->\n([\\s\\S]*?)\n<!-- end -->`).exec(text)?.[1];
   // On a difference, copy the output of `npm run scale` to the document.
   expect(between('input')).toBe(inputTable());
   expect(between('result')).toBe(capacityTable(MAILS));
