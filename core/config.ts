@@ -91,7 +91,7 @@ export const SETTINGS = {
 
   CATALOG_URL: setting(
     databaseUrl,
-    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard move`, `key` and `user` use it',
+    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard`, `key` and `user` use it',
   ),
   BACKEND_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_backend'),
   WORKER_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_worker; its credentials also open the shards'),
