@@ -114,7 +114,10 @@ export const SETTINGS = {
     '',
   ),
 
-  NATS_ROUTE_PASSWORD: setting(nonEmpty, 'the password with which the servers of a NATS cluster connect to each other; only `init` uses it'),
+  NATS_ROUTE_PASSWORD: setting(
+    nonEmpty,
+    'the password with which the servers of a NATS cluster connect to each other; only `init` uses it',
+  ),
 
   TIMEZONE: setting(
     parsedBy((name) => (name === '' ? '' : parseTimeZone(name))),

@@ -76,7 +76,10 @@ export function createSalts(deps: {
     if (salt === undefined || (await agreeOnSalt(day, salt)) === salt || doubled.has(day)) return;
     doubled.add(day);
     metrics.secondSalts.inc();
-    log.warn({ day }, 'NATS had lost the salt of the day, and another agent created a second one; some visitors of this day are counted twice');
+    log.warn(
+      { day },
+      'NATS had lost the salt of the day, and another agent created a second one; some visitors of this day are counted twice',
+    );
   }
 
   return {

@@ -189,7 +189,15 @@ function startAgent(
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024, now = Date.now } = options;
-  const shipper = createShipper({ shards, enricher, salts: createSalts({ connection, replicas: 1, log, metrics }), publisher, metrics, windowBytes, now });
+  const shipper = createShipper({
+    shards,
+    enricher,
+    salts: createSalts({ connection, replicas: 1, log, metrics }),
+    publisher,
+    metrics,
+    windowBytes,
+    now,
+  });
   const ledgers = createLedgerClient({ connection, manager: agentJs, shards, log });
   const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
