@@ -9,6 +9,7 @@ import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
 import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { keepStreamStoring } from './keep-stream.ts';
 import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, PARALLEL_COMMITS } from './shard-worker.ts';
 import { keepEndingLongQueries } from './watchdog.ts';
@@ -75,6 +76,14 @@ committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all([
   ...workers.map(({ worker }) => worker.run(signal)),
+  keepStreamStoring({
+    connection,
+    manager: streams,
+    shard: names[0] ?? config.SHARDS.first.name,
+    log,
+    signal,
+    onDeleted: () => metrics.deletedStreams.inc(),
+  }),
   keepEndingLongQueries({
     databases: [{ pool: catalogPool, schema: 'catalog' }, ...workers.map(({ pool }) => ({ pool, schema: 'shard' as const }))],
     maxSeconds: config.ANALYST_MAX_SECONDS,
