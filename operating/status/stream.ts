@@ -33,6 +33,8 @@ const UNKNOWN: Omit<StreamStatus, 'answers'> = {
 };
 /** The error of JetStream while too few servers of a cluster work together. */
 const UNAVAILABLE = 10008;
+/** A replica from which the leader has heard nothing for this time is not only behind. */
+const SILENT_NS = 10e9;
 
 interface NatsStatus {
   stream: StreamStatus;
@@ -95,8 +97,9 @@ function problemsOfReplicas({ config, cluster }: StreamInfo, wanted: number): St
   const problems: StatusProblem[] = [];
   if (config.num_replicas < wanted) problems.push(statusProblem('nats', 'replicas-few', `${config.num_replicas} of ${wanted}`));
   if (cluster && !cluster.leader) problems.push(statusProblem('nats', 'stream-leaderless'));
-  for (const { name, current, offline, lag } of cluster?.replicas ?? []) {
-    if (offline) problems.push(statusProblem(`nats ${name}`, 'replica-offline'));
+  for (const { name, current, offline, active, lag } of cluster?.replicas ?? []) {
+    // nats-server 2.9 sets `offline` late or never.
+    if (offline || (!current && active > SILENT_NS)) problems.push(statusProblem(`nats ${name}`, 'replica-offline'));
     else if (!current) problems.push(statusProblem(`nats ${name}`, 'replica-behind', lag ? `${lag} messages` : undefined));
   }
   return problems;
