@@ -84,7 +84,7 @@ async function store(connection: NatsConnection, text = 'x'): Promise<'stored' |
  */
 async function breakStream({ nats, operator, streams }: Setting): Promise<void> {
   const other = await createJetStreamManager(await connectAs(nats.url));
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < 6; round++) {
     await ensureConsumer(streams, 'a', SIZE);
     let active = true;
     const creating = (async () => {

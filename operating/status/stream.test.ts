@@ -15,8 +15,11 @@ test('the status names the servers of a cluster that are down, and says when too
   const connection = await natsConnection(cluster.url());
   onTestFinished(() => connection.close());
   const streams = await createJetStreamManager(connection);
-  await ensureConsumer(streams, 'a', { maxBytes: 1_000_000, replicas: 3 });
+  await ensureConsumer(streams, 'a', { maxBytes: 1_000_000, replicas: 1 });
   const read = () => readNats(natsOptions(parseNatsUrl(cluster.urlOf('analyst'))), shards, 3);
+  expect((await read()).problems.map(({ code }) => code)).toEqual(['replicas-few']);
+  // What an operator does with the replicas of a stream that exists.
+  await streams.streams.update(STREAM, { num_replicas: 3 });
   await eventually('all is well', async () => (await read()).problems.length === 0);
   const leader = (await streams.streams.info(STREAM)).cluster?.leader;
   expect((await read()).stream).toMatchObject({ answers: true, replicas: 3, current_replicas: 3, leader });
