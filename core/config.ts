@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseAddressRanges } from './address-ranges.ts';
+import { parseDatabaseUrl } from './database-url.ts';
 import { ClickledgerError } from './errors.ts';
 import { parseNatsUrl } from './nats-url.ts';
 import { parseParts } from './parts.ts';
@@ -20,10 +21,6 @@ interface Setting<T> {
 const nonEmpty = z.string().min(1);
 const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.int().min(min).max(max));
-const databaseUrl = nonEmpty.refine(
-  (url) => URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol),
-  'must be a postgres:// URL',
-);
 
 const baseUrl = nonEmpty
   .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
@@ -54,6 +51,11 @@ function parsedBy<T>(parse: (value: string) => T) {
     }
   });
 }
+
+const databaseUrl = parsedBy((url) => {
+  parseDatabaseUrl(url);
+  return url;
+});
 
 /** Parses `name:password` entries, separated by commas. */
 function parseUsers(text: string): ReadonlyMap<string, string> {
@@ -182,6 +184,11 @@ export const SETTINGS = {
     wholeNumber(0, 36500),
     'how many days a finished log is kept, or longer until it is committed; must be more than the age of any backup you would restore',
     '7',
+  ),
+  LOG_MIRROR: setting(
+    z.string(),
+    'an existing directory on another disk or host, to which the agent copies the logs at once; each agent needs its own; empty: no copies',
+    '',
   ),
   WINDOW_MIB: setting(wholeNumber(1, 65536), 'how many MiB of the log may be published and not yet committed, per shard', '64'),
   POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log, in milliseconds', '100'),

@@ -10,6 +10,9 @@ import { workerProblems } from './health.ts';
 import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { keepStreamStoring } from './keep-stream.ts';
+import { keepHeartbeat } from './heartbeat.ts';
+import { createKnownEpoch } from './known-epoch.ts';
+import { createDatabaseWatch } from './database-watch.ts';
 import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, PARALLEL_COMMITS } from './shard-worker.ts';
 import { keepEndingLongQueries } from './watchdog.ts';
@@ -53,12 +56,14 @@ const workers = servedShards.map((shard) => {
   // Besides the commits, one connection each for the requests of agents, for the judge, and for metrics, partitions and the watchdog.
   const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: PARALLEL_COMMITS + 3, name: `event-worker ${shard.name}` });
   const outside = createOutsideValues(pool, { referrer: config.MAX_REFERRERS, 'user-agent': config.MAX_USER_AGENTS });
-  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog, outside });
+  const epoch = createKnownEpoch();
+  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, epoch, slugs, catalog, outside });
   const worker = createShardWorker({
     connection,
     pool,
     committer,
     shard,
+    epoch,
     metrics,
     log,
     manager: streams,
@@ -71,7 +76,8 @@ const workers = servedShards.map((shard) => {
 
 const isConnected = trackConnected(connection);
 addWorkerGauges(registry, { shards: workers, streams, isConnected });
-problems = () => workerProblems(workers, isConnected);
+const servers = createDatabaseWatch([config.WORKER_URL, ...servedShards.map((shard) => shardUrl(shard, config.WORKER_URL))], registry);
+problems = () => [...workerProblems(workers, isConnected), ...servers.problems()];
 committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all([
@@ -84,6 +90,8 @@ await Promise.all([
     signal,
     onDeleted: () => metrics.deletedStreams.inc(),
   }),
+  keepHeartbeat(catalogPool, log, signal),
+  servers.run(signal),
   keepEndingLongQueries({
     databases: [{ pool: catalogPool, schema: 'catalog' }, ...workers.map(({ pool }) => ({ pool, schema: 'shard' as const }))],
     maxSeconds: config.ANALYST_MAX_SECONDS,

@@ -8,6 +8,7 @@ import { sizeOf, subtract } from '../core/ranges.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
+import { Epochs } from '../log-agent/epochs.ts';
 import { createLedgerClient, type LedgerClient } from '../log-agent/ledger-client.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
 import { readTable } from '../log-agent/network-table.ts';
@@ -42,14 +43,16 @@ export interface Shipment {
 }
 
 /**
- * Opens the logs and connects to NATS. Waits until NATS answers or `signal` aborts. Throws a ClickledgerError if a file cannot be shipped.
+ * Opens the logs and connects to NATS. Waits until NATS answers or `signal` aborts. Throws a ClickledgerError if a file cannot be shipped, or
+ * was changed within the last `quietMs` (default: that of openFinishedLogs).
  */
 export async function prepareShipment(
   config: Config<(typeof SHIPPING_SETTINGS)[number]>,
   files: readonly string[],
   signal: AbortSignal,
+  quietMs?: number,
 ): Promise<Shipment> {
-  const logs = await openFinishedLogs(files);
+  const logs = await openFinishedLogs(files, quietMs);
   const log: Logger = createLogger('ship', 'error');
   const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'ship', log, signal);
   const metrics = createAgentMetrics(new Registry());
@@ -60,12 +63,14 @@ export async function prepareShipment(
     site: new URL(config.BASE_URL).host,
   });
   const publisher = createPublisher(connection, log, metrics);
+  const epochs = new Epochs();
   const windowBytes = config.WINDOW_MIB * 1024 * 1024;
   const shipper = createShipper({
     shards: config.SHARDS,
     enricher,
     salts: createSalts({ connection, replicas: config.STREAM_REPLICAS, log, metrics }),
     publisher,
+    epochs,
     metrics,
     windowBytes,
   });
@@ -73,6 +78,7 @@ export async function prepareShipment(
     connection,
     manager: await createJetStreamManager(connection, LEDGER_API),
     shards: config.SHARDS,
+    epochs,
     log,
   });
   const keepLogsMs = Number.POSITIVE_INFINITY;
@@ -81,6 +87,7 @@ export async function prepareShipment(
     shipper,
     ledgers,
     publisher,
+    epochs,
     shards: config.SHARDS,
     metrics,
     log,
