@@ -3,8 +3,10 @@ import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { StreamInfo } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { createJetStreamManager } from '../../core/nats.ts';
+import { createJetStreamManager, natsOptions } from '../../core/nats.ts';
+import { parseNatsUrl } from '../../core/nats-url.ts';
 import { createSlugCodec } from '../../core/slug.ts';
 import { STREAM } from '../../core/subjects.ts';
 import { sleep } from '../../core/time.ts';
@@ -13,7 +15,7 @@ import { createDatabases } from '../support/databases.ts';
 import { logLine } from '../support/log-lines.ts';
 import { type ClusterMember, startTestCluster, type TestCluster } from '../support/nats-cluster.ts';
 import { locateLaterNats } from '../support/other-nats.ts';
-import { eventually, natsConnection, temporaryDirectory } from '../support/servers.ts';
+import { eventually, temporaryDirectory } from '../support/servers.ts';
 
 // An agent and a worker use a cluster of three NATS servers that loses something. Hits are logged before, during and after the loss. At the end,
 // each hit must be in the database exactly once.
@@ -41,7 +43,9 @@ async function setUp(options: Parameters<typeof startTestCluster>[0] = {}): Prom
   const runDir = join(directory, 'run');
   const logDir = join(directory, 'logs');
   await mkdir(logDir);
-  const connection = await natsConnection(cluster.url());
+  // With pings, a connection to a frozen server is given up.
+  const servers = natsOptions(parseNatsUrl(cluster.url()));
+  const connection = await connect({ ...servers, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 1_000, maxPingOut: 2 });
   onTestFinished(() => connection.close());
   const streams = await createJetStreamManager(connection);
   const env = { SHARDS: databases.shardsText, STREAM_REPLICAS: '3', LOG_LEVEL: 'warn' };
