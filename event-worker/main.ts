@@ -9,6 +9,7 @@ import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
 import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { keepStreamStoring } from './keep-stream.ts';
 import { keepHeartbeat } from './heartbeat.ts';
 import { createKnownEpoch } from './known-epoch.ts';
 import { createDatabaseWatch } from './database-watch.ts';
@@ -29,6 +30,7 @@ const settings = [
   'WORKER_NATS_URL',
   'NATS_CA_FILE',
   'STREAM_MAX_MIB',
+  'STREAM_REPLICAS',
   'KEEP_EVENTS_MONTHS',
   'MAX_REFERRERS',
   'MAX_USER_AGENTS',
@@ -66,7 +68,7 @@ const workers = servedShards.map((shard) => {
     log,
     manager: streams,
     shardsFingerprint: config.SHARDS.fingerprint,
-    streamMaxBytes: config.STREAM_MAX_MIB * 1024 * 1024,
+    streamSize: { maxBytes: config.STREAM_MAX_MIB * 1024 * 1024, replicas: config.STREAM_REPLICAS },
     keepEventsMonths: config.KEEP_EVENTS_MONTHS,
   });
   return { name: shard.name, worker, pool };
@@ -80,6 +82,14 @@ committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all([
   ...workers.map(({ worker }) => worker.run(signal)),
+  keepStreamStoring({
+    connection,
+    manager: streams,
+    shard: names[0] ?? config.SHARDS.first.name,
+    log,
+    signal,
+    onDeleted: () => metrics.deletedStreams.inc(),
+  }),
   keepHeartbeat(catalogPool, log, signal),
   servers.run(signal),
   keepEndingLongQueries({

@@ -16,11 +16,14 @@ import { keepJudging } from './judge.ts';
 import type { KnownEpoch } from './known-epoch.ts';
 import { type Group, groupMessages } from './group-messages.ts';
 import type { WorkerMetrics } from './metrics.ts';
-import { ensureConsumer } from './ensure-consumer.ts';
+import { ensureConsumer, type StreamSize } from './ensure-consumer.ts';
 import { keepPartitions } from './partitions.ts';
 
 // The work of a worker for one shard: pull batches, commit them, ack them. A group that cannot be committed is held and retried without
 // limit. Dropping a batch would not help, because the agent would publish it again.
+
+/** Whether a message only tests the stream; see keepStreamStoring. */
+const isTest = ({ data }: JsMsg): boolean => data.length === 0;
 
 const ENSURE_MS = 2_000;
 /** A stream that disappears is created again after this time; see ensureConsumer. */
@@ -54,13 +57,13 @@ export function createShardWorker(deps: {
   shard: Shard;
   shardsFingerprint: string;
   epoch: KnownEpoch;
-  streamMaxBytes: number;
+  streamSize: StreamSize;
   /** See keepPartitions; 0: all. */
   keepEventsMonths: number;
   metrics: WorkerMetrics;
   log: Logger;
 }): ShardWorker {
-  const { connection, manager, pool, committer, shard, shardsFingerprint, epoch, streamMaxBytes, keepEventsMonths, metrics } = deps;
+  const { connection, manager, pool, committer, shard, shardsFingerprint, epoch, streamSize, keepEventsMonths, metrics } = deps;
   const log = deps.log.child({ shard: shard.name });
   const labels = { shard: shard.name };
   const about = `shard ${shard.name}`;
@@ -72,11 +75,15 @@ export function createShardWorker(deps: {
   let sawStream = false;
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
+    if (group.every(isTest)) {
+      for (const message of group) message.ack();
+      return;
+    }
     const unreadable = new Set<JsMsg>();
     // Decodes one message at a time, and decodes again for each retry, so that decoded batches do not accumulate in memory.
     function* batches(): Generator<Batch> {
       for (const message of group) {
-        if (unreadable.has(message)) continue;
+        if (isTest(message) || unreadable.has(message)) continue;
         let batch: Batch;
         try {
           batch = decodeBatch(message.data);
@@ -132,7 +139,7 @@ export function createShardWorker(deps: {
   }
 
   async function ensure(signal: AbortSignal): Promise<void> {
-    await ensureConsumer(manager, shard.name, streamMaxBytes, sawStream ? () => sleep(CREATE_AGAIN_MS, signal) : undefined);
+    await ensureConsumer(manager, shard.name, streamSize, sawStream ? () => sleep(CREATE_AGAIN_MS, signal) : undefined);
     sawStream = true;
   }
 

@@ -36,6 +36,7 @@ const settings = [
   'SHARDS',
   'AGENT_NATS_URL',
   'NATS_CA_FILE',
+  'STREAM_REPLICAS',
   'WINDOW_MIB',
   'KEEP_LOGS_DAYS',
   'LOG_MIRROR',
@@ -67,7 +68,7 @@ const follower = new Follower({
   },
 });
 const publisher = createPublisher(connection, log, metrics);
-const salts = createSalts(connection, log, metrics);
+const salts = createSalts({ connection, replicas: config.STREAM_REPLICAS, log, metrics });
 const epochs = new Epochs();
 const shipper = createShipper({
   shards: config.SHARDS,
@@ -124,7 +125,7 @@ problems = async () =>
 following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');
 const mirroring = mirror?.run(signal).then(() => true) ?? Promise.resolve(true);
-await agent.run(signal);
+await Promise.all([agent.run(signal), salts.keepInBucket(signal)]);
 admin?.close();
 await connection.close();
 // If LOG_MIRROR is on a file system that hangs, a call into the kernel does not return, and this process cannot exit in the ordinary way.

@@ -16,17 +16,22 @@ export interface NatsOptions extends Omit<NatsConf, 'host'> {
    * file.
    */
   caFile?: string;
+  /** The program, if it is not the usual one. */
+  command?: string | undefined;
 }
 
-/** Starts nats-server with JetStream on a loopback port. Resolves once JetStream responds. */
+/**
+ * Starts nats-server with JetStream on a loopback port. Resolves once JetStream responds. A member of a cluster can respond only while more
+ * than half of the members run. So the first members must be started at the same time.
+ */
 export async function startNats(options: NatsOptions): Promise<Running> {
-  const { runDir, name = 'nats', caFile = '', ...conf } = options;
+  const { runDir, name = 'nats', caFile = '', command, ...conf } = options;
   await mkdir(runDir, { recursive: true, mode: 0o700 });
   const configPath = join(runDir, `${name}.conf`);
   await writeFile(configPath, natsConf({ host: '127.0.0.1', ...conf }), { mode: 0o600 });
   return startProcess({
     name,
-    command: await locate('nats-server'),
+    command: command ?? (await locate('nats-server')),
     args: ['-c', configPath],
     stopSignal: 'SIGTERM',
     runDir,
