@@ -123,10 +123,16 @@ export class FailoverPool extends pg.Pool {
   ): Promise<pg.PoolClient> | void {
     const connected = this.#connectToAny();
     if (callback === undefined) return connected;
-    connected.then(
-      (client) => callback(undefined, client, client.release as (release?: unknown) => void),
-      (error: unknown) => callback(error as Error, undefined, () => {}),
-    );
+    void (async () => {
+      let client: pg.PoolClient | undefined;
+      let failure: unknown;
+      try {
+        client = await connected;
+      } catch (error) {
+        failure = error;
+      }
+      callback(failure as Error | undefined, client, (error) => client?.release(error as Error | undefined));
+    })();
   }
 
   override async end(): Promise<void> {

@@ -20,7 +20,7 @@ export function createDatabaseWatch(urls: readonly string[], registry: Registry)
   const groups = distinctServers(urls);
   /** The last readings of each group, the newest first. */
   const readings = new Map<string, DatabaseServer[][]>();
-  if (groups.length > 0) addGauges(registry, readings);
+  addGauges(registry, readings);
 
   return {
     async run(signal) {

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all(Object.values(pools).map((pool) => pool.end())));
 
 async function query<Row extends object>(server: string, sql: string, values: unknown[] = []): Promise<Row[]> {
-  return ((await pools[server]?.query<Row>(sql, values)) as { rows: Row[] }).rows;
+  return (await (pools[server] as Pool).query<Row>(sql, values)).rows;
 }
 
 beforeEach(async () => {

@@ -296,6 +296,7 @@ describe('questions to the ledger', () => {
     const unknown = newGen();
     expect(await requestLedger(bench, [gen, finalGen, unknown])).toEqual({
       shards: databases.shards.fingerprint,
+      epoch: expect.any(Number),
       gens: {
         [gen]: {
           committed: [

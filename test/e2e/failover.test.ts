@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
-import { ensureLink, retarget } from '../../authoring/links.ts';
+import { ensureLink } from '../../authoring/links.ts';
 import { createUrls, type Urls } from '../../authoring/urls.ts';
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';

@@ -178,7 +178,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // These gauges count things, so they have no unit in their names.
-    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded|paused)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded|paused|primaries|up|replicas)$/;
     for (const { name, url } of everyPart()) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;
@@ -207,6 +207,10 @@ describe('the alert rules', () => {
     const unseen = new Map([
       ['clickledger_agent_publish_failures_total', ['reason']],
       ['clickledger_worker_failures_total', ['shard', 'code']],
+      // These gauges are about databases with several hosts.
+      ['clickledger_worker_primaries', ['hosts']],
+      ['clickledger_worker_database_up', ['host']],
+      ['clickledger_worker_standby_behind_bytes', ['host']],
     ]);
     const samples = await allSamples();
     const texts = (await Promise.all(everyPart().map(async ({ url }) => (await fetch(`${url}/metrics`)).text()))).join('');
@@ -500,7 +504,7 @@ describe('clickledger status', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^log-agent-1 +ok +0 B +0\.0 s +\S+ [kMGTP]B \(\d+ %\)/m);
     expect(stdout).toMatch(/^backend-1 +ok .* 3 +\d\.\d s ago +–$/m);
-    expect(stdout).toMatch(/^ok +0 +0 B +0 %$/m);
+    expect(stdout).toMatch(/^ok +0 +0 B +0 % +1 of 1 +–$/m);
     expect(stdout).toMatch(/^a +ok +0 \(0 B\) +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 +0 B +0 +1 /m);
     expect(stdout).toMatch(/\nall is well\n$/);
     // The worker was stopped and started again, so its counters begin at 0.
