@@ -81,11 +81,33 @@ export interface NatsConf {
   operatorPassword?: string | undefined;
   /** Paths of the certificate and its key. If given, clients must use TLS. */
   tls?: { certificate: string; key: string } | undefined;
+  /** If given, the server is a member of a cluster. */
+  cluster?: NatsCluster | undefined;
 }
+
+/** A server of a cluster. Servers connect to each other by routes, on an address of their own. */
+export interface NatsCluster {
+  /** The name of this server. Each server of the cluster has another one. It belongs to the stored data, so it must not change. */
+  name: string;
+  /** The addresses of the routes of all servers, as host:port. */
+  routes: ReadonlyMap<string, string>;
+  /** A server with this password is part of the cluster, and so can read and change everything. */
+  password: string;
+  /**
+   * Paths of the certificate of the routes, of its key, and of the authority of all these certificates; an empty authority means those that
+   * the system trusts. If given, routes use TLS, and each server checks the certificate of the other one. So the certificates must be valid for
+   * clients, too.
+   */
+  tls?: { certificate: string; key: string; ca: string } | undefined;
+}
+
+/** Servers with this name share a cluster. A server of another cluster cannot join by mistake. */
+const CLUSTER = 'clickledger';
+const ROUTE_USER = 'route';
 
 /** The text of nats.conf. It contains the passwords. */
 export function natsConf(options: NatsConf): string {
-  const { host, port, storeDir, maxStoreMib = 2048, passwords, operatorPassword, tls } = options;
+  const { host, port, storeDir, maxStoreMib = 2048, passwords, operatorPassword, tls, cluster } = options;
   const user = (role: NatsRole, { publish, subscribe }: typeof WORKER): string =>
     `{ user: ${role}, password: ${quoted(passwords[role])}, permissions: { publish: ${list(publish.map(quoted))}, subscribe: ${list(subscribe.map(quoted))} } }`;
   const importingAccount = (role: keyof typeof SERVICES): string => {
@@ -101,12 +123,30 @@ export function natsConf(options: NatsConf): string {
   const operator = operatorPassword === undefined ? '' : `, { user: operator, password: ${quoted(operatorPassword)} }`;
   return `host: ${quoted(host)}
 port: ${port}
-jetstream { store_dir: ${quoted(storeDir)}, max_memory_store: 64MB, max_file_store: ${maxStoreMib}MB }
+${cluster ? clusterConf(cluster) : ''}jetstream { store_dir: ${quoted(storeDir)}, max_memory_store: 64MB, max_file_store: ${maxStoreMib}MB }
 ${tls ? `tls { cert_file: ${quoted(tls.certificate)}, key_file: ${quoted(tls.key)} }\n` : ''}accounts {
   ledger: { jetstream: enabled, users: [${user('worker', WORKER)}${operator}], exports: ${exportsOf('ledger')} }
   salts: { jetstream: enabled, exports: ${exportsOf('salts')} }
   agent: ${importingAccount('agent')}
   analyst: ${importingAccount('analyst')}
+}
+`;
+}
+
+// `no_advertise`: clients use only the addresses that they have in their settings. The servers would tell them the addresses of their own network
+// interfaces, which clients may not reach, and which are not in a certificate.
+function clusterConf({ name, routes, password, tls }: NatsCluster): string {
+  const urls = Array.from(routes.values(), (address) => quoted(`nats://${ROUTE_USER}:${encodeURIComponent(password)}@${address}`));
+  const tlsConf = tls
+    ? `  tls { cert_file: ${quoted(tls.certificate)}, key_file: ${quoted(tls.key)}${tls.ca === '' ? '' : `, ca_file: ${quoted(tls.ca)}`} }\n`
+    : '';
+  return `server_name: ${quoted(name)}
+cluster {
+  name: ${CLUSTER}
+  listen: ${quoted(routes.get(name) ?? '')}
+  no_advertise: true
+  authorization { user: ${ROUTE_USER}, password: ${quoted(password)} }
+${tlsConf}  routes: ${list(urls)}
 }
 `;
 }

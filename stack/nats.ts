@@ -20,17 +20,22 @@ export interface NatsOptions extends Omit<NatsConf, 'host'> {
   caFile?: string;
   /** See ProcessSpec. */
   networkNamespace?: string | undefined;
+  /** The program, if it is not the usual one. */
+  command?: string | undefined;
 }
 
-/** Starts nats-server with JetStream. Resolves once JetStream responds. */
+/**
+ * Starts nats-server with JetStream. Resolves once JetStream responds. A member of a cluster can respond only while more than half of the members
+ * run. So the first members must be started at the same time.
+ */
 export async function startNats(options: NatsOptions): Promise<Running> {
-  const { host = '127.0.0.1', runDir, name = 'nats', caFile = '', networkNamespace, ...conf } = options;
+  const { host = '127.0.0.1', runDir, name = 'nats', caFile = '', command, networkNamespace, ...conf } = options;
   await mkdir(runDir, { recursive: true, mode: 0o700 });
   const configPath = join(runDir, `${name}.conf`);
   await writeFile(configPath, natsConf({ host, ...conf }), { mode: 0o600 });
   return startProcess({
     name,
-    command: await locate('nats-server'),
+    command: command ?? (await locate('nats-server')),
     args: ['-c', configPath],
     stopSignal: 'SIGTERM',
     runDir,
