@@ -24,6 +24,7 @@ export interface ClusterSettings {
   readonly ownerPassword: string;
   readonly natsPasswords: Readonly<Record<NatsRole, string>>;
   readonly natsOperatorPassword: string;
+  readonly natsRoutePassword: string;
 }
 
 const password = (): string => randomBytes(18).toString('base64url');
@@ -31,7 +32,10 @@ const password = (): string => randomBytes(18).toString('base64url');
 /** Generates the settings of a new cluster with two shards. `addresses` are those of its hosts. */
 export function clusterSettings(addresses: readonly string[]): ClusterSettings {
   const ownerPassword = password();
-  const postgres = addresses.map((address) => `${address}:${PORTS.postgres}`).join(',');
+  const postgres = addresses
+    .slice(0, 1)
+    .map((address) => `${address}:${PORTS.postgres}`)
+    .join(',');
   const databaseUrl = (user: string, secret: string, session = 'read-write'): string =>
     `postgres://${user}:${secret}@${postgres}/clickledger?target_session_attrs=${session}`;
   const natsPasswords = Object.fromEntries(NATS_ROLES.map((role) => [role, password()])) as Record<NatsRole, string>;
@@ -61,5 +65,5 @@ export function clusterSettings(addresses: readonly string[]): ClusterSettings {
     WINDOW_MIB: '1',
     PARTS: formatParts(parts),
   };
-  return { env, ownerPassword, natsPasswords, natsOperatorPassword: password() };
+  return { env, ownerPassword, natsPasswords, natsOperatorPassword: password(), natsRoutePassword: password() };
 }
