@@ -90,10 +90,7 @@ async function countEvents(cluster: Cluster, host: number): Promise<number> {
 /** Restarts parts of a host with other variables, e.g. another clock. */
 async function restartWith(cluster: Cluster, host: Host, members: readonly Member[], variables: Host['variables']): Promise<void> {
   host.variables = variables;
-  for (const member of members) {
-    await member.running?.stop();
-    await cluster.start([member]);
-  }
+  await Promise.all(members.map((member) => restartOrderly(cluster, member)));
 }
 
 export const FAULTS: readonly ClusterFault[] = [
@@ -179,7 +176,8 @@ export const FAULTS: readonly ClusterFault[] = [
   }),
   fault('rolling-upgrade', async (cluster) => {
     for (const { number, worker, backend, agent, nginx, nats } of cluster.hosts) {
-      for (const member of [worker, backend, agent, nats]) await restartOrderly(cluster, member);
+      await Promise.all([worker, agent].map((member) => restartOrderly(cluster, member)));
+      for (const member of [backend, nats]) await restartOrderly(cluster, member);
       await cluster.whileExcused(number, () => restartOrderly(cluster, nginx));
     }
   }),
