@@ -88,7 +88,7 @@ async function consume(
   shard: string,
   onMessage: (message: JsMsg) => void,
 ): Promise<void> {
-  await ensureConsumer(streams, shard, 1024 * 1024 * 1024);
+  await ensureConsumer(streams, shard, { maxBytes: 1024 * 1024 * 1024, replicas: 1 });
   const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(shard));
   await consumer.consume({ max_messages: 128, callback: onMessage });
 }

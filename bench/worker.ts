@@ -79,7 +79,7 @@ async function runWorker(
   const connections = await Promise.all([connectAs('WORKER_NATS_URL'), connectAs('AGENT_NATS_URL')]);
   try {
     const streams = await createJetStreamManager(connections[0]);
-    await ensureConsumer(streams, 'a', 1024 * 1024 * 1024);
+    await ensureConsumer(streams, 'a', { maxBytes: 1024 * 1024 * 1024, replicas: 1 });
     const client = jetstream(connections[1]);
     for (let i = 0; i < payloads.length; i += 8)
       await Promise.all(payloads.slice(i, i + 8).map((payload) => client.publish(eventsSubject('a'), payload)));

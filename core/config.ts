@@ -114,6 +114,11 @@ export const SETTINGS = {
     '',
   ),
 
+  NATS_ROUTE_PASSWORD: setting(
+    nonEmpty,
+    'the password with which the servers of a NATS cluster connect to each other; only `init` uses it',
+  ),
+
   TIMEZONE: setting(
     parsedBy((name) => (name === '' ? '' : parseTimeZone(name))),
     'the time zone of reports and of dates that people type, e.g. Europe/Berlin; empty: UTC in reports, that of the machine in commands',
@@ -187,6 +192,11 @@ export const SETTINGS = {
     wholeNumber(1, 1_048_576),
     'the size limit that the stream gets when a worker creates it, in MiB; must be well below the free disk space',
     '1024',
+  ),
+  STREAM_REPLICAS: setting(
+    z.enum(['1', '3', '5']).transform(Number),
+    'the number of NATS servers that store each batch and each salt: 1, or 3 or 5 with a cluster; applies when a worker creates the stream, or an agent the bucket of salts',
+    '1',
   ),
   KEEP_EVENTS_MONTHS: setting(
     wholeNumber(0, 1200),

@@ -15,7 +15,8 @@ test('a deleted stream is created after the given wait, and only once', async ()
     return names;
   };
   const waits: string[] = [];
-  const ensure = (shard: string, beforeCreation?: () => Promise<unknown>) => ensureConsumer(manager, shard, 1_000_000, beforeCreation);
+  const ensure = (shard: string, beforeCreation?: () => Promise<unknown>) =>
+    ensureConsumer(manager, shard, { maxBytes: 1_000_000, replicas: 1 }, beforeCreation);
   const wait = (shard: string) => async (): Promise<void> => {
     waits.push(`${shard} ${(await streams()).join()}`);
   };

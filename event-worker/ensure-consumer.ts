@@ -7,8 +7,14 @@ const ACK_WAIT_NS = 10_000_000_000;
 const MAX_ACK_PENDING = 512;
 const NOT_FOUND = [404];
 
+/** The size limit in bytes, and the number of servers that store each message, of a stream that is created. An existing stream keeps its own. */
+export interface StreamSize {
+  maxBytes: number;
+  replicas: number;
+}
+
 /**
- * Creates the stream and the consumer of a shard if they do not exist. They do not exist at the first start, or after they or all data of
+ * Creates the stream and the consumer of a shard if they do not exist. A consumer has as many replicas as the stream. They do not exist at the first start, or after they or all data of
  * NATS were deleted. After such a loss, the agents publish the lost batches again from the logs.
  *
  * `beforeCreation` is awaited before the stream is created. When a stream is deleted, nats-server first removes it from its API, and a moment
@@ -17,7 +23,7 @@ const NOT_FOUND = [404];
 export async function ensureConsumer(
   manager: JetStreamManager,
   shard: string,
-  streamMaxBytes: number,
+  { maxBytes, replicas }: StreamSize,
   beforeCreation?: () => Promise<unknown>,
 ): Promise<void> {
   const streamExists = (): Promise<boolean> => exists(() => manager.streams.info(STREAM));
@@ -34,7 +40,8 @@ export async function ensureConsumer(
       storage: StorageType.File,
       retention: RetentionPolicy.Workqueue,
       discard: DiscardPolicy.New,
-      max_bytes: streamMaxBytes,
+      max_bytes: maxBytes,
+      num_replicas: replicas,
     });
   }
   if (!(await exists(() => manager.consumers.info(STREAM, consumerName(shard))))) {

@@ -17,7 +17,7 @@ async function start(): Promise<{
   const nats = await startTestNats();
   const connection = await natsConnection(nats.url);
   onTestFinished(() => connection.close());
-  await ensureConsumer(await createJetStreamManager(connection), 'a', 256 * MIB);
+  await ensureConsumer(await createJetStreamManager(connection), 'a', { maxBytes: 256 * MIB, replicas: 1 });
   const stream = jetstream(connection);
   const consumer = await stream.consumers.get(STREAM, consumerName('a'));
   return { connection, consumer, publish: (payload) => stream.publish(eventsSubject('a'), payload) };

@@ -26,6 +26,7 @@ const settings = [
   'WORKER_NATS_URL',
   'NATS_CA_FILE',
   'STREAM_MAX_MIB',
+  'STREAM_REPLICAS',
   'KEEP_EVENTS_MONTHS',
   'MAX_REFERRERS',
   'MAX_USER_AGENTS',
@@ -61,7 +62,7 @@ const workers = servedShards.map((shard) => {
     log,
     manager: streams,
     shardsFingerprint: config.SHARDS.fingerprint,
-    streamMaxBytes: config.STREAM_MAX_MIB * 1024 * 1024,
+    streamSize: { maxBytes: config.STREAM_MAX_MIB * 1024 * 1024, replicas: config.STREAM_REPLICAS },
     keepEventsMonths: config.KEEP_EVENTS_MONTHS,
   });
   return { name: shard.name, worker, pool };

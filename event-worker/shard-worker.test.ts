@@ -93,7 +93,7 @@ async function createBench(target: Databases = databases): Promise<Bench> {
         committer,
         shard,
         shardsFingerprint,
-        streamMaxBytes: 64 * 1024 * 1024,
+        streamSize: { maxBytes: 64 * 1024 * 1024, replicas: 1 },
         keepEventsMonths: 0,
         metrics: createWorkerMetrics(registry, [shard.name]),
         log,

@@ -14,7 +14,7 @@ import type { Committed, Committer } from './commit.ts';
 import { keepJudging } from './judge.ts';
 import { type Group, groupMessages } from './group-messages.ts';
 import type { WorkerMetrics } from './metrics.ts';
-import { ensureConsumer } from './ensure-consumer.ts';
+import { ensureConsumer, type StreamSize } from './ensure-consumer.ts';
 import { keepPartitions } from './partitions.ts';
 
 // The work of a worker for one shard: pull batches, commit them, ack them. A group that cannot be committed is held and retried without
@@ -51,13 +51,13 @@ export function createShardWorker(deps: {
   committer: Committer;
   shard: Shard;
   shardsFingerprint: string;
-  streamMaxBytes: number;
+  streamSize: StreamSize;
   /** See keepPartitions; 0: all. */
   keepEventsMonths: number;
   metrics: WorkerMetrics;
   log: Logger;
 }): ShardWorker {
-  const { connection, manager, pool, committer, shard, shardsFingerprint, streamMaxBytes, keepEventsMonths, metrics } = deps;
+  const { connection, manager, pool, committer, shard, shardsFingerprint, streamSize, keepEventsMonths, metrics } = deps;
   const log = deps.log.child({ shard: shard.name });
   const labels = { shard: shard.name };
   const about = `shard ${shard.name}`;
@@ -125,7 +125,7 @@ export function createShardWorker(deps: {
   }
 
   async function ensure(signal: AbortSignal): Promise<void> {
-    await ensureConsumer(manager, shard.name, streamMaxBytes, sawStream ? () => sleep(CREATE_AGAIN_MS, signal) : undefined);
+    await ensureConsumer(manager, shard.name, streamSize, sawStream ? () => sleep(CREATE_AGAIN_MS, signal) : undefined);
     sawStream = true;
   }
 

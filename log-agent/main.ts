@@ -29,6 +29,7 @@ const settings = [
   'SHARDS',
   'AGENT_NATS_URL',
   'NATS_CA_FILE',
+  'STREAM_REPLICAS',
   'WINDOW_MIB',
   'KEEP_LOGS_DAYS',
   'POLL_MS',
@@ -59,7 +60,7 @@ const follower = new Follower({
   },
 });
 const publisher = createPublisher(connection, log, metrics);
-const salts = createSalts(connection, log, metrics);
+const salts = createSalts({ connection, replicas: config.STREAM_REPLICAS, log, metrics });
 const shipper = createShipper({
   shards: config.SHARDS,
   enricher,
@@ -99,6 +100,6 @@ problems = async () =>
   });
 following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');
-await agent.run(signal);
+await Promise.all([agent.run(signal), salts.keepInBucket(signal)]);
 admin?.close();
 await connection.close();

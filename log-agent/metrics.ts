@@ -7,6 +7,7 @@ export interface AgentMetrics {
   batches: Counter;
   publishFailures: Counter;
   saltFailures: Counter;
+  secondSalts: Counter;
   logEvents: Counter;
   deletedLogs: Counter;
 }
@@ -32,6 +33,11 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     saltFailures: new Counter({
       name: 'clickledger_agent_salt_failures_total',
       help: 'Failed attempts to read or create the salt of a day; nothing is shipped until one succeeds',
+      registers,
+    }),
+    secondSalts: new Counter({
+      name: 'clickledger_agent_second_salts_total',
+      help: 'Days for which a second salt was created because NATS had lost the first one; some visitors of these days are counted twice',
       registers,
     }),
     logEvents: new Counter({

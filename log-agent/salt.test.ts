@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { Registry } from 'prom-client';
@@ -12,10 +13,10 @@ const log = createLogger('test', 'silent');
 const { signal } = new AbortController();
 const HOUR_MS = 3600_000;
 
-async function agent(nats: TestNats, now?: () => number) {
+async function agent(nats: TestNats, now: () => number = Date.now) {
   const connection = await natsConnection(nats.urlOf('agent'));
   onTestFinished(() => connection.close());
-  return createSalts(connection, log, createAgentMetrics(new Registry()), now);
+  return createSalts({ connection, replicas: 1, log, metrics: createAgentMetrics(new Registry()), now, putBackEveryMs: 20 });
 }
 
 describe('the salt of a day', () => {
@@ -78,5 +79,49 @@ describe('the salt of a day', () => {
     await eventually('both are answered', () => waited !== undefined && tooLate !== undefined);
     expect(waited).toMatch(/^[0-9a-f]{32}$/);
     expect(tooLate).toBeNull();
+  });
+
+  test('is put back by an agent that knows it when the bucket has lost it, but only that of the current day', async () => {
+    const nats = await startTestNats();
+    const knows = await agent(nats);
+    const ended = new AbortController();
+    const kept = knows.keepInBucket(ended.signal);
+    const yesterday = dayOf(Date.now() - 24 * HOUR_MS);
+    const today = dayOf(Date.now());
+    const salts = [await knows.of(yesterday, signal), await knows.of(today, signal)];
+    await nats.running().kill();
+    await rm(nats.storeDir, { recursive: true });
+    await nats.start();
+    const connection = await natsConnection(nats.urlOf('agent'));
+    onTestFinished(() => connection.close());
+    const buckets = new Kvm(jetstream(connection, { apiPrefix: SALTS_API, checkAPI: false }));
+    const bucket = await buckets.create(SALT_BUCKET, { ttl: 48 * HOUR_MS, history: 1 });
+    await eventually('the salt is in the bucket again', async () => (await bucket.get(today)) !== null);
+    const other = await agent(nats);
+    expect(await other.of(today, signal)).toBe(salts[1]);
+    expect(await bucket.get(yesterday)).toBeNull();
+    ended.abort();
+    await kept;
+  });
+
+  test('is reported when another agent has created a second one', async () => {
+    const nats = await startTestNats();
+    const connection = await natsConnection(nats.urlOf('agent'));
+    onTestFinished(() => connection.close());
+    const metrics = createAgentMetrics(new Registry());
+    const first = createSalts({ connection, replicas: 1, log, metrics, putBackEveryMs: 20 });
+    const today = dayOf(Date.now());
+    const salt = await first.of(today, signal);
+    await nats.running().kill();
+    await rm(nats.storeDir, { recursive: true });
+    await nats.start();
+    expect(await (await agent(nats)).of(today, signal)).not.toBe(salt);
+    const ended = new AbortController();
+    const kept = first.keepInBucket(ended.signal);
+    await eventually('the second salt is counted', async () => (await metrics.secondSalts.get()).values[0]?.value === 1);
+    // The agent goes on with its own salt, with which it has counted visitors of this day.
+    expect(await first.of(today, signal)).toBe(salt);
+    ended.abort();
+    await kept;
   });
 });

@@ -113,7 +113,7 @@ class Worker {
       try {
         if (this.held) await new Promise((resolve) => setTimeout(resolve, 10));
         else {
-          await ensureConsumer(js, this.shard, STREAM_MAX_BYTES);
+          await ensureConsumer(js, this.shard, { maxBytes: STREAM_MAX_BYTES, replicas: 1 });
           const consumer = await jetstream(connection).consumers.get(STREAM, consumerName(this.shard));
           for await (const message of await consumer.fetch({ max_messages: 20, expires: 1000 })) {
             this.receive(message.data);
@@ -146,7 +146,7 @@ async function setUp(options: { held: boolean } = { held: false }): Promise<Sett
   const operator = await natsConnection(nats.url);
   const connection = await natsConnection(nats.urlOf('agent'));
   const js = await createJetStreamManager(operator);
-  for (const { name } of shards.list) await ensureConsumer(js, name, STREAM_MAX_BYTES);
+  for (const { name } of shards.list) await ensureConsumer(js, name, { maxBytes: STREAM_MAX_BYTES, replicas: 1 });
   const workers = { a: new Worker('a'), b: new Worker('b') };
   workers.a.held = workers.b.held = options.held;
   const running = Promise.all([workers.a.run(operator, js, ended.signal), workers.b.run(operator, js, ended.signal)]);
@@ -189,7 +189,15 @@ function startAgent(
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024, now = Date.now } = options;
-  const shipper = createShipper({ shards, enricher, salts: createSalts(connection, log, metrics), publisher, metrics, windowBytes, now });
+  const shipper = createShipper({
+    shards,
+    enricher,
+    salts: createSalts({ connection, replicas: 1, log, metrics }),
+    publisher,
+    metrics,
+    windowBytes,
+    now,
+  });
   const ledgers = createLedgerClient({ connection, manager: agentJs, shards, log });
   const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
@@ -355,7 +363,7 @@ describe('shipping a log', () => {
     const bytes = Buffer.from(content.text);
     const metrics = createAgentMetrics(new Registry());
     const publisher = createPublisher(connection, log, metrics);
-    const salts = createSalts(connection, log, metrics);
+    const salts = createSalts({ connection, replicas: 1, log, metrics });
     for (let cut = bytes.indexOf(10) + 1; cut < bytes.length; cut += 97) {
       await rm(path('access.log'), { force: true });
       for (const worker of [workers.a, workers.b]) worker.reset();
@@ -547,7 +555,7 @@ describe('shipping a log', () => {
       async () => (await js.streams.info(STREAM)).state.messages >= 2 * (3_000 / 2 / MAX_BATCH_EVENTS),
     );
     await js.streams.delete(STREAM);
-    for (const { name } of shards.list) await ensureConsumer(js, name, STREAM_MAX_BYTES);
+    for (const { name } of shards.list) await ensureConsumer(js, name, { maxBytes: STREAM_MAX_BYTES, replicas: 1 });
     workers.a.held = workers.b.held = false;
     await untilCommitted(run, workers, [content]);
     expectOnce(run, workers, [content]);

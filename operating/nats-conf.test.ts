@@ -124,7 +124,7 @@ const storedMessages = async (): Promise<number> => (await operator.streams.info
 beforeEach(async () => {
   nats = await startTestNats();
   operator = await createJetStreamManager(await connectAs(nats.url));
-  await ensureConsumer(operator, 'a', 1_000_000);
+  await ensureConsumer(operator, 'a', { maxBytes: 1_000_000, replicas: 1 });
   const worker = await connectAs(nats.urlOf('worker'));
   worker.subscribe('ledger.*', { queue: 'workers', callback: (_error, request) => void request.respond('the ledger') });
   await worker.flush();

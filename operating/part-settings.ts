@@ -9,8 +9,8 @@ import { replaceFile } from '../core/files.ts';
 
 const SETTINGS_BY_PART = {
   backend: ['BACKEND_URL', 'SLUG_KEYS'],
-  agent: ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE'],
-  worker: ['WORKER_URL', 'SHARDS', 'SLUG_KEYS', 'WORKER_NATS_URL', 'NATS_CA_FILE'],
+  agent: ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE', 'STREAM_REPLICAS'],
+  worker: ['WORKER_URL', 'SHARDS', 'SLUG_KEYS', 'WORKER_NATS_URL', 'NATS_CA_FILE', 'STREAM_REPLICAS'],
   relay: ['BASE_URL', 'BASE_URLS', 'AUTHOR_URL', 'SLUG_KEYS'],
   forwarder: ['FORWARDER_URL', 'SHARDS', 'NATS_CA_FILE'],
   author: [
@@ -22,6 +22,7 @@ const SETTINGS_BY_PART = {
     'SLUG_KEYS',
     'ANALYST_NATS_URL',
     'NATS_CA_FILE',
+    'STREAM_REPLICAS',
     'PARTS',
     'SMTP_URL',
     'REPORT_FROM',
@@ -35,10 +36,14 @@ const GROUP_READABLE = 0o640;
 const WORLD_READABLE = 0o644;
 
 /**
- * Writes `<directory>/<part>/env` for every part, `nats/nats.conf`, and `postgres/password` with the password of the owner. Existing
+ * Writes `<directory>/<part>/env` for every part, the files of NATS in `nats/`, and `postgres/password` with the password of the owner. Existing
  * directories keep their mode.
  */
-export async function writePartSettings(directory: string, values: Readonly<Record<string, string>>, natsConf: string): Promise<void> {
+export async function writePartSettings(
+  directory: string,
+  values: Readonly<Record<string, string>>,
+  natsConfs: ReadonlyMap<string, string>,
+): Promise<void> {
   const write = async (part: string, file: string, text: string, mode: number): Promise<void> => {
     await mkdir(join(directory, part), { recursive: true, mode: 0o750 });
     await replaceFile(join(directory, part, file), text, mode);
@@ -47,7 +52,7 @@ export async function writePartSettings(directory: string, values: Readonly<Reco
     const own = names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]] as const]));
     await write(part, 'env', envText(Object.fromEntries(own)), GROUP_READABLE);
   }
-  await write('nats', 'nats.conf', natsConf, GROUP_READABLE);
+  for (const [file, text] of natsConfs) await write('nats', file, text, GROUP_READABLE);
   // In the official image, Postgres runs as its own user. This user is not in the group of the file, so the file must be readable for all.
   await write('postgres', 'password', decodeURIComponent(new URL(values['CATALOG_URL'] ?? '').password), WORLD_READABLE);
 }

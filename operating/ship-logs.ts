@@ -18,7 +18,15 @@ import { createShipper } from '../log-agent/ship.ts';
 import { openFinishedLogs } from '../log-agent/finished-logs.ts';
 import type { Logs } from '../log-agent/follow.ts';
 
-export const SHIPPING_SETTINGS = ['BASE_URL', 'SHARDS', 'AGENT_NATS_URL', 'NATS_CA_FILE', 'WINDOW_MIB', 'MMDB_PATH'] as const;
+export const SHIPPING_SETTINGS = [
+  'BASE_URL',
+  'SHARDS',
+  'AGENT_NATS_URL',
+  'NATS_CA_FILE',
+  'STREAM_REPLICAS',
+  'WINDOW_MIB',
+  'MMDB_PATH',
+] as const;
 
 /** Shipping fails after this time without progress. */
 const STALLED_MS = 60_000;
@@ -56,7 +64,7 @@ export async function prepareShipment(
   const shipper = createShipper({
     shards: config.SHARDS,
     enricher,
-    salts: createSalts(connection, log, metrics),
+    salts: createSalts({ connection, replicas: config.STREAM_REPLICAS, log, metrics }),
     publisher,
     metrics,
     windowBytes,
