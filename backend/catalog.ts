@@ -10,7 +10,20 @@ export interface Changes {
    * transactions write.
    */
   nextSince: bigint;
+  /**
+   * Identifies the run of the server that was read. Another server, for example a standby that was promoted, may use transaction ids again that
+   * an earlier server has used.
+   */
+  server: string;
+  /** How old the rows were when they were read, in milliseconds: 0 on a primary, and the delay of its copy on a standby. */
+  copyAgeMs: number;
 }
+
+/** On a standby, the age of its copy is the age of the heartbeat that a worker writes on the primary. */
+const HORIZON = `
+  SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, pg_postmaster_start_time()::text AS server,
+         CASE WHEN pg_is_in_recovery() THEN greatest(0, extract(epoch FROM clock_timestamp() - (SELECT at FROM catalog.heartbeat)) * 1000) ELSE 0 END::float8
+           AS "copyAgeMs"`;
 
 const ROUTE_COLUMNS = `
   l.id AS link, v.version, v.target,
@@ -27,7 +40,7 @@ const ROUTE_TABLES = `
 export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
   // The start of the next poll is read first. So a row that is committed between the statements is read by this poll and again by the next
   // poll.
-  const horizon = await pool.query<{ xmin: string }>('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin');
+  const horizon = await pool.query<{ xmin: string; server: string; copyAgeMs: number }>(HORIZON);
   const routes = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.changed >= $1::text::xid8`, [
     since.toString(),
   ]);
@@ -35,11 +48,18 @@ export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
     'SELECT name, link_id AS link FROM catalog.alias WHERE changed >= $1::text::xid8',
     [since.toString()],
   );
-  return { routes: routes.rows, aliases: aliases.rows, nextSince: BigInt(horizon.rows[0]?.xmin ?? '0') };
+  const { xmin = '0', server = '', copyAgeMs = 0 } = horizon.rows[0] ?? {};
+  return { routes: routes.rows, aliases: aliases.rows, nextSince: BigInt(xmin), server, copyAgeMs };
 }
 
-/** Reads the route of one link. Resolves with undefined if the link does not exist or has no target. */
+/**
+ * Reads the route of one link. Resolves with undefined if the link does not exist or has no target. Throws if a standby does not have it,
+ * because the primary may have it already.
+ */
 export async function readRoute(pool: Pool, link: number): Promise<Route | undefined> {
   const found = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.id = $1`, [link]);
-  return found.rows[0];
+  if (found.rows[0]) return found.rows[0];
+  const { rows } = await pool.query<{ isStandby: boolean }>('SELECT pg_is_in_recovery() AS "isStandby"');
+  if (rows[0]?.isStandby === true) throw new Error('the standby does not have this link yet');
+  return undefined;
 }

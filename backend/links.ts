@@ -29,9 +29,12 @@ export interface LinkStore {
    * too many requests wait.
    */
   findAlias(name: string): Promise<number | undefined>;
-  /** Milliseconds since the start of the last successful poll. Before the first poll, milliseconds since the snapshot was written. */
+  /**
+   * Milliseconds since the start of the last successful poll, and the age of the copy if it read a standby. Before the first poll,
+   * milliseconds since the snapshot was written.
+   */
   ageMs(): number;
-  /** Whether the last poll succeeded and is recent. The age is checked too, because a poll may hang. */
+  /** Whether the last poll succeeded, is recent, and did not read an old copy. The age is checked too, because a poll may hang. */
   fresh(): boolean;
   /** Whether the last attempt to write the snapshot succeeded. */
   snapshotWritten(): boolean;
@@ -45,6 +48,8 @@ const MISS_CACHE_MS = 1000;
 // answer when Postgres is frozen.
 const MAX_WAIT_MS = 1500;
 const STALE_AFTER_MS = 10_000;
+/** The copy of a standby may be that old. It includes the time between two heartbeats. */
+const STALE_COPY_MS = 30_000;
 /** The pause after a snapshot could not be written. Writing takes long if there are many links. */
 const SNAPSHOT_RETRY_MS = 60_000;
 
@@ -52,6 +57,8 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   const { pool, stateDir, log, pollMs = 1000 } = deps;
   let routes: Routes = emptyRoutes();
   let since = 0n;
+  let server: string | undefined;
+  let copyAgeMs = 0;
   let fresh = false;
   let polledMs = Number.NEGATIVE_INFINITY;
   let snapshotFailedMs: number | undefined;
@@ -64,12 +71,10 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   async function poll(): Promise<void> {
     const startedMs = performance.now();
     let changes = await readChanges(pool, since);
-    // If the transaction ids went backwards, this is another database cluster, e.g. one that was restored from a dump. The routes in memory
-    // may be newer than the rows of this cluster, so they are dropped.
-    if (changes.nextSince < since) {
-      changes = await readChanges(pool, 0n);
-      routes = emptyRoutes();
-    }
+    // Another server may count its transactions differently: a standby that was promoted, or a cluster that was restored from a dump. So all
+    // rows are read. Routes that it does not have stay in memory: it may be a standby that gets them in a moment, and if they are lost there,
+    // recipients still have their links.
+    if (changes.nextSince < since || (server !== undefined && changes.server !== server)) changes = await readChanges(pool, 0n);
     for (const route of changes.routes) {
       snapshotOutdated ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
       routes.links.set(route.link, route);
@@ -79,6 +84,8 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
       routes.aliases.set(name, link);
     }
     since = changes.nextSince;
+    server = changes.server;
+    copyAgeMs = changes.copyAgeMs;
     polledMs = startedMs;
   }
 
@@ -165,8 +172,8 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
       await withTimeout(new Promise<void>((resolve) => waiting.push(resolve)), MAX_WAIT_MS);
       return routes.aliases.get(name);
     },
-    ageMs: () => performance.now() - polledMs,
-    fresh: () => fresh && performance.now() - polledMs < STALE_AFTER_MS,
+    ageMs: () => performance.now() - polledMs + copyAgeMs,
+    fresh: () => fresh && performance.now() - polledMs < STALE_AFTER_MS && copyAgeMs < STALE_COPY_MS,
     snapshotWritten: () => snapshotFailedMs === undefined,
     size: () => ({ links: routes.links.size, aliases: routes.aliases.size }),
   };

@@ -3,6 +3,7 @@ import { parseShards, shardUrl } from '../core/shards.ts';
 import { createSlugCodec, parseSlugKeys } from '../core/slug.ts';
 import { createCatalog } from '../event-worker/catalog.ts';
 import { type Committer, createCommitter } from '../event-worker/commit.ts';
+import { createKnownEpoch } from '../event-worker/known-epoch.ts';
 import { createOutsideValues } from '../event-worker/outside-values.ts';
 import type { BenchSystem } from './system.ts';
 
@@ -25,6 +26,7 @@ export async function withCommitters<T>({ system }: BenchSystem, work: (shards: 
   const shards = list.map((shard): ShardCommitter => {
     const pool = createPool(shardUrl(shard, workerUrl), { max: 2, name: 'bench' });
     const committer = createCommitter({
+      epoch: createKnownEpoch(),
       pool,
       shard,
       shardsFingerprint: fingerprint,

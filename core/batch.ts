@@ -68,7 +68,7 @@ const schema = z
 
 /** The payload of a message. */
 export function encodeBatch(batch: Batch): Buffer {
-  const { gen, shard, shards, from, to, size, skipped, dead, events } = batch;
+  const { gen, shard, shards, from, to, size, epoch, skipped, dead, events } = batch;
   const { agents, referrers, purposes, origins, sites } = events;
   const head = JSON.stringify({
     v: 2,
@@ -78,6 +78,7 @@ export function encodeBatch(batch: Batch): Buffer {
     from,
     to,
     size,
+    epoch,
     skipped,
     dead,
     count: events.off.length,

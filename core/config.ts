@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseAddressRanges } from './address-ranges.ts';
+import { parseDatabaseUrl } from './database-url.ts';
 import { ClickledgerError } from './errors.ts';
 import { parseNatsUrl } from './nats-url.ts';
 import { parseParts } from './parts.ts';
@@ -20,10 +21,6 @@ interface Setting<T> {
 const nonEmpty = z.string().min(1);
 const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.int().min(min).max(max));
-const databaseUrl = nonEmpty.refine(
-  (url) => URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol),
-  'must be a postgres:// URL',
-);
 
 const baseUrl = nonEmpty
   .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'must be an http:// or https:// URL')
@@ -54,6 +51,11 @@ function parsedBy<T>(parse: (value: string) => T) {
     }
   });
 }
+
+const databaseUrl = parsedBy((url) => {
+  parseDatabaseUrl(url);
+  return url;
+});
 
 /** Parses `name:password` entries, separated by commas. */
 function parseUsers(text: string): ReadonlyMap<string, string> {

@@ -44,6 +44,8 @@ export const headFields = {
   to: offset,
   /** The length of the generation in bytes. Only the closing batch of a final generation has it. */
   size: offset.optional(),
+  /** The highest epoch of the shard that the agent knows. A former primary has a lower one, and refuses the batch. */
+  epoch: offset.optional(),
   skipped: z.partialRecord(z.enum(SKIP_REASONS), z.int().min(1)),
   dead: z.array(deadSchema),
 };
@@ -156,17 +158,25 @@ export function parseMessage<T>(schema: z.ZodType<T>, text: string, type: string
   throw new ClickledgerError('bad-batch', `a message is not a ${type}: ${String(issue?.path[0] ?? 'all of it')}: ${issue?.code}`);
 }
 
-const ledgerRequestSchema = z.object({ gens: z.array(id).max(1000) });
+const ledgerRequestSchema = z.object({ gens: z.array(id).max(1000), epoch: offset.optional() });
 const ledgerReplySchema = z.object({
   shards: z.string(),
+  // Replies of workers without epochs lack this field.
+  epoch: offset.optional(),
   gens: z.record(id, z.object({ committed: z.array(z.tuple([offset, offset])), size: offset.nullable() })),
 });
 
-/** The ledger of a shard, by generation: the committed ranges, and the length of the generation in bytes once it is final. */
+/**
+ * The ledger of a shard, by generation: the committed ranges, and the length of the generation in bytes once it is final. `epoch` is that of
+ * the database.
+ */
 export type LedgerReply = z.infer<typeof ledgerReplySchema>;
 
-/** Parses the request of an agent. It lists the ids of at most 1000 generations. Throws `bad-batch`. */
-export const parseLedgerRequest = (text: string): { gens: string[] } => parseMessage(ledgerRequestSchema, text, 'ledger request');
+/** A question of an agent: the ids of at most 1000 generations, and the highest epoch of the shard that the agent knows. */
+export type LedgerRequest = z.infer<typeof ledgerRequestSchema>;
+
+/** Parses the question of an agent. Throws `bad-batch`. */
+export const parseLedgerRequest = (text: string): LedgerRequest => parseMessage(ledgerRequestSchema, text, 'ledger request');
 
 /** Parses the reply of a worker. Throws `bad-batch`. */
 export const parseLedgerReply = (text: string): LedgerReply => parseMessage(ledgerReplySchema, text, 'ledger reply');

@@ -93,6 +93,11 @@ const KINDS = {
     what: 'the catalog does not answer: the desk answers with status 503, and a forwarder delivers nothing',
     mend: 'start the Postgres of the catalog, or correct its URL in the settings; the part needs no restart',
   },
+  'former-primary': {
+    of: ['worker'],
+    what: 'this database is a former primary that is still running: another database of the shard has taken its place, so nothing is committed here',
+    mend: 'stop this Postgres, and make it a standby again (pg_rewind, or a new base backup). If it is the right one, stop the other, and run `clickledger shard accept NAME`',
+  },
   'commit-failing': {
     of: ['worker'],
     what: 'batches cannot be committed; the worker holds them and retries',

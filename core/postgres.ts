@@ -1,7 +1,9 @@
 import { accessSync, constants } from 'node:fs';
 import { env } from 'node:process';
 import pg from 'pg';
+import { parseDatabaseUrl, singleHostUrls } from './database-url.ts';
 import { ClickledgerError, codeOf, messageOf } from './errors.ts';
+import { FailoverPool } from './failover-pool.ts';
 
 // Connections to Postgres, and the meaning of its errors.
 
@@ -15,7 +17,7 @@ export type { Pool, PoolClient } from 'pg';
  * missing at the start is a mistake in the settings, so this function reports it as a mistake in the settings.
  */
 function assertFilesReadable(url: string): void {
-  for (const [name, path] of new URL(url).searchParams) {
+  for (const [name, path] of parseDatabaseUrl(url).url.searchParams) {
     if (!['sslrootcert', 'sslcert', 'sslkey'].includes(name)) continue;
     try {
       accessSync(path, constants.R_OK);
@@ -63,19 +65,24 @@ export const BEGIN = `BEGIN; ${LIMIT_IDLE}`;
  * server hangs. Two statements outside a transaction may run in different sessions of Postgres, because a pooler may be between this
  * program and Postgres. So callers must not use anything that stays in a session: SET, LISTEN, named statements, temporary tables, or
  * advisory locks that outlive a transaction.
+ *
+ * A URL with several hosts leads to the server that `target_session_attrs` wants. See FailoverPool.
  */
 export function createPool(url: string, options: { max: number; name: string; queryTimeoutMs?: number }): pg.Pool {
   assertFilesReadable(url);
-  const pool = new pg.Pool({
-    Client,
-    connectionString: url,
+  const target = parseDatabaseUrl(url);
+  const config = {
     max: options.max,
     application_name: `clickledger ${options.name}`,
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
-  });
+  };
+  const pool =
+    target.hosts.length === 1 && target.sessionAttrs === 'any'
+      ? new pg.Pool({ ...config, Client, connectionString: singleHostUrls(target)[0] })
+      : new FailoverPool(config, target, Client);
   // The pool replaces an idle connection that breaks. Code that uses a connection gets the error from its own query.
   pool.on('error', () => {});
   // A connection can also break between two queries of a transaction. The next query then fails, so the event is ignored here.

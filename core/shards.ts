@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { changeDatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 import { ClickledgerError } from './errors.ts';
 import { TAG_ALPHABET } from './slug.ts';
 
@@ -8,7 +9,7 @@ import { TAG_ALPHABET } from './slug.ts';
 export interface Shard {
   readonly name: string;
   readonly from: string;
-  /** The URL of its database without credentials. See shardUrl. */
+  /** The URL of its database without credentials, with one host or several. See shardUrl. */
   readonly url: string;
 }
 
@@ -31,11 +32,11 @@ const NAME = /^[a-z][a-z0-9]{0,15}$/;
 const TAG = new RegExp(`^[${TAG_ALPHABET}]{2}$`);
 
 /**
- * Parses `SHARDS`: entries `name=from=url` separated by commas, e.g. `a=00=postgres://db1/shard_a,b=V0=postgres://db2/shard_b`. Throws
- * `bad-settings`.
+ * Parses `SHARDS`: entries `name=from=url` separated by commas, e.g. `a=00=postgres://db1/shard_a,b=V0=postgres://db2/shard_b`. A URL may
+ * have several hosts, which are also separated by commas. Throws `bad-settings`.
  */
 export function parseShards(text: string): ShardMap {
-  const list = text.split(',').map((entry, i): Shard => {
+  const list = splitEntries(text).map((entry, i): Shard => {
     const [name = '', from = '', ...afterFrom] = entry.trim().split('=');
     const url = afterFrom.join('=');
     const problem = problemOf(name, from, url);
@@ -46,13 +47,29 @@ export function parseShards(text: string): ShardMap {
   return shardMap(list);
 }
 
+/** Splits at the commas between entries. A comma in a list of hosts is followed by a host, and the URL before it has no path yet. */
+function splitEntries(text: string): string[] {
+  const entries: string[] = [];
+  for (const piece of text.split(',')) {
+    const last = entries.at(-1) ?? '';
+    const isHost = !piece.includes('=') || piece.indexOf('/') < piece.indexOf('=');
+    if (isHost && /:\/\/[^/?#]*$/.test(last)) entries[entries.length - 1] = `${last},${piece}`;
+    else entries.push(piece);
+  }
+  return entries;
+}
+
 function problemOf(name: string, from: string, url: string): string | undefined {
   if (!NAME.test(name))
     return 'does not begin with a shard name: 1 to 16 characters of a-z and 0-9, the first a letter. Write name=first tag=URL.';
   if (!TAG.test(from)) return 'has a first tag that is not two characters of 0-9A-Za-z. Write name=first tag=URL.';
-  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) return 'has no postgres:// URL. Write name=first tag=URL.';
-  if (new URL(url).username !== '')
-    return 'has credentials in its URL. Remove them: the credentials come from the URL setting of each role.';
+  let username: string;
+  try {
+    ({ username } = parseDatabaseUrl(url).url);
+  } catch {
+    return 'has no postgres:// URL. Write name=first tag=URL.';
+  }
+  if (username !== '') return 'has credentials in its URL. Remove them: the credentials come from the URL setting of each role.';
   return undefined;
 }
 
@@ -87,11 +104,8 @@ function shardMap(list: readonly Shard[]): ShardMap {
 
 /** The URL of the shard database with the credentials of `roleUrl`. */
 export function shardUrl(shard: Shard, roleUrl: string): string {
-  const url = new URL(shard.url);
-  const role = new URL(roleUrl);
-  url.username = role.username;
-  url.password = role.password;
-  return url.toString();
+  const { username, password } = parseDatabaseUrl(roleUrl).url;
+  return changeDatabaseUrl(shard.url, (url) => Object.assign(url, { username, password }));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Shard } from '../core/shards.ts';
 import type { SlugCodec } from '../core/slug.ts';
 import type { Catalog } from './catalog.ts';
 import { type BatchRows, buildRows } from './copy-rows.ts';
+import type { KnownEpoch } from './known-epoch.ts';
 import { FOLD_REASONS, type FoldReason } from './fold-values.ts';
 import {
   addSkipped,
@@ -57,11 +58,12 @@ export function createCommitter(deps: {
   pool: Pool;
   shard: Shard;
   shardsFingerprint: string;
+  epoch: KnownEpoch;
   slugs: SlugCodec;
   catalog: Catalog;
   outside: OutsideValues;
 }): Committer {
-  const { pool, shard, shardsFingerprint, slugs, catalog, outside } = deps;
+  const { pool, shard, shardsFingerprint, epoch, slugs, catalog, outside } = deps;
 
   let tails = new Tails();
   /** The slabs that no commit uses at the moment. There are as many slabs as commits have run in parallel. */
@@ -81,8 +83,8 @@ export function createCommitter(deps: {
   async function commitWith(batches: Iterable<Batch>, slab: Slab): Promise<Committed> {
     const ledger = new Map<string, LedgerEntry>();
     const refresh = async (gens: readonly string[]): Promise<void> => {
-      const found = await readLedger(pool, shard, shardsFingerprint, gens);
-      for (const gen of gens) ledger.set(gen, found.get(gen) ?? { committed: NO_RANGES, size: null });
+      const found = await readLedger(pool, shard, shardsFingerprint, gens, epoch.highest);
+      for (const gen of gens) ledger.set(gen, found.ledger.get(gen) ?? { committed: NO_RANGES, size: null });
     };
     const rows: BatchRows[] = [];
     // If the cache of tails is full, this commit gets a new one. Commits that have begun keep the old one.
@@ -92,6 +94,7 @@ export function createCommitter(deps: {
     for (const batch of batches) {
       total++;
       assertSameShard(batch);
+      epoch.see(batch.epoch);
       if (!ledger.has(batch.gen)) await refresh([batch.gen]);
       // A batch that is already committed needs no rows, and this worker perhaps cannot build them, e.g. if SLUG_KEYS lacks a key.
       if (selectNew([batch], ledger).selected.length > 0) rows.push(await buildRows(batch, dependencies));
@@ -131,7 +134,7 @@ export function createCommitter(deps: {
         await insertUnsubscribes(client, rows);
         await insertDead(client, rows);
         await addSkipped(client, rows);
-        return markCommitted(client, rows);
+        return markCommitted(client, rows, epoch.highest);
       });
       if (committed) done.push(...rows);
       return committed;

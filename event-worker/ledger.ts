@@ -14,24 +14,31 @@ export interface LedgerEntry {
   size: number | null;
 }
 
+// shard.enter raises FORMER_PRIMARY if this database is a former primary of the shard.
 const READ_LEDGER = `
-  SELECT i.name, i.shards, replace(l.gen::text, '-', '') AS gen, l.committed::text AS committed, l.size
-  FROM shard.identity i LEFT JOIN shard.ledger l ON l.gen = ANY($1::uuid[])`;
+  SELECT i.name, i.shards, own.epoch, replace(l.gen::text, '-', '') AS gen, l.committed::text AS committed, l.size
+  FROM shard.enter($2) AS own (epoch) CROSS JOIN shard.identity i LEFT JOIN shard.ledger l ON l.gen = ANY($1::uuid[])`;
 
 /**
- * Reads the ledger of these generations. The result does not contain a generation of which the shard has committed nothing. Throws
- * `wrong-database` if the database does not belong to this shard of this shard list.
+ * Reads the epoch of the database and the ledger of these generations. The result does not contain a generation of which the shard has
+ * committed nothing. Throws `wrong-database` if the database does not belong to this shard of this shard list, and FORMER_PRIMARY if its
+ * epoch is below `knownEpoch`.
  */
 export async function readLedger(
   database: Pool | PoolClient,
   shard: Shard,
   shardsFingerprint: string,
   gens: readonly string[],
-): Promise<Map<string, LedgerEntry>> {
-  const result = await database.query<{ name: string; shards: string; gen: string | null; committed: string; size: number | null }>(
-    READ_LEDGER,
-    [gens],
-  );
+  knownEpoch: number,
+): Promise<{ epoch: number; ledger: Map<string, LedgerEntry> }> {
+  const result = await database.query<{
+    name: string;
+    shards: string;
+    epoch: number;
+    gen: string | null;
+    committed: string;
+    size: number | null;
+  }>(READ_LEDGER, [gens, knownEpoch]);
   const identity = result.rows[0];
   if (identity?.name !== shard.name || identity.shards !== shardsFingerprint) {
     throw new ClickledgerError(
@@ -39,9 +46,10 @@ export async function readLedger(
       `the database of shard ${shard.name} in SHARDS (list ${shardsFingerprint}) is ${identity ? `shard ${identity.name} of the list ${identity.shards}` : 'not a shard'}. Correct the URL, name and bounds in SHARDS.`,
     );
   }
-  return new Map(
+  const ledger = new Map(
     result.rows.flatMap(({ gen, committed, size }) => (gen === null ? [] : [[gen, { committed: parseMultirange(committed), size }]])),
   );
+  return { epoch: identity.epoch, ledger };
 }
 
 /** The range of a generation that a batch accounts for. `size` is the length of the generation in bytes, if it is final. */
@@ -76,10 +84,11 @@ export function selectNew<T extends GenerationRange>(
 }
 
 // This statement guarantees that no byte is committed twice. It changes the row of a generation only if no byte of the new ranges was
-// committed in the meantime.
+// committed in the meantime. shard.enter raises FORMER_PRIMARY if this database is a former primary of the shard.
 const ADD_RANGES = `
   INSERT INTO shard.ledger AS l (gen, committed, size)
-  SELECT gen, committed, size FROM unnest($1::uuid[], $2::int8multirange[], $3::bigint[]) AS new (gen, committed, size) ORDER BY gen
+  SELECT gen, committed, size
+  FROM shard.enter($4) CROSS JOIN unnest($1::uuid[], $2::int8multirange[], $3::bigint[]) AS new (gen, committed, size) ORDER BY gen
   ON CONFLICT (gen) DO UPDATE
     SET committed = l.committed + excluded.committed, size = greatest(l.size, excluded.size), last_at = now()
     WHERE NOT l.committed && excluded.committed`;
@@ -87,9 +96,9 @@ const ADD_RANGES = `
 /**
  * Records ranges as committed. This must be the last statement of the transaction, because it locks the rows of the ledger until the end of
  * the transaction. Returns false if another worker has committed some of the ranges in the meantime. Then the caller must roll back the
- * transaction and read the ledger again.
+ * transaction and read the ledger again. Throws FORMER_PRIMARY if the epoch of the database is below `knownEpoch`.
  */
-export async function markCommitted(client: PoolClient, added: readonly GenerationRange[]): Promise<boolean> {
+export async function markCommitted(client: PoolClient, added: readonly GenerationRange[], knownEpoch: number): Promise<boolean> {
   const gens = new Map<string, { ranges: Ranges; size: number | null }>();
   for (const { gen, from, to, size } of added) {
     const entry = gens.get(gen) ?? { ranges: NO_RANGES, size: null };
@@ -100,6 +109,7 @@ export async function markCommitted(client: PoolClient, added: readonly Generati
     sorted.map(([gen]) => gen),
     sorted.map(([, { ranges }]) => formatMultirange(ranges)),
     sorted.map(([, { size }]) => size),
+    knownEpoch,
   ]);
   return result.rowCount === sorted.length;
 }

@@ -9,6 +9,8 @@ import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
 import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { keepHeartbeat } from './heartbeat.ts';
+import { createKnownEpoch } from './known-epoch.ts';
 import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, PARALLEL_COMMITS } from './shard-worker.ts';
 import { keepEndingLongQueries } from './watchdog.ts';
@@ -52,12 +54,14 @@ const workers = servedShards.map((shard) => {
   // Besides the commits, one connection each for the requests of agents, for the judge, and for metrics, partitions and the watchdog.
   const pool = createPool(shardUrl(shard, config.WORKER_URL), { max: PARALLEL_COMMITS + 3, name: `event-worker ${shard.name}` });
   const outside = createOutsideValues(pool, { referrer: config.MAX_REFERRERS, 'user-agent': config.MAX_USER_AGENTS });
-  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, slugs, catalog, outside });
+  const epoch = createKnownEpoch();
+  const committer = createCommitter({ pool, shard, shardsFingerprint: config.SHARDS.fingerprint, epoch, slugs, catalog, outside });
   const worker = createShardWorker({
     connection,
     pool,
     committer,
     shard,
+    epoch,
     metrics,
     log,
     manager: streams,
@@ -75,6 +79,7 @@ committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all([
   ...workers.map(({ worker }) => worker.run(signal)),
+  keepHeartbeat(catalogPool, log, signal),
   keepEndingLongQueries({
     databases: [{ pool: catalogPool, schema: 'catalog' }, ...workers.map(({ pool }) => ({ pool, schema: 'shard' as const }))],
     maxSeconds: config.ANALYST_MAX_SECONDS,

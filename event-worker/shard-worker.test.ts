@@ -16,6 +16,7 @@ import { createDatabases, type Databases, untilWorkersBlocked } from '../test/su
 import { eventually, natsConnection, startTestNats } from '../test/support/servers.ts';
 import { createCatalog } from './catalog.ts';
 import { createCommitter } from './commit.ts';
+import { createKnownEpoch } from './known-epoch.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, type ShardWorker } from './shard-worker.ts';
@@ -78,7 +79,9 @@ async function createBench(target: Databases = databases): Promise<Bench> {
       const pool = createPool(target.shardUrlAs(shard.name, 'worker'), { max: 3, name: 'test' });
       const catalogPool = createPool(target.roleUrls.worker, { max: 1, name: 'test' });
       const registry = new Registry();
+      const epoch = createKnownEpoch();
       const committer = createCommitter({
+        epoch,
         pool,
         shard,
         shardsFingerprint,
@@ -90,6 +93,7 @@ async function createBench(target: Databases = databases): Promise<Bench> {
         connection: workerConnection,
         manager: await createJetStreamManager(workerConnection),
         pool,
+        epoch,
         committer,
         shard,
         shardsFingerprint,

@@ -5,6 +5,7 @@ import { decodeBatch } from '../core/batch.ts';
 import type { Batch } from '../core/event.ts';
 import { type Problem, problem } from '../core/health.ts';
 import type { Logger } from '../core/log.ts';
+import { FORMER_PRIMARY } from '../core/failover-pool.ts';
 import { classify, type Pool } from '../core/postgres.ts';
 import type { Shard } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
@@ -12,6 +13,7 @@ import { consumerName, STREAM } from '../core/subjects.ts';
 import { serveLedger } from './ledger-service.ts';
 import type { Committed, Committer } from './commit.ts';
 import { keepJudging } from './judge.ts';
+import type { KnownEpoch } from './known-epoch.ts';
 import { type Group, groupMessages } from './group-messages.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { ensureConsumer, type StreamSize } from './ensure-consumer.ts';
@@ -52,17 +54,18 @@ export function createShardWorker(deps: {
   shard: Shard;
   shardsFingerprint: string;
   streamSize: StreamSize;
+  epoch: KnownEpoch;
   /** See keepPartitions; 0: all. */
   keepEventsMonths: number;
   metrics: WorkerMetrics;
   log: Logger;
 }): ShardWorker {
-  const { connection, manager, pool, committer, shard, shardsFingerprint, streamSize, keepEventsMonths, metrics } = deps;
+  const { connection, manager, pool, committer, shard, shardsFingerprint, epoch, streamSize, keepEventsMonths, metrics } = deps;
   const log = deps.log.child({ shard: shard.name });
   const labels = { shard: shard.name };
   const about = `shard ${shard.name}`;
   /** The operations whose last attempt failed, and the problem. */
-  const failing = new Map<'commit' | 'pull' | 'judge', Problem>();
+  const failing = new Map<'commit' | 'pull' | 'judge' | 'reply', Problem>();
   const held = new Set<Group>();
   let lastCommitMs = performance.now();
   let judgedMs = performance.now();
@@ -99,7 +102,11 @@ export function createShardWorker(deps: {
       } catch (error) {
         metrics.failures.inc({ ...labels, code: codeOf(error) ?? 'connection' });
         const isTransient = classify(error) === 'retry';
-        const current = problem(isTransient ? 'database-unreachable' : 'commit-failing', about, messageOf(error));
+        const current = problem(
+          codeOf(error) === FORMER_PRIMARY ? 'former-primary' : isTransient ? 'database-unreachable' : 'commit-failing',
+          about,
+          messageOf(error),
+        );
         if (failing.get('commit')?.what !== current.what)
           log[isTransient ? 'warn' : 'error']({ err: error }, 'cannot commit; holding the batches and retrying');
         failing.set('commit', current);
@@ -188,7 +195,18 @@ export function createShardWorker(deps: {
 
   return {
     async run(signal) {
-      const ledgerService = serveLedger({ connection, pool, shard, shardsFingerprint, log });
+      const ledgerService = serveLedger({
+        connection,
+        pool,
+        shard,
+        shardsFingerprint,
+        epoch,
+        log,
+        onReply(error) {
+          if (codeOf(error) === FORMER_PRIMARY) failing.set('reply', problem('former-primary', about));
+          else failing.delete('reply');
+        },
+      });
       const judging = keepJudging({
         pool,
         log,

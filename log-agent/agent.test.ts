@@ -5,6 +5,7 @@ import { parseShards } from '../core/shards.ts';
 import { sleep } from '../core/time.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { Coverage } from './coverage.ts';
+import { Epochs } from './epochs.ts';
 import type { Generation, Logs } from './follow.ts';
 import { createAgentMetrics } from './metrics.ts';
 
@@ -38,6 +39,7 @@ function createTestAgent(generations: Generation[], scan: () => Promise<void>, o
     },
     ledgers: { ask: () => Promise.resolve(undefined) },
     publisher: { flushed: () => Promise.resolve(), failure: () => undefined, send: () => Promise.resolve() },
+    epochs: new Epochs(),
     shards: parseShards('a=00=postgres://127.0.0.1/a'),
     metrics: createAgentMetrics(new Registry()),
     log: createLogger('test', 'silent'),

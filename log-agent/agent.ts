@@ -7,6 +7,7 @@ import { sleep } from '../core/time.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { ForeignFile, Generation, Logs } from './follow.ts';
 import type { Lag } from './lag.ts';
+import type { Epochs } from './epochs.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
@@ -46,6 +47,7 @@ export function createAgent(deps: {
   shipper: Shipper;
   ledgers: LedgerClient;
   publisher: Publisher;
+  epochs: Epochs;
   shards: ShardMap;
   metrics: AgentMetrics;
   log: Logger;
@@ -54,13 +56,13 @@ export function createAgent(deps: {
   pollMs: number;
   keepLogsMs: number;
 }): Agent {
-  const { follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs, keepLogsMs } = deps;
+  const { follower, shipper, ledgers, publisher, epochs, shards, metrics, log, stateDir, pollMs, keepLogsMs } = deps;
   const shardNames = shards.list.map(({ name }) => name);
   const silentShards = new Set<string>();
   const answeredShards = new Set<string>();
   let incarnation: string | undefined;
   let checkpoint: Checkpoint | undefined;
-  let writtenInFlight = '';
+  let written = '';
   /** Whether the log directory was read once. Before, it is not known which logs exist. */
   let hasScanned = false;
   let logsUnreadable = false;
@@ -194,11 +196,11 @@ export function createAgent(deps: {
         if (ranges.length > 0) (inFlight[id] ??= {})[shard] = ranges;
       }
     }
-    const text = JSON.stringify(inFlight);
-    if (text === writtenInFlight) return;
+    const text = JSON.stringify([inFlight, epochs]);
+    if (text === written) return;
     try {
-      await writeCheckpoint(stateDir, { incarnation, inFlight });
-      writtenInFlight = text;
+      await writeCheckpoint(stateDir, { incarnation, inFlight, epochs: epochs.toJSON() });
+      written = text;
       if (stateUnwritable) log.info('the checkpoint can be written again');
       stateUnwritable = false;
     } catch (error) {
@@ -224,6 +226,7 @@ export function createAgent(deps: {
   return {
     async run(signal) {
       if (stateDir !== undefined) checkpoint = await readCheckpoint(stateDir);
+      for (const [shard, epoch] of Object.entries(checkpoint?.epochs ?? {})) epochs.see(shard, epoch);
       await scan();
       await Promise.all([shipLoop(signal), confirmLoop(signal)]);
       await shipper.flush(true);

@@ -50,10 +50,18 @@ export interface BatchBuilder {
   payload(): Buffer;
 }
 
-export function createBatch(head: { gen: string; shard: string; shards: string; from: number; startedMs: number }): BatchBuilder {
-  const { gen, shard, shards, from, startedMs } = head;
+/** What a batch says about itself: its generation, its shard, the fingerprint of the shard list, and the epoch of the shard if it is known. */
+interface BatchOrigin {
+  gen: string;
+  shard: string;
+  shards: string;
+  epoch?: number | undefined;
+}
+
+export function createBatch(head: BatchOrigin & { from: number; startedMs: number }): BatchBuilder {
+  const { gen, shard, shards, epoch, from, startedMs } = head;
   const events = noEvents();
-  const batch: Batch = { gen, shard, shards, from, to: from, skipped: {}, dead: [], events };
+  const batch: Batch = { gen, shard, shards, epoch, from, to: from, skipped: {}, dead: [], events };
   const agents = new Listed(events.agents);
   const referrers = new Listed(events.referrers);
   const purposes = new Listed(events.purposes);
@@ -127,8 +135,8 @@ export function createBatch(head: { gen: string; shard: string; shards: string; 
 }
 
 /** The message that records the size of a final generation. Its range is empty. */
-export function closingPayload(head: { gen: string; shard: string; shards: string; size: number }): Buffer {
-  const { gen, shard, shards, size } = head;
-  const batch: BatchHead = { gen, shard, shards, from: size, to: size, size, skipped: {}, dead: [] };
+export function closingPayload(head: BatchOrigin & { size: number }): Buffer {
+  const { gen, shard, shards, epoch, size } = head;
+  const batch: BatchHead = { gen, shard, shards, epoch, from: size, to: size, size, skipped: {}, dead: [] };
   return encodeBatch({ ...batch, events: noEvents() });
 }

@@ -9,12 +9,18 @@ import type { Ranges } from '../core/ranges.ts';
 // has the tests of a lost checkpoint.
 
 const range = z.tuple([z.int().min(0), z.int().min(0)]);
-const schema = z.object({ v: z.literal(1), incarnation: z.string(), inFlight: z.record(z.string(), z.record(z.string(), z.array(range))) });
+const schema = z.object({
+  v: z.literal(1),
+  incarnation: z.string(),
+  inFlight: z.record(z.string(), z.record(z.string(), z.array(range))),
+  epochs: z.record(z.string(), z.int().min(0)).default({}),
+});
 
-/** In-flight ranges by generation and shard, for the stream created at `incarnation`. */
+/** In-flight ranges by generation and shard, for the stream created at `incarnation`; and the highest known epoch of each shard. */
 export interface Checkpoint {
   incarnation: string;
   inFlight: Record<string, Record<string, Ranges>>;
+  epochs: Record<string, number>;
 }
 
 const fileIn = (directory: string): string => join(directory, 'checkpoint.json');
@@ -23,7 +29,7 @@ const fileIn = (directory: string): string => join(directory, 'checkpoint.json')
 export async function readCheckpoint(directory: string): Promise<Checkpoint | undefined> {
   try {
     const parsed = schema.safeParse(JSON.parse(await readFile(fileIn(directory), 'utf8')));
-    return parsed.success ? { incarnation: parsed.data.incarnation, inFlight: parsed.data.inFlight } : undefined;
+    return parsed.success ? parsed.data : undefined;
   } catch {
     return undefined;
   }

@@ -1,11 +1,12 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type LedgerReply, parseLedgerReply } from '../core/event.ts';
+import { type LedgerReply, type LedgerRequest, parseLedgerReply } from '../core/event.ts';
 import type { Logger } from '../core/log.ts';
 import type { ShardMap } from '../core/shards.ts';
 import { consumerName, ledgerSubject, STREAM } from '../core/subjects.ts';
 import type { Progress } from './coverage.ts';
+import type { Epochs } from './epochs.ts';
 
 // Asks the ledger of each shard which ranges are committed, and asks JetStream which messages are processed. Both answers together show
 // which messages are lost.
@@ -24,7 +25,8 @@ export interface ShardState {
 export interface LedgerClient {
   /**
    * Reads the ranges of some generations and the progress of the consumer. Undefined if NATS, the stream, the consumer or all workers of
-   * the shard do not answer, or if the workers have another shard list. In this case the caller must not draw any conclusion.
+   * the shard do not answer, if the workers have another shard list, or if the reply comes from a former primary. In this case the caller
+   * must not draw any conclusion.
    */
   ask(shard: string, gens: readonly string[]): Promise<ShardState | undefined>;
 }
@@ -33,9 +35,10 @@ export function createLedgerClient(deps: {
   connection: NatsConnection;
   manager: JetStreamManager;
   shards: ShardMap;
+  epochs: Epochs;
   log: Logger;
 }): LedgerClient {
-  const { connection, manager, shards, log } = deps;
+  const { connection, manager, shards, epochs, log } = deps;
   const silentShards = new Set<string>();
 
   async function queryShard(shard: string, gens: readonly string[]): Promise<ShardState | undefined> {
@@ -49,8 +52,8 @@ export function createLedgerClient(deps: {
     const delivered = consumer.num_pending === 0 ? last : consumer.delivered.stream_seq;
     const generations: LedgerReply['gens'] = {};
     for (let i = 0; i < gens.length; i += GENERATIONS_PER_REQUEST) {
-      const request = JSON.stringify({ gens: gens.slice(i, i + GENERATIONS_PER_REQUEST) });
-      const message = await connection.request(ledgerSubject(shard), request, { timeout: REPLY_TIMEOUT_MS });
+      const request: LedgerRequest = { gens: gens.slice(i, i + GENERATIONS_PER_REQUEST), epoch: epochs.of(shard) };
+      const message = await connection.request(ledgerSubject(shard), JSON.stringify(request), { timeout: REPLY_TIMEOUT_MS });
       const reply = parseLedgerReply(message.string());
       if (reply.shards !== shards.fingerprint) {
         log.error(
@@ -59,6 +62,8 @@ export function createLedgerClient(deps: {
         );
         return undefined;
       }
+      if (reply.epoch !== undefined && !epochs.see(shard, reply.epoch))
+        throw new Error('the reply comes from a former primary of this shard, which is still running');
       Object.assign(generations, reply.gens);
     }
     return { incarnation: String(stream.created), progress: { floor, delivered, last }, generations };

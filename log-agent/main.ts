@@ -8,6 +8,7 @@ import { createLedgerClient } from './ledger-client.ts';
 import { diskOf } from './disk.ts';
 import { readTable } from './network-table.ts';
 import { createEnricher, readNetworks } from './enrich.ts';
+import { Epochs } from './epochs.ts';
 import { Follower } from './follow.ts';
 import { agentProblems } from './health.ts';
 import { addAgentGauges } from './gauges.ts';
@@ -61,11 +62,13 @@ const follower = new Follower({
 });
 const publisher = createPublisher(connection, log, metrics);
 const salts = createSalts({ connection, replicas: config.STREAM_REPLICAS, log, metrics });
+const epochs = new Epochs();
 const shipper = createShipper({
   shards: config.SHARDS,
   enricher,
   salts,
   publisher,
+  epochs,
   metrics,
   windowBytes: config.WINDOW_MIB * 1024 * 1024,
 });
@@ -73,6 +76,7 @@ const ledgers = createLedgerClient({
   connection,
   manager: await createJetStreamManager(connection, LEDGER_API),
   shards: config.SHARDS,
+  epochs,
   log,
 });
 const agent = createAgent({
@@ -80,6 +84,7 @@ const agent = createAgent({
   shipper,
   ledgers,
   publisher,
+  epochs,
   metrics,
   log,
   shards: config.SHARDS,

@@ -21,6 +21,7 @@ import { logLine } from '../test/support/log-lines.ts';
 import { eventually, natsConnection, startTestNats, temporaryDirectory } from '../test/support/servers.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { MAX_BATCH_EVENTS } from './batch.ts';
+import { Epochs } from './epochs.ts';
 import { createLedgerClient, type LedgerClient } from './ledger-client.ts';
 import { createEnricher } from './enrich.ts';
 import { Follower } from './follow.ts';
@@ -189,17 +190,23 @@ function startAgent(
   const follower = new Follower({ directory, quietMs: 0 });
   const publisher = createPublisher(connection, log, metrics);
   const { windowBytes = 64 * 1024 * 1024, now = Date.now } = options;
-  const shipper = createShipper({
-    shards,
-    enricher,
-    salts: createSalts({ connection, replicas: 1, log, metrics }),
+  const epochs = new Epochs();
+  const salts = createSalts({ connection, replicas: 1, log, metrics });
+  const shipper = createShipper({ shards, enricher, salts, publisher, epochs, metrics, windowBytes, now });
+  const ledgers = createLedgerClient({ connection, manager: agentJs, shards, epochs, log });
+  const agent = createAgent({
+    follower,
+    shipper,
+    ledgers,
     publisher,
+    epochs,
+    shards,
     metrics,
-    windowBytes,
-    now,
+    log,
+    stateDir,
+    pollMs: 20,
+    keepLogsMs: 1e12,
   });
-  const ledgers = createLedgerClient({ connection, manager: agentJs, shards, log });
-  const agent = createAgent({ follower, shipper, ledgers, publisher, shards, metrics, log, stateDir, pollMs: 20, keepLogsMs: 1e12 });
   const ended = new AbortController();
   const running = agent.run(ended.signal);
   const stop = async () => {
@@ -367,7 +374,7 @@ describe('shipping a log', () => {
     for (let cut = bytes.indexOf(10) + 1; cut < bytes.length; cut += 97) {
       await rm(path('access.log'), { force: true });
       for (const worker of [workers.a, workers.b]) worker.reset();
-      const shipper = createShipper({ shards, enricher, salts, publisher, metrics, windowBytes: 1e9 });
+      const shipper = createShipper({ shards, enricher, salts, publisher, epochs: new Epochs(), metrics, windowBytes: 1e9 });
       const follower = new Follower({ directory, quietMs: 0 });
       await writeFile(path('access.log'), bytes.subarray(0, cut));
       await follower.scan();

@@ -3,6 +3,7 @@ import { NO_RANGES, type Range, sizeOf } from '../core/ranges.ts';
 import { type BatchBuilder, closingPayload, createBatch } from './batch.ts';
 import { Coverage } from './coverage.ts';
 import type { Enricher } from './enrich.ts';
+import type { Epochs } from './epochs.ts';
 import type { Generation } from './follow.ts';
 import { fragment, type Fragment } from './lines.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -48,11 +49,12 @@ export function createShipper(deps: {
   enricher: Enricher;
   salts: Salts;
   publisher: Publisher;
+  epochs: Epochs;
   metrics: AgentMetrics;
   windowBytes: number;
   now?: () => number;
 }): Shipper {
-  const { shards, enricher, salts, publisher, metrics, windowBytes, now = Date.now } = deps;
+  const { shards, enricher, salts, publisher, epochs, metrics, windowBytes, now = Date.now } = deps;
   const sharesByGeneration = new Map<string, Map<string, Share>>();
   /** The generations with a line that only a newer agent can read. */
   const newer = new Map<string, Generation>();
@@ -83,10 +85,12 @@ export function createShipper(deps: {
     await publisher.send(share.shard, batch.payload(), flight, `${gen} ${batch.from}`);
   }
 
+  const originOf = ({ id }: Generation, { shard }: Share) => ({ gen: id, shard, shards: shards.fingerprint, epoch: epochs.of(shard) });
+
   /** Returns the batch for the line at `off`: the open batch if it ends at `off` and is not full, otherwise a new batch. */
   async function batchAt(generation: Generation, share: Share, off: number): Promise<BatchBuilder> {
     if (share.batch && (share.batch.full || share.batch.to !== off)) await publish(generation.id, share);
-    share.batch ??= createBatch({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, from: off, startedMs: now() });
+    share.batch ??= createBatch({ ...originOf(generation, share), from: off, startedMs: now() });
     return share.batch;
   }
 
@@ -236,7 +240,7 @@ export function createShipper(deps: {
 
   async function publishClosing(generation: Generation, share: Share): Promise<void> {
     const flight = share.coverage.startFlight(NO_RANGES, { closes: true });
-    const payload = closingPayload({ gen: generation.id, shard: share.shard, shards: shards.fingerprint, size: generation.size });
+    const payload = closingPayload({ ...originOf(generation, share), size: generation.size });
     await publisher.send(share.shard, payload, flight, `${generation.id} closing`);
   }
 }

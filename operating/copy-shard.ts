@@ -71,6 +71,9 @@ export async function copyShard(source: string, target: string, onTable: (table:
       await pipeline(reading, writing);
       copied[table] = writing.rowCount;
     }
+    // The copy takes the place of the source, so its epoch becomes higher at its first use. See sql/shard/0017-epoch.sql.
+    const { rows } = await from.query<{ epoch: string }>('SELECT epoch FROM shard.identity');
+    await to.query('UPDATE shard.identity SET epoch = $1, timeline = NULL', [rows[0]?.epoch ?? 0]);
     await to.query('COMMIT');
     await from.query('COMMIT');
     return copied;

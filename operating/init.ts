@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, parseConfig } from '../core/config.ts';
+import { changeDatabaseUrl, formatDatabaseUrl, parseDatabaseUrl } from '../core/database-url.ts';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
@@ -86,21 +87,25 @@ function requireAllServers(
 
 /** Settings with new keys and passwords, and with the values of the options. */
 function newSettings(options: InitOptions): Record<string, string> {
-  if (!URL.canParse(options.catalog))
-    throw new ClickledgerError('bad-input', `--catalog '${options.catalog}' is not a URL: write postgres://owner:password@host/database`);
   // Reports a mistake in --nats once, not once for each role.
   parseNatsUrl(options.nats);
-  const catalog = new URL(options.catalog);
+  const { url: catalog, hosts } = parseCatalog(options.catalog);
   // The Postgres container is created with this password. writePartSettings writes the password to a file for the container.
   if (options.perPart !== undefined && catalog.password === '') catalog.password = newPassword();
+  const catalogUrl = formatDatabaseUrl(catalog, hosts);
   const urlOfRole = (role: string): string =>
-    Object.assign(new URL(catalog), { username: `clickledger_${role}`, password: newPassword() }).toString();
+    changeDatabaseUrl(catalogUrl, (url) => {
+      url.username = `clickledger_${role}`;
+      url.password = newPassword();
+      // Backends only read, so they go on while there is no primary.
+      if (role === 'backend' && hosts.length > 1) url.searchParams.set('target_session_attrs', 'prefer-standby');
+    });
   return {
     BASE_URL: options.baseUrl,
-    CATALOG_URL: catalog.toString(),
+    CATALOG_URL: catalogUrl,
     ...Object.fromEntries(ROLES.map((role) => [`${role.toUpperCase()}_URL`, urlOfRole(role)])),
     // The shards are on the server of the catalog, so the parameters of its URL, e.g. sslmode, apply to them, too.
-    SHARDS: evenShards(Number(options.shards), (name) => `postgres://${catalog.host}${catalog.pathname}_shard_${name}${catalog.search}`),
+    SHARDS: evenShards(Number(options.shards), (name) => `postgres://${hosts.join(',')}${catalog.pathname}_shard_${name}${catalog.search}`),
     SLUG_KEYS: randomBytes(32).toString('hex'),
     ...Object.fromEntries(NATS_ROLES.map((role) => [natsSetting(role), natsUrlWithCredentials(options.nats, role, newPassword())])),
     ...(options.natsCluster === undefined ? {} : { STREAM_REPLICAS: String(REPLICAS_OF_CLUSTER), NATS_ROUTE_PASSWORD: newPassword() }),
@@ -108,6 +113,14 @@ function newSettings(options: InitOptions): Record<string, string> {
     LOG_DIR: options.logDir,
     PARTS: options.parts,
   };
+}
+
+function parseCatalog(text: string): ReturnType<typeof parseDatabaseUrl> {
+  try {
+    return parseDatabaseUrl(text);
+  } catch (cause) {
+    throw new ClickledgerError('bad-input', '--catalog is not a URL: write postgres://owner:password@host/database', { cause });
+  }
 }
 
 function newPassword(): string {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SettingName } from '../core/config.ts';
+import { parseDatabaseUrl } from '../core/database-url.ts';
 import { envText } from '../core/env-file.ts';
 import { replaceFile } from '../core/files.ts';
 
@@ -54,5 +55,5 @@ export async function writePartSettings(
   }
   for (const [file, text] of natsConfs) await write('nats', file, text, GROUP_READABLE);
   // In the official image, Postgres runs as its own user. This user is not in the group of the file, so the file must be readable for all.
-  await write('postgres', 'password', decodeURIComponent(new URL(values['CATALOG_URL'] ?? '').password), WORLD_READABLE);
+  await write('postgres', 'password', decodeURIComponent(parseDatabaseUrl(values['CATALOG_URL'] ?? '').url.password), WORLD_READABLE);
 }

@@ -8,6 +8,7 @@ import { sizeOf, subtract } from '../core/ranges.ts';
 import { LEDGER_API } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
 import { type Agent, createAgent } from '../log-agent/agent.ts';
+import { Epochs } from '../log-agent/epochs.ts';
 import { createLedgerClient, type LedgerClient } from '../log-agent/ledger-client.ts';
 import { createEnricher, readNetworks } from '../log-agent/enrich.ts';
 import { readTable } from '../log-agent/network-table.ts';
@@ -60,12 +61,14 @@ export async function prepareShipment(
     site: new URL(config.BASE_URL).host,
   });
   const publisher = createPublisher(connection, log, metrics);
+  const epochs = new Epochs();
   const windowBytes = config.WINDOW_MIB * 1024 * 1024;
   const shipper = createShipper({
     shards: config.SHARDS,
     enricher,
     salts: createSalts({ connection, replicas: config.STREAM_REPLICAS, log, metrics }),
     publisher,
+    epochs,
     metrics,
     windowBytes,
   });
@@ -73,6 +76,7 @@ export async function prepareShipment(
     connection,
     manager: await createJetStreamManager(connection, LEDGER_API),
     shards: config.SHARDS,
+    epochs,
     log,
   });
   const keepLogsMs = Number.POSITIVE_INFINITY;
@@ -81,6 +85,7 @@ export async function prepareShipment(
     shipper,
     ledgers,
     publisher,
+    epochs,
     shards: config.SHARDS,
     metrics,
     log,

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { libpqHosts, parseDatabaseUrl } from '../core/database-url.ts';
 import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { type Shard, type ShardMap, shardUrl } from '../core/shards.ts';
 import type { SlugKey } from '../core/slug.ts';
@@ -123,7 +124,7 @@ async function prepareServers(
   options: LimitOptions,
 ): Promise<void> {
   const roles = ROLES.map((role) => {
-    const { username, password } = new URL(roleUrls[role]);
+    const { username, password } = parseDatabaseUrl(roleUrls[role]).url;
     const name = `clickledger_${role}`;
     if (username !== name)
       throw new ClickledgerError(
@@ -288,18 +289,19 @@ async function assertSameShards(catalog: pg.Client, shards: ShardMap): Promise<b
 
 /** Makes the foreign tables of a shard in the catalog refer to the database of the shard. */
 async function attach(catalog: pg.Client, shard: Shard, analystUrl: string): Promise<void> {
-  const url = new URL(shard.url);
-  const analyst = new URL(analystUrl);
-  await catalog.query('SELECT fleet.attach($1, $2, $3, $4, $5, $6, $7, $8)', [
+  const { url } = parseDatabaseUrl(shard.url);
+  const { host, port, target_session_attrs: sessionAttrs } = libpqHosts(shard.url);
+  const analyst = parseDatabaseUrl(analystUrl).url;
+  await catalog.query('SELECT fleet.attach($1, $2, $3, $4, $5, $6, $7, $8, $9)', [
     shard.name,
-    // The brackets of an IPv6 address belong to the URL, not to the address.
-    url.hostname.replace(/^\[|\]$/g, ''),
-    url.port || '5432',
+    host,
+    port,
     decodeURIComponent(url.pathname.slice(1)),
     analyst.username,
     decodeURIComponent(analyst.password),
     url.searchParams.get('sslmode'),
     url.searchParams.get('sslrootcert'),
+    sessionAttrs,
   ]);
 }
 

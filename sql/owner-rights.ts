@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { changeDatabaseUrl, libpqHosts, parseDatabaseUrl } from '../core/database-url.ts';
 import { ClickledgerError, codeOf } from '../core/errors.ts';
 import { connect } from './connect.ts';
 import { locked } from './locked.ts';
@@ -51,7 +52,7 @@ export async function prepareDatabase(url: string, roles: readonly string[], isC
     return undefined;
   });
   if (client === undefined) {
-    const name = pg.escapeIdentifier(decodeURIComponent(new URL(url).username));
+    const name = pg.escapeIdentifier(decodeURIComponent(parseDatabaseUrl(url).url.username));
     return [{ url: maintenance, statement: `GRANT CONNECT ON DATABASE postgres TO ${name};` }];
   }
   try {
@@ -166,18 +167,15 @@ export function administratorNeeded(tasks: readonly Task[]): ClickledgerError {
 
 /** Returns the command of psql that connects to a database and keeps the user and the other settings of the previous connection. */
 function connectCommand(url: string): string {
-  const { hostname, port } = new URL(url);
-  const values = { dbname: databaseName(url), host: hostname.replace(/^\[|\]$/g, ''), port: port || '5432' };
+  const values = { dbname: databaseName(url), ...libpqHosts(url) };
   const text = Object.entries(values).map(([name, value]) => `${name}='${value.replace(/['\\]/g, '\\$&')}'`);
   return `\\connect -reuse-previous=on "${text.join(' ').replaceAll('"', '""')}"`;
 }
 
 /** Returns the name of the database in a URL. */
-const databaseName = (url: string): string => decodeURIComponent(new URL(url).pathname.slice(1));
+const databaseName = (url: string): string => decodeURIComponent(parseDatabaseUrl(url).url.pathname.slice(1));
 
 /** Returns the URL of another database on the same server. */
 export function databaseUrl(url: string, database: string): string {
-  const other = new URL(url);
-  other.pathname = `/${encodeURIComponent(database)}`;
-  return other.toString();
+  return changeDatabaseUrl(url, (other) => void (other.pathname = `/${encodeURIComponent(database)}`));
 }

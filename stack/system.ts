@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseDatabaseUrl } from '../core/database-url.ts';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { parseNatsUrl } from '../core/nats-url.ts';
 import { formatParts, parseParts } from '../core/parts.ts';
@@ -108,7 +109,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   });
   const logDirs = ports.edges.map((_, i) => join(dataDir, `edge-${i + 1}`, 'logs'));
   const env = { ...generateSettings(previous, ports, options.shards ?? 1), LOG_DIR: logDirs[0] as string, ...extra };
-  const ownerPassword = decodeURIComponent(new URL(env.CATALOG_URL).password);
+  const ownerPassword = decodeURIComponent(parseDatabaseUrl(env.CATALOG_URL).url.password);
 
   const createMember = (name: string, startProcess: () => Promise<Running>): Member => {
     const member: Member = {

@@ -6,6 +6,7 @@ import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, type SlugCodec, type SlugKey } from '../../core/slug.ts';
 import { createCatalog } from '../../event-worker/catalog.ts';
 import { type Committer, createCommitter } from '../../event-worker/commit.ts';
+import { createKnownEpoch } from '../../event-worker/known-epoch.ts';
 import { createOutsideValues, type OutsideKind } from '../../event-worker/outside-values.ts';
 import type { Databases } from './databases.ts';
 
@@ -59,6 +60,7 @@ export function ownCommitter(
     await Promise.all([pool.end(), catalogPool.end()]);
   });
   return createCommitter({
+    epoch: createKnownEpoch(),
     pool,
     shard,
     shardsFingerprint: changes.shardsFingerprint ?? shards.fingerprint,

@@ -1,0 +1,111 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { ensureCampaign } from '../../authoring/campaigns.ts';
+import { ensureLink, retarget } from '../../authoring/links.ts';
+import { createUrls, type Urls } from '../../authoring/urls.ts';
+import { createPool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import { startSystem, type System } from '../../stack/system.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { type ReplicatedServer, startReplicas } from '../support/replicas.ts';
+import { eventually } from '../support/servers.ts';
+
+// The catalog and a shard on a primary with an asynchronous standby. A failover loses the last commits, which are then committed again from
+// the logs. A former primary that comes back must not take part any more.
+
+const DATABASE = 'clickledger_shard_a';
+
+interface World {
+  system: System;
+  primary: ReplicatedServer;
+  standby: ReplicatedServer;
+  /** Clicks a new link `count` times. Returns when nginx has answered. */
+  click: (count: number) => Promise<void>;
+  /** Makes a link and waits until it is redirected. */
+  newLink: (target: string) => Promise<void>;
+  make: Urls;
+  clicks: () => number;
+}
+
+async function startWorld(): Promise<World> {
+  const { servers, settings } = await startReplicas();
+  const [primary, standby] = servers as [ReplicatedServer, ReplicatedServer];
+  const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-failover-'));
+  const system = await startSystem({ dataDir, durable: false, extra: { ...settings, LOG_LEVEL: 'info', RATE_LIMIT: '10000' } });
+  onTestFinished(async () => {
+    await system.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  const port = system.ports.edges[0] as number;
+  const make = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
+  let path = '';
+  let clicks = 0;
+  const click = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      expect((await rawRequest(port, 'GET', path)).status).toBe(302);
+      clicks++;
+    }
+  };
+  const newLink = async (target: string): Promise<void> => {
+    const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
+    const { id } = await ensureCampaign(author, 'failover');
+    path = make.click(await ensureLink(author, id, { kind: 'url', target }), 0);
+    await author.end();
+    await eventually('the link is redirected', async () => {
+      const { status } = await rawRequest(port, 'GET', path);
+      if (status === 302) clicks++;
+      return status === 302;
+    });
+  };
+  await newLink('https://www.example.com/1');
+  return { system, primary, standby, click, newLink, make, clicks: () => clicks };
+}
+
+/** The events of the shard on one server: all, and different ones. */
+async function countEvents(server: ReplicatedServer): Promise<{ events: number; different: number }> {
+  const [row] = await server.query(
+    DATABASE,
+    'SELECT count(*)::int AS events, count(DISTINCT (gen, off))::int AS different FROM shard.event',
+  );
+  return row as { events: number; different: number };
+}
+
+const untilCounted = (server: ReplicatedServer, clicks: () => number): Promise<void> =>
+  eventually('every click is counted', async () => (await countEvents(server).catch(() => undefined))?.events === clicks(), 60_000);
+
+test('a standby that lacks five seconds of commits is filled up, and the former primary is refused', async () => {
+  const world = await startWorld();
+  const { system, primary, standby, click, clicks } = world;
+  await click(20);
+  await untilCounted(primary, clicks);
+  await untilCounted(standby, clicks);
+
+  await standby.stopReplication();
+  const untilMs = performance.now() + 5_000;
+  while (performance.now() < untilMs) await click(10);
+  await untilCounted(primary, clicks);
+  const lost = clicks() - (await countEvents(standby)).events;
+  expect(lost).toBeGreaterThan(0);
+
+  await primary.kill();
+  await click(5);
+  await standby.promote();
+  await untilCounted(standby, clicks);
+  expect(await countEvents(standby)).toEqual({ events: clicks(), different: clicks() });
+  await world.newLink('https://www.example.com/2');
+  await click(5);
+  await untilCounted(standby, clicks);
+
+  // A worker that starts now finds the former primary first.
+  await primary.start();
+  const before = await countEvents(primary);
+  const worker = system.member('event-worker-1');
+  await worker.running?.stop();
+  await worker.start();
+  await click(20);
+  await untilCounted(standby, clicks);
+  expect(await countEvents(standby)).toEqual({ events: clicks(), different: clicks() });
+  expect(await countEvents(primary)).toEqual(before);
+}, 180_000);
