@@ -7,7 +7,7 @@ import { Client } from '../../core/postgres.ts';
 import { sleep } from '../../core/time.ts';
 import { libraryPath, locate } from '../../stack/debian.ts';
 import { OWNER, startPostgres } from '../../stack/postgres.ts';
-import { guardedCommand } from '../../stack/process.ts';
+import { guardedCommand, type Running } from '../../stack/process.ts';
 import type { Member } from '../../stack/system.ts';
 import type { Network } from './network.ts';
 import { PORTS } from './settings.ts';
@@ -140,9 +140,9 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
     },
     async rejoin(host) {
       const member = databases.member(host);
-      await member.running?.kill();
+      if (member.running) await killWithChildren(member.running);
       member.running = undefined;
-      await rm(directory(host), { recursive: true, force: true });
+      await rm(directory(host), { recursive: true, force: true, maxRetries: 10 });
       const { command, args } = guardedCommand({
         command: join(dirname(program), 'pg_basebackup'),
         args: ['-D', directory(host), '-d', connectionTo(primary), '-R', '-X', 'stream', '-c', 'fast', '--no-sync'],
@@ -150,7 +150,12 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
         notRoot: true,
         networkNamespace: network.namespace(host),
       });
-      await run(command, args, { env: { LD_LIBRARY_PATH: libraryPath(program), PATH: process.env['PATH'] } });
+      try {
+        await run(command, args, { env: { LD_LIBRARY_PATH: libraryPath(program), PATH: process.env['PATH'] } });
+      } catch (error) {
+        // The message of the error has the command with its password.
+        throw new Error(`no base backup for host ${host}: ${(error as { stderr?: string }).stderr ?? ''}`);
+      }
       await member.start();
     },
     async untilStreaming() {
@@ -180,6 +185,20 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
   }
 
   return databases;
+}
+
+/** Kills a process and its children at once, as the end of its host does. Servers of Postgres and workers of nginx are such children. */
+export async function killWithChildren(running: Running): Promise<void> {
+  const { stdout } = await run('pgrep', ['-P', String(running.pid)]).catch(() => ({ stdout: '' }));
+  const exit = running.kill();
+  for (const pid of stdout.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has already ended.
+    }
+  }
+  await exit;
 }
 
 /** How many bytes of WAL a standby has. */

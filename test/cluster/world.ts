@@ -6,7 +6,7 @@ import { migrate } from '../../sql/migrate.ts';
 import { type Member, migrationSettings } from '../../stack/system.ts';
 import type { Address } from '../support/raw-http.ts';
 import { linkLogs, recordCrash, restart } from '../chaos/world.ts';
-import { createDatabases, type Databases, until } from './databases.ts';
+import { createDatabases, type Databases, killWithChildren } from './databases.ts';
 import { createHost, type Host } from './hosts.ts';
 import { createNetwork, type Network } from './network.ts';
 import { clusterSettings, PORTS } from './settings.ts';
@@ -87,7 +87,7 @@ export async function createCluster(dataDir: string, progress: (text: string) =>
     isExcused: (edge, sinceMs) => (excused.get(edge) ?? Number.NEGATIVE_INFINITY) >= sinceMs,
     async kill(killed) {
       for (const member of killed) await recordCrash(member, cluster.crashed);
-      await Promise.all(killed.map((member) => member.running?.kill()));
+      await Promise.all(killed.map((member) => member.running && killWithChildren(member.running)));
       for (const member of killed) member.running = undefined;
     },
     async start(started) {
