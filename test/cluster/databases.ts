@@ -52,6 +52,8 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
   const hbaFile = join(dataDir, 'pg_hba.conf');
   await writeFile(hbaFile, 'host all all 10.77.0.0/16 scram-sha-256\nhost replication all 10.77.0.0/16 scram-sha-256\n');
   let primary = hosts[0] as number;
+  /** Hosts that were the primary and are no standby yet. Some of them may still run as a primary. */
+  const former = new Set<number>();
 
   const members = new Map(
     hosts.map((host) => {
@@ -90,9 +92,9 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
   );
 
   const connectionTo = (host: number): string =>
-    `host=${network.address(host)} port=${PORTS.postgres} user=${OWNER} password=${ownerPassword} connect_timeout=2 tcp_user_timeout=3000`;
+    `host=${network.address(host)} port=${PORTS.postgres} user=${OWNER} password=${ownerPassword} connect_timeout=10 tcp_user_timeout=3000`;
   const isRunning = (host: number): boolean => databases.member(host).running !== undefined;
-  const standbys = (): number[] => hosts.filter((host) => host !== primary && isRunning(host));
+  const standbys = (): number[] => hosts.filter((host) => host !== primary && !former.has(host) && isRunning(host));
 
   const databases: Databases = {
     get primary() {
@@ -131,6 +133,7 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
     },
     async promote(host) {
       await databases.query(host, 'postgres', 'SELECT pg_promote(true, 30)');
+      former.add(primary);
       primary = host;
       for (const other of standbys()) await follow(other).catch(() => databases.rejoin(other));
     },
@@ -157,6 +160,7 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
         throw new Error(`no base backup for host ${host}: ${(error as { stderr?: string }).stderr ?? ''}`);
       }
       await member.start();
+      former.delete(host);
     },
     async untilStreaming() {
       await until('every standby receives WAL', async () => (await receivers()) >= standbys().length);
