@@ -32,8 +32,7 @@ const password = (): string => randomBytes(18).toString('base64url');
 /** Generates the settings of a new cluster with two shards. `addresses` are those of its hosts. */
 export function clusterSettings(addresses: readonly string[]): ClusterSettings {
   const ownerPassword = password();
-  const postgres = addresses.map((address) => `${address}:${PORTS.postgres}`)
-    .join(',');
+  const postgres = addresses.map((address) => `${address}:${PORTS.postgres}`).join(',');
   const databaseUrl = (user: string, secret: string, session = 'read-write'): string =>
     `postgres://${user}:${secret}@${postgres}/clickledger?target_session_attrs=${session}`;
   const natsPasswords = Object.fromEntries(NATS_ROLES.map((role) => [role, password()])) as Record<NatsRole, string>;

@@ -1,7 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { natsUrlWithCredentials, parseNatsUrl, type NatsServers } from '../../core/nats-url.ts';
-import { sleep } from '../../core/time.ts';
 import { migrate } from '../../sql/migrate.ts';
 import { type Member, migrationSettings } from '../../stack/system.ts';
 import type { Address } from '../support/raw-http.ts';
@@ -87,7 +86,7 @@ export async function createCluster(dataDir: string, progress: (text: string) =>
     isExcused: (edge, sinceMs) => (excused.get(edge) ?? Number.NEGATIVE_INFINITY) >= sinceMs,
     async kill(killed) {
       for (const member of killed) await recordCrash(member, cluster.crashed);
-      await Promise.all(killed.map((member) => member.running && killWithChildren(member.running)));
+      await Promise.all(killed.flatMap(({ running }) => (running ? [killWithChildren(running)] : [])));
       for (const member of killed) member.running = undefined;
     },
     async start(started) {
