@@ -3,9 +3,11 @@ import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentBench } from './agent.ts';
+import { costsBench } from './costs.ts';
 import { flatBench } from './flat.ts';
 import { createFixture } from './fixture.ts';
 import { forwarderBench } from './forwarder.ts';
+import { growthBench } from './growth.ts';
 import { kindsBench } from './kinds.ts';
 import { memoryFigures } from './memory.ts';
 import { pipeBench } from './pipe.ts';
@@ -33,6 +35,8 @@ const benches: Record<string, Bench> = {
   relay: relayBench,
   forwarder: forwarderBench,
   reports: reportsBench,
+  growth: growthBench,
+  costs: costsBench,
 };
 
 const args = process.argv.slice(2);

@@ -34,6 +34,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   status: async () => (await import('./commands/status.ts')).addStatus,
   watch: async () => (await import('./commands/watch.ts')).addWatch,
   audit: async () => (await import('./commands/audit.ts')).addAudit,
+  drain: async () => (await import('./commands/drain.ts')).addDrain,
   ship: async () => (await import('./commands/ship.ts')).addShip,
   restored: async () => (await import('./commands/restored.ts')).addRestored,
   shard: async () => (await import('./commands/shard.ts')).addShard,

@@ -91,7 +91,7 @@ export const SETTINGS = {
 
   CATALOG_URL: setting(
     databaseUrl,
-    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard move`, `key` and `user` use it',
+    'URL of the catalog database as its owner; only `init`, `migrate`, `restored`, `shard`, `key` and `user` use it',
   ),
   BACKEND_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_backend'),
   WORKER_URL: setting(databaseUrl, 'URL of the catalog database as the role clickledger_worker; its credentials also open the shards'),
@@ -184,6 +184,11 @@ export const SETTINGS = {
     wholeNumber(0, 36500),
     'how many days a finished log is kept, or longer until it is committed; must be more than the age of any backup you would restore',
     '7',
+  ),
+  LOG_MIRROR: setting(
+    z.string(),
+    'an existing directory on another disk or host, to which the agent copies the logs at once; each agent needs its own; empty: no copies',
+    '',
   ),
   WINDOW_MIB: setting(wholeNumber(1, 65536), 'how many MiB of the log may be published and not yet committed, per shard', '64'),
   POLL_MS: setting(wholeNumber(10, 10_000), 'how often the agent looks at the log, in milliseconds', '100'),

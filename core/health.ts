@@ -83,6 +83,16 @@ const KINDS = {
     what: 'the disk of the logs is nearly full: nginx cannot log on a full disk, and those hits are lost',
     mend: 'free disk space: delete files of other programs, or lower KEEP_LOGS_DAYS; never delete logs by hand',
   },
+  'mirror-behind': {
+    of: ['agent'],
+    what: 'the copies of the logs in LOG_MIRROR lack bytes: if this host were lost with its disk, their hits would be lost',
+    mend: 'check that LOG_MIRROR exists and is mounted, that it has free space, and that the agent has the right to write there; the agent tries again by itself',
+  },
+  'mirror-unshipped': {
+    of: ['agent'],
+    what: 'this copy in LOG_MIRROR has bytes that no log in LOG_DIR has, and that are not counted',
+    mend: 'run `clickledger ship` on the copy; if another agent writes copies there, give each agent its own LOG_MIRROR',
+  },
   'database-unreachable': {
     of: ['worker', 'status'],
     what: 'Postgres does not answer: batches wait in the stream',
@@ -97,6 +107,26 @@ const KINDS = {
     of: ['worker'],
     what: 'this database is a former primary that is still running: another database of the shard has taken its place, so nothing is committed here',
     mend: 'stop this Postgres, and make it a standby again (pg_rewind, or a new base backup). If it is the right one, stop the other, and run `clickledger shard accept NAME`',
+  },
+  'two-primaries': {
+    of: ['worker', 'status'],
+    what: 'more than one server of this database accepts writes: after a failover, a former primary is still running',
+    mend: 'stop the former primary, and make it a standby again (pg_rewind, or a new base backup). Hits are counted in the new primary only',
+  },
+  'no-primary': {
+    of: ['worker', 'status'],
+    what: 'no server of this database accepts writes: batches wait in the stream',
+    mend: 'start the primary, or promote the standby that is least behind',
+  },
+  'server-silent': {
+    of: ['worker', 'status'],
+    what: 'a server of this database does not answer: a further failure may leave none',
+    mend: 'start it, or remove it from the URLs in the settings',
+  },
+  'standby-behind': {
+    of: ['worker', 'status'],
+    what: 'a standby is behind: a failover to it would lose commits, which the agents then send again from the logs',
+    mend: 'check the replication (pg_stat_replication on the primary), and the disk and the network of the standby',
   },
   'commit-failing': {
     of: ['worker'],

@@ -11,6 +11,7 @@ import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { keepHeartbeat } from './heartbeat.ts';
 import { createKnownEpoch } from './known-epoch.ts';
+import { createDatabaseWatch } from './database-watch.ts';
 import { createOutsideValues } from './outside-values.ts';
 import { createShardWorker, PARALLEL_COMMITS } from './shard-worker.ts';
 import { keepEndingLongQueries } from './watchdog.ts';
@@ -74,12 +75,14 @@ const workers = servedShards.map((shard) => {
 
 const isConnected = trackConnected(connection);
 addWorkerGauges(registry, { shards: workers, streams, isConnected });
-problems = () => workerProblems(workers, isConnected);
+const servers = createDatabaseWatch([config.WORKER_URL, ...servedShards.map((shard) => shardUrl(shard, config.WORKER_URL))], registry);
+problems = () => [...workerProblems(workers, isConnected), ...servers.problems()];
 committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all([
   ...workers.map(({ worker }) => worker.run(signal)),
   keepHeartbeat(catalogPool, log, signal),
+  servers.run(signal),
   keepEndingLongQueries({
     databases: [{ pool: catalogPool, schema: 'catalog' }, ...workers.map(({ pool }) => ({ pool, schema: 'shard' as const }))],
     maxSeconds: config.ANALYST_MAX_SECONDS,

@@ -7,7 +7,7 @@ export interface SlugTarget extends SlugIds {
 
 /**
  * Finds the link and the recipient of a slug or alias. `served` is the text `<link>.<version>` that a backend returned for the hit. It is
- * null if no backend was asked. Returns undefined if none of the keys signed the slug.
+ * null if no backend was asked or none answered. Returns undefined if none of the keys signed the slug.
  */
 export function resolveSlug(slug: string, served: string | null, slugs: SlugCodec): SlugTarget | undefined {
   if (served !== null) {

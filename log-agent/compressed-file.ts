@@ -95,6 +95,8 @@ export class CompressedFile implements Source {
   path: string | undefined;
   readonly #compression: Compression;
   readonly #longLines = new LongLines();
+  /** Reads the same file for `raw`, because reading at two places in turns would decompress the file again each time. */
+  #copied: CompressedFile | undefined;
   #pieces: AsyncGenerator<Buffer> | undefined;
   /** The offset of the first byte of #buffered. */
   #position = 0;
@@ -128,12 +130,26 @@ export class CompressedFile implements Source {
     return this.#passOver(line, end, budget);
   }
 
+  async raw(from: number, to: number): Promise<Buffer | undefined> {
+    this.#copied ??= new CompressedFile('', this.#compression, this);
+    this.#copied.path = this.path;
+    return this.#copied.#rawHere(from, to);
+  }
+
+  async #rawHere(from: number, to: number): Promise<Buffer | undefined> {
+    const sought = await this.#seek(from, { bytes: TURN_BYTES });
+    if (sought !== 'there') return sought === 'more' ? Buffer.alloc(0) : undefined;
+    if (this.#buffered.length === 0 && !(await this.#fetch())) return undefined;
+    return this.#buffered.subarray(0, Math.min(READ_BYTES, to - from));
+  }
+
   /** Returns the time of the first line instead of the requested line. Going back to the requested line would restart the decompression. */
   loggedAtMs(): Promise<number> {
     return Promise.resolve(this.identity.startedAt * 1000 || this.mtimeMs);
   }
 
   async close(): Promise<void> {
+    await this.#copied?.close();
     const pieces = this.#pieces;
     this.#pieces = undefined;
     this.#buffered = Buffer.alloc(0);

@@ -23,8 +23,8 @@ const LIVE_NAME = 'access.log';
 const LOG_NAME = /^access\.log(?:[.-][^/]*)?$/;
 /** Names of copies in progress and of files that editors create. */
 const TEMPORARY_NAME = /^\.|~$|\.(?:tmp|temp|part|partial|filepart|crdownload|sw[a-p])$/i;
-/** Names of the error logs of nginx, and of files that file systems create in a directory. */
-const EXPECTED_NAME = /^(?:error\.log.*|lost\+found|\.nfs.*)$/;
+/** Names of the error logs of nginx, of files of `clickledger drain`, and of files that file systems create in a directory. */
+const EXPECTED_NAME = /^(?:error\.log.*|draining|drained|lost\+found|\.nfs.*)$/;
 const FULL_SCAN_EVERY_MS = 1000;
 /** The number of bytes that one call of `identify` reads from all files without an identity together. */
 const IDENTIFY_BYTES = 8 * 1024 * 1024;

@@ -5,15 +5,16 @@ import type { Agent } from './agent.ts';
 import { diskOf } from './disk.ts';
 import type { Logs } from './follow.ts';
 import { ageSeconds, type Lag } from './lag.ts';
+import type { Mirror } from './mirror.ts';
 import type { NetworkTable } from './network-table.ts';
 import type { Salts } from './salt.ts';
 
 /** Adds the gauges whose values are read from the agent when Prometheus asks for them. */
 export function addAgentGauges(
   registry: Registry,
-  deps: { agent: Agent; follower: Logs; salts: Salts; networks: NetworkTable; logDir: string },
+  deps: { agent: Agent; follower: Logs; mirror: Mirror | undefined; salts: Salts; networks: NetworkTable; logDir: string },
 ): void {
-  const { agent, follower, salts, networks, logDir } = deps;
+  const { agent, follower, mirror, salts, networks, logDir } = deps;
   const lag = singleFlight(() => agent.lag());
   const byShard = (name: string, help: string, value: (lag: Lag) => number): void =>
     addShardGauge(registry, name, help, async () => (await lag()).map((one) => [one.shard, value(one)]));
@@ -31,6 +32,12 @@ export function addAgentGauges(
     'Files in the log directory that are no logs and are left alone',
     () => follower.foreignFiles.length,
   );
+  if (mirror) {
+    addGauge(registry, 'clickledger_agent_mirror_lag_bytes', 'Bytes of logs that the copies in LOG_MIRROR lack', () => mirror.lagBytes());
+    addGauge(registry, 'clickledger_agent_mirror_behind_seconds', 'Time since the copies in LOG_MIRROR last had all bytes', () =>
+      mirror.behindSeconds(),
+    );
+  }
   addGauge(registry, 'clickledger_agent_salts', 'Days whose salt is in memory', () => salts.count());
   addGauge(
     registry,

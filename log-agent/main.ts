@@ -3,6 +3,7 @@ import { type Problem, problem } from '../core/health.ts';
 import { connectNats, createJetStreamManager, natsOptions, trackConnected } from '../core/nats.ts';
 import { createPart } from '../core/part.ts';
 import { LEDGER_API } from '../core/subjects.ts';
+import { orUndefinedAfter } from '../core/time.ts';
 import { createAgent } from './agent.ts';
 import { createLedgerClient } from './ledger-client.ts';
 import { diskOf } from './disk.ts';
@@ -13,6 +14,7 @@ import { Follower } from './follow.ts';
 import { agentProblems } from './health.ts';
 import { addAgentGauges } from './gauges.ts';
 import { createAgentMetrics } from './metrics.ts';
+import { createMirror } from './mirror.ts';
 import { createPublisher } from './publish.ts';
 import { createSalts } from './salt.ts';
 import { createShipper } from './ship.ts';
@@ -22,7 +24,11 @@ import { createShipper } from './ship.ts';
 // log directory ──► follower: generations ──► shipper: lines, hits, batches by shard ──► publisher: JetStream
 //                                                 ▲                                           │
 //                                             coverage ◄── ledgers: what is committed ◄── workers
+//
+// With LOG_MIRROR, a mirror copies the bytes of the generations to another directory. Nothing waits for it.
 
+/** How long the stop of the agent waits for the mirror. */
+const MIRROR_STOP_MS = 2_000;
 const settings = [
   'BASE_URL',
   'LOG_DIR',
@@ -33,6 +39,7 @@ const settings = [
   'STREAM_REPLICAS',
   'WINDOW_MIB',
   'KEEP_LOGS_DAYS',
+  'LOG_MIRROR',
   'POLL_MS',
   'MMDB_PATH',
 ] as const;
@@ -79,6 +86,7 @@ const ledgers = createLedgerClient({
   epochs,
   log,
 });
+const keepLogsMs = config.KEEP_LOGS_DAYS * 24 * 3600_000;
 const agent = createAgent({
   follower,
   shipper,
@@ -90,14 +98,25 @@ const agent = createAgent({
   shards: config.SHARDS,
   stateDir: config.STATE_DIR,
   pollMs: config.POLL_MS,
-  keepLogsMs: config.KEEP_LOGS_DAYS * 24 * 3600_000,
+  keepLogsMs,
 });
+const mirror =
+  config.LOG_MIRROR === ''
+    ? undefined
+    : createMirror({
+        directory: config.LOG_MIRROR,
+        logs: follower,
+        ledgers,
+        shards: config.SHARDS.list.map(({ name }) => name),
+        log,
+        keepLogsMs,
+      });
 
-addAgentGauges(registry, { agent, follower, salts, networks, logDir: config.LOG_DIR });
+addAgentGauges(registry, { agent, follower, mirror, salts, networks, logDir: config.LOG_DIR });
 const natsConnected = trackConnected(connection);
 problems = async () =>
   agentProblems({
-    degraded: agent.degraded(),
+    degraded: [...agent.degraded(), ...(mirror?.problems() ?? [])],
     publishFailure: publisher.failure(),
     lag: await agent.lag(),
     disk: await diskOf(config.LOG_DIR).catch(() => undefined),
@@ -105,6 +124,12 @@ problems = async () =>
   });
 following = true;
 log.info({ directory: config.LOG_DIR }, 'following the log');
+const mirroring = mirror?.run(signal).then(() => true) ?? Promise.resolve(true);
 await Promise.all([agent.run(signal), salts.keepInBucket(signal)]);
 admin?.close();
 await connection.close();
+// If LOG_MIRROR is on a file system that hangs, a call into the kernel does not return, and this process cannot exit in the ordinary way.
+if (!(await orUndefinedAfter(mirroring, MIRROR_STOP_MS))) {
+  log.warn('LOG_MIRROR does not answer, so the agent ends itself by SIGKILL; everything else was stopped in order');
+  process.kill(process.pid, 'SIGKILL');
+}

@@ -102,6 +102,16 @@ export class PlainFile implements Source {
     }
   }
 
+  async raw(from: number, to: number): Promise<Buffer | undefined> {
+    try {
+      const bytes = await this.#readAt(from, Math.min(READ_BYTES, to - from));
+      return bytes.length > 0 && (await this.#headIsSame()) ? bytes : undefined;
+    } catch (error) {
+      if (codeOf(error) === 'EBADF') return undefined;
+      throw error;
+    }
+  }
+
   async loggedAtMs(from: number): Promise<number | undefined> {
     const chunk = await this.read(from, from + PEEK_BYTES);
     if (chunk.kind === 'long') return this.mtimeMs;

@@ -52,6 +52,10 @@ class Worker {
   largestEvents = 0;
   held = false;
   silent = false;
+  /** The epoch of the database; undefined for a worker of a version without epochs. */
+  epoch: number | undefined;
+  /** The highest epoch that a batch or a question had. */
+  shown = 0;
   /** Whether to ack a batch without committing it. */
   drop: (batch: Batch) => boolean = () => false;
 
@@ -64,6 +68,7 @@ class Worker {
     this.batches++;
     this.largestBytes = Math.max(this.largestBytes, payload.length);
     this.largestEvents = Math.max(this.largestEvents, batch.events.off.length + batch.dead.length);
+    this.shown = Math.max(this.shown, batch.epoch ?? 0);
     expect(batch).toMatchObject({ shard: this.shard, shards: shards.fingerprint });
     if (this.drop(batch)) return;
     const { gen, from, to } = batch;
@@ -96,7 +101,7 @@ class Worker {
   }
 
   reply(request: string): string {
-    const reply: LedgerReply = { shards: shards.fingerprint, gens: {} };
+    const reply: LedgerReply = { shards: shards.fingerprint, epoch: this.epoch, gens: {} };
     for (const gen of parseLedgerRequest(request).gens) {
       const ranges = this.committed.get(gen);
       if (ranges) reply.gens[gen] = { committed: ranges.map(([from, to]) => [from, to]), size: this.sizes.get(gen) ?? null };
@@ -587,6 +592,32 @@ describe('shipping a log', () => {
     expect(workers.a.repeated).toBe(0);
     expect(workers.b.batches).toBeLessThanOrEqual(batches + contents.length);
     await run.stop();
+  });
+
+  test('a reply of a former primary is not believed, also after a restart, and batches show the later epoch', async () => {
+    const setting = await setUp();
+    const { path, workers } = setting;
+    const content = makeContent(300);
+    const size = Buffer.byteLength(content.text);
+    workers.a.epoch = workers.b.epoch = 5;
+    let run = startAgent(setting);
+    await writeFile(path('access.log'), content.text);
+    await untilCommitted(run, workers, [content]);
+    const gen = genOf(run, size) as string;
+    workers.a.epoch = 6;
+    await eventually('the later epoch is known', async () => (await run.ledgers.ask('a', [gen])) !== undefined);
+    await run.stop();
+
+    run = startAgent(setting);
+    await eventually('the log is known again', () => genOf(run, size) !== undefined && run.agent.uncommittedBytes() !== undefined);
+    workers.a.epoch = 5;
+    expect(await run.ledgers.ask('a', [gen])).toBeUndefined();
+    expect(await run.ledgers.ask('b', [gen])).toBeDefined();
+    workers.a.epoch = 7;
+    expect(await run.ledgers.ask('a', [gen])).toBeDefined();
+    const more = makeContent(100);
+    await appendFile(path('access.log'), more.text);
+    await eventually('a batch shows the epoch', () => workers.a.shown === 7);
   });
 
   test.each(['its', 'no', 'an old', 'a foreign', 'a broken'])(

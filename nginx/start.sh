@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts nginx for clickledger in the foreground. Renames the last log, writes the configuration, and then replaces itself with nginx.
+# Starts nginx for clickledger in the foreground. Renames the last log, writes the configuration, and then replaces itself with nginx. On a host
+# that is drained (clickledger drain) it does not start nginx, but waits until the host is not drained any more.
 #
 #   LOG_DIR          directory of access.log (required; nothing but nginx and the log agent may write to it)
 #   BACKENDS         host:port of every backend, separated by commas (required)
@@ -13,6 +14,9 @@
 #   WELL_KNOWN_DIR   a directory with HOST/apple-app-site-association and HOST/assetlinks.json; nginx serves them at /.well-known/ (none)
 #   RATE_LIMIT       clicks per second and client; visits and goals have a separate limit of the same size (30)
 #   RATE_BURST       clicks above the limit that are accepted at once (200)
+#   FALLBACK_URL     where clicks are sent if no backend answers: http://… or https://… (none: they get an error)
+#   HEALTH_LISTEN    address at which /healthz is served to load balancers, in plain HTTP (none: it is served at LISTEN)
+#   HEALTH_MIN_FREE_MIB  /healthz answers 503 if the log disk has less free space than this many MiB (64)
 #   UNSUBSCRIBE_PAGE path of your own page for unsubscribing (nginx/unsubscribe/page.html, which shows what it must contain)
 #   TRUSTED_PROXIES  addresses and networks whose X-Forwarded-For is used, separated by commas (none)
 #   ROTATE_MIB       rotate the log when it has this many MiB                    (0: not by size)
@@ -22,6 +26,9 @@
 #   NGINX_USER       user of the nginx workers, if root starts this script (www-data)
 #   NGINX_WORKERS    number of nginx workers (auto)
 #   NGINX_BIN        the nginx program       (nginx)
+#
+# LOG_DIR may have two more files. `clickledger drain` writes `draining`: while it exists, /healthz answers 503. It contains the time at which nginx
+# stops, in epoch seconds. This script writes `drained` when nginx has stopped for this reason.
 #
 # The configuration contains no absolute paths, only names in NGINX_RUN_DIR, so that a path may have any characters. NGINX_RUN_DIR/links has
 # symbolic links to the files and directories that are elsewhere. Quotes would not be enough, because in access_log and ssl_certificate a $
@@ -153,6 +160,16 @@ real_ip_recursive on;"
 fi
 export NGINX_USER_DIRECTIVE BACKEND_SERVERS REAL_IP_DIRECTIVES
 
+# In the quotes of a configuration, only these three characters have a meaning. A URL can have all of them percent-encoded.
+case ${FALLBACK_URL:-} in
+  '') ;;
+  *[!!-~]* | *[\"\\\$]*) fail "FALLBACK_URL has characters that a URL cannot have here. Percent-encode them, e.g. \$ as %24" ;;
+  http://[!/?#]* | https://[!/?#]*) ;;
+  *) fail 'FALLBACK_URL must be an http:// or https:// URL' ;;
+esac
+min_free_mib=${HEALTH_MIN_FREE_MIB:-64}
+case $min_free_mib in *[!0-9]*) fail 'HEALTH_MIN_FREE_MIB must be a whole number' ;; esac
+
 # Replaces each ${NAME} with the variable of that name, or with nothing. A line ${NAME_FILE} is replaced by the content of a file, because a
 # variable of the environment cannot be longer than 128 KiB.
 fill() {
@@ -171,6 +188,18 @@ fill() {
     print line rest
   }' "$1"
 }
+
+# Locations that a server has only with some variables.
+FALLBACK_DIRECTIVES= FALLBACK_LOCATION= HEALTH=
+if [ -n "${FALLBACK_URL:-}" ]; then
+  export FALLBACK_URL
+  # Backends send neither 502 nor 504. A proxy before them does so if no backend answers.
+  FALLBACK_DIRECTIVES='proxy_intercept_errors on; error_page 502 504 = @clickledger_fallback;'
+  FALLBACK_LOCATION=$(fill "$here/fallback.conf.template")
+fi
+health_locations=$(fill "$here/health.conf.template")
+[ -n "${HEALTH_LISTEN:-}" ] || HEALTH=$health_locations
+export FALLBACK_DIRECTIVES FALLBACK_LOCATION HEALTH
 
 # The pages for unsubscribing: one that asks, and one that confirms, in each language. The form posts to the address of
 # the page. tracking.conf.template counts the request only if it has the value of the button.
@@ -218,6 +247,10 @@ TRACKING_FILE=$NGINX_RUN_DIR/tracking.conf
 export TRACKING_FILE
 fill "$here/tracking.conf.template" >"$TRACKING_FILE"
 servers >>"$TRACKING_FILE"
+if [ -n "${HEALTH_LISTEN:-}" ]; then
+  export HEALTH_LISTEN
+  HEALTH=$health_locations fill "$here/health-server.conf.template" >>"$TRACKING_FILE"
+fi
 fill "$here/nginx.conf.template" >"$NGINX_RUN_DIR/nginx.conf"
 
 log=$LOG_DIR/access.log
@@ -242,24 +275,80 @@ create_log() {
   close_to_others "$NGINX_USER" "$log"
 }
 
-# Rotates the log if there is no logrotate: renames the log, then sends USR1, so that nginx opens a new file. Ends when nginx ends.
-keep_rotating() {
+# Rotates the log if there is no logrotate: renames the log, then sends USR1, so that nginx opens a new file.
+rotate_if_due() {
+  bytes=$(stat -c %s "$log" 2>/dev/null) || return 0
+  # The age of a log is counted from its first line. An empty log is not rotated.
+  [ "$bytes" -gt 0 ] || since=$now
+  if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
+    if put_aside; then
+      # If the new log cannot be created, e.g. on a full disk, nginx still gets the signal and tries to create the log itself.
+      create_log || true
+      kill -USR1 "$1"
+    fi
+    since=$now
+  fi
+}
+
+# Whether `clickledger drain` has said that nginx must not run any more.
+is_drained() {
+  stop_at=
+  read -r stop_at 2>/dev/null <"$LOG_DIR/draining" || true
+  case $stop_at in '' | *[!0-9]* | ???????????*) return 1 ;; esac
+  [ "$(date +%s)" -ge "$stop_at" ]
+}
+
+# Prints the state that /healthz shows.
+health_state() {
+  # `set --` makes the two numbers parameters: free blocks, and bytes of a block.
+  set -- $(stat -f -c '%a %S' "$LOG_DIR" 2>/dev/null)
+  if [ -e "$LOG_DIR/draining" ]; then echo draining
+  elif [ $# != 2 ] || [ "$(($1 * $2 / 1048576))" -lt "$min_free_mib" ]; then echo log-disk-full
+  else echo ok; fi
+}
+
+# Writes the state for these ten seconds and the next ones (health.conf.template), and deletes the files of other times. If a file cannot be
+# written, deletes all, so that /healthz answers 503.
+write_health() {
+  state=$(health_state) tens=$(($(date +%s) / 10)) kind=unfit
+  [ "$state" != ok ] || kind=ok
+  for period in "$tens" "$((tens + 1))"; do
+    if ! (umask 022 && printf '{"status":"%s"}\n' "$state" >"$health/new" && mv "$health/new" "$health/$kind.$period") 2>/dev/null; then
+      rm -f "$health"/*
+      return
+    fi
+  done
+  for file in "$health"/*; do
+    case $file in */"$kind.$tens" | */"$kind.$((tens + 1))") ;; *) rm -f "$file" ;; esac
+  done
+}
+
+# Runs beside nginx, and ends when nginx ends.
+keep_house() {
+  # A signal to the whole process group must not end this loop before nginx, because it writes that nginx has stopped.
+  trap '' TERM QUIT INT
   since=$(date +%s)
   while sleep 1 && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
-    bytes=$(stat -c %s "$log" 2>/dev/null) || continue
-    # The age of a log is counted from its first line. An empty log is not rotated.
-    [ "$bytes" -gt 0 ] || since=$now
-    if [ "$((rotate_bytes > 0 && bytes >= rotate_bytes || rotate_seconds > 0 && now - since >= rotate_seconds))" = 1 ]; then
-      if put_aside; then
-        # If the new log cannot be created, e.g. on a full disk, nginx still gets the signal and tries to create the log itself.
-        create_log || true
-        kill -USR1 "$1"
-      fi
-      since=$now
+    write_health
+    [ "$((rotate_bytes + rotate_seconds))" = 0 ] || rotate_if_due "$1"
+    if is_drained; then
+      # nginx answers the requests in progress, then exits.
+      kill -QUIT "$1" 2>/dev/null || true
+      while kill -0 "$1" 2>/dev/null; do sleep 0.1; done
+      : >"$LOG_DIR/drained" || true
     fi
   done
 }
+
+if is_drained; then
+  echo 'nginx/start.sh: this host is drained, so nginx does not run. `clickledger drain --undo` starts it.' >&2
+  trap 'exit 0' TERM QUIT INT
+  : >"$LOG_DIR/drained"
+  while is_drained; do sleep 1; done
+  trap - TERM QUIT INT
+fi
+rm -f "$LOG_DIR/drained"
 
 # A log with content is renamed, and nginx opens a new log. A power loss may have cut off the last line of the old log, and nginx would
 # append the next line to the cut line.
@@ -275,7 +364,10 @@ done
   echo "nginx/start.sh: other users may read logs in $LOG_DIR: run chmod o= on them" >&2
 
 rotate_bytes=$((${ROTATE_MIB:-0} * 1024 * 1024)) rotate_seconds=${ROTATE_SECONDS:-0}
+health=$NGINX_RUN_DIR/html/clickledger-health
+(umask 022 && mkdir -p "$health")
+write_health
 # nginx replaces this shell, so the process id of this shell will be that of the nginx master.
-[ "$((rotate_bytes + rotate_seconds))" = 0 ] || keep_rotating $$ &
+keep_house $$ &
 
 exec "${NGINX_BIN:-nginx}" -p "$NGINX_RUN_DIR" -e "$ERROR_LOG" -c nginx.conf -g 'daemon off;'

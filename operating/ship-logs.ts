@@ -43,14 +43,16 @@ export interface Shipment {
 }
 
 /**
- * Opens the logs and connects to NATS. Waits until NATS answers or `signal` aborts. Throws a ClickledgerError if a file cannot be shipped.
+ * Opens the logs and connects to NATS. Waits until NATS answers or `signal` aborts. Throws a ClickledgerError if a file cannot be shipped, or
+ * was changed within the last `quietMs` (default: that of openFinishedLogs).
  */
 export async function prepareShipment(
   config: Config<(typeof SHIPPING_SETTINGS)[number]>,
   files: readonly string[],
   signal: AbortSignal,
+  quietMs?: number,
 ): Promise<Shipment> {
-  const logs = await openFinishedLogs(files);
+  const logs = await openFinishedLogs(files, quietMs);
   const log: Logger = createLogger('ship', 'error');
   const connection = await connectNats(natsOptions(config.AGENT_NATS_URL, config.NATS_CA_FILE), 'ship', log, signal);
   const metrics = createAgentMetrics(new Registry());

@@ -137,3 +137,21 @@ async function childrenOf(parent: number): Promise<{ pid: number; name: string }
   const pids = (await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim().split(' ').map(Number);
   return Promise.all(pids.map(async (pid) => ({ pid, name: (await readFile(`/proc/${pid}/comm`, 'utf8')).trim() })));
 }
+
+describe('FALLBACK_URL', () => {
+  test('may have any character of a URL, and nothing that would be a part of the configuration', async () => {
+    const url = `https://www.example.org/?a='b'&c={d};e=#f%24g~(h),[i]!*+@|\`^<>`;
+    const { port } = await nginxWith({ FALLBACK_URL: url });
+    expect((await rawRequest(port, 'GET', '/u/00abcdefghijklmnopq')).headers.get('location')).toBe(url);
+    for (const wrong of ['$host', '"', '"; return 200 "x', 'x\nreturn 200;', 'a b', 'ü', '\\'])
+      await expect(nginxWith({ FALLBACK_URL: `https://www.example.org/${wrong}` })).rejects.toThrow('FALLBACK_URL has characters');
+    for (const wrong of ['www.example.org', '/later', 'https://', 'javascript:alert(1)', 'https:///x'])
+      await expect(nginxWith({ FALLBACK_URL: wrong })).rejects.toThrow('FALLBACK_URL must be');
+  });
+
+  test('is not needed: without it, a click that no backend answers gets 502 and is not logged', async () => {
+    const { port, logDir } = await nginxWith({});
+    expect((await rawRequest(port, 'GET', '/u/00abcdefghijklmnopq')).status).toBe(502);
+    expect(await requestIds(logDir)).toEqual([]);
+  });
+});

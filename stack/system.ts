@@ -38,6 +38,8 @@ export interface SystemOptions {
   forwarders?: number;
   /** See PostgresOptions. */
   durable?: boolean;
+  /** The path of another program `postgres`; see PostgresOptions. */
+  postgresProgram?: string;
   /** If set, NATS gets a user `operator` with all permissions and this password. Test harnesses use this user, e.g. to delete streams. */
   natsOperatorPassword?: string;
   /**
@@ -127,7 +129,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   };
 
   const postgres = createMember('postgres', () =>
-    startPostgres({ dataDir: join(dataDir, 'postgres'), runDir, port: ports.postgres, ownerPassword, durable }),
+    startPostgres({
+      dataDir: join(dataDir, 'postgres'),
+      runDir,
+      port: ports.postgres,
+      ownerPassword,
+      durable,
+      ...(options.postgresProgram === undefined ? {} : { program: options.postgresProgram }),
+    }),
   );
   const passwords = Object.fromEntries(NATS_ROLES.map((role) => [role, parseNatsUrl(env[natsSetting(role)]).password] as const)) as Record<
     NatsRole,

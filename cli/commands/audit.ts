@@ -8,22 +8,34 @@ export function addAudit(program: Command): void {
   program
     .command('audit')
     .description('check the stored events of a running system; exit code 1 if there is a problem')
-    .option('--logs <directory>', 'also compare the events with the logs of this directory, line by line')
+    .option('--logs <directory...>', 'also compare the events with the logs of these directories, line by line')
     .addHelpText(
       'after',
       `
 Finds events that are stored twice, events outside the ledger, and holes: bytes of logs that a shard lacks. With --logs, it also finds counts
 that differ from the logs. Prints what to do about each problem. Changes nothing.
 
+It also lists the logs that are not finished and are not in the directories of --logs, with the number of their bytes that are counted and the time
+of the last commit. If the host of such a log is lost with its disk, what nginx logged there later is lost. If there is a copy of the log (LOG_MIRROR),
+give its directory with --logs: then the bytes that are missing are a number, and \`clickledger ship\` counts them.
+
 Examples:
   clickledger audit
-  clickledger audit --logs /var/log/clickledger`,
+  clickledger audit --logs /var/log/clickledger
+  clickledger audit --logs /mnt/mirror/edge-1 --logs /mnt/mirror/edge-2`,
     )
-    .action(async (options: { logs?: string }, command: Command) => {
-      const { findings, dead, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch(throwExplained);
+    .action(async (options: { logs?: string[] }, command: Command) => {
+      const { findings, dead, unfinished, shards } = await audit(await configOf(command, AUDIT_SETTINGS), options.logs).catch(
+        throwExplained,
+      );
 
       if (command.optsWithGlobals<GlobalOptions>().json) {
-        printJson({ findings, dead, generations: shards.flatMap(({ shard, generations }) => generations.map((g) => ({ shard, ...g }))) });
+        printJson({
+          findings,
+          dead,
+          unfinished,
+          generations: shards.flatMap(({ shard, generations }) => generations.map((g) => ({ shard, ...g }))),
+        });
       } else {
         const rows = shards.flatMap(({ shard, generations }) =>
           generations.map((g) => [g.gen, shard, g.size, sizeOf(g.committed), g.committed.length]),
@@ -34,6 +46,13 @@ Examples:
           printTable(
             ['shard', 'generation', 'offset', 'reason', 'line'],
             dead.map((d) => [d.shard, d.gen, d.off, d.reason, d.line]),
+          );
+        }
+        if (unfinished.length > 0) {
+          note('\nLogs that are not finished and were not given. If the host of one is lost with its disk, later hits in it are lost:');
+          printTable(
+            ['generation', 'counted bytes', 'last commit'],
+            unfinished.map(({ gen, bytes, until }) => [gen, bytes, until.toISOString().slice(0, 19).replace('T', ' ')]),
           );
         }
         note(findings.length === 0 ? '\nno problems found' : '\nProblems:');

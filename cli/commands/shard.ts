@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { explainErrors } from '../../core/postgres.ts';
+import { acceptShard } from '../../operating/accept-shard.ts';
 import { MIGRATION_SETTINGS } from '../../operating/migrate.ts';
 import { explainMissing, type MissingLimit } from '../../sql/limit-roles.ts';
 import { countRows, moveShard, planMove, saveShardsSetting } from '../../operating/move-shard.ts';
@@ -50,5 +51,25 @@ Examples:
       note(saved ? `changed SHARDS in ${dataDir}/env` : `change the settings of all parts: SHARDS=${move.shards}`);
       note('Restart the workers now. Events that they commit to the old database until then are published again from the logs.');
       note(`When \`clickledger audit\` finds no problem, you may drop the old database (${move.from}).`);
+    });
+
+  shard
+    .command('accept <name>')
+    .description('make the present database of a shard the right one, although a later one has taken its place')
+    .addHelpText(
+      'after',
+      `
+After a failover, workers refuse the former primary of a shard, because agents have seen the new one. Run this command if you go back to the
+former primary on purpose, for example because the new one is lost, or if you started an old copy of the disk. Stop the other database first.
+The agents then send what this one lacks from the logs.
+
+Example:
+  clickledger shard accept a`,
+    )
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const config = await configOf(command, MIGRATION_SETTINGS);
+      await explainErrors(() => acceptShard(config, name));
+      if (command.optsWithGlobals<GlobalOptions>().json) return printJson({ shard: name, accepted: true });
+      note(`shard ${name}: workers use the present database from now on, and agents send what it lacks`);
     });
 }

@@ -5,6 +5,7 @@ import { createLogger } from '../../core/log.ts';
 import { handleStopSignals } from '../../core/shutdown.ts';
 import { configOf, type GlobalOptions } from '../context.ts';
 import { note, printJson, printTable } from '../output.ts';
+import { findLogs } from '../../operating/find-logs.ts';
 import { findMissing, prepareShipment, shipAll, SHIPPING_SETTINGS } from '../../operating/ship-logs.ts';
 
 export function addShip(program: Command): void {
@@ -16,14 +17,12 @@ export function addShip(program: Command): void {
     .option('--dry-run', 'print how many bytes of each log are missing; publish nothing')
     .addHelpText(
       'after',
-      '\nExamples:\n  clickledger ship --dry-run /backup/access.log-*\n  clickledger ship /backup/access.log-20261101-1793491200.gz',
+      '\nA directory stands for all logs in it.\n\nExamples:\n  clickledger ship --dry-run /backup/access.log-*\n  clickledger ship /backup/access.log-20261101-1793491200.gz\n  clickledger ship /mnt/mirror/edge-1',
     )
     .action(async (files: string[], options: { dryRun?: boolean }, command: Command) => {
       const config = await configOf(command, SHIPPING_SETTINGS);
       const { signal } = handleStopSignals(createLogger('ship', 'silent'));
-      for (const file of files)
-        if (!(await stat(file).catch(() => undefined))) throw new ClickledgerError('not-found', `there is no log ${file}`);
-      const shipment = await prepareShipment(config, files, signal);
+      const shipment = await prepareShipment(config, await logsOf(files), signal);
       try {
         const shards = config.SHARDS.list.map(({ name }) => name);
         const missing = await findMissing(shipment, shards);
@@ -45,4 +44,21 @@ export function addShip(program: Command): void {
         await shipment.close();
       }
     });
+}
+
+/** Returns the logs that were named. A directory stands for its logs. */
+async function logsOf(files: readonly string[]): Promise<string[]> {
+  const paths: string[] = [];
+  for (const file of files) {
+    const status = await stat(file).catch(() => undefined);
+    if (!status) throw new ClickledgerError('not-found', `there is no log ${file}`);
+    if (!status.isDirectory()) {
+      paths.push(file);
+      continue;
+    }
+    const { paths: logs, foreign } = await findLogs(file);
+    for (const { name, what } of foreign) note(`${name} is not shipped: ${what}`);
+    paths.push(...logs);
+  }
+  return paths;
 }

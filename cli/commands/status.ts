@@ -18,14 +18,15 @@ const HELP = `
 Reads /healthz and /metrics of each part in PARTS, and NATS and the databases with the rights of the analyst.
 Exit code 0: all is well. 3: there are problems; the last lines show them and what to do. 1: the settings are invalid.
 
---json prints { at, ok, parts, stream, shards, problems }. A value that is not known is null:
+--json prints { at, ok, parts, stream, shards, databases, problems }. A value that is not known is null:
   parts     name, answers, part, version, ready, degraded (codes), unshipped_bytes, oldest_unshipped_seconds, log_disk_free_bytes,
-            log_disk_size_bytes (agents), links, links_age_seconds (backends),
+            log_disk_size_bytes, mirror_lag_bytes (agents), links, links_age_seconds (backends),
             delivery_lag_seconds, undelivered_bytes (forwarders)
   stream    answers, messages, bytes, limit_bytes
   shards    shard, answers, waiting_messages, waiting_bytes, last_commit, generations, committed_bytes, missing_bytes, holes,
             dead_letters, dead_letters_last_day, judge_delay_seconds, unjudged_hits, folded_hits, database_bytes,
             database_disk_free_bytes (always null: Postgres does not show it to the analyst)
+  databases host, state (primary, standby or silent), behind_bytes: the servers of databases with several hosts
   problems  where, code, about, what, mend (what to do)
 With --watch, each line is one such object.
 
@@ -65,16 +66,17 @@ export function addStatus(program: Command): void {
 
 /** Formats the whole status as tables, with the problems at the end. */
 function formatPage(status: Status): string {
-  const { parts, stream, shards } = status;
+  const { parts, stream, shards, databases } = status;
   const tables = [
     table(
-      ['part', 'state', 'not shipped', 'oldest', 'disk free', 'links', 'catalog read', 'delivery lag'],
+      ['part', 'state', 'not shipped', 'oldest', 'disk free', 'not copied', 'links', 'catalog read', 'delivery lag'],
       parts.map((p) => [
         p.name,
         stateOf(p),
         formatBytes(p.unshipped_bytes),
         formatDuration(p.oldest_unshipped_seconds),
         formatDisk(p),
+        formatBytes(p.mirror_lag_bytes),
         p.links,
         formatAge(p.links_age_seconds),
         formatDuration(p.delivery_lag_seconds),
@@ -107,6 +109,14 @@ function formatPage(status: Status): string {
         formatBytes(s.database_bytes),
       ]),
     ),
+    ...(databases.length === 0
+      ? []
+      : [
+          table(
+            ['database server', 'state', 'behind'],
+            databases.map(({ host, state, behind_bytes: behind }) => [host, state, formatBytes(behind)]),
+          ),
+        ]),
     status.ok ? 'all is well' : `${bold('problems:')}\n${formatProblems(status.problems)}`,
   ];
   return `${tables.join('\n\n')}\n`;

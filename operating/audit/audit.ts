@@ -1,8 +1,8 @@
 import type { Config } from '../../core/config.ts';
 import { createPool, explainErrors } from '../../core/postgres.ts';
 import { shardUrl } from '../../core/shards.ts';
-import { type Finding, findProblems } from './find-problems.ts';
-import { type LogAudit, readBytes, readLogDirectory } from './read-logs.ts';
+import { type Finding, findProblems, findUnfinished, type Unfinished } from './find-problems.ts';
+import { type LogAudit, readBytes, readLogDirectories } from './read-logs.ts';
 import { readShard, type ShardAudit } from './read-shard.ts';
 
 // Checks the shards for violations of the guarantees: offsets that are stored twice, rows outside the ledger, and holes. If the logs are
@@ -25,14 +25,15 @@ export interface DeadLine {
 export interface Audit {
   findings: Finding[];
   dead: DeadLine[];
+  unfinished: Unfinished[];
   shards: ShardAudit[];
 }
 
-/** Audits all shards. `logs` is a directory; if it is given, the shards are compared with its logs line by line. */
-export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, logs?: string): Promise<Audit> {
+/** Audits all shards. `logs` are directories; if they are given, the shards are compared with their logs line by line. */
+export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, logs?: readonly string[]): Promise<Audit> {
   // The logs are read before the shards. A shard may then have newer lines than the log that was read, and this is not reported. In the
   // other order, new lines of a log would be reported as a hole.
-  const directory = logs === undefined ? undefined : await readLogDirectory(logs, config.SHARDS);
+  const directory = logs === undefined ? undefined : await readLogDirectories(logs, config.SHARDS);
   try {
     const shards: ShardAudit[] = [];
     for (const shard of config.SHARDS.list) {
@@ -40,7 +41,7 @@ export async function audit(config: Config<(typeof AUDIT_SETTINGS)[number]>, log
       shards.push(await explainErrors(() => readShard(pool, shard)).finally(() => pool.end()));
     }
     const findings = findProblems(shards, directory?.logs, config.SHARDS.first.name);
-    return { findings, dead: await deadLines(shards, directory?.logs), shards };
+    return { findings, dead: await deadLines(shards, directory?.logs), unfinished: findUnfinished(shards, directory?.logs), shards };
   } finally {
     await directory?.close();
   }

@@ -13,6 +13,31 @@ export interface Finding {
   mend: string;
 }
 
+/**
+ * A log that is not finished, and that is not among the logs that were given. nginx may still write to it, or its host is lost. `bytes` is how many
+ * of its bytes are counted on all shards, from its start, and `until` is the time of the last commit.
+ */
+export interface Unfinished {
+  gen: string;
+  bytes: number;
+  until: Date;
+}
+
+/** Finds the logs that are not finished, the one with the oldest commit first. No shard has the size of such a log. */
+export function findUnfinished(shards: readonly ShardAudit[], logs: ReadonlyMap<string, LogAudit> | undefined): Unfinished[] {
+  const rows = shards.flatMap(({ generations }) => generations);
+  const unfinished: Unfinished[] = [];
+  for (const gen of new Set(rows.map((row) => row.gen))) {
+    const own = rows.filter((row) => row.gen === gen);
+    if (logs?.has(gen) || own.some(({ size }) => size !== null)) continue;
+    const ends = own.map(({ committed }) => firstGap(committed, 0, Number.MAX_SAFE_INTEGER)?.[0] ?? 0);
+    // A shard without a row has none of the bytes.
+    const bytes = own.length < shards.length ? 0 : Math.min(...ends);
+    unfinished.push({ gen, bytes, until: new Date(Math.max(...own.map(({ last_at }) => last_at.getTime()))) });
+  }
+  return unfinished.sort((a, b) => a.until.getTime() - b.until.getTime());
+}
+
 /** Finds all problems. If `logs` is undefined, only the databases are checked. */
 export function findProblems(
   shards: readonly ShardAudit[],

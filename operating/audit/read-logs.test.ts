@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parseShards } from '../../core/shards.ts';
 import { logLine } from '../../test/support/log-lines.ts';
 import { temporaryDirectory } from '../../test/support/servers.ts';
-import { readBytes, readLogDirectory } from './read-logs.ts';
+import { readBytes, readLogDirectories } from './read-logs.ts';
 
 const shards = parseShards('a=00=postgres://127.0.0.1/a,b=V0=postgres://127.0.0.1/b');
 
@@ -27,7 +27,7 @@ test('an audit reads the same logs as the agent, whatever they are compressed wi
   await truncate(join(directory, 'access.log.6'), 30_000_000);
   await utimes(join(directory, 'access.log.6'), 0, 0);
 
-  const { logs, close } = await readLogDirectory(directory, shards);
+  const { logs, close } = await readLogDirectories([directory], shards);
   const found = [...logs.values()].map(({ generation, end, hits, dead }) => ({
     size: generation.size,
     end,

@@ -17,20 +17,32 @@ export interface LogAudit {
 }
 
 /**
- * Reads all logs of a directory and counts their lines. The keys of `logs` are ids of generations. The logs stay open for readBytes until
- * `close` is called.
+ * Reads all logs of some directories and counts their lines. The keys of `logs` are ids of generations. A generation that is in several
+ * directories, such as a log and its copy, is that with the most lines. The logs stay open for readBytes until `close` is called.
  */
-export async function readLogDirectory(
-  directory: string,
+export async function readLogDirectories(
+  directories: readonly string[],
   shards: ShardMap,
 ): Promise<{ logs: Map<string, LogAudit>; close: () => Promise<void> }> {
-  const follower = new Follower({ directory, quietMs: 0 });
-  await follower.scan();
-  // If the first lines of a log are damaged, several calls are needed until its id is known.
-  while (await follower.identify());
   const logs = new Map<string, LogAudit>();
-  for (const generation of follower.generations) logs.set(generation.id, await readLog(generation, shards));
-  return { logs, close: () => follower.close() };
+  const followers: Follower[] = [];
+  for (const directory of directories) {
+    const follower = new Follower({ directory, quietMs: 0 });
+    followers.push(follower);
+    await follower.scan();
+    // If the first lines of a log are damaged, several calls are needed until its id is known.
+    while (await follower.identify());
+    for (const generation of follower.generations) {
+      const log = await readLog(generation, shards);
+      if (log.end > (logs.get(generation.id)?.end ?? -1)) logs.set(generation.id, log);
+    }
+  }
+  return {
+    logs,
+    async close() {
+      for (const follower of followers) await follower.close();
+    },
+  };
 }
 
 async function readLog(generation: Generation, shards: ShardMap): Promise<LogAudit> {

@@ -5,7 +5,8 @@ import type { Shard } from '../../core/shards.ts';
 /** The data of one shard that an audit checks. */
 export interface ShardAudit {
   shard: string;
-  generations: { gen: string; size: number | null; committed: Ranges }[];
+  /** The rows of the ledger. `last_at` is the time of the last commit. */
+  generations: { gen: string; size: number | null; committed: Ranges; last_at: Date }[];
   /** Offsets that are stored more than once; at most 1000. */
   duplicates: { gen: string; off: number; times: number }[];
   /** Rows that no committed range covers; at most 1000. */
@@ -19,8 +20,8 @@ export interface ShardAudit {
 /** Reads the data of one shard. The rights of the analyst are enough. */
 export async function readShard(pool: Pool, shard: Shard): Promise<ShardAudit> {
   const hex = (column: string) => `replace(${column}::text, '-', '') AS gen`;
-  const ranges = await pool.query<{ gen: string; committed: string; size: number | null }>(
-    `SELECT ${hex('gen')}, committed, size FROM shard_analytics.ranges ORDER BY first_at`,
+  const ranges = await pool.query<{ gen: string; committed: string; size: number | null; last_at: Date }>(
+    `SELECT ${hex('gen')}, committed, size, last_at FROM shard_analytics.ranges ORDER BY first_at`,
   );
   const duplicates = await pool.query<{ gen: string; off: number; times: number }>(
     `SELECT ${hex('gen')}, off, times FROM shard_analytics.doubled LIMIT 1000`,
@@ -38,7 +39,7 @@ export async function readShard(pool: Pool, shard: Shard): Promise<ShardAudit> {
   for (const { gen, what, lines: number } of lines.rows) counts.set(gen, (counts.get(gen) ?? new Map<string, number>()).set(what, number));
   return {
     shard: shard.name,
-    generations: ranges.rows.map(({ gen, committed, size }) => ({ gen, size, committed: parseMultirange(committed) })),
+    generations: ranges.rows.map(({ gen, committed, size, last_at }) => ({ gen, size, committed: parseMultirange(committed), last_at })),
     duplicates: duplicates.rows,
     outsideLedger: outsideLedger.rows,
     dead: dead.rows,

@@ -16,6 +16,8 @@ export interface PartStatus {
   oldest_unshipped_seconds: number | null;
   log_disk_free_bytes: number | null;
   log_disk_size_bytes: number | null;
+  /** Only for an agent with LOG_MIRROR: the bytes of logs that the copies lack. */
+  mirror_lag_bytes: number | null;
   /** Only for a backend: the number of links that it serves, and the time since it last read the catalog. */
   links: number | null;
   links_age_seconds: number | null;
@@ -45,6 +47,7 @@ export function partStatus({ name }: PartAddress, response: PartResponse | undef
     oldest_unshipped_seconds: largestOf('clickledger_agent_oldest_unshipped_seconds'),
     log_disk_free_bytes: largestOf('clickledger_agent_log_disk_free_bytes'),
     log_disk_size_bytes: largestOf('clickledger_agent_log_disk_size_bytes'),
+    mirror_lag_bytes: largestOf('clickledger_agent_mirror_lag_bytes'),
     links: largestOf('clickledger_backend_links'),
     links_age_seconds: largestOf('clickledger_backend_links_age_seconds'),
     delivery_lag_seconds: largestOf('clickledger_forwarder_lag_seconds'),

@@ -5,8 +5,8 @@ ALTER TABLE shard.identity
   ADD COLUMN epoch bigint NOT NULL DEFAULT 0,
   -- The timeline of Postgres for which the epoch holds. A promotion begins a new timeline.
   ADD COLUMN timeline bigint,
-  -- Whether an agent has shown this epoch. Until then nobody relies on it, and it may still rise.
-  ADD COLUMN is_adopted boolean NOT NULL DEFAULT false;
+  -- False if this epoch was chosen before any agent had shown what it knows. Then it may rise once more.
+  ADD COLUMN is_settled boolean NOT NULL DEFAULT false;
 
 -- The timeline of this primary. Some managed servers do not have these functions; there, the epoch never changes by itself.
 CREATE FUNCTION shard.timeline() RETURNS bigint
@@ -28,17 +28,17 @@ DECLARE
   mine shard.identity;
 BEGIN
   SELECT * INTO mine FROM shard.identity;
-  IF mine.timeline = line AND (known < mine.epoch OR known = mine.epoch AND mine.is_adopted) THEN RETURN mine.epoch; END IF;
+  IF mine.timeline = line AND (known < mine.epoch OR known = mine.epoch AND mine.is_settled) THEN RETURN mine.epoch; END IF;
   SELECT * INTO mine FROM shard.identity FOR UPDATE;
-  IF mine.timeline IS DISTINCT FROM line OR (known > mine.epoch AND NOT mine.is_adopted) THEN
+  IF mine.timeline IS DISTINCT FROM line OR (known > mine.epoch AND NOT mine.is_settled) THEN
     UPDATE shard.identity
-      SET epoch = (((greatest(mine.epoch, known) >> 20) + 1) << 20) + floor(random() * 1048576)::bigint, timeline = line, is_adopted = false
+      SET epoch = (((greatest(mine.epoch, known) >> 20) + 1) << 20) + floor(random() * 1048576)::bigint, timeline = line, is_settled = known > 0
       RETURNING * INTO mine;
   ELSIF known > mine.epoch THEN
     RAISE EXCEPTION 'this database of shard % is a former primary: its epoch is %, and the agents have seen %', mine.name, mine.epoch >> 20, known >> 20
       USING ERRCODE = 'CL001';
   ELSIF known = mine.epoch THEN
-    UPDATE shard.identity SET is_adopted = true;
+    UPDATE shard.identity SET is_settled = true;
   END IF;
   RETURN mine.epoch;
 END $$;

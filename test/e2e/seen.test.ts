@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,12 +43,14 @@ const links = { good: 0, fallback: 0, gone: 0 };
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'clickledger-seen-'));
+  const mirror = join(dataDir, 'mirror');
+  await mkdir(mirror);
   system = await startSystem({
     dataDir,
     shards: 2,
     durable: false,
     natsOperatorPassword: OPERATOR_PASSWORD,
-    extra: { LOG_LEVEL: 'warn', ANALYST_MAX_SECONDS: '3' },
+    extra: { LOG_LEVEL: 'warn', ANALYST_MAX_SECONDS: '3', LOG_MIRROR: mirror },
   });
   parts = parseParts(system.env['PARTS'] ?? '');
   desk = await startPart({ part: 'desk', name: 'desk', runDir: join(dataDir, 'run'), env: { ...system.env, DESK_PORT: '0' } });

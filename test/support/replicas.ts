@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { realpath, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { env } from 'node:process';
 import { promisify } from 'node:util';
@@ -9,7 +10,7 @@ import { libraryPath, locate } from '../../stack/debian.ts';
 import { freePort } from '../../stack/ports.ts';
 import { OWNER, startPostgres } from '../../stack/postgres.ts';
 import { guardedCommand, type Running } from '../../stack/process.ts';
-import { eventually, temporaryDirectory } from './servers.ts';
+import { eventually } from './servers.ts';
 
 // A Postgres with standbys, for tests of failovers. The servers are those of the distribution, because the embedded Postgres has no
 // pg_basebackup.
@@ -39,18 +40,19 @@ export interface Replicas {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Starts a primary and `standbys` standbys with asynchronous replication. They are stopped after the test. */
-export async function startReplicas(standbys = 1): Promise<Replicas> {
+/** Starts a primary and `standbys` standbys with asynchronous replication. `atEnd` registers their stop: by default, after the test. */
+export async function startReplicas(standbys = 1, atEnd: (stop: () => Promise<void>) => void = onTestFinished): Promise<Replicas> {
   // Its other programs are in the directory of the program itself, not in that of a link to it.
   const program = await realpath(await locate('postgres'));
-  const directory = await temporaryDirectory();
+  const directory = await mkdtemp(join(tmpdir(), 'clickledger-replicas-'));
+  atEnd(() => rm(directory, { recursive: true, force: true }));
   const runDir = join(directory, 'run');
   const servers: ReplicatedServer[] = [];
   for (let i = 0; i <= standbys; i++) {
     const port = await freePort();
     const dataDir = join(directory, `postgres-${i}`);
     if (i > 0) await copyPrimary(program, dataDir, servers[0]?.port ?? 0);
-    const server = describeServer({ program, dataDir, runDir: join(runDir, String(i)), port });
+    const server = describeServer({ program, dataDir, runDir: join(runDir, String(i)), port }, atEnd);
     await server.start();
     servers.push(server);
   }
@@ -58,10 +60,13 @@ export async function startReplicas(standbys = 1): Promise<Replicas> {
   return { servers, hosts, settings: settingsFor(hosts) };
 }
 
-function describeServer(options: { program: string; dataDir: string; runDir: string; port: number }): ReplicatedServer {
+function describeServer(
+  options: { program: string; dataDir: string; runDir: string; port: number },
+  atEnd: (stop: () => Promise<void>) => void,
+): ReplicatedServer {
   const { port } = options;
   let running: Running | undefined;
-  onTestFinished(async () => {
+  atEnd(async () => {
     await running?.stop();
   });
   const server: ReplicatedServer = {

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { ensureCampaign } from '../../authoring/campaigns.ts';
+import { ensureLink } from '../../authoring/links.ts';
+import { createUrls } from '../../authoring/urls.ts';
+import { createPool } from '../../core/postgres.ts';
+import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
+import type { System } from '../../stack/system.ts';
+import { rawRequest } from './raw-http.ts';
+
+const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
+
+/** Makes links and clicks in a whole system, and runs commands on it, as authors, readers and operators do. */
+export interface CountedSystem {
+  /** Creates a link to this address and returns its number. */
+  createLink: (target: string) => Promise<number>;
+  /** Clicks a link so many times, and returns when all clicks were redirected. */
+  click: (link: number, times: number) => Promise<void>;
+  /** Runs a command with the settings of the system. Rejects if its exit code is not 0. */
+  command: (...args: string[]) => Promise<string>;
+  /** What `clickledger audit` finds when it compares the databases with the logs. */
+  findings: () => Promise<string[]>;
+}
+
+export function countedSystem(system: System, dataDir: string): CountedSystem {
+  const { BASE_URL: _, ...env } = process.env;
+  const urls = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
+  const run = (...args: string[]) => promisify(execFile)(process.execPath, [CLI, ...args, '--data', dataDir], { env });
+  return {
+    async createLink(target) {
+      const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
+      try {
+        const { id } = await ensureCampaign(author, 'Autumn news');
+        return await ensureLink(author, id, { kind: 'url', target });
+      } finally {
+        await author.end();
+      }
+    },
+    async click(link, times) {
+      for (let i = 0; i < times; i++) {
+        const { status } = await rawRequest(system.ports.edges[0] as number, 'GET', urls.click(link, 0));
+        if (status !== 302) throw new Error(`click ${i + 1} on link ${link} was answered with ${status}`);
+      }
+    },
+    command: async (...args) => (await run(...args)).stdout,
+    async findings() {
+      // The exit code is 1 if there are findings.
+      const { stdout } = await run('audit', '--logs', system.logDirs[0] as string, '--json').catch(
+        (error: unknown) => error as { stdout: string },
+      );
+      return (JSON.parse(stdout) as { findings: { shard: string; what: string }[] }).findings.map(({ shard, what }) => `${shard}: ${what}`);
+    },
+  };
+}
+
+/** Runs one statement. `url` is a database URL with a password. */
+export async function queryOnce<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
