@@ -35,7 +35,6 @@ export interface Host {
   readonly hasSmallDisks: boolean;
   /** Variables for nginx, the agent, the worker and the backend. A fault may change them. They are used at the next start. */
   variables: Readonly<Record<string, string>>;
-  unmount(): Promise<void>;
 }
 
 export interface HostOptions {
@@ -142,9 +141,6 @@ export async function createHost(options: HostOptions): Promise<Host> {
     natsDir,
     hasSmallDisks: mounted.every(Boolean),
     variables: {},
-    async unmount() {
-      for (const [i, disk] of disks.entries()) if (mounted[i]) await run('umount', ['-l', disk]);
-    },
   };
   return host;
 }

@@ -1,5 +1,6 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { locate } from '../../stack/debian.ts';
 import { isRunning, startTimeOf } from '../../stack/process.ts';
@@ -39,14 +40,17 @@ export interface Network {
 /** The reason why this machine can have no such network. */
 export class NoNetwork extends Error {}
 
-/** Creates the network. Throws NoNetwork if this machine does not allow it. */
-export async function createNetwork(hosts: number): Promise<Network> {
+/**
+ * Creates the network. Throws NoNetwork if this machine does not allow it. If this process is killed, the next run removes the network and
+ * `dataDir`, with the disks that are mounted there.
+ */
+export async function createNetwork(hosts: number, dataDir: string): Promise<Network> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new NoNetwork('network namespaces need Linux and root');
   const [ip, tc] = await Promise.all([locate('ip'), locate('tc')]).catch((error: unknown) => {
     throw new NoNetwork(`there is no ip or tc: ${String(error)}`);
   });
   await removeLeftovers(ip);
-  const number = await takeNumber(ip);
+  const number = await takeNumber(ip, dataDir);
   const bridge = `clk${number}`;
   const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
   const namespace = (host: number): string => `${bridge}-${host}`;
@@ -134,15 +138,15 @@ function removalOf(bridge: string, hosts: number): string[][] {
   ];
 }
 
-/** Creates a bridge with a number that no other run has. Its alias names this process. */
-async function takeNumber(ip: string): Promise<number> {
+/** Creates a bridge with a number that no other run has. Its alias names this process and its directory. */
+async function takeNumber(ip: string, dataDir: string): Promise<number> {
   let failure: unknown;
   for (let i = 0; i < NETWORKS; i++) {
     const number = (process.pid + i) % NETWORKS;
     try {
       // Only one process can create an interface of this name.
       await run(ip, ['link', 'add', `clk${number}`, 'type', 'bridge']);
-      await run(ip, ['link', 'set', `clk${number}`, 'alias', `${process.pid} ${await startTimeOf(process.pid)}`]);
+      await run(ip, ['link', 'set', `clk${number}`, 'alias', `${process.pid} ${await startTimeOf(process.pid)} ${dataDir}`]);
       return number;
     } catch (error) {
       failure = error;
@@ -160,7 +164,18 @@ async function removeLeftovers(ip: string): Promise<void> {
     if (!/^clk\d+$/.test(ifname) || ifalias === undefined || (await isRunning(ifalias))) continue;
     const namespaces = (await readdir(NAMESPACES)).filter((name) => name.startsWith(`${ifname}-`));
     for (const args of removalOf(ifname, namespaces.length)) await run(ip, args).catch(() => {});
+    const dataDir = ifalias.split(' ').slice(2).join(' ');
+    if (dataDir === '') continue;
+    unmountBelow(dataDir);
+    await rm(dataDir, { recursive: true, force: true });
   }
+}
+
+/** Unmounts all file systems in a directory. */
+export function unmountBelow(directory: string): void {
+  const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+  for (const path of mounts.map((line) => line.split(' ')[1] ?? '').filter((name) => name.startsWith(`${directory}/`)))
+    spawnSync('umount', ['-l', path], { stdio: 'ignore' });
 }
 
 function messageOf(error: unknown): string {

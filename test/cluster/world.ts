@@ -7,7 +7,7 @@ import type { Address } from '../support/raw-http.ts';
 import { linkLogs, recordCrash, restart } from '../chaos/world.ts';
 import { createDatabases, type Databases, killWithChildren } from './databases.ts';
 import { createHost, type Host } from './hosts.ts';
-import { createNetwork, type Network } from './network.ts';
+import { createNetwork, type Network, unmountBelow } from './network.ts';
 import { clusterSettings, PORTS } from './settings.ts';
 
 // Three hosts with the whole system, and what the faults need.
@@ -42,7 +42,7 @@ export interface Cluster {
 
 /** Starts a cluster. Throws NoNetwork if this machine cannot have one. */
 export async function createCluster(dataDir: string, progress: (text: string) => void): Promise<Cluster> {
-  const network = await createNetwork(HOSTS.length);
+  const network = await createNetwork(HOSTS.length, dataDir);
   const addresses = HOSTS.map((host) => network.address(host));
   const settings = clusterSettings(addresses);
   const runDir = join(dataDir, 'run');
@@ -59,9 +59,12 @@ export async function createCluster(dataDir: string, progress: (text: string) =>
   const excused = new Map<number, number>();
   const operatorUrl = natsUrlWithCredentials(settings.env['WORKER_NATS_URL'] ?? '', 'operator', settings.natsOperatorPassword);
 
-  // The network goes also if this process ends early. The kernel ends the processes.
-  const removeNetwork = (): void => network.removeNow();
-  process.on('exit', removeNetwork);
+  // Network and disks go also if this process ends early. The kernel ends the processes.
+  const removeAll = (): void => {
+    network.removeNow();
+    unmountBelow(dataDir);
+  };
+  process.on('exit', removeAll);
 
   const cluster: Cluster = {
     system: { env: settings.env },
@@ -104,9 +107,9 @@ export async function createCluster(dataDir: string, progress: (text: string) =>
           for (const member of host.members.toReversed()) await member.running?.stop();
         }),
       );
-      for (const host of hosts) await host.unmount();
+      unmountBelow(dataDir);
       await network.remove();
-      process.off('exit', removeNetwork);
+      process.off('exit', removeAll);
     },
   };
 
