@@ -57,9 +57,14 @@ export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
  * because the primary may have it already.
  */
 export async function readRoute(pool: Pool, link: number): Promise<Route | undefined> {
-  const found = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.id = $1`, [link]);
-  if (found.rows[0]) return found.rows[0];
-  const { rows } = await pool.query<{ isStandby: boolean }>('SELECT pg_is_in_recovery() AS "isStandby"');
-  if (rows[0]?.isStandby === true) throw new Error('the standby does not have this link yet');
+  const { rows } = await pool.query<Partial<Route> & { isStandby: boolean }>(
+    `SELECT route.*, pg_is_in_recovery() AS "isStandby" FROM (VALUES (1)) AS one
+     LEFT JOIN (SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.id = $1) AS route ON true`,
+    [link],
+  );
+  const { isStandby, ...route } = rows[0] as Partial<Route> & { isStandby: boolean };
+  // Without a route, all its columns are null.
+  if (route.link) return route as Route;
+  if (isStandby) throw new Error('the standby does not have this link yet');
   return undefined;
 }

@@ -184,6 +184,26 @@ const KINDS = {
     mend: 'start it with the ADMIN_HOST and ADMIN_PORT that PARTS has, or correct PARTS',
   },
   'stream-missing': { of: ['status'], what: 'the stream does not exist', mend: 'start a worker, which creates it' },
+  'stream-leaderless': {
+    of: ['status'],
+    what: 'more than half of the NATS servers do not work together, so the stream has no leader: hits stay in the log until it has one',
+    mend: 'start the NATS servers that are down. If all run, restart those that were not started last, one after the other; if that does not help, stop all of them, delete their stores, and start them: the agents publish again what was lost',
+  },
+  'replica-offline': {
+    of: ['status'],
+    what: 'this NATS server is down or cut off: the others do its work, but another loss would stop the counting',
+    mend: 'start the server; it gets what it lacks from the others, also with an empty store',
+  },
+  'replica-behind': {
+    of: ['status'],
+    what: 'this NATS server does not have all that the stream holds yet',
+    mend: 'wait, if the number of messages that it lacks falls; if not, check its disk and its network, and restart it',
+  },
+  'replicas-few': {
+    of: ['status'],
+    what: 'the stream is stored on fewer servers than STREAM_REPLICAS',
+    mend: 'raise its replicas, as docs/operators.md#nats-as-a-cluster describes, or set STREAM_REPLICAS to what the stream has',
+  },
   'consumer-missing': {
     of: ['status'],
     what: 'no worker has pulled batches of this shard yet',

@@ -1,6 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Registry } from 'prom-client';
 import { addGauge, addShardGauge } from '../core/metrics.ts';
+import { currentReplicas } from '../core/replicas.ts';
 import type { Pool } from '../core/postgres.ts';
 import { consumerName, STREAM } from '../core/subjects.ts';
 import { orUndefinedAfter, singleFlight } from '../core/time.ts';
@@ -29,6 +30,16 @@ export function addWorkerGauges(
   addGauge(registry, 'clickledger_worker_stream_messages', 'Batches in the stream, of all shards', async () => (await stream())?.messages);
   addGauge(registry, 'clickledger_worker_stream_bytes', 'Size of the stream', async () => (await stream())?.bytes);
   addGauge(registry, 'clickledger_worker_stream_limit_bytes', 'Maximum size of the stream', async () => (await stream())?.limitBytes);
+  addGauge(registry, 'clickledger_worker_stream_replicas', 'Servers that store each batch', async () => (await stream())?.replicas);
+  addGauge(
+    registry,
+    'clickledger_worker_stream_current_replicas',
+    'Servers that have all batches of the stream at the moment',
+    async () => (await stream())?.currentReplicas,
+  );
+  addGauge(registry, 'clickledger_worker_stream_available', 'Whether the stream answers and has a leader: 1 or 0', async () =>
+    (await stream().catch(() => undefined))?.hasLeader ? 1 : 0,
+  );
 
   const byShard = (name: string, help: string, value: (backlog: Backlog) => number): void =>
     addShardGauge(registry, name, help, async () => (await stream())?.backlogs.map((backlog) => [backlog.shard, value(backlog)]));
@@ -68,11 +79,15 @@ interface StreamState {
   messages: number;
   bytes: number;
   limitBytes: number;
+  replicas: number;
+  currentReplicas: number;
+  hasLeader: boolean;
   backlogs: Backlog[];
 }
 
 async function readStreamState(streams: JetStreamManager, shards: readonly ObservedShard[]): Promise<StreamState> {
-  const { state, config } = await streams.streams.info(STREAM);
+  const info = await streams.streams.info(STREAM);
+  const { state, config, cluster } = info;
   const meanBytes = state.bytes / Math.max(1, state.messages);
   const backlogs: Backlog[] = [];
   for (const { name, worker } of shards) {
@@ -84,7 +99,15 @@ async function readStreamState(streams: JetStreamManager, shards: readonly Obser
     const oldestMs = messages === 0 ? undefined : (worker.oldestHeldMs() ?? Date.parse(state.first_ts));
     backlogs.push({ shard: name, messages, bytes: Math.round(messages * meanBytes), oldestMs });
   }
-  return { messages: state.messages, bytes: state.bytes, limitBytes: config.max_bytes, backlogs };
+  return {
+    messages: state.messages,
+    bytes: state.bytes,
+    limitBytes: config.max_bytes,
+    replicas: config.num_replicas,
+    currentReplicas: currentReplicas(info),
+    hasLeader: cluster === undefined || Boolean(cluster.leader),
+    backlogs,
+  };
 }
 
 async function countUnjudged(pool: Pool): Promise<number | undefined> {

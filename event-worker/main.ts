@@ -9,6 +9,7 @@ import { createCommitter } from './commit.ts';
 import { workerProblems } from './health.ts';
 import { addWorkerGauges } from './gauges.ts';
 import { createWorkerMetrics } from './metrics.ts';
+import { keepStreamStoring } from './keep-stream.ts';
 import { keepHeartbeat } from './heartbeat.ts';
 import { createKnownEpoch } from './known-epoch.ts';
 import { createDatabaseWatch } from './database-watch.ts';
@@ -81,6 +82,14 @@ committing = true;
 log.info({ shards: names }, 'committing events');
 await Promise.all([
   ...workers.map(({ worker }) => worker.run(signal)),
+  keepStreamStoring({
+    connection,
+    manager: streams,
+    shard: names[0] ?? config.SHARDS.first.name,
+    log,
+    signal,
+    onDeleted: () => metrics.deletedStreams.inc(),
+  }),
   keepHeartbeat(catalogPool, log, signal),
   servers.run(signal),
   keepEndingLongQueries({

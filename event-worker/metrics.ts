@@ -15,6 +15,7 @@ export interface WorkerMetrics {
   beyondSize: Counter;
   failures: Counter;
   endedQueries: Counter;
+  deletedStreams: Counter;
   commitSeconds: Histogram;
 }
 
@@ -76,6 +77,11 @@ export function createWorkerMetrics(registry: Registry, shards: readonly string[
     endedQueries: new Counter({
       name: 'clickledger_worker_ended_queries_total',
       help: 'Transactions of the analyst that took longer than ANALYST_MAX_SECONDS and were ended',
+      registers,
+    }),
+    deletedStreams: new Counter({
+      name: 'clickledger_worker_deleted_streams_total',
+      help: 'Streams that were empty and stored nothing, so that they were deleted and created again',
       registers,
     }),
     commitSeconds: new Histogram({

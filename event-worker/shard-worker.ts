@@ -22,6 +22,9 @@ import { keepPartitions } from './partitions.ts';
 // The work of a worker for one shard: pull batches, commit them, ack them. A group that cannot be committed is held and retried without
 // limit. Dropping a batch would not help, because the agent would publish it again.
 
+/** Whether a message only tests the stream; see keepStreamStoring. */
+const isTest = ({ data }: JsMsg): boolean => data.length === 0;
+
 const ENSURE_MS = 2_000;
 /** A stream that disappears is created again after this time; see ensureConsumer. */
 const CREATE_AGAIN_MS = 2_000;
@@ -53,8 +56,8 @@ export function createShardWorker(deps: {
   committer: Committer;
   shard: Shard;
   shardsFingerprint: string;
-  streamSize: StreamSize;
   epoch: KnownEpoch;
+  streamSize: StreamSize;
   /** See keepPartitions; 0: all. */
   keepEventsMonths: number;
   metrics: WorkerMetrics;
@@ -72,11 +75,15 @@ export function createShardWorker(deps: {
   let sawStream = false;
 
   async function commitGroup(group: Group, signal: AbortSignal): Promise<void> {
+    if (group.every(isTest)) {
+      for (const message of group) message.ack();
+      return;
+    }
     const unreadable = new Set<JsMsg>();
     // Decodes one message at a time, and decodes again for each retry, so that decoded batches do not accumulate in memory.
     function* batches(): Generator<Batch> {
       for (const message of group) {
-        if (unreadable.has(message)) continue;
+        if (isTest(message) || unreadable.has(message)) continue;
         let batch: Batch;
         try {
           batch = decodeBatch(message.data);

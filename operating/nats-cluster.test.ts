@@ -10,17 +10,26 @@ import { locate } from '../stack/debian.ts';
 import { freePort } from '../stack/ports.ts';
 import { startProcess } from '../stack/process.ts';
 import { makeCertificates } from '../test/support/certificates.ts';
-import { clickledger } from '../test/support/commands.ts';
 import { startTestCluster } from '../test/support/nats-cluster.ts';
 import { eventually, natsConnection, temporaryDirectory } from '../test/support/servers.ts';
+import { init, type InitOptions } from './init.ts';
 import { parseNatsCluster } from './nats-cluster.ts';
 
 const SIZE = { maxBytes: 1_000_000, replicas: 3 };
 
-async function init(directory: string, ...options: string[]): Promise<{ code: number | null; stderr: string }> {
-  const servers = ['--base-url', 'https://t.example.org', '--catalog', 'postgres://owner@db/clickledger'];
-  const { code, stderr } = await clickledger(['--data', join(directory, 'owner'), 'init', ...servers, ...options]);
-  return { code, stderr };
+/** Runs `init` with the defaults of the command, and with the settings of each part below `directory`. */
+function initIn(directory: string, options: Partial<InitOptions>): Promise<string[]> {
+  return init(join(directory, 'owner'), {
+    baseUrl: 'https://t.example.org',
+    catalog: 'postgres://owner@db/clickledger',
+    nats: 'nats://127.0.0.1:4222',
+    natsStore: join(directory, 'store'),
+    logDir: '/var/log/clickledger',
+    parts: '',
+    shards: '1',
+    perPart: directory,
+    ...options,
+  });
 }
 
 describe('init --nats-cluster', () => {
@@ -29,19 +38,12 @@ describe('init --nats-cluster', () => {
     const names = ['n1', 'n2', 'n3'];
     const ports = await Promise.all(names.map(() => freePort()));
     const routes = await Promise.all(names.map(() => freePort()));
-    const { code, stderr } = await init(
-      directory,
-      '--nats',
-      ports.map((port) => `nats://127.0.0.1:${port}`).join(),
-      '--nats-cluster',
-      names.map((name, i) => `${name}=127.0.0.1:${routes[i]}`).join(),
-      '--nats-store',
-      join(directory, 'store'),
-      '--per-part',
-      directory,
-    );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('nats-n3.conf') });
-    expect((await readdir(join(directory, 'nats'))).toSorted()).toEqual(['nats-n1.conf', 'nats-n2.conf', 'nats-n3.conf']);
+    const files = await initIn(directory, {
+      nats: ports.map((port) => `nats://127.0.0.1:${port}`).join(),
+      natsCluster: names.map((name, i) => `${name}=127.0.0.1:${routes[i]}`).join(),
+    });
+    expect(files).toEqual(['nats-n1.conf', 'nats-n2.conf', 'nats-n3.conf']);
+    expect((await readdir(join(directory, 'nats'))).toSorted()).toEqual(files);
     for (const part of ['owner', 'agent', 'worker', 'author'])
       expect((await readEnvFile(join(directory, part)))['STREAM_REPLICAS'], part).toBe('3');
     const owner = await readEnvFile(join(directory, 'owner'));
@@ -69,41 +71,36 @@ describe('init --nats-cluster', () => {
         () => false,
       ),
     );
-    // Names of this cluster that the routes of a stranger cannot use: it has another password.
     const { cluster } = await streams.streams.info(STREAM);
-    expect([cluster?.leader, ...(cluster?.replicas ?? []).map(({ name }) => name)].toSorted()).toEqual(names);
+    const others = cluster?.replicas?.map(({ name }) => name) ?? [];
+    expect([cluster?.leader ?? '', ...others].toSorted()).toEqual(names);
 
+    // A server with another password for the routes.
     const other = await temporaryDirectory();
-    await init(
-      other,
-      '--nats',
-      [await freePort(), ports[1], ports[2]].map((port) => `nats://127.0.0.1:${port}`).join(),
-      '--nats-cluster',
-      [`n4=127.0.0.1:${await freePort()}`, ...[1, 2].map((i) => `${names[i]}=127.0.0.1:${routes[i]}`)].join(),
-      '--nats-store',
-      join(other, 'store'),
-    );
+    await initIn(other, {
+      nats: [await freePort(), ports[1], ports[2]].map((port) => `nats://127.0.0.1:${port}`).join(),
+      natsCluster: [`n4=127.0.0.1:${await freePort()}`, ...[1, 2].map((i) => `${names[i]}=127.0.0.1:${routes[i]}`)].join(),
+    });
     await start('n4', join(other, 'owner', 'nats-n4.conf'));
     await eventually('a server has refused the stranger', async () =>
-      (await readFile(join(directory, 'run', 'n2.log'), 'utf8')).includes('Authorization Violation'),
+      (await readFile(join(directory, 'run', 'n2.log'), 'utf8')).includes('authentication error'),
     );
   });
 
   test('asks for the servers in settings that exist, and keeps the password of the routes', async () => {
     const directory = await temporaryDirectory();
-    const nats = 'nats://h1,nats://h2,nats://h3';
-    const options = ['--nats', nats, '--nats-cluster', 'a=h1:6222,b=h2:6222,c=h3:6222', '--per-part', directory];
-    expect((await init(directory, '--nats', 'nats://h1')).code).toBe(0);
-    expect(await init(directory, ...options)).toEqual({ code: 1, stderr: expect.stringContaining('has 1 of the 3 servers') });
+    const options = { nats: 'nats://h1,nats://h2,nats://h3', natsCluster: 'a=h1:6222,b=h2:6222,c=h3:6222' };
+    await initIn(directory, { nats: 'nats://h1' });
+    await expect(initIn(directory, options)).rejects.toThrow('has 1 of the 3 servers');
     const settings = await readEnvFile(join(directory, 'owner'));
     const changed = Object.entries(settings).map(([name, value]) => [
       name,
       name.endsWith('_NATS_URL') ? ['h1', 'h2', 'h3'].map((host) => value.replace('h1', host)).join() : value,
     ]);
     await writeEnvFile(join(directory, 'owner'), Object.fromEntries(changed));
-    expect((await init(directory, ...options)).code).toBe(0);
+    await initIn(directory, options);
     const before = await readFile(join(directory, 'nats', 'nats-b.conf'), 'utf8');
-    expect((await init(directory, ...options)).code).toBe(0);
+    await initIn(directory, options);
     expect(await readFile(join(directory, 'nats', 'nats-b.conf'), 'utf8')).toBe(before);
   });
 

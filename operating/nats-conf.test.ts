@@ -30,6 +30,7 @@ const CONSUMER = JSON.stringify({
   config: { durable_name: 'worker-b', filter_subject: 'events.b', ack_policy: 'explicit', max_deliver: -1 },
 });
 
+const DELETE_STREAM = '$JS.API.STREAM.DELETE.EVENTS';
 const PROGRESS: Action[] = [
   ['$JS.ledger.API.STREAM.INFO.EVENTS', ''],
   ['$JS.ledger.API.CONSUMER.INFO.EVENTS.worker-a', ''],
@@ -71,11 +72,12 @@ const ACTIONS: Readonly<Record<NatsRole, { allowed: Action[]; forbidden: Action[
       ],
       ['$JS.API.CONSUMER.INFO.EVENTS.worker-a', ''],
       ...WORKER_REQUESTS('$JS.API').slice(0, 2),
+      ['events.a', 'x'],
     ],
     forbidden: [
-      ['events.a', 'x'],
+      ['events.a.b', 'x'],
       ['ledger.a', '{}'],
-      ...STREAM_REQUESTS('$JS.API'),
+      ...STREAM_REQUESTS('$JS.API').filter(([subject]) => subject !== DELETE_STREAM),
       ...SALT_REQUESTS('$JS.API', '$KV.salts'),
       ...SALT_REQUESTS('$JS.salts.API', '$JS.salts.API.$KV.salts'),
       ...SUBSCRIPTIONS,
@@ -158,6 +160,13 @@ describe('each user of NATS', () => {
     for (const action of ACTIONS[role].forbidden) expect([await outcome(connection, action), action]).toEqual(['refused', action]);
     expect(await storedMessages()).toBe(before);
   });
+});
+
+test('a worker may delete the stream, and create it again', async () => {
+  const manager = await createJetStreamManager(await connectAs(nats.urlOf('worker')));
+  await manager.streams.delete(STREAM);
+  await ensureConsumer(manager, 'a', { maxBytes: 1_000_000, replicas: 1 });
+  expect(await storedMessages()).toBe(0);
 });
 
 describe('answers', () => {

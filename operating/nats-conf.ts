@@ -60,6 +60,10 @@ const WORKER = {
   publish: [
     ...PROGRESS_REQUESTS.map((request) => `${API}.${request}`),
     `${API}.STREAM.CREATE.${STREAM}`,
+    // With these two rights, a worker finds out that a stream stores nothing, and deletes it; see event-worker/keep-stream.ts. With a stolen
+    // password, the first adds events and the second delays them, as the rights of a worker in Postgres and `$JS.ACK` do, too.
+    eventsSubject(SHARD),
+    `${API}.STREAM.DELETE.${STREAM}`,
     `${API}.CONSUMER.CREATE.${CONSUMER}.${eventsSubject(SHARD)}`,
     `${API}.CONSUMER.MSG.NEXT.${CONSUMER}`,
     `$JS.ACK.${STREAM}.>`,

@@ -86,6 +86,7 @@ describe('the functions of Postgres', () => {
         'shard.drop_site_events(integer)',
         'shard.end_long_queries(interval)',
         'shard.ensure_month(timestamp with time zone)',
+        'shard.enter(bigint)',
         'shard.next_deltas(integer)',
         'shard.take_deltas(bigint[])',
         'shard.take_visits(integer,interval)',

@@ -22,7 +22,7 @@ Exit code 0: all is well. 3: there are problems; the last lines show them and wh
   parts     name, answers, part, version, ready, degraded (codes), unshipped_bytes, oldest_unshipped_seconds, log_disk_free_bytes,
             log_disk_size_bytes, mirror_lag_bytes (agents), links, links_age_seconds (backends),
             delivery_lag_seconds, undelivered_bytes (forwarders)
-  stream    answers, messages, bytes, limit_bytes
+  stream    answers, messages, bytes, limit_bytes, replicas, current_replicas, leader (in a cluster)
   shards    shard, answers, waiting_messages, waiting_bytes, last_commit, generations, committed_bytes, missing_bytes, holes,
             dead_letters, dead_letters_last_day, judge_delay_seconds, unjudged_hits, folded_hits, database_bytes,
             database_disk_free_bytes (always null: Postgres does not show it to the analyst)
@@ -83,13 +83,15 @@ function formatPage(status: Status): string {
       ]),
     ),
     table(
-      ['stream', 'batches', 'size', 'full'],
+      ['stream', 'batches', 'size', 'full', 'replicas', 'leader'],
       [
         [
           stream.answers ? (stream.messages === null ? 'missing' : 'ok') : 'silent',
           stream.messages,
           formatBytes(stream.bytes),
           stream.bytes === null || !stream.limit_bytes ? null : `${Math.round((100 * stream.bytes) / stream.limit_bytes)} %`,
+          stream.replicas === null ? null : `${stream.current_replicas} of ${stream.replicas}`,
+          stream.leader,
         ],
       ],
     ),

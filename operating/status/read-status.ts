@@ -12,7 +12,7 @@ import { readNats, type StreamStatus } from './stream.ts';
 // Reads the state of all parts, of NATS and of the databases. It needs only the rights of the analyst. All requests are separate and run at
 // the same time. So the status of the other servers is known even if one server does not answer.
 
-export const STATUS_SETTINGS = ['ANALYST_URL', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'SHARDS', 'PARTS'] as const;
+export const STATUS_SETTINGS = ['ANALYST_URL', 'ANALYST_NATS_URL', 'NATS_CA_FILE', 'STREAM_REPLICAS', 'SHARDS', 'PARTS'] as const;
 
 export interface Status {
   at: Date;
@@ -34,7 +34,7 @@ export async function readStatus(config: Config<(typeof STATUS_SETTINGS)[number]
   const [responses, servers, nats, catalog, ...databases] = await Promise.all([
     Promise.all(parts.map(readPart)),
     Promise.all(groups.map(({ url }) => readServers(url))),
-    readNats(natsOptions(config.ANALYST_NATS_URL, config.NATS_CA_FILE), shards),
+    readNats(natsOptions(config.ANALYST_NATS_URL, config.NATS_CA_FILE), shards, config.STREAM_REPLICAS),
     queryDatabase(config.ANALYST_URL, readCatalog),
     ...shardUrls.map((url) => queryDatabase(url, readShard)),
   ]);

@@ -1,144 +1,229 @@
+import { execFile } from 'node:child_process';
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import { promisify } from 'node:util';
+import type { StreamInfo } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { createJetStreamManager } from '../../core/nats.ts';
-import { createSlugCodec, type SlugCodec } from '../../core/slug.ts';
+import { createJetStreamManager, natsOptions } from '../../core/nats.ts';
+import { parseNatsUrl } from '../../core/nats-url.ts';
+import { createSlugCodec } from '../../core/slug.ts';
 import { STREAM } from '../../core/subjects.ts';
+import { sleep } from '../../core/time.ts';
 import { startPart } from '../../stack/part.ts';
-import { createDatabases, type Databases } from '../support/databases.ts';
+import { createDatabases } from '../support/databases.ts';
 import { logLine } from '../support/log-lines.ts';
 import { type ClusterMember, startTestCluster, type TestCluster } from '../support/nats-cluster.ts';
-import { eventually, natsConnection, temporaryDirectory } from '../support/servers.ts';
+import { locateLaterNats } from '../support/other-nats.ts';
+import { eventually, temporaryDirectory } from '../support/servers.ts';
 
-// An agent and a worker with a cluster of three NATS servers, which lose in turn what such a cluster can lose. After each loss, every hit must be
-// in the database exactly once.
+// An agent and a worker use a cluster of three NATS servers that loses something. Hits are logged before, during and after the loss. At the end,
+// each hit must be in the database exactly once.
 
-interface Rig {
+const run = promisify(execFile);
+
+interface Setting {
   cluster: TestCluster;
-  streams: JetStreamManager;
-  databases: Databases;
-  /** Writes lines until `stop` is called. */
-  startWriting: () => { stop: () => Promise<void> };
-  write: (lines: number) => Promise<void>;
-  untilCounted: (timeoutMs?: number) => Promise<void>;
+  leader: () => Promise<ClusterMember>;
+  others: () => Promise<ClusterMember[]>;
+  /**
+   * Runs `loss` while hits are logged. Then waits until all hits are counted, and checks each of them.
+   */
+  during: (loss: () => Promise<void>) => Promise<void>;
+  /** Waits until all servers have all messages again. */
+  untilCurrent: () => Promise<void>;
+  counted: () => Promise<number>;
 }
 
-async function createRig(cluster: TestCluster): Promise<Rig> {
+async function setUp(options: Parameters<typeof startTestCluster>[0] = {}): Promise<Setting> {
+  const cluster = await startTestCluster(options);
   const databases = await createDatabases(1);
-  const slugs: SlugCodec = createSlugCodec(databases.keys);
+  const slugs = createSlugCodec(databases.keys);
   const directory = await temporaryDirectory();
+  const runDir = join(directory, 'run');
   const logDir = join(directory, 'logs');
   await mkdir(logDir);
-  const connection = await natsConnection(cluster.url());
+  // With pings, a connection to a frozen server is given up.
+  const servers = natsOptions(parseNatsUrl(cluster.url()));
+  const connection = await connect({ ...servers, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 1_000, maxPingOut: 2 });
   onTestFinished(() => connection.close());
   const streams = await createJetStreamManager(connection);
-  const env = {
-    SHARDS: databases.shardsText,
-    STREAM_REPLICAS: '3',
-    LOG_LEVEL: 'debug',
-    ADMIN_PORT: '',
+  const env = { SHARDS: databases.shardsText, STREAM_REPLICAS: '3', LOG_LEVEL: 'warn' };
+  const worker = { WORKER_URL: databases.roleUrls.worker, WORKER_NATS_URL: cluster.urlOf('worker'), SLUG_KEYS: databases.keysText };
+  const agent = {
+    BASE_URL: 'http://click.example',
+    AGENT_NATS_URL: cluster.urlOf('agent'),
+    LOG_DIR: logDir,
+    STATE_DIR: join(directory, 'state'),
   };
   const parts = await Promise.all([
-    startPart({
-      part: 'event-worker',
-      name: 'worker',
-      runDir: join(directory, 'run'),
-      env: { ...env, WORKER_URL: databases.roleUrls.worker, WORKER_NATS_URL: cluster.urlOf('worker'), SLUG_KEYS: databases.keysText },
-    }),
-    startPart({
-      part: 'log-agent',
-      name: 'agent',
-      runDir: join(directory, 'run'),
-      env: {
-        ...env,
-        BASE_URL: 'http://click.example',
-        AGENT_NATS_URL: cluster.urlOf('agent'),
-        LOG_DIR: logDir,
-        STATE_DIR: join(directory, 'state'),
-      },
-    }),
+    startPart({ part: 'event-worker', name: 'worker', runDir, env: { ...env, ...worker } }),
+    startPart({ part: 'log-agent', name: 'agent', runDir, env: { ...env, ...agent } }),
   ]);
-  onTestFinished(() => Promise.all(parts.map((part) => part.stop())).then(() => {}));
-  const offs: number[] = [];
+  onTestFinished(async () => void (await Promise.all(parts.map((part) => part.stop()))));
+
+  /** The offset of each line. */
+  const offsets: number[] = [];
   let size = 0;
-  const write = async (lines: number): Promise<void> => {
-    const texts = Array.from({ length: lines }, (_, i) => {
-      const t = Date.now() / 1000;
-      return logLine({ t, h: 'click.example', u: `/u/${slugs.encode({ link: 7, recipient: offs.length + i + 1 })}` });
-    });
-    for (const text of texts) {
-      offs.push(size);
-      size += Buffer.byteLength(text);
+  async function write(lines: number): Promise<void> {
+    let text = '';
+    for (let i = 0; i < lines; i++) {
+      const line = logLine({ t: Date.now() / 1000, u: `/u/${slugs.encode({ link: 7, recipient: offsets.length + 1 })}` });
+      offsets.push(size);
+      size += Buffer.byteLength(line);
+      text += line;
     }
-    await appendFile(join(logDir, 'access.log'), texts.join(''));
+    await appendFile(join(logDir, 'access.log'), text);
+  }
+  const counted = async (): Promise<number> => {
+    const [row] = await databases.query<{ n: number }>('a', 'SELECT count(*)::int AS n FROM shard.event');
+    return row?.n ?? 0;
   };
+  const info = (): Promise<StreamInfo | undefined> => streams.streams.info(STREAM).catch(() => undefined);
+  async function untilCounted(): Promise<void> {
+    await eventually(`${offsets.length} hits are counted`, async () => (await counted()) >= offsets.length, 60_000);
+    const rows = await databases.query<{ off: number }>('a', 'SELECT off::int AS off FROM shard.event ORDER BY off');
+    expect(rows.map(({ off }) => off)).toEqual(offsets);
+  }
+  async function leader(): Promise<ClusterMember> {
+    let name: string | undefined;
+    await eventually('the stream has a leader', async () => (name = (await info())?.cluster?.leader) !== undefined);
+    return cluster.member(name as string);
+  }
+
+  await write(100);
+  await untilCounted();
   return {
     cluster,
-    streams,
-    databases,
-    write,
-    startWriting() {
+    leader,
+    counted,
+    async others() {
+      const first = await leader();
+      return cluster.members.filter((member) => member !== first);
+    },
+    async during(loss) {
       let active = true;
-      const done = (async () => {
+      const writing = (async () => {
         while (active) {
-          await write(20);
-          await new Promise((resolve) => setTimeout(resolve, 20));
+          await write(10);
+          await sleep(20);
         }
       })();
-      return {
-        async stop() {
-          active = false;
-          await done;
+      await loss().finally(() => (active = false));
+      await writing;
+      await write(10);
+      await untilCounted();
+    },
+    untilCurrent: () =>
+      eventually(
+        'all servers have all messages',
+        async () => {
+          const { cluster: state } = (await info()) ?? {};
+          return state?.leader !== undefined && state.replicas?.length === 2 && state.replicas.every(({ current }) => current);
         },
-      };
-    },
-    async untilCounted(timeoutMs = 30_000) {
-      const count = async (): Promise<number> => {
-        const [row] = await databases.query<{ n: number }>('a', 'SELECT count(*)::int AS n FROM shard.event');
-        return row?.n ?? 0;
-      };
-      const from=performance.now();
-      await eventually(`${offs.length} hits are counted`, async () => (await count()) >= offs.length, timeoutMs).catch(async (e)=>{ console.log('count',await count(),offs.length);
-        for (const part of ['worker','agent']) console.log(part, (await (await import('node:fs/promises')).readFile(join(directory,'run',part+'.log'),'utf8')).split('\n').slice(-12).join('\n'));
-        for (const m of cluster.members) { const c=await natsConnection(cluster.url(m.name)); const js=await createJetStreamManager(c); console.log(m.name, JSON.stringify(await js.streams.info(STREAM).catch(String)), JSON.stringify(await js.consumers.info(STREAM,'worker-a').catch(String)), await (await import('@nats-io/jetstream')).jetstream(c,{timeout:3000}).publish('events.zz','x',{retries:0}).then(a=>a.seq,String)); await c.close(); console.log((await (await import('node:fs/promises')).readFile(m.storeDir+'/../../run/'+m.name+'.log','utf8')).split('\n').filter(l=>!/Plaintext|INF.*(Router|\[INF\]   )/.test(l)).slice(-25).join('\n')); }
-        throw e;});
-      console.log('counted after', performance.now()-from, offs.length);
-      const rows = await databases.query<{ off: number }>('a', 'SELECT off::int AS off FROM shard.event ORDER BY off');
-      expect(rows.map(({ off }) => off)).toEqual(offs);
-    },
+        60_000,
+      ),
   };
 }
 
-const info = (rig: Rig): Promise<StreamInfo | undefined> => rig.streams.streams.info(STREAM).catch(() => undefined);
-async function leader(rig: Rig): Promise<ClusterMember> {
-  let name: string | undefined;
-  await eventually('the stream has a leader', async () => (name = (await info(rig))?.cluster?.leader) !== undefined);
-  return rig.cluster.member(name as string);
-}
-const say = async (rig: Rig, what: string) => { const i=await info(rig); console.log(what, JSON.stringify({created:i?.created,state:i?.state,cluster:i?.cluster}), JSON.stringify(await rig.streams.consumers.info(STREAM,'worker-a').then(c=>[c.delivered,c.ack_floor,c.num_pending,c.num_ack_pending,c.cluster?.leader],String))); };
+const kill = (members: readonly ClusterMember[]) => Promise.all(members.map((member) => member.running().kill()));
+const start = (members: readonly ClusterMember[]) => Promise.all(members.map((member) => member.start()));
 
-const CASE = process.env['CASE'] ?? '';
-describe('a cluster', () => {
-  test('x', async () => {
-    const rig = await createRig(await startTestCluster());
-    await rig.write(200);
-    await rig.untilCounted();
-    await say(rig,'start');
-    const writing = rig.startWriting();
-    const stop = async () => { await new Promise(r=>setTimeout(r,1500)); await say(rig,'after'); await writing.stop(); await rig.untilCounted(40_000); await say(rig,'end'); };
-    const members = rig.cluster.members;
-    const first = await leader(rig);
-    const others = members.filter((m) => m !== first);
-    if (CASE === 'leader') { await first.running().kill(); await new Promise(r=>setTimeout(r,3000)); await first.start(); }
-    if (CASE === 'wipe1') { await first.running().kill(); await first.wipe(); await first.start(); }
-    if (CASE === 'wipe2') { for (const m of others) await m.running().kill(); for (const m of others) await m.wipe(); await Promise.all(others.map(m=>m.start())); }
-    if (CASE.startsWith('wipe2-')) { for (const m of others) await m.running().kill(); for (const m of others) await m.wipe(); await Promise.all(others.map(m=>m.start())); await new Promise(r=>setTimeout(r,20_000)); await first.running().kill(); if (CASE==='wipe2-wipe') await first.wipe(); await first.start(); }
-    if (CASE === 'wipe2l') { const two=[first,others[0]!]; for (const m of two) await m.running().kill(); for (const m of two) await m.wipe(); await Promise.all(two.map(m=>m.start())); }
-    if (CASE === 'wipe3') { for (const m of members) await m.running().kill(); for (const m of members) await m.wipe(); await Promise.all(members.map(m=>m.start())); }
-    if (CASE === 'minority') { first.running().signal('SIGSTOP'); await new Promise(r=>setTimeout(r,8000)); await say(rig,'stopped'); first.running().signal('SIGCONT'); }
-    if (CASE === 'majority') { for (const m of [first,others[0]!]) m.running().signal('SIGSTOP'); await new Promise(r=>setTimeout(r,8000)); for (const m of [first,others[0]!]) m.running().signal('SIGCONT'); }
-    if (CASE === 'killall') { for (const m of members) await m.running().kill(); await Promise.all(members.map(m=>m.start())); }
-    await stop();
-  }, 200_000);
+describe('hits are counted exactly once', () => {
+  test('while the leader is killed, its store is lost, and servers freeze', async () => {
+    const { during, leader, others, untilCurrent, counted, cluster } = await setUp();
+    await during(async () => {
+      const killed = await leader();
+      await kill([killed]);
+      await leader();
+      await start([killed]);
+    });
+    await untilCurrent();
+    await during(async () => {
+      const wiped = await leader();
+      await kill([wiped]);
+      await wiped.wipe();
+      await start([wiped]);
+    });
+    await untilCurrent();
+    // A frozen server keeps its connections open. Its clients notice after missing replies to pings.
+    const frozen = await leader();
+    frozen.running().signal('SIGSTOP');
+    await during(() => leader().then(() => {}));
+    frozen.running().signal('SIGCONT');
+    await untilCurrent();
+    const majority = [await leader(), ...(await others()).slice(1)];
+    const before = await counted();
+    await during(async () => {
+      for (const member of majority) member.running().signal('SIGSTOP');
+      await sleep(3_000);
+      for (const member of majority) member.running().signal('SIGCONT');
+    });
+    expect(await counted()).toBeGreaterThan(before);
+    await during(async () => {
+      await kill(cluster.members);
+      await start(cluster.members);
+    });
+  }, 240_000);
+
+  test('while the stores of two servers are lost: after a restart of the third one, which has an older state; and of all servers', async () => {
+    const { during, leader, others, counted, cluster } = await setUp();
+    await during(async () => {
+      const kept = await leader();
+      const wiped = await others();
+      await kill(wiped);
+      for (const member of wiped) await member.wipe();
+      await start(wiped);
+      await kill([kept]);
+      await kept.start();
+    });
+    expect(await counted()).toBeGreaterThan(100);
+    await during(async () => {
+      await kill(cluster.members);
+      for (const member of cluster.members) await member.wipe();
+      await start(cluster.members);
+    });
+  }, 120_000);
+
+  test('while the servers are upgraded, one after the other', async ({ skip }) => {
+    const later = await locateLaterNats().catch((error: unknown) => String(error));
+    if (!later.startsWith('/')) skip(`no later nats-server: ${later}`);
+    const { during, untilCurrent, cluster } = await setUp();
+    for (const member of cluster.members) {
+      await during(async () => {
+        await member.running().stop();
+        await member.start(later);
+      });
+      await untilCurrent();
+    }
+  }, 240_000);
+
+  describe('with a server whose disk is full', () => {
+    let disk: string | undefined;
+    let reason = '';
+
+    beforeAll(async () => {
+      disk = await mountSmallDisk().catch((error: unknown) => void (reason = String(error)));
+    });
+    afterAll(async () => {
+      if (disk) await run('umount', ['--lazy', disk]);
+    });
+
+    test('the others go on', async ({ skip }) => {
+      if (disk === undefined) skip(`no small disk can be mounted: ${reason}`);
+      const { during } = await setUp({ storeDirs: { n2: join(disk as string, 'store') } });
+      await during(async () => {
+        await run('dd', ['if=/dev/zero', `of=${disk}/filler`, 'bs=1M']).catch(() => {});
+        await sleep(3_000);
+      });
+      await run('rm', [join(disk as string, 'filler')]);
+    }, 120_000);
+  });
 });
+
+/** Mounts a file system of 24 MiB. Rejects where this is not permitted. */
+async function mountSmallDisk(): Promise<string> {
+  const { stdout } = await run('mktemp', ['--directory']);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', stdout.trim()]);
+  return stdout.trim();
+}

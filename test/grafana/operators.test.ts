@@ -36,8 +36,10 @@ const NOT_SHOWN = [
   'clickledger_agent_read_bytes_total',
   'clickledger_agent_batches_total',
   'clickledger_agent_salts',
+  'clickledger_agent_second_salts_total',
   'clickledger_worker_commits_total',
   'clickledger_worker_batches_total',
+  'clickledger_worker_deleted_streams_total',
   'clickledger_worker_judged_events_total',
   'clickledger_worker_stream_messages',
 ];

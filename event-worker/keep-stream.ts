@@ -1,0 +1,83 @@
+import { jetstream, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from '../core/log.ts';
+import { eventsSubject, STREAM } from '../core/subjects.ts';
+import { sleep } from '../core/time.ts';
+
+// Deletes a stream that stores nothing, so that it is created anew.
+//
+// If a stream is deleted and created again at once, nats-server 2.9 may remove the files of the new stream together with those of the old one.
+// Then it answers every message with an error, until the stream is deleted or the server restarts. From outside, such a stream looks like one
+// that is idle: it has no messages, and its last sequence number does not change. So a worker tests an idle stream with a message. The message
+// is empty; workers ack it and do nothing else.
+//
+// The deletion loses nothing: only a stream without messages is deleted, and the agents publish again whatever is not committed.
+
+/** The error of JetStream for a message that it could not store. The reason may also be that the stream or the disk is full. */
+const NOT_STORED = 10077;
+/** A stream is tested when its last sequence number has not changed for this time. */
+const IDLE_MS = 10_000;
+const LOOK_EVERY_MS = 2_000;
+/** The number of tests in succession that must fail before the stream is deleted. */
+const FAILURES = 2;
+
+/** Runs until `signal` aborts. `shard` is any shard that this worker serves. `onDeleted` is called after each deletion. */
+export async function keepStreamStoring(deps: {
+  connection: NatsConnection;
+  manager: JetStreamManager;
+  shard: string;
+  log: Logger;
+  signal: AbortSignal;
+  onDeleted: () => void;
+  idleMs?: number;
+  lookEveryMs?: number;
+}): Promise<void> {
+  const { connection, manager, shard, log, signal, onDeleted, idleMs = IDLE_MS, lookEveryMs = LOOK_EVERY_MS } = deps;
+  const publisher = jetstream(connection, { timeout: 5_000 });
+  let seen = '';
+  let unchangedSinceMs = 0;
+  let failures = 0;
+
+  /** Returns whether the stream refuses to store a message although it is empty. */
+  async function refuses(): Promise<boolean> {
+    try {
+      await publisher.publish(eventsSubject(shard), '', { retries: 0 });
+      return false;
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === NOT_STORED) return true;
+      throw error;
+    }
+  }
+
+  /** Identifies the stream and its last message. A refused message may change the last sequence number, but not the time of the last message. */
+  async function look(): Promise<{ messages: number; state: string }> {
+    const { created, state } = await manager.streams.info(STREAM);
+    return { messages: state.messages, state: `${String(created)} ${state.last_ts}` };
+  }
+
+  async function check(): Promise<void> {
+    const { messages, state } = await look();
+    if (messages > 0 || state !== seen) {
+      seen = state;
+      unchangedSinceMs = performance.now();
+      failures = 0;
+      return;
+    }
+    if (performance.now() - unchangedSinceMs < idleMs) return;
+    failures = (await refuses()) ? failures + 1 : 0;
+    if (failures < FAILURES) return;
+    failures = 0;
+    // Another worker may have deleted the stream meanwhile, or an agent may have published a message after all.
+    const now = await look();
+    if (now.messages > 0 || now.state !== seen) return;
+    log.error('the stream is empty and stores nothing; it is deleted and created again');
+    await manager.streams.delete(STREAM);
+    onDeleted();
+  }
+
+  while (!signal.aborted) {
+    // If JetStream does not answer, or if the stream does not exist, the shard workers report it.
+    await check().catch((error: unknown) => log.debug({ err: error }, 'the stream cannot be tested'));
+    await sleep(lookEveryMs, signal);
+  }
+}
