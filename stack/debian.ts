@@ -36,6 +36,11 @@ const PACKAGES = {
   'smtp-sink': ['postfix'],
   postfix: ['postfix'],
   prometheus: ['prometheus'],
+  // ip and tc make networks.
+  ip: ['iproute2'],
+  tc: ['iproute2'],
+  // A wrapper of the library libfaketime, which gives a process another time.
+  faketime: ['faketime'],
 } as const;
 
 export type Program = keyof typeof PACKAGES;
@@ -60,6 +65,9 @@ const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   msmtp: 'all',
   'smtp-sink': 'all',
   postfix: 'all',
+  ip: 'all',
+  tc: 'all',
+  faketime: 'all',
 };
 
 /** The name of a file that is stored with an unpacked program. It lists the packages of the program. */

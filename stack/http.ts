@@ -1,10 +1,10 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** Sends a GET request to a loopback port. Resolves with undefined if there is no response within 1 s. */
-export function httpGet(port: number, path: string): Promise<{ status: number | undefined; body: string } | undefined> {
+/** Sends a GET request to a port, by default of loopback. Resolves with undefined if there is no response within 1 s. */
+export function httpGet(port: number, path: string, host = '127.0.0.1'): Promise<{ status: number | undefined; body: string } | undefined> {
   return new Promise((resolve) => {
-    const pending = request({ host: '127.0.0.1', port, path, timeout: 1_000, agent: false }, (response) => {
+    const pending = request({ host, port, path, timeout: 1_000, agent: false }, (response) => {
       text(response).then(
         (body) => resolve({ status: response.statusCode, body }),
         () => resolve(undefined),
@@ -16,7 +16,7 @@ export function httpGet(port: number, path: string): Promise<{ status: number | 
   });
 }
 
-/** Returns the status of the response to a GET request on a loopback port, or undefined if there is no response. */
-export async function httpStatus(port: number, path: string): Promise<number | undefined> {
-  return (await httpGet(port, path))?.status;
+/** Returns the status of the response to such a request, or undefined if there is no response. */
+export async function httpStatus(port: number, path: string, host = '127.0.0.1'): Promise<number | undefined> {
+  return (await httpGet(port, path, host))?.status;
 }

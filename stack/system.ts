@@ -284,7 +284,8 @@ function generateSettings(previous: Record<string, string>, ports: Ports, shards
   };
 }
 
-function migrationSettings(env: Readonly<Record<string, string>>): Parameters<typeof migrate>[0] {
+/** Returns the arguments of `migrate` for these settings. */
+export function migrationSettings(env: Readonly<Record<string, string>>): Parameters<typeof migrate>[0] {
   const roleUrls = Object.fromEntries(ROLES.map((role) => [role, env[`${role.toUpperCase()}_URL`] ?? ''])) as Parameters<
     typeof migrate
   >[0]['roleUrls'];

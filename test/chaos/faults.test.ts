@@ -39,7 +39,7 @@ describe('every hit is counted exactly once after', () => {
   for (const [i, fault] of FAULTS.entries()) {
     test(fault.name, { timeout: 300_000 }, async (context) => {
       const load = startLoad({
-        ports: world.system.ports.edges,
+        edges: world.system.ports.edges,
         campaign,
         random: createRandom(i + 1),
         perSecond: 80,

@@ -25,12 +25,12 @@ import { consumerName, STREAM } from '../../core/subjects.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import { startPart } from '../../stack/part.ts';
 import { logLine } from '../support/log-lines.ts';
+import type { Fault } from './inject.ts';
 import type { Random } from './random.ts';
 import { RECEIVER_DATABASE } from './receivers.ts';
 import { FORWARDERS, sleep, type World, WORKERS } from './world.ts';
 
-// All faults that a run can inject. The system recovers from each fault without help. `touches` names the parts that a fault needs for
-// itself. Two faults that touch the same part do not run at the same time.
+// All faults that a run can inject. The system recovers from each fault without help.
 
 const run = promisify(execFile);
 /** The number of zeros in a plain log. They are a hole in a sparse file, so they take no room on the disk. */
@@ -42,12 +42,6 @@ const ZERO_BYTES = 16 * 1024 * 1024;
 const ENDLESS_BYTES = 1024 * 1024;
 const COMPRESSED_LINE_BYTES = 64 * 1024 * 1024;
 const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
-
-export interface Fault {
-  readonly name: string;
-  readonly touches: (parameters: FaultParameters) => readonly string[];
-  run(world: World, parameters: FaultParameters): Promise<string | void>;
-}
 
 /** The random parameters of a fault. They are chosen when the plan is made. */
 export interface FaultParameters {
@@ -170,7 +164,7 @@ function shipLogs(world: World, files: readonly string[]): Promise<{ stdout: str
   return run('node', [CLI, 'ship', ...files, '--data', world.dataDir], { env: { ...env, SHARDS: world.shardsText } });
 }
 
-export const FAULTS: readonly Fault[] = [
+export const FAULTS: readonly Fault<World, FaultParameters>[] = [
   { name: 'agent-killed', touches: (c) => [agent(c)], run: (w, c) => w.crash(agent(c)) },
   { name: 'agent-frozen', touches: (c) => [agent(c)], run: (w, c) => w.freeze(agent(c), c.ms) },
   {
@@ -497,16 +491,7 @@ export const FAULTS: readonly Fault[] = [
     async run(world, parameters) {
       if (!world.smallDisk) return 'no separate file system could be mounted';
       const ballast = join(world.dataDir, 'edge-2', 'ballast');
-      const file = await open(ballast, 'w');
-      try {
-        // Fills the disk to the last byte with pieces that become smaller and smaller.
-        for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 4)) {
-          const piece = Buffer.alloc(size);
-          while ((await file.write(piece).catch(() => ({ bytesWritten: 0 }))).bytesWritten === size);
-        }
-      } finally {
-        await file.close();
-      }
+      await fillDisk(ballast);
       await sleep(parameters.ms);
       await unlink(ballast);
     },
@@ -561,6 +546,19 @@ export const FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+/** Writes a file that fills its disk to the last byte, with pieces that become smaller and smaller. */
+export async function fillDisk(ballast: string): Promise<void> {
+  const file = await open(ballast, 'w');
+  try {
+    for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 4)) {
+      const piece = Buffer.alloc(size);
+      while ((await file.write(piece).catch(() => ({ bytesWritten: 0 }))).bytesWritten === size);
+    }
+  } finally {
+    await file.close();
+  }
+}
 
 /** Adds a compressed log with a name that no rotation uses, and keeps a copy of the log for the comparison. */
 async function addLog(world: World, parameters: FaultParameters, extension: string, parts: readonly Buffer[]): Promise<void> {

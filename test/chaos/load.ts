@@ -7,7 +7,7 @@ import { ensureRecipient } from '../../authoring/recipients.ts';
 import { createUrls } from '../../authoring/urls.ts';
 import type { System } from '../../stack/system.ts';
 import type { Issued } from '../support/judge.ts';
-import { rawRequest } from '../support/raw-http.ts';
+import { type Address, rawRequest } from '../support/raw-http.ts';
 import type { Random } from './random.ts';
 
 // Simulates recipients until the run ends: about a hundred hits of all kinds per second, with a limit on the number of requests in flight.
@@ -30,7 +30,7 @@ export interface Outages {
   longestOutageMs: number;
 }
 
-export async function makeCampaign(system: System): Promise<Campaign> {
+export async function makeCampaign(system: Pick<System, 'env'>): Promise<Campaign> {
   const pool = createPool(system.env['AUTHOR_URL'] ?? '', { max: 2, name: 'chaos' });
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
   const urls = createUrls('', slugs);
@@ -70,62 +70,67 @@ const AGENTS = [
   `long ${'y'.repeat(3000)}`,
 ];
 
-/** Starts the load. `excused` returns whether a fault touches the nginx of an edge at the moment. */
+/** The limit of requests in flight of each edge. */
+const MAX_IN_FLIGHT = 100;
+
+/**
+ * Starts the load. `excused` returns whether a fault touches the nginx of an edge, or did so at any time since `sinceMs` (of
+ * `performance.now()`).
+ */
 export function startLoad(options: {
-  ports: readonly number[];
+  edges: readonly Address[];
   campaign: Campaign;
   random: Random;
   perSecond: number;
-  excused: (edge: number) => boolean;
+  excused: (edge: number, sinceMs: number) => boolean;
 }): {
   outages: Outages;
   stop: () => Promise<void>;
 } {
-  const { ports, campaign, random, perSecond, excused } = options;
+  const { edges, campaign, random, perSecond, excused } = options;
   const outages: Outages = { redirects: 0, failed: [], excused: 0, longestOutageMs: 0 };
-  const failingSince = ports.map((): number | undefined => undefined);
-  const inFlight = new Set<Promise<void>>();
+  const failingSince = edges.map((): number | undefined => undefined);
+  const inFlight = edges.map(() => new Set<Promise<void>>());
   let n = 0;
 
-  async function sendHit(): Promise<void> {
-    const edge = random.whole(0, ports.length - 1);
-    const port = ports[edge] as number;
+  async function sendHit(edge: number): Promise<void> {
+    const address = edges[edge] as Address;
     const headers = {
       'X-Forwarded-For': `${1 + (n % 200)}.${(n >> 8) % 256}.${n % 256}.9`,
       'User-Agent': AGENTS[n++ % AGENTS.length] as string | Buffer,
     };
     const kind = random.whole(0, 24);
-    if (kind < 12) await click(edge, port, headers);
-    else if (kind < 18) await rawRequest(port, kind === 17 ? 'HEAD' : 'GET', random.pick(campaign.opens), headers).catch(() => {});
-    else if (kind === 18) await rawRequest(port, 'GET', `/r/0${n % 10}forgedForgedForge.gif`, headers).catch(() => {});
-    else if (kind === 19) await rawRequest(port, 'POST', random.pick(campaign.clicks).path, headers).catch(() => {});
-    else if (kind < 22) await unsubscribe(kind === 20, port, headers);
-    else await visitOrGoal(port, headers);
+    if (kind < 12) await click(edge, address, headers);
+    else if (kind < 18) await rawRequest(address, kind === 17 ? 'HEAD' : 'GET', random.pick(campaign.opens), headers).catch(() => {});
+    else if (kind === 18) await rawRequest(address, 'GET', `/r/0${n % 10}forgedForgedForge.gif`, headers).catch(() => {});
+    else if (kind === 19) await rawRequest(address, 'POST', random.pick(campaign.clicks).path, headers).catch(() => {});
+    else if (kind < 22) await unsubscribe(kind === 20, address, headers);
+    else await visitOrGoal(address, headers);
   }
 
   /** Sends a visit or a goal. Some name a click, some a tab, some a forged click or site, and some have no name. */
-  async function visitOrGoal(port: number, headers: Record<string, string | Buffer>): Promise<void> {
+  async function visitOrGoal(address: Address, headers: Record<string, string | Buffer>): Promise<void> {
     const slug = random.pick(campaign.clicks).path.slice(3);
     const click = random.pick(['', slug.includes('-') ? '' : `&c=${slug}`, `&c=0${n % 10}forgedForgedForge`]);
     const query = `n=${random.pick(['visit', 'buy', 'sign+up', ''])}&v=1.5&k=EUR&x.a=%C3%BC${click}${random.pick(['', `&s=${n.toString(36)}`])}`;
     const path = random.whole(0, 9) === 0 ? `/e/0${n % 10}forgedForgedForge` : campaign.site;
-    await rawRequest(port, random.pick(['GET', 'POST']), `${path}?${query}`, headers).catch(() => {});
+    await rawRequest(address, random.pick(['GET', 'POST']), `${path}?${query}`, headers).catch(() => {});
   }
 
   /** Sends the request of a mail program, or those of a scanner, which unsubscribe nobody. */
-  async function unsubscribe(isReal: boolean, port: number, headers: Record<string, string | Buffer>): Promise<void> {
+  async function unsubscribe(isReal: boolean, address: Address, headers: Record<string, string | Buffer>): Promise<void> {
     const path = random.pick(campaign.unsubscribes);
     const form = { ...headers, 'Content-Type': 'application/x-www-form-urlencoded' };
-    if (isReal) await rawRequest(port, 'POST', path, form, 'List-Unsubscribe=One-Click').catch(() => {});
-    else for (const method of ['GET', 'POST']) await rawRequest(port, method, path, form).catch(() => {});
+    if (isReal) await rawRequest(address, 'POST', path, form, 'List-Unsubscribe=One-Click').catch(() => {});
+    else for (const method of ['GET', 'POST']) await rawRequest(address, method, path, form).catch(() => {});
   }
 
-  async function click(edge: number, port: number, headers: Record<string, string | Buffer>): Promise<void> {
+  async function click(edge: number, address: Address, headers: Record<string, string | Buffer>): Promise<void> {
     const { path, target } = random.pick(campaign.clicks);
-    const excusedBefore = excused(edge);
     const startedMs = performance.now();
+    const excusedBefore = excused(edge, startedMs);
     outages.redirects++;
-    const answer = await rawRequest(port, 'GET', path, headers).catch((error: unknown) => String(error));
+    const answer = await rawRequest(address, 'GET', path, headers).catch((error: unknown) => String(error));
     const ok =
       typeof answer !== 'string' &&
       answer.status === 302 &&
@@ -137,22 +142,25 @@ export function startLoad(options: {
       return;
     }
     failingSince[edge] ??= startedMs;
-    if (excusedBefore || excused(edge)) outages.excused++;
+    if (excusedBefore || excused(edge, startedMs)) outages.excused++;
     else outages.failed.push({ at: Date.now(), edge, what: typeof answer === 'string' ? answer : `status ${answer.status}` });
   }
 
   const timer = setInterval(() => {
     for (let i = 0; i < perSecond / 20; i++) {
-      if (inFlight.size > 200) return;
-      const done = sendHit().finally(() => inFlight.delete(done));
-      inFlight.add(done);
+      const edge = random.whole(0, edges.length - 1);
+      // An edge that does not answer must not take the requests of the others.
+      const pending = inFlight[edge] as Set<Promise<void>>;
+      if (pending.size > MAX_IN_FLIGHT) continue;
+      const done = sendHit(edge).finally(() => pending.delete(done));
+      pending.add(done);
     }
   }, 50);
   return {
     outages,
     async stop() {
       clearInterval(timer);
-      await Promise.all(inFlight);
+      await Promise.all(inFlight.flatMap((pending) => [...pending]));
     },
   };
 }

@@ -2,10 +2,15 @@ import { createPool } from '../../core/postgres.ts';
 import { parseShards } from '../../core/shards.ts';
 import { tagOf } from '../../core/slug.ts';
 import { type Expected, type Issued, readLogs, dropTail } from '../support/judge.ts';
-import { sleep, type World } from './world.ts';
+import { sleep } from '../../core/time.ts';
+import type { System } from '../../stack/system.ts';
 
 /** The parts of a system that the comparison needs: the directories of all logs, and the databases. */
-type JudgedSystem = Pick<World, 'system' | 'keepDirs' | 'shardsText'>;
+interface JudgedSystem {
+  readonly system: Pick<System, 'env'>;
+  readonly keepDirs: readonly string[];
+  readonly shardsText: string;
+}
 
 /** The differences between the logs and the databases. */
 export interface Verdict {

@@ -187,7 +187,8 @@ export async function createWorld(dataDir: string, random: Random): Promise<Worl
   });
 }
 
-async function recordCrash({ name, running }: Member, crashed: string[]): Promise<void> {
+/** Adds a member to `crashed` if it should be running but is not. */
+export async function recordCrash({ name, running }: Member, crashed: string[]): Promise<void> {
   const exit = running && (await exitStatus(running));
   if (exit) crashed.push(`${name} ${exit}`);
 }
@@ -196,7 +197,7 @@ async function recordCrash({ name, running }: Member, crashed: string[]): Promis
  * Starts a member again. Retries, because a member may fail to start while other members are down, e.g. a backend without a snapshot while
  * Postgres is down.
  */
-async function restart(member: Member): Promise<void> {
+export async function restart(member: Member): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       await member.start();
@@ -211,7 +212,7 @@ async function restart(member: Member): Promise<void> {
 /**
  * Creates a hard link to every plain log as soon as the log appears. So the comparison has all logs even after they are renamed or deleted.
  */
-function linkLogs(logDirs: readonly string[], keepDirs: readonly string[]): { stop: () => Promise<void> } {
+export function linkLogs(logDirs: readonly string[], keepDirs: readonly string[]): { stop: () => Promise<void> } {
   const linked = new Set<string>();
   const linkNewLogs = async (): Promise<void> => {
     for (const [i, directory] of logDirs.entries()) {

@@ -7,12 +7,15 @@ export interface RawAnswer {
   body: Buffer;
 }
 
+/** A port of loopback, or of another host. */
+export type Address = number | { readonly host: string; readonly port: number };
+
 /**
  * Sends one request on a new connection with exactly the given bytes. Header values may contain any bytes. HTTP clients would refuse to
  * send some of them.
  */
 export function rawRequest(
-  port: number,
+  address: Address,
   method: string,
   path: string,
   headers: Record<string, string | Buffer> = {},
@@ -26,7 +29,9 @@ export function rawRequest(
   lines.push(Buffer.from(`\r\n${body}`));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(Buffer.concat(lines)));
+    const socket = connect(typeof address === 'number' ? { host: '127.0.0.1', port: address } : address, () =>
+      socket.write(Buffer.concat(lines)),
+    );
     socket.setTimeout(20_000, () => socket.destroy(new Error(`no answer to ${method} ${path}`)));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     let failure: Error | undefined;

@@ -1,0 +1,183 @@
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { locate } from '../../stack/debian.ts';
+import { isRunning, startTimeOf } from '../../stack/process.ts';
+
+// A network of hosts on one machine: a network namespace for each host, and a bridge that connects them. This process has an address on the
+// bridge, so it reaches every host. A run takes one of 250 networks, 10.77.N.0/24, so several runs can exist at the same time:
+//
+//   bridge clkN (10.77.N.254)  ── clkNp1 ═ eth0 in namespace clkN-1 (10.77.N.1)
+//                              ── clkNp2 ═ eth0 in namespace clkN-2 (10.77.N.2)  …
+
+const run = promisify(execFile);
+const NETWORKS = 250;
+const NAMESPACES = '/run/netns';
+
+/** The directions in which a host loses packets: what is sent to it, and what it sends. */
+export type Direction = 'in' | 'out';
+
+export interface Network {
+  /** The address of a host. Hosts are numbered from 1. */
+  address(host: number): string;
+  /** The path of the network namespace of a host. */
+  namespace(host: number): string;
+  /** All packets of a host in these directions are dropped, and nobody is told. An empty list ends that. */
+  cut(host: number, directions: readonly Direction[]): Promise<void>;
+  /**
+   * Makes the connection of a host slow in both directions, with losses: 40 ms and 2 % where the kernel can do that, otherwise 1 Mbit/s with a
+   * queue of 60 ms, beyond which packets are lost. Returns a description.
+   */
+  slow(host: number): Promise<string>;
+  /** Ends `slow`. */
+  restore(host: number): Promise<void>;
+  remove(): Promise<void>;
+  /** The same at once, for the end of this process. */
+  removeNow(): void;
+}
+
+/** The reason why this machine can have no such network. */
+export class NoNetwork extends Error {}
+
+/**
+ * Creates the network. Throws NoNetwork if this machine does not allow it. If this process is killed, the next run removes the network and
+ * `dataDir`, with the disks that are mounted there.
+ */
+export async function createNetwork(hosts: number, dataDir: string): Promise<Network> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new NoNetwork('network namespaces need Linux and root');
+  const [ip, tc] = await Promise.all([locate('ip'), locate('tc')]).catch((error: unknown) => {
+    throw new NoNetwork(`there is no ip or tc: ${String(error)}`);
+  });
+  await removeLeftovers(ip);
+  const number = await takeNumber(ip, dataDir);
+  const bridge = `clk${number}`;
+  const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
+  const namespace = (host: number): string => `${bridge}-${host}`;
+  const port = (host: number): string => `${bridge}p${host}`;
+  const hardwareAddress = (host: number): string => `02:00:0a:4d:${number.toString(16).padStart(2, '0')}:0${host}`;
+  const removal = removalOf(bridge, hosts);
+  const network: Network = {
+    address: (host) => `10.77.${number}.${host}`,
+    namespace: (host) => `${NAMESPACES}/${namespace(host)}`,
+    async cut(host, directions) {
+      // What goes to the host leaves the bridge at the port of the host. What the host sends leaves at its own interface.
+      await queue([], port(host), directions.includes('in') ? ['blackhole'] : undefined);
+      await queue(['-n', namespace(host)], 'eth0', directions.includes('out') ? ['blackhole'] : undefined);
+    },
+    async slow(host) {
+      const both = async (...discipline: string[]): Promise<void> => {
+        await queue([], port(host), discipline);
+        await queue(['-n', namespace(host)], 'eth0', discipline);
+      };
+      try {
+        await both('netem', 'delay', '40ms', '10ms', 'loss', '2%');
+        return '40 ms, 2 % lost';
+      } catch {
+        // Few kernels lack netem. Without it, a narrow line with a short queue delays packets and loses some.
+        await both('tbf', 'rate', '1mbit', 'burst', '5kb', 'latency', '60ms');
+        return '1 Mbit/s, a queue of 60 ms';
+      }
+    },
+    restore: (host) => network.cut(host, []),
+    async remove() {
+      for (const args of removal) await run(ip, args).catch(() => {});
+    },
+    removeNow() {
+      for (const args of removal) {
+        try {
+          execFileSync(ip, args, { stdio: 'ignore' });
+        } catch {
+          // It was not created, or it is already removed.
+        }
+      }
+    },
+  };
+
+  /** Sets the queueing discipline of an interface, or the default one. */
+  async function queue(where: readonly string[], device: string, discipline: readonly string[] | undefined): Promise<void> {
+    if (discipline) await run(tc, [...where, 'qdisc', 'replace', 'dev', device, 'root', ...discipline]);
+    else await run(tc, [...where, 'qdisc', 'del', 'dev', device, 'root']).catch(() => {});
+  }
+
+  try {
+    await run(ip, ['address', 'add', `10.77.${number}.254/24`, 'dev', bridge]);
+    await run(ip, ['link', 'set', bridge, 'up']);
+    for (const host of numbers) {
+      await run(ip, ['netns', 'add', namespace(host)]);
+      const peer = ['type', 'veth', 'peer', 'name', 'eth0', 'address', hardwareAddress(host), 'netns', namespace(host)];
+      await run(ip, ['link', 'add', port(host), ...peer]);
+      await run(ip, ['link', 'set', port(host), 'master', bridge, 'up']);
+      await run(ip, ['-n', namespace(host), 'address', 'add', `${network.address(host)}/24`, 'dev', 'eth0']);
+      for (const device of ['lo', 'eth0']) await run(ip, ['-n', namespace(host), 'link', 'set', device, 'up']);
+    }
+    // With fixed hardware addresses nobody asks for them. If nobody answered such a question, the kernel would report that the host is
+    // unreachable, and a connection would fail at once instead of waiting.
+    for (const known of numbers) {
+      const neighbour = ['neighbour', 'replace', network.address(known), 'lladdr', hardwareAddress(known), 'nud', 'permanent'];
+      await run(ip, [...neighbour, 'dev', bridge]);
+      for (const host of numbers.filter((other) => other !== known)) await run(ip, ['-n', namespace(host), ...neighbour, 'dev', 'eth0']);
+    }
+    await network.cut(1, ['in', 'out']);
+    await network.cut(1, []);
+  } catch (error) {
+    await network.remove();
+    throw new NoNetwork(`this machine does not allow network namespaces: ${messageOf(error)}`);
+  }
+  return network;
+}
+
+/** The arguments of `ip` that remove a network. Not all parts of it need exist. */
+function removalOf(bridge: string, hosts: number): string[][] {
+  const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
+  return [
+    ...numbers.map((host) => ['link', 'del', `${bridge}p${host}`]),
+    ...numbers.map((host) => ['netns', 'del', `${bridge}-${host}`]),
+    // The bridge is the claim of the number, so it is removed last.
+    ['link', 'del', bridge],
+  ];
+}
+
+/** Creates a bridge with a number that no other run has. Its alias names this process and its directory. */
+async function takeNumber(ip: string, dataDir: string): Promise<number> {
+  let failure: unknown;
+  for (let i = 0; i < NETWORKS; i++) {
+    const number = (process.pid + i) % NETWORKS;
+    try {
+      // Only one process can create an interface of this name.
+      await run(ip, ['link', 'add', `clk${number}`, 'type', 'bridge']);
+      await run(ip, ['link', 'set', `clk${number}`, 'alias', `${process.pid} ${await startTimeOf(process.pid)} ${dataDir}`]);
+      return number;
+    } catch (error) {
+      failure = error;
+      if (!messageOf(error).includes('File exists')) break;
+    }
+  }
+  throw new NoNetwork(`this machine does not allow bridges: ${messageOf(failure)}`);
+}
+
+/** Removes the networks of runs that have ended without removing them. */
+async function removeLeftovers(ip: string): Promise<void> {
+  const { stdout } = await run(ip, ['-json', 'link', 'show', 'type', 'bridge']).catch(() => ({ stdout: '' }));
+  const bridges = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { ifname?: string; ifalias?: string }[]);
+  for (const { ifname = '', ifalias } of bridges) {
+    if (!/^clk\d+$/.test(ifname) || ifalias === undefined || (await isRunning(ifalias))) continue;
+    const namespaces = (await readdir(NAMESPACES)).filter((name) => name.startsWith(`${ifname}-`));
+    for (const args of removalOf(ifname, namespaces.length)) await run(ip, args).catch(() => {});
+    const dataDir = ifalias.split(' ').slice(2).join(' ');
+    if (dataDir === '') continue;
+    unmountBelow(dataDir);
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Unmounts all file systems in a directory. */
+export function unmountBelow(directory: string): void {
+  const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+  for (const path of mounts.map((line) => line.split(' ')[1] ?? '').filter((name) => name.startsWith(`${directory}/`)))
+    spawnSync('umount', ['-l', path], { stdio: 'ignore' });
+}
+
+function messageOf(error: unknown): string {
+  return ((error as { stderr?: string }).stderr ?? '').trim().split('\n')[0] || String(error);
+}
