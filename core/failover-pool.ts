@@ -2,6 +2,7 @@ import { connect as connectSocket } from 'node:net';
 import pg from 'pg';
 import { type DatabaseUrl, type SessionAttrs, singleHostUrls } from './database-url.ts';
 import { ClickledgerError, codeOf } from './errors.ts';
+import { withTimeout } from './time.ts';
 
 // A pool of connections to the right one of several database servers, as libpq chooses it with `target_session_attrs`. New connections go
 // to the server that was right last. If it does not answer any more, or is not the wanted server, the next host in the URL is tried.
@@ -9,7 +10,7 @@ import { ClickledgerError, codeOf } from './errors.ts';
 /** The SQLSTATE with which a shard refuses work because it is on a former primary. See sql/shard/0017-epoch.sql. */
 export const FORMER_PRIMARY = 'CL001';
 
-/** A host that does not answer must not delay the attempt at the next one for long. */
+/** A host that does not answer must not delay the attempt at the next one for long. The limit applies to connecting, and to the first query. */
 const CONNECT_TIMEOUT_MS = 2_000;
 /** A server that was left because it is a former primary is not tried again for this time, unless no other host is left. */
 const LEFT_MS = 10_000;
@@ -20,6 +21,8 @@ const PROBE_TIMEOUT_MS = 2_000;
 /** So many probes in a row must fail until the connections to a host are closed. */
 const FAILED_PROBES = 2;
 const AUTHENTICATION_CLASS = '28';
+
+const READ_SESSION = `SELECT pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only') = 'on' AS "readOnly"`;
 
 export type ClientClass = new (config?: pg.ClientConfig) => pg.Client;
 
@@ -36,8 +39,8 @@ class Hosts {
   /** Counts attempts that failed because of the host. */
   failures = 0;
   readonly #leftUntilMs = new Map<number, number>();
-  /** With `prefer-standby`: whether no host is a standby, so that any host will do. */
-  #isAnyEnough = false;
+  /** The attempts in succession that failed. After a round over all hosts, `prefer-standby` takes any of them. */
+  #failedInRow = 0;
 
   constructor(target: DatabaseUrl) {
     this.urls = singleHostUrls(target);
@@ -51,13 +54,12 @@ class Hosts {
   /** Goes to the next host if `index` is still the current one. */
   fail(index: number): void {
     this.failures++;
+    this.#failedInRow++;
     if (index !== this.current) return;
     for (let step = 1; step <= this.urls.length; step++) {
       this.current = (index + step) % this.urls.length;
       if (!this.isLeft(this.current)) break;
     }
-    // After a round over all hosts, prefer-standby takes any of them.
-    if (this.current <= index) this.#isAnyEnough = true;
   }
 
   leave(index: number): void {
@@ -68,9 +70,7 @@ class Hosts {
   /** Throws if the server of this client is not the wanted one. */
   async assertWanted(client: pg.ClientBase): Promise<void> {
     if (this.wanted === 'any') return;
-    const { rows } = await client.query<{ standby: boolean; readOnly: boolean }>(
-      `SELECT pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only') = 'on' AS "readOnly"`,
-    );
+    const { rows } = await withTimeout(client.query<{ standby: boolean; readOnly: boolean }>(READ_SESSION), CONNECT_TIMEOUT_MS);
     const { standby, readOnly } = rows[0] as { standby: boolean; readOnly: boolean };
     const suits = {
       any: true,
@@ -78,17 +78,18 @@ class Hosts {
       'read-only': standby || readOnly,
       primary: !standby,
       standby,
-      'prefer-standby': standby || this.#isAnyEnough,
+      'prefer-standby': standby || this.#failedInRow >= this.urls.length,
     }[this.wanted];
     if (!suits)
       throw new ClickledgerError(
         'unavailable',
         `no database server in the URL is ${this.wanted}; the last one is a ${standby ? 'standby' : 'primary'}`,
       );
+    this.#failedInRow = 0;
   }
 }
 
-/** A pool for a URL with several hosts, or with `target_session_attrs`. `makeClient` is the class of its connections. */
+/** A pool for a URL with several hosts, or with `target_session_attrs`. `clientClass` is the class of its connections. */
 export class FailoverPool extends pg.Pool {
   readonly #hosts: Hosts;
   readonly #inUse = new Map<HostClient, { bytesRead: number; sinceMs: number }>();

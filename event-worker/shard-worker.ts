@@ -211,7 +211,7 @@ export function createShardWorker(deps: {
         log,
         onReply(error) {
           if (codeOf(error) === FORMER_PRIMARY) failing.set('reply', problem('former-primary', about));
-          else failing.delete('reply');
+          else if (error === undefined) failing.delete('reply');
         },
       });
       const judging = keepJudging({
