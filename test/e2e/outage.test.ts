@@ -187,7 +187,7 @@ describe('nginx', () => {
   test('refuses other methods, bodies that are too large, and other paths', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) expect((await rawRequest(port, method, click)).status).toBe(405);
     expect((await rawRequest(port, 'GET', click, { 'Content-Length': '5000' })).status).toBe(413);
-    expect((await rawRequest(port, 'GET', '/healthz')).status).toBe(404);
+    expect((await rawRequest(port, 'GET', '/healthz/x')).status).toBe(404);
     expect((await rawRequest(port, 'GET', '/metrics')).status).toBe(404);
   });
 

@@ -178,7 +178,7 @@ describe('what every part says', () => {
 
   test('metrics are explained, and named by part and unit', async () => {
     // These gauges count things, so they have no unit in their names.
-    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded|paused|primaries|up|replicas)$/;
+    const counts = /_(links|aliases|generations|files|salts|messages|hits|clients|ready|degraded|paused|primaries|up|replicas|available)$/;
     for (const { name, url } of everyPart()) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const kind = (await ask(name)).health.part;
@@ -520,7 +520,7 @@ describe('clickledger status', () => {
     const { seen } = await statusJson();
     expect(seen.shards.reduce((total, { folded_hits }) => total + (folded_hits ?? Number.NaN), 0)).toBe(folded + 3);
     expect(seen).toMatchObject({ ok: true, problems: [], stream: { answers: true, messages: 0, limit_bytes: 1024 ** 3 } });
-    expect(Object.keys(seen)).toEqual(['at', 'ok', 'parts', 'stream', 'shards', 'problems']);
+    expect(Object.keys(seen)).toEqual(['at', 'ok', 'parts', 'stream', 'shards', 'databases', 'problems']);
     const help = (await status('--help')).stdout;
     for (const key of [...Object.keys(seen.parts[0] ?? {}), ...Object.keys(seen.shards[0] ?? {}), ...Object.keys(seen.stream)])
       expect(help).toMatch(new RegExp(`\\b${key}\\b`));
