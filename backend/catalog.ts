@@ -1,4 +1,4 @@
-import type { Pool } from '../core/postgres.ts';
+import type { Pool, PoolClient } from '../core/postgres.ts';
 import type { Route } from './routes.ts';
 
 /** The rows that changed since an earlier poll, and the transaction id at which the next poll has to start. */
@@ -36,15 +36,18 @@ const ROUTE_TABLES = `
   catalog.link l JOIN catalog.campaign c ON c.id = l.campaign_id
   JOIN catalog.link_version v ON v.link_id = l.id AND v.version = l.version`;
 
-/** Reads the routes and aliases that changed since transaction `since`. With `since` 0, reads all routes and aliases. */
-export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
+/**
+ * Reads the routes and aliases that changed since transaction `since`. With `since` 0, reads all routes and aliases. All statements go to one
+ * server, because a standby may lack rows of the transactions that the primary has ended.
+ */
+export async function readChanges(client: PoolClient, since: bigint): Promise<Changes> {
   // The start of the next poll is read first. So a row that is committed between the statements is read by this poll and again by the next
   // poll.
-  const horizon = await pool.query<{ xmin: string; server: string; copyAgeMs: number }>(HORIZON);
-  const routes = await pool.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.changed >= $1::text::xid8`, [
+  const horizon = await client.query<{ xmin: string; server: string; copyAgeMs: number }>(HORIZON);
+  const routes = await client.query<Route>(`SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.changed >= $1::text::xid8`, [
     since.toString(),
   ]);
-  const aliases = await pool.query<{ name: string; link: number }>(
+  const aliases = await client.query<{ name: string; link: number }>(
     'SELECT name, link_id AS link FROM catalog.alias WHERE changed >= $1::text::xid8',
     [since.toString()],
   );
@@ -53,18 +56,18 @@ export async function readChanges(pool: Pool, since: bigint): Promise<Changes> {
 }
 
 /**
- * Reads the route of one link. Resolves with undefined if the link does not exist or has no target. Throws if a standby does not have it,
- * because the primary may have it already.
+ * Reads the route of one link. Resolves with undefined if the link does not exist or has no target. Throws if a standby has no row of the
+ * link, because the primary may have it already.
  */
 export async function readRoute(pool: Pool, link: number): Promise<Route | undefined> {
-  const { rows } = await pool.query<Partial<Route> & { isStandby: boolean }>(
-    `SELECT route.*, pg_is_in_recovery() AS "isStandby" FROM (VALUES (1)) AS one
+  const { rows } = await pool.query<Partial<Route> & { mayComeLater: boolean }>(
+    `SELECT route.*, pg_is_in_recovery() AND NOT EXISTS (SELECT FROM catalog.link WHERE id = $1) AS "mayComeLater" FROM (VALUES (1)) AS one
      LEFT JOIN (SELECT ${ROUTE_COLUMNS} FROM ${ROUTE_TABLES} WHERE l.id = $1) AS route ON true`,
     [link],
   );
-  const { isStandby, ...route } = rows[0] as Partial<Route> & { isStandby: boolean };
+  const { mayComeLater, ...route } = rows[0] as Partial<Route> & { mayComeLater: boolean };
   // Without a route, all its columns are null.
   if (route.link) return route as Route;
-  if (isStandby) throw new Error('the standby does not have this link yet');
+  if (mayComeLater) throw new Error('the standby does not have this link yet');
   return undefined;
 }

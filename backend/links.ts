@@ -1,6 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { Pool } from '../core/postgres.ts';
+import type { Pool, PoolClient } from '../core/postgres.ts';
 import { sleep, withTimeout } from '../core/time.ts';
 import { readChanges, readRoute } from './catalog.ts';
 import { emptyRoutes, type Route, type Routes } from './routes.ts';
@@ -26,7 +26,7 @@ export interface LinkStore {
   findRoute(link: number): Promise<Route | undefined>;
   /**
    * Waits for the next poll and returns the link of an alias that was not in memory. Returns undefined at once if the links are stale or
-   * too many requests wait.
+   * too many requests wait. Rejects if it is not there, and the copy of the standby is late.
    */
   findAlias(name: string): Promise<number | undefined>;
   /**
@@ -50,6 +50,8 @@ const MAX_WAIT_MS = 1500;
 const STALE_AFTER_MS = 10_000;
 /** The copy of a standby may be that old. It includes the time between two heartbeats. */
 const STALE_COPY_MS = 30_000;
+/** A copy that is older than this lacks changes: the heartbeat comes every 5 s. */
+const LATE_COPY_MS = 10_000;
 /** The pause after a snapshot could not be written. Writing takes long if there are many links. */
 const SNAPSHOT_RETRY_MS = 60_000;
 
@@ -69,12 +71,25 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   const misses = new Map<number, number>();
 
   async function poll(): Promise<void> {
+    const client = await pool.connect();
+    let failure: Error | undefined;
+    try {
+      await pollWith(client);
+    } catch (error) {
+      failure = error as Error;
+      throw error;
+    } finally {
+      client.release(failure);
+    }
+  }
+
+  async function pollWith(client: PoolClient): Promise<void> {
     const startedMs = performance.now();
-    let changes = await readChanges(pool, since);
+    let changes = await readChanges(client, since);
     // Another server may count its transactions differently: a standby that was promoted, or a cluster that was restored from a dump. So all
     // rows are read. Routes that it does not have stay in memory: it may be a standby that gets them in a moment, and if they are lost there,
     // recipients still have their links.
-    if (changes.nextSince < since || (server !== undefined && changes.server !== server)) changes = await readChanges(pool, 0n);
+    if (changes.nextSince < since || (server !== undefined && changes.server !== server)) changes = await readChanges(client, 0n);
     for (const route of changes.routes) {
       snapshotOutdated ||= JSON.stringify(routes.links.get(route.link)) !== JSON.stringify(route);
       routes.links.set(route.link, route);
@@ -170,7 +185,9 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
     async findAlias(name) {
       if (!fresh || waiting.length >= MAX_WAITING_REQUESTS) return undefined;
       await withTimeout(new Promise<void>((resolve) => waiting.push(resolve)), MAX_WAIT_MS);
-      return routes.aliases.get(name);
+      const link = routes.aliases.get(name);
+      if (link === undefined && copyAgeMs > LATE_COPY_MS) throw new Error('the standby may not have this alias yet');
+      return link;
     },
     ageMs: () => performance.now() - polledMs + copyAgeMs,
     fresh: () => fresh && performance.now() - polledMs < STALE_AFTER_MS && copyAgeMs < STALE_COPY_MS,

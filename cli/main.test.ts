@@ -293,7 +293,7 @@ describe('setting up', () => {
   });
 
   test.each([
-    ['--catalog', 'http://db1/x', 'CATALOG_URL'],
+    ['--catalog', 'http://db1/x', '--catalog'],
     ['--catalog', 'nonsense', 'is not a URL'],
     ['--base-url', 't.example.org', 'BASE_URL'],
     ['--shards', '0', 'from 1 to 26'],

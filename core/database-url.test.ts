@@ -38,7 +38,7 @@ describe('the URL of a database', () => {
 
   test.each([
     'mysql://ann:secret@db1/n',
-    'postgres://',
+    'postgres://a@h1,b=V0/n',
     'postgres://ann:secret@db1,/n',
     'postgres://ann:secret@db1:x,db2/n',
     'postgres://ann:secret@db1,db2/n?target_session_attrs=master',

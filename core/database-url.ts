@@ -30,7 +30,9 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
   const list = hosts.split(',');
   const urls = list.flatMap((host) => {
     const single = `${scheme}${user}${host}${rest}`;
-    return URL.canParse(single) && new URL(single).hostname !== '' ? [new URL(single)] : [];
+    // One host may be missing: then the option `host` has the directory of a socket.
+    const isHost = list.length === 1 || /^[^=\s]+$/.test(host);
+    return scheme !== '' && isHost && URL.canParse(single) ? [new URL(single)] : [];
   });
   const url = urls[0];
   if (!url || urls.length < list.length)

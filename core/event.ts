@@ -29,6 +29,11 @@ export const MAX_TEXT = 512;
 export const MAX_PURPOSE = 64;
 
 export const offset = z.int().min(0);
+/** An epoch of a shard. The bound leaves room for promotions after any epoch that a message can have. */
+const epoch = z
+  .int()
+  .min(0)
+  .max(2 ** 48);
 export const id = z.string().regex(/^[0-9a-f]{32}$/);
 /** ISO 3166-1 alpha-2. */
 export const country = z.string().regex(/^[A-Z]{2}$/);
@@ -45,7 +50,7 @@ export const headFields = {
   /** The length of the generation in bytes. Only the closing batch of a final generation has it. */
   size: offset.optional(),
   /** The highest epoch of the shard that the agent knows. A former primary has a lower one, and refuses the batch. */
-  epoch: offset.optional(),
+  epoch: epoch.optional(),
   skipped: z.partialRecord(z.enum(SKIP_REASONS), z.int().min(1)),
   dead: z.array(deadSchema),
 };
@@ -158,11 +163,11 @@ export function parseMessage<T>(schema: z.ZodType<T>, text: string, type: string
   throw new ClickledgerError('bad-batch', `a message is not a ${type}: ${String(issue?.path[0] ?? 'all of it')}: ${issue?.code}`);
 }
 
-const ledgerRequestSchema = z.object({ gens: z.array(id).max(1000), epoch: offset.optional() });
+const ledgerRequestSchema = z.object({ gens: z.array(id).max(1000), epoch: epoch.optional() });
 const ledgerReplySchema = z.object({
   shards: z.string(),
   // Replies of workers without epochs lack this field.
-  epoch: offset.optional(),
+  epoch: epoch.optional(),
   gens: z.record(id, z.object({ committed: z.array(z.tuple([offset, offset])), size: offset.nullable() })),
 });
 

@@ -18,6 +18,7 @@ const LEFT_MS = 10_000;
 const STALLED_MS = 5_000;
 const STALL_CHECK_MS = 2_000;
 const PROBE_TIMEOUT_MS = 2_000;
+const LOST_HOST = ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'];
 /** So many probes in a row must fail until the connections to a host are closed. */
 const FAILED_PROBES = 2;
 const AUTHENTICATION_CLASS = '28';
@@ -143,6 +144,7 @@ export class FailoverPool extends pg.Pool {
 
   /** Tries each host at most twice, because another caller may have moved the current host in the meantime. */
   async #connectToAny(): Promise<pg.PoolClient> {
+    let refusal: unknown;
     for (let attempts = 2 * this.#hosts.urls.length; ; attempts--) {
       const { failures } = this.#hosts;
       try {
@@ -151,8 +153,9 @@ export class FailoverPool extends pg.Pool {
         // An idle connection to a server that was left.
         client.release(true);
       } catch (error) {
+        if (isRefusal(error)) refusal ??= error;
         const isOfHost = this.#hosts.failures > failures && codeOf(error)?.startsWith(AUTHENTICATION_CLASS) !== true;
-        if (!isOfHost || attempts <= 1) throw error;
+        if (!isOfHost || attempts <= 1) throw refusal ?? error;
       }
     }
   }
@@ -188,9 +191,19 @@ export class FailoverPool extends pg.Pool {
   }
 }
 
-/** Connects to the wanted server of a URL once. `makeClient` creates the client for a URL with one host. Throws the error of the last host. */
+/**
+ * Returns whether a server gave a reason, such as a missing right or too many connections. Such an error says more than that another host does
+ * not answer or is a standby.
+ */
+const isRefusal = (error: unknown): boolean => /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && !codeOf(error)?.startsWith('57P');
+
+/**
+ * Connects to the wanted server of a URL once. `makeClient` creates the client for a URL with one host. Throws the reason of the first server
+ * that gave one, or else the last error.
+ */
 export async function connectToWanted(target: DatabaseUrl, makeClient: (url: string) => pg.Client): Promise<pg.Client> {
   const hosts = new Hosts(target);
+  let refusal: unknown;
   for (let attempts = 2 * hosts.urls.length; ; attempts--) {
     const index = hosts.current;
     const client = makeClient(hosts.urls[index] as string);
@@ -201,8 +214,9 @@ export async function connectToWanted(target: DatabaseUrl, makeClient: (url: str
     } catch (error) {
       await client.end().catch(() => {});
       hosts.fail(index);
+      if (isRefusal(error)) refusal ??= error;
       const mayHelp = hosts.urls.length > 1 && codeOf(error)?.startsWith(AUTHENTICATION_CLASS) !== true;
-      if (!mayHelp || attempts <= 1) throw error;
+      if (!mayHelp || attempts <= 1) throw refusal ?? error;
     }
   }
 }
@@ -244,7 +258,7 @@ function acceptsConnections(url: string): Promise<boolean> {
     };
     socket.once('connect', () => finish(true));
     socket.once('timeout', () => finish(false));
-    // A refusal also shows that the host is there. The kernel of the host then ends the old connections, too.
-    socket.once('error', (error: NodeJS.ErrnoException) => finish(error.code === 'ECONNREFUSED'));
+    // Other errors, such as a refusal or a failure of DNS, do not show that the host is lost. A host that refuses also ends its old connections.
+    socket.once('error', (error: NodeJS.ErrnoException) => finish(!LOST_HOST.includes(error.code ?? '')));
   });
 }

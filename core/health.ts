@@ -20,8 +20,8 @@ const KINDS = {
   },
   'links-stale': {
     of: ['backend'],
-    what: 'the catalog does not answer: known links are redirected as before, and new ones get a response 503',
-    mend: 'start the Postgres of the catalog, or correct BACKEND_URL; the backend retries every second',
+    what: 'the catalog does not answer, or the standby that the backend reads is behind: known links are redirected as before, and new ones get a response 503',
+    mend: 'start the Postgres of the catalog, or correct BACKEND_URL; the backend retries every second. If it reads a standby, check the replication, that a worker runs (it writes the time into the catalog), and the clocks',
   },
   'snapshot-unwritable': {
     of: ['backend'],

@@ -125,7 +125,8 @@ export type Failure = 'retry' | 'poison' | 'fatal';
  */
 export function classify(error: unknown): Failure {
   const code = codeOf(error);
-  if (code === undefined) return 'retry';
+  // `unavailable`: no server of the URL is the wanted one at the moment, or none answers in time.
+  if (code === undefined || code === 'unavailable') return 'retry';
   if (RETRYABLE_CODES.includes(code) || RETRYABLE_CLASSES.includes(code.slice(0, 2))) return 'retry';
   if (code === '23514' && (error as { constraint?: string }).constraint === undefined) return 'fatal';
   if (POISON_CLASSES.includes(code.slice(0, 2))) return 'poison';

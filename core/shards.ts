@@ -52,8 +52,8 @@ function splitEntries(text: string): string[] {
   const entries: string[] = [];
   for (const piece of text.split(',')) {
     const last = entries.at(-1) ?? '';
-    const isHost = !piece.includes('=') || piece.indexOf('/') < piece.indexOf('=');
-    if (isHost && /:\/\/[^/?#]*$/.test(last)) entries[entries.length - 1] = `${last},${piece}`;
+    const isEntry = /^\s*[a-z][a-z0-9]{0,15}=/.test(piece);
+    if (!isEntry && /:\/\/[^/?#]*$/.test(last)) entries[entries.length - 1] = `${last},${piece}`;
     else entries.push(piece);
   }
   return entries;

@@ -20,6 +20,8 @@ const IDLE_MS = 10_000;
 const LOOK_EVERY_MS = 2_000;
 /** The number of tests in succession that must fail before the stream is deleted. */
 const FAILURES = 2;
+/** After a deletion, the stream is not deleted again for this time. If the disk is full, a new stream stores nothing either. */
+const PAUSE_MS = 600_000;
 
 /** Runs until `signal` aborts. `shard` is any shard that this worker serves. `onDeleted` is called after each deletion. */
 export async function keepStreamStoring(deps: {
@@ -37,6 +39,7 @@ export async function keepStreamStoring(deps: {
   let seen = '';
   let unchangedSinceMs = 0;
   let failures = 0;
+  let deletedMs = Number.NEGATIVE_INFINITY;
 
   /** Returns whether the stream refuses to store a message although it is empty. */
   async function refuses(): Promise<boolean> {
@@ -63,7 +66,7 @@ export async function keepStreamStoring(deps: {
       failures = 0;
       return;
     }
-    if (performance.now() - unchangedSinceMs < idleMs) return;
+    if (performance.now() - unchangedSinceMs < idleMs || performance.now() - deletedMs < PAUSE_MS) return;
     failures = (await refuses()) ? failures + 1 : 0;
     if (failures < FAILURES) return;
     failures = 0;
@@ -72,6 +75,7 @@ export async function keepStreamStoring(deps: {
     if (now.messages > 0 || now.state !== seen) return;
     log.error('the stream is empty and stores nothing; it is deleted and created again');
     await manager.streams.delete(STREAM);
+    deletedMs = performance.now();
     onDeleted();
   }
 

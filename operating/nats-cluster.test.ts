@@ -95,7 +95,7 @@ describe('init --nats-cluster', () => {
     const settings = await readEnvFile(join(directory, 'owner'));
     const changed = Object.entries(settings).map(([name, value]) => [
       name,
-      name.endsWith('_NATS_URL') ? ['h1', 'h2', 'h3'].map((host) => value.replace('h1', host)).join() : value,
+      name.endsWith('_NATS_URL') ? ['h1', 'h2', 'h3'].map((host) => value.replace('@h1', `@${host}`)).join() : value,
     ]);
     await writeEnvFile(join(directory, 'owner'), Object.fromEntries(changed));
     await initIn(directory, options);

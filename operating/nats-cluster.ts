@@ -51,7 +51,9 @@ function mistake(text: string): ClickledgerError {
 /** The port of `host:port`, or undefined if there is none. */
 function portOf(address: string): number | undefined {
   const url = URL.canParse(`nats://${address}`) ? new URL(`nats://${address}`) : undefined;
-  return url === undefined || url.hostname === '' || url.port === '' || url.host !== address.toLowerCase() ? undefined : Number(url.port);
+  return url === undefined || url.hostname === '' || url.port === '' || url.host.toLowerCase() !== address.toLowerCase()
+    ? undefined
+    : Number(url.port);
 }
 
 function hostOf(address: string): string {

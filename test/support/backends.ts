@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { createApp } from '../../backend/app.ts';
 import { createLinkStore, type LinkStore } from '../../backend/links.ts';
 import { createLogger } from '../../core/log.ts';
-import { createPool, type Pool } from '../../core/postgres.ts';
+import { createPool, type Pool, type PoolClient } from '../../core/postgres.ts';
 import { createSlugCodec, type SlugCodec } from '../../core/slug.ts';
 import type { Databases } from './databases.ts';
 import { temporaryDirectory } from './servers.ts';
@@ -29,12 +29,28 @@ export async function startTestBackend(
   const stateDir = options.stateDir ?? (await temporaryDirectory());
   const pool = createPool(databases.roleUrls.backend, { max: 2, name: 'test backend' });
   const queries: string[] = [];
-  const original = pool.query.bind(pool) as (...args: unknown[]) => unknown;
-  const recorded = ((...args: unknown[]) => {
-    queries.push(String(args[0]));
-    return original(...args);
-  }) as Pool['query'];
-  pool.query = options.wrap ? options.wrap(recorded) : recorded;
+  const wrapQuery = (target: { query: Pool['query'] }): void => {
+    const original = target.query.bind(target) as (...args: unknown[]) => unknown;
+    const recorded = ((...args: unknown[]) => {
+      queries.push(String(args[0]));
+      return original(...args);
+    }) as Pool['query'];
+    target.query = options.wrap ? options.wrap(recorded) : recorded;
+  };
+  wrapQuery(pool);
+  // A poll takes a connection of its own. `pool.query` calls `connect` with a callback, and its queries are recorded already.
+  const connect = pool.connect.bind(pool) as (...args: unknown[]) => Promise<PoolClient>;
+  pool.connect = (async (...args: unknown[]) => {
+    if (args.length > 0) return connect(...args);
+    const client = await connect();
+    const { query, release } = client;
+    wrapQuery(client as unknown as { query: Pool['query'] });
+    client.release = (error) => {
+      client.query = query;
+      release(error);
+    };
+    return client;
+  }) as Pool['connect'];
   const links = createLinkStore({ pool, stateDir, log: createLogger('test', 'silent'), pollMs: options.pollMs ?? 50 });
   const slugs = createSlugCodec(databases.keys);
   const outcomes: string[] = [];
