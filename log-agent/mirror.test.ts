@@ -261,6 +261,30 @@ test('a copy is deleted when its log is gone, all shards have it, and it is old'
   expect(await kept()).toBe(false);
 });
 
+test('a copy never ends inside a line while its log may grow', async () => {
+  const host = await startHost();
+  const line = logLine();
+  const copied = async () => {
+    await host.copy();
+    return [...(await host.copies()).values()].map(String);
+  };
+  const first = logLine();
+  await host.append(Buffer.from(first + line.slice(0, 90)));
+  expect(await copied()).toEqual([first]);
+  await host.append(Buffer.from(line.slice(90, -1)));
+  expect(await copied()).toEqual([first]);
+  await host.append(Buffer.from('\n{"v":2,'));
+  expect(await copied()).toEqual([first + line]);
+  // Nothing completes the last line of a final log.
+  for (const seconds of [60, 120]) {
+    await host.rotate(false);
+    await host.append(Buffer.from(logLine({ t: Date.now() / 1000 + seconds })));
+  }
+  await host.rotate(true);
+  expect(await copied()).toContain(`${first + line}{"v":2,`);
+  expect(host.mirror.lagBytes()).toBe(0);
+});
+
 test('new hits do not wait for a copy of old logs, and the stop does not either', async () => {
   const host = await startHost();
   // A compressed log of this size takes many steps.
