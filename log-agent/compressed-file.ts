@@ -132,15 +132,22 @@ export class CompressedFile implements Source {
 
   async raw(from: number, to: number): Promise<Buffer | undefined> {
     this.#copied ??= new CompressedFile('', this.#compression, this);
-    this.#copied.path = this.path;
-    return this.#copied.#rawHere(from, to);
+    const copied = this.#copied;
+    copied.path = this.path;
+    const bytes = await copied.#rawHere(from, to);
+    if (bytes && from + bytes.length === this.size) {
+      this.#copied = undefined;
+      await copied.close();
+    }
+    return bytes;
   }
 
   async #rawHere(from: number, to: number): Promise<Buffer | undefined> {
     const sought = await this.#seek(from, { bytes: TURN_BYTES });
     if (sought !== 'there') return sought === 'more' ? Buffer.alloc(0) : undefined;
-    if (this.#buffered.length === 0 && !(await this.#fetch())) return undefined;
-    return this.#buffered.subarray(0, Math.min(READ_BYTES, to - from));
+    const length = Math.min(READ_BYTES, to - from);
+    while (this.#buffered.length < length) if (!(await this.#fetch())) return undefined;
+    return this.#buffered.subarray(0, length);
   }
 
   /** Returns the time of the first line instead of the requested line. Going back to the requested line would restart the decompression. */

@@ -25,7 +25,8 @@ export async function openFinishedLogs(paths: readonly string[], quietMs = 10_00
     const head = await readHead(path);
     const kind = kindOf(head ?? Buffer.alloc(0));
     if (typeof kind === 'object') throw notALog(path, kind.other);
-    sources.push(kind === 'plain' ? await openFinishedPlain(path) : await openFinishedCompressed(path, kind, status.mtimeMs));
+    const source = kind === 'plain' ? await openFinishedPlain(path) : await openFinishedCompressed(path, kind, status.mtimeMs);
+    if (source) sources.push(source);
   }
   // A log may be given twice, e.g. under two names, or plain and compressed. It is one generation.
   const generations = new Map<string, Generation>();
@@ -62,9 +63,11 @@ async function openFinishedPlain(path: string): Promise<Source> {
   return file;
 }
 
-async function openFinishedCompressed(path: string, compression: Compression, mtimeMs: number): Promise<Source> {
+/** Resolves with undefined for a compressed empty log. */
+async function openFinishedCompressed(path: string, compression: Compression, mtimeMs: number): Promise<Source | undefined> {
   const result = await scanCompressed(path, compression);
   if ('log' in result) return new CompressedFile(path, compression, { ...result.log, mtimeMs });
+  if (result.fault === 'empty') return undefined;
   if (typeof result.fault === 'object') throw notALog(path, result.fault.other);
   throw new ClickledgerError(
     'bad-input',

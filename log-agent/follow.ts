@@ -103,6 +103,8 @@ export class Follower implements Logs {
   readonly #scans = new Map<string, Scan>();
   #foreignFiles: ForeignFile[] = [];
   #generations: Generation[] = [];
+  /** Whether there are compressed files that may still be written, and so are not read yet. */
+  #hasFreshFiles = false;
   #directoryMtimeMs = -1;
   #lastFullScanMs = Number.NEGATIVE_INFINITY;
 
@@ -118,13 +120,22 @@ export class Follower implements Logs {
     return this.#generations;
   }
 
+  /** Whether the directory was read, and the generations of all its logs are known. */
+  get identified(): boolean {
+    if (this.#lastFullScanMs === Number.NEGATIVE_INFINITY || this.#hasFreshFiles || this.#scans.size > 0) return false;
+    return [...this.#plain.values()].every(({ searched }) => searched);
+  }
+
   get foreignFiles(): readonly ForeignFile[] {
     return this.#foreignFiles;
   }
 
-  /** Reads the directory and the state of its files again. Rejects if the directory cannot be read. */
-  async scan(): Promise<void> {
-    const full = (await this.#namesMayHaveChanged()) || this.#now() - this.#lastFullScanMs >= FULL_SCAN_EVERY_MS;
+  /**
+   * Reads the directory and the state of its files again. The names are read again only if they may have changed, or if `full` is true. Rejects if
+   * the directory cannot be read.
+   */
+  async scan(options: { full?: boolean } = {}): Promise<void> {
+    const full = options.full || (await this.#namesMayHaveChanged()) || this.#now() - this.#lastFullScanMs >= FULL_SCAN_EVERY_MS;
     if (full) {
       await this.#readNames();
       this.#lastFullScanMs = this.#now();
@@ -190,6 +201,7 @@ export class Follower implements Logs {
   async #readNames(): Promise<void> {
     const seen = new Set<Source | Scan>();
     const foreign: ForeignFile[] = [];
+    this.#hasFreshFiles = false;
     for (const name of await readdir(this.#directory)) {
       const found = await this.#fileAt(name);
       if (found === undefined) continue;
@@ -296,7 +308,10 @@ export class Follower implements Logs {
     if (!known) {
       // A file that is still being written may end exactly after a frame and would then look complete.
       const age = this.#now() - mtimeMs;
-      if (age >= 0 && age < this.#quietMs) return undefined;
+      if (age >= 0 && age < this.#quietMs) {
+        this.#hasFreshFiles = true;
+        return undefined;
+      }
       const scan = { path, compression: kind, mtimeMs, reader: new CompressedScan(path, kind) };
       this.#scans.set(key, scan);
       return scan;

@@ -50,8 +50,8 @@ export interface Source {
    */
   loggedAtMs(from: number): Promise<number | undefined>;
   /**
-   * Reads some of the bytes [from, to) as they are, at least one, wherever lines begin. It may run at the same time as `read`. Resolves with no
-   * bytes if more calls are needed until they are found, and with undefined if the bytes are unavailable (see Chunk).
+   * Reads the bytes [from, to) as they are, READ_BYTES at most, wherever lines begin. It may run at the same time as `read`. Resolves with no bytes
+   * if more calls are needed until they are found, and with undefined if the bytes are unavailable (see Chunk).
    */
   raw(from: number, to: number): Promise<Buffer | undefined>;
   close(): Promise<void>;

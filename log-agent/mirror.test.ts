@@ -85,6 +85,17 @@ class Host {
     await this.mirror.copyAll();
   }
 
+  /** While a log may grow, its copy ends after a line, or within one that is too long to be a hit. */
+  async assertWholeLines(): Promise<void> {
+    // The directory may be away.
+    const copies = await this.copies().catch(() => new Map<string, Buffer>());
+    for (const { id, final } of this.follower.generations) {
+      const bytes = copies.get(copyName(id)) ?? Buffer.alloc(0);
+      const torn = bytes.length - bytes.lastIndexOf('\n') - 1;
+      if (!final) expect(torn === 0 || torn > 256 * 1024).toBe(true);
+    }
+  }
+
   /** Reads the copies, by their names. */
   async copies(): Promise<Map<string, Buffer>> {
     const names = (await readdir(this.mirrorDir)).filter((name) => name.startsWith('access.log-')).sort();
@@ -123,12 +134,14 @@ test('at the end a copy has exactly the bytes of its log, whatever happens to lo
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       const host = await startHost();
       const away = `${host.mirrorDir}-away`;
+      let damaged = false;
       const put = (present: boolean) => rename(present ? away : host.mirrorDir, present ? host.mirrorDir : away).catch(() => {});
       const lastCopy = async (): Promise<string | undefined> => {
         const name = (await readdir(host.mirrorDir).catch(() => [])).filter((other) => other.startsWith('access.log-')).at(-1);
         return name === undefined ? undefined : join(host.mirrorDir, name);
       };
       for (const current of steps) {
+        damaged ||= current.do === 'shorten' || current.do === 'damage';
         switch (current.do) {
           case 'line':
             await host.append(Buffer.from(logLine()));
@@ -150,6 +163,7 @@ test('at the end a copy has exactly the bytes of its log, whatever happens to lo
             break;
           case 'copy':
             await host.copy().catch(() => {});
+            if (!damaged) await host.assertWholeLines();
             break;
           case 'tidy':
             await host.mirror.tidy().catch(() => {});
@@ -245,6 +259,101 @@ test('a copy is deleted when its log is gone, all shards have it, and it is old'
   expect(await kept()).toBe(true);
   time += 10_000;
   expect(await kept()).toBe(false);
+});
+
+test('a copy never ends inside a line while its log may grow', async () => {
+  const host = await startHost();
+  const line = logLine();
+  const copied = async () => {
+    await host.copy();
+    return [...(await host.copies()).values()].map(String);
+  };
+  const first = logLine();
+  await host.append(Buffer.from(first + line.slice(0, 90)));
+  expect(await copied()).toEqual([first]);
+  await host.append(Buffer.from(line.slice(90, -1)));
+  expect(await copied()).toEqual([first]);
+  await host.append(Buffer.from('\n{"v":2,'));
+  expect(await copied()).toEqual([first + line]);
+  // Nothing completes the last line of a final log.
+  for (const seconds of [60, 120]) {
+    await host.rotate(false);
+    await host.append(Buffer.from(logLine({ t: Date.now() / 1000 + seconds })));
+  }
+  await host.rotate(true);
+  expect(await copied()).toContain(`${first + line}{"v":2,`);
+  expect(host.mirror.lagBytes()).toBe(0);
+});
+
+test('new hits do not wait for a copy of old logs, and the stop does not either', async () => {
+  const host = await startHost();
+  // A compressed log of this size takes many steps.
+  const old = Buffer.concat([Buffer.from(logLine({ t: 1_700_000_000 })), Buffer.alloc(200_000_000, `${'x'.repeat(99)}\n`)]);
+  await writeFile(join(host.logDir, 'access.log.1.gz'), gzipSync(old, { level: 1 }));
+  await utimes(join(host.logDir, 'access.log.1.gz'), 1, 1);
+  await host.append(Buffer.from(logLine()));
+  await host.follower.scan();
+  while (await host.follower.identify());
+  const [oldGen = '', liveGen = ''] = host.follower.generations.map(({ id }) => id);
+  const sizeOf = async (gen: string): Promise<number> =>
+    (await stat(join(host.mirrorDir, copyName(gen))).catch(() => undefined))?.size ?? 0;
+  const stop = new AbortController();
+  const running = host.mirror.run(stop.signal);
+  await eventually('the old log is being copied', async () => (await sizeOf(oldGen)) > 0);
+  await host.append(Buffer.from(logLine()));
+  await host.follower.scan();
+  await eventually('the new hit is copied', async () => (await sizeOf(liveGen)) === host.written[0]?.length);
+  expect(await sizeOf(oldGen)).toBeLessThan(old.length);
+  stop.abort();
+  await running;
+  expect(await sizeOf(oldGen)).toBeLessThan(old.length);
+});
+
+test('a copy is not taken for one of a lost log before the agent knows its logs', async () => {
+  let calls = 0;
+  const host = await startHost(() => {
+    calls++;
+    return Date.now();
+  });
+  await host.append(Buffer.from(logLine()));
+  await host.copy();
+  const lost = copyName('0'.repeat(32));
+  await writeFile(join(host.mirrorDir, lost), logLine());
+  await host.restart();
+  const stop = new AbortController();
+  calls = 0;
+  const running = host.mirror.run(stop.signal);
+  // Each round asks for the time.
+  await eventually('there were some rounds', () => calls > 5);
+  expect(host.mirror.problems()).toEqual([]);
+  await host.follower.scan();
+  await eventually('the lost log is reported', () => host.mirror.problems().length > 0);
+  expect(host.mirror.problems()).toMatchObject([{ code: 'mirror-unshipped', about: lost }]);
+  stop.abort();
+  await running;
+});
+
+test('bytes of a file that has become another generation are not copied', async () => {
+  const host = await startHost();
+  await host.append(Buffer.from(logLine() + logLine()));
+  await host.follower.scan();
+  const before = [...host.follower.generations];
+  const other = logLine() + logLine() + logLine();
+  await writeFile(join(host.logDir, 'access.log'), other);
+  await host.follower.scan();
+  // The mirror has asked for the generations before the file was replaced.
+  const mirror = createMirror({
+    directory: host.mirrorDir,
+    logs: { generations: before, identified: true },
+    ledgers: ledgersWith({}),
+    shards: ['a'],
+    log: createLogger('test', 'silent'),
+    keepLogsMs: 1000,
+  });
+  await mirror.copyAll();
+  expect(await host.copies()).toEqual(new Map());
+  await host.copy();
+  expect([...(await host.copies()).values()].map(String)).toEqual([other]);
 });
 
 test('a mirror that hangs or is missing is reported, and copies again afterwards', async () => {

@@ -167,6 +167,10 @@ case ${FALLBACK_URL:-} in
   http://[!/?#]* | https://[!/?#]*) ;;
   *) fail 'FALLBACK_URL must be an http:// or https:// URL' ;;
 esac
+case ${HEALTH_LISTEN:-} in
+  '') ;;
+  "${LISTEN%% *}" | "${HTTP_LISTEN%% *}") fail 'HEALTH_LISTEN must be another address than LISTEN and HTTP_LISTEN. Without it, /healthz is served at LISTEN' ;;
+esac
 min_free_mib=${HEALTH_MIN_FREE_MIB:-64}
 case $min_free_mib in *[!0-9]*) fail 'HEALTH_MIN_FREE_MIB must be a whole number' ;; esac
 
@@ -271,7 +275,8 @@ close_to_others() {
 # Creates the log before nginx opens it. The master process of nginx would create the log with its own group, which may differ from the
 # group of the agent.
 create_log() {
-  : >>"$log"
+  # Not `:`, because a failed redirection of this special built-in ends the shell.
+  true >>"$log"
   close_to_others "$NGINX_USER" "$log"
 }
 
@@ -297,6 +302,8 @@ is_drained() {
   case $stop_at in '' | *[!0-9]* | ???????????*) return 1 ;; esac
   [ "$(date +%s)" -ge "$stop_at" ]
 }
+# The same while nginx does not run. When it has stopped, a clock that goes back must not start it again.
+stays_drained() { is_drained || { [ -e "$LOG_DIR/draining" ] && [ -e "$LOG_DIR/drained" ]; }; }
 
 # Prints the state that /healthz shows.
 health_state() {
@@ -336,16 +343,16 @@ keep_house() {
       # nginx answers the requests in progress, then exits.
       kill -QUIT "$1" 2>/dev/null || true
       while kill -0 "$1" 2>/dev/null; do sleep 0.1; done
-      : >"$LOG_DIR/drained" || true
+      true >"$LOG_DIR/drained" || true
     fi
   done
 }
 
-if is_drained; then
+if stays_drained; then
   echo 'nginx/start.sh: this host is drained, so nginx does not run. `clickledger drain --undo` starts it.' >&2
   trap 'exit 0' TERM QUIT INT
-  : >"$LOG_DIR/drained"
-  while is_drained; do sleep 1; done
+  true >"$LOG_DIR/drained" || true
+  while stays_drained; do sleep 1; done
   trap - TERM QUIT INT
 fi
 rm -f "$LOG_DIR/drained"

@@ -16,8 +16,8 @@ Finds events that are stored twice, events outside the ledger, and holes: bytes 
 that differ from the logs. Prints what to do about each problem. Changes nothing.
 
 It also lists the logs that are not finished and are not in the directories of --logs, with the number of their bytes that are counted and the time
-of the last commit. If the host of such a log is lost with its disk, what nginx logged there later is lost. If there is a copy of the log (LOG_MIRROR),
-give its directory with --logs: then the bytes that are missing are a number, and \`clickledger ship\` counts them.
+of the last commit. If the host of such a log is lost with its disk, what nginx logged there later is lost. If LOG_MIRROR has a copy, give its
+directory with --logs. The audit then shows how many bytes are missing, and \`clickledger ship\` counts the hits in them.
 
 Examples:
   clickledger audit

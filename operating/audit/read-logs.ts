@@ -17,8 +17,8 @@ export interface LogAudit {
 }
 
 /**
- * Reads all logs of some directories and counts their lines. The keys of `logs` are ids of generations. A generation that is in several
- * directories, such as a log and its copy, is that with the most lines. The logs stay open for readBytes until `close` is called.
+ * Reads all logs of some directories and counts their lines. The keys of `logs` are ids of generations. If several directories have the
+ * same generation (a log and its copy), the longer one is used. The logs stay open for readBytes until `close` is called.
  */
 export async function readLogDirectories(
   directories: readonly string[],

@@ -55,12 +55,13 @@ async function whileCut<T>(cluster: Cluster, host: number, directions: readonly 
   });
 }
 
-/** Promotes the foremost standby. Returns a remark with the events that it lacks of those in `committed`. */
+/** Promotes the foremost standby. Returns a remark with the events that it lacks of those in `committed`. Throws if it lacks none of them. */
 async function failOver(cluster: Cluster, committed?: number): Promise<string> {
   const host = await cluster.databases.foremostStandby();
   await cluster.databases.promote(host);
   if (committed === undefined) return `host ${host} is the primary now`;
   const missing = committed - (await countEvents(cluster, host));
+  if (missing <= 0) throw new Error(`host ${host} lacks no committed event, so this failover lost nothing`);
   return `host ${host} is the primary now; ${missing} committed events were gone`;
 }
 

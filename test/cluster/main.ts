@@ -1,12 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { Command } from 'commander';
 import { locate } from '../../stack/debian.ts';
 import { findLeftovers, report } from '../chaos/report.ts';
 import type { Outcome } from '../chaos/run.ts';
 import { FAULTS } from './faults.ts';
-import { NoNetwork } from './network.ts';
+import { DATA_PREFIX, NoNetwork, unmountBelow } from './network.ts';
 import { runCluster } from './run.ts';
 
 const program = new Command('test:cluster')
@@ -58,14 +57,24 @@ for (const seed of seeds) {
 for (const summary of summaries) progress(summary);
 
 async function runOnce(seed: number): Promise<{ passed: boolean; summary: string }> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-cluster-'));
+  const dataDir = await mkdtemp(DATA_PREFIX);
   progress(`seed ${seed}, ${minutes} min${options.only === undefined ? '' : `, only ${options.only}`}, data in ${dataDir}`);
-  const outcome = await runCluster({ seed, minutes, only: options.only, dataDir, progress });
-  const leftovers = await findLeftovers(dataDir);
-  const passed = report(outcome, leftovers, progress);
-  if (options.keep) progress(`kept ${dataDir}`);
-  else await rm(dataDir, { recursive: true, force: true });
-  return { passed, summary: summaryOf(outcome, passed) };
+  // A signal ends this process without `finally`.
+  const removeNow = (): void => {
+    unmountBelow(dataDir);
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 });
+  };
+  if (!options.keep) process.on('exit', removeNow);
+  try {
+    const outcome = await runCluster({ seed, minutes, only: options.only, dataDir, progress });
+    const leftovers = await findLeftovers(dataDir);
+    const passed = report(outcome, leftovers, progress);
+    return { passed, summary: summaryOf(outcome, passed) };
+  } finally {
+    if (options.keep) progress(`kept ${dataDir}`);
+    else removeNow();
+    process.off('exit', removeNow);
+  }
 }
 
 function summaryOf(

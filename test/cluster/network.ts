@@ -1,6 +1,8 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { locate } from '../../stack/debian.ts';
 import { isRunning, startTimeOf } from '../../stack/process.ts';
@@ -14,6 +16,8 @@ import { isRunning, startTimeOf } from '../../stack/process.ts';
 const run = promisify(execFile);
 const NETWORKS = 250;
 const NAMESPACES = '/run/netns';
+/** The beginning of the path of every data directory. Nothing else is removed. */
+export const DATA_PREFIX = join(tmpdir(), 'clickledger-cluster-');
 
 /** The directions in which a host loses packets: what is sent to it, and what it sends. */
 export type Direction = 'in' | 'out';
@@ -162,10 +166,11 @@ async function removeLeftovers(ip: string): Promise<void> {
   const bridges = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { ifname?: string; ifalias?: string }[]);
   for (const { ifname = '', ifalias } of bridges) {
     if (!/^clk\d+$/.test(ifname) || ifalias === undefined || (await isRunning(ifalias))) continue;
+    // The bridge may be that of another program, and its alias any text.
+    const dataDir = ifalias.split(' ').slice(2).join(' ');
+    if (!dataDir.startsWith(DATA_PREFIX) || dataDir.slice(DATA_PREFIX.length).includes('/')) continue;
     const namespaces = (await readdir(NAMESPACES)).filter((name) => name.startsWith(`${ifname}-`));
     for (const args of removalOf(ifname, namespaces.length)) await run(ip, args).catch(() => {});
-    const dataDir = ifalias.split(' ').slice(2).join(' ');
-    if (dataDir === '') continue;
     unmountBelow(dataDir);
     await rm(dataDir, { recursive: true, force: true });
   }

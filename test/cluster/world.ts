@@ -43,6 +43,13 @@ export interface Cluster {
 /** Starts a cluster. Throws NoNetwork if this machine cannot have one. */
 export async function createCluster(dataDir: string, progress: (text: string) => void): Promise<Cluster> {
   const network = await createNetwork(HOSTS.length, dataDir);
+  // Network and disks go also if this process ends early. The kernel ends the processes.
+  const removeAll = (): void => {
+    network.removeNow();
+    unmountBelow(dataDir);
+  };
+  process.on('exit', removeAll);
+
   const addresses = HOSTS.map((host) => network.address(host));
   const settings = clusterSettings(addresses);
   const runDir = join(dataDir, 'run');
@@ -58,13 +65,6 @@ export async function createCluster(dataDir: string, progress: (text: string) =>
   );
   const excused = new Map<number, number>();
   const operatorUrl = natsUrlWithCredentials(settings.env['WORKER_NATS_URL'] ?? '', 'operator', settings.natsOperatorPassword);
-
-  // Network and disks go also if this process ends early. The kernel ends the processes.
-  const removeAll = (): void => {
-    network.removeNow();
-    unmountBelow(dataDir);
-  };
-  process.on('exit', removeAll);
 
   const cluster: Cluster = {
     system: { env: settings.env },
