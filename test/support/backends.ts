@@ -43,10 +43,13 @@ export async function startTestBackend(
   pool.connect = (async (...args: unknown[]) => {
     if (args.length > 0) return connect(...args);
     const client = await connect();
-    const { query, release } = client;
+    // The pool gives the same client again later, so its own method is put back when it is released.
+    const own = Object.getOwnPropertyDescriptor(client, 'query');
+    const release = client.release.bind(client);
     wrapQuery(client as unknown as { query: Pool['query'] });
     client.release = (error) => {
-      client.query = query;
+      if (own) Object.defineProperty(client, 'query', own);
+      else Reflect.deleteProperty(client, 'query');
       release(error);
     };
     return client;
