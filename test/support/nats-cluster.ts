@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { createJetStreamManager } from '../../core/nats.ts';
 import { natsUrlWithCredentials } from '../../core/nats-url.ts';
 import type { NatsRole } from '../../operating/nats-conf.ts';
 import { type NatsOptions, startNats } from '../../stack/nats.ts';
 import { freePort } from '../../stack/ports.ts';
 import type { Running } from '../../stack/process.ts';
-import { temporaryDirectory } from './servers.ts';
+import { eventually, natsConnection, temporaryDirectory } from './servers.ts';
 
 /** A server of a cluster on loopback. */
 export interface ClusterMember {
@@ -51,6 +52,21 @@ export async function startTestCluster(
   }
   const members = names.map((name) => createMember(name));
   await Promise.all(members.map((member) => member.start()));
+  await untilComplete();
+
+  /** A server is ready before the leader of the cluster knows all others. Until then, a stream with three replicas is refused. */
+  async function untilComplete(): Promise<void> {
+    const connection = await natsConnection(urlAs('operator', OPERATOR_PASSWORD, []), options.caFile);
+    const manager = await createJetStreamManager(connection);
+    await eventually('the servers accept a stream with three replicas', () =>
+      manager.streams.add({ name: 'COMPLETE', subjects: ['complete'], num_replicas: names.length }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await manager.streams.delete('COMPLETE');
+    await connection.close();
+  }
 
   function createMember(name: string): ClusterMember {
     const storeDir = options.storeDirs?.[name] ?? join(directory, 'store', name);
@@ -82,11 +98,11 @@ export async function startTestCluster(
     };
   }
 
-  const urlAs = (user: string, password: string, wanted: string[]): string => {
+  function urlAs(user: string, password: string, wanted: string[]): string {
     const scheme = options.tls ? 'tls' : 'nats';
     const urls = (wanted.length === 0 ? names : wanted).map((name) => `${scheme}://127.0.0.1:${ports.get(name)}`);
     return natsUrlWithCredentials(urls.join(), user, password);
-  };
+  }
   return {
     members,
     member: (name) => members.find((member) => member.name === name) as ClusterMember,
