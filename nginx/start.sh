@@ -330,13 +330,19 @@ write_health() {
   done
 }
 
+# Waits for a second, or until a signal comes.
+nap() {
+  trap 'true' TERM QUIT INT
+  sleep 1 || true
+  trap '' TERM QUIT INT
+}
+
 # Runs beside nginx, and ends when nginx ends.
 keep_house() {
-  # A signal to the whole process group must not end this loop before nginx, because it writes that nginx has stopped. The signal ends the
-  # sleep, so the loop ends at once if nginx has ended.
-  trap 'true' TERM QUIT INT
+  # A signal to the whole process group must not end this loop before nginx, because it writes that nginx has stopped.
+  trap '' TERM QUIT INT
   since=$(date +%s)
-  while { sleep 1 || true; } && kill -0 "$1" 2>/dev/null; do
+  while kill -0 "$1" 2>/dev/null && nap && kill -0 "$1" 2>/dev/null; do
     now=$(date +%s)
     write_health
     [ "$((rotate_bytes + rotate_seconds))" = 0 ] || rotate_if_due "$1"
