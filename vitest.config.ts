@@ -4,7 +4,7 @@ import { LongestFirst } from './test/support/longest-first.ts';
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['node_modules/**', '.cache/**', 'dist/**', 'test/containers/**'],
+    exclude: ['node_modules/**', '.cache/**', 'dist/**', 'test/containers/**', 'test/long/**'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
