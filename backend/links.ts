@@ -1,6 +1,6 @@
 import { ClickledgerError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { Pool, PoolClient } from '../core/postgres.ts';
+import { type Pool, type PoolClient, withClient } from '../core/postgres.ts';
 import { sleep, withTimeout } from '../core/time.ts';
 import { readChanges, readRoute } from './catalog.ts';
 import { emptyRoutes, type Route, type Routes } from './routes.ts';
@@ -70,20 +70,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   const runningQueries = new Map<number, Promise<Route | undefined>>();
   const misses = new Map<number, number>();
 
-  async function poll(): Promise<void> {
-    const client = await pool.connect();
-    let failure: Error | undefined;
-    try {
-      await pollWith(client);
-    } catch (error) {
-      failure = error as Error;
-      throw error;
-    } finally {
-      client.release(failure);
-    }
-  }
-
-  async function pollWith(client: PoolClient): Promise<void> {
+  async function poll(client: PoolClient): Promise<void> {
     const startedMs = performance.now();
     let changes = await readChanges(client, since);
     // Another server may count its transactions differently: a standby that was promoted, or a cluster that was restored from a dump. So all
@@ -136,7 +123,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
   return {
     async load() {
       try {
-        await poll();
+        await withClient(pool, poll);
         fresh = true;
         await saveSnapshot();
       } catch (error) {
@@ -160,7 +147,7 @@ export function createLinkStore(deps: { pool: Pool; stateDir: string; log: Logge
         const served = waiting;
         waiting = [];
         try {
-          await poll();
+          await withClient(pool, poll);
           if (!fresh) log.info('Postgres answers again; the links are up to date');
           fresh = true;
           if (snapshotOutdated || (snapshotFailedMs !== undefined && performance.now() - snapshotFailedMs > SNAPSHOT_RETRY_MS))

@@ -1,4 +1,4 @@
-import { type DatabaseUrl, parseDatabaseUrl, singleHostUrls } from './database-url.ts';
+import { parseDatabaseUrl, singleHostUrls } from './database-url.ts';
 import { type Problem, type ProblemCode, problem } from './health.ts';
 import { Client } from './postgres.ts';
 
@@ -61,13 +61,12 @@ async function readServer(connectionString: string): Promise<Reading | undefined
 
 /** The URLs that lead to different lists of hosts, each once. Databases on the same servers need only one reading. URLs with one host are left out. */
 export function distinctServers(urls: readonly string[]): { hosts: string; url: string }[] {
-  const byHosts = new Map<string, DatabaseUrl & { text: string }>();
-  for (const text of urls) {
-    const target = parseDatabaseUrl(text);
-    const hosts = target.hosts.join(',');
-    if (target.hosts.length > 1 && !byHosts.has(hosts)) byHosts.set(hosts, { ...target, text });
+  const byHosts = new Map<string, string>();
+  for (const url of urls) {
+    const { hosts } = parseDatabaseUrl(url);
+    if (hosts.length > 1 && !byHosts.has(hosts.join())) byHosts.set(hosts.join(), url);
   }
-  return Array.from(byHosts, ([hosts, { text }]) => ({ hosts, url: text }));
+  return Array.from(byHosts, ([hosts, url]) => ({ hosts, url }));
 }
 
 /** The problems of these servers. `hosts` names them in the messages. */

@@ -1,3 +1,4 @@
+import { bareHost } from './bare-host.ts';
 import { ClickledgerError } from './errors.ts';
 
 // URLs of databases, with one host or several, in the syntax of libpq:
@@ -69,8 +70,7 @@ export function libpqHosts(text: string): { host: string; port: string; target_s
   const target = parseDatabaseUrl(text);
   const single = singleHostUrls(target).map((url) => new URL(url));
   return {
-    // The brackets of an IPv6 address belong to the URL, not to the address.
-    host: single.map(({ hostname }) => hostname.replace(/^\[|\]$/g, '')).join(','),
+    host: single.map(bareHost).join(','),
     port: single.map(({ port }) => port || '5432').join(','),
     ...(target.sessionAttrs === 'any' ? {} : { target_session_attrs: target.sessionAttrs }),
   };

@@ -1,5 +1,6 @@
 import { connect as connectSocket } from 'node:net';
 import pg from 'pg';
+import { bareHost } from './bare-host.ts';
 import { type DatabaseUrl, type SessionAttrs, singleHostUrls } from './database-url.ts';
 import { ClickledgerError, codeOf } from './errors.ts';
 import { withTimeout } from './time.ts';
@@ -249,9 +250,9 @@ function streamOf(client: pg.ClientBase): { bytesRead: number; destroy(error: Er
 
 /** Returns whether the server of this URL accepts a TCP connection. */
 function acceptsConnections(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url);
+  const target = new URL(url);
   return new Promise((resolve) => {
-    const socket = connectSocket({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 5432), timeout: PROBE_TIMEOUT_MS });
+    const socket = connectSocket({ host: bareHost(target), port: Number(target.port || 5432), timeout: PROBE_TIMEOUT_MS });
     const finish = (answers: boolean): void => {
       socket.destroy();
       resolve(answers);

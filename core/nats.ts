@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { checkServerIdentity } from 'node:tls';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
+import { bareHost } from './bare-host.ts';
 import { ClickledgerError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { NatsServers } from './nats-url.ts';
@@ -30,7 +31,7 @@ interface TlsOptions {
 }
 
 function tlsOptions(servers: readonly string[], caFile: string): TlsOptions {
-  const hosts = servers.map((server) => new URL(`tls://${server}`).hostname.replace(/^\[|\]$/g, ''));
+  const hosts = servers.map((server) => bareHost(new URL(`tls://${server}`)));
   return {
     ...(caFile === '' ? {} : { ca: readCertificate(caFile) }),
     // If the URL has an IP address, the client gives no host name to Node. Node would then compare the certificate with `localhost`.

@@ -91,14 +91,21 @@ export function createPool(url: string, options: { max: number; name: string; qu
 }
 
 /** Runs `work` in a transaction: commits if `work` resolves, rolls back if it throws. A connection that failed is closed, not reused. */
-export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let failure: Error | undefined;
-  try {
+export function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return withClient(pool, async (client) => {
     await client.query(BEGIN);
     const result = await work(client);
     await client.query('COMMIT');
     return result;
+  });
+}
+
+/** Runs `work` with one connection of the pool. If `work` throws, the connection is closed, not reused. */
+export async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let failure: Error | undefined;
+  try {
+    return await work(client);
   } catch (error) {
     failure = error as Error;
     throw error;

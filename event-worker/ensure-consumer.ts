@@ -14,9 +14,8 @@ export interface StreamSize {
 }
 
 /**
- * Creates the stream and the consumer of a shard if they do not exist. A consumer has as many replicas as the stream. They do not exist at
- * the first start, or after they or all data of NATS were deleted. After such a loss, the agents publish the lost batches again from the
- * logs.
+ * Creates the stream and the consumer of a shard if they do not exist: at the first start, or after they or all data of NATS were deleted.
+ * After such a loss, the agents publish the lost batches again from the logs. A consumer has as many replicas as the stream.
  *
  * `beforeCreation` is awaited before the stream is created. When a stream is deleted, nats-server first removes it from its API, and a moment
  * later removes its directory. If the stream is created again in between, it loses its files, and delivers nothing until nats-server restarts.

@@ -110,8 +110,8 @@ export function createMirror(deps: {
   }
 
   /**
-   * Compares the beginning and the end of a copy with the log. Returns the size of the copy if they are equal. A large compressed log takes long, so
-   * new hits are copied in between.
+   * Compares the beginning and the end of a copy with the log. Returns the size of the copy if they are equal. Comparing a large
+   * compressed log takes long, so new hits are copied between its pieces.
    */
   async function compare(generation: Generation, signal: AbortSignal | undefined): Promise<number | 'differs' | 'unavailable'> {
     const { id, size, final } = generation;

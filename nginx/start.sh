@@ -27,8 +27,8 @@
 #   NGINX_WORKERS    number of nginx workers (auto)
 #   NGINX_BIN        the nginx program       (nginx)
 #
-# LOG_DIR may have two more files. `clickledger drain` writes `draining`: while it exists, /healthz answers 503. It contains the time at which nginx
-# stops, in epoch seconds. This script writes `drained` when nginx has stopped for this reason.
+# LOG_DIR may have two more files. `clickledger drain` writes `draining`. While this file exists, /healthz answers 503. The file contains the time
+# in epoch seconds at which nginx stops. This script writes `drained` after it has stopped nginx at that time.
 #
 # The configuration contains no absolute paths, only names in NGINX_RUN_DIR, so that a path may have any characters. NGINX_RUN_DIR/links has
 # symbolic links to the files and directories that are elsewhere. Quotes would not be enough, because in access_log and ssl_certificate a $

@@ -4,8 +4,8 @@ import { ClickledgerError } from '../core/errors.ts';
 import { sleep } from '../core/time.ts';
 import { SHIPPING_SETTINGS } from './ship-logs.ts';
 
-// Drains a host of nginx, so that it can be removed. The command and nginx/start.sh have only the log directory in common. So they tell each other
-// by two files in it:
+// Drains a host of nginx, so that it can be removed. The command and nginx/start.sh communicate through two files in the log directory, because
+// they share nothing else:
 //
 //   draining   written by the command: /healthz answers 503, and nginx stops at the time in the file, in epoch seconds
 //   drained    written by start.sh: nginx has stopped, and is not started again while `draining` exists
@@ -17,8 +17,8 @@ const STOP_TAKES_MS = 60_000;
 const POLL_MS = 200;
 
 /**
- * Begins to drain, unless the host drains already. Resolves with the time at which nginx stops, in epoch milliseconds. `afterSeconds` is the time
- * until then.
+ * Begins to drain. nginx stops after `afterSeconds`. If the host drains already, the earlier time stays. Resolves with the time at which nginx
+ * stops, in epoch milliseconds.
  */
 export async function startDraining(logDir: string, afterSeconds: number): Promise<number> {
   const path = join(logDir, 'draining');

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, parseConfig } from '../core/config.ts';
 import { changeDatabaseUrl, formatDatabaseUrl, parseDatabaseUrl } from '../core/database-url.ts';
+import { bareHost } from '../core/bare-host.ts';
 import { readEnvFile, writeEnvFile } from '../core/env-file.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
@@ -132,7 +133,7 @@ function natsConfOf(options: InitOptions, passwords: NatsConf['passwords']): str
   const listen = URL.canParse(`nats://${natsListen}`) ? new URL(`nats://${natsListen}`) : undefined;
   if (!listen?.port) throw new ClickledgerError('bad-input', `--nats-listen must be host:port, not '${natsListen}'`);
   return natsConf({
-    host: listen.hostname.replace(/^\[|\]$/g, ''),
+    host: bareHost(listen),
     port: Number(listen.port),
     storeDir: options.natsStore,
     passwords,

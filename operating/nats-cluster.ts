@@ -1,3 +1,4 @@
+import { bareHost } from '../core/bare-host.ts';
 import { ClickledgerError } from '../core/errors.ts';
 import { parseNatsUrl } from '../core/nats-url.ts';
 
@@ -57,5 +58,5 @@ function portOf(address: string): number | undefined {
 }
 
 function hostOf(address: string): string {
-  return new URL(`nats://${address}`).hostname.replace(/^\[|\]$/g, '');
+  return bareHost(new URL(`nats://${address}`));
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { table } from '../../cli/output.ts';
 import type { Outcome } from './run.ts';
 
-// The result of a run as tables, and the checks after it.
+// Prints the result of a run as tables, and checks the processes and files that the run has left.
 
 /** The maximum size of a state file. Checkpoints and snapshots of such a run have about 50 KB. */
 const MAX_STATE_BYTES = 1024 * 1024;

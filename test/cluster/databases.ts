@@ -12,8 +12,8 @@ import type { Member } from '../../stack/system.ts';
 import type { Network } from './network.ts';
 import { PORTS } from './settings.ts';
 
-// The Postgres servers of a cluster: a primary and two standbys that follow it asynchronously. The functions here do what a manager of
-// failovers does, when a fault asks for it.
+// The Postgres servers of a cluster: a primary and two asynchronous standbys. The faults call the functions here to promote a standby and to make
+// a standby of a former primary. In production, a tool such as Patroni does this.
 
 const run = promisify(execFile);
 const WAIT_MS = 30_000;

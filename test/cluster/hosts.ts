@@ -11,7 +11,7 @@ import type { Databases } from './databases.ts';
 import type { Network } from './network.ts';
 import { type ClusterSettings, type Part, PORTS } from './settings.ts';
 
-// The hosts of a cluster. Each has every part and server of the system, in its own network namespace:
+// The hosts of a cluster. Each host is a network namespace with one process of each part and server:
 //
 //   nginx ── log-agent      backend      event-worker      nats-server      Postgres
 
