@@ -7,15 +7,21 @@ import { promisify } from 'node:util';
 import { locate } from '../../stack/debian.ts';
 import { isRunning, startTimeOf } from '../../stack/process.ts';
 
-// A network of hosts on one machine: a network namespace for each host, and a bridge that connects them. This process has an address on the
-// bridge, so it reaches every host. A run takes one of 250 networks, 10.77.N.0/24, so several runs can exist at the same time:
+// A network of hosts on one machine: a network namespace for each host, and a namespace with a bridge that connects them and this process. A
+// run takes one of 250 networks, 10.77.N.0/24, so several runs can exist at the same time:
 //
-//   bridge clkN (10.77.N.254)  ── clkNp1 ═ eth0 in namespace clkN-1 (10.77.N.1)
-//                              ── clkNp2 ═ eth0 in namespace clkN-2 (10.77.N.2)  …
+//   this process, clkN (10.77.N.254) ═ uplink ─┐ bridge in   ┌─ p1 ═ eth0 in namespace clkN-1 (10.77.N.1)
+//                                              └─ namespace ─┤
+//                                                   clkN     └─ p2 ═ eth0 in namespace clkN-2 (10.77.N.2)  …
+//
+// The bridge has a namespace of its own because the rules of the machine's firewall apply to bridges, too. The rules of a Docker engine, for
+// instance, drop what a bridge passes on. A new namespace has no rules.
 
 const run = promisify(execFile);
 const NETWORKS = 250;
 const NAMESPACES = '/run/netns';
+const BRIDGE = 'bridge';
+const UPLINK = 'uplink';
 /** The beginning of the path of every data directory. Nothing else is removed. */
 export const DATA_PREFIX = join(tmpdir(), 'clickledger-cluster-');
 
@@ -55,23 +61,23 @@ export async function createNetwork(hosts: number, dataDir: string): Promise<Net
   });
   await removeLeftovers(ip);
   const number = await takeNumber(ip, dataDir);
-  const bridge = `clk${number}`;
+  const name = `clk${number}`;
   const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
-  const namespace = (host: number): string => `${bridge}-${host}`;
-  const port = (host: number): string => `${bridge}p${host}`;
+  const namespace = (host: number): string => `${name}-${host}`;
+  const port = (host: number): string => `p${host}`;
   const hardwareAddress = (host: number): string => `02:00:0a:4d:${number.toString(16).padStart(2, '0')}:0${host}`;
-  const removal = removalOf(bridge, hosts);
+  const removal = removalOf(name, hosts);
   const network: Network = {
     address: (host) => `10.77.${number}.${host}`,
     namespace: (host) => `${NAMESPACES}/${namespace(host)}`,
     async cut(host, directions) {
       // What goes to the host leaves the bridge at the port of the host. What the host sends leaves at its own interface.
-      await queue([], port(host), directions.includes('in') ? ['blackhole'] : undefined);
+      await queue(['-n', name], port(host), directions.includes('in') ? ['blackhole'] : undefined);
       await queue(['-n', namespace(host)], 'eth0', directions.includes('out') ? ['blackhole'] : undefined);
     },
     async slow(host) {
       const both = async (...discipline: string[]): Promise<void> => {
-        await queue([], port(host), discipline);
+        await queue(['-n', name], port(host), discipline);
         await queue(['-n', namespace(host)], 'eth0', discipline);
       };
       try {
@@ -105,13 +111,15 @@ export async function createNetwork(hosts: number, dataDir: string): Promise<Net
   }
 
   try {
-    await run(ip, ['address', 'add', `10.77.${number}.254/24`, 'dev', bridge]);
-    await run(ip, ['link', 'set', bridge, 'up']);
+    await run(ip, ['-n', name, 'link', 'set', UPLINK, 'master', BRIDGE, 'up']);
+    await run(ip, ['-n', name, 'link', 'set', BRIDGE, 'up']);
+    await run(ip, ['address', 'add', `10.77.${number}.254/24`, 'dev', name]);
+    await run(ip, ['link', 'set', name, 'up']);
     for (const host of numbers) {
       await run(ip, ['netns', 'add', namespace(host)]);
       const peer = ['type', 'veth', 'peer', 'name', 'eth0', 'address', hardwareAddress(host), 'netns', namespace(host)];
-      await run(ip, ['link', 'add', port(host), ...peer]);
-      await run(ip, ['link', 'set', port(host), 'master', bridge, 'up']);
+      await run(ip, ['-n', name, 'link', 'add', port(host), ...peer]);
+      await run(ip, ['-n', name, 'link', 'set', port(host), 'master', BRIDGE, 'up']);
       await run(ip, ['-n', namespace(host), 'address', 'add', `${network.address(host)}/24`, 'dev', 'eth0']);
       for (const device of ['lo', 'eth0']) await run(ip, ['-n', namespace(host), 'link', 'set', device, 'up']);
     }
@@ -119,58 +127,72 @@ export async function createNetwork(hosts: number, dataDir: string): Promise<Net
     // unreachable, and a connection would fail at once instead of waiting.
     for (const known of numbers) {
       const neighbour = ['neighbour', 'replace', network.address(known), 'lladdr', hardwareAddress(known), 'nud', 'permanent'];
-      await run(ip, [...neighbour, 'dev', bridge]);
+      await run(ip, [...neighbour, 'dev', name]);
       for (const host of numbers.filter((other) => other !== known)) await run(ip, ['-n', namespace(host), ...neighbour, 'dev', 'eth0']);
     }
-    await network.cut(1, ['in', 'out']);
+    await network.cut(1, ['in', 'out']).catch((error: unknown) => {
+      throw new NoNetwork(`this machine cannot drop the packets of an interface: ${messageOf(error)}`);
+    });
     await network.cut(1, []);
   } catch (error) {
     await network.remove();
-    throw new NoNetwork(`this machine does not allow network namespaces: ${messageOf(error)}`);
+    throw error;
   }
   return network;
 }
 
 /** The arguments of `ip` that remove a network. Not all parts of it need exist. */
-function removalOf(bridge: string, hosts: number): string[][] {
+function removalOf(name: string, hosts: number): string[][] {
   const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
   return [
-    ...numbers.map((host) => ['link', 'del', `${bridge}p${host}`]),
-    ...numbers.map((host) => ['netns', 'del', `${bridge}-${host}`]),
-    // The bridge is the claim of the number, so it is removed last.
-    ['link', 'del', bridge],
+    ['link', 'del', name],
+    ...numbers.map((host) => ['-n', name, 'link', 'del', `p${host}`]),
+    ...numbers.map((host) => ['netns', 'del', `${name}-${host}`]),
+    // The namespace of the bridge is the claim of the number, so it is removed last.
+    ['netns', 'del', name],
   ];
 }
 
-/** Creates a bridge with a number that no other run has. Its alias names this process and its directory. */
+/** Creates a namespace with a number that no other run has. The alias of its bridge names this process and its directory. */
 async function takeNumber(ip: string, dataDir: string): Promise<number> {
   let failure: unknown;
   for (let i = 0; i < NETWORKS; i++) {
     const number = (process.pid + i) % NETWORKS;
     try {
-      // Only one process can create an interface of this name.
-      await run(ip, ['link', 'add', `clk${number}`, 'type', 'bridge']);
-      await run(ip, ['link', 'set', `clk${number}`, 'alias', `${process.pid} ${await startTimeOf(process.pid)} ${dataDir}`]);
-      return number;
+      // Only one process can create a namespace of this name.
+      await run(ip, ['netns', 'add', `clk${number}`]);
     } catch (error) {
       failure = error;
-      if (!messageOf(error).includes('File exists')) break;
+      if (messageOf(error).includes('File exists')) continue;
+      break;
+    }
+    try {
+      await run(ip, ['-n', `clk${number}`, 'link', 'add', BRIDGE, 'type', 'bridge']);
+      const alias = `${process.pid} ${await startTimeOf(process.pid)} ${dataDir}`;
+      await run(ip, ['-n', `clk${number}`, 'link', 'set', BRIDGE, 'alias', alias]);
+      await run(ip, ['link', 'add', `clk${number}`, 'type', 'veth', 'peer', 'name', UPLINK, 'netns', `clk${number}`]);
+      return number;
+    } catch (error) {
+      await run(ip, ['netns', 'del', `clk${number}`]);
+      failure = error;
+      break;
     }
   }
-  throw new NoNetwork(`this machine does not allow bridges: ${messageOf(failure)}`);
+  throw new NoNetwork(`this machine does not allow network namespaces with bridges: ${messageOf(failure)}`);
 }
 
 /** Removes the networks of runs that have ended without removing them. */
 async function removeLeftovers(ip: string): Promise<void> {
-  const { stdout } = await run(ip, ['-json', 'link', 'show', 'type', 'bridge']).catch(() => ({ stdout: '' }));
-  const bridges = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { ifname?: string; ifalias?: string }[]);
-  for (const { ifname = '', ifalias } of bridges) {
-    if (!/^clk\d+$/.test(ifname) || ifalias === undefined || (await isRunning(ifalias))) continue;
-    // The bridge may be that of another program, and its alias any text.
+  const namespaces = await readdir(NAMESPACES).catch(() => []);
+  for (const name of namespaces.filter((any) => /^clk\d+$/.test(any))) {
+    const { stdout } = await run(ip, ['-n', name, '-json', 'link', 'show', BRIDGE]).catch(() => ({ stdout: '[]' }));
+    const [{ ifalias } = {}] = JSON.parse(stdout) as { ifalias?: string }[];
+    if (ifalias === undefined || (await isRunning(ifalias))) continue;
+    // The namespace may be that of another program, and the alias any text.
     const dataDir = ifalias.split(' ').slice(2).join(' ');
     if (!dataDir.startsWith(DATA_PREFIX) || dataDir.slice(DATA_PREFIX.length).includes('/')) continue;
-    const namespaces = (await readdir(NAMESPACES)).filter((name) => name.startsWith(`${ifname}-`));
-    for (const args of removalOf(ifname, namespaces.length)) await run(ip, args).catch(() => {});
+    const hosts = namespaces.filter((other) => other.startsWith(`${name}-`)).length;
+    for (const args of removalOf(name, hosts)) await run(ip, args).catch(() => {});
     unmountBelow(dataDir);
     await rm(dataDir, { recursive: true, force: true });
   }
