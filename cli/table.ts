@@ -1,4 +1,4 @@
-import stringWidth from 'string-width';
+import stringWidth from 'fast-string-width';
 import { bold, dim } from './style.ts';
 import { printable } from './printable.ts';
 

@@ -1,4 +1,3 @@
-import MailComposer from 'nodemailer/lib/mail-composer';
 import { decode, type Encoding } from './encoding.ts';
 
 // Builds whole mail messages from rendered letters, and entries of mbox files from messages.
@@ -31,6 +30,8 @@ export async function composeMail({ from, to, subject, messageId, headers, html,
       contentTransferEncoding: 'quoted-printable' as const,
     };
   };
+  // Most letters are not written as whole messages, so the library is not loaded for them.
+  const { default: MailComposer } = await import('nodemailer/lib/mail-composer');
   const composer = new MailComposer({
     from,
     to,

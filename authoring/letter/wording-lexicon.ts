@@ -24,7 +24,7 @@ interface Meaning {
 }
 
 class Node {
-  readonly next = new Map<string, Node>();
+  next: Map<string, Node> | undefined;
   meanings: Meaning[] | undefined;
   /**
    * `rest` is the tree after a `*` inside an entry, where the rest of the word is skipped. `gap` is the tree after a `_`, where up to
@@ -48,9 +48,17 @@ const MAX_GAP = 3;
 /** An entry for a whole word is preferred to an entry for a part of a compound only if it has more than this many additional characters. */
 const COMPOUND = 6;
 
-/** The tree of the entries that begin at the beginning of a word, and the tree of the entries such as `*word*`. */
-const words = new Node();
-const insides = new Node();
+/** All entries. */
+interface Lexicon {
+  /** The tree of the entries that begin at the beginning of a word. */
+  readonly words: Node;
+  /** The tree of the entries such as `*word*`. */
+  readonly insides: Node;
+}
+
+let built: Lexicon | undefined;
+/** Building the trees takes a third of a second, so programs that read no letter do not build them. */
+const lexicon = (): Lexicon => (built ??= buildLexicon());
 
 /**
  * Replacements for letters that Unicode does not decompose, and for Arabic letters that writers use interchangeably. The last character is
@@ -106,36 +114,51 @@ const endOfWord = (text: string, from: number): number => {
   return end;
 };
 
-function add(entry: string, language: number, role: Role, own: boolean): void {
-  const inside = entry.startsWith('*');
-  const open = entry.endsWith('*');
-  const body = entry.replace(/^\*|\*$/g, '');
-  let node = inside ? insides : words;
-  for (const piece of body.split(/(\*| _ )/)) {
-    if (piece === '*') node = node.rest ??= new Node();
-    else if (piece === ' _ ') node = node.gap ??= new Node();
-    else for (const character of normaliseEntry(piece)) node = node.next.get(character) ?? child(node, character);
+function buildLexicon(): Lexicon {
+  const trees: Lexicon = { words: new Node(), insides: new Node() };
+  // The entries of EVERYWHERE are added for every language.
+  const normalised = new Map<string, string>();
+  const add = (entry: string, language: number, role: Role, own: boolean): void => {
+    const inside = entry.startsWith('*');
+    const open = entry.endsWith('*');
+    const body = entry.replace(/^\*|\*$/g, '');
+    let node = inside ? trees.insides : trees.words;
+    for (const piece of body.split(/(\*| _ )/)) {
+      if (piece === '*') node = node.rest ??= new Node();
+      else if (piece === ' _ ') node = node.gap ??= new Node();
+      else {
+        let text = normalised.get(piece);
+        if (text === undefined) normalised.set(piece, (text = normaliseEntry(piece)));
+        for (const character of text) node = childOf(node, character);
+      }
+    }
+    (node.meanings ??= []).push({ language, role, open, own });
+  };
+  for (const role of ROLES) {
+    const everywhere = listOf(EVERYWHERE[role]);
+    for (const [language, name] of NAMES.entries()) {
+      const own = LANGUAGES[name];
+      const prefixes = ['', ...listOf(own?.prefixes)];
+      for (const entry of listOf(own?.[role])) for (const prefix of prefixes) add(prefix + entry, language, role, true);
+      for (const entry of everywhere) add(entry, language, role, false);
+    }
   }
-  (node.meanings ??= []).push({ language, role, open, own });
+  return trees;
 }
 
 /** Works like `normalise`, but keeps a space at the beginning or the end, because this space is next to a `*`. */
 const normaliseEntry = (piece: string): string =>
   `${/^\s/.test(piece) ? ' ' : ''}${normalise(piece)}${/\s$/.test(piece) && piece.trim() !== '' ? ' ' : ''}`;
 
-function child(node: Node, character: string): Node {
+/** Returns the node for the next character. Creates it if it does not exist. */
+function childOf(node: Node, character: string): Node {
+  const next = (node.next ??= new Map());
+  const found = next.get(character);
+  if (found) return found;
   const made = new Node();
-  node.next.set(character, made);
+  next.set(character, made);
   return made;
 }
-
-for (const role of ROLES)
-  for (const [language, name] of NAMES.entries()) {
-    const own = LANGUAGES[name];
-    const prefixes = ['', ...listOf(own?.prefixes)];
-    for (const entry of listOf(own?.[role])) for (const prefix of prefixes) add(prefix + entry, language, role, true);
-    for (const entry of listOf(EVERYWHERE[role])) add(entry, language, role, false);
-  }
 
 function listOf(entries = ''): string[] {
   return entries
@@ -176,7 +199,7 @@ function walk(text: string, from: number, start: Node, found: Matches, before = 
     }
     if (node.rest) walk(text, endOfWord(text, at), node.rest, found, spelled);
     if (node.gap) skipWords(text, at, node.gap, found, spelled);
-    node = at < text.length ? node.next.get(text.charAt(at)) : undefined;
+    node = at < text.length ? node.next?.get(text.charAt(at)) : undefined;
   }
 }
 
@@ -192,13 +215,13 @@ function skipWords(text: string, from: number, node: Node, found: Matches, spell
 /** Returns the matches that begin in the word at `from`. An entry such as `*word*` may begin anywhere in this word. */
 function matchesAt(text: string, from: number): Matches {
   const found: Matches = new Map();
-  walk(text, from, words, found);
+  walk(text, from, lexicon().words, found);
   if (unspaced(text.charAt(from))) return found;
   const end = endOfWord(text, from);
   const inside: Matches = new Map();
   for (let at = from; at < end; at++) {
     const here: Matches = new Map();
-    walk(text, at, insides, here);
+    walk(text, at, lexicon().insides, here);
     for (const [language, match] of here) if (!EVIDENCE.has(inside.get(language)?.role ?? 'filler')) inside.set(language, match);
   }
   // A compound such as "Newsletterabmeldung" has the meaning of its part. A phrase that is longer than the compound is preferred.

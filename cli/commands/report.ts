@@ -9,8 +9,7 @@ import { type Command, Option } from 'commander';
 import { ClickledgerError, codeOf } from '../../core/errors.ts';
 import type { Pool } from '../../core/postgres.ts';
 import { parseMailAddresses, parseSender } from '../../desk/delivery/addresses.ts';
-import { makeReportMail } from '../../desk/delivery/report-mail.ts';
-import { type Delivery, sendReportMail } from '../../desk/delivery/send-mail.ts';
+import type { Delivery } from '../../desk/delivery/send-mail.ts';
 import { isRightAligned } from '../../reporting/column-types.ts';
 import { toCsv } from '../../reporting/format/csv.ts';
 import { toJson } from '../../reporting/format/json.ts';
@@ -105,6 +104,11 @@ async function mailReport(command: Command, url: string, run: Run, addresses: re
   const { SMTP_URL: server, REPORT_FROM: from } = await configOf(command, ['SMTP_URL', 'REPORT_FROM']);
   // A report may take minutes, so a wrong sender address should fail before it runs.
   parseSender(from);
+  // Most reports are not mailed, so the libraries for mail are not loaded for them.
+  const [{ makeReportMail }, { sendReportMail }] = await Promise.all([
+    import('../../desk/delivery/report-mail.ts'),
+    import('../../desk/delivery/send-mail.ts'),
+  ]);
   const mail = await withPool(url, (pool) => makeReportMail(pool, run.report, run.values, run.options));
   const deliveries: Delivery[] = [];
   for await (const delivery of sendReportMail(mail, addresses, { server, from })) deliveries.push(delivery);
