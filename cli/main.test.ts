@@ -150,9 +150,11 @@ describe('failures', () => {
 
   test('a backend that can neither reach Postgres nor read a snapshot ends with 1 and says so', async () => {
     const env = {
-      BACKEND_URL: 'postgres://clickledger_backend:x@127.0.0.1:1/x',
+      BACKEND_URL: 'postgres://clickledger_backend:x@127.0.0.1:1,127.0.0.1:2/x',
       SLUG_KEYS: databases.keysText,
       STATE_DIR: await temporaryDirectory(),
+      // Its admin server must not keep it alive.
+      ADMIN_PORT: String(await freePort()),
     };
     await expectRefusal(clickledger(['run', 'backend'], { env: { ...env, PORT: '0', LOG_LEVEL: 'silent' } }), 'no readable snapshot');
   });

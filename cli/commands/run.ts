@@ -18,6 +18,13 @@ export function addRun(program: Command): void {
     .addHelpText('after', '\nExample:\n  PORT=3001 STATE_DIR=/var/lib/clickledger/backend-1 clickledger run backend')
     .action(async (part: keyof typeof PARTS, _options: object, command: Command) => {
       Object.assign(process.env, await environmentOf(command));
-      await PARTS[part]();
+      try {
+        await PARTS[part]();
+      } catch (error) {
+        // A part that cannot start must end, so that its supervisor starts it again. Its admin server would keep this process alive. The
+        // error is reported first.
+        setImmediate(() => process.exit());
+        throw error;
+      }
     });
 }

@@ -218,6 +218,9 @@ describe.skipIf(skipReason !== '')('docker compose up', () => {
       await composition.untilHealthy(service);
     };
     await Promise.all((['event-worker', 'log-agent', 'backend-2'] as const).map(killProcesses));
+    // When a container starts again, Docker mounts its directories in memory anew.
+    await (await composition.container('nginx')).restart();
+    await composition.untilHealthy('nginx');
   });
 
   test('is upgraded under load, a part at a time, without a failed redirect and without a lost hit', async () => {

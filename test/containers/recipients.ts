@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
-import { rawRequest } from '../support/raw-http.ts';
+import { type Address as Edge, rawRequest } from '../support/raw-http.ts';
 import { readCsv } from '../support/authors.ts';
 import type { Composition } from './composition.ts';
 
@@ -31,7 +31,7 @@ export interface Letter {
  * Creates a campaign, using only the commands for authors. `slugKeys` are needed to decode the slugs and so to know how each hit must be
  * counted.
  */
-export async function prepareLetter({ desk, clickledger }: Composition, slugKeys: string): Promise<Letter> {
+export async function prepareLetter({ desk, clickledger }: Pick<Composition, 'desk' | 'clickledger'>, slugKeys: string): Promise<Letter> {
   const links = TARGETS.map((target) => `<a href="${target.replace('&', '&amp;')}">read</a>`);
   await writeFile(join(desk, 'letter.html'), `<!DOCTYPE html><html><body>${links.join('\n')}</body></html>`);
   const people = Array.from({ length: PEOPLE }, (_, i) => `person${i}@example.com,Person ${i}`);
@@ -53,10 +53,10 @@ export async function prepareLetter({ desk, clickledger }: Composition, slugKeys
   return { addresses, answered: new Map(), failed: [] };
 }
 
-/** One recipient clicks or opens once. */
-export async function visit(letter: Letter, { url, target, key }: Address, userAgent = BROWSER): Promise<void> {
+/** One recipient clicks or opens once. By default, the request goes to the port of the URL on loopback. */
+export async function visit(letter: Letter, { url, target, key }: Address, userAgent = BROWSER, edge?: Edge): Promise<void> {
   const { port, pathname } = new URL(url);
-  const answer = await rawRequest(Number(port), 'GET', pathname, { 'User-Agent': userAgent }).catch(String);
+  const answer = await rawRequest(edge ?? Number(port), 'GET', pathname, { 'User-Agent': userAgent }).catch(String);
   const isRight =
     typeof answer !== 'string' &&
     (target === undefined ? answer.status === 200 : answer.status === 302 && answer.headers.get('location') === target);
@@ -64,13 +64,14 @@ export async function visit(letter: Letter, { url, target, key }: Address, userA
   else letter.failed.push(`${new Date().toISOString()} ${key}: ${typeof answer === 'string' ? answer : answer.status}`);
 }
 
-/** Makes several hundred hits per second until `stop` is called. */
-export function startVisiting(letter: Letter): { stop: () => Promise<void> } {
+/** Makes several hundred hits per second until `stop` is called. They go to the edges in turn. */
+export function startVisiting(letter: Letter, edges: readonly Edge[] = []): { stop: () => Promise<void> } {
   let active = true;
   let n = 0;
   const recipient = async (): Promise<void> => {
     while (active) {
-      await visit(letter, letter.addresses[n++ % letter.addresses.length] as Address);
+      const edge = edges[n % edges.length];
+      await visit(letter, letter.addresses[n++ % letter.addresses.length] as Address, BROWSER, edge);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
@@ -84,7 +85,7 @@ export function startVisiting(letter: Letter): { stop: () => Promise<void> } {
 }
 
 /** Returns the number of stored events by kind, link and recipient. Tests compare it with `answered`. */
-export async function storedHits({ sql }: Composition): Promise<Map<string, number>> {
+export async function storedHits({ sql }: Pick<Composition, 'sql'>): Promise<Map<string, number>> {
   const counted = new Map<string, number>();
   for (const shard of ['a', 'b', 'c', 'd'])
     for (const [kind, link, recipient, hits] of await sql(

@@ -1,11 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-// Tests that take minutes: clusters of NATS servers that lose stores and disks, backups, and upgrades of servers. They are not part of `npm test`.
+/**
+ * Tests that take minutes: clusters of NATS servers that lose stores and disks, backups, upgrades of servers, load, and a model of every kind of
+ * receiver. They are not part of `npm test`.
+ */
+export const LONG_TESTS = ['test/long/*.test.ts', 'test/pressure/*.test.ts', 'test/export/once.test.ts'];
+
 export default defineConfig({
   test: {
     root: fileURLToPath(new URL('../..', import.meta.url)),
-    include: ['test/long/*.test.ts'],
+    include: LONG_TESTS,
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
