@@ -14,10 +14,13 @@ export interface DatabaseServer {
   state: 'primary' | 'standby' | 'silent';
   /** The bytes of the write-ahead log of the primary that a standby has not applied yet. Null for a primary, and if it is unknown. */
   behind_bytes: number | null;
+  /** The timeline of a primary, which is higher after each promotion. Null for the others. */
+  timeline: number | null;
 }
 
 interface Reading {
   isStandby: boolean;
+  timeline: number | null;
   /** The position in the write-ahead log, in bytes, up to which this server has written or applied it. */
   position: number;
 }
@@ -25,6 +28,7 @@ interface Reading {
 // The positions of the write-ahead log are below 2^53 bytes for any real server.
 const READ_SERVER = `
   SELECT pg_is_in_recovery() AS "isStandby",
+         CASE WHEN NOT pg_is_in_recovery() THEN ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint END AS timeline,
          (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn)::float8 AS position`;
 
 /** The servers in this URL, in its order. A server that does not answer is `silent`. Any role may read this. */
@@ -34,9 +38,10 @@ export async function readServers(text: string): Promise<DatabaseServer[]> {
   const written = Math.max(...readings.flatMap((reading) => (reading && !reading.isStandby ? [reading.position] : [])));
   return target.hosts.map((host, i) => {
     const reading = readings[i];
-    if (!reading) return { host, state: 'silent', behind_bytes: null };
-    if (!reading.isStandby) return { host, state: 'primary', behind_bytes: null };
-    return { host, state: 'standby', behind_bytes: Number.isFinite(written) ? Math.max(0, written - reading.position) : null };
+    if (!reading) return { host, state: 'silent', behind_bytes: null, timeline: null };
+    if (!reading.isStandby) return { host, state: 'primary', behind_bytes: null, timeline: reading.timeline };
+    const behind = Number.isFinite(written) ? Math.max(0, written - reading.position) : null;
+    return { host, state: 'standby', behind_bytes: behind, timeline: null };
   });
 }
 
@@ -67,6 +72,12 @@ export function distinctServers(urls: readonly string[]): { hosts: string; url: 
     if (hosts.length > 1 && !byHosts.has(hosts.join())) byHosts.set(hosts.join(), url);
   }
   return Array.from(byHosts, ([hosts, url]) => ({ hosts, url }));
+}
+
+/** The primaries that are former ones: a standby was promoted after them, and they still run. */
+export function formerPrimaries(servers: readonly DatabaseServer[]): DatabaseServer[] {
+  const newest = Math.max(...servers.map(({ timeline }) => timeline ?? 0));
+  return servers.filter(({ timeline }) => timeline !== null && timeline < newest);
 }
 
 /** The problems of these servers. `hosts` names them in the messages. */

@@ -94,6 +94,7 @@ class Hosts {
 /** A pool for a URL with several hosts, or with `target_session_attrs`. `clientClass` is the class of its connections. */
 export class FailoverPool extends pg.Pool {
   readonly #hosts: Hosts;
+  readonly #names: readonly string[];
   readonly #inUse = new Map<HostClient, { bytesRead: number; sinceMs: number }>();
   readonly #failedProbes = new Map<number, number>();
   readonly #stallTimer: NodeJS.Timeout;
@@ -107,6 +108,7 @@ export class FailoverPool extends pg.Pool {
       });
     super({ ...config, Client: clientOf(hosts, clientClass), onConnect } as pg.PoolConfig);
     this.#hosts = hosts;
+    this.#names = target.hosts;
     this.on('acquire', (client) => this.#inUse.set(client, { bytesRead: -1, sinceMs: performance.now() }));
     this.on('release', (error, client) => {
       this.#inUse.delete(client);
@@ -136,6 +138,15 @@ export class FailoverPool extends pg.Pool {
       }
       callback(failure as Error | undefined, client, (error) => client?.release(error as Error | undefined));
     })();
+  }
+
+  /**
+   * Uses no connection to this host, named as in the URL, for the next seconds, unless no other host is left. A connection that is in use
+   * stays until it is released.
+   */
+  leave(host: string): void {
+    const index = this.#names.indexOf(host);
+    if (index >= 0) this.#hosts.leave(index);
   }
 
   override async end(): Promise<void> {

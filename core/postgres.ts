@@ -12,6 +12,11 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 export type { Pool, PoolClient } from 'pg';
 
+/** Lets a pool leave one of several hosts in its URL. See FailoverPool. */
+export function leaveHost(pool: pg.Pool, host: string): void {
+  if (pool instanceof FailoverPool) pool.leave(host);
+}
+
 /**
  * Throws `bad-settings` if a certificate file in the URL cannot be read. pg reads these files again for each new connection; a file that is
  * missing at the start is a mistake in the settings, so this function reports it as a mistake in the settings.

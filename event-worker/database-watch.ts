@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
-import { type DatabaseServer, distinctServers, problemsOfServers, readServers } from '../core/database-servers.ts';
+import { type DatabaseServer, distinctServers, formerPrimaries, problemsOfServers, readServers } from '../core/database-servers.ts';
 import type { Problem } from '../core/health.ts';
 import { sleep } from '../core/time.ts';
 
@@ -15,8 +15,11 @@ export interface DatabaseWatch {
   problems(): Problem[];
 }
 
-/** `urls` have the credentials of the worker. Adds the gauges of the servers to `registry`. */
-export function createDatabaseWatch(urls: readonly string[], registry: Registry): DatabaseWatch {
+/**
+ * `urls` have the credentials of the worker. Adds the gauges of the servers to `registry`. Calls `onFormerPrimary` with a host, as in the URL, at
+ * each reading in which it is a former primary.
+ */
+export function createDatabaseWatch(urls: readonly string[], registry: Registry, onFormerPrimary: (host: string) => void): DatabaseWatch {
   const groups = distinctServers(urls);
   /** The last readings of each group, the newest first. */
   const readings = new Map<string, DatabaseServer[][]>();
@@ -27,7 +30,9 @@ export function createDatabaseWatch(urls: readonly string[], registry: Registry)
       while (!signal.aborted && groups.length > 0) {
         await Promise.all(
           groups.map(async ({ hosts, url }) => {
-            readings.set(hosts, [await readServers(url), ...(readings.get(hosts) ?? [])].slice(0, CONSECUTIVE));
+            const servers = await readServers(url);
+            readings.set(hosts, [servers, ...(readings.get(hosts) ?? [])].slice(0, CONSECUTIVE));
+            for (const { host } of formerPrimaries(servers)) onFormerPrimary(host);
           }),
         );
         await sleep(INTERVAL_MS, signal);

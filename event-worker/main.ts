@@ -1,7 +1,7 @@
 import { type Problem, problem } from '../core/health.ts';
 import { connectNats, createJetStreamManager, natsOptions, trackConnected } from '../core/nats.ts';
 import { createPart } from '../core/part.ts';
-import { createPool } from '../core/postgres.ts';
+import { createPool, leaveHost } from '../core/postgres.ts';
 import { shardUrl } from '../core/shards.ts';
 import { createSlugCodec } from '../core/slug.ts';
 import { createCatalog } from './catalog.ts';
@@ -76,7 +76,11 @@ const workers = servedShards.map((shard) => {
 
 const isConnected = trackConnected(connection);
 addWorkerGauges(registry, { shards: workers, streams, isConnected });
-const servers = createDatabaseWatch([config.WORKER_URL, ...servedShards.map((shard) => shardUrl(shard, config.WORKER_URL))], registry);
+const urls = [config.WORKER_URL, ...servedShards.map((shard) => shardUrl(shard, config.WORKER_URL))];
+// A former primary that still runs would commit beside the new one until an agent has seen the new epoch.
+const servers = createDatabaseWatch(urls, registry, (host) => {
+  for (const pool of [catalogPool, ...workers.map((each) => each.pool)]) leaveHost(pool, host);
+});
 problems = () => [...workerProblems(workers, isConnected), ...servers.problems()];
 committing = true;
 log.info({ shards: names }, 'committing events');

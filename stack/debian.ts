@@ -31,6 +31,7 @@ const PACKAGES = {
   'php8.4': ['php8.4-cli'],
   python3: ['python3'],
   swaks: ['swaks'],
+  patroni: ['patroni'],
   msmtp: ['msmtp'],
   // smtp-sink is a mail server that drops what it gets.
   'smtp-sink': ['postfix'],
@@ -57,6 +58,24 @@ const LIBRARIES: Partial<Record<Program, readonly string[] | 'all'>> = {
   // between Debian and Ubuntu.
   pgbouncer: ['libc-ares2', 'libcares2', 'libevent-2.1-7', 'libevent-2.1-7t64', 'libssl3', 'libssl3t64'],
   postgres: 'all',
+  // Not `all`, because apt would choose another of the stores in which Patroni keeps its state.
+  patroni: [
+    ...[
+      'pysyncobj',
+      'psycopg2',
+      'click',
+      'dateutil',
+      'prettytable',
+      'psutil',
+      'urllib3',
+      'yaml',
+      'cdiff',
+      'six',
+      'wcwidth',
+      'pkg-resources',
+    ].map((name) => `python3-${name}`),
+    'libpq5',
+  ],
   'php8.2': 'all',
   'php8.3': 'all',
   'php8.4': 'all',

@@ -109,3 +109,19 @@ test('a standby that lacks five seconds of commits is filled up, and the former 
   expect(await countEvents(standby)).toEqual({ events: clicks(), different: clicks() });
   expect(await countEvents(primary)).toEqual(before);
 }, 180_000);
+
+test('a primary that still runs after a failover is left by the workers', async () => {
+  const world = await startWorld();
+  const { primary, standby, click, clicks } = world;
+  await click(20);
+  await untilCounted(primary, clicks);
+  await standby.stopReplication();
+  await standby.promote();
+  await click(20);
+  await untilCounted(standby, clicks);
+  expect(await countEvents(standby)).toEqual({ events: clicks(), different: clicks() });
+  const before = await countEvents(primary);
+  await click(20);
+  await untilCounted(standby, clicks);
+  expect(await countEvents(primary)).toEqual(before);
+}, 120_000);

@@ -93,8 +93,8 @@ test('the servers are known: who is the primary, and how far the standby is behi
   const [first, second] = replicas.hosts.split(',');
   await eventually('the standby has everything', async () => (await readServers(url))[1]?.behind_bytes === 0);
   expect(await readServers(url)).toEqual([
-    { host: first, state: 'primary', behind_bytes: null },
-    { host: second, state: 'standby', behind_bytes: 0 },
+    { host: first, state: 'primary', behind_bytes: null, timeline: 1 },
+    { host: second, state: 'standby', behind_bytes: 0, timeline: null },
   ]);
   expect(await readServers(url.replace(first ?? '', '127.0.0.1:1'))).toMatchObject([
     { state: 'silent' },

@@ -54,6 +54,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'rises with a promotion, and then the former primary refuses',
   },
   {
+    mechanism: 'workers leave a former primary that still runs',
+    file: 'event-worker/database-watch.ts',
+    from: 'for (const { host } of formerPrimaries(servers)) onFormerPrimary(host);',
+    to: '',
+    test: 'test/e2e/failover.test.ts',
+    name: 'a primary that still runs after a failover is left',
+  },
+  {
     mechanism: 'an agent does not believe a reply with an earlier epoch',
     file: 'log-agent/epochs.ts',
     from: 'if (epoch < (this.#highest.get(shard) ?? 0)) return false;',

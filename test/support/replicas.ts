@@ -16,7 +16,8 @@ import { eventually } from './servers.ts';
 // pg_basebackup.
 
 const run = promisify(execFile);
-const PASSWORD = 'of-the-owner';
+/** The password of the owner. */
+export const PASSWORD = 'of-the-owner';
 
 export interface ReplicatedServer {
   readonly port: number;
@@ -116,7 +117,8 @@ async function copyPrimary(program: string, dataDir: string, port: number): Prom
   await run(command, args, { env: { PATH: env['PATH'], HOME: env['HOME'], LD_LIBRARY_PATH: libraryPath(program) } });
 }
 
-function settingsFor(hosts: string): Record<string, string> {
+/** Settings that make all parts of a system use the servers at these hosts. */
+export function settingsFor(hosts: string): Record<string, string> {
   const roleUrl = (role: string, attrs = 'read-write'): string =>
     `postgres://clickledger_${role}:of-${role}@${hosts}/clickledger?target_session_attrs=${attrs}`;
   return {
