@@ -10,6 +10,7 @@ import { freePort, acceptsConnections } from '../stack/ports.ts';
 import { startProcess } from '../stack/process.ts';
 import { clickledger, createDataDirectory, type CommandResult } from '../test/support/commands.ts';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
+import { commandsIn, helpOf } from '../test/support/help.ts';
 import { natsConnection, temporaryDirectory } from '../test/support/servers.ts';
 
 let databases: Databases;
@@ -36,17 +37,12 @@ async function expectRefusal(ended: Promise<CommandResult>, why: string | RegExp
 
 describe('help', () => {
   async function commandsOf(path: readonly string[]): Promise<string[][]> {
-    const { code, stdout, stderr } = await clickledger([...path, '--help']);
-    expect({ path, code, stderr }).toEqual({ path, code: 0, stderr: '' });
-    const names = Array.from(stdout.split('\nCommands:\n')[1]?.matchAll(/^ {2}([a-z-]+)/gm) ?? [], (match) => match[1] as string);
-    const below = names.filter((name) => name !== 'help').map((name) => [...path, name]);
-    if (below.length === 0) {
-      expect(stdout, path.join(' ')).toMatch(/\nExamples?:\n {2}(?:[A-Z_]+=\S+ )*clickledger /);
-      expect(stdout, path.join(' ')).toContain(`clickledger ${path.join(' ')}`);
-    }
-    const deeper: string[][] = [];
-    for (let i = 0; i < below.length; i += 3) deeper.push(...(await Promise.all(below.slice(i, i + 3).map(commandsOf))).flat());
-    return below.length === 0 ? [[...path]] : deeper;
+    const help = (await helpOf(path)) ?? '';
+    const names = commandsIn(help);
+    if (names.length > 0) return (await Promise.all(names.map((name) => commandsOf([...path, name])))).flat();
+    expect(help, path.join(' ')).toMatch(/\nExamples?:\n {2}(?:[A-Z_]+=\S+ )*clickledger /);
+    expect(help, path.join(' ')).toContain(`clickledger ${path.join(' ')}`);
+    return [[...path]];
   }
 
   test('the installed command passes everything on: arguments, output, exit code', async () => {
@@ -58,6 +54,10 @@ describe('help', () => {
     });
     expect((await clickledger(['dance'], { entry })).code).toBe(2);
     await expectRefusal(clickledger(['url', 'a b', '--campaign', 'x y'], { entry }), "'a b'");
+  });
+
+  test.each([[['--help']], [['campaign', '--help']], [['prepare', '--help']]])('%j prints the help', async (args) => {
+    expect(await expectData(clickledger(args))).toBe(await helpOf(args.slice(0, -1)));
   });
 
   test('every command has an example', async () => {

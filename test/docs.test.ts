@@ -4,7 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
 import { FAULTS } from './chaos/faults.ts';
-import { clickledger } from './support/commands.ts';
+import { commandsIn, helpOf } from './support/help.ts';
 
 // Tests the documents: links must lead to an existing place, and lengths and lists must follow the rules in CONTRIBUTING.md.
 // test/e2e/readme.test.ts runs the commands in the documents.
@@ -71,7 +71,7 @@ test('every directory of the repository is in the list of the README', async () 
 });
 
 /** Finds the commands in code blocks and inline code of a document. Returns the words after `clickledger` of each command. */
-function commandsIn(text: string): string[][] {
+function callsIn(text: string): string[][] {
   const blocks = Array.from(text.matchAll(/^```(?:sh|text)?\n([\s\S]*?)^```$/gm), ([, block]) => block as string);
   const inline = Array.from(prose(text).matchAll(/`([^`\n]+)`/g), ([, code]) => code as string);
   const lines = [...blocks.flatMap((block) => block.split('\n')), ...inline];
@@ -82,37 +82,20 @@ function commandsIn(text: string): string[][] {
 }
 
 test('every command in a document exists, with its options', async () => {
-  const namesIn = (help: string): string[] =>
-    Array.from((/^Commands:\n([\s\S]*)/m.exec(help)?.[1] ?? '').matchAll(/^ {2}([a-z][a-z-]*)\b/gm), ([, name]) => name as string);
-  const names = namesIn((await clickledger(['--help'])).stdout);
+  const names = commandsIn((await helpOf([])) ?? '');
   expect(names).toEqual(expect.arrayContaining(['prepare', 'campaign', 'audit']));
-  const found = (
-    await Promise.all(DOCUMENTS.map(async (document) => commandsIn(await read(document)).map((words) => ({ document, words }))))
-  )
+  const found = (await Promise.all(DOCUMENTS.map(async (document) => callsIn(await read(document)).map((words) => ({ document, words })))))
     .flat()
     .filter(({ words: [name = ''] }) => names.includes(name));
   expect(found.length).toBeGreaterThan(50);
-  /** The help of each command and its subcommands. Two processes run at a time. */
-  const helps = new Map<string, string>();
-  const waiting = new Set(found.map(({ words: [name = ''] }) => name));
-  const readHelps = async (): Promise<void> => {
-    for (const key of waiting) {
-      waiting.delete(key);
-      const { stdout } = await clickledger([...key.split(' '), '--help']);
-      helps.set(key, stdout);
-      for (const subcommand of namesIn(stdout))
-        if (found.some(({ words }) => `${words[0]} ${words[1]}` === `${key} ${subcommand}`)) waiting.add(`${key} ${subcommand}`);
-    }
-  };
-  await Promise.all([readHelps(), readHelps()]);
   const wrong: string[] = [];
   for (const {
     document,
     words: [name = '', ...words],
   } of found) {
     const subcommand = words[0] ?? '';
-    const hasSubcommands = namesIn(helps.get(name) ?? '').length > 0 && /^[a-z-]+$/.test(subcommand);
-    const help = helps.get(hasSubcommands ? `${name} ${subcommand}` : name);
+    const hasSubcommands = commandsIn((await helpOf([name])) ?? '').length > 0 && /^[a-z-]+$/.test(subcommand);
+    const help = await helpOf(hasSubcommands ? [name, subcommand] : [name]);
     if (help === undefined) wrong.push(`${document}: ${name} ${subcommand}`);
     // The parameters of a report are also written as options, but the help does not list them.
     if (help === undefined || name === 'report') continue;
