@@ -7,6 +7,7 @@ import { createLogger } from '../core/log.ts';
 import { createJetStreamManager } from '../core/nats.ts';
 import { STREAM } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
+import { startTestCluster } from '../test/support/nats-cluster.ts';
 import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
 import { ensureConsumer } from './ensure-consumer.ts';
 import { keepStreamStoring } from './keep-stream.ts';
@@ -19,7 +20,6 @@ interface Setting {
   operator: NatsConnection;
   streams: JetStreamManager;
   deleted: () => number;
-  /** Starts what a worker does: it keeps stream and consumer, acks messages, and tests the stream. */
   startWorker: () => Promise<void>;
 }
 
@@ -27,6 +27,32 @@ async function connectAs(url: string): Promise<NatsConnection> {
   const connection = await natsConnection(url);
   onTestFinished(() => connection.close());
   return connection;
+}
+
+/** Starts what a worker does: it keeps stream and consumer, acks messages, and tests the stream. */
+async function startWorkerAt(url: string, onDeleted: () => void): Promise<void> {
+  const connection = await connectAs(url);
+  const manager = await createJetStreamManager(connection);
+  const ended = new AbortController();
+  const { signal } = ended;
+  const work = async (): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        await ensureConsumer(manager, 'a', SIZE, () => sleep(500, signal));
+        const consumer = await jetstream(connection).consumers.get(STREAM, 'worker-a');
+        for await (const message of await consumer.fetch({ max_messages: 10, expires: 1_000 })) message.ack();
+      } catch {
+        await sleep(50, signal);
+      }
+    }
+  };
+  const log = createLogger('test', 'silent');
+  const times = { idleMs: 200, silentMs: 2_000, lookEveryMs: 50 };
+  const working = Promise.all([work(), keepStreamStoring({ connection, manager, shard: 'a', log, signal, onDeleted, ...times })]);
+  onTestFinished(async () => {
+    ended.abort();
+    await working;
+  });
 }
 
 async function setUp(): Promise<Setting> {
@@ -39,32 +65,7 @@ async function setUp(): Promise<Setting> {
     operator,
     streams,
     deleted: () => deleted,
-    async startWorker() {
-      const connection = await connectAs(nats.urlOf('worker'));
-      const manager = await createJetStreamManager(connection);
-      const ended = new AbortController();
-      const { signal } = ended;
-      const work = async (): Promise<void> => {
-        while (!signal.aborted) {
-          try {
-            await ensureConsumer(manager, 'a', SIZE, () => sleep(500, signal));
-            const consumer = await jetstream(connection).consumers.get(STREAM, 'worker-a');
-            for await (const message of await consumer.fetch({ max_messages: 10, expires: 1_000 })) message.ack();
-          } catch {
-            await sleep(50, signal);
-          }
-        }
-      };
-      const log = createLogger('test', 'silent');
-      const working = Promise.all([
-        work(),
-        keepStreamStoring({ connection, manager, shard: 'a', log, signal, onDeleted: () => deleted++, idleMs: 200, lookEveryMs: 50 }),
-      ]);
-      onTestFinished(async () => {
-        ended.abort();
-        await working;
-      });
-    },
+    startWorker: () => startWorkerAt(nats.urlOf('worker'), () => deleted++),
   };
 }
 
@@ -145,3 +146,20 @@ test('a full stream stays, with all its messages', async () => {
   await eventually('the worker has looked many times', () => performance.now() > until);
   expect([deleted(), (await streams.streams.info(STREAM)).state.messages]).toEqual([0, 1]);
 });
+
+test('a stream about which the servers of a cluster do not answer is deleted and created anew', async () => {
+  const cluster = await startTestCluster();
+  const streams = await createJetStreamManager(await connectAs(cluster.url()));
+  await ensureConsumer(streams, 'a', SIZE);
+  const { cluster: group } = await streams.streams.info(STREAM);
+  const frozen = cluster.member(group?.leader ?? '');
+  const others = cluster.members.filter((member) => member !== frozen).map(({ name }) => name);
+  const operator = await connectAs(cluster.url(...others));
+  // Only this server has the stream, so nobody can answer. The others still agree on what exists.
+  frozen.running().signal('SIGSTOP');
+  let deleted = 0;
+  await startWorkerAt(cluster.urlOf('worker', ...others), () => deleted++);
+  await eventually('the stream stores messages', async () => (await store(operator)) === 'stored', 90_000);
+  // The server does not answer the deletion, so the worker reports it later.
+  await eventually('the worker has deleted the stream', () => deleted > 0);
+}, 120_000);

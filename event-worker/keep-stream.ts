@@ -1,17 +1,20 @@
 import { jetstream, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from '../core/log.ts';
 import { eventsSubject, STREAM } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
 
-// Deletes a stream that stores nothing, so that it is created anew.
+// Deletes a stream that stores nothing or does not answer, so that it is created anew.
 //
-// If a stream is deleted and created again at once, nats-server 2.9 may remove the files of the new stream together with those of the old one.
+// Stores nothing: if a stream is deleted and created again at once, nats-server 2.9 may remove the files of the new stream together with those of the old one.
 // Then it answers every message with an error, until the stream is deleted or the server restarts. From outside, such a stream looks like one
 // that is idle: it has no messages, and its last sequence number does not change. So a worker tests an idle stream with a message. The message
 // is empty; workers ack it and do nothing else.
 //
-// The deletion loses nothing: only a stream without messages is deleted, and the agents publish again whatever is not committed.
+// Does not answer: after several losses of servers and stores, the servers of a cluster may not agree on a leader of the stream, although all of them
+// run. That can last for ever. A deletion needs no leader of the stream, only one of the cluster. If that is missing, too, nobody carries it out.
+//
+// The deletion loses nothing, because the agents publish again whatever is not committed.
 
 /** The error of JetStream for a message that it could not store. The reason may also be that the stream or the disk is full. */
 const NOT_STORED = 10077;
@@ -20,7 +23,9 @@ const IDLE_MS = 10_000;
 const LOOK_EVERY_MS = 2_000;
 /** The number of tests in succession that must fail before the stream is deleted. */
 const FAILURES = 2;
-/** After a deletion, the stream is not deleted again for this time. If the disk is full, a new stream stores nothing either. */
+/** A stream that has not answered for this time, or up to half as much longer, is deleted. Each worker waits for another time, so one of them does it. */
+const SILENT_MS = 30_000;
+/** After a deletion because it stored nothing, the stream is not deleted again for this time. If the disk is full, a new stream stores nothing either. */
 const PAUSE_MS = 600_000;
 
 /** Runs until `signal` aborts. `shard` is any shard that this worker serves. `onDeleted` is called after each deletion. */
@@ -32,14 +37,19 @@ export async function keepStreamStoring(deps: {
   signal: AbortSignal;
   onDeleted: () => void;
   idleMs?: number;
+  silentMs?: number;
   lookEveryMs?: number;
 }): Promise<void> {
-  const { connection, manager, shard, log, signal, onDeleted, idleMs = IDLE_MS, lookEveryMs = LOOK_EVERY_MS } = deps;
+  const { connection, manager, shard, log, signal, onDeleted } = deps;
+  const { idleMs = IDLE_MS, silentMs = SILENT_MS, lookEveryMs = LOOK_EVERY_MS } = deps;
   const publisher = jetstream(connection, { timeout: 5_000 });
   let seen = '';
   let unchangedSinceMs = 0;
   let failures = 0;
   let deletedMs = Number.NEGATIVE_INFINITY;
+  /** The time of the first question in a row that was not answered. */
+  let silentSinceMs: number | undefined;
+  const patienceMs = silentMs * (1 + Math.random() / 2);
 
   /** Returns whether the stream refuses to store a message although it is empty. */
   async function refuses(): Promise<boolean> {
@@ -54,8 +64,25 @@ export async function keepStreamStoring(deps: {
 
   /** Identifies the stream and its last message. A refused message may change the last sequence number, but not the time of the last message. */
   async function look(): Promise<{ messages: number; state: string }> {
-    const { created, state } = await manager.streams.info(STREAM);
-    return { messages: state.messages, state: `${String(created)} ${state.last_ts}` };
+    const askedMs = performance.now();
+    try {
+      const { created, state } = await manager.streams.info(STREAM);
+      silentSinceMs = undefined;
+      return { messages: state.messages, state: `${String(created)} ${state.last_ts}` };
+    } catch (error) {
+      // Any other error is an answer, also that there is no such stream.
+      if (error instanceof errors.TimeoutError) silentSinceMs ??= askedMs;
+      else silentSinceMs = undefined;
+      throw error;
+    }
+  }
+
+  async function deleteSilent(): Promise<void> {
+    silentSinceMs = undefined;
+    log.error('JetStream has not answered about the stream for long; the stream is deleted and created again');
+    // Such a deletion is carried out, but not always answered.
+    await manager.streams.delete(STREAM).catch(() => {});
+    onDeleted();
   }
 
   async function check(): Promise<void> {
@@ -81,7 +108,10 @@ export async function keepStreamStoring(deps: {
 
   while (!signal.aborted) {
     // If JetStream does not answer, or if the stream does not exist, the shard workers report it.
-    await check().catch((error: unknown) => log.debug({ err: error }, 'the stream cannot be tested'));
+    await check().catch(async (error: unknown) => {
+      log.debug({ err: error }, 'the stream cannot be tested');
+      if (silentSinceMs !== undefined && performance.now() - silentSinceMs >= patienceMs) await deleteSilent();
+    });
     await sleep(lookEveryMs, signal);
   }
 }
