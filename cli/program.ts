@@ -1,3 +1,4 @@
+import { env } from 'node:process';
 import { Command } from 'commander';
 import { VERSION } from '../core/version.ts';
 import { printable } from './printable.ts';
@@ -47,7 +48,7 @@ export async function createProgram(name?: string): Promise<Command> {
   const program = new Command('clickledger')
     .description('Counts newsletter clicks and opens exactly once, straight from the nginx access log.')
     .version(VERSION)
-    .option('--data <directory>', 'the data directory; its file env has the settings', process.env['CLICKLEDGER_DATA'] ?? '.clickledger')
+    .option('--data <directory>', 'the data directory; its file env has the settings', env['CLICKLEDGER_DATA'] ?? '.clickledger')
     .option('--json', 'print JSON')
     .showHelpAfterError('(--help shows the usage)')
     .configureHelp({ showGlobalOptions: true })
