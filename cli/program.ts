@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { VERSION } from '../core/version.ts';
 import { printable } from './printable.ts';
 
-// The program with its commands and global options.
+// Builds the command line: the global options and all commands.
 
 /**
  * The commands, in the order of the help. Only the command that runs is loaded. Loading all commands takes more time and memory than most

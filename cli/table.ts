@@ -15,12 +15,12 @@ const GAP = '  ';
  */
 export function* tableLines(head: readonly string[], rows: readonly (readonly Cell[])[], numeric?: readonly boolean[]): Generator<string> {
   const texts = rows.map((row) => head.map((_, i) => cellText(row[i])));
-  const widths = head.map((title, i) => texts.reduce((width, row) => Math.max(width, widthOf(row[i] as string)), widthOf(title)));
+  const widths = head.map((title, i) => texts.reduce((width, row) => Math.max(width, stringWidth(row[i] as string)), stringWidth(title)));
   const areNumbers =
     numeric ??
     head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null || row[i] === undefined));
   const align = (text: string, i: number, format: (text: string) => string): string => {
-    const padding = ' '.repeat((widths[i] as number) - widthOf(text));
+    const padding = ' '.repeat((widths[i] as number) - stringWidth(text));
     return areNumbers[i] ? padding + format(text) : format(text) + padding;
   };
   yield head
@@ -36,5 +36,3 @@ export function* tableLines(head: readonly string[], rows: readonly (readonly Ce
 
 const isEmpty = (cell: Cell): boolean => cell === null || cell === undefined;
 const cellText = (cell: Cell): string => (isEmpty(cell) ? '–' : printable(String(cell)));
-/** Returns the number of terminal columns that a text needs. The library is slow, so it is not used for ASCII text. */
-const widthOf = (text: string): number => (/^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text));

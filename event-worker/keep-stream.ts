@@ -11,8 +11,8 @@ import { sleep } from '../core/time.ts';
 // that is idle: it has no messages, and its last sequence number does not change. So a worker tests an idle stream with a message. The message
 // is empty; workers ack it and do nothing else.
 //
-// Does not answer: after several losses of servers and stores, the servers of a cluster may not agree on a leader of the stream, although all of them
-// run. That can last for ever. A deletion needs no leader of the stream, only one of the cluster. If that is missing, too, nobody carries it out.
+// Does not answer: after several losses of servers and stores, a cluster may have no leader for the stream although all servers run. This can last
+// for ever. To delete the stream, only the cluster needs a leader. If it has none either, the request to delete the stream has no effect.
 //
 // The deletion loses nothing, because the agents publish again whatever is not committed.
 
@@ -23,7 +23,7 @@ const IDLE_MS = 10_000;
 const LOOK_EVERY_MS = 2_000;
 /** The number of tests in succession that must fail before the stream is deleted. */
 const FAILURES = 2;
-/** A stream that has not answered for this time, or up to half as much longer, is deleted. Each worker waits for another time, so one of them does it. */
+/** A worker deletes the stream after questions about it were not answered for 1 to 1.5 times this time. The factor is random, so that usually one worker does it. */
 const SILENT_MS = 30_000;
 /** After a deletion because it stored nothing, the stream is not deleted again for this time. If the disk is full, a new stream stores nothing either. */
 const PAUSE_MS = 600_000;
@@ -70,7 +70,7 @@ export async function keepStreamStoring(deps: {
       silentSinceMs = undefined;
       return { messages: state.messages, state: `${String(created)} ${state.last_ts}` };
     } catch (error) {
-      // Any other error is an answer, also that there is no such stream.
+      // JetStream has answered if the error is another one, for example that the stream does not exist.
       if (error instanceof errors.TimeoutError) silentSinceMs ??= askedMs;
       else silentSinceMs = undefined;
       throw error;
@@ -79,8 +79,8 @@ export async function keepStreamStoring(deps: {
 
   async function deleteSilent(): Promise<void> {
     silentSinceMs = undefined;
-    log.error('JetStream has not answered about the stream for long; the stream is deleted and created again');
-    // Such a deletion is carried out, but not always answered.
+    log.error('JetStream does not answer questions about the stream; it is deleted and created again');
+    // The servers carry out the deletion, but may not answer it.
     await manager.streams.delete(STREAM).catch(() => {});
     onDeleted();
   }

@@ -116,7 +116,7 @@ const endOfWord = (text: string, from: number): number => {
 
 function buildLexicon(): Lexicon {
   const trees: Lexicon = { words: new Node(), insides: new Node() };
-  // The entries of EVERYWHERE are added for every language.
+  /** The entries of EVERYWHERE are added for every language, but each is normalised only once. */
   const normalised = new Map<string, string>();
   const add = (entry: string, language: number, role: Role, own: boolean): void => {
     const inside = entry.startsWith('*');
@@ -127,8 +127,8 @@ function buildLexicon(): Lexicon {
       if (piece === '*') node = node.rest ??= new Node();
       else if (piece === ' _ ') node = node.gap ??= new Node();
       else {
-        let text = normalised.get(piece);
-        if (text === undefined) normalised.set(piece, (text = normaliseEntry(piece)));
+        const text = normalised.get(piece) ?? normaliseEntry(piece);
+        normalised.set(piece, text);
         for (const character of text) node = childOf(node, character);
       }
     }

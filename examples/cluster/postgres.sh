@@ -1,12 +1,12 @@
 #!/bin/sh
-# Starts Postgres on one of the hosts of docker-compose.cluster.yml. The arguments are those of Postgres. With the argument `create`, it only
-# allows the next start to create the databases.
+# Starts Postgres on one of the hosts of docker-compose.cluster.yml. The arguments are passed to Postgres. If the only argument is `create`, Postgres
+# is not started, but its next start creates the databases.
 #
 #   HOST      the address of this host
 #   HOSTS     the addresses of all hosts, separated by spaces
 #
-# A server without data becomes a standby: it copies the databases of the primary. A standby follows whichever server is the primary. A former
-# primary does not start while another server is the primary, because it may have changes that the new one lacks.
+# If this server has no data, it copies the databases of the primary and becomes a standby. After another server was promoted, a standby follows that
+# server. A former primary does not start while another server is the primary, because it may have changes that the new primary does not have.
 set -eu
 
 say() { echo "postgres.sh: $1" >&2; }

@@ -25,6 +25,7 @@ import { consumerName, STREAM } from '../../core/subjects.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import { startPart } from '../../stack/part.ts';
 import { logLine } from '../support/log-lines.ts';
+import { signalAll } from '../support/processes.ts';
 import type { Fault } from './inject.ts';
 import type { Random } from './random.ts';
 import { RECEIVER_DATABASE } from './receivers.ts';
@@ -129,16 +130,6 @@ async function serverProcesses(world: World): Promise<number[]> {
   const postmaster = world.system.member('postgres').running?.pid ?? 0;
   const { stdout } = await run('pgrep', ['-P', String(postmaster)]).catch(() => ({ stdout: '' }));
   return [postmaster, ...stdout.split('\n').filter(Boolean).map(Number)];
-}
-
-function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // The process has already ended.
-    }
-  }
 }
 
 async function nginxWorkers(world: World, parameters: FaultParameters): Promise<number[]> {

@@ -9,6 +9,7 @@ import { libraryPath, locate } from '../../stack/debian.ts';
 import { OWNER, startPostgres } from '../../stack/postgres.ts';
 import { guardedCommand, type Running } from '../../stack/process.ts';
 import type { Member } from '../../stack/system.ts';
+import { signalAll } from '../support/processes.ts';
 import type { Network } from './network.ts';
 import { PORTS } from './settings.ts';
 
@@ -195,13 +196,7 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
 export async function killWithChildren(running: Running): Promise<void> {
   const { stdout } = await run('pgrep', ['-P', String(running.pid)]).catch(() => ({ stdout: '' }));
   const exit = running.kill();
-  for (const pid of stdout.split('\n').filter(Boolean)) {
-    try {
-      process.kill(Number(pid), 'SIGKILL');
-    } catch {
-      // It has already ended.
-    }
-  }
+  signalAll(stdout.split('\n').filter(Boolean).map(Number), 'SIGKILL');
   await exit;
 }
 

@@ -7,15 +7,15 @@ import { promisify } from 'node:util';
 import { locate } from '../../stack/debian.ts';
 import { isRunning, startTimeOf } from '../../stack/process.ts';
 
-// A network of hosts on one machine: a network namespace for each host, and a namespace with a bridge that connects them and this process. A
-// run takes one of 250 networks, 10.77.N.0/24, so several runs can exist at the same time:
+// A network of hosts on one machine. Each host is a network namespace. One more namespace has a bridge, which connects the hosts and this process.
+// Each run uses one of 250 networks, 10.77.N.0/24, so several runs can run at the same time:
 //
 //   this process, clkN (10.77.N.254) ═ uplink ─┐ bridge in   ┌─ p1 ═ eth0 in namespace clkN-1 (10.77.N.1)
 //                                              └─ namespace ─┤
 //                                                   clkN     └─ p2 ═ eth0 in namespace clkN-2 (10.77.N.2)  …
 //
-// The bridge has a namespace of its own because the rules of the machine's firewall apply to bridges, too. The rules of a Docker engine, for
-// instance, drop what a bridge passes on. A new namespace has no rules.
+// The bridge has its own namespace because the firewall rules of the machine also apply to bridges. For example, the rules of a Docker engine drop
+// packets that a bridge forwards. A new namespace has no firewall rules.
 
 const run = promisify(execFile);
 const NETWORKS = 250;
@@ -61,7 +61,7 @@ export async function createNetwork(hosts: number, dataDir: string): Promise<Net
   });
   await removeLeftovers(ip);
   const number = await takeNumber(ip, dataDir);
-  const name = `clk${number}`;
+  const name = nameOf(number);
   const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
   const namespace = (host: number): string => `${name}-${host}`;
   const port = (host: number): string => `p${host}`;
@@ -141,14 +141,16 @@ export async function createNetwork(hosts: number, dataDir: string): Promise<Net
   return network;
 }
 
+/** The name of the namespace of a bridge, and of the interface of this process that leads to it. */
+const nameOf = (number: number): string => `clk${number}`;
+
 /** The arguments of `ip` that remove a network. Not all parts of it need exist. */
 function removalOf(name: string, hosts: number): string[][] {
   const numbers = Array.from({ length: hosts }, (_, i) => i + 1);
   return [
     ['link', 'del', name],
-    ...numbers.map((host) => ['-n', name, 'link', 'del', `p${host}`]),
     ...numbers.map((host) => ['netns', 'del', `${name}-${host}`]),
-    // The namespace of the bridge is the claim of the number, so it is removed last.
+    // While the namespace of the bridge exists, no other run takes its number. So it is removed last, with the bridge and its ports.
     ['netns', 'del', name],
   ];
 }
@@ -158,22 +160,23 @@ async function takeNumber(ip: string, dataDir: string): Promise<number> {
   let failure: unknown;
   for (let i = 0; i < NETWORKS; i++) {
     const number = (process.pid + i) % NETWORKS;
+    const name = nameOf(number);
     try {
       // Only one process can create a namespace of this name.
-      await run(ip, ['netns', 'add', `clk${number}`]);
+      await run(ip, ['netns', 'add', name]);
     } catch (error) {
       failure = error;
       if (messageOf(error).includes('File exists')) continue;
       break;
     }
     try {
-      await run(ip, ['-n', `clk${number}`, 'link', 'add', BRIDGE, 'type', 'bridge']);
+      await run(ip, ['-n', name, 'link', 'add', BRIDGE, 'type', 'bridge']);
       const alias = `${process.pid} ${await startTimeOf(process.pid)} ${dataDir}`;
-      await run(ip, ['-n', `clk${number}`, 'link', 'set', BRIDGE, 'alias', alias]);
-      await run(ip, ['link', 'add', `clk${number}`, 'type', 'veth', 'peer', 'name', UPLINK, 'netns', `clk${number}`]);
+      await run(ip, ['-n', name, 'link', 'set', BRIDGE, 'alias', alias]);
+      await run(ip, ['link', 'add', name, 'type', 'veth', 'peer', 'name', UPLINK, 'netns', name]);
       return number;
     } catch (error) {
-      await run(ip, ['netns', 'del', `clk${number}`]);
+      await run(ip, ['netns', 'del', name]);
       failure = error;
       break;
     }

@@ -9,7 +9,8 @@ import { DockerComposeEnvironment, getContainerRuntimeClient, Wait } from 'testc
 import { freePort } from '../../stack/ports.ts';
 import { eventually } from '../support/servers.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+/** The directory of the Compose files. */
+export const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
 /** The reason why no containers can be started, or an empty string if Docker and Compose are available. */
@@ -55,6 +56,23 @@ export interface Composition {
   down: () => Promise<void>;
 }
 
+/** The command that prints the rows of a query for `rowsOf`. */
+export const psqlCommand = (database: string, query: string): string[] => [
+  'psql',
+  '-U',
+  'clickledger_owner',
+  '-At',
+  '-F',
+  '\t',
+  '-d',
+  database,
+  '-c',
+  query,
+];
+
+/** The rows in the output of `psqlCommand`, as text columns. */
+export const rowsOf = (output: string): string[][] => output.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')]));
+
 /** Runs `docker compose up` with separate volumes, networks and ports. */
 export async function composeUp(settings: Record<string, string>): Promise<Composition> {
   const client = await getContainerRuntimeClient();
@@ -97,21 +115,9 @@ export async function composeUp(settings: Record<string, string>): Promise<Compo
     clickledger: (...args) => compose('run', '--rm', '-T', 'clickledger', ...args),
     operator: (...args) => compose('run', '--rm', '-T', 'operator', ...args),
     async sql(database, query) {
-      const { exitCode, output } = await exec(
-        'postgres',
-        'psql',
-        '-U',
-        'clickledger_owner',
-        '-d',
-        database,
-        '-At',
-        '-F',
-        '\t',
-        '-c',
-        query,
-      );
+      const { exitCode, output } = await exec('postgres', ...psqlCommand(database, query));
       if (exitCode !== 0) throw new Error(output);
-      return output.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')]));
+      return rowsOf(output);
     },
     async untilHealthy(...services) {
       for (const service of services)

@@ -5,8 +5,8 @@ import { missingEngineReason } from './composition.ts';
 import { type DockerHost, type DockerHosts, prepareHosts } from './hosts.ts';
 import { type Letter, prepareLetter, startVisiting, storedHits, total } from './recipients.ts';
 
-// Tests docker-compose.cluster.yml without changes, with the steps of "Three hosts with Docker" in docs/operators.md: three hosts are set up, the
-// one with the primary is lost, another server is promoted, and the lost host comes back.
+// Tests docker-compose.cluster.yml without changes, with the steps of "Three hosts with Docker" in docs/operators.md: three hosts are set up. Then the
+// host with the primary is killed, and the Postgres server of another host is promoted. Then the killed host is started again.
 
 const skipReason = await missingEngineReason();
 if (skipReason !== '') process.stderr.write(`test/containers is skipped: ${skipReason}\n`);
@@ -66,7 +66,7 @@ describe.skipIf(skipReason !== '')('three hosts with Docker', () => {
 
   test('the host of the primary is lost: redirects go on at the others, and every hit of theirs counts once', async () => {
     const [first, second, third] = all.hosts;
-    // What the lost host has in its log counts when it comes back.
+    // Hits that are only in the log of the killed host would be counted when it starts again. So all of them are counted before.
     await expectExactlyOnce(first);
     const visiting = startVisiting(letter, [second.edge, third.edge]);
     await first.compose('kill');

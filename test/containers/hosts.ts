@@ -3,18 +3,16 @@ import { randomInt } from 'node:crypto';
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Address } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
+import { psqlCommand, root, rowsOf } from './composition.ts';
 
 // Three hosts of docker-compose.cluster.yml on this machine. Each host is a Compose project with a loopback address of its own.
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 /** The user `node` of the image, which writes the settings. */
 const NODE_USER = 1000;
-const SHELL = ['-U', 'clickledger_owner', '-d'] as const;
 
 export interface DockerHost {
   readonly project: string;
@@ -45,14 +43,14 @@ export async function prepareHosts(settings: Readonly<Record<string, string>>): 
   const image = `${name}-image`;
   const network = `127.${randomInt(10, 250)}.${randomInt(250)}`;
   const addresses = [1, 2, 3].map((n) => `${network}.${n}`);
-  // The directories have the owner and mode that docs/operators.md gives them.
+  await mkdir(desk);
+  // The directories of the settings have the owner and mode that docs/operators.md gives them.
   for (const [path, mode] of [
-    [desk, 0o755],
     [settingsDir, 0o750],
     [join(settingsDir, 'postgres'), 0o755],
   ] as const) {
     await mkdir(path, { mode });
-    if (path !== desk) await chown(path, NODE_USER, NODE_USER);
+    await chown(path, NODE_USER, NODE_USER);
   }
   const createHost = (n: number): DockerHost => {
     const address = addresses[n - 1] as string;
@@ -90,8 +88,7 @@ export async function prepareHosts(settings: Readonly<Record<string, string>>): 
         await run('docker', ['volume', 'rm', `${project}_postgres`]);
       },
       async sql(database, query) {
-        const output = await host.compose('exec', '-T', 'postgres', 'psql', ...SHELL, database, '-At', '-F', '\t', '-c', query);
-        return output.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')]));
+        return rowsOf(await host.compose('exec', '-T', 'postgres', ...psqlCommand(database, query)));
       },
     };
     return host;

@@ -9,13 +9,11 @@ import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { rawRequest } from '../support/raw-http.ts';
-import { type ReplicatedServer, startReplicas } from '../support/replicas.ts';
+import { countEvents, type ReplicatedServer, startReplicas } from '../support/replicas.ts';
 import { eventually } from '../support/servers.ts';
 
 // The catalog and a shard on a primary with an asynchronous standby. A failover loses the last commits, which are then committed again from
 // the logs. A former primary that comes back must not take part any more.
-
-const DATABASE = 'clickledger_shard_a';
 
 interface World {
   system: System;
@@ -61,15 +59,6 @@ async function startWorld(): Promise<World> {
   };
   await newLink('https://www.example.com/1');
   return { system, primary, standby, click, newLink, make, clicks: () => clicks };
-}
-
-/** The events of the shard on one server: all, and different ones. */
-async function countEvents(server: ReplicatedServer): Promise<{ events: number; different: number }> {
-  const [row] = await server.query(
-    DATABASE,
-    'SELECT count(*)::int AS events, count(DISTINCT (gen, off))::int AS different FROM shard.event',
-  );
-  return row as { events: number; different: number };
 }
 
 const untilCounted = (server: ReplicatedServer, clicks: () => number): Promise<void> =>

@@ -3,15 +3,17 @@ import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { Client } from '../../core/postgres.ts';
 import { libraryPath, locate } from '../../stack/debian.ts';
 import { freePort } from '../../stack/ports.ts';
 import { OWNER } from '../../stack/postgres.ts';
 import { type Running, startProcess } from '../../stack/process.ts';
+import { queryOnce } from './counted-system.ts';
+import { signalAll } from './processes.ts';
 import { PASSWORD, settingsFor } from './replicas.ts';
 import { eventually } from './servers.ts';
 
-// Postgres under Patroni, which promotes a standby when the primary is lost. The members agree by Raft, so no further server is needed.
+// Three Postgres servers, each started by Patroni. When the primary is lost, Patroni promotes a standby. The Patroni processes choose the primary by
+// Raft, so the test needs no etcd.
 
 const MODULES = 'usr/lib/python3/dist-packages';
 
@@ -54,7 +56,7 @@ export async function startPatroni(): Promise<PatroniCluster> {
     const kill = async (): Promise<void> => {
       if (!running) return;
       await running.kill();
-      for (const pid of await postmasterOf(join(home, 'data'))) signal(pid, 'SIGKILL');
+      signalAll(await postmasterOf(join(home, 'data')), 'SIGKILL');
       running = undefined;
     };
     onTestFinished(kill);
@@ -89,16 +91,7 @@ export async function startPatroni(): Promise<PatroniCluster> {
         if (state !== 'running') return state;
         return role === 'master' || role === 'primary' ? 'leader' : 'replica';
       },
-      async query(database, sql) {
-        const client = new Client({ host: '127.0.0.1', port: own.postgres, user: OWNER, password: PASSWORD, database });
-        client.on('error', () => {});
-        await client.connect();
-        try {
-          return (await client.query<Record<string, unknown>>(sql)).rows;
-        } finally {
-          await client.end();
-        }
-      },
+      query: (database, sql) => queryOnce(`postgres://${OWNER}:${PASSWORD}@127.0.0.1:${own.postgres}/${database}`, sql),
     };
     return member;
   });
@@ -161,16 +154,8 @@ function configOf(options: {
   };
 }
 
-/** The process of Postgres. Patroni starts it so that it is no child of Patroni, and goes on if Patroni ends. */
+/** Returns the pid of the main process of Postgres, or nothing if it does not run. It is not a child of Patroni, so it still runs after Patroni was killed. */
 async function postmasterOf(dataDir: string): Promise<number[]> {
   const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
   return text === '' ? [] : [Number(text.split('\n')[0])];
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has already ended.
-  }
 }

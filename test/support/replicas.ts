@@ -41,6 +41,15 @@ export interface Replicas {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/** The events of shard a on one server: all, and different ones. */
+export async function countEvents(server: Pick<ReplicatedServer, 'query'>): Promise<{ events: number; different: number }> {
+  const [row] = await server.query(
+    'clickledger_shard_a',
+    'SELECT count(*)::int AS events, count(DISTINCT (gen, off))::int AS different FROM shard.event',
+  );
+  return row as { events: number; different: number };
+}
+
 /** Starts a primary and `standbys` standbys with asynchronous replication. `atEnd` registers their stop: by default, after the test. */
 export async function startReplicas(standbys = 1, atEnd: (stop: () => Promise<void>) => void = onTestFinished): Promise<Replicas> {
   // Its other programs are in the directory of the program itself, not in that of a link to it.
