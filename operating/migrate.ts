@@ -2,7 +2,7 @@ import type { Config } from '../core/config.ts';
 import { ClickledgerError, codeOf, messageOf } from '../core/errors.ts';
 import { explainErrors } from '../core/postgres.ts';
 import type { LimitOptions } from '../sql/limit-roles.ts';
-import { migrate as migrateDatabases } from '../sql/migrate.ts';
+import { migrate as migrateDatabases, prepareUpgrade as prepareDatabases } from '../sql/migrate.ts';
 
 export const MIGRATION_SETTINGS = [
   'CATALOG_URL',
@@ -39,6 +39,11 @@ export function migrate(config: Settings, limits: LimitOptions = {}): ReturnType
       ...limits,
     }).catch(explainOwner),
   );
+}
+
+/** Prepares the servers of the catalog and of all shards for pg_upgrade. Throws a ClickledgerError. */
+export function prepareUpgrade(config: Pick<Settings, 'CATALOG_URL' | 'SHARDS'>, limits: LimitOptions = {}): Promise<void> {
+  return explainErrors(() => prepareDatabases({ ownerUrl: config.CATALOG_URL, shards: config.SHARDS, ...limits }));
 }
 
 /**

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDatabases, type Databases } from '../test/support/databases.ts';
 import { AUTHOR_FUNCTIONS, KEPT_FUNCTIONS, REVOKED_FUNCTIONS } from './functions.ts';
-import { type Role, ROLES } from './migrate.ts';
+import { migrate, prepareUpgrade, type Role, ROLES } from './migrate.ts';
 
 const namesOf = (lists: Record<string, readonly string[]>): string[] => Object.values(lists).flat();
 const KEPT = namesOf(KEPT_FUNCTIONS);
@@ -184,5 +184,28 @@ describe('the functions of Postgres', () => {
       'SELECT pg_current_xact_id() IS NOT NULL AND pg_current_xact_id_if_assigned() IS NOT NULL AS wrote',
     );
     expect(row).toEqual({ wrote: true });
+  });
+
+  test('have their first rights again for pg_upgrade, and are limited again after it', async () => {
+    const own = await createDatabases(1);
+    // pg_dump compares the rights with these, and writes statements for those that differ.
+    const changed = async (where: string): Promise<string[]> => {
+      const rows = await own.query<{ name: string }>(
+        where,
+        `SELECT p.oid::regprocedure::text AS name
+         FROM pg_proc p LEFT JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid AND i.objsubid = 0,
+           LATERAL (SELECT coalesce(p.proacl, acldefault('f', p.proowner)), coalesce(i.initprivs, acldefault('f', p.proowner))) AS rights (now, first)
+         WHERE p.pronamespace = 'pg_catalog'::regnamespace AND NOT (now @> first AND first @> now)`,
+      );
+      return rows.map(({ name }) => name).sort();
+    };
+    for (const where of ['catalog', 'a']) {
+      const limited = await changed(where);
+      expect(limited.length).toBeGreaterThan(50);
+      await prepareUpgrade({ ownerUrl: own.ownerUrl, shards: own.shards });
+      expect(await changed(where)).toEqual([]);
+      await migrate(own);
+      expect(await changed(where)).toEqual(limited);
+    }
   });
 });

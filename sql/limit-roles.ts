@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { isRevoked, revocationSql } from './functions.ts';
+import { isRevoked, restorationSql, revocationSql } from './functions.ts';
 
 // Limits for rights that Postgres gives to every role: functions that write, connections, temporary files, and other databases. Only a
 // superuser can set some of these limits. If the owner is not a superuser, `onMissing` gets the SQL for an administrator, and the migration
@@ -91,13 +91,26 @@ export async function closeOtherDatabases(client: pg.Client, { onMissing }: Limi
 /** Revokes the functions of Postgres with which every role could write to this database. */
 export async function revokeFunctions(client: pg.Client, isCatalog: boolean, { onMissing }: LimitOptions): Promise<void> {
   if (await isRevoked(client)) return;
-  const { rows } = await client.query<{ owner: string; isSuperuser: boolean }>(
-    `SELECT quote_ident(current_user) AS owner, rolsuper AS "isSuperuser" FROM pg_roles WHERE rolname = current_user`,
-  );
-  const { owner = '', isSuperuser = false } = rows[0] ?? {};
+  const { owner, isSuperuser } = await currentUser(client);
   const sql = revocationSql(owner, isCatalog);
   if (isSuperuser) await client.query(sql);
   else onMissing?.({ what: 'every role may write with functions of Postgres such as lo_create', database: placeOf(client), sql });
+}
+
+/** Undoes `revokeFunctions` in this database, which pg_upgrade needs. */
+export async function restoreFunctions(client: pg.Client, { onMissing }: LimitOptions): Promise<void> {
+  const { owner, isSuperuser } = await currentUser(client);
+  const sql = restorationSql(owner);
+  if (isSuperuser) await client.query(sql);
+  else onMissing?.({ what: 'pg_upgrade fails if the new version lacks a function that was revoked', database: placeOf(client), sql });
+}
+
+/** Returns the role of this session, as an SQL identifier, and whether it is a superuser. */
+async function currentUser(client: pg.Client): Promise<{ owner: string; isSuperuser: boolean }> {
+  const { rows } = await client.query<{ owner: string; isSuperuser: boolean }>(
+    `SELECT quote_ident(current_user) AS owner, rolsuper AS "isSuperuser" FROM pg_roles WHERE rolname = current_user`,
+  );
+  return rows[0] ?? { owner: '', isSuperuser: false };
 }
 
 const placeOf = ({ host, port, database }: pg.Client): string => `${database} (${host}:${port})`;

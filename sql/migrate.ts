@@ -9,7 +9,7 @@ import type { SlugKey } from '../core/slug.ts';
 import { connect } from './connect.ts';
 import { locked } from './locked.ts';
 import { administratorNeeded, connectToServer, databaseUrl, prepareDatabase } from './owner-rights.ts';
-import { closeOtherDatabases, limitAnalyst, type LimitOptions, revokeFunctions } from './limit-roles.ts';
+import { closeOtherDatabases, limitAnalyst, type LimitOptions, restoreFunctions, revokeFunctions } from './limit-roles.ts';
 import { syncRecipients } from './sync-recipients.ts';
 
 // Brings the catalog and every shard to the version of this code: first the roles and databases, then the numbered migrations, then the
@@ -66,6 +66,25 @@ export async function migrate(
     await catalog.end();
   }
   return applied;
+}
+
+/**
+ * Prepares the servers for pg_upgrade: undoes the limits of functions in the catalog and in all shards. `ownerUrl` is as for `migrate`, which
+ * sets these limits again.
+ */
+export async function prepareUpgrade({
+  ownerUrl,
+  shards,
+  ...options
+}: { ownerUrl: string; shards: ShardMap } & LimitOptions): Promise<void> {
+  for (const url of [ownerUrl, ...shards.list.map((shard) => shardUrl(shard, ownerUrl))]) {
+    const client = await connect(url);
+    try {
+      await locked(client, () => restoreFunctions(client, options));
+    } finally {
+      await client.end();
+    }
+  }
 }
 
 /** Creates and migrates the database of one shard, without the catalog. */

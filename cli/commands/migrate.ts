@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { migrate, MIGRATION_SETTINGS } from '../../operating/migrate.ts';
+import { migrate, MIGRATION_SETTINGS, prepareUpgrade } from '../../operating/migrate.ts';
 import { explainMissing, type MissingLimit } from '../../sql/limit-roles.ts';
 import { configOf, type GlobalOptions } from '../context.ts';
 import { note, printJson } from '../output.ts';
@@ -9,6 +9,7 @@ export function addMigrate(program: Command): void {
     .command('migrate')
     .description('create or update the tables of the catalog and of all shards; you may run it at any time')
     .option('--dedicated', 'the servers have no databases of others: let the roles connect to no database but those of clickledger')
+    .option('--for-pg-upgrade', 'undo the limits of functions, just before pg_upgrade. Run `clickledger migrate` after it')
     .addHelpText(
       'after',
       `
@@ -19,7 +20,8 @@ Run it after an update of clickledger, and after a change of SLUG_KEYS: it also 
 Example:
   clickledger migrate`,
     )
-    .action(async ({ dedicated }: { dedicated?: true }, command: Command) => {
+    .action(async ({ dedicated, forPgUpgrade }: { dedicated?: true; forPgUpgrade?: true }, command: Command) => {
+      if (forPgUpgrade) return prepareForUpgrade(command);
       const config = await configOf(command, MIGRATION_SETTINGS);
       const missing: MissingLimit[] = [];
       const applied = await migrate(config, { dedicated: dedicated === true, onMissing: (limit) => missing.push(limit) });
@@ -30,4 +32,13 @@ Example:
           applied.length === 0 ? 'up to date\n' : applied.map(({ database, name }) => `${database}: ${name}\n`).join(''),
         );
     });
+}
+
+async function prepareForUpgrade(command: Command): Promise<void> {
+  const config = await configOf(command, ['CATALOG_URL', 'SHARDS']);
+  const missing: MissingLimit[] = [];
+  await prepareUpgrade(config, { onMissing: (limit) => missing.push(limit) });
+  for (const text of explainMissing(missing)) note(text);
+  if (missing.length > 0) return;
+  note('the functions of Postgres have their first rights: stop the server, run pg_upgrade, then run `clickledger migrate`');
 }

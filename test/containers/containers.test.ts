@@ -22,7 +22,19 @@ async function expectExactlyOnce(): Promise<void> {
 }
 
 async function signal(service: Service, action: 'kill' | 'start' | 'pause' | 'unpause'): Promise<void> {
-  await (await composition.container(service))[action]();
+  const container = await composition.container(service);
+  if (action !== 'pause') return void (await container[action]());
+  // With control groups v1, runc gives up after a few milliseconds if a process waits for a disk meanwhile: processes in such a wait
+  // cannot be frozen. It then undoes what it did, so the request can be repeated.
+  await eventually(`${service} is frozen`, () =>
+    container.pause().then(
+      () => true,
+      (error: Error) => {
+        if (error.message.includes('unable to freeze')) return false;
+        throw error;
+      },
+    ),
+  );
 }
 
 /** Returns the names of the settings whose secrets occur in a text. */

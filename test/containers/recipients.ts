@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { type Address as Edge, rawRequest } from '../support/raw-http.ts';
 import { readCsv } from '../support/authors.ts';
@@ -64,7 +65,10 @@ export async function visit(letter: Letter, { url, target, key }: Address, userA
   else letter.failed.push(`${new Date().toISOString()} ${key}: ${typeof answer === 'string' ? answer : answer.status}`);
 }
 
-/** Makes several hundred hits per second until `stop` is called. They go to the edges in turn. */
+/**
+ * Makes several hundred hits per second until `stop` is called or the current test ends. They go to the edges in turn. A test that fails
+ * before it calls `stop` thus does not make later tests fail.
+ */
 export function startVisiting(letter: Letter, edges: readonly Edge[] = []): { stop: () => Promise<void> } {
   let active = true;
   let n = 0;
@@ -76,12 +80,12 @@ export function startVisiting(letter: Letter, edges: readonly Edge[] = []): { st
     }
   };
   const all = Promise.all(Array.from({ length: 8 }, recipient));
-  return {
-    async stop() {
-      active = false;
-      await all;
-    },
+  const stop = async (): Promise<void> => {
+    active = false;
+    await all;
   };
+  onTestFinished(stop);
+  return { stop };
 }
 
 /** Returns the number of stored events by kind, link and recipient. Tests compare it with `answered`. */
