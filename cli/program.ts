@@ -1,9 +1,11 @@
 import { env } from 'node:process';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
+import { ClickledgerError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
+import { note } from './output.ts';
 import { printable } from './printable.ts';
 
-// Builds the command line: the global options and all commands.
+// Builds the command line, the global options and all commands, and runs it.
 
 /**
  * The commands, in the order of the help. Only the command that runs is loaded. Loading all commands takes more time and memory than most
@@ -39,6 +41,26 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   restored: async () => (await import('./commands/restored.ts')).addRestored,
   shard: async () => (await import('./commands/shard.ts')).addShard,
 };
+
+/**
+ * Runs the command in `args`, and sets the exit code of this process: 1 if the command failed, 2 after a wrong usage. Any other error is a bug,
+ * and rejects.
+ */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  const program = await createProgram(commandOf(args));
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    } else if (error instanceof ClickledgerError) {
+      note(`clickledger: ${error.message}`);
+      process.exitCode = 1;
+    } else {
+      throw error;
+    }
+  }
+}
 
 /**
  * Creates the program. With `name`, it has only this command, otherwise all of them. A wrong usage and the help throw a CommanderError when the

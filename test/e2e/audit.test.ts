@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
 import { appendFile, copyFile, mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
@@ -13,15 +10,12 @@ import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { rotateLog } from '../../stack/nginx.ts';
 import { startSystem, type System } from '../../stack/system.ts';
+import { clickledger, type CommandResult } from '../support/commands.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
 // Tests the commands for operators on a running system. The tests damage the data. The commands must find the damage, and the fix that they
 // suggest must work.
-
-const run = promisify(execFile);
-const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
-const { BASE_URL: _, ...env } = process.env;
 
 interface Finding {
   shard: string;
@@ -55,15 +49,11 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-async function cli(...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> {
-  try {
-    return { ...(await run('node', [CLI, ...args, '--data', dataDir], { env })), code: 0 };
-  } catch (error) {
-    return error as { stdout: string; stderr: string; code: number };
-  }
-}
+const cli = (...args: string[]): Promise<CommandResult> => clickledger([...args, '--data', dataDir]);
 
-async function audit(...args: string[]): Promise<{ findings: Finding[]; dead: { reason: string; line: string | null }[]; code: number }> {
+async function audit(
+  ...args: string[]
+): Promise<{ findings: Finding[]; dead: { reason: string; line: string | null }[]; code: number | null }> {
   const { stdout, code } = await cli('audit', ...args, '--json');
   return { ...(JSON.parse(stdout) as { findings: Finding[]; dead: { reason: string; line: string | null }[] }), code };
 }

@@ -12,6 +12,7 @@ import { createUrls } from '../../authoring/urls.ts';
 import { createPool, type Pool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { startSystem, type System } from '../../stack/system.ts';
+import { clickledger, type CommandResult } from '../support/commands.ts';
 import { rawRequest } from '../support/raw-http.ts';
 import { eventually } from '../support/servers.ts';
 
@@ -52,13 +53,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-async function cli(...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> {
-  try {
-    return { ...(await run('node', [CLI, ...args, '--data', dataDir], { env })), code: 0 };
-  } catch (error) {
-    return error as { stdout: string; stderr: string; code: number };
-  }
-}
+const cli = (...args: string[]): Promise<CommandResult> => clickledger([...args, '--data', dataDir]);
 
 async function click(edge: number, times: number): Promise<void> {
   for (let i = 0; i < times; i++) expect((await rawRequest(system.ports.edges[edge] as number, 'GET', path)).status).toBe(302);

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../stack/ports.ts';
 import { rawRequest } from '../support/raw-http.ts';
+import { clickledger } from '../support/commands.ts';
 import { eventually, temporaryDirectory } from '../support/servers.ts';
 
 const run = promisify(execFile);
@@ -70,7 +71,9 @@ async function processesOf(dataDir: string): Promise<string[]> {
 }
 
 async function cli(dataDir: string, ...args: string[]): Promise<string> {
-  return (await run('node', [CLI, ...args, '--data', dataDir], { env })).stdout;
+  const { code, stdout, stderr } = await clickledger([...args, '--data', dataDir]);
+  if (code !== 0) throw new Error(stderr);
+  return stdout;
 }
 
 describe('clickledger up', () => {

@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { ensureCampaign } from '../../authoring/campaigns.ts';
 import { ensureLink } from '../../authoring/links.ts';
@@ -8,9 +5,8 @@ import { createUrls } from '../../authoring/urls.ts';
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import type { System } from '../../stack/system.ts';
+import { clickledger } from './commands.ts';
 import { rawRequest } from './raw-http.ts';
-
-const CLI = fileURLToPath(new URL('../../bin/clickledger.js', import.meta.url));
 
 /** Makes links and clicks in a whole system, and runs commands on it, as authors, readers and operators do. */
 export interface CountedSystem {
@@ -25,9 +21,8 @@ export interface CountedSystem {
 }
 
 export function countedSystem(system: System, dataDir: string): CountedSystem {
-  const { BASE_URL: _, ...env } = process.env;
   const urls = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
-  const run = (...args: string[]) => promisify(execFile)(process.execPath, [CLI, ...args, '--data', dataDir], { env });
+  const run = (...args: string[]) => clickledger([...args, '--data', dataDir]);
   return {
     async createLink(target) {
       const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
@@ -44,12 +39,13 @@ export function countedSystem(system: System, dataDir: string): CountedSystem {
         if (status !== 302) throw new Error(`click ${i + 1} on link ${link} was answered with ${status}`);
       }
     },
-    command: async (...args) => (await run(...args)).stdout,
+    async command(...args) {
+      const { code, stdout, stderr } = await run(...args);
+      if (code !== 0) throw new Error(`clickledger ${args.join(' ')} failed: ${stderr}`);
+      return stdout;
+    },
     async findings() {
-      // The exit code is 1 if there are findings.
-      const { stdout } = await run('audit', '--logs', system.logDirs[0] as string, '--json').catch(
-        (error: unknown) => error as { stdout: string },
-      );
+      const { stdout } = await run('audit', '--logs', system.logDirs[0] as string, '--json');
       return (JSON.parse(stdout) as { findings: { shard: string; what: string }[] }).findings.map(({ shard, what }) => `${shard}: ${what}`);
     },
   };
