@@ -5,7 +5,7 @@ import { type DatabaseServer, distinctServers, problemsOfServers, readServers } 
 import { shardUrl } from '../../core/shards.ts';
 import { type PartStatus, partStatus, problemsOfPart } from './parts.ts';
 import { readPart } from './read-part.ts';
-import { problemsOfShard, queryDatabase, readCatalog, readShard, type ShardData, type ShardStatus, shardStatuses } from './shards.ts';
+import { problemsOfShard, queryDatabase, readCatalog, readShards, type ShardData, type ShardStatus, shardStatuses } from './shards.ts';
 import { statusProblem, type StatusProblem } from './status-problem.ts';
 import { readNats, type StreamStatus } from './stream.ts';
 
@@ -31,12 +31,12 @@ export async function readStatus(config: Config<(typeof STATUS_SETTINGS)[number]
   const { PARTS: parts, SHARDS: shards } = config;
   const shardUrls = shards.list.map((shard) => shardUrl(shard, config.ANALYST_URL));
   const groups = distinctServers([config.ANALYST_URL, ...shardUrls]);
-  const [responses, servers, nats, catalog, ...databases] = await Promise.all([
+  const [responses, servers, nats, catalog, databases] = await Promise.all([
     Promise.all(parts.map(readPart)),
     Promise.all(groups.map(({ url }) => readServers(url))),
     readNats(natsOptions(config.ANALYST_NATS_URL, config.NATS_CA_FILE), shards, config.STREAM_REPLICAS),
     queryDatabase(config.ANALYST_URL, readCatalog),
-    ...shardUrls.map((url) => queryDatabase(url, readShard)),
+    readShards(shardUrls),
   ]);
   const samples = responses.flatMap((response) => response?.samples ?? []);
   const problems = [

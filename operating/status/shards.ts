@@ -43,12 +43,22 @@ interface LedgerRow {
   committed_bytes: number;
   committed_to: number;
   holes: number;
-  last_at: Date;
+}
+
+/** The complete generations of a shard: those with all bytes committed. Two shards with the same numbers have the same complete generations. */
+interface CompleteGenerations {
+  generations: number;
+  /** The sum of a hash of each generation, as a decimal number. */
+  hash: string;
+  bytes: number;
 }
 
 /** The data of one shard database. */
 export interface ShardData {
+  /** These generations are not in `ledger`. */
+  complete: CompleteGenerations;
   ledger: LedgerRow[];
+  last_commit: Date | null;
   dead_letters: number;
   dead_letters_last_day: number;
   database_bytes: number;
@@ -71,15 +81,50 @@ export async function readCatalog(pool: Pool): Promise<void> {
   await pool.query('SELECT FROM analytics.campaigns LIMIT 1');
 }
 
-export async function readShard(pool: Pool): Promise<ShardData> {
-  const ledger = await pool.query<LedgerRow>(
-    'SELECT gen::text AS gen, size, committed_bytes, committed_to, holes, last_at FROM shard_analytics.ledger',
+/**
+ * Reads the data of all shards. `urls` are their databases. A ledger has a row for each log of all years, and nearly all of them are complete
+ * on all shards. Only if the shards differ, for example while a restored shard is filled, are the complete generations read one by one.
+ */
+export async function readShards(urls: readonly string[]): Promise<(ShardData | ClickledgerError)[]> {
+  const databases = await Promise.all(urls.map((url) => queryDatabase(url, readShard)));
+  const found = databases.filter((data): data is ShardData => !(data instanceof ClickledgerError));
+  if (new Set(found.map(({ complete: { generations, hash, bytes } }) => `${generations} ${hash} ${bytes}`)).size <= 1) return databases;
+  return Promise.all(
+    databases.map((data, i) => (data instanceof ClickledgerError ? data : queryDatabase(urls[i] as string, withAllRows(data)))),
   );
-  const rest = await pool.query<Omit<ShardData, 'ledger'>>(`
+}
+
+export async function readShard(pool: Pool): Promise<ShardData> {
+  type Row = CompleteGenerations & { last_commit: Date | null } & { [Name in keyof LedgerRow]: LedgerRow[Name] | null };
+  // One statement sees both parts of the ledger at the same moment.
+  const ledger = await pool.query<Row>(`
+    SELECT c.generations, c.hash::text AS hash, c.bytes::bigint AS bytes, c.last_at AS last_commit,
+           i.gen::text AS gen, i.size, i.committed_bytes, i.committed_to, i.holes
+    FROM shard_analytics.ledger_complete c LEFT JOIN shard_analytics.ledger_incomplete i ON true`);
+  const rest = await pool.query<Omit<ShardData, 'complete' | 'ledger' | 'last_commit'>>(`
     SELECT count(*) AS dead_letters, count(*) FILTER (WHERE at > now() - interval '1 day') AS dead_letters_last_day,
            pg_database_size(current_database()) AS database_bytes
     FROM shard_analytics.dead_letters`);
-  return { ...(rest.rows[0] as Omit<ShardData, 'ledger'>), ledger: ledger.rows };
+  const { generations, hash, bytes, last_commit } = ledger.rows[0] as Row;
+  return {
+    ...(rest.rows[0] as (typeof rest.rows)[0]),
+    complete: { generations, hash, bytes },
+    ledger: ledger.rows.filter((row) => row.gen !== null) as unknown as LedgerRow[],
+    last_commit,
+  };
+}
+
+/** Adds the complete generations to the rows of the ledger. */
+function withAllRows(data: ShardData): (pool: Pool) => Promise<ShardData> {
+  return async (pool) => {
+    const { rows } = await pool.query<{ gen: string; size: number }>(
+      'SELECT gen::text AS gen, size FROM shard_analytics.complete_generation',
+    );
+    // A generation that became complete since the first query is in both. Then the later row counts.
+    const byGen = new Map(data.ledger.map((row) => [row.gen, row]));
+    for (const { gen, size } of rows) byGen.set(gen, { gen, size, committed_bytes: size, committed_to: size, holes: 0 });
+    return { ...data, complete: { generations: 0, hash: '0', bytes: 0 }, ledger: [...byGen.values()] };
+  };
 }
 
 export function problemsOfShard(name: string, data: ShardData | ClickledgerError): StatusProblem[] {
@@ -130,9 +175,9 @@ function summarizeShard(data: ShardData | ClickledgerError, ends: ReadonlyMap<st
     const unknown = { last_commit: null, generations: null, committed_bytes: null, missing_bytes: null, holes: null };
     return { answers: false, ...unknown, dead_letters: null, dead_letters_last_day: null, database_bytes: null };
   }
-  const { ledger, ...rest } = data;
+  const { complete, ledger, ...rest } = data;
   const byGen = new Map(ledger.map((row) => [row.gen, row]));
-  let committed = 0;
+  let committed = complete.bytes;
   let missing = 0;
   let holes = 0;
   for (const [gen, end] of ends) {
@@ -141,11 +186,9 @@ function summarizeShard(data: ShardData | ClickledgerError, ends: ReadonlyMap<st
     missing += end - (row?.committed_bytes ?? 0);
     holes += (row?.holes ?? 0) + ((row?.committed_to ?? 0) < end && (row?.size ?? null) === null ? 1 : 0);
   }
-  const last = Math.max(...ledger.map(({ last_at }) => last_at.getTime()));
   return {
     answers: true,
-    last_commit: ledger.length === 0 ? null : new Date(last),
-    generations: ends.size,
+    generations: complete.generations + ends.size,
     committed_bytes: committed,
     missing_bytes: missing,
     holes,
