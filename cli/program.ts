@@ -81,7 +81,7 @@ export async function createProgram(name?: string): Promise<Command> {
 }
 
 /** Returns the name of the command in `args`. Returns undefined for the help and for wrong usage, because both need all commands. */
-export function commandOf(args: readonly string[]): string | undefined {
+function commandOf(args: readonly string[]): string | undefined {
   const first = args.findIndex((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--data');
   const isHelp = args.slice(0, first).some((arg) => arg === '--help' || arg === '-h');
   const name = args[first];

@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto';
 import fc from 'fast-check';
+import type { QueryResult, QueryResultRow } from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createPool, type Pool } from '../core/postgres.ts';
 import {
@@ -317,7 +319,10 @@ async function run(step: Step): Promise<void> {
   else await Promise.allSettled([judgeOnce(pool, step.judge), judgeOnce(pool, step.judge)]);
 }
 
-const rowsOf = async (sql: string): Promise<unknown[]> => (await owner.query(sql)).rows;
+/** Runs a statement that is run again and again. Postgres plans it once, because planning it takes longer than running it. */
+const runPrepared = <Row extends QueryResultRow>(text: string): Promise<QueryResult<Row>> =>
+  owner.query<Row>({ name: hash('sha1', text), text });
+const rowsOf = async (sql: string): Promise<unknown[]> => (await runPrepared(sql)).rows;
 const COUNTED = `shard.event e WHERE NOT EXISTS (SELECT FROM shard.recipient r WHERE r.is_test AND r.recipient_id = e.recipient_id)`;
 
 /** What is known of one value of a facet. */
@@ -330,7 +335,7 @@ interface Counted {
 
 /** All counts and sets, by campaign, kind, facet, link and value, as the events give them. */
 async function recountEvents(): Promise<Record<string, Counted>> {
-  const { rows } = await owner.query<
+  const { rows } = await runPrepared<
     Record<'campaign' | 'recipient' | 'link' | 'quarter', number> &
       Record<'kind' | 'verdict', string> &
       Record<'country' | 'net' | 'referrer' | 'client' | 'system' | 'device', string | null>
@@ -375,13 +380,13 @@ async function recountEvents(): Promise<Record<string, Counted>> {
 
 /** The same as it is stored. */
 async function storedCounts(): Promise<Record<string, Counted>> {
-  const { rows } = await owner.query<Counted & { key: string; size: number; human_size: number }>(
+  const { rows } = await runPrepared<Counted & { key: string; size: number; human_size: number }>(
     `SELECT campaign_id || ' ' || kind || ' ' || facet || ' ' || link_id || ' ' || value AS key, sum(hits)::bigint AS hits, sum(human_hits)::bigint AS "humanHits",
             sum(shard.size(few, bits))::bigint AS size, sum(shard.size(human_few, human_bits))::bigint AS human_size,
             array_agg(everyone.id ORDER BY everyone.id) FILTER (WHERE everyone.id IS NOT NULL) AS recipients
      FROM shard.people_now, LATERAL (SELECT NULL::bigint AS id) everyone GROUP BY 1 HAVING sum(hits) <> 0`,
   );
-  const members = await owner.query<{ key: string; recipient: number; human: boolean }>(
+  const members = await runPrepared<{ key: string; recipient: number; human: boolean }>(
     `SELECT campaign_id || ' ' || kind || ' ' || facet || ' ' || link_id || ' ' || value AS key, member.recipient, member.human
      FROM shard.people_now CROSS JOIN LATERAL (
        SELECT recipient, false AS human FROM shard.members(chunk, few, bits) AS recipient
@@ -455,7 +460,7 @@ async function expectCountsRight(): Promise<void> {
 
 /** The number of clicks of recipients by recipient, link and verdict. */
 async function verdictsOfClicks(): Promise<Map<string, number>> {
-  const { rows } = await owner.query<{ key: string; n: number }>(
+  const { rows } = await runPrepared<{ key: string; n: number }>(
     `SELECT recipient_id || ' ' || link_id || ' ' || verdict AS key, count(*) AS n FROM shard.event WHERE kind = 'click' AND recipient_id <> 0 GROUP BY 1`,
   );
   return new Map(rows.map(({ key, n }) => [key, n]));

@@ -61,15 +61,15 @@ function count(ledgers: Ledgers): Pick<ShardStatus, 'shard' | 'generations' | 'c
 
 /** Makes the ledgers of some logs. `different` is the part of the logs that are not complete on all shards. */
 function makeLedgers(seed: number, logs: number, different: number): Ledgers {
-  const { next: random } = createRandom(seed);
+  const random = createRandom(seed);
   const ledgers: Ledgers = SHARDS.map(() => new Map());
   for (let log = 0; log < logs; log++) {
     const gen = randomUUID();
-    const length = 1 + Math.floor(random() * 1000);
-    const isDifferent = random() < different;
+    const length = 1 + Math.floor(random.next() * 1000);
+    const isDifferent = random.next() < different;
     for (const ledger of ledgers) {
-      const kind = isDifferent ? Math.floor(random() * 4) : 0;
-      const middle = Math.floor(random() * length);
+      const kind = isDifferent ? Math.floor(random.next() * 4) : 0;
+      const middle = Math.floor(random.next() * length);
       // Complete; growing; with a hole; or unknown to this shard.
       if (kind === 0) ledger.set(gen, { ranges: [[0, length]], size: length });
       if (kind === 1 && middle > 0) ledger.set(gen, { ranges: [[0, middle]], size: null });

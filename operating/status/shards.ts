@@ -90,7 +90,9 @@ export async function readShards(urls: readonly string[]): Promise<(ShardData | 
   const found = databases.filter((data): data is ShardData => !(data instanceof ClickledgerError));
   if (new Set(found.map(({ complete: { generations, hash, bytes } }) => `${generations} ${hash} ${bytes}`)).size <= 1) return databases;
   return Promise.all(
-    databases.map((data, i) => (data instanceof ClickledgerError ? data : queryDatabase(urls[i] as string, withAllRows(data)))),
+    databases.map(async (data, i) =>
+      data instanceof ClickledgerError ? data : queryDatabase(urls[i] as string, (pool) => withAllRows(pool, data)),
+    ),
   );
 }
 
@@ -115,16 +117,14 @@ export async function readShard(pool: Pool): Promise<ShardData> {
 }
 
 /** Adds the complete generations to the rows of the ledger. */
-function withAllRows(data: ShardData): (pool: Pool) => Promise<ShardData> {
-  return async (pool) => {
-    const { rows } = await pool.query<{ gen: string; size: number }>(
-      'SELECT gen::text AS gen, size FROM shard_analytics.complete_generation',
-    );
-    // A generation that became complete since the first query is in both. Then the later row counts.
-    const byGen = new Map(data.ledger.map((row) => [row.gen, row]));
-    for (const { gen, size } of rows) byGen.set(gen, { gen, size, committed_bytes: size, committed_to: size, holes: 0 });
-    return { ...data, complete: { generations: 0, hash: '0', bytes: 0 }, ledger: [...byGen.values()] };
-  };
+async function withAllRows(pool: Pool, data: ShardData): Promise<ShardData> {
+  const { rows } = await pool.query<{ gen: string; size: number }>(
+    'SELECT gen::text AS gen, size FROM shard_analytics.complete_generation',
+  );
+  // A generation that became complete since the first query is in both. Then the later row counts.
+  const byGen = new Map(data.ledger.map((row) => [row.gen, row]));
+  for (const { gen, size } of rows) byGen.set(gen, { gen, size, committed_bytes: size, committed_to: size, holes: 0 });
+  return { ...data, complete: { generations: 0, hash: '0', bytes: 0 }, ledger: [...byGen.values()] };
 }
 
 export function problemsOfShard(name: string, data: ShardData | ClickledgerError): StatusProblem[] {

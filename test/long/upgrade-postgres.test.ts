@@ -156,11 +156,13 @@ test('pg_upgrade replaces a whole server, while readers click', async () => {
   await mkdir(upgradeDir);
   const { command: program, args } = guardedCommand({
     command: join(newBin, 'pg_upgrade'),
-    args: [
-      ...['--old-bindir', dirname(postgres), '--new-bindir', newBin],
-      ...['--old-datadir', join(dataDir, 'postgres'), '--new-datadir', newServer.dataDir],
-      ...['--username', OWNER],
-    ],
+    args: Object.entries({
+      '--old-bindir': dirname(postgres),
+      '--new-bindir': newBin,
+      '--old-datadir': join(dataDir, 'postgres'),
+      '--new-datadir': newServer.dataDir,
+      '--username': OWNER,
+    }).flat(),
     stopSignal: 'SIGTERM',
     notRoot: true,
   });
@@ -174,8 +176,12 @@ test('pg_upgrade replaces a whole server, while readers click', async () => {
   onTestFinished(() => upgraded.stop());
   await promisify(execFile)(join(newBin, 'vacuumdb'), ['--all', '--analyze-only', '--quiet'], {
     env: {
-      ...{ PATH: process.env['PATH'], LD_LIBRARY_PATH: libraryPath(postgres) },
-      ...{ PGHOST: '127.0.0.1', PGPORT: url.port, PGUSER: OWNER, PGPASSWORD: url.password },
+      PATH: process.env['PATH'],
+      LD_LIBRARY_PATH: libraryPath(postgres),
+      PGHOST: '127.0.0.1',
+      PGPORT: url.port,
+      PGUSER: OWNER,
+      PGPASSWORD: url.password,
     },
   });
   await command('migrate');
