@@ -36,7 +36,11 @@ export async function fillLedger({ query }: BenchSystem, shards: readonly string
      ON CONFLICT DO NOTHING`,
     [generations],
   );
-  for (const shard of shards) await query(shard, 'VACUUM (FULL, ANALYZE) shard.ledger');
+  for (const shard of shards) {
+    await query(shard, 'VACUUM (FULL, ANALYZE) shard.ledger');
+    // VACUUM FULL leaves no visibility map, without which Postgres reads the table for each row of an index.
+    await query(shard, 'VACUUM shard.ledger');
+  }
   await query(shards[0] as string, 'VACUUM (FULL, ANALYZE) shard.skipped');
 }
 
