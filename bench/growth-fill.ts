@@ -38,7 +38,7 @@ export async function fillLedger({ query }: BenchSystem, shards: readonly string
   );
   for (const shard of shards) {
     await query(shard, 'VACUUM (FULL, ANALYZE) shard.ledger');
-    // VACUUM FULL leaves no visibility map, without which Postgres reads the table for each row of an index.
+    // VACUUM FULL does not write the visibility map. Without this map, Postgres reads the table for each row that it finds in an index.
     await query(shard, 'VACUUM shard.ledger');
   }
   await query(shards[0] as string, 'VACUUM (FULL, ANALYZE) shard.skipped');

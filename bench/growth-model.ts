@@ -23,7 +23,7 @@ export interface Growth {
   campaigns: number;
 }
 
-/** Bytes of a row of the ledger with its entries in the indexes: 220 measured by `growth` when all pages are full, and some room in the pages. */
+/** Bytes of a row of the ledger with its entries in the indexes. The bench `growth` measures 220 in full pages. In use, pages have some free space. */
 const LEDGER_ROW_BYTES = 250;
 const DAYS_PER_YEAR = 365;
 const MIB = 1024 * 1024;

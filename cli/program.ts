@@ -5,7 +5,7 @@ import { VERSION } from '../core/version.ts';
 import { note } from './output.ts';
 import { printable } from './printable.ts';
 
-// Builds the command line, the global options and all commands, and runs it.
+// Creates the program with its global options and commands, and runs it.
 
 /**
  * The commands, in the order of the help. Only the command that runs is loaded. Loading all commands takes more time and memory than most

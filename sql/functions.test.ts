@@ -186,9 +186,9 @@ describe('the functions of Postgres', () => {
     expect(row).toEqual({ wrote: true });
   });
 
-  test('have their first rights again for pg_upgrade, and are limited again after it', async () => {
+  test('have the rights of the installation again before pg_upgrade, and are limited again after it', async () => {
     const own = await createDatabases(1);
-    // pg_dump compares the rights with these, and writes statements for those that differ.
+    // The functions whose rights differ from those after the installation. pg_dump, which pg_upgrade runs, writes statements for them.
     const changed = async (where: string): Promise<string[]> => {
       const rows = await own.query<{ name: string }>(
         where,

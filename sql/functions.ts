@@ -123,12 +123,13 @@ const REVOKED_STABLE = REVOKED_FUNCTIONS['uses up transaction ids'] ?? [];
  * A condition on pg_proc: PUBLIC must not execute the function. Handlers and trigger functions are excluded, because a query cannot call
  * them.
  */
-const IS_LIMITED = `proname IN (${literals(REVOKED_STABLE)})
+const IS_LIMITED = `pronamespace = 'pg_catalog'::regnamespace
+      AND (proname IN (${literals(REVOKED_STABLE)})
         OR provolatile = 'v' AND prorettype::regtype::text NOT IN ('trigger', 'event_trigger', 'language_handler', 'index_am_handler', 'table_am_handler', 'tsm_handler')
-        AND proname NOT IN (${literals(Object.values(KEPT_FUNCTIONS).flat())})`;
+        AND proname NOT IN (${literals(Object.values(KEPT_FUNCTIONS).flat())}))`;
 
 /** A condition on pg_proc: PUBLIC may execute the function and must not. */
-const REVOCABLE = `pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE') AND (${IS_LIMITED})`;
+const REVOCABLE = `has_function_privilege('public', oid, 'EXECUTE') AND ${IS_LIMITED}`;
 
 /**
  * Returns the SQL that revokes the functions, and the language of DO blocks, from PUBLIC in the database in which it is run. It grants them
@@ -152,21 +153,21 @@ ${isCatalog ? `GRANT EXECUTE ON FUNCTION ${AUTHOR_FUNCTIONS} TO clickledger_auth
 }
 
 /**
- * Returns the SQL that undoes `revocationSql` for the functions in the database in which it is run. pg_upgrade needs this: it gives the new
- * server the rights that differ from the rights after the installation of Postgres, and fails if a newer version lacks one of the functions
- * or has it with other arguments.
+ * Returns the SQL that undoes `revocationSql` for the functions in the database in which it is run. This is needed before pg_upgrade, which
+ * copies all rights that were changed since the installation of Postgres. It fails if the newer version lacks one of these functions or has
+ * it with other arguments.
  */
 export function restorationSql(owner: string): string {
   return `DO $restore$
 DECLARE
   functions text := (SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
-    WHERE pronamespace = 'pg_catalog'::regnamespace AND proacl IS NOT NULL AND (${IS_LIMITED})
+    WHERE proacl IS NOT NULL AND ${IS_LIMITED}
       AND NOT EXISTS (SELECT FROM pg_init_privs i WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = pg_proc.oid AND i.objsubid = 0));
   grantee text;
 BEGIN
   IF functions IS NULL THEN RETURN; END IF;
   EXECUTE 'GRANT EXECUTE ON FUNCTION ' || functions || ' TO PUBLIC';
-  -- The functions belong to the first superuser, who has the right to execute them after the installation, too.
+  -- The functions belong to the first superuser, who may execute them since the installation. So this role keeps its right.
   FOR grantee IN SELECT quote_ident(rolname) FROM pg_roles
     WHERE quote_ident(rolname) IN ('${owner.replaceAll("'", "''")}', 'clickledger_author') AND oid <> (SELECT proowner FROM pg_proc WHERE oid = 'pg_catalog.pg_sleep'::regproc)
   LOOP

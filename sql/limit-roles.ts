@@ -97,7 +97,7 @@ export async function revokeFunctions(client: pg.Client, isCatalog: boolean, { o
   else onMissing?.({ what: 'every role may write with functions of Postgres such as lo_create', database: placeOf(client), sql });
 }
 
-/** Undoes `revokeFunctions` in this database, which pg_upgrade needs. */
+/** Undoes `revokeFunctions` in this database. This is needed before pg_upgrade. */
 export async function restoreFunctions(client: pg.Client, { onMissing }: LimitOptions): Promise<void> {
   const { owner, isSuperuser } = await currentUser(client);
   const sql = restorationSql(owner);

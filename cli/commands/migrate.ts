@@ -9,7 +9,10 @@ export function addMigrate(program: Command): void {
     .command('migrate')
     .description('create or update the tables of the catalog and of all shards; you may run it at any time')
     .option('--dedicated', 'the servers have no databases of others: let the roles connect to no database but those of clickledger')
-    .option('--for-pg-upgrade', 'undo the limits of functions, just before pg_upgrade. Run `clickledger migrate` after it')
+    .option(
+      '--for-pg-upgrade',
+      'run this just before pg_upgrade: give the functions of Postgres the rights that they had after its installation',
+    )
     .addHelpText(
       'after',
       `
@@ -18,7 +21,8 @@ prints the SQL that an administrator has to run.
 Run it after an update of clickledger, and after a change of SLUG_KEYS: it also stores the fingerprints of the keys in the catalog.
 
 Example:
-  clickledger migrate`,
+  clickledger migrate
+  clickledger migrate --for-pg-upgrade     then run pg_upgrade, then clickledger migrate`,
     )
     .action(async ({ dedicated, forPgUpgrade }: { dedicated?: true; forPgUpgrade?: true }, command: Command) => {
       if (forPgUpgrade) return prepareForUpgrade(command);
@@ -40,5 +44,7 @@ async function prepareForUpgrade(command: Command): Promise<void> {
   await prepareUpgrade(config, { onMissing: (limit) => missing.push(limit) });
   for (const text of explainMissing(missing)) note(text);
   if (missing.length > 0) return;
-  note('the functions of Postgres have their first rights: stop the server, run pg_upgrade, then run `clickledger migrate`');
+  note(
+    'the functions of Postgres have the rights that they had after its installation: stop the server, run pg_upgrade, then run `clickledger migrate`',
+  );
 }

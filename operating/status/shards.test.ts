@@ -108,7 +108,7 @@ describe('the missing bytes and the holes of the shards', () => {
     }
   });
 
-  test('an incomplete log that all shards know is no reason to read the complete ones', async () => {
+  test('do not need the complete logs if only a growing log is incomplete on all shards', async () => {
     const ledgers = makeLedgers(1, 30, 0);
     const gen = randomUUID();
     for (const ledger of ledgers) ledger.set(gen, { ranges: [[0, 10]], size: null });
@@ -117,7 +117,7 @@ describe('the missing bytes and the holes of the shards', () => {
     expect(read).toMatchObject(SHARDS.map(() => ({ complete: { generations: 30 }, ledger: [{ gen, committed_bytes: 10 }] })));
   });
 
-  test('of an empty system are none', async () => {
+  test('are zero in an empty system', async () => {
     await store(SHARDS.map(() => new Map()));
     const read = await readShards(SHARDS.map((shard) => databases.shardUrlAs(shard, 'analyst')));
     expect(shardStatuses(databases.shards.list, read, new Map(), STREAM, [])[0]).toMatchObject({

@@ -82,8 +82,9 @@ export async function readCatalog(pool: Pool): Promise<void> {
 }
 
 /**
- * Reads the data of all shards. `urls` are their databases. A ledger has a row for each log of all years, and nearly all of them are complete
- * on all shards. Only if the shards differ, for example while a restored shard is filled, are the complete generations read one by one.
+ * Reads the data of all shards. `urls` are their databases. A ledger has a row for each log of all years, and nearly all of these logs are
+ * complete on all shards. So the complete generations are only counted. If the shards differ, for example while a restored shard is filled, each
+ * complete generation is read.
  */
 export async function readShards(urls: readonly string[]): Promise<(ShardData | ClickledgerError)[]> {
   const databases = await Promise.all(urls.map((url) => queryDatabase(url, readShard)));
@@ -98,7 +99,7 @@ export async function readShards(urls: readonly string[]): Promise<(ShardData | 
 
 export async function readShard(pool: Pool): Promise<ShardData> {
   type Row = CompleteGenerations & { last_commit: Date | null } & { [Name in keyof LedgerRow]: LedgerRow[Name] | null };
-  // One statement sees both parts of the ledger at the same moment.
+  // This is one statement, so that no generation becomes complete between the reading of the two views.
   const ledger = await pool.query<Row>(`
     SELECT c.generations, c.hash::text AS hash, c.bytes::bigint AS bytes, c.last_at AS last_commit,
            i.gen::text AS gen, i.size, i.committed_bytes, i.committed_to, i.holes
@@ -116,14 +117,20 @@ export async function readShard(pool: Pool): Promise<ShardData> {
   };
 }
 
-/** Adds the complete generations to the rows of the ledger. */
-async function withAllRows(pool: Pool, data: ShardData): Promise<ShardData> {
+/** Reads the complete generations of a shard, with their lengths in bytes. */
+export async function readCompleteGenerations(pool: Pool): Promise<{ gen: string; size: number }[]> {
   const { rows } = await pool.query<{ gen: string; size: number }>(
     'SELECT gen::text AS gen, size FROM shard_analytics.complete_generation',
   );
-  // A generation that became complete since the first query is in both. Then the later row counts.
+  return rows;
+}
+
+/** Adds the complete generations to the rows of the ledger. */
+async function withAllRows(pool: Pool, data: ShardData): Promise<ShardData> {
+  // A generation that became complete after `readShard` is in both results. The later result is the right one.
   const byGen = new Map(data.ledger.map((row) => [row.gen, row]));
-  for (const { gen, size } of rows) byGen.set(gen, { gen, size, committed_bytes: size, committed_to: size, holes: 0 });
+  for (const { gen, size } of await readCompleteGenerations(pool))
+    byGen.set(gen, { gen, size, committed_bytes: size, committed_to: size, holes: 0 });
   return { ...data, complete: { generations: 0, hash: '0', bytes: 0 }, ledger: [...byGen.values()] };
 }
 

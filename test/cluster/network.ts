@@ -150,7 +150,7 @@ function removalOf(name: string, hosts: number): string[][] {
   return [
     ['link', 'del', name],
     ...numbers.map((host) => ['netns', 'del', `${name}-${host}`]),
-    // While the namespace of the bridge exists, no other run takes its number. So it is removed last, with the bridge and its ports.
+    // This also removes the bridge and its ports. It is the last step, because after it another run can take the number.
     ['netns', 'del', name],
   ];
 }

@@ -8,7 +8,7 @@ import { createPool } from '../../core/postgres.ts';
 import { freePort } from '../../stack/ports.ts';
 import { startSystem, type System } from '../../stack/system.ts';
 import { makeCertificates } from '../support/certificates.ts';
-import { clickledger } from '../support/commands.ts';
+import { outputOf } from '../support/commands.ts';
 import { eventually } from '../support/servers.ts';
 
 // Tests the whole system with two tracking hosts: a campaign with each, and one report over both.
@@ -41,9 +41,7 @@ afterAll(async () => {
 });
 
 async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await clickledger(args, { env: { CLICKLEDGER_DATA: join(directory, 'data') }, cwd: directory });
-  if (code !== 0) throw new Error(stderr);
-  return stdout.trim();
+  return (await outputOf(args, { env: { CLICKLEDGER_DATA: join(directory, 'data') }, cwd: directory })).trim();
 }
 
 /** Opens a URL as a client does that resolves its host to loopback. `host` is another host name for the same URL. */

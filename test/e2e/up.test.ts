@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../stack/ports.ts';
 import { rawRequest } from '../support/raw-http.ts';
-import { clickledger } from '../support/commands.ts';
+import { outputOf } from '../support/commands.ts';
 import { eventually, temporaryDirectory } from '../support/servers.ts';
 
 const run = promisify(execFile);
@@ -70,11 +70,7 @@ async function processesOf(dataDir: string): Promise<string[]> {
   return found;
 }
 
-async function cli(dataDir: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await clickledger([...args, '--data', dataDir]);
-  if (code !== 0) throw new Error(stderr);
-  return stdout;
-}
+const cli = (dataDir: string, ...args: string[]): Promise<string> => outputOf([...args, '--data', dataDir]);
 
 describe('clickledger up', () => {
   test('serves a first campaign, refuses a second one beside it, ends with nothing left, and has its data the next time', async () => {

@@ -8,7 +8,7 @@ import { readEnvFile, writeEnvFile } from '../../core/env-file.ts';
 import { freePort } from '../../stack/ports.ts';
 import { libraryPath } from '../../stack/debian.ts';
 import { OWNER, startPostgres } from '../../stack/postgres.ts';
-import { guardedCommand } from '../../stack/process.ts';
+import { guardedCommand, type Running } from '../../stack/process.ts';
 import { startSystem } from '../../stack/system.ts';
 import { type CountedSystem, countedSystem, queryOnce } from '../support/counted-system.ts';
 import { postgresPrograms } from '../support/postgres-programs.ts';
@@ -46,12 +46,13 @@ const hitsCounted = async (analystUrl: string): Promise<number> => {
   return Number(row?.n);
 };
 
-test('shards and catalog move to a server of another major version, while readers click', async () => {
+type SystemOptions = Parameters<typeof startSystem>[0];
+
+/** Starts a system with Postgres of the distribution, and clicks until `clicking` is stopped. Resolves once hits are counted. */
+async function startOldSystem(options: Pick<SystemOptions, 'envOf'> = {}) {
   const { postgres, run } = await postgresPrograms();
   const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-upgrade-'));
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
-  /** The settings that the parts get at their next start. */
-  let settings: Record<string, string> = {};
   const system = await startSystem({
     dataDir,
     shards: 2,
@@ -59,19 +60,33 @@ test('shards and catalog move to a server of another major version, while reader
     postgresProgram: postgres,
     // All clicks come from one address.
     extra: { LOG_LEVEL: 'warn', RATE_LIMIT: '1000000', RATE_BURST: '1000000' },
-    envOf: (member) => (member.startsWith('nginx') ? {} : settings),
+    ...options,
   });
   onTestFinished(() => system.stop());
-  const { createLink, click, command, findings } = countedSystem(system, dataDir);
-  const oldUrl = new URL(system.env['CATALOG_URL'] ?? '');
+  const counted = countedSystem(system, dataDir);
+  const link = await counted.createLink('https://www.example.com/');
+  const clicking = keepClicking(counted.click, link);
+  await eventually('hits are counted', async () => (await hitsCounted(system.env['ANALYST_URL'] ?? '')) > 0);
+  const url = new URL(system.env['CATALOG_URL'] ?? '');
+  /** Starts another server with the same owner. Its data are the same at each start. */
+  const startNewServer = (more: { port: number; program?: string }): Promise<Running> =>
+    startPostgres({
+      dataDir: join(dataDir, 'new-postgres'),
+      runDir: join(dataDir, 'new-run'),
+      ownerPassword: url.password,
+      durable: false,
+      ...more,
+    });
+  return { ...counted, postgres, run, dataDir, system, link, clicking, url, startNewServer };
+}
+
+test('shards and catalog move to a server of another major version, while readers click', async () => {
+  /** The settings that the parts get at their next start. */
+  let settings: Record<string, string> = {};
+  const old = await startOldSystem({ envOf: (member) => (member.startsWith('nginx') ? {} : settings) });
+  const { run, dataDir, system, link, clicking, click, command, findings, url: oldUrl } = old;
   const newPort = await freePort();
-  const newServer = await startPostgres({
-    dataDir: join(dataDir, 'new-postgres'),
-    runDir: join(dataDir, 'new-run'),
-    port: newPort,
-    ownerPassword: oldUrl.password,
-    durable: false,
-  });
+  const newServer = await old.startNewServer({ port: newPort });
   onTestFinished(() => newServer.stop());
   const newUrl = oldUrl.href.replace(`:${oldUrl.port}/`, `:${newPort}/`);
   const newPostgres = newUrl.replace(/\/clickledger$/, '/postgres');
@@ -83,10 +98,6 @@ test('shards and catalog move to a server of another major version, while reader
       await system.member(name).start();
     }
   };
-
-  const link = await createLink('https://www.example.com/');
-  const clicking = keepClicking(click, link);
-  await eventually('hits are counted', async () => (await hitsCounted(system.env['ANALYST_URL'] ?? '')) > 0);
 
   // The shards, one after the other.
   for (const name of ['a', 'b']) await command('shard', 'move', name, '--to', `postgres://127.0.0.1:${newPort}/clickledger_shard_${name}`);
@@ -114,76 +125,47 @@ test('shards and catalog move to a server of another major version, while reader
   expect(await hitsCounted(settings['ANALYST_URL'] ?? '')).toBe(clicks);
 }, 300_000);
 
-// The packages of the distribution have pg_upgrade for one version only. It also upgrades a server of this version, with the same steps. With
-// NEW_POSTGRES_BIN, the directory of the programs of a newer version, the test upgrades to that version.
+// A distribution has pg_upgrade for one version only. pg_upgrade can also upgrade a server to the version that it has, so by default this test
+// does that. If NEW_POSTGRES_BIN is set to the directory with the programs of a newer version, the test upgrades to that version.
 test('pg_upgrade replaces a whole server, while readers click', async () => {
-  const { postgres } = await postgresPrograms();
+  const old = await startOldSystem();
+  const { postgres, dataDir, system, clicking, command, findings, url } = old;
   const newBin = process.env['NEW_POSTGRES_BIN'] ?? dirname(postgres);
-  const dataDir = await mkdtemp(join(tmpdir(), 'clickledger-upgrade-'));
-  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
-  const system = await startSystem({
-    dataDir,
-    shards: 2,
-    durable: false,
-    postgresProgram: postgres,
-    // All clicks come from one address.
-    extra: { LOG_LEVEL: 'warn', RATE_LIMIT: '1000000', RATE_BURST: '1000000' },
-  });
-  onTestFinished(() => system.stop());
-  const { createLink, click, command, findings } = countedSystem(system, dataDir);
-  const url = new URL(system.env['CATALOG_URL'] ?? '');
+  const program = join(newBin, 'postgres');
+  const port = Number(url.port);
   const analystUrl = system.env['ANALYST_URL'] ?? '';
   const oldMajor = await majorOf(url.href);
-  const link = await createLink('https://www.example.com/');
-  const clicking = keepClicking(click, link);
-  await eventually('hits are counted', async () => (await hitsCounted(analystUrl)) > 0);
 
   await command('migrate', '--for-pg-upgrade');
   const running = system.member('postgres').running;
   if (!running) throw new Error('Postgres does not run');
   await running.stop();
-  const newServer = {
-    dataDir: join(dataDir, 'new-postgres'),
-    runDir: join(dataDir, 'new-run'),
-    port: Number(url.port),
-    ownerPassword: url.password,
-    durable: false,
-    program: join(newBin, 'postgres'),
-  };
-  // This creates the new cluster. It is empty and stopped when pg_upgrade begins.
-  await (await startPostgres({ ...newServer, port: await freePort() })).stop();
+  // The new server is started once and stopped, because its first start creates the cluster for pg_upgrade.
+  await (await old.startNewServer({ port: await freePort(), program })).stop();
   const upgradeDir = join(dataDir, 'upgrade');
   await mkdir(upgradeDir);
-  const { command: program, args } = guardedCommand({
+  const upgrade = guardedCommand({
     command: join(newBin, 'pg_upgrade'),
     args: Object.entries({
       '--old-bindir': dirname(postgres),
       '--new-bindir': newBin,
       '--old-datadir': join(dataDir, 'postgres'),
-      '--new-datadir': newServer.dataDir,
+      '--new-datadir': join(dataDir, 'new-postgres'),
       '--username': OWNER,
     }).flat(),
     stopSignal: 'SIGTERM',
     notRoot: true,
   });
-  await promisify(execFile)(program, args, {
+  await promisify(execFile)(upgrade.command, upgrade.args, {
     cwd: upgradeDir,
     env: { PATH: process.env['PATH'], LC_ALL: 'C', PGPASSWORD: url.password, LD_LIBRARY_PATH: libraryPath(postgres) },
   }).catch((error: Error & { stdout?: string; stderr?: string }) => {
     throw new Error(`pg_upgrade failed: ${error.stdout ?? ''}${error.stderr ?? error.message}`);
   });
-  const upgraded = await startPostgres(newServer);
+  const upgraded = await old.startNewServer({ port, program });
   onTestFinished(() => upgraded.stop());
-  await promisify(execFile)(join(newBin, 'vacuumdb'), ['--all', '--analyze-only', '--quiet'], {
-    env: {
-      PATH: process.env['PATH'],
-      LD_LIBRARY_PATH: libraryPath(postgres),
-      PGHOST: '127.0.0.1',
-      PGPORT: url.port,
-      PGUSER: OWNER,
-      PGPASSWORD: url.password,
-    },
-  });
+  const { run } = await postgresPrograms(program);
+  await run('vacuumdb', ['--all', '--analyze-only', '--quiet', '--maintenance-db', new URL('/postgres', url).href], url.password);
   await command('migrate');
   expect(await majorOf(url.href)).toBeGreaterThanOrEqual(oldMajor);
   process.stderr.write(`upgraded Postgres ${oldMajor} to ${await majorOf(url.href)}\n`);

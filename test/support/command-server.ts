@@ -2,8 +2,8 @@ import { endOnClosedPipe } from '../../cli/closed-pipe.ts';
 import { runProgram } from '../../cli/program.ts';
 import type { CommandRequest } from './commands.ts';
 
-// A process that runs commands one after the other, each as cli/main.ts would: with its environment, directory, output and exit code. See
-// commands.ts.
+// A process that runs commands one after the other. Each command has the environment, the directory, the output and the exit code that it would
+// have in a process of cli/main.ts. commands.ts sends the commands.
 
 endOnClosedPipe();
 const { stdout, stderr } = process;
@@ -22,7 +22,7 @@ process.on('message', async ({ args, env, cwd, mark }: CommandRequest) => {
   process.chdir(cwd);
   process.exitCode = undefined;
   await runProgram(args);
-  // Other resources, such as connections, would keep cli/main.ts from exiting.
+  // cli/main.ts exits when no other resource, such as a connection, is open. So this waits until then.
   while (openResources() > always) await new Promise((resolve) => setTimeout(resolve, 5).unref());
   for (const stream of [stdout, stderr]) await new Promise((resolve) => stream.write(mark, resolve));
   process.send?.(process.exitCode ?? 0);

@@ -14,7 +14,7 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** What a process for commands gets. It writes `mark` to stdout and to stderr after the output of the command. */
+/** The message by which a process of command-server.ts runs a command. After the output of the command, it writes `mark` to stdout and stderr. */
 export interface CommandRequest {
   args: readonly string[];
   env: Record<string, string | undefined>;
@@ -24,31 +24,35 @@ export interface CommandRequest {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The commands that run until they get a signal, or that start parts. Each runs in a process of its own. */
+/** The commands that run until they get a signal, or that start parts. Each of them runs in a new process. */
 const LASTING = ['up', 'run', 'dashboard', 'watch', 'schedule', 'drain'];
 
 /**
- * Runs a command. It inherits only PATH and HOME from the environment. Node takes half a second of CPU time to load a command, so a process
- * that has run one command runs the next one, too. With `entry`, the path of another program, the process is a new one.
+ * Runs a command, and returns its output and exit code. The command gets only PATH and HOME of the environment of this process. One process
+ * runs many commands, because Node takes half a second of CPU time to start a process and load a command. If `entry` is given, the path of
+ * another program, this program runs in a new process.
  */
 export function clickledger(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; entry?: string } = {},
 ): Promise<CommandResult> {
-  const { env: { NODE_OPTIONS, ...more } = {}, cwd = ROOT, entry } = options;
-  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...compileCache(), ...more };
-  if (entry === undefined && NODE_OPTIONS === undefined && !args.some((arg) => LASTING.includes(arg)))
+  const { cwd = ROOT, entry } = options;
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...compileCache(), ...options.env };
+  if (entry === undefined && !args.some((arg) => LASTING.includes(arg)))
     return runInServer({ args, env, cwd, mark: `\n${randomUUID()}\n` });
-  const child = spawn(process.execPath, [join(ROOT, entry ?? 'cli/main.ts'), ...args], {
-    cwd,
-    env: { ...env, ...(NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS }) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(process.execPath, [join(ROOT, entry ?? 'cli/main.ts'), ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = collect(child);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve({ ...output, code }));
   });
+}
+
+/** Runs a command and returns its stdout. Throws if its exit code is not 0. */
+export async function outputOf(args: readonly string[], options: Parameters<typeof clickledger>[1] = {}): Promise<string> {
+  const { code, stdout, stderr } = await clickledger(args, options);
+  if (code !== 0) throw new Error(`\`clickledger ${args.join(' ')}\` ended with exit code ${code}: ${stderr}`);
+  return stdout;
 }
 
 /** The processes of command-server.ts that run no command now. */
@@ -75,7 +79,7 @@ function runInServer(request: CommandRequest): Promise<CommandResult> {
     });
     server.stdout?.on('data', check);
     server.stderr?.on('data', check);
-    // The process exits if the command throws an error that is a bug.
+    // An error that is a bug ends the process, as it would end cli/main.ts.
     server.once('close', (exitCode) => end({ ...output, code: exitCode }));
     server.send(request);
   });

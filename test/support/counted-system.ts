@@ -5,7 +5,7 @@ import { createUrls } from '../../authoring/urls.ts';
 import { createPool } from '../../core/postgres.ts';
 import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import type { System } from '../../stack/system.ts';
-import { clickledger } from './commands.ts';
+import { clickledger, outputOf } from './commands.ts';
 import { rawRequest } from './raw-http.ts';
 
 /** Makes links and clicks in a whole system, and runs commands on it, as authors, readers and operators do. */
@@ -22,7 +22,6 @@ export interface CountedSystem {
 
 export function countedSystem(system: System, dataDir: string): CountedSystem {
   const urls = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
-  const run = (...args: string[]) => clickledger([...args, '--data', dataDir]);
   return {
     async createLink(target) {
       const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
@@ -39,13 +38,10 @@ export function countedSystem(system: System, dataDir: string): CountedSystem {
         if (status !== 302) throw new Error(`click ${i + 1} on link ${link} was answered with ${status}`);
       }
     },
-    async command(...args) {
-      const { code, stdout, stderr } = await run(...args);
-      if (code !== 0) throw new Error(`clickledger ${args.join(' ')} failed: ${stderr}`);
-      return stdout;
-    },
+    command: (...args) => outputOf([...args, '--data', dataDir]),
     async findings() {
-      const { stdout } = await run('audit', '--logs', system.logDirs[0] as string, '--json');
+      // The exit code is 1 if there are findings.
+      const { stdout } = await clickledger(['audit', '--logs', system.logDirs[0] as string, '--json', '--data', dataDir]);
       return (JSON.parse(stdout) as { findings: { shard: string; what: string }[] }).findings.map(({ shard, what }) => `${shard}: ${what}`);
     },
   };

