@@ -33,12 +33,12 @@ if (options.only !== undefined && !FAULTS.some(({ name }) => name === options.on
   program.error(`error: there is no fault '${options.only}'. See --help for the list.`, { exitCode: 2 });
 
 const progress = (text: string): void => void process.stdout.write(`${text}\n`);
-// The network is removed when this process exits.
+// The network is removed when this process exits. A second signal does not interrupt this.
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)
-  process.once(signal, () => process.exit(code));
+  process.on(signal, () => process.exit(code));
 for (const server of ['nats-server', 'nginx', 'postgres'] as const) await locate(server, progress);
 
 const summaries: string[] = [];
