@@ -1,5 +1,3 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { jetstream, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,7 +6,7 @@ import { createJetStreamManager } from '../core/nats.ts';
 import { STREAM } from '../core/subjects.ts';
 import { sleep } from '../core/time.ts';
 import { startTestCluster } from '../test/support/nats-cluster.ts';
-import { eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
+import { deleteStreamFiles, eventually, natsConnection, startTestNats, type TestNats } from '../test/support/servers.ts';
 import { ensureConsumer } from './ensure-consumer.ts';
 import { keepStreamStoring } from './keep-stream.ts';
 
@@ -101,16 +99,7 @@ async function breakStream({ nats, operator, streams }: Setting): Promise<void> 
   }
   await ensureConsumer(streams, 'a', SIZE);
   await store(operator);
-  await streams.streams.purge(STREAM);
-  await nats.running().kill();
-  await nats.start();
-  await eventually('the stream is there again', () =>
-    streams.streams.info(STREAM).then(
-      () => true,
-      () => false,
-    ),
-  );
-  await rm(join(nats.storeDir, 'jetstream', 'ledger', 'streams', STREAM), { recursive: true });
+  await deleteStreamFiles(nats, streams);
 }
 
 test('a stream that stores nothing is deleted and created anew', async () => {

@@ -27,8 +27,8 @@ export interface Publisher {
 }
 
 const MAX_UNACKED_BYTES = 8 * 1024 * 1024;
-/** JetStream's error for a message that would make the stream larger than max_bytes. */
-const STREAM_FULL = '10077';
+/** JetStream's error for a message that it could not store. Its text has the reason. */
+const NOT_STORED = 10077;
 /** After a failure (the stream is full or does not exist), the lines stay in flight for this long before they can be published again. */
 const RETRY_PAUSE_MS = 500;
 
@@ -46,7 +46,7 @@ export function createPublisher(connection: NatsConnection, log: Logger, metrics
       metrics.batches.inc({ shard });
       lastFailure = undefined;
     } catch (error) {
-      const reason = error instanceof JetStreamApiError ? String(error.code) : error instanceof Error ? error.name : 'unknown';
+      const reason = reasonOf(error);
       metrics.publishFailures.inc({ reason });
       if (lastFailure !== reason) log.warn({ err: error, batch }, 'JetStream did not store a batch; it is published again from the log');
       lastFailure = reason;
@@ -68,7 +68,14 @@ export function createPublisher(connection: NatsConnection, log: Logger, metrics
     },
     failure() {
       if (lastFailure === undefined) return undefined;
-      return lastFailure === STREAM_FULL ? 'stream-full' : 'publish-failing';
+      return lastFailure === 'stream-full' ? 'stream-full' : 'publish-failing';
     },
   };
+}
+
+/** Returns why a message was not stored: `stream-full`, another error code of JetStream, or the name of an error of the client. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof JetStreamApiError)) return error instanceof Error ? error.name : 'unknown';
+  // JetStream uses the same code if the stream is full and if it cannot write to its disk.
+  return error.code === NOT_STORED && /maximum (bytes|messages) exceeded/.test(error.message) ? 'stream-full' : String(error.code);
 }

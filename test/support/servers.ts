@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { onTestFinished } from 'vitest';
 import { natsOptions } from '../../core/nats.ts';
 import { natsUrlWithCredentials, parseNatsUrl } from '../../core/nats-url.ts';
+import { STREAM } from '../../core/subjects.ts';
 import { type NatsOptions, startNats } from '../../stack/nats.ts';
 import type { NatsRole } from '../../operating/nats-conf.ts';
 import { freePort } from '../../stack/ports.ts';
@@ -55,6 +57,20 @@ export async function startTestNats(tls: Pick<NatsOptions, 'tls' | 'caFile'> = {
 /** Connects with the credentials of the URL. Rejects if the first attempt fails; reconnects after the server was killed. */
 export function natsConnection(url: string, caFile = ''): Promise<NatsConnection> {
   return connect({ ...natsOptions(parseNatsUrl(url), caFile), maxReconnectAttempts: -1, reconnectTimeWait: 250, timeout: 5_000 });
+}
+
+/** Deletes all messages of the stream, and its files after a restart, when they are not open. Then the stream refuses every message. */
+export async function deleteStreamFiles(nats: TestNats, streams: JetStreamManager): Promise<void> {
+  await streams.streams.purge(STREAM);
+  await nats.running().kill();
+  await nats.start();
+  await eventually('the stream is there again', () =>
+    streams.streams.info(STREAM).then(
+      () => true,
+      () => false,
+    ),
+  );
+  await rm(join(nats.storeDir, 'jetstream', 'ledger', 'streams', STREAM), { recursive: true });
 }
 
 /** Calls `ask` every 25 ms until it returns true. Fails with `what` after 30 s by default. */
