@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { LONG_TESTS } from './test/long/vitest.config.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
@@ -8,10 +9,14 @@ export default defineConfig({
     exclude: ['node_modules/**', '.cache/**', 'dist/**', 'test/containers/**', ...LONG_TESTS],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Tests wait for servers and parts about half of the time. The Postgres cluster that they share has 200 connections.
+    maxWorkers: Math.min(2 * availableParallelism(), 6),
+    // Node itself loads the files, as for the parts. It keeps the compiled files, so this takes half the time.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // So many tests at a time may each be slow on a machine that is busy with other work.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     reporters: ['default', './test/support/count-reporter.ts'],
   },
 });
