@@ -204,7 +204,7 @@ export async function killWithChildren(running: Running): Promise<void> {
 const RECEIVED = `SELECT greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'), pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')) AS bytes`;
 
 /** Waits for a condition. An error of it counts as false. Throws if it does not come true in time. */
-async function until(what: string, condition: () => Promise<boolean>, timeoutMs = WAIT_MS): Promise<void> {
+export async function until(what: string, condition: () => Promise<boolean>, timeoutMs = WAIT_MS): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let failure: unknown;
   for (;;) {

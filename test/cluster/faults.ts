@@ -7,6 +7,7 @@ import type { Member } from '../../stack/system.ts';
 import { fillDisk } from '../chaos/faults.ts';
 import type { Fault } from '../chaos/inject.ts';
 import type { Random } from '../chaos/random.ts';
+import { until } from './databases.ts';
 import { ballastOn, type Host } from './hosts.ts';
 import type { Direction } from './network.ts';
 import type { Cluster } from './world.ts';
@@ -198,8 +199,15 @@ export const FAULTS: readonly ClusterFault[] = [
     const { databases } = cluster;
     const before = databases.primary;
     await databases.pauseStandbys();
+    const paused = await countEvents(cluster, before);
     await sleep(5000);
-    const committed = await countEvents(cluster, before);
+    // After an earlier fault, the stream may have no leader for some time. Nothing is committed meanwhile.
+    let committed = paused;
+    await until(
+      'events are committed that the standbys lack',
+      async () => (committed = await countEvents(cluster, before)) > paused,
+      120_000,
+    );
     await cluster.kill([databases.member(before)]);
     const remark = await failOver(cluster, committed);
     await sleep(ms);

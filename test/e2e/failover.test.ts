@@ -2,13 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { ensureCampaign } from '../../authoring/campaigns.ts';
-import { ensureLink } from '../../authoring/links.ts';
-import { createUrls, type Urls } from '../../authoring/urls.ts';
-import { createPool } from '../../core/postgres.ts';
-import { createSlugCodec, parseSlugKeys } from '../../core/slug.ts';
 import { startSystem, type System } from '../../stack/system.ts';
-import { rawRequest } from '../support/raw-http.ts';
+import { countedSystem } from '../support/counted-system.ts';
 import { countEvents, type ReplicatedServer, startReplicas } from '../support/replicas.ts';
 import { eventually } from '../support/servers.ts';
 
@@ -19,11 +14,10 @@ interface World {
   system: System;
   primary: ReplicatedServer;
   standby: ReplicatedServer;
-  /** Clicks a new link `count` times. Returns when nginx has answered. */
+  /** Clicks the newest link `count` times. Returns when nginx has answered. */
   click: (count: number) => Promise<void>;
   /** Makes a link and waits until it is redirected. */
   newLink: (target: string) => Promise<void>;
-  make: Urls;
   clicks: () => number;
 }
 
@@ -36,29 +30,24 @@ async function startWorld(): Promise<World> {
     await system.stop();
     await rm(dataDir, { recursive: true, force: true });
   });
-  const port = system.ports.edges[0] as number;
-  const make = createUrls('', createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? '')));
-  let path = '';
+  const counted = countedSystem(system, dataDir);
+  let link = 0;
   let clicks = 0;
   const click = async (count: number): Promise<void> => {
-    for (let i = 0; i < count; i++) {
-      expect((await rawRequest(port, 'GET', path)).status).toBe(302);
-      clicks++;
-    }
+    await counted.click(link, count);
+    clicks += count;
   };
   const newLink = async (target: string): Promise<void> => {
-    const author = createPool(system.env['AUTHOR_URL'] ?? '', { max: 1, name: 'test' });
-    const { id } = await ensureCampaign(author, 'failover');
-    path = make.click(await ensureLink(author, id, { kind: 'url', target }), 0);
-    await author.end();
-    await eventually('the link is redirected', async () => {
-      const { status } = await rawRequest(port, 'GET', path);
-      if (status === 302) clicks++;
-      return status === 302;
-    });
+    link = await counted.createLink(target);
+    await eventually('the link is redirected', () =>
+      click(1).then(
+        () => true,
+        () => false,
+      ),
+    );
   };
   await newLink('https://www.example.com/1');
-  return { system, primary, standby, click, newLink, make, clicks: () => clicks };
+  return { system, primary, standby, click, newLink, clicks: () => clicks };
 }
 
 const untilCounted = (server: ReplicatedServer, clicks: () => number): Promise<void> =>
