@@ -27,7 +27,7 @@ export interface Databases {
   query(host: number, database: string, sql: string): Promise<Record<string, unknown>[]>;
   /** Makes the host the primary, and lets the other standbys that run follow it. */
   promote(host: number): Promise<void>;
-  /** The standby with the most WAL. */
+  /** Pauses the standbys, and returns the one with the most WAL. */
   foremostStandby(): Promise<number>;
   /** Lets standbys receive nothing more until they follow a primary again. */
   pauseStandbys(): Promise<void>;
@@ -123,9 +123,15 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
     async foremostStandby() {
       const received = await Promise.all(
         standbys().map(async (host) => {
-          // The answer of a standby that cannot be reached is 0/0.
-          const rows = await databases.query(host, 'postgres', RECEIVED).catch(() => []);
-          return { host, bytes: Number(rows[0]?.['bytes'] ?? -1) };
+          try {
+            // If it received more WAL of the former primary than the promoted standby has, it could not follow that one.
+            await stopReceiving(host);
+            const [row] = await databases.query(host, 'postgres', RECEIVED);
+            return { host, bytes: Number(row?.['bytes']) };
+          } catch {
+            // It cannot be reached.
+            return { host, bytes: -1 };
+          }
         }),
       );
       const [first] = received.filter(({ bytes }) => bytes >= 0).sort((a, b) => b.bytes - a.bytes);
@@ -139,8 +145,7 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
       for (const other of standbys()) await follow(other).catch(() => databases.rejoin(other));
     },
     async pauseStandbys() {
-      for (const host of standbys()) await setUpstream(host, '');
-      await until('the primary has no standby', async () => (await receivers()) === 0);
+      for (const host of standbys()) await stopReceiving(host);
     },
     async rejoin(host) {
       const member = databases.member(host);
@@ -174,12 +179,22 @@ export async function createDatabases(options: DatabaseOptions): Promise<Databas
     await databases.query(host, 'postgres', 'SELECT pg_reload_conf()');
   }
 
-  /** Lets a standby follow the primary. Throws if it does not, e.g. because it has WAL that the primary does not have. */
+  async function stopReceiving(host: number): Promise<void> {
+    await setUpstream(host, '');
+    const sql = 'SELECT 1 FROM pg_stat_wal_receiver';
+    await until(`host ${host} receives no WAL`, async () => (await databases.query(host, 'postgres', sql)).length === 0, 5_000);
+  }
+
+  /**
+   * Lets a standby follow the new primary. Throws if it does not, e.g. because it has received WAL of the former primary that the new primary does
+   * not have. Such a standby connects again and again, but never receives WAL of the new timeline.
+   */
   async function follow(host: number): Promise<void> {
     await setUpstream(host, connectionTo(primary));
-    const address = network.address(host);
-    const sql = `SELECT 1 FROM pg_stat_replication WHERE client_addr = '${address}' AND state = 'streaming'`;
-    await until(`host ${host} follows`, async () => (await databases.query(primary, 'postgres', sql)).length > 0, 5_000);
+    const [row] = await databases.query(primary, 'postgres', 'SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline');
+    const timeline = Number.parseInt(String(row?.['timeline']), 16);
+    const sql = `SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = ${timeline}`;
+    await until(`host ${host} follows`, async () => (await databases.query(host, 'postgres', sql)).length > 0, 5_000);
   }
 
   /** The number of standbys that receive the WAL of the primary. Base backups are not counted. */

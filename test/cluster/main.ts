@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { Command } from 'commander';
+import { messageOf } from '../../core/errors.ts';
 import { locate } from '../../stack/debian.ts';
 import { findLeftovers, report } from '../chaos/report.ts';
 import type { Outcome } from '../chaos/run.ts';
@@ -48,9 +49,14 @@ for (const seed of seeds) {
     summaries.push(summary);
     if (!passed) process.exitCode = 1;
   } catch (error) {
-    if (!(error instanceof NoNetwork)) throw error;
-    progress(`${error.message}: there can be no cluster on this machine\n0 passed, 0 failed, 1 skipped`);
-    break;
+    if (error instanceof NoNetwork) {
+      progress(`${error.message}: there can be no cluster on this machine\n0 passed, 0 failed, 1 skipped`);
+      break;
+    }
+    // The seeds after this one run nevertheless.
+    console.error(error);
+    summaries.push(`cluster: FAILED seed=${seed}: ${messageOf(error)}`);
+    process.exitCode = 1;
   }
 }
 // One line for each run, so that several runs can be compared.
