@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
+import { inspect } from 'node:util';
 import { Command } from 'commander';
 import { messageOf } from '../../core/errors.ts';
 import { locate } from '../../stack/debian.ts';
@@ -54,7 +55,7 @@ for (const seed of seeds) {
       break;
     }
     // The seeds after this one run nevertheless.
-    console.error(error);
+    progress(inspect(error));
     summaries.push(`cluster: FAILED seed=${seed}: ${messageOf(error)}`);
     process.exitCode = 1;
   }
