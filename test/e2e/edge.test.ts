@@ -193,7 +193,16 @@ test('an answer of a backend is never replaced by FALLBACK_URL', async () => {
   const { id } = await ensureCampaign(author, 'edge');
   await system.member('postgres').running?.kill();
   const slugs = createSlugCodec(parseSlugKeys(system.env['SLUG_KEYS'] ?? ''));
-  expect((await get(`/u/${slugs.encode({ link: 999_999 + id, recipient: 1 })}`)).status).toBe(503);
+  const clickNewLink = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) {
+      const { status, headers } = await get(`/u/${slugs.encode({ link: 999_999 + id, recipient: 1 })}`);
+      expect([status, headers.get('retry-after'), headers.get('cache-control')]).toEqual([503, '5', 'no-store']);
+    }
+  };
+  // For a second after the first click, nginx regards both backends as failed.
+  await clickNewLink(8);
+  await system.member('backend-1').running?.kill();
+  await clickNewLink(8);
   await eventually('the host is healthy', reports(200, 'ok'));
 });
 
