@@ -11,7 +11,7 @@ export default defineConfig({
     pool: 'forks',
     // Tests wait for servers and parts about half of the time. The Postgres cluster that they share has 200 connections.
     maxWorkers: Math.min(2 * availableParallelism(), 6),
-    // Node itself loads the files, as for the parts. It keeps the compiled files, so this takes half the time.
+    // Node loads the files without Vite, as it does when a part starts. It caches the compiled files, so loading takes half the time.
     experimental: { viteModuleRunner: false, nodeLoader: false },
     sequence: { sequencer: LongestFirst },
     // So many tests at a time may each be slow on a machine that is busy with other work.
